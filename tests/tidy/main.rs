@@ -1,0 +1,323 @@
+//! The rules of the house, as tests: arrows between crates, file length, module docs, forbidden words.
+//!
+//! Promises: every rule here is one that a reviewer would otherwise have to remember, and each
+//! failure names the file and the line. Does not: format or lint; `cargo fmt` and clippy do that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Our crates from left to right: each may use those before it and none after it.
+const CRATES: [&str; 6] = ["protocol", "storage", "actors", "node", "devnet", "tests"];
+
+/// Files longer than this hold more than one idea. Test files are exempt.
+const LINES_MAX: usize = 700;
+
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("the tests crate lies inside the workspace").to_path_buf()
+}
+
+/// Every `.rs` file of the six crates, built output apart, in a fixed order.
+fn sources() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<PathBuf> = CRATES.iter().map(|name| root().join(name)).collect();
+    while let Some(directory) = waiting.pop() {
+        let entries = fs::read_dir(&directory).unwrap_or_else(|e| panic!("{directory:?}: {e}"));
+        for entry in entries.map(Result::unwrap) {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
+                waiting.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() > 20, "only {} source files found: is the walk broken?", found.len());
+    found
+}
+
+fn is_test_file(path: &Path) -> bool {
+    let relative = path.strip_prefix(root()).unwrap_or(path);
+    relative.starts_with("tests")
+        || relative.components().any(|part| {
+            matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs" | "benches" | "fuzz"))
+        })
+}
+
+/// The lines of a file before its `#[cfg(test)]` module, with comments and text in quotes blanked.
+fn code_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("#[cfg(test)]")
+            && text.lines().nth(index + 1).is_some_and(opens_module)
+        {
+            break;
+        }
+        lines.push((index + 1, blank_quotes(line)));
+    }
+    lines
+}
+
+fn opens_module(line: &str) -> bool {
+    let line = line.trim();
+    line.starts_with("mod ") && line.ends_with('{')
+}
+
+fn blank_quotes(line: &str) -> String {
+    let mut plain = String::new();
+    let mut quoted = false;
+    let mut escaped = false;
+    let characters: Vec<char> = line.chars().collect();
+    for (index, &character) in characters.iter().enumerate() {
+        if !quoted && character == '/' && characters.get(index + 1) == Some(&'/') {
+            break;
+        }
+        let character_literal = index > 0 && characters[index - 1] == '\'';
+        if character == '"' && !escaped && !character_literal {
+            quoted = !quoted;
+        } else if !quoted {
+            plain.push(character);
+        }
+        escaped = quoted && character == '\\' && !escaped;
+    }
+    plain
+}
+
+/// Fails with one line per finding.
+fn check(rule: &str, findings: &[String]) {
+    assert!(findings.is_empty(), "{rule}:\n  {}", findings.join("\n  "));
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+/// Findings of forbidden words in code, one per line of source.
+fn lines_with(words: &[&str], tests_too: bool) -> Vec<String> {
+    let mut findings = Vec::new();
+    for path in sources() {
+        if !tests_too && is_test_file(&path) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in code_lines(&text) {
+            if let Some(word) = words.iter().find(|word| line.contains(**word)) {
+                findings.push(format!("{}:{number}: {word}", shown(&path)));
+            }
+        }
+    }
+    findings
+}
+
+fn manifest(folder: &str) -> toml::Table {
+    let path = root().join(folder).join("Cargo.toml");
+    fs::read_to_string(&path).unwrap().parse().unwrap_or_else(|e| panic!("{path:?}: {e}"))
+}
+
+#[test]
+fn arrows_between_crates_point_left() {
+    let mut findings = Vec::new();
+    for (place, folder) in CRATES.iter().enumerate() {
+        let manifest = manifest(folder);
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let Some(table) = manifest.get(section).and_then(toml::Value::as_table) else {
+                continue;
+            };
+            for used in table.keys().filter_map(|name| name.strip_prefix("haulout-")) {
+                let used_place = CRATES.iter().position(|name| *name == used);
+                if used_place.is_none_or(|used_place| used_place >= place) {
+                    findings.push(format!("{folder} uses {used} in [{section}]"));
+                }
+            }
+        }
+    }
+    check("an arrow points right", &findings);
+}
+
+#[test]
+fn the_workspace_has_exactly_the_six_crates() {
+    let manifest = manifest(".");
+    let members = manifest["workspace"]["members"].as_array().unwrap();
+    let names: BTreeSet<_> = members.iter().filter_map(toml::Value::as_str).collect();
+    assert_eq!(names, BTreeSet::from(CRATES));
+}
+
+#[test]
+fn only_the_fixed_list_is_visible_at_the_top() {
+    let expected: BTreeSet<String> = CRATES
+        .iter()
+        .copied()
+        .chain(["Cargo.toml", "Cargo.lock", "README.md"])
+        .map(String::from)
+        .collect();
+    let visible: BTreeSet<String> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.') && name != "target")
+        .collect();
+    assert_eq!(visible, expected);
+}
+
+#[test]
+fn no_file_is_longer_than_700_lines() {
+    let mut findings = Vec::new();
+    for path in sources().iter().filter(|path| !is_test_file(path)) {
+        let lines = fs::read_to_string(path).unwrap().lines().count();
+        if lines > LINES_MAX {
+            findings.push(format!("{}: {lines} lines", shown(path)));
+        }
+    }
+    check("a file wants to be two", &findings);
+}
+
+#[test]
+fn every_file_opens_by_saying_what_it_is() {
+    let mut findings = Vec::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+        let front_page = first.starts_with("#![doc = include_str!(");
+        let pair = text.lines().take(2).collect::<Vec<_>>();
+        let fuzz_target = pair.first() == Some(&"#![no_main]")
+            && pair.get(1).is_some_and(|l| l.starts_with("//!"));
+        if !first.starts_with("//!") && !front_page && !fuzz_target {
+            findings.push(shown(&path));
+        }
+    }
+    check("a file does not open with //!", &findings);
+}
+
+#[test]
+fn no_module_is_called_mod_rs() {
+    let findings: Vec<_> =
+        sources().iter().filter(|p| p.ends_with("mod.rs")).map(|p| shown(p)).collect();
+    check("write recovery.rs next to recovery/", &findings);
+}
+
+#[test]
+fn nothing_outside_tests_unwraps() {
+    check("an unwrap outside tests", &lines_with(&[".unwrap()"], false));
+}
+
+#[test]
+fn nothing_unfinished_is_left() {
+    let words = ["todo!(", "unimplemented!(", "dbg!(", "#[ignore"];
+    check("unfinished work", &lines_with(&words, true));
+    let mut findings = Vec::new();
+    for path in sources() {
+        for (index, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let comment = line.split_once("//").map(|(_, comment)| comment).unwrap_or_default();
+            if ["TODO", "FIXME", "XXX"].iter().any(|word| comment.contains(word)) {
+                findings.push(format!("{}:{}", shown(&path), index + 1));
+            }
+        }
+    }
+    check("unfinished work", &findings);
+}
+
+#[test]
+fn no_test_sleeps() {
+    let mut findings = Vec::new();
+    for path in sources().iter().filter(|path| path.ends_with("tests.rs")) {
+        let text = fs::read_to_string(path).unwrap();
+        if text.contains("thread::sleep(") {
+            findings.push(shown(path));
+        }
+    }
+    check("poll with a deadline instead", &findings);
+}
+
+#[test]
+fn nothing_is_unsafe_or_unbounded() {
+    let words = ["unsafe {", "unsafe fn", "unbounded_channel(", "mpsc::unbounded("];
+    check("unsafe or unbounded", &lines_with(&words, true));
+}
+
+#[test]
+fn every_profile_unwinds() {
+    let manifest = manifest(".");
+    let profiles = manifest["profile"].as_table().unwrap();
+    for (name, profile) in profiles {
+        let panic = profile.get("panic").and_then(toml::Value::as_str).unwrap_or("unwind");
+        assert_eq!(panic, "unwind", "profile {name}: supervision needs unwinding");
+    }
+}
+
+#[test]
+fn every_crate_takes_its_lints_and_versions_from_the_workspace() {
+    let mut findings = Vec::new();
+    for folder in CRATES {
+        let manifest = manifest(folder);
+        let lints = manifest.get("lints").and_then(|lints| lints.get("workspace"));
+        if lints.and_then(toml::Value::as_bool) != Some(true) {
+            findings.push(format!("{folder}: no `lints.workspace = true`"));
+        }
+        for section in ["dependencies", "dev-dependencies"] {
+            let Some(table) = manifest.get(section).and_then(toml::Value::as_table) else {
+                continue;
+            };
+            for (name, value) in table {
+                let inherited = value.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+                if !inherited {
+                    findings.push(format!("{folder}: {name} names its own version"));
+                }
+            }
+        }
+    }
+    check("a manifest goes its own way", &findings);
+}
+
+#[test]
+fn the_lock_file_has_each_of_our_crates_once() {
+    let lock: toml::Table = fs::read_to_string(root().join("Cargo.lock")).unwrap().parse().unwrap();
+    let mut times = BTreeMap::new();
+    for package in lock["package"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        if name.starts_with("haulout-") {
+            *times.entry(name.to_owned()).or_insert(0) += 1;
+            assert!(package.get("source").is_none(), "{name} comes from elsewhere");
+        }
+    }
+    let expected = CRATES.iter().map(|folder| (format!("haulout-{folder}"), 1)).collect();
+    assert_eq!(times, expected);
+}
+
+#[test]
+fn no_lock_file_names_a_download_address() {
+    let mut findings = Vec::new();
+    let mut waiting = vec![root()];
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if path.is_dir() && !matches!(name.as_str(), "target" | ".git" | "node_modules") {
+                waiting.push(path);
+            } else if matches!(
+                name.as_str(),
+                "package-lock.json" | "pnpm-lock.yaml" | "yarn.lock" | "uv.lock"
+            ) {
+                let text = fs::read_to_string(&path).unwrap();
+                if text.contains("\"resolved\": \"http") || text.contains("url = \"http") {
+                    findings.push(shown(&path));
+                }
+            }
+        }
+    }
+    check("a lock file says where to download from", &findings);
+}
+
+#[test]
+fn every_crate_has_a_readme_and_its_readme_is_its_front_page() {
+    let mut findings = String::new();
+    for folder in CRATES.iter().filter(|folder| **folder != "tests") {
+        let library = fs::read_to_string(root().join(folder).join("src/lib.rs")).unwrap();
+        let readme = root().join(folder).join("README.md").exists();
+        if !readme || !library.contains("include_str!(\"../README.md\")") {
+            writeln!(findings, "{folder}").unwrap();
+        }
+    }
+    assert!(findings.is_empty(), "a crate without its front page:\n{findings}");
+}
