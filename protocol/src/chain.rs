@@ -1,0 +1,55 @@
+//! The typed twin of the contracts, as clients, nodes and the embedded ledger see them.
+//!
+//! Promises: every layout here serialises with BCS to the bytes the Move package stores, emits
+//! or takes as an argument (guarded by golden tests), and every name is written down once.
+//! Does not: talk to a ledger, know a Sui crate, or decide what a call does to the state.
+
+pub mod abort;
+pub mod call;
+pub mod event;
+pub mod object;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use view::{CommitteeViewError, committee};
+
+/// The id of an object, a package or an account: 32 opaque bytes.
+pub type ObjectId = [u8; 32];
+
+/// The name of a struct declared by the package: where Move declares it and what it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TypeName {
+    /// The module that declares the struct.
+    pub module: &'static str,
+    /// The struct's name inside its module.
+    pub name: &'static str,
+}
+
+impl TypeName {
+    /// The shared object with the committee's keys, prices, capacity and accounting.
+    pub const SYSTEM: Self = Self { module: "system", name: "System" };
+    /// The shared object with everything fixed at genesis.
+    pub const PARAMS: Self = Self { module: "params", name: "Params" };
+    /// The shared object with the epoch and the shards of its committee.
+    pub const STAKING: Self = Self { module: "staking", name: "Staking" };
+    /// One shared object per node; its id is the node id.
+    pub const STAKING_POOL: Self = Self { module: "staking_pool", name: "StakingPool" };
+    /// Reserved space, owned by whoever paid for it.
+    pub const STORAGE: Self = Self { module: "storage", name: "Storage" };
+    /// A registered, perhaps certified, blob.
+    pub const BLOB: Self = Self { module: "blob", name: "Blob" };
+    /// The marker type of the token.
+    pub const WAL: Self = Self { module: "wal", name: "WAL" };
+
+    /// The full name under a package, as queries and type filters write it.
+    pub fn qualified(&self, package: &ObjectId) -> String {
+        format!("0x{}::{}::{}", hex::encode(package), self.module, self.name)
+    }
+}
+
+/// The full name of the token's coin type, for balance queries and coin selection.
+pub fn wal_coin_type(package: &ObjectId) -> String {
+    format!("0x2::coin::Coin<{}>", TypeName::WAL.qualified(package))
+}

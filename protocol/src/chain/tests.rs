@@ -1,0 +1,327 @@
+use super::abort::Abort;
+use super::call::{Argument, CertifyBlob, RegisterBlob, ReserveSpace};
+use super::event::{BlobCertified, BlobRegistered, EpochChangeStart, Event, StoragePurchased};
+use super::object::{
+    Blob, BlsCommittee, BlsMember, Coin, DenyInfo, Entry, FutureAccounting, NodeInfo, Params, Ring,
+    Staking, StakingPool, Storage, System, Table,
+};
+use super::{ObjectId, TypeName, wal_coin_type};
+
+fn id(byte: u8) -> ObjectId {
+    [byte; 32]
+}
+
+/// `count` times `byte`, in hex.
+fn run(byte: u8, count: usize) -> String {
+    hex::encode(vec![byte; count])
+}
+
+fn check<T>(value: &T, parts: &[&str])
+where
+    T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug,
+{
+    let bytes = bcs::to_bytes(value).unwrap();
+    assert_eq!(hex::encode(&bytes), parts.concat());
+    assert_eq!(&bcs::from_bytes::<T>(&bytes).unwrap(), value);
+}
+
+fn sample_storage() -> Storage {
+    Storage { id: id(2), start_epoch: 1, end_epoch: 6, storage_size: 0x0102_0304 }
+}
+
+#[test]
+fn a_system_object_has_the_layout_of_the_contracts() {
+    let system = System {
+        id: id(1),
+        version: 1,
+        network_id: id(2),
+        committee: BlsCommittee {
+            members: vec![BlsMember { public_key: vec![3; 48], weight: 0x0104, node_id: id(4) }],
+            n_shards: 0x0104,
+            epoch: 7,
+        },
+        total_capacity: 5,
+        used_capacity: 6,
+        storage_price: 7,
+        write_price: 8,
+        last_price_epoch: 9,
+        ring: Ring {
+            current_index: 1,
+            length: 1,
+            entries: vec![FutureAccounting { epoch: 7, used_capacity: 6, rewards: 10 }],
+        },
+        invalid: Table { id: id(5), size: 2 },
+        deny: vec![Entry {
+            key: id(6),
+            value: DenyInfo { sequence_number: 3, root: [7; 32], bytes: 4 },
+        }],
+        last_event_sequence: 11,
+        protocol_version: 12,
+    };
+    let committee = ["01", "30", &run(3, 48), "0401", &run(4, 32), "0401", "07000000"].concat();
+    let ring = "01000000010000000107000000060000000000000" .to_owned() + "00a00000000000000";
+    check(
+        &system,
+        &[
+            &run(1, 32),
+            "0100000000000000",
+            &run(2, 32),
+            &committee,
+            "0500000000000000",
+            "0600000000000000",
+            "0700000000000000",
+            "0800000000000000",
+            "09000000",
+            &ring,
+            &run(5, 32),
+            "0200000000000000",
+            "01",
+            &run(6, 32),
+            "0300000000000000",
+            &run(7, 32),
+            "0400000000000000",
+            "0b00000000000000",
+            "0c00000000000000",
+        ],
+    );
+}
+
+#[test]
+fn params_and_staking_have_the_layout_of_the_contracts() {
+    let params = Params {
+        id: id(1),
+        version: 1,
+        network_id: id(2),
+        n_shards: 100,
+        segment_bytes: 1 << 25,
+        index_replicas: 50,
+        max_epochs_ahead: 53,
+    };
+    check(
+        &params,
+        &[&run(1, 32), "0100000000000000", &run(2, 32), "6400", "00000002", "3200", "35000000"],
+    );
+    let staking = Staking {
+        id: id(1),
+        version: 1,
+        n_shards: 3,
+        epoch: 1,
+        epoch_started_ms: 2,
+        epoch_duration_ms: 3,
+        committee: vec![Entry { key: id(4), value: vec![0, 2, 1] }],
+    };
+    check(
+        &staking,
+        &[
+            &run(1, 32),
+            "0100000000000000",
+            "0300",
+            "01000000",
+            "0200000000000000",
+            "0300000000000000",
+            "01",
+            &run(4, 32),
+            "03000002000100",
+        ],
+    );
+}
+
+#[test]
+fn a_staking_pool_has_the_layout_of_the_contracts() {
+    let pool = StakingPool {
+        id: id(1),
+        node_info: NodeInfo {
+            node_id: id(1),
+            name: "n1".into(),
+            peer_key: vec![2; 32],
+            peer_id: vec![3; 38],
+            multiaddrs: vec![vec![4, 5], vec![6]],
+            bls_public_key: vec![7; 48],
+            next_bls_public_key: Some(vec![8; 48]),
+            metadata: vec![Entry { key: "k".into(), value: "v".into() }],
+            status: 0,
+        },
+    };
+    check(
+        &pool,
+        &[
+            &run(1, 32),
+            &run(1, 32),
+            "026e31",
+            "20",
+            &run(2, 32),
+            "26",
+            &run(3, 38),
+            "020204050106",
+            "30",
+            &run(7, 48),
+            "0130",
+            &run(8, 48),
+            "01016b0176",
+            "00",
+        ],
+    );
+}
+
+#[test]
+fn storage_blob_and_coin_have_the_layout_of_the_contracts() {
+    let storage = [&run(2, 32), "0100000006000000", "0403020100000000"].concat();
+    check(&sample_storage(), &[&storage]);
+    let blob = Blob {
+        id: id(1),
+        registered_epoch: 1,
+        blob_id: [9; 32],
+        size: 17,
+        encoding_type: 2,
+        certified_epoch: Some(3),
+        storage: sample_storage(),
+        deletable: true,
+        locked_by: None,
+    };
+    let head = [&run(1, 32), "01000000", &run(9, 32), "1100000000000000", "02"].concat();
+    check(&blob, &[&head, "0103000000", &storage, "01", "00"]);
+    let uncertified = Blob { certified_epoch: None, locked_by: Some(id(3)), ..blob };
+    check(&uncertified, &[&head, "00", &storage, "01", "01", &run(3, 32)]);
+    check(&Coin { id: id(4), balance: 256 }, &[&run(4, 32), "0001000000000000"]);
+}
+
+fn sample_events() -> Vec<(Event, String)> {
+    vec![
+        (
+            Event::StoragePurchased(StoragePurchased {
+                epoch: 1,
+                object_id: id(2),
+                start: 3,
+                end: 4,
+                size: 5,
+                paid: 6,
+            }),
+            ["01000000", &run(2, 32), "0300000004000000", "0500000000000000", "0600000000000000"]
+                .concat(),
+        ),
+        (
+            Event::BlobRegistered(BlobRegistered {
+                epoch: 1,
+                blob_id: [2; 32],
+                size: 3,
+                encoding_type: 2,
+                end_epoch: 4,
+                deletable: false,
+                object_id: id(5),
+            }),
+            ["01000000", &run(2, 32), "0300000000000000", "02", "04000000", "00", &run(5, 32)]
+                .concat(),
+        ),
+        (
+            Event::BlobCertified(BlobCertified {
+                epoch: 1,
+                blob_id: [2; 32],
+                end_epoch: 4,
+                deletable: true,
+                object_id: id(5),
+                is_extension: false,
+            }),
+            ["01000000", &run(2, 32), "04000000", "01", &run(5, 32), "00"].concat(),
+        ),
+        (Event::EpochChangeStart(EpochChangeStart { epoch: 258 }), "02010000".into()),
+    ]
+}
+
+#[test]
+fn events_have_the_layout_of_the_contracts_and_decode_by_name() {
+    for (event, expected) in sample_events() {
+        let bytes = event.to_bytes();
+        assert_eq!(hex::encode(&bytes), expected);
+        assert_eq!(Event::decode(event.name(), &bytes).unwrap(), Some(event));
+    }
+}
+
+#[test]
+fn an_unknown_event_is_skipped_and_a_damaged_one_refused() {
+    assert_eq!(Event::decode("SomethingNew", &[1, 2, 3]).unwrap(), None);
+    for (event, _) in sample_events() {
+        let mut bytes = event.to_bytes();
+        bytes.push(0);
+        assert!(Event::decode(event.name(), &bytes).is_err());
+        assert!(Event::decode(event.name(), &bytes[..3]).is_err());
+    }
+}
+
+#[test]
+fn arguments_follow_the_order_of_the_contracts() {
+    let pure = |text: &str| Argument::Pure(hex::decode(text).unwrap());
+    let reserve = ReserveSpace { size: 5, start_epoch: 1, end_epoch: 3, max_total: 9 };
+    let expected = vec![
+        Argument::System { mutable: true },
+        pure("0500000000000000"),
+        pure("01000000"),
+        pure("03000000"),
+        Argument::Payment,
+        pure("0900000000000000"),
+    ];
+    assert_eq!(reserve.arguments(), expected);
+
+    let register = RegisterBlob {
+        blob_id: [1; 32],
+        root: [2; 32],
+        size: 3,
+        encoding_type: 2,
+        deletable: true,
+        max_total: 4,
+    };
+    let expected = vec![
+        Argument::System { mutable: true },
+        Argument::Params,
+        Argument::Storage,
+        pure(&run(1, 32)),
+        pure(&run(2, 32)),
+        pure("0300000000000000"),
+        pure("02"),
+        pure("01"),
+        Argument::Payment,
+        pure("0400000000000000"),
+    ];
+    assert_eq!(register.arguments(), expected);
+
+    let certify =
+        CertifyBlob { signature: vec![1; 96], signers: vec![7], message: vec![2; 130] };
+    let expected = vec![
+        Argument::System { mutable: false },
+        Argument::Blob,
+        pure(&["60", &run(1, 96)].concat()),
+        pure("0107"),
+        pure(&["8201", &run(2, 130)].concat()),
+    ];
+    assert_eq!(certify.arguments(), expected);
+}
+
+#[test]
+fn type_names_are_written_as_queries_expect_them() {
+    let package = id(0xab);
+    assert_eq!(
+        TypeName::BLOB.qualified(&package),
+        format!("0x{}::blob::Blob", run(0xab, 32))
+    );
+    assert_eq!(
+        wal_coin_type(&package),
+        format!("0x2::coin::Coin<0x{}::wal::WAL>", run(0xab, 32))
+    );
+}
+
+#[test]
+fn every_abort_code_names_its_module() {
+    let modules = [
+        (2, "bls"),
+        (3, "messages"),
+        (4, "encoding"),
+        (5, "storage"),
+        (6, "blob"),
+        (9, "accounting"),
+        (10, "system"),
+    ];
+    for abort in Abort::ALL {
+        assert_eq!(Abort::from_code(abort.code()), Some(*abort));
+        assert!(modules.contains(&(abort.code() / 100, abort.module())), "{abort:?}");
+    }
+    assert_eq!(Abort::from_code(0), None);
+}

@@ -1,0 +1,92 @@
+//! The committee as the ledger's objects describe it together.
+//!
+//! Promises: members keep the order of the BLS committee, which is the order certificates'
+//! bitmaps count in; keys are decoded and checked; objects read at different moments (an epoch
+//! change between the reads) are noticed and refused.
+//! Does not: read objects.
+
+use std::collections::BTreeMap;
+
+use super::ObjectId;
+use super::object::{BlsMember, StakingPool, Staking, System};
+use crate::committee::{Committee, CommitteeError, Member, NodeId};
+use crate::crypto::{PeerId, PublicKey};
+use crate::epoch::Epoch;
+use crate::sliver::ShardIndex;
+
+/// Why the objects do not describe a committee.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitteeViewError {
+    /// The objects were read before and after an epoch change.
+    #[error("the ledger's objects are of different epochs ({system} and {staking}); read them again")]
+    DifferentEpochs {
+        /// The epoch of the system object.
+        system: u32,
+        /// The epoch of the staking object.
+        staking: u32,
+    },
+    /// A member's pool was not among those given.
+    #[error("the staking pool 0x{} of a committee member is missing", hex::encode(.0))]
+    PoolMissing(ObjectId),
+    /// System and staking object disagree on a member.
+    #[error("the ledger's objects disagree on the shards or the key of node 0x{}", hex::encode(.0))]
+    Contradiction(ObjectId),
+    /// A member's libp2p or BLS key does not decode.
+    #[error("node 0x{} has an invalid key", hex::encode(.0))]
+    InvalidKey(ObjectId),
+    /// The members do not form a committee.
+    #[error("the ledger's members do not form a committee")]
+    Committee(#[from] CommitteeError),
+}
+
+/// The current committee, from the objects that describe it. Pools of other nodes are ignored.
+pub fn committee(
+    system: &System,
+    staking: &Staking,
+    pools: &[StakingPool],
+) -> Result<Committee, CommitteeViewError> {
+    let bls = &system.committee;
+    if bls.epoch != staking.epoch {
+        return Err(CommitteeViewError::DifferentEpochs {
+            system: bls.epoch,
+            staking: staking.epoch,
+        });
+    }
+    let pools: BTreeMap<_, _> = pools.iter().map(|pool| (pool.id, pool)).collect();
+    let shards: BTreeMap<_, _> =
+        staking.committee.iter().map(|entry| (entry.key, entry.value.as_slice())).collect();
+    let members = bls
+        .members
+        .iter()
+        .map(|member| {
+            let id = member.node_id;
+            let pool = pools.get(&id).ok_or(CommitteeViewError::PoolMissing(id))?;
+            let shards = shards.get(&id).ok_or(CommitteeViewError::Contradiction(id))?;
+            view_member(member, pool, shards)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Committee::new(Epoch(bls.epoch), bls.n_shards, members)?)
+}
+
+fn view_member(
+    member: &BlsMember,
+    pool: &StakingPool,
+    shards: &[u16],
+) -> Result<Member, CommitteeViewError> {
+    let id = member.node_id;
+    if shards.len() != usize::from(member.weight) {
+        return Err(CommitteeViewError::Contradiction(id));
+    }
+    let invalid = || CommitteeViewError::InvalidKey(id);
+    let peer_key: [u8; 32] =
+        pool.node_info.peer_key.as_slice().try_into().map_err(|_| invalid())?;
+    // The key certificates are checked against, not the one in the pool, which may have rotated.
+    Ok(Member {
+        node_id: NodeId::from_bytes(id),
+        name: pool.node_info.name.clone(),
+        peer_id: PeerId::from_key(peer_key),
+        addresses: pool.node_info.multiaddrs.clone(),
+        public_key: PublicKey::from_bytes(&member.public_key).map_err(|_| invalid())?,
+        shards: shards.iter().map(|shard| ShardIndex(*shard)).collect(),
+    })
+}
