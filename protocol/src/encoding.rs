@@ -1,0 +1,144 @@
+//! The erasure code: segments of a blob to slivers and back.
+//!
+//! Promises: the two-dimensional code of `protocol.md` section 2 and the commitments of section 3, the same bytes on every
+//! machine and for any number of threads; memory for a few segments, never for a blob. Does not: do I/O or keep state.
+//!
+//! [`encode_segment`] gives everything a writer sends, [`identify_segment`] only what names the blob, [`decode_segment`]
+//! what a reader wants, and [`verify_sliver`] what a node asks of every sliver it is given.
+
+mod codeword;
+mod content;
+mod decoder;
+mod encoder;
+pub(crate) mod lanes;
+mod layout;
+mod locator;
+mod matrix;
+mod parameters;
+mod verifier;
+pub mod walrus;
+
+use bytes::Bytes;
+
+pub use content::{content_digest, merge_content};
+pub use decoder::{DecodeError, decode_segment};
+pub use parameters::{
+    MAX_SHARDS, MIN_SEGMENT_BYTES, MIN_SHARDS, Parameters, ParametersError, SEGMENT_BYTES,
+};
+pub use verifier::{SliverError, SliverVerifier, verify_sliver};
+
+use crate::blob::SegmentCommitment;
+use crate::sliver::{Axis, SliverIndex};
+use matrix::{Padding, Shape};
+
+/// Which segment of how long a blob: all that a segment's commitment depends on besides its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentPosition {
+    /// Number of the segment.
+    pub segment: u32,
+    /// Length of the whole blob.
+    pub blob_bytes: u64,
+}
+
+impl SegmentPosition {
+    /// Bytes of the segment.
+    pub fn length(&self, parameters: &Parameters) -> u32 {
+        parameters.segment_length(self.blob_bytes, self.segment)
+    }
+}
+
+/// A segment with all its slivers. Slivers share a few large buffers, and the systematic primaries the segment itself.
+#[derive(Clone, Debug)]
+pub struct EncodedSegment {
+    shape: Shape,
+    commitment: SegmentCommitment,
+    index: SliverIndex,
+    segment: Bytes,
+    padding: Padding,
+    primary_repair: Bytes,
+    secondary_source: Bytes,
+    secondary_repair: Bytes,
+}
+
+impl EncodedSegment {
+    /// What the blob's header says of this segment.
+    pub fn commitment(&self) -> SegmentCommitment {
+        self.commitment
+    }
+
+    /// The roots of all slivers.
+    pub fn index(&self) -> &SliverIndex {
+        &self.index
+    }
+
+    /// A sliver: a slice, no copy.
+    ///
+    /// # Panics
+    /// If the sliver is not below the shard count.
+    pub fn sliver(&self, axis: Axis, index: u16) -> Bytes {
+        let (shape, index) = (&self.shape, usize::from(index));
+        assert!(index < shape.shards, "{axis} sliver {index} is past the last shard");
+        let slice = |buffer: &Bytes, place: usize, bytes: usize| {
+            buffer.slice(place * bytes..(place + 1) * bytes)
+        };
+        match axis {
+            Axis::Primary if index < shape.rows => self.padding.sliver(shape, &self.segment, index),
+            Axis::Primary => slice(&self.primary_repair, index - shape.rows, shape.row_bytes()),
+            Axis::Secondary => match index.checked_sub(shape.columns) {
+                None => slice(&self.secondary_source, index, shape.column_bytes()),
+                Some(repair) => slice(&self.secondary_repair, repair, shape.column_bytes()),
+            },
+        }
+    }
+}
+
+/// Encodes a segment: all slivers, their index and the commitment. Needs about 4.5 times its bytes.
+///
+/// # Panics
+/// If the segment is not as long as its position says.
+pub fn encode_segment(
+    parameters: &Parameters,
+    position: SegmentPosition,
+    segment: Bytes,
+) -> EncodedSegment {
+    let (shape, padding) = prepare(parameters, position, &segment);
+    let (slivers, index) = encoder::encode(&shape, &padding.rows(&shape, &segment));
+    let content = content_digest(parameters, position, &segment);
+    EncodedSegment {
+        shape,
+        commitment: SegmentCommitment { slivers_root: index.root(), content },
+        index,
+        padding,
+        segment,
+        primary_repair: slivers.primary_repair.into(),
+        secondary_source: slivers.secondary_source.into(),
+        secondary_repair: slivers.secondary_repair.into(),
+    }
+}
+
+/// Computes what names a segment, without keeping slivers.
+///
+/// # Panics
+/// If the segment is not as long as its position says.
+pub fn identify_segment(
+    parameters: &Parameters,
+    position: SegmentPosition,
+    segment: &[u8],
+) -> SegmentCommitment {
+    let (shape, padding) = prepare(parameters, position, segment);
+    let index = encoder::identify(&shape, &padding.rows(&shape, segment));
+    let content = content_digest(parameters, position, segment);
+    SegmentCommitment { slivers_root: index.root(), content }
+}
+
+fn prepare(parameters: &Parameters, position: SegmentPosition, segment: &[u8]) -> (Shape, Padding) {
+    let length = position.length(parameters);
+    assert_eq!(
+        segment.len(),
+        parameters::index(length),
+        "a segment is as long as its position says"
+    );
+    let shape = Shape::new(parameters, length);
+    let padding = Padding::new(&shape, segment);
+    (shape, padding)
+}

@@ -1,0 +1,255 @@
+//! Slivers to segment.
+//!
+//! Promises: enough slivers of one honest encoding, whichever they are, give back the segment; wrong input is an error,
+//! never a panic. Does not: notice slivers that do not belong together; the caller hashes what comes out.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use reed_solomon_simd::rate::{DecoderWork, DefaultRateDecoder, RateDecoder};
+
+use super::layout::{BLOCK, Layout};
+use super::locator::CachedLocator;
+use super::matrix::Shape;
+use super::parameters::{Parameters, index};
+use crate::sliver::Axis;
+
+/// Bytes the library may work on at once and still stay in a processor's cache.
+const WORKING_SET: usize = 2 << 20;
+
+/// Why slivers do not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Too few.
+    #[error("{found} {axis} slivers do not decode a segment; {needed} do")]
+    TooFew {
+        /// Which kind.
+        axis: Axis,
+        /// How many came.
+        found: usize,
+        /// How many are enough.
+        needed: usize,
+    },
+    /// Past the last shard.
+    #[error("there is no {axis} sliver {index}")]
+    NoSuchSliver {
+        /// Which kind.
+        axis: Axis,
+        /// The index that came.
+        index: u16,
+    },
+    /// The same sliver twice.
+    #[error("{axis} sliver {index} was given twice")]
+    Duplicate {
+        /// Which kind.
+        axis: Axis,
+        /// The index that came twice.
+        index: u16,
+    },
+    /// Not of the size that the segment's length asks for.
+    #[error("{axis} sliver {index} has {found} bytes instead of {expected}")]
+    WrongLength {
+        /// Which kind.
+        axis: Axis,
+        /// The sliver.
+        index: u16,
+        /// What the segment's length asks for.
+        expected: usize,
+        /// What came.
+        found: usize,
+    },
+}
+
+/// Rebuilds a segment from any `P` primary or any `S` secondary slivers. More are welcome and cost nothing: those that
+/// hold the segment's own bytes are used first.
+pub fn decode_segment(
+    parameters: &Parameters,
+    segment_length: u32,
+    axis: Axis,
+    slivers: &[(u16, Bytes)],
+) -> Result<Bytes, DecodeError> {
+    check(parameters, segment_length, axis, slivers)?;
+    let shape = Shape::new(parameters, segment_length);
+    let chosen = choose(&shape, axis, slivers);
+    let mut matrix = vec![0; shape.rows * shape.row_bytes()];
+    copy_source(&shape, axis, &chosen, &mut matrix);
+    if chosen.iter().any(|(index, _)| *index >= shape.source(axis)) {
+        Rebuild { shape: &shape, axis, slivers: &chosen }.run(&mut matrix);
+    }
+    matrix.truncate(index(segment_length));
+    Ok(matrix.into())
+}
+
+fn check(
+    parameters: &Parameters,
+    segment_length: u32,
+    axis: Axis,
+    slivers: &[(u16, Bytes)],
+) -> Result<(), DecodeError> {
+    let expected = parameters.sliver_bytes(axis, segment_length);
+    let mut seen = vec![false; usize::from(parameters.shards())];
+    for (index, bytes) in slivers {
+        let index = *index;
+        let Some(seen) = seen.get_mut(usize::from(index)) else {
+            return Err(DecodeError::NoSuchSliver { axis, index });
+        };
+        if std::mem::replace(seen, true) {
+            return Err(DecodeError::Duplicate { axis, index });
+        }
+        if bytes.len() != expected {
+            return Err(DecodeError::WrongLength { axis, index, expected, found: bytes.len() });
+        }
+    }
+    let needed = usize::from(parameters.source(axis));
+    match slivers.len() {
+        found if found < needed => Err(DecodeError::TooFew { axis, found, needed }),
+        _ => Ok(()),
+    }
+}
+
+/// As many slivers as needed, in order, systematic ones first.
+fn choose<'a>(shape: &Shape, axis: Axis, slivers: &'a [(u16, Bytes)]) -> Vec<(usize, &'a [u8])> {
+    let mut chosen: Vec<_> =
+        slivers.iter().map(|(index, bytes)| (usize::from(*index), &**bytes)).collect();
+    chosen.sort_unstable_by_key(|(index, _)| *index);
+    chosen.truncate(shape.source(axis));
+    chosen
+}
+
+/// Puts the systematic slivers in their places.
+fn copy_source(shape: &Shape, axis: Axis, slivers: &[(usize, &[u8])], matrix: &mut [u8]) {
+    let count = slivers.partition_point(|(index, _)| *index < shape.source(axis));
+    let (row_bytes, symbol) = (shape.row_bytes(), shape.symbol);
+    match axis {
+        Axis::Primary => {
+            for (row, bytes) in &slivers[..count] {
+                matrix[row * row_bytes..][..row_bytes].copy_from_slice(bytes);
+            }
+        }
+        Axis::Secondary => {
+            for (row, target) in matrix.chunks_exact_mut(row_bytes).enumerate() {
+                for (column, bytes) in &slivers[..count] {
+                    target[column * symbol..][..symbol]
+                        .copy_from_slice(&bytes[row * symbol..][..symbol]);
+                }
+            }
+        }
+    }
+}
+
+/// Decoding of the systematic slivers that are missing: a codeword runs across the slivers.
+struct Rebuild<'a> {
+    shape: &'a Shape,
+    axis: Axis,
+    slivers: &'a [(usize, &'a [u8])],
+}
+
+impl Rebuild<'_> {
+    fn run(&self, matrix: &mut [u8]) {
+        let Shape { shards, rows, columns, symbol } = *self.shape;
+        let codewords = match self.axis {
+            Axis::Primary => columns,
+            Axis::Secondary => rows,
+        };
+        let width = WORKING_SET / (2 * shards.next_power_of_two());
+        let width = width.max(BLOCK) / BLOCK * BLOCK;
+        let mut work = None;
+        if symbol <= width {
+            let group = width / symbol;
+            for start in (0..codewords).step_by(group) {
+                let group = start..codewords.min(start + group);
+                work = Some(self.decode_group(group, work, matrix));
+            }
+        } else {
+            for codeword in 0..codewords {
+                for start in (0..symbol).step_by(width) {
+                    let piece = start..symbol.min(start + width);
+                    work = Some(self.decode_piece(codeword, piece, work, matrix));
+                }
+            }
+        }
+    }
+
+    fn decoder(
+        &self,
+        bytes: usize,
+        work: Option<DecoderWork>,
+    ) -> DefaultRateDecoder<CachedLocator> {
+        let source = self.shape.source(self.axis);
+        let repair = self.shape.shards - source;
+        DefaultRateDecoder::new(source, repair, bytes, CachedLocator::new(), work)
+            .expect("the library codes every split of the shards, and symbol sizes are even")
+    }
+
+    /// Decodes a group of codewords, packed into one call.
+    fn decode_group(
+        &self,
+        group: Range<usize>,
+        work: Option<DecoderWork>,
+        matrix: &mut [u8],
+    ) -> DecoderWork {
+        let symbol = self.shape.symbol;
+        let layout = Layout::new(symbol, group.len());
+        let mut decoder = self.decoder(layout.shard_bytes(), work);
+        let mut shard = vec![0; layout.shard_bytes()];
+        for (sliver, bytes) in self.slivers {
+            let bytes = &bytes[group.start * symbol..group.end * symbol];
+            if layout.is_plain() {
+                self.add(&mut decoder, *sliver, bytes);
+            } else {
+                for (place, symbol) in bytes.chunks_exact(symbol).enumerate() {
+                    layout.pack(place, symbol, &mut shard);
+                }
+                self.add(&mut decoder, *sliver, &shard);
+            }
+        }
+        let result = decoder.decode().expect("as many shards as needed were added");
+        for (sliver, shard) in result.restored_original_iter() {
+            for (place, codeword) in group.clone().enumerate() {
+                let start = self.place(sliver, codeword);
+                layout.unpack(place, shard, &mut matrix[start..start + symbol]);
+            }
+        }
+        drop(result);
+        decoder.into_parts().1
+    }
+
+    /// Decodes the same piece of all symbols of one codeword.
+    fn decode_piece(
+        &self,
+        codeword: usize,
+        piece: Range<usize>,
+        work: Option<DecoderWork>,
+        matrix: &mut [u8],
+    ) -> DecoderWork {
+        let mut decoder = self.decoder(piece.len(), work);
+        for (sliver, bytes) in self.slivers {
+            let symbol = &bytes[codeword * self.shape.symbol..];
+            self.add(&mut decoder, *sliver, &symbol[piece.clone()]);
+        }
+        let result = decoder.decode().expect("as many shards as needed were added");
+        for (sliver, shard) in result.restored_original_iter() {
+            let start = self.place(sliver, codeword);
+            matrix[start + piece.start..start + piece.end].copy_from_slice(shard);
+        }
+        drop(result);
+        decoder.into_parts().1
+    }
+
+    fn add(&self, decoder: &mut DefaultRateDecoder<CachedLocator>, sliver: usize, shard: &[u8]) {
+        let added = match sliver.checked_sub(self.shape.source(self.axis)) {
+            None => decoder.add_original_shard(sliver, shard),
+            Some(repair) => decoder.add_recovery_shard(repair, shard),
+        };
+        added.expect("slivers are distinct, in range and equally long");
+    }
+
+    /// Where the symbol of a systematic sliver in a codeword starts in the matrix.
+    fn place(&self, sliver: usize, codeword: usize) -> usize {
+        let (row, column) = match self.axis {
+            Axis::Primary => (sliver, codeword),
+            Axis::Secondary => (codeword, sliver),
+        };
+        (row * self.shape.columns + column) * self.shape.symbol
+    }
+}

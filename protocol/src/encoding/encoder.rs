@@ -1,0 +1,363 @@
+//! Segment to slivers, sliver index and commitment.
+//!
+//! Promises: the same bytes for any number of threads. Works in two passes: first the rows give the repair columns, then
+//! every column is extended, hashed and forgotten stripe by stripe while it is in the cache; the expanded matrix is never
+//! in memory, only the nodes of the row trees above each stripe.
+
+use std::ops::Range;
+
+use super::codeword::{Extender, hash_wide, repair};
+use super::lanes::LeafHasher;
+use super::matrix::Shape;
+use crate::crypto::Digest;
+use crate::merkle;
+use crate::sliver::SliverIndex;
+
+/// Columns hashed before their row trees are folded: a power of two, so that each stripe is a subtree of every row; small,
+/// so that the leaf digests of a stripe stay in the cache.
+const STRIPE: usize = 32;
+/// Less work than this many bytes is not worth another thread.
+const TASK_BYTES: usize = 1 << 20;
+
+/// The slivers that are not rows of the segment, sliver after sliver.
+#[derive(Debug)]
+pub(super) struct Slivers {
+    /// Primaries from `P` on.
+    pub(super) primary_repair: Vec<u8>,
+    /// Secondaries before `S`.
+    pub(super) secondary_source: Vec<u8>,
+    /// Secondaries from `S` on.
+    pub(super) secondary_repair: Vec<u8>,
+}
+
+/// All slivers and their roots.
+pub(super) fn encode(shape: &Shape, rows: &[&[u8]]) -> (Slivers, SliverIndex) {
+    let secondary_repair = extend_rows(shape, rows);
+    let mut primary_repair = vec![0; (shape.shards - shape.rows) * shape.row_bytes()];
+    let mut secondary_source = vec![0; shape.columns * shape.column_bytes()];
+    let source = Source { shape, rows, repair: &secondary_repair };
+    let index = extend_columns(&source, Some((&mut primary_repair, &mut secondary_source)));
+    (Slivers { primary_repair, secondary_source, secondary_repair }, index)
+}
+
+/// Only the roots of all slivers; needs half a segment of memory.
+pub(super) fn identify(shape: &Shape, rows: &[&[u8]]) -> SliverIndex {
+    let repair = extend_rows(shape, rows);
+    extend_columns(&Source { shape, rows, repair: &repair }, None)
+}
+
+/// The first `P` symbols of all columns.
+struct Source<'a> {
+    shape: &'a Shape,
+    rows: &'a [&'a [u8]],
+    repair: &'a [u8],
+}
+
+impl Source<'_> {
+    fn symbol(&self, column: usize, row: usize) -> &[u8] {
+        let symbol = self.shape.symbol;
+        match column.checked_sub(self.shape.columns) {
+            None => &self.rows[row][column * symbol..][..symbol],
+            Some(repair) => {
+                &self.repair[repair * self.shape.column_bytes() + row * symbol..][..symbol]
+            }
+        }
+    }
+}
+
+/// The repair columns, each of `P` symbols.
+fn extend_rows(shape: &Shape, rows: &[&[u8]]) -> Vec<u8> {
+    let mut columns = vec![0; (shape.shards - shape.columns) * shape.column_bytes()];
+    let cuts = cut(0..shape.rows, 1, task_count(shape.rows * shape.shards * shape.symbol));
+    let parts = split_lines(&mut columns, shape.column_bytes(), shape.symbol, &cuts);
+    let tasks: Vec<_> = cuts.into_iter().zip(parts).collect();
+    run(tasks, |(range, mut part)| extend_row_range(shape, rows, range, &mut part));
+    columns
+}
+
+/// Writes the repair symbols of a range of rows; `columns` holds that range of every repair column.
+fn extend_row_range(shape: &Shape, rows: &[&[u8]], range: Range<usize>, columns: &mut [&mut [u8]]) {
+    let symbol = shape.symbol;
+    let mut extender = Extender::new(shape.columns, shape.shards, symbol);
+    if extender.is_narrow() {
+        for group in extender.groups(range.clone()) {
+            let (layout, result) =
+                extender.extend_group(group.clone(), |row, i| &rows[row][i * symbol..][..symbol]);
+            for (column, shard) in columns.iter_mut().zip(result.recovery_iter()) {
+                let targets =
+                    column[(group.start - range.start) * symbol..].chunks_exact_mut(symbol);
+                for (place, target) in targets.take(group.len()).enumerate() {
+                    layout.unpack(place, shard, target);
+                }
+            }
+        }
+    } else {
+        for row in range.clone() {
+            for piece in extender.pieces() {
+                let result =
+                    extender.extend(piece.len(), |i| &rows[row][i * symbol..][piece.clone()]);
+                for (column, bytes) in columns.iter_mut().zip(result.recovery_iter()) {
+                    column[(row - range.start) * symbol..][piece.clone()].copy_from_slice(bytes);
+                }
+            }
+        }
+    }
+}
+
+/// What one thread does in the second pass: a range of columns and the places of what they yield.
+struct ColumnTask<'a> {
+    range: Range<usize>,
+    /// The range of each repair row; empty when only roots are wanted.
+    primary: Vec<&'a mut [u8]>,
+    /// The range of the systematic columns; empty when only roots are wanted.
+    secondary: &'a mut [u8],
+}
+
+/// Roots of a range of columns, and of the row trees above its stripes, stripe by stripe.
+struct ColumnRoots {
+    columns: Vec<Digest>,
+    stripes: Vec<Digest>,
+}
+
+/// Extends and hashes all columns; fills the buffers of repair rows and systematic columns if given.
+fn extend_columns(source: &Source<'_>, slivers: Option<(&mut [u8], &mut [u8])>) -> SliverIndex {
+    let shape = source.shape;
+    let work = shape.shards * shape.shards * shape.symbol.next_multiple_of(64);
+    let cuts = cut(0..shape.shards, STRIPE, task_count(work));
+    let stored =
+        |range: &Range<usize>| range.start.min(shape.columns)..range.end.min(shape.columns);
+    let tasks: Vec<_> = match slivers {
+        None => {
+            let task = |range| ColumnTask { range, primary: Vec::new(), secondary: &mut [] };
+            cuts.into_iter().map(task).collect()
+        }
+        Some((primary, secondary)) => {
+            let stored: Vec<_> = cuts.iter().map(stored).collect();
+            let primary = split_lines(primary, shape.row_bytes(), shape.symbol, &stored);
+            let mut rest = secondary;
+            let secondary = stored.iter().map(|range| {
+                let (part, after) =
+                    std::mem::take(&mut rest).split_at_mut(range.len() * shape.column_bytes());
+                rest = after;
+                part
+            });
+            let parts = cuts.into_iter().zip(primary).zip(secondary);
+            parts
+                .map(|((range, primary), secondary)| ColumnTask { range, primary, secondary })
+                .collect()
+        }
+    };
+    let roots = run(tasks, |task| ColumnWorker::new(source, task).run());
+    let secondary: Vec<Digest> = roots.iter().flat_map(|roots| &roots.columns).copied().collect();
+    let primary =
+        fold_rows(shape.shards, roots.iter().flat_map(|roots| roots.stripes.chunks(shape.shards)));
+    SliverIndex::from_roots(&primary, &secondary)
+}
+
+/// Roots of the row trees from their nodes above each stripe.
+fn fold_rows<'a>(
+    shards: usize,
+    stripes: impl Iterator<Item = &'a [Digest]> + Clone,
+) -> Vec<Digest> {
+    let mut width = stripes.clone().count();
+    let mut nodes = Vec::with_capacity(width * shards);
+    for row in 0..shards {
+        nodes.extend(stripes.clone().map(|stripe| stripe[row]));
+    }
+    while width > 1 {
+        width = merkle::fold_level(&mut nodes, shards, width);
+    }
+    nodes
+}
+
+/// One thread's state in the second pass.
+struct ColumnWorker<'a> {
+    source: &'a Source<'a>,
+    task: ColumnTask<'a>,
+    extender: Extender,
+    hasher: LeafHasher,
+    /// Leaf digests of one column.
+    digests: Vec<Digest>,
+    /// Leaf digests of one stripe, row by row.
+    stripe: Vec<Digest>,
+    roots: ColumnRoots,
+}
+
+impl<'a> ColumnWorker<'a> {
+    fn new(source: &'a Source<'a>, task: ColumnTask<'a>) -> Self {
+        let Shape { shards, rows, symbol, .. } = *source.shape;
+        ColumnWorker {
+            source,
+            task,
+            extender: Extender::new(rows, shards, symbol),
+            hasher: LeafHasher::new(shards, symbol),
+            digests: vec![[0; 32]; shards],
+            stripe: Vec::new(),
+            roots: ColumnRoots { columns: Vec::new(), stripes: Vec::new() },
+        }
+    }
+
+    fn run(mut self) -> ColumnRoots {
+        let Shape { shards, columns, .. } = *self.source.shape;
+        let range = self.task.range.clone();
+        for start in range.clone().step_by(STRIPE) {
+            let stripe = start..range.end.min(start + STRIPE);
+            self.stripe.clear();
+            self.stripe.resize(shards * stripe.len(), [0; 32]);
+            let border = columns.clamp(stripe.start, stripe.end);
+            for part in [stripe.start..border, border..stripe.end] {
+                if self.extender.is_narrow() {
+                    for group in self.extender.groups(part) {
+                        self.extend_group(&stripe, group);
+                    }
+                } else {
+                    part.for_each(|column| self.extend_wide(&stripe, column));
+                }
+            }
+            self.fold_stripe(stripe.len());
+        }
+        self.roots
+    }
+
+    /// Whether the slivers that pass through this column are wanted.
+    fn is_stored(&self, column: usize) -> bool {
+        column < self.source.shape.columns && !self.task.primary.is_empty()
+    }
+
+    fn extend_group(&mut self, stripe: &Range<usize>, group: Range<usize>) {
+        let Shape { rows, symbol, .. } = *self.source.shape;
+        let is_stored = self.is_stored(group.start);
+        let offset = (group.start - self.task.range.start) * symbol;
+        let source = self.source;
+        let (layout, result) =
+            self.extender.extend_group(group.clone(), |column, row| source.symbol(column, row));
+        if is_stored {
+            for (row, shard) in self.task.primary.iter_mut().zip(result.recovery_iter()) {
+                let targets = row[offset..].chunks_exact_mut(symbol).take(group.len());
+                targets.enumerate().for_each(|(place, target)| layout.unpack(place, shard, target));
+            }
+        }
+        for (place, column) in group.enumerate() {
+            let slot = self.hasher.slot_bytes();
+            let (given, computed) = self.hasher.slots_mut().split_at_mut(rows * slot);
+            for (row, slot) in given.chunks_exact_mut(slot).enumerate() {
+                slot[..symbol].copy_from_slice(source.symbol(column, row));
+            }
+            let computed = computed.chunks_exact_mut(slot).enumerate();
+            if is_stored {
+                let place = (column - self.task.range.start) * symbol;
+                for (row, slot) in computed {
+                    slot[..symbol].copy_from_slice(&self.task.primary[row][place..][..symbol]);
+                }
+            } else {
+                for (row, slot) in computed {
+                    layout.unpack(place, repair(&result, row), &mut slot[..symbol]);
+                }
+            }
+            self.hasher.hash_slots(&mut self.digests);
+            if is_stored {
+                store_column(source, &self.task.range, column, self.task.secondary);
+            }
+            keep_column(&self.digests, column - stripe.start, &mut self.stripe, &mut self.roots);
+        }
+    }
+
+    fn extend_wide(&mut self, stripe: &Range<usize>, column: usize) {
+        let symbol = self.source.shape.symbol;
+        let is_stored = self.is_stored(column);
+        let place = (column - self.task.range.start) * symbol;
+        let (source, primary) = (self.source, &mut self.task.primary);
+        hash_wide(
+            &mut self.extender,
+            &mut self.hasher,
+            |row| source.symbol(column, row),
+            |row, piece, bytes| {
+                if is_stored {
+                    primary[row][place..][piece].copy_from_slice(bytes);
+                }
+            },
+            &mut self.digests,
+        );
+        if is_stored {
+            store_column(source, &self.task.range, column, self.task.secondary);
+        }
+        keep_column(&self.digests, column - stripe.start, &mut self.stripe, &mut self.roots);
+    }
+
+    /// Keeps of a stripe's leaf digests only the nodes they have in common in each row's tree.
+    fn fold_stripe(&mut self, mut width: usize) {
+        let levels = self.source.shape.shards.min(STRIPE).next_power_of_two().trailing_zeros();
+        for _level in 0..levels {
+            width = merkle::fold_level(&mut self.stripe, self.source.shape.shards, width);
+        }
+        self.roots.stripes.extend_from_slice(&self.stripe);
+    }
+}
+
+/// Writes a systematic secondary sliver.
+fn store_column(source: &Source<'_>, range: &Range<usize>, column: usize, secondary: &mut [u8]) {
+    let bytes = source.shape.column_bytes();
+    let sliver = &mut secondary[(column - range.start) * bytes..][..bytes];
+    for (row, target) in sliver.chunks_exact_mut(source.shape.symbol).enumerate() {
+        target.copy_from_slice(source.symbol(column, row));
+    }
+}
+
+/// Adds a column's leaf digests to its stripe, and its root to the roots.
+fn keep_column(digests: &[Digest], place: usize, stripe: &mut [Digest], roots: &mut ColumnRoots) {
+    let width = stripe.len() / digests.len();
+    for (row, digest) in stripe.chunks_exact_mut(width).zip(digests) {
+        row[place] = *digest;
+    }
+    roots.columns.push(merkle::root(digests));
+}
+
+/// How many tasks to make of work on this many bytes.
+fn task_count(bytes: usize) -> usize {
+    #[cfg(feature = "parallel")]
+    let threads = match rayon::current_num_threads() {
+        1 => 1,
+        // Twice as many tasks as threads: a thread that was held up leaves the rest to the others.
+        threads => 2 * threads,
+    };
+    #[cfg(not(feature = "parallel"))]
+    let threads = 1;
+    bytes.div_ceil(TASK_BYTES).clamp(1, threads)
+}
+
+/// Cuts a range evenly at multiples of `step`.
+fn cut(range: Range<usize>, step: usize, parts: usize) -> Vec<Range<usize>> {
+    let steps = range.len().div_ceil(step);
+    let parts = parts.min(steps);
+    let place = |part: usize| range.end.min(range.start + part * steps / parts * step);
+    (0..parts).map(|part| place(part)..place(part + 1)).collect()
+}
+
+/// For each range, that range of symbols of every line: so that threads can write to parts of the same lines.
+fn split_lines<'a>(
+    buffer: &'a mut [u8],
+    line: usize,
+    symbol: usize,
+    ranges: &[Range<usize>],
+) -> Vec<Vec<&'a mut [u8]>> {
+    let lines = buffer.len() / line;
+    let mut parts: Vec<_> = ranges.iter().map(|_| Vec::with_capacity(lines)).collect();
+    for mut rest in buffer.chunks_exact_mut(line) {
+        for (range, part) in ranges.iter().zip(&mut parts) {
+            let (bytes, after) = rest.split_at_mut(range.len() * symbol);
+            part.push(bytes);
+            rest = after;
+        }
+    }
+    parts
+}
+
+/// Runs all tasks, on several threads if there is more than one; results come in the order of the tasks.
+fn run<T: Send, R: Send>(mut tasks: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+    #[cfg(feature = "parallel")]
+    if tasks.len() > 1 {
+        use rayon::prelude::*;
+        return tasks.into_par_iter().map(work).collect();
+    }
+    tasks.drain(..).map(work).collect()
+}

@@ -1,0 +1,133 @@
+//! Checks single slivers against their roots by extending and hashing them.
+//!
+//! Promises: accepts exactly the bytes that the encoder of the index had. Does not: check the index itself.
+
+use super::codeword::repair;
+use super::codeword::{Extender, hash_wide};
+use super::lanes::LeafHasher;
+use super::matrix::Shape;
+use super::parameters::Parameters;
+use crate::crypto::Digest;
+use crate::merkle;
+use crate::sliver::Axis;
+
+/// Why bytes are not the sliver that was committed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SliverError {
+    /// Past the last shard.
+    #[error("there is no {axis} sliver {index}")]
+    NoSuchSliver {
+        /// Which kind.
+        axis: Axis,
+        /// The index that was claimed.
+        index: u16,
+    },
+    /// Not of the size that the segment's length asks for.
+    #[error("{axis} sliver {index} has {found} bytes instead of {expected}")]
+    WrongLength {
+        /// Which kind.
+        axis: Axis,
+        /// The sliver.
+        index: u16,
+        /// What the segment's length asks for.
+        expected: usize,
+        /// What came.
+        found: usize,
+    },
+    /// Other bytes than those committed to.
+    #[error("{axis} sliver {index} does not match its root in the sliver index")]
+    WrongRoot {
+        /// Which kind.
+        axis: Axis,
+        /// The sliver.
+        index: u16,
+    },
+}
+
+/// Checks slivers of one segment, or of several equally long, with the same memory.
+#[derive(Debug)]
+pub struct SliverVerifier {
+    parameters: Parameters,
+    segment_length: u32,
+    shape: Shape,
+    primary: Option<Extender>,
+    secondary: Option<Extender>,
+    hasher: LeafHasher,
+    digests: Vec<Digest>,
+}
+
+impl SliverVerifier {
+    /// For the slivers of segments of this length.
+    pub fn new(parameters: &Parameters, segment_length: u32) -> Self {
+        let shape = Shape::new(parameters, segment_length);
+        SliverVerifier {
+            parameters: *parameters,
+            segment_length,
+            shape,
+            primary: None,
+            secondary: None,
+            hasher: LeafHasher::new(shape.shards, shape.symbol),
+            digests: vec![[0; 32]; shape.shards],
+        }
+    }
+
+    /// Whether these bytes are the sliver whose root the index gives.
+    pub fn verify(
+        &mut self,
+        axis: Axis,
+        index: u16,
+        bytes: &[u8],
+        root: &Digest,
+    ) -> Result<(), SliverError> {
+        if index >= self.parameters.shards() {
+            return Err(SliverError::NoSuchSliver { axis, index });
+        }
+        let expected = self.parameters.sliver_bytes(axis, self.segment_length);
+        if bytes.len() != expected {
+            return Err(SliverError::WrongLength { axis, index, expected, found: bytes.len() });
+        }
+        if self.root(axis, bytes) == *root {
+            Ok(())
+        } else {
+            Err(SliverError::WrongRoot { axis, index })
+        }
+    }
+
+    /// The root of a sliver of the right length.
+    fn root(&mut self, axis: Axis, bytes: &[u8]) -> Digest {
+        let Shape { shards, rows, columns, symbol } = self.shape;
+        // A sliver is coded along its own direction: a row has as many source symbols as there are columns.
+        let (extender, source) = match axis {
+            Axis::Primary => (&mut self.primary, columns),
+            Axis::Secondary => (&mut self.secondary, rows),
+        };
+        let extender = extender.get_or_insert_with(|| Extender::new(source, shards, symbol));
+        let given = |i: usize| &bytes[i * symbol..][..symbol];
+        if extender.is_narrow() {
+            let result = extender.extend(symbol, given);
+            let slot = self.hasher.slot_bytes();
+            for (i, slot) in self.hasher.slots_mut().chunks_exact_mut(slot).enumerate() {
+                slot[..symbol].copy_from_slice(match i.checked_sub(source) {
+                    None => given(i),
+                    Some(index) => repair(&result, index),
+                });
+            }
+            self.hasher.hash_slots(&mut self.digests);
+        } else {
+            hash_wide(extender, &mut self.hasher, given, |_, _, _| (), &mut self.digests);
+        }
+        merkle::root(&self.digests)
+    }
+}
+
+/// Whether these bytes are the sliver whose root the index gives. To check several, keep a [`SliverVerifier`].
+pub fn verify_sliver(
+    parameters: &Parameters,
+    segment_length: u32,
+    axis: Axis,
+    index: u16,
+    bytes: &[u8],
+    root: &Digest,
+) -> Result<(), SliverError> {
+    SliverVerifier::new(parameters, segment_length).verify(axis, index, bytes, root)
+}

@@ -1,0 +1,161 @@
+//! Merkle trees over digests, and proofs that a leaf stands at a place.
+//!
+//! Promises: a missing right child counts as 32 zero bytes; a single leaf is its own root; a proof holds for one leaf,
+//! one index and one leaf count only. Does not: hash the leaves; each kind of leaf has its own role key.
+//! Source: `protocol.md` section 3.
+
+use crate::crypto::{self, Digest};
+use crate::encoding::lanes;
+
+/// Stands for the right child that an odd level lacks.
+const MISSING: Digest = [0; 32];
+
+/// Root of the tree over these leaves; 32 zero bytes if there are none.
+pub fn root(leaves: &[Digest]) -> Digest {
+    let mut nodes = leaves.to_vec();
+    fold_to_root(&mut nodes)
+}
+
+/// Root over the nodes, which are used up.
+pub(crate) fn fold_to_root(nodes: &mut Vec<Digest>) -> Digest {
+    let mut width = nodes.len();
+    while width > 1 {
+        width = fold_level(nodes, 1, width);
+    }
+    nodes.first().copied().unwrap_or(MISSING)
+}
+
+/// Replaces each of `trees` equal runs of `width` nodes by the level above; returns the new width.
+pub(crate) fn fold_level(nodes: &mut Vec<Digest>, trees: usize, width: usize) -> usize {
+    debug_assert_eq!(nodes.len(), trees * width);
+    if width % 2 == 1 {
+        let mut even = Vec::with_capacity(trees * (width + 1));
+        for run in nodes.chunks_exact(width) {
+            even.extend_from_slice(run);
+            even.push(MISSING);
+        }
+        *nodes = even;
+    }
+    lanes::hash_pairs_in_place(crypto::role::node_key(), nodes);
+    width.div_ceil(2)
+}
+
+/// The siblings on the way from a leaf to the root.
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    bincode::Encode,
+    bincode::Decode,
+)]
+pub struct Proof {
+    /// From the leaf's sibling upwards.
+    pub siblings: Vec<Digest>,
+}
+
+/// Proves that the leaf stands at this index; `None` if there is no such leaf.
+pub fn prove(leaves: &[Digest], index: usize) -> Option<Proof> {
+    if index >= leaves.len() {
+        return None;
+    }
+    let mut siblings = Vec::new();
+    let (mut nodes, mut place) = (leaves.to_vec(), index);
+    while nodes.len() > 1 {
+        siblings.push(nodes.get(place ^ 1).copied().unwrap_or(MISSING));
+        let width = nodes.len();
+        fold_level(&mut nodes, 1, width);
+        place /= 2;
+    }
+    Some(Proof { siblings })
+}
+
+impl Proof {
+    /// Whether the tree of `count` leaves with this root has this leaf at this index.
+    pub fn verify(&self, leaf: &Digest, index: usize, count: usize, root: &Digest) -> bool {
+        if index >= count || self.siblings.len() != height(count) {
+            return false;
+        }
+        let (mut node, mut place) = (*leaf, index);
+        for sibling in &self.siblings {
+            node = match place % 2 {
+                0 => crypto::hash_node(&node, sibling),
+                _ => crypto::hash_node(sibling, &node),
+            };
+            place /= 2;
+        }
+        node == *root
+    }
+}
+
+/// Levels above the leaves of a tree.
+fn height(count: usize) -> usize {
+    let mut levels = 0;
+    let mut width = count;
+    while width > 1 {
+        width = width.div_ceil(2);
+        levels += 1;
+    }
+    levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaves(count: usize) -> Vec<Digest> {
+        (0..count).map(|i| *blake3::hash(&i.to_le_bytes()).as_bytes()).collect()
+    }
+
+    /// The definition, one node at a time.
+    fn slow_root(leaves: &[Digest]) -> Digest {
+        match leaves {
+            [] => MISSING,
+            [only] => *only,
+            _ => {
+                let parent =
+                    |pair: &[Digest]| crypto::hash_node(&pair[0], pair.get(1).unwrap_or(&MISSING));
+                slow_root(&leaves.chunks(2).map(parent).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    #[test]
+    fn roots_follow_the_definition_at_every_size() {
+        for count in (0..70).chain([100, 127, 128, 129, 1000]) {
+            assert_eq!(root(&leaves(count)), slow_root(&leaves(count)), "{count} leaves");
+        }
+    }
+
+    #[test]
+    fn every_leaf_is_proved_at_its_own_place_only() {
+        for count in [1, 2, 3, 5, 8, 13, 100] {
+            let leaves = leaves(count);
+            let root = root(&leaves);
+            for (index, leaf) in leaves.iter().enumerate() {
+                let proof = prove(&leaves, index).expect("the leaf exists");
+                assert!(proof.verify(leaf, index, count, &root));
+                assert!(!proof.verify(leaf, index + 1, count + 2, &root));
+                assert!(!proof.verify(&[7; 32], index, count, &root));
+                for other in (0..count).filter(|other| *other != index) {
+                    assert!(!proof.verify(leaf, other, count, &root));
+                }
+            }
+            assert_eq!(prove(&leaves, count), None);
+        }
+    }
+
+    #[test]
+    fn a_proof_of_the_wrong_length_is_refused() {
+        let leaves = leaves(5);
+        let root = root(&leaves);
+        let mut proof = prove(&leaves, 2).expect("the leaf exists");
+        proof.siblings.push([0; 32]);
+        assert!(!proof.verify(&leaves[2], 2, 5, &root));
+        proof.siblings.truncate(1);
+        assert!(!proof.verify(&leaves[2], 2, 5, &root));
+        assert!(!Proof { siblings: Vec::new() }.verify(&root, 0, 0, &root));
+    }
+}
