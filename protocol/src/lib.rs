@@ -1,1 +1,16 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+pub mod blob;
+pub mod certificate;
+pub mod chain;
+pub mod committee;
+pub mod crypto;
+pub mod encoding;
+pub mod epoch;
+pub mod machine;
+pub mod merkle;
+pub mod message;
+pub mod sliver;
+pub mod wire;
+
+mod text;

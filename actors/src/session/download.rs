@@ -1,0 +1,418 @@
+//! A get: segments fetched from many nodes at once, decoded, checked and handed out in order.
+//!
+//! Promises: every byte handed out belongs to a segment whose content hash matched; at most [`SEGMENTS_AHEAD`] segments
+//! are in memory; liars are blamed by name and change nothing. Does not: open sealed blobs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::encoding::{self, SegmentPosition};
+use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload};
+use haulout_protocol::machine::{Blame, Machine, RequestId};
+use haulout_protocol::sliver::{Axis, PairIndex, SliverIndex};
+use haulout_protocol::wire::sliver::{Reply, Request};
+use haulout_protocol::wire::{Refusal, SMALL_FRAME_BYTES_MAX};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, debug};
+
+use super::locate::{self, LocateError};
+use super::{Clock, Observer, Progress, Session, node};
+use crate::network::{OpenError, Protocol, StreamError};
+use crate::trace;
+
+/// Segments fetched or decoded at once: one to hand out, one on its way.
+pub const SEGMENTS_AHEAD: usize = 2;
+
+/// Events a segment's requests may have waiting: they stop reading when the decoder is behind.
+const EVENTS_WAITING_MAX: usize = 64;
+
+/// How much a reader checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consistency {
+    /// The bytes match the content hash: every reader gets the same bytes or an error.
+    #[default]
+    Default,
+    /// Also encodes the bytes again and compares every root: every *subset* of slivers gives these bytes.
+    Strict,
+}
+
+/// Why a blob cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum GetError {
+    /// No header.
+    #[error(transparent)]
+    Locate(#[from] LocateError),
+    /// Too few slivers of a segment can be had.
+    #[error("segment {segment} is unavailable: {available} of {needed} slivers can be had")]
+    Unavailable {
+        /// Which segment.
+        segment: u32,
+        /// Slivers held or obtainable.
+        available: u16,
+        /// Slivers needed.
+        needed: u16,
+        /// Members that failed to deliver, by name, and why.
+        members: Vec<(String, String)>,
+    },
+    /// The writer encoded the blob wrongly.
+    #[error("segment {segment} was encoded inconsistently by its writer; nobody can read this blob")]
+    Inconsistent {
+        /// Which segment.
+        segment: u32,
+    },
+    /// The bytes could not be written out.
+    #[error("the blob's bytes cannot be written out")]
+    Sink(#[from] std::io::Error),
+    /// A worker ended before its time.
+    #[error("the client is shutting down")]
+    Ended,
+}
+
+impl GetError {
+    /// Whether trying again, unchanged, can help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            GetError::Locate(LocateError::Unavailable { .. } | LocateError::NotCertified(_)) => true,
+            GetError::Locate(
+                LocateError::NotFound(_) | LocateError::Expired { .. } | LocateError::Invalid(_),
+            ) => false,
+            GetError::Unavailable { .. } | GetError::Ended => true,
+            GetError::Inconsistent { .. } | GetError::Sink(_) => false,
+        }
+    }
+}
+
+/// What a get did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GetReport {
+    /// Length of the blob in bytes.
+    pub length: u64,
+    /// BLAKE3 hash of the blob, as `b3sum` prints it.
+    pub content_hash: [u8; 32],
+}
+
+/// Writes the blob's bytes, in order and verified, to `sink`.
+pub async fn get(
+    session: &Session,
+    blob_id: &BlobId,
+    consistency: Consistency,
+    sink: &mut (impl AsyncWrite + Unpin),
+    observer: &Observer,
+) -> Result<GetReport, GetError> {
+    let header = Arc::new(locate::header(session, blob_id).await?);
+    observer(Progress::Located);
+    let count = u32::try_from(header.segments.len()).unwrap_or(u32::MAX);
+    let fetch = |segment| {
+        let task = Fetch::new(session.clone(), *blob_id, header.clone(), segment, consistency);
+        AbortOnDropHandle::new(tokio::spawn(task.run().in_current_span()))
+    };
+    let mut segments = std::pin::pin!(futures::stream::iter((0..count).map(fetch)).buffered(SEGMENTS_AHEAD));
+    let mut bytes = 0;
+    while let Some(segment) = segments.next().await {
+        let segment = segment.map_err(|_| GetError::Ended)??;
+        sink.write_all(&segment).await?;
+        bytes += segment.len() as u64;
+        observer(Progress::Transferred { bytes });
+    }
+    sink.flush().await?;
+    let content_hash = header.content_hash(&session.parameters);
+    Ok(GetReport { length: header.length, content_hash })
+}
+
+/// What a request's task reports.
+enum Event {
+    Arrived { request: RequestId, pair: PairIndex, bytes: Bytes },
+    Missing { request: RequestId, pair: PairIndex },
+    Ended { request: RequestId, member: usize, result: Result<(), AskError> },
+}
+
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error("{0}")]
+    Refused(Refusal),
+    #[error("{0}")]
+    Protocol(String),
+}
+
+/// The fetch of one segment: carries out what the machine decides.
+struct Fetch {
+    session: Session,
+    blob_id: BlobId,
+    header: Arc<BlobHeader>,
+    segment: u32,
+    consistency: Consistency,
+    clock: Clock,
+    machine: SegmentDownload,
+    slivers: BTreeMap<(Axis, PairIndex), Bytes>,
+    axis_of: BTreeMap<RequestId, Axis>,
+    requests: BTreeMap<RequestId, AbortOnDropHandle<()>>,
+    reasons: BTreeMap<usize, String>,
+    index: Option<Arc<SliverIndex>>,
+    decoded: Bytes,
+    events: mpsc::Sender<Event>,
+    inbox: mpsc::Receiver<Event>,
+}
+
+impl Fetch {
+    fn new(
+        session: Session,
+        blob_id: BlobId,
+        header: Arc<BlobHeader>,
+        segment: u32,
+        consistency: Consistency,
+    ) -> Self {
+        let (events, inbox) = mpsc::channel(EVENTS_WAITING_MAX);
+        let preference = session.preference();
+        let (parameters, committee) = (session.parameters, session.committee.clone());
+        Fetch {
+            machine: SegmentDownload::new(parameters, &committee, &blob_id, segment, preference),
+            session,
+            blob_id,
+            header,
+            segment,
+            consistency,
+            clock: Clock::start(),
+            slivers: BTreeMap::new(),
+            axis_of: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            reasons: BTreeMap::new(),
+            index: None,
+            decoded: Bytes::new(),
+            events,
+            inbox,
+        }
+    }
+
+    fn position(&self) -> SegmentPosition {
+        SegmentPosition { segment: self.segment, blob_bytes: self.header.length }
+    }
+
+    fn length(&self) -> u32 {
+        self.session.parameters.segment_length(self.header.length, self.segment)
+    }
+
+    async fn run(mut self) -> Result<Bytes, GetError> {
+        let mut inputs = vec![Input::Started];
+        loop {
+            while let Some(input) = inputs.pop() {
+                for effect in self.machine.handle(self.clock.now(), input) {
+                    match effect {
+                        Effect::Finish => return Ok(self.decoded),
+                        Effect::Fail(failure) => return Err(self.explain(failure)),
+                        effect => inputs.extend(self.perform(effect).await?),
+                    }
+                }
+            }
+            let deadline = self.machine.deadline();
+            tokio::select! {
+                event = self.inbox.recv() => inputs.extend(event.and_then(|event| self.take(event))),
+                () = self.clock.until(deadline) => inputs.push(Input::TimeReached),
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Option<Input> {
+        match event {
+            Event::Arrived { request, pair, bytes } => {
+                let axis = *self.axis_of.get(&request)?;
+                self.slivers.insert((axis, pair), bytes);
+                Some(Input::Arrived { request, pair })
+            }
+            Event::Missing { request, pair } => Some(Input::Missing { request, pair }),
+            Event::Ended { request, member, result } => {
+                if let Err(error) = result {
+                    self.failed(member, &error);
+                }
+                self.requests.remove(&request);
+                Some(Input::Ended { request })
+            }
+        }
+    }
+
+    fn failed(&mut self, member: usize, error: &AskError) {
+        debug!(blob_id = %self.blob_id.short(), member = %self.session.name(member), %error, "slivers did not come");
+        self.reasons.insert(member, error.to_string());
+        match error {
+            AskError::Protocol(why) => {
+                self.session.network.blame(self.session.peer(member), Blame::Protocol(why.clone()));
+            }
+            AskError::Stream(error) => node::blame_protocol(&self.session, member, error),
+            AskError::Open(_) | AskError::Refused(_) => (),
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Result<Option<Input>, GetError> {
+        match effect {
+            Effect::Ask { request, member, axis, pairs } => self.ask(request, member, axis, pairs),
+            Effect::Cancel { request } => drop(self.requests.remove(&request)),
+            Effect::Decode { axis, pairs } => return self.decode(axis, pairs).await.map(Some),
+            Effect::FetchIndex { members } => return Ok(Some(self.fetch_index(members).await)),
+            Effect::Verify { axis, pairs } => return self.verify(axis, pairs).await.map(Some),
+            Effect::Blame { member, reason } => {
+                self.reasons.insert(member, reason.to_string());
+                self.session.network.blame(self.session.peer(member), reason);
+            }
+            Effect::Finish | Effect::Fail(_) => (),
+        }
+        Ok(None)
+    }
+
+    fn ask(&mut self, request: RequestId, member: usize, axis: Axis, pairs: Vec<PairIndex>) {
+        self.axis_of.insert(request, axis);
+        let question = Question {
+            session: self.session.clone(),
+            blob_id: self.blob_id,
+            segment: self.segment,
+            sliver_bytes: self.session.parameters.sliver_bytes(axis, self.length()),
+            request,
+            member,
+            axis,
+            pairs,
+        };
+        let events = self.events.clone();
+        let task = async move {
+            let result = question.run(&events).await;
+            let _ = events.send(Event::Ended { request, member, result }).await;
+        };
+        self.requests.insert(request, AbortOnDropHandle::new(tokio::spawn(task.in_current_span())));
+    }
+
+    fn held(&self, axis: Axis, pairs: &[PairIndex]) -> Vec<(PairIndex, u16, Bytes)> {
+        let parameters = &self.session.parameters;
+        let sliver = |pair: &PairIndex| {
+            let bytes = self.slivers.get(&(axis, *pair))?.clone();
+            Some((*pair, pair.sliver_index(axis, parameters), bytes))
+        };
+        pairs.iter().filter_map(sliver).collect()
+    }
+
+    async fn decode(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
+        let slivers: Vec<_> =
+            self.held(axis, &pairs).into_iter().map(|(_, index, bytes)| (index, bytes)).collect();
+        let (parameters, position, length) = (self.session.parameters, self.position(), self.length());
+        let commitment = self.header.segments[self.segment as usize];
+        let strict = self.consistency == Consistency::Strict;
+        let work = move || {
+            let bytes = encoding::decode_segment(&parameters, length, axis, &slivers).ok()?;
+            let matches = encoding::content_digest(&parameters, position, &bytes) == commitment.content
+                && (!strict || encoding::identify_segment(&parameters, position, &bytes) == commitment);
+            matches.then_some(bytes)
+        };
+        let decoded = tokio::task::spawn_blocking(work).await.map_err(|_| GetError::Ended)?;
+        let matches = decoded.is_some();
+        self.decoded = decoded.unwrap_or_default();
+        Ok(Input::Decoded { matches })
+    }
+
+    async fn fetch_index(&mut self, members: Vec<usize>) -> Input {
+        for member in members {
+            let index =
+                node::index(&self.session, member, &self.blob_id, self.segment, &self.header).await;
+            match index {
+                Ok(index) => {
+                    self.index = Some(Arc::new(index));
+                    return Input::Indexed { found: true };
+                }
+                Err(error) => drop(self.reasons.insert(member, error.to_string())),
+            }
+        }
+        Input::Indexed { found: false }
+    }
+
+    async fn verify(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
+        let slivers = self.held(axis, &pairs);
+        let (parameters, length) = (self.session.parameters, self.length());
+        let index = self.index.clone();
+        let work = move || {
+            let is_wrong = |(pair, sliver, bytes): &(PairIndex, u16, Bytes)| {
+                let root = index.as_ref()?.sliver_root(axis, *sliver);
+                let checked = encoding::verify_sliver(&parameters, length, axis, *sliver, bytes, root);
+                checked.is_err().then_some(*pair)
+            };
+            slivers.iter().filter_map(is_wrong).collect()
+        };
+        let wrong = tokio::task::spawn_blocking(work).await.map_err(|_| GetError::Ended)?;
+        Ok(Input::Verified { wrong })
+    }
+
+    fn explain(&self, failure: Failure) -> GetError {
+        let segment = self.segment;
+        match failure {
+            Failure::Inconsistent => GetError::Inconsistent { segment },
+            Failure::Unavailable { available, needed, members } => {
+                let reason = |member: &usize| match self.reasons.get(member) {
+                    Some(reason) => reason.clone(),
+                    None => "lacks slivers".to_owned(),
+                };
+                let named = |member: usize| (self.session.name(member), reason(&member));
+                let members = members.into_iter().map(named).collect();
+                GetError::Unavailable { segment, available, needed, members }
+            }
+        }
+    }
+}
+
+/// One request for slivers to one node.
+struct Question {
+    session: Session,
+    blob_id: BlobId,
+    segment: u32,
+    sliver_bytes: usize,
+    request: RequestId,
+    member: usize,
+    axis: Axis,
+    pairs: Vec<PairIndex>,
+}
+
+impl Question {
+    async fn run(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
+        let peer = self.session.peer(self.member);
+        let mut stream = self.session.network.open(peer, Protocol::Sliver).await?;
+        let request = Request::Get {
+            blob_id: *self.blob_id.as_bytes(),
+            segment: self.segment,
+            axis: self.axis,
+            pairs: self.pairs.iter().map(|pair| pair.0).collect(),
+            trace: trace::current(),
+        };
+        stream.write_frame(&request).await?;
+        stream.flush().await?;
+        let mut owed: Vec<_> = self.pairs.clone();
+        let request = self.request;
+        loop {
+            let event = match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
+                Reply::Sliver { pair, bytes } => {
+                    let pair = take(&mut owed, pair)?;
+                    if bytes as usize != self.sliver_bytes {
+                        return Err(AskError::Protocol(format!("a sliver of {bytes} bytes")));
+                    }
+                    let mut buffer = vec![0; self.sliver_bytes];
+                    stream.read_exact(&mut buffer).await?;
+                    Event::Arrived { request, pair, bytes: buffer.into() }
+                }
+                Reply::Missing { pair } => Event::Missing { request, pair: take(&mut owed, pair)? },
+                Reply::End => return Ok(()),
+                Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
+                _ => return Err(AskError::Protocol("an answer to another request".into())),
+            };
+            if events.send(event).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn take(owed: &mut Vec<PairIndex>, pair: u16) -> Result<PairIndex, AskError> {
+    let at = owed.iter().position(|owed| owed.0 == pair);
+    let at = at.ok_or_else(|| AskError::Protocol("a sliver nobody asked for".into()))?;
+    Ok(owed.swap_remove(at))
+}

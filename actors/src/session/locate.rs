@@ -1,0 +1,207 @@
+//! Finds out what the network knows of a blob: its header, or why there is none.
+//!
+//! Promises: a header handed out matches the blob id; "does not exist" is said only when members with more than a
+//! third of the shards say so and none knows better, so at least one correct node said it; every answer comes in
+//! bounded time. Does not: fetch slivers.
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::wire::blob::{Answer, Question, State, Status};
+
+use super::{Session, node};
+
+/// What the committee says of a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// What most of the weight that answered says; nothing when too few answered.
+    pub state: Option<State>,
+    /// Shards of the members that answered.
+    pub answered: u16,
+    /// Members that did not answer, by name, and why.
+    pub silent: Vec<(String, String)>,
+}
+
+/// Why a blob's header cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LocateError {
+    /// No live blob has this id.
+    #[error("no blob with id {0} is stored; if it was just written, ask again in a moment")]
+    NotFound(BlobId),
+    /// Its time is over.
+    #[error("blob {blob_id} expired at epoch {end_epoch}")]
+    Expired {
+        /// Which blob.
+        blob_id: BlobId,
+        /// First epoch in which it was gone.
+        end_epoch: u32,
+    },
+    /// Its writer encoded it wrongly, and the committee said so.
+    #[error("blob {0} was encoded inconsistently by its writer and is marked invalid")]
+    Invalid(BlobId),
+    /// Registered, but its upload never finished.
+    #[error("blob {0} is registered but not certified; its writer has to finish the upload")]
+    NotCertified(BlobId),
+    /// Too few nodes answer to say.
+    #[error("too few nodes answer to find blob {blob_id}: only {answered} of {shards} shards")]
+    Unavailable {
+        /// Which blob.
+        blob_id: BlobId,
+        /// Shards of the members that answered.
+        answered: u16,
+        /// Shards in all.
+        shards: u16,
+        /// Members that did not answer, by name, and why.
+        silent: Vec<(String, String)>,
+    },
+}
+
+/// Adds up what members say, by the weight of their shards.
+#[derive(Debug)]
+struct Tally<'a> {
+    session: &'a Session,
+    answers: Vec<(u16, State)>,
+    silent: Vec<(String, String)>,
+    waiting: u16,
+}
+
+impl<'a> Tally<'a> {
+    fn new(session: &'a Session) -> Self {
+        let waiting = session.committee.shards();
+        Tally { session, answers: Vec::new(), silent: Vec::new(), waiting }
+    }
+
+    fn add(&mut self, member: usize, answer: Result<Status, String>) {
+        let weight = self.session.committee.weight(member);
+        self.waiting -= weight;
+        match answer {
+            Ok(status) => self.answers.push((weight, status.state)),
+            Err(reason) => self.silent.push((self.session.name(member), reason)),
+        }
+    }
+
+    fn weight(&self, wanted: impl Fn(&State) -> bool) -> u16 {
+        self.answers.iter().filter(|(_, state)| wanted(state)).map(|(weight, _)| weight).sum()
+    }
+
+    /// The state at least one correct member vouches for, best first: a member may be behind the chain, so
+    /// "certified" outweighs "registered", and that outweighs "does not exist".
+    fn state(&self) -> Option<State> {
+        let vouched = |wanted: &dyn Fn(&State) -> bool| {
+            let found = self.answers.iter().map(|(_, state)| *state).filter(|state| wanted(state));
+            found.max_by_key(end_epoch)
+                .filter(|_| self.session.committee.is_one_correct(self.weight(wanted)))
+        };
+        let known = |state: &State| !matches!(state, State::Nonexistent);
+        vouched(&|state| matches!(state, State::Invalid))
+            .or_else(|| vouched(&|state| matches!(state, State::Certified { .. })))
+            .or_else(|| vouched(&|state| matches!(state, State::Expired { .. })))
+            .or_else(|| vouched(&known))
+            .or_else(|| vouched(&|state| matches!(state, State::Nonexistent)))
+    }
+
+    /// Whether further answers cannot change what [`Tally::state`] says for the better.
+    fn is_settled(&self) -> bool {
+        match self.state() {
+            Some(State::Invalid | State::Certified { .. }) => true,
+            Some(_) => {
+                // Those still silent could outvote with a better state only if they contain a correct member.
+                let certified = self.weight(|state| matches!(state, State::Certified { .. }));
+                !self.session.committee.is_one_correct(certified + self.waiting)
+            }
+            None => false,
+        }
+    }
+
+    fn finish(self) -> Standing {
+        let answered = self.weight(|_| true);
+        Standing { state: self.state(), answered, silent: self.silent }
+    }
+}
+
+fn end_epoch(state: &State) -> u32 {
+    match state {
+        State::Registered { end_epoch }
+        | State::Certified { end_epoch, .. }
+        | State::Expired { end_epoch } => *end_epoch,
+        State::Nonexistent | State::Invalid => 0,
+    }
+}
+
+/// Asks every member what it knows of the blob, until the answer is settled.
+pub async fn standing(session: &Session, blob_id: &BlobId) -> Standing {
+    let mut tally = Tally::new(session);
+    let members = 0..session.committee.members().len();
+    let ask = async |member: usize| (member, status(session, member, blob_id).await);
+    let mut answers: FuturesUnordered<_> =
+        members.filter(|member| session.committee.weight(*member) > 0).map(ask).collect();
+    while let Some((member, answer)) = answers.next().await {
+        tally.add(member, answer);
+        if tally.is_settled() {
+            break;
+        }
+    }
+    drop(answers);
+    tally.finish()
+}
+
+async fn status(session: &Session, member: usize, blob_id: &BlobId) -> Result<Status, String> {
+    match node::ask(session, member, blob_id, Question::Status).await {
+        Ok(Answer::Status(status)) => Ok(status),
+        Ok(_) => Err(node::wrong_answer(session, member)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Members asked for the header at once; the next one is asked when one of them cannot help.
+const HEADER_REQUESTS: usize = 3;
+
+/// The verified header of a blob, or why there is none.
+pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, LocateError> {
+    let preference = session.preference();
+    let mut members: Vec<_> =
+        (0..preference.len()).filter(|member| session.committee.weight(*member) > 0).collect();
+    members.sort_by_key(|member| preference[*member]);
+    let requests = members.into_iter().map(async |member| node::header(session, member, blob_id).await);
+    let mut headers = std::pin::pin!(futures::stream::iter(requests).buffer_unordered(HEADER_REQUESTS));
+    let mut standing = std::pin::pin!(standing(session, blob_id));
+    let mut known: Option<Standing> = None;
+    loop {
+        tokio::select! {
+            biased;
+            header = headers.next() => match header {
+                Some(Ok(header)) => return Ok(header),
+                Some(Err(_)) => (),
+                None => {
+                    let standing = match known {
+                        Some(standing) => standing,
+                        None => standing.await,
+                    };
+                    return Err(explain(session, blob_id, standing));
+                }
+            },
+            found = &mut standing, if known.is_none() => {
+                if matches!(found.state, Some(State::Nonexistent | State::Invalid | State::Expired { .. })) {
+                    return Err(explain(session, blob_id, found));
+                }
+                known = Some(found);
+            }
+        }
+    }
+}
+
+fn explain(session: &Session, blob_id: &BlobId, standing: Standing) -> LocateError {
+    let blob_id = *blob_id;
+    match standing.state {
+        Some(State::Nonexistent) => LocateError::NotFound(blob_id),
+        Some(State::Registered { .. }) => LocateError::NotCertified(blob_id),
+        Some(State::Expired { end_epoch }) => LocateError::Expired { blob_id, end_epoch },
+        Some(State::Invalid) => LocateError::Invalid(blob_id),
+        Some(State::Certified { .. }) | None => LocateError::Unavailable {
+            blob_id,
+            answered: standing.answered,
+            shards: session.committee.shards(),
+            silent: standing.silent,
+        },
+    }
+}

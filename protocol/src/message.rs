@@ -1,0 +1,225 @@
+//! Everything that nodes sign: canonical fixed-width bytes.
+//!
+//! Header: kind u8, version u8 = 1, application u8 = 0x62, network id [32], epoch u32; numbers little endian; then a
+//! body whose length the kind fixes. Promises: a signature of one kind, network or epoch never passes for another.
+//! Source: `contracts.md` 4.3.
+
+use crate::blob::BlobId;
+use crate::crypto::PublicKey;
+use crate::epoch::Epoch;
+use crate::text;
+
+/// Names a network: the id of its `System` object on Sui, the hash of its genesis on the devnet's ledger.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NetworkId([u8; 32]);
+
+/// A text that is no network id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a network id; it is 0x and 64 hex digits")]
+pub struct ParseNetworkIdError;
+
+impl NetworkId {
+    /// The id with these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        NetworkId(bytes)
+    }
+
+    /// The id's bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for NetworkId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "0x{}", hex::encode(self.0))
+    }
+}
+
+impl std::fmt::Debug for NetworkId {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl std::str::FromStr for NetworkId {
+    type Err = ParseNetworkIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseNetworkIdError> {
+        text::from_hex(text).map(NetworkId).ok_or(ParseNetworkIdError)
+    }
+}
+
+/// An object's id on chain.
+pub type ObjectId = [u8; 32];
+
+/// Whether a blob object may be deleted by its owner before it expires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Persistence {
+    /// Stays until it expires.
+    Permanent,
+    /// May be deleted; the certificate is bound to this object.
+    Deletable(ObjectId),
+}
+
+/// Version of the header.
+const VERSION: u8 = 1;
+/// Number of this application.
+const APPLICATION: u8 = 0x62;
+/// Bytes of the header.
+const HEADER_BYTES: usize = 39;
+
+/// Kinds of messages. The numbers are fixed by `contracts.md` 4.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    ProofOfPossession = 0,
+    BlobCertificate = 1,
+}
+
+/// Why bytes are not the message expected; the order of the variants is the order of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// Another version of the header.
+    #[error("message version {0} is not known")]
+    Version(u8),
+    /// Signed for another application.
+    #[error("the message belongs to application {0:#04x}")]
+    Application(u8),
+    /// Signed for another network.
+    #[error("the message belongs to network {0}")]
+    Network(NetworkId),
+    /// Signed in another epoch.
+    #[error("the message belongs to epoch {0}")]
+    Epoch(Epoch),
+    /// Another kind of message.
+    #[error("message kind {0} is not the one expected")]
+    Kind(u8),
+    /// Cut short, too long, or with an unknown tag.
+    #[error("the message is malformed")]
+    Malformed,
+}
+
+fn header(kind: Kind, network: &NetworkId, epoch: Epoch) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER_BYTES + 80);
+    bytes.extend_from_slice(&[kind as u8, VERSION, APPLICATION]);
+    bytes.extend_from_slice(network.as_bytes());
+    bytes.extend_from_slice(&epoch.0.to_le_bytes());
+    bytes
+}
+
+/// What a node signs to prove that it holds its BLS key: bound to the sender of the registration and its epoch.
+pub fn proof_of_possession_message(
+    network: &NetworkId,
+    epoch: Epoch,
+    sender: &[u8; 32],
+    key: &PublicKey,
+) -> Vec<u8> {
+    let mut bytes = header(Kind::ProofOfPossession, network, epoch);
+    bytes.extend_from_slice(sender);
+    bytes.extend_from_slice(&key.to_bytes());
+    bytes
+}
+
+/// What a node signs when all its pairs of a registered blob are durable.
+pub fn blob_certificate_message(
+    network: &NetworkId,
+    epoch: Epoch,
+    blob_id: &BlobId,
+    persistence: &Persistence,
+) -> Vec<u8> {
+    let mut bytes = header(Kind::BlobCertificate, network, epoch);
+    bytes.extend_from_slice(blob_id.as_bytes());
+    match persistence {
+        Persistence::Permanent => bytes.push(0),
+        Persistence::Deletable(object) => {
+            bytes.push(1);
+            bytes.extend_from_slice(object);
+        }
+    }
+    bytes
+}
+
+/// The body of a blob certificate's message, after the checks of its header in the contract's order.
+pub fn read_blob_certificate_message(
+    bytes: &[u8],
+    network: &NetworkId,
+    epoch: Epoch,
+) -> Result<(BlobId, Persistence), MessageError> {
+    let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or(MessageError::Malformed)?;
+    if header[1] != VERSION {
+        return Err(MessageError::Version(header[1]));
+    }
+    if header[2] != APPLICATION {
+        return Err(MessageError::Application(header[2]));
+    }
+    let found = NetworkId::from_bytes(header[3..35].try_into().expect("the slice has 32 bytes"));
+    if found != *network {
+        return Err(MessageError::Network(found));
+    }
+    let found = Epoch(u32::from_le_bytes(header[35..].try_into().expect("the slice has 4 bytes")));
+    if found != epoch {
+        return Err(MessageError::Epoch(found));
+    }
+    if header[0] != Kind::BlobCertificate as u8 {
+        return Err(MessageError::Kind(header[0]));
+    }
+    let (id, persistence) = body.split_at_checked(32).ok_or(MessageError::Malformed)?;
+    let persistence = match persistence.split_first() {
+        Some((0, [])) => Persistence::Permanent,
+        Some((1, object)) => {
+            Persistence::Deletable(object.try_into().map_err(|_| MessageError::Malformed)?)
+        }
+        _ => return Err(MessageError::Malformed),
+    };
+    Ok((BlobId::from_bytes(id.try_into().expect("the slice has 32 bytes")), persistence))
+}
+
+/// The epoch a message's header names, for choosing the committee; nothing for bytes too short.
+pub fn epoch_of(bytes: &[u8]) -> Option<Epoch> {
+    Some(Epoch(u32::from_le_bytes(bytes.get(35..HEADER_BYTES)?.try_into().ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SecretKey;
+
+    const NETWORK: NetworkId = NetworkId::from_bytes([3; 32]);
+
+    #[test]
+    fn a_blob_message_reads_back_and_every_changed_field_is_noticed() {
+        let blob = BlobId::from_bytes([5; 32]);
+        for persistence in [Persistence::Permanent, Persistence::Deletable([8; 32])] {
+            let bytes = blob_certificate_message(&NETWORK, Epoch(2), &blob, &persistence);
+            let read = |bytes: &[u8]| read_blob_certificate_message(bytes, &NETWORK, Epoch(2));
+            assert_eq!(read(&bytes), Ok((blob, persistence)));
+            assert_eq!(epoch_of(&bytes), Some(Epoch(2)));
+            for at in 0..bytes.len() {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= 0x10;
+                assert_ne!(read(&bytes), Ok((blob, persistence)), "byte {at}");
+            }
+            assert_eq!(read(&bytes[..bytes.len() - 1]), Err(MessageError::Malformed));
+            assert_eq!(read(&[&bytes[..], &[0]].concat()), Err(MessageError::Malformed));
+        }
+    }
+
+    #[test]
+    fn a_proof_of_possession_is_no_blob_message() {
+        let key = SecretKey::from_seed(&[1; 32]).public_key();
+        let bytes = proof_of_possession_message(&NETWORK, Epoch(0), &[4; 32], &key);
+        assert_eq!(bytes.len(), HEADER_BYTES + 80);
+        let read = read_blob_certificate_message(&bytes, &NETWORK, Epoch(0));
+        assert_eq!(read, Err(MessageError::Kind(0)));
+    }
+
+    #[test]
+    fn the_bytes_never_change_unnoticed() {
+        let blob = BlobId::from_bytes([5; 32]);
+        let bytes =
+            blob_certificate_message(&NETWORK, Epoch(0x0102), &blob, &Persistence::Permanent);
+        let expected = format!("010162{}02010000{}00", "03".repeat(32), "05".repeat(32));
+        assert_eq!(hex::encode(bytes), expected);
+    }
+}

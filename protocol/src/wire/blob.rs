@@ -1,0 +1,84 @@
+//! `blob/1`: what a node knows of a blob. One request frame, one answer frame, one stream.
+
+use bincode::{Decode, Encode};
+
+use super::{Refusal, TraceContext};
+
+/// A question about a blob.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Request {
+    /// Which blob: the bytes of its id.
+    pub blob_id: [u8; 32],
+    /// What about it.
+    pub question: Question,
+    /// The caller's span.
+    pub trace: Option<TraceContext>,
+}
+
+/// What a node can be asked about a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Question {
+    /// What the chain says of it, as far as the node has read.
+    Status,
+    /// Its header.
+    Header,
+    /// The sliver index of one segment.
+    Index {
+        /// Which segment.
+        segment: u32,
+    },
+    /// Its certificate.
+    Certificate,
+}
+
+/// What the node answers.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum Answer {
+    /// To [`Question::Status`].
+    Status(Status),
+    /// To [`Question::Header`]: canonical bytes, to be verified against the id.
+    Header(Vec<u8>),
+    /// To [`Question::Index`]: canonical bytes, to be verified against the segment's commitment.
+    Index(Vec<u8>),
+    /// To [`Question::Certificate`]: canonical bytes, to be verified against the committee.
+    Certificate(Vec<u8>),
+    /// Not this time.
+    Refused(Refusal),
+}
+
+/// What a node has read of a blob on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Status {
+    /// The checkpoint up to which the node has read.
+    pub checkpoint: u64,
+    /// The epoch of that checkpoint.
+    pub epoch: u32,
+    /// The state of the blob at that checkpoint.
+    pub state: State,
+}
+
+/// The state of a blob at a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum State {
+    /// No live object names it.
+    Nonexistent,
+    /// Registered, not certified.
+    Registered {
+        /// First epoch in which it is gone.
+        end_epoch: u32,
+    },
+    /// Past its point of availability.
+    Certified {
+        /// Epoch of the first certificate.
+        certified_epoch: u32,
+        /// First epoch in which it is gone.
+        end_epoch: u32,
+    },
+    /// Was certified, and its time is over.
+    Expired {
+        /// First epoch in which it was gone.
+        end_epoch: u32,
+    },
+    /// Proven to be encoded inconsistently.
+    Invalid,
+}
