@@ -1,0 +1,201 @@
+//! `devnet up`: starts a supervisor or finds one, tells its progress, prints the card, and stays
+//! as one live line when there is a terminal.
+//!
+//! Promises: exit code 0 only after the self-test passed; Ctrl-C, or the end of this process,
+//! stops the devnet unless it was detached. Does not: own the devnet's processes.
+
+use std::io::{IsTerminal, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use haulout_node::contexts;
+use haulout_node::error::{Error, Kind, Result};
+
+use super::{Up, card_of, note, print_line, print_text, status, stop};
+use crate::banner;
+use crate::control::{Connection, ProcessState, Reply, Request};
+use crate::processes::{log_tail, this_program};
+use crate::state::{Card, StateDirectory};
+use crate::supervisor;
+
+/// How long a new supervisor may take to listen; it has read one file by then.
+const LISTEN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often the live line is drawn anew.
+const LIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// The terminal's hold on a supervisor: while this lives, so does an attached devnet.
+struct Hold {
+    _pipe: Option<ChildStdin>,
+}
+
+pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Result<()> {
+    let terminal = std::io::stdout().is_terminal();
+    let attached = terminal && !up.detach && !json;
+    let started = Instant::now();
+    if up.fresh {
+        stop(directory).await?;
+    }
+    let mut say = |text: &str| if json { note(text) } else { print_text(&format!("{text}\n")) };
+    say(&banner::title(directory.name(), directory.path()));
+    let (connection, hold) = match Connection::open(&directory.control_socket()).await {
+        Some(running) => (running, None),
+        None => start(directory, &up.options(directory.name(), attached)).await?,
+    };
+    follow(connection, &mut say).await?;
+    let card = card_of(directory)?;
+    let previous = contexts::activate(&card.context)?;
+    if json {
+        let text = serde_json::to_value(&card)
+            .map_err(|error| Error::new(Kind::Internal, "cannot write JSON").because(error))?;
+        print_line(&text);
+        return Ok(());
+    }
+    print_text(&banner::card(&card));
+    print_text(&context_note(&card, previous.as_deref()));
+    print_text(&format!(" Ready in {:.1} s.\n", started.elapsed().as_secs_f64()));
+    match hold {
+        Some(hold) if attached => live(directory, &card, hold).await,
+        _ => {
+            print_text(" It goes on running; `devnet status` shows it, `devnet down` stops it.\n");
+            Ok(())
+        }
+    }
+}
+
+fn context_note(card: &Card, previous: Option<&str>) -> String {
+    match previous.filter(|previous| *previous != card.context) {
+        Some(previous) => format!(
+            " Context \"{}\" is now active (was: {previous}); `haulout context use {previous}` goes back.\n",
+            card.context
+        ),
+        None => format!(" Context \"{}\" is active: `haulout` uses this devnet.\n", card.context),
+    }
+}
+
+/// Starts a supervisor and waits until it listens.
+async fn start(
+    directory: &StateDirectory,
+    options: &supervisor::Options,
+) -> Result<(Connection, Option<Hold>)> {
+    directory.create()?;
+    let log = supervisor::log_file(directory);
+    let stderr = std::fs::File::create(&log)
+        .map_err(|error| Error::from_io("write", &log, error))?;
+    let mut child = Command::new(this_program()?)
+        .args(supervisor::arguments(options))
+        .stdin(if options.attached { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .map_err(|error| Error::new(Kind::Internal, "cannot start the supervisor").because(error))?;
+    let hold = options.attached.then(|| Hold { _pipe: child.stdin.take() });
+    let until = Instant::now() + LISTEN_PATIENCE;
+    loop {
+        if let Some(connection) = Connection::open(&directory.control_socket()).await {
+            return Ok((connection, hold));
+        }
+        if let Some(error) = ended(&mut child, directory) {
+            return Err(error);
+        }
+        if Instant::now() > until {
+            return Err(Error::new(Kind::Timeout, "the supervisor does not listen")
+                .hint(format!("see {}", log.display())));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The reason of a supervisor that ended before it listened.
+fn ended(child: &mut Child, directory: &StateDirectory) -> Option<Error> {
+    let status = child.try_wait().ok()??;
+    let log = supervisor::log_file(directory);
+    let tail = log_tail(&log).unwrap_or_default();
+    let message = format!("the supervisor ended ({status}); its log ends with\n{tail}");
+    Some(Error::new(Kind::Internal, message).hint(format!("the whole log: {}", log.display())))
+}
+
+/// Says each phase as it finishes; returns when the devnet is ready.
+async fn follow(mut connection: Connection, say: &mut impl FnMut(&str)) -> Result<()> {
+    connection.write(&Request::Follow).await?;
+    loop {
+        match connection.read::<Reply>().await?.map(Reply::into_result).transpose()? {
+            Some(Reply::Phase(phase)) => say(&banner::phase(&phase)),
+            Some(_) => return Ok(()),
+            None => {
+                return Err(Error::new(Kind::Internal, "the supervisor ended while starting")
+                    .hint("see `devnet logs supervisor`"));
+            }
+        }
+    }
+}
+
+/// Draws the live line until Ctrl-C (stop), `q` (detach), or until the devnet stops by itself.
+async fn live(directory: &StateDirectory, card: &Card, hold: Hold) -> Result<()> {
+    let started = Instant::now();
+    let mut keys = spawn_key_reader();
+    let mut redraw = tokio::time::interval(LIVE_EVERY);
+    loop {
+        tokio::select! {
+            _ = redraw.tick() => match pulse(directory, card, started).await {
+                Some(pulse) => draw(&banner::live(&pulse)),
+                None => {
+                    draw("");
+                    return Err(Error::new(Kind::Internal, "the devnet stopped")
+                        .hint("see `devnet logs supervisor`, then `devnet up` again"));
+                }
+            },
+            _ = tokio::signal::ctrl_c() => {
+                draw("");
+                print_text("stopping; data stays for the next `devnet up`\n");
+                stop(directory).await?;
+                drop(hold);
+                return Ok(());
+            }
+            Some(()) = keys.recv() => {
+                super::connect(directory).await?.ask(&Request::Detach, super::PATIENCE).await?;
+                drop(hold);
+                draw("");
+                print_text("detached; `devnet status` shows it, `devnet down` stops it\n");
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// One message for each line that starts with `q`.
+fn spawn_key_reader() -> tokio::sync::mpsc::Receiver<()> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(std::result::Result::ok) {
+            if line.trim_start().starts_with('q') && sender.blocking_send(()).is_err() {
+                return;
+            }
+        }
+        // Without a stdin nobody can ask to detach; the sender stays so that `recv` waits.
+        std::thread::park();
+    });
+    receiver
+}
+
+async fn pulse(directory: &StateDirectory, card: &Card, started: Instant) -> Option<banner::Pulse> {
+    let connection = Connection::open(&directory.control_socket()).await?;
+    let reply = connection.ask(&Request::Status, super::PATIENCE).await.ok()?;
+    let Reply::Status { processes } = reply else { return None };
+    let nodes = processes.iter().filter(|process| process.name != "ledger");
+    let running = nodes.filter(|process| process.state == ProcessState::Running).count();
+    let chain = status::ledger(card).await;
+    Some(banner::Pulse {
+        seconds: started.elapsed().as_secs(),
+        epoch: chain.as_ref().map(|chain| chain.epoch),
+        checkpoint: chain.as_ref().map(|chain| chain.checkpoint),
+        running,
+        nodes: card.nodes.len(),
+    })
+}
+
+/// Replaces the line the cursor stands on.
+fn draw(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = write!(stdout, "\r\x1b[2K{line}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,102 @@
+//! `devnet wait`: returns when a fact is true, so that no script ever sleeps.
+//!
+//! Promises: the fact was true when it returns with 0; a deadline is exit code 6.
+//! Does not: change anything.
+
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use haulout_node::error::{Error, Kind, Result};
+
+use super::{card_of, status};
+use crate::control::{Connection, ProcessState, Reply, Request};
+use crate::state::StateDirectory;
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What can be waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fact {
+    /// The start is over and the self-test passed.
+    Ready,
+    /// Nothing runs.
+    Stopped,
+    /// The ledger has reached this checkpoint.
+    Checkpoint(u64),
+    /// A process is in this state.
+    Process { name: String, state: ProcessState },
+}
+
+impl FromStr for Fact {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let refused = || {
+            format!("{text:?} is no fact; write ready, stopped, checkpoint=N, n3=running or n3=killed")
+        };
+        match text.split_once('=') {
+            None if text == "ready" => Ok(Fact::Ready),
+            None if text == "stopped" => Ok(Fact::Stopped),
+            None => Err(refused()),
+            Some(("checkpoint", number)) => number.parse().map(Fact::Checkpoint).map_err(|_| refused()),
+            Some((name, word)) => {
+                let states = [
+                    ProcessState::Running,
+                    ProcessState::Paused,
+                    ProcessState::Killed,
+                    ProcessState::Exited,
+                ];
+                let state = states.into_iter().find(|state| state.word().eq_ignore_ascii_case(word));
+                state.map(|state| Fact::Process { name: name.to_owned(), state }).ok_or_else(refused)
+            }
+        }
+    }
+}
+
+pub(super) async fn run(directory: &StateDirectory, fact: Fact, patience: Duration) -> Result<()> {
+    let until = Instant::now() + patience;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        match tokio::time::timeout(left, is_true(directory, &fact)).await {
+            Ok(Ok(true)) => return Ok(()),
+            Ok(Ok(false)) => tokio::time::sleep(LOOK_EVERY.min(left)).await,
+            Ok(Err(error)) => return Err(error),
+            Err(_) => {}
+        }
+        if Instant::now() >= until {
+            return Err(Error::new(Kind::Timeout, format!("{fact:?} did not become true"))
+                .hint("see `devnet status`; --timeout waits longer"));
+        }
+    }
+}
+
+async fn is_true(directory: &StateDirectory, fact: &Fact) -> Result<bool> {
+    match fact {
+        Fact::Ready => ready(directory).await,
+        Fact::Stopped => Ok(Connection::open(&directory.control_socket()).await.is_none()),
+        Fact::Checkpoint(wanted) => {
+            let Ok(card) = card_of(directory) else { return Ok(false) };
+            let chain = status::ledger(&card).await;
+            Ok(chain.is_some_and(|chain| chain.checkpoint >= *wanted))
+        }
+        Fact::Process { name, state } => {
+            let processes = status::processes(directory).await?.unwrap_or_default();
+            Ok(processes.iter().any(|process| process.name == *name && process.state == *state))
+        }
+    }
+}
+
+async fn ready(directory: &StateDirectory) -> Result<bool> {
+    let Some(mut connection) = Connection::open(&directory.control_socket()).await else {
+        return Ok(false);
+    };
+    connection.write(&Request::Follow).await?;
+    loop {
+        match connection.read::<Reply>().await?.map(Reply::into_result).transpose()? {
+            Some(Reply::Phase(_)) => {}
+            Some(_) => return Ok(true),
+            None => return Ok(false),
+        }
+    }
+}

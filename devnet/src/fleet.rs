@@ -1,0 +1,316 @@
+//! The processes of one devnet as a whole: files first, then the ledger, then the nodes, then proof
+//! that they work.
+//!
+//! Promises: a start that fails says which process failed and why; a start over an older folder
+//! continues with its data. Does not: decide when to stop (`supervisor.rs`).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures::future::join_all;
+use haulout_node::contexts;
+use haulout_node::error::{Error, Kind, Result};
+use tokio::time::Instant;
+
+use crate::control::{ProcessStatus, Reply, Request};
+use crate::files::{self, ChainPlace, shown_id};
+use crate::genesis::{self, Genesis, NodeGenesis, PeerPort};
+use crate::probe;
+use crate::processes::Process;
+use crate::selftest;
+use crate::state::{
+    AccountCard, Card, ChainCard, NodeCard, Packages, Settings, StateDirectory, write_whole,
+};
+use crate::supervisor::{Reporter, done};
+
+/// Everything that runs, and what it was made from.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    directory: StateDirectory,
+    settings: Settings,
+    genesis: Genesis,
+    chain: ChainPlace,
+    ledger: Process,
+    nodes: Vec<Process>,
+    /// When paused processes go on by themselves.
+    resumes: Vec<(Instant, String)>,
+    patience: Duration,
+}
+
+impl Fleet {
+    /// Writes every file that the processes need; nothing is started.
+    pub(crate) fn prepare(
+        directory: StateDirectory,
+        settings: Settings,
+        patience: Duration,
+    ) -> Result<Self> {
+        let genesis = genesis::genesis(&genesis::Request {
+            seed: settings.seed,
+            shards: settings.shards,
+            segment_bytes: settings.segment_bytes,
+            ports: settings.node_ports.iter().map(|ports| PeerPort(ports.peer)).collect(),
+        })?;
+        let rpc = format!("http://127.0.0.1:{}", settings.ledger_port);
+        let chain = ChainPlace { rpc, ids: genesis.config.ids() };
+        let ledger = prepare_ledger(&directory, &settings, &genesis)?;
+        let nodes = genesis
+            .nodes
+            .iter()
+            .zip(&settings.node_ports)
+            .map(|(node, ports)| prepare_node(&directory, &chain, &genesis, node, ports.http))
+            .collect::<Result<Vec<_>>>()?;
+        for account in &genesis.accounts {
+            files::write_account(&directory.join("keys"), account)?;
+        }
+        let fleet =
+            Self { directory, settings, genesis, chain, ledger, nodes, resumes: vec![], patience };
+        write_whole(&fleet.client_config(), fleet.client_toml("alice")?.as_bytes())?;
+        Ok(fleet)
+    }
+
+    fn client_config(&self) -> PathBuf {
+        self.directory.join("client.toml")
+    }
+
+    fn client_toml(&self, account: &str) -> Result<String> {
+        let wallet = self.directory.join("keys").join(format!("{account}.key"));
+        let state = self.directory.join("client");
+        files::client_toml(&self.chain, &self.genesis, &wallet, &state)
+    }
+
+    /// Starts everything and returns when a blob went in and came out.
+    pub(crate) async fn start(&mut self, reporter: &mut Reporter) -> Result<()> {
+        self.ledger.start(self.patience).await?;
+        reporter.finished("chain", probe::chain(&self.chain).await?.summary());
+        let balances = probe::balances(&self.chain, &self.genesis.accounts[0].address).await?;
+        let accounts = probe::accounts_summary(self.genesis.accounts.len(), &balances);
+        reporter.finished("accounts", accounts);
+        self.start_nodes().await?;
+        let per_node = self.genesis.nodes[0].shards.len();
+        let detail =
+            format!("{0} of {0} serving, {1} shards (up to {per_node} per node)", self.nodes.len(), self.settings.shards);
+        reporter.finished("nodes", detail);
+        self.keep_card("starting")?;
+        let ports: Vec<u16> = self.settings.node_ports.iter().map(|ports| ports.http).collect();
+        reporter.finished("mesh", probe::mesh(&ports, self.patience).await?);
+        let configuration = self.client_toml(genesis::SELF_TEST)?;
+        let tested = selftest::run(&configuration);
+        let tested = tokio::time::timeout(self.patience, tested).await.map_err(|_| {
+            Error::new(Kind::Timeout, format!("the self-test took longer than {} s", self.patience.as_secs()))
+                .hint("see `devnet logs`; --timeout gives it longer")
+        })?;
+        reporter.finished("selftest", tested?);
+        contexts::save(&self.context(), &self.client_toml("alice")?)?;
+        self.keep_card("ready")
+    }
+
+    /// The first node alone, because the others bootstrap from it; then all others at once.
+    async fn start_nodes(&mut self) -> Result<()> {
+        let patience = self.patience;
+        let (first, others) = self.nodes.split_first_mut().expect("genesis has a node");
+        first.start(patience).await?;
+        let started = join_all(others.iter_mut().map(|node| node.start(patience))).await;
+        started.into_iter().collect()
+    }
+
+    /// Stops the nodes, all at once, then the ledger.
+    pub(crate) async fn stop(&mut self) {
+        join_all(self.nodes.iter_mut().map(Process::stop)).await;
+        self.ledger.stop().await;
+        if let Err(error) = self.keep_card("stopped") {
+            tracing::warn!(%error, "devnet.json could not be updated");
+        }
+    }
+
+    /// Does what a verb asks.
+    pub(crate) async fn obey(&mut self, request: Request) -> Result<Reply> {
+        let message = match request {
+            Request::Status => return Ok(Reply::Status { processes: self.statuses() }),
+            Request::Kill { target } => {
+                self.find(&target)?.kill().await?;
+                format!("{target} is killed; its data stays (devnet restart {target})")
+            }
+            Request::Pause { target, for_ms } => self.pause(target, for_ms)?,
+            Request::Resume { target } => {
+                self.find(&target)?.resume()?;
+                self.resumes.retain(|(_, name)| *name != target);
+                format!("{target} goes on")
+            }
+            Request::Restart { target, wipe } => self.restart(target, wipe).await?,
+            Request::Follow | Request::Detach | Request::Down => {
+                return Err(Error::new(Kind::Internal, "this verb is not for the fleet"));
+            }
+        };
+        self.keep_card("ready")?;
+        Ok(done(message))
+    }
+
+    fn pause(&mut self, target: String, for_ms: Option<u64>) -> Result<String> {
+        self.find(&target)?.pause()?;
+        self.resumes.retain(|(_, name)| *name != target);
+        let Some(millis) = for_ms else {
+            return Ok(format!("{target} is paused (devnet resume {target})"));
+        };
+        self.resumes.push((Instant::now() + Duration::from_millis(millis), target.clone()));
+        Ok(format!("{target} is paused for {millis} ms"))
+    }
+
+    async fn restart(&mut self, target: String, wipe: bool) -> Result<String> {
+        let store = self.directory.join(&target).join("store");
+        let patience = self.patience;
+        let process = self.find(&target)?;
+        if wipe && target == "ledger" {
+            return Err(Error::new(Kind::Usage, "the ledger cannot be wiped alone")
+                .hint("`devnet up --fresh` starts everything over"));
+        }
+        process.stop().await;
+        if wipe && store.exists() {
+            std::fs::remove_dir_all(&store)
+                .map_err(|error| Error::from_io("remove", &store, error))?;
+        }
+        process.start(patience).await?;
+        self.resumes.retain(|(_, name)| *name != target);
+        let how = if wipe { " with an empty store" } else { "" };
+        Ok(format!("{target} runs again{how}"))
+    }
+
+    /// Waits until the next paused process is due and lets it go on; for ever if none is.
+    pub(crate) async fn resume_when_due(&mut self) {
+        let Some(place) = (0..self.resumes.len()).min_by_key(|&place| self.resumes[place].0) else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep_until(self.resumes[place].0).await;
+        let (_, target) = self.resumes.swap_remove(place);
+        // It may have been killed or restarted meanwhile; then there is nothing to resume.
+        if let Err(error) = self.find(&target).and_then(Process::resume) {
+            tracing::info!(target, %error, "nothing to resume");
+        }
+    }
+
+    fn find(&mut self, target: &str) -> Result<&mut Process> {
+        let last = self.nodes.len();
+        std::iter::once(&mut self.ledger)
+            .chain(&mut self.nodes)
+            .find(|process| process.name() == target)
+            .ok_or_else(|| {
+                Error::new(Kind::Usage, format!("there is no process {target:?}"))
+                    .hint(format!("there are n1 to n{last}, and ledger"))
+            })
+    }
+
+    fn statuses(&mut self) -> Vec<ProcessStatus> {
+        std::iter::once(&mut self.ledger).chain(&mut self.nodes).map(Process::status).collect()
+    }
+
+    fn context(&self) -> String {
+        context_of(self.directory.name())
+    }
+
+    fn keep_card(&mut self, state: &str) -> Result<()> {
+        let card = self.card(state);
+        self.directory.keep_card(&card)
+    }
+
+    fn card(&mut self, state: &str) -> Card {
+        let statuses = self.statuses();
+        let pid = |place: usize| statuses[place].pid.unwrap_or(0);
+        let ids = &self.chain.ids;
+        let nodes = self.genesis.nodes.iter().enumerate().map(|(place, node)| {
+            let http = format!("http://127.0.0.1:{}", self.settings.node_ports[place].http);
+            NodeCard {
+                name: node.name.clone(),
+                peer_id: node.peer_id.to_string(),
+                node_id: shown_id(&ids.nodes[place]),
+                pid: pid(place + 1),
+                address: node.address(),
+                metrics: format!("{http}/metrics"),
+                http,
+                log: self.directory.log(&node.name),
+                shards: node.shards.clone(),
+            }
+        });
+        let accounts = self.genesis.accounts.iter().filter(|one| one.name != genesis::SELF_TEST);
+        Card {
+            schema: 1,
+            name: self.directory.name().to_owned(),
+            seed: self.settings.seed,
+            state: state.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            supervisor_pid: std::process::id(),
+            shards: self.settings.shards,
+            segment_bytes: self.settings.segment_bytes,
+            chain: ChainCard {
+                kind: "embedded".to_owned(),
+                network: shown_id(&ids.network_id),
+                rpc: self.chain.rpc.clone(),
+                faucet: format!("http://127.0.0.1:{}", self.settings.faucet_port),
+                pid: pid(0),
+                packages: Packages { haulout: shown_id(&ids.package) },
+                system_object: shown_id(&ids.system),
+                staking_object: shown_id(&ids.staking),
+                params_object: shown_id(&ids.params),
+            },
+            bootstrap: vec![self.genesis.nodes[0].address()],
+            accounts: accounts
+                .map(|account| AccountCard {
+                    name: account.name.to_owned(),
+                    address: shown_id(&account.address),
+                    key_file: self.directory.join("keys").join(format!("{}.key", account.name)),
+                })
+                .collect(),
+            nodes: nodes.collect(),
+            context: self.context(),
+            client_config: self.client_config(),
+        }
+    }
+}
+
+/// The context of a devnet: `devnet`, or `devnet-<name>` for one with a name.
+pub(crate) fn context_of(name: &str) -> String {
+    if name == "default" { "devnet".to_owned() } else { format!("devnet-{name}") }
+}
+
+fn prepare_ledger(
+    directory: &StateDirectory,
+    settings: &Settings,
+    genesis: &Genesis,
+) -> Result<Process> {
+    let folder = directory.join("ledger");
+    std::fs::create_dir_all(&folder).map_err(|error| Error::from_io("create", &folder, error))?;
+    let config = serde_json::to_vec_pretty(&genesis.config)
+        .map_err(|error| Error::new(Kind::Internal, "cannot write JSON").because(error))?;
+    write_whole(&folder.join("genesis.json"), &config)?;
+    let arguments: Vec<OsString> = vec![
+        "internal-ledger".into(),
+        "--folder".into(),
+        folder.into(),
+        "--grpc-port".into(),
+        settings.ledger_port.to_string().into(),
+        "--faucet-port".into(),
+        settings.faucet_port.to_string().into(),
+    ];
+    Ok(Process::new("ledger", arguments, directory.log("ledger")))
+}
+
+fn prepare_node(
+    directory: &StateDirectory,
+    chain: &ChainPlace,
+    genesis: &Genesis,
+    node: &NodeGenesis,
+    http_port: u16,
+) -> Result<Process> {
+    let folder = directory.join(&node.name);
+    let text = files::node_toml(chain, genesis, node, &folder, Some(http_port))?;
+    let config = files::write_node(&folder, node, &text)?;
+    let arguments: Vec<OsString> = vec![
+        "haulout".into(),
+        "--json".into(),
+        "--config".into(),
+        config.into(),
+        "node".into(),
+        "run".into(),
+        "--exit-with-parent".into(),
+    ];
+    Ok(Process::new(&node.name, arguments, directory.log(&node.name)))
+}

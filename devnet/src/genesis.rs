@@ -1,0 +1,271 @@
+//! Everything a devnet starts from, derived from one seed: keys, names, shards and funded accounts.
+//!
+//! Promises: the same seed gives the same keys, peer ids and addresses, however many nodes there
+//! are. Shards are interleaved (shard i belongs to node i mod n), so that the systematic slivers of
+//! a blob spread over all nodes. Does not: choose ports or write files.
+//!
+//! These keys are public: anybody who knows the seed knows them. They are for devnets only.
+
+use std::fmt;
+
+use haulout_actors::chain::Wallet;
+use haulout_node::error::{Error, Kind, Result};
+use haulout_protocol::crypto::{PeerId, SecretKey};
+use sui_crypto::ed25519::Ed25519PrivateKey;
+
+use crate::ledger::{FaucetAmounts, GenesisAccount, GenesisConfig, GenesisNode};
+
+/// One WAL, and one SUI, in their smallest units.
+const COIN: u64 = 1_000_000_000;
+
+/// What each account owns at birth.
+const ACCOUNT_SUI: u64 = 1_000 * COIN;
+const ACCOUNT_WAL: u64 = 10_000 * COIN;
+
+/// What one request to the faucet brings.
+const FAUCET: FaucetAmounts = FaucetAmounts { sui: 100 * COIN, wal: 500 * COIN };
+
+/// Who gets money at birth.
+const ACCOUNTS: [&str; 4] = ["alice", "bob", "carol", SELF_TEST];
+
+/// Pays for the blob that `devnet up` stores to see that everything works.
+pub(crate) const SELF_TEST: &str = "selftest";
+
+/// A devnet's epoch never ends by itself: nobody plays at epochs shorter than a day.
+const EPOCH_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// As on Walrus: about two years of two-week epochs.
+const EPOCHS_AHEAD_MAX: u32 = 53;
+
+/// What the network promises to hold: large enough that a desk never meets it.
+const CAPACITY_BYTES: u64 = 1 << 40;
+
+/// In FROST per MiB of encoded bytes, for one epoch and for one write.
+const STORAGE_PRICE: u64 = 1_000;
+const WRITE_PRICE: u64 = 2_000;
+
+/// How many nodes keep a copy of each segment's index, for the price of a blob.
+const INDEX_REPLICAS: u16 = 5;
+
+/// The fewest shards with a fault to tolerate, and as many as protocol numbers allow.
+const SHARDS_MIN: u16 = 4;
+const SHARDS_MAX: u16 = 1_000;
+
+/// Where a node listens, known before it starts because the ledger registers it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PeerPort(pub(crate) u16);
+
+/// What a devnet is asked to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) seed: u64,
+    pub(crate) shards: u16,
+    pub(crate) segment_bytes: u32,
+    pub(crate) ports: Vec<PeerPort>,
+}
+
+/// What a devnet is at birth.
+#[derive(Debug)]
+pub(crate) struct Genesis {
+    pub(crate) config: GenesisConfig,
+    pub(crate) nodes: Vec<NodeGenesis>,
+    pub(crate) accounts: Vec<Account>,
+}
+
+/// The keys of a node and its place in the committee.
+pub(crate) struct NodeGenesis {
+    pub(crate) name: String,
+    pub(crate) network_key: [u8; 32],
+    pub(crate) protocol_key: SecretKey,
+    pub(crate) peer_id: PeerId,
+    pub(crate) port: PeerPort,
+    pub(crate) shards: Vec<u16>,
+}
+
+impl fmt::Debug for NodeGenesis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeGenesis").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl NodeGenesis {
+    /// Where it listens, as `node.toml` wants it: QUIC first.
+    pub(crate) fn listen(&self) -> [String; 2] {
+        let port = self.port.0;
+        [format!("/ip4/127.0.0.1/udp/{port}/quic-v1"), format!("/ip4/127.0.0.1/tcp/{port}")]
+    }
+
+    /// An address to bootstrap from.
+    pub(crate) fn address(&self) -> String {
+        let [quic, _] = self.listen();
+        format!("{quic}/p2p/{}", self.peer_id)
+    }
+}
+
+/// A funded account.
+pub(crate) struct Account {
+    pub(crate) name: &'static str,
+    pub(crate) secret: [u8; 32],
+    pub(crate) address: [u8; 32],
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Derives a whole devnet from its seed.
+pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
+    let count = check_size(request.ports.len(), request.shards)?;
+    let nodes: Vec<NodeGenesis> =
+        (0..count).map(|index| node(request, index, count)).collect();
+    let accounts: Vec<Account> = ACCOUNTS.into_iter().map(|name| account(request.seed, name)).collect();
+    let config = GenesisConfig {
+        network_seed: derive(request.seed, "network", 0),
+        shards: request.shards,
+        segment_bytes: request.segment_bytes,
+        index_replicas: INDEX_REPLICAS.min(count),
+        max_epochs_ahead: EPOCHS_AHEAD_MAX,
+        epoch_duration_ms: EPOCH_MS,
+        capacity: CAPACITY_BYTES,
+        storage_price: STORAGE_PRICE,
+        write_price: WRITE_PRICE,
+        nodes: nodes.iter().map(on_chain).collect(),
+        accounts: accounts
+            .iter()
+            .map(|account| GenesisAccount {
+                address: account.address,
+                sui: ACCOUNT_SUI,
+                wal: ACCOUNT_WAL,
+            })
+            .collect(),
+        faucet: FAUCET,
+    };
+    Ok(Genesis { config, nodes, accounts })
+}
+
+/// How many nodes there are, if so many can share so many shards.
+pub(crate) fn check_size(nodes: usize, shards: u16) -> Result<u16> {
+    let wrong = |message: String| Err(Error::new(Kind::Usage, message));
+    if !(SHARDS_MIN..=SHARDS_MAX).contains(&shards) {
+        return wrong(format!("{shards} shards are not between {SHARDS_MIN} and {SHARDS_MAX}"));
+    }
+    match u16::try_from(nodes) {
+        Ok(count) if count > 0 && count <= shards => Ok(count),
+        _ => wrong(format!("{nodes} nodes cannot share {shards} shards: each needs at least one")),
+    }
+}
+
+fn node(request: &Request, index: u16, count: u16) -> NodeGenesis {
+    let network_key = derive(request.seed, "node network key", u64::from(index));
+    let protocol_seed = derive(request.seed, "node protocol key", u64::from(index));
+    NodeGenesis {
+        name: format!("n{}", index + 1),
+        peer_id: peer_id(&network_key),
+        network_key,
+        protocol_key: SecretKey::from_seed(&protocol_seed),
+        port: request.ports[usize::from(index)],
+        shards: (index..request.shards).step_by(usize::from(count)).collect(),
+    }
+}
+
+fn account(seed: u64, name: &'static str) -> Account {
+    let secret = derive(seed, &format!("account {name}"), 0);
+    Account { name, secret, address: Wallet::from_ed25519(secret).address() }
+}
+
+fn on_chain(node: &NodeGenesis) -> GenesisNode {
+    GenesisNode {
+        name: node.name.clone(),
+        peer_key: public_key(&node.network_key),
+        multiaddrs: vec![quic_multiaddr(node.port), tcp_multiaddr(node.port)],
+        bls_public_key: node.protocol_key.public_key().to_bytes().to_vec(),
+        shards: node.shards.clone(),
+    }
+}
+
+/// 32 bytes for one purpose; different purposes and places never share them.
+fn derive(seed: u64, purpose: &str, place: u64) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(&format!("haulout devnet v1 {purpose}"));
+    hasher.update(&seed.to_le_bytes());
+    hasher.update(&place.to_le_bytes());
+    *hasher.finalize().as_bytes()
+}
+
+fn public_key(secret: &[u8; 32]) -> [u8; 32] {
+    Ed25519PrivateKey::new(*secret).public_key().into_inner()
+}
+
+fn peer_id(secret: &[u8; 32]) -> PeerId {
+    PeerId::from_key(public_key(secret))
+}
+
+/// The start of every binary multiaddr of ours: `/ip4/127.0.0.1`.
+const IP4_LOOPBACK: [u8; 5] = [0x04, 127, 0, 0, 1];
+
+fn quic_multiaddr(port: PeerPort) -> Vec<u8> {
+    // `/udp` is code 273 and `/quic-v1` 461, both as two-byte varints; ports are big-endian.
+    let [high, low] = port.0.to_be_bytes();
+    [&IP4_LOOPBACK[..], &[0x91, 0x02, high, low, 0xcd, 0x03]].concat()
+}
+
+fn tcp_multiaddr(port: PeerPort) -> Vec<u8> {
+    let [high, low] = port.0.to_be_bytes();
+    [&IP4_LOOPBACK[..], &[0x06, high, low]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn sample_request(nodes: u16, shards: u16) -> Request {
+        let ports = (0..nodes).map(|index| PeerPort(32_010 + 10 * index)).collect();
+        Request { seed: 7, shards, segment_bytes: 1 << 25, ports }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_network() {
+        let (one, two) = (genesis(&sample_request(5, 100)).unwrap(), genesis(&sample_request(5, 100)).unwrap());
+        assert_eq!(one.config, two.config);
+        let other = genesis(&Request { seed: 8, ..sample_request(5, 100) }).unwrap();
+        assert_ne!(one.config.network_seed, other.config.network_seed);
+        assert_ne!(one.nodes[0].peer_id, other.nodes[0].peer_id);
+    }
+
+    #[test]
+    fn a_larger_network_keeps_the_identities_of_a_smaller_one() {
+        let (small, large) = (genesis(&sample_request(4, 100)).unwrap(), genesis(&sample_request(16, 100)).unwrap());
+        for (one, two) in small.nodes.iter().zip(&large.nodes) {
+            assert_eq!((one.peer_id, &one.name), (two.peer_id, &two.name));
+        }
+    }
+
+    #[test]
+    fn every_shard_has_exactly_one_node_and_nodes_differ_by_at_most_one_shard() {
+        for (nodes, shards) in [(4, 4), (4, 7), (5, 100), (16, 1000), (1, 4)] {
+            let genesis = genesis(&sample_request(nodes, shards)).unwrap();
+            let all: Vec<u16> = genesis.nodes.iter().flat_map(|node| node.shards.clone()).collect();
+            assert_eq!(all.len(), usize::from(shards));
+            assert_eq!(all.into_iter().collect::<BTreeSet<_>>().len(), usize::from(shards));
+            let sizes: BTreeSet<_> = genesis.nodes.iter().map(|node| node.shards.len()).collect();
+            assert!(sizes.last().unwrap() - sizes.first().unwrap() <= 1);
+        }
+    }
+
+    #[test]
+    fn sizes_that_cannot_work_are_refused() {
+        for (nodes, shards) in [(0, 4), (5, 4), (1, 3), (4, 1001)] {
+            let refused = genesis(&sample_request(nodes, shards)).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Usage, "{nodes} nodes, {shards} shards");
+        }
+    }
+
+    #[test]
+    fn multiaddrs_are_the_bytes_libp2p_reads() {
+        assert_eq!(hex::encode(quic_multiaddr(PeerPort(32010))), "047f00000191027d0acd03");
+        assert_eq!(hex::encode(tcp_multiaddr(PeerPort(32010))), "047f000001067d0a");
+    }
+}

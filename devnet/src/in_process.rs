@@ -1,0 +1,285 @@
+//! A devnet inside one process: the same ledger, nodes and clients, for tests.
+//!
+//! Promises: nothing is simulated; nodes speak libp2p over loopback and the ledger speaks gRPC.
+//! Everything lives in a temporary folder on free ports, so that devnets run side by side.
+//! Does not: kill. A node is stopped in order; what SIGKILL does is tested with processes.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use haulout_node::config::{ClientConfig, Config, NodeConfig};
+use haulout_node::error::{Error, Kind, Result};
+use haulout_node::{LightClient, StorageNode};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::files::{self, ChainPlace};
+use crate::genesis::{self, Genesis, PeerPort};
+use crate::ledger::{GenesisIds, Ledger};
+use crate::ledger_process;
+use crate::ports::{self, Ports};
+
+/// What a devnet in one process shall be.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    nodes: u16,
+    shards: u16,
+    seed: u64,
+    segment_bytes: u32,
+    absent: Vec<usize>,
+}
+
+impl Builder {
+    /// How many storage nodes; 5 if nothing is said.
+    #[must_use]
+    pub fn nodes(mut self, nodes: u16) -> Self {
+        self.nodes = nodes;
+        self
+    }
+
+    /// How many shards they share; 100 if nothing is said.
+    #[must_use]
+    pub fn shards(mut self, shards: u16) -> Self {
+        self.shards = shards;
+        self
+    }
+
+    /// What every key and id is derived from.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// The bytes of a segment; small ones make small blobs have many.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u32) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Leaves this member's place empty: somebody else will speak with its keys, or nobody.
+    #[must_use]
+    pub fn without_node(mut self, index: usize) -> Self {
+        self.absent.push(index);
+        self
+    }
+
+    /// Starts the ledger, then the first node, then all others.
+    pub async fn start(self) -> Result<Devnet> {
+        let folder = tempfile::tempdir().map_err(|error| {
+            Error::from_io("create a folder in", &std::env::temp_dir(), error)
+        })?;
+        let ports = ports::choose(0, self.nodes)?;
+        let genesis = genesis::genesis(&genesis::Request {
+            seed: self.seed,
+            shards: self.shards,
+            segment_bytes: self.segment_bytes,
+            ports: ports.nodes.iter().map(|ports| PeerPort(ports.peer)).collect(),
+        })?;
+        let rpc = format!("http://127.0.0.1:{}", ports.ledger);
+        let chain = ChainPlace { rpc, ids: genesis.config.ids() };
+        for account in &genesis.accounts {
+            files::write_account(&folder.path().join("keys"), account)?;
+        }
+        let nodes = genesis.nodes.iter().map(|_| None).collect();
+        let mut devnet = Devnet {
+            folder,
+            genesis,
+            chain,
+            ports,
+            ledger: None,
+            nodes,
+            clients: AtomicUsize::new(0),
+        };
+        devnet.start_ledger().await?;
+        for index in 0..devnet.nodes.len() {
+            if !self.absent.contains(&index) {
+                devnet.start_node(index).await?;
+            }
+        }
+        Ok(devnet)
+    }
+}
+
+/// A running devnet. Dropping it ends everything and deletes its folder.
+#[derive(Debug)]
+pub struct Devnet {
+    folder: tempfile::TempDir,
+    genesis: Genesis,
+    chain: ChainPlace,
+    ports: Ports,
+    ledger: Option<RunningLedger>,
+    nodes: Vec<Option<StorageNode>>,
+    clients: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct RunningLedger {
+    shutdown: CancellationToken,
+    _guard: DropGuard,
+    serving: JoinHandle<()>,
+}
+
+/// What a member of the committee knows, for a test that plays one.
+#[derive(Clone, Debug)]
+pub struct MemberKeys {
+    /// The ed25519 secret of its peer id.
+    pub network_key: [u8; 32],
+    /// The BLS secret it signs with.
+    pub protocol_key: [u8; 32],
+    /// The port the ledger says it listens on, for QUIC and TCP.
+    pub port: u16,
+}
+
+impl Devnet {
+    /// Five nodes with a hundred shards, unless something else is asked.
+    pub fn builder() -> Builder {
+        Builder {
+            nodes: crate::settings::NODES,
+            shards: crate::settings::SHARDS,
+            seed: crate::settings::SEED,
+            segment_bytes: haulout_protocol::encoding::SEGMENT_BYTES,
+            absent: Vec::new(),
+        }
+    }
+
+    /// How many members the committee has, running or not.
+    pub fn members(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The name of a member, as errors and logs call it.
+    pub fn name(&self, index: usize) -> &str {
+        &self.genesis.nodes[index].name
+    }
+
+    /// A running node.
+    pub fn node(&self, index: usize) -> Option<&StorageNode> {
+        self.nodes[index].as_ref()
+    }
+
+    /// The secrets of a member.
+    pub fn member_keys(&self, index: usize) -> MemberKeys {
+        let node = &self.genesis.nodes[index];
+        MemberKeys {
+            network_key: node.network_key,
+            protocol_key: *node.protocol_key.to_bytes(),
+            port: node.port.0,
+        }
+    }
+
+    /// The multiaddr of a node, to bootstrap from.
+    pub fn address(&self, index: usize) -> String {
+        self.genesis.nodes[index].address()
+    }
+
+    /// Where the ledger answers.
+    pub fn rpc(&self) -> &str {
+        &self.chain.rpc
+    }
+
+    /// The names of our objects on the ledger.
+    pub fn ids(&self) -> &GenesisIds {
+        &self.chain.ids
+    }
+
+    /// The folder of everything, deleted when the devnet is dropped.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The configuration of a node, as `start_node` uses it.
+    pub fn node_config(&self, index: usize) -> Result<NodeConfig> {
+        let node = &self.genesis.nodes[index];
+        let folder = self.folder.path().join(&node.name);
+        let text = files::node_toml(&self.chain, &self.genesis, node, &folder, None)?;
+        let path = files::write_node(&folder, node, &text)?;
+        Config::from_toml(&text, &path)?.node()
+    }
+
+    /// The configuration of a new client of `alice`, `bob` or `carol`.
+    pub fn client_config(&self, account: &str) -> Result<ClientConfig> {
+        let number = self.clients.fetch_add(1, Ordering::Relaxed);
+        let state = self.folder.path().join(format!("client-{number}"));
+        let wallet = self.folder.path().join("keys").join(format!("{account}.key"));
+        let text = files::client_toml(&self.chain, &self.genesis, &wallet, &state)?;
+        Config::from_toml(&text, Path::new("client.toml"))?.client()
+    }
+
+    /// A new client of an account, connected.
+    pub async fn client(&self, account: &str) -> Result<LightClient> {
+        LightClient::connect(self.client_config(account)?).await
+    }
+
+    /// Starts a node that does not run; its store is as it was left.
+    pub async fn start_node(&mut self, index: usize) -> Result<()> {
+        let node = StorageNode::start(self.node_config(index)?).await?;
+        self.nodes[index] = Some(node);
+        Ok(())
+    }
+
+    /// Stops a node and waits until its ports and its store are free. Fine if it does not run.
+    pub async fn stop_node(&mut self, index: usize) {
+        if let Some(node) = self.nodes[index].take() {
+            node.shutdown().await;
+        }
+    }
+
+    /// Deletes the store of a node that does not run: a lost disk.
+    pub fn wipe_node(&self, index: usize) -> Result<()> {
+        let store = self.folder.path().join(self.name(index)).join("store");
+        if self.nodes[index].is_some() {
+            return Err(Error::new(Kind::Usage, "a running node cannot be wiped"));
+        }
+        std::fs::remove_dir_all(&store).map_err(|error| Error::from_io("remove", &store, error))
+    }
+
+    /// Starts the ledger from its database.
+    pub async fn start_ledger(&mut self) -> Result<()> {
+        let grpc = ledger_process::bind(self.ports.ledger).await?;
+        let faucet = ledger_process::bind(self.ports.faucet).await?;
+        let (database, config) = (self.database(), self.genesis.config.clone());
+        let opened = tokio::task::spawn_blocking(move || ledger_process::open(&database, config));
+        let ledger: Ledger = opened.await.map_err(|error| {
+            Error::new(Kind::Internal, "opening the ledger failed").because(error)
+        })??;
+        let shutdown = CancellationToken::new();
+        let token = shutdown.clone();
+        let serving = tokio::spawn(async move {
+            if let Err(error) = ledger.serve(grpc, faucet, token).await {
+                tracing::error!(%error, "the ledger stopped");
+            }
+        });
+        let guard = shutdown.clone().drop_guard();
+        self.ledger = Some(RunningLedger { shutdown, _guard: guard, serving });
+        Ok(())
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("ledger.redb")
+    }
+
+    /// Stops the ledger and waits until its database is closed. Fine if it does not run.
+    pub async fn stop_ledger(&mut self) {
+        if let Some(ledger) = self.ledger.take() {
+            ledger.shutdown.cancel();
+            // It ends in a panic only if the ledger is wrong, and then the test sees it by itself.
+            let _ = ledger.serving.await;
+        }
+    }
+
+    /// The address of the faucet.
+    pub fn faucet(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.ports.faucet))
+    }
+
+    /// Stops everything in order.
+    pub async fn shutdown(mut self) {
+        for index in 0..self.nodes.len() {
+            self.stop_node(index).await;
+        }
+        self.stop_ledger().await;
+    }
+}

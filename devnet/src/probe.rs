@@ -1,0 +1,148 @@
+//! Asks a running devnet how it is: the ledger by gRPC, the nodes by their `/healthz`.
+//!
+//! Promises: every question is bounded in time, and readiness is an answer, never a delay.
+//! Does not: change anything.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use haulout_actors::chain::{Balances, Chain, ChainOptions};
+use haulout_node::error::{Error, Kind, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::files::ChainPlace;
+
+/// How long one node may take to say how it is.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the ledger may take to say how it is.
+pub(crate) const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A health report is a few hundred bytes.
+const HEALTH_BYTES_MAX: u64 = 256 * 1024;
+
+/// Between two looks at a network that is not ready yet.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// How long nodes get to find all the others before fewer connections are good enough.
+const FULL_MESH_PATIENCE: Duration = Duration::from_secs(4);
+
+/// The smallest units in one WAL or one SUI.
+const COIN: u64 = 1_000_000_000;
+
+/// What the ledger says of itself.
+#[derive(Debug)]
+pub(crate) struct ChainFacts {
+    pub(crate) epoch: u32,
+    pub(crate) checkpoint: u64,
+}
+
+impl ChainFacts {
+    /// One line for the banner.
+    pub(crate) fn summary(&self) -> String {
+        format!("embedded ledger (not Sui), epoch {}, checkpoint {}", self.epoch, self.checkpoint)
+    }
+}
+
+/// Reads the system object through the same client that nodes use.
+pub(crate) async fn chain(place: &ChainPlace) -> Result<ChainFacts> {
+    let system = connect(place).await?.system().await.map_err(|error| unreadable(place, error))?;
+    Ok(ChainFacts { epoch: system.position.epoch.0, checkpoint: system.position.checkpoint })
+}
+
+/// What an account owns.
+pub(crate) async fn balances(place: &ChainPlace, address: &[u8; 32]) -> Result<Balances> {
+    connect(place).await?.balances(address).await.map_err(|error| unreadable(place, error))
+}
+
+/// One line for the banner about accounts that were all funded alike.
+pub(crate) fn accounts_summary(count: usize, each: &Balances) -> String {
+    format!("{count} funded (the first has {} SUI + {} WAL)", each.sui / COIN, each.wal / COIN)
+}
+
+async fn connect(place: &ChainPlace) -> Result<Chain> {
+    let options = ChainOptions {
+        url: place.rpc.clone(),
+        package: place.ids.package,
+        system: place.ids.system,
+        staking: place.ids.staking,
+        params: place.ids.params,
+    };
+    Chain::connect(options).await.map_err(|error| unreadable(place, error))
+}
+
+fn unreadable(place: &ChainPlace, error: haulout_actors::chain::CallError) -> Error {
+    Error::new(Kind::LedgerUnreachable, format!("the ledger at {} does not answer", place.rpc))
+        .because(error)
+        .hint("see `devnet logs ledger`")
+}
+
+/// What a node says of itself; nothing when it does not answer in time.
+pub(crate) async fn health(port: u16) -> Option<Health> {
+    let asked = tokio::time::timeout(HEALTH_PATIENCE, get(port, "/healthz")).await.ok()?.ok()?;
+    serde_json::from_str(&asked).ok().map(Health)
+}
+
+/// A node's answer at `/healthz`.
+#[derive(Debug)]
+pub(crate) struct Health(serde_json::Value);
+
+impl Health {
+    /// Whether all its actors run.
+    pub(crate) fn is_ok(&self) -> bool {
+        self.0["status"] == "ok"
+    }
+
+    /// A number it reports, by name.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        let value = &self.0[name];
+        value.as_u64().or_else(|| value.as_array().and_then(|all| u64::try_from(all.len()).ok()))
+    }
+
+    /// The answer as it came.
+    pub(crate) fn json(&self) -> &serde_json::Value {
+        &self.0
+    }
+}
+
+/// Waits until every node is healthy and connected, and says how well.
+pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
+    let started = Instant::now();
+    let others = u64::try_from(ports.len().saturating_sub(1)).unwrap_or(u64::MAX);
+    loop {
+        let reports = join_all(ports.iter().map(|port| health(*port))).await;
+        let peers = |report: &Option<Health>| {
+            report.as_ref().filter(|report| report.is_ok()).and_then(|report| report.number("peers"))
+        };
+        let connected: Vec<Option<u64>> = reports.iter().map(peers).collect();
+        let least = connected.iter().map(|peers| peers.unwrap_or(0)).min().unwrap_or(0);
+        let all_answer = connected.iter().all(Option::is_some);
+        let enough = least >= others || (least >= 1 && started.elapsed() > FULL_MESH_PATIENCE);
+        if all_answer && enough {
+            let links: u64 = connected.iter().flatten().map(|peers| (*peers).min(others)).sum();
+            let full = others * u64::try_from(ports.len()).unwrap_or(u64::MAX);
+            let epoch = reports.iter().flatten().find_map(|report| report.number("epoch"));
+            return Ok(format!("{links}/{full} connections, committee of epoch {}", epoch.unwrap_or(0)));
+        }
+        if started.elapsed() > patience {
+            let names: Vec<String> = (1..).zip(&connected).filter(|(_, peers)| peers.unwrap_or(0) < others.min(1))
+                .map(|(number, _): (usize, _)| format!("n{number}")).collect();
+            return Err(Error::new(Kind::Timeout, format!("{} found no other node", names.join(", ")))
+                .hint("see `devnet logs`; --timeout waits longer"));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The body of a page on this machine. HTTP/1.0, so that the answer ends with the connection.
+async fn get(port: u16, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.take(HEALTH_BYTES_MAX).read_to_string(&mut answer).await?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+    body.ok_or_else(|| std::io::Error::other("an answer without a body"))
+}

@@ -1,0 +1,262 @@
+//! The children of a devnet: started, killed, paused, resumed and stopped by their parent.
+//!
+//! Promises: no child outlives its parent. Each holds the read end of a pipe whose other end is
+//! ours, and ends when it closes; on Linux the kernel also kills it when the parent dies, even if
+//! it is stopped. Signals go only to children that were not reaped yet, so never to a stranger
+//! that got the same pid. Does not: restart a child that ended; a person should see that.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use haulout_node::error::{Error, Kind, Result};
+use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+use crate::control::{ProcessState, ProcessStatus};
+
+/// How long a child may take to stop when asked, before it is killed.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What is shown of a log when a child ends before it is ready.
+const LOG_TAIL_BYTES: u64 = 4 * 1024;
+const LOG_TAIL_LINES: usize = 6;
+
+/// One child and how to start it again.
+#[derive(Debug)]
+pub(crate) struct Process {
+    name: String,
+    arguments: Vec<OsString>,
+    log: PathBuf,
+    child: Option<Child>,
+    /// Held open for as long as the child shall live.
+    pipe: Option<ChildStdin>,
+    state: ProcessState,
+    since: Instant,
+}
+
+impl Process {
+    /// A process of this executable with these arguments, not started yet.
+    pub(crate) fn new(name: &str, arguments: Vec<OsString>, log: PathBuf) -> Self {
+        Self {
+            name: name.to_owned(),
+            arguments,
+            log,
+            child: None,
+            pipe: None,
+            state: ProcessState::New,
+            since: Instant::now(),
+        }
+    }
+
+    /// The name that people use for it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is doing, as of now.
+    pub(crate) fn status(&mut self) -> ProcessStatus {
+        self.notice_end();
+        ProcessStatus {
+            name: self.name.clone(),
+            state: self.state,
+            pid: self.child.as_ref().and_then(Child::id),
+            seconds: self.since.elapsed().as_secs(),
+        }
+    }
+
+    /// Starts it and waits until it says that it is ready.
+    pub(crate) async fn start(&mut self, patience: Duration) -> Result<()> {
+        let mut child = self.spawn()?;
+        self.pipe = child.stdin.take();
+        let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
+        self.child = Some(child);
+        let mut lines = BufReader::new(stdout).lines();
+        let first = tokio::time::timeout(patience, lines.next_line()).await;
+        let outcome = match first {
+            Ok(Ok(Some(line))) => self.judge(&line),
+            Ok(_) => Err(self.did_not_start("ended before it was ready")),
+            Err(_) => Err(self
+                .did_not_start(&format!("was not ready after {} s", patience.as_secs()))),
+        };
+        if let Err(error) = outcome {
+            self.end(Signal::KILL).await;
+            self.enter(ProcessState::Exited);
+            return Err(error);
+        }
+        // Whatever it prints later is read and dropped, so that it never blocks on a full pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.enter(ProcessState::Running);
+        Ok(())
+    }
+
+    fn spawn(&self) -> Result<Child> {
+        let folder = self.log.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(|error| Error::from_io("create", folder, error))?;
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&self.log)
+            .map_err(|error| Error::from_io("open", &self.log, error))?;
+        let mut command = Command::new(this_program()?);
+        // A child is told everything by its files; settings of a person's shell are not for it.
+        for (name, _) in std::env::vars_os() {
+            if name.as_encoded_bytes().starts_with(b"HAULOUT_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .arg0("devnet")
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| {
+                Error::new(Kind::Internal, format!("cannot start {}", self.name)).because(error)
+            })
+    }
+
+    /// The first line of a child is its ready line or its reason for ending.
+    fn judge(&self, line: &str) -> Result<()> {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+        if line["event"] == "ready" {
+            return Ok(());
+        }
+        let error = &line["error"];
+        let kind = error["kind"].as_str().and_then(Kind::from_name);
+        match (kind, error["message"].as_str()) {
+            (Some(kind), Some(message)) => {
+                let hint = error["hint"].as_str().unwrap_or(kind.page().advice).to_owned();
+                Err(Error::new(kind, format!("{} did not start: {message}", self.name)).hint(hint))
+            }
+            _ => Err(self.did_not_start("said something else than that it is ready")),
+        }
+    }
+
+    fn did_not_start(&self, how: &str) -> Error {
+        let tail = log_tail(&self.log).unwrap_or_default();
+        Error::new(Kind::Internal, format!("{} {how}; its log ends with\n{tail}", self.name))
+            .hint(format!("the whole log: {}", self.log.display()))
+    }
+
+    /// SIGKILL: what is not on disk is gone.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        self.alive()?;
+        self.end(Signal::KILL).await;
+        self.enter(ProcessState::Killed);
+        Ok(())
+    }
+
+    /// SIGSTOP: it keeps its sockets and answers nothing.
+    pub(crate) fn pause(&mut self) -> Result<()> {
+        self.alive()?;
+        self.signal(Signal::STOP);
+        self.enter(ProcessState::Paused);
+        Ok(())
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&mut self) -> Result<()> {
+        self.alive()?;
+        self.signal(Signal::CONT);
+        self.enter(ProcessState::Running);
+        Ok(())
+    }
+
+    /// Asks it to stop, waits, and kills it if it does not. Fine if it does not run.
+    pub(crate) async fn stop(&mut self) {
+        if self.alive().is_ok() {
+            self.signal(Signal::CONT);
+            self.end(Signal::TERM).await;
+            self.enter(ProcessState::Exited);
+        }
+    }
+
+    /// Sends a last signal and reaps the child; one that ignores it is killed.
+    async fn end(&mut self, signal: Signal) {
+        self.signal(signal);
+        if let Some(child) = &mut self.child
+            && tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err()
+        {
+            tracing::warn!(name = self.name, "did not stop when asked, so it is killed");
+            // An error means that it has ended meanwhile, which is what we want.
+            let _ = child.kill().await;
+        }
+        self.child = None;
+        self.pipe = None;
+    }
+
+    fn alive(&mut self) -> Result<()> {
+        self.notice_end();
+        if self.child.is_some() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Usage, format!("{} does not run", self.name))
+            .hint(format!("start it with `devnet restart {}`", self.name)))
+    }
+
+    fn notice_end(&mut self) {
+        if let Some(child) = &mut self.child
+            && let Ok(Some(status)) = child.try_wait()
+        {
+            tracing::warn!(name = self.name, %status, "a child ended by itself");
+            self.child = None;
+            self.pipe = None;
+            self.enter(ProcessState::Exited);
+        }
+    }
+
+    /// A child that was not waited for keeps its pid, so the signal cannot reach anybody else.
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.as_ref().and_then(Child::id);
+        if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw) {
+            // The only failure left is that it has just ended, which `wait` will notice.
+            let _ = rustix::process::kill_process(pid, signal);
+        }
+    }
+
+    fn enter(&mut self, state: ProcessState) {
+        self.state = state;
+        self.since = Instant::now();
+    }
+}
+
+/// This executable, even if the file was replaced since it started.
+pub(crate) fn this_program() -> Result<PathBuf> {
+    let link = Path::new("/proc/self/exe");
+    if link.exists() {
+        return Ok(link.to_path_buf());
+    }
+    std::env::current_exe()
+        .map_err(|error| Error::new(Kind::Internal, "cannot find this program").because(error))
+}
+
+/// Called by a child first of all: on Linux the kernel kills it when its parent dies.
+///
+/// Elsewhere the pipe on stdin does it, which a stopped process notices only when it goes on.
+pub(crate) fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
+        tracing::warn!(%error, "the kernel will not end us with our parent; the pipe will");
+    }
+}
+
+/// The last lines of a log, indented.
+pub(crate) fn log_tail(path: &Path) -> std::io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LOG_TAIL_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(LOG_TAIL_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
+    Ok(last.iter().map(|line| format!("    {line}\n")).collect())
+}

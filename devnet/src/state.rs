@@ -1,0 +1,234 @@
+//! Where a devnet lives on disk: its folder, the settings it was born with, and `devnet.json`.
+//!
+//! ```text
+//! ~/.local/state/haulout/devnet/<name>/
+//!   devnet.json      what `up --json` prints (schema 1)
+//!   settings.json    seed, size and ports: a later `up` continues with exactly these
+//!   client.toml      the client's configuration, also saved as a context
+//!   keys/            alice.key bob.key carol.key
+//!   ledger/          the embedded ledger's database and log
+//!   n1/ n2/ ...      one folder for each node: node.toml, keys/, store/, node.log
+//!   lock             held by the supervisor while it runs
+//!   control.sock     how the other verbs talk to it
+//! ```
+//! Promises: one supervisor at a time owns a folder; files are replaced whole, never half-written.
+//! Does not: start anything.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use haulout_node::error::{Error, Kind, Result};
+use serde::{Deserialize, Serialize};
+
+mod card;
+
+pub(crate) use card::{AccountCard, Card, ChainCard, NodeCard, Packages};
+
+/// The longest path a Unix socket can be bound to, with some room (108 bytes on Linux, 104 elsewhere).
+const SOCKET_PATH_BYTES_MAX: usize = 100;
+
+/// Names become folder names and contexts, so they stay short and plain.
+const NAME_BYTES_MAX: usize = 40;
+
+/// The folder of one devnet.
+#[derive(Clone, Debug)]
+pub(crate) struct StateDirectory {
+    name: String,
+    path: PathBuf,
+}
+
+impl StateDirectory {
+    /// The folder of the devnet of this name; nothing is created yet.
+    pub(crate) fn of(name: &str) -> Result<Self> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(plain) {
+            return Err(Error::new(Kind::Usage, format!("{name:?} is not a name for a devnet"))
+                .hint("use letters, digits, - and _, at most 40 of them"));
+        }
+        let base = match std::env::var_os("XDG_STATE_HOME").filter(|value| !value.is_empty()) {
+            Some(base) => PathBuf::from(base),
+            None => home()?.join(".local/state"),
+        };
+        let base = std::path::absolute(&base)
+            .map_err(|error| Error::from_io("find", &base, error))?;
+        let path = base.join("haulout/devnet").join(name);
+        Ok(Self { name: name.to_owned(), path })
+    }
+
+    /// The name of the devnet.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder itself.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file or folder inside.
+    pub(crate) fn join(&self, inside: impl AsRef<Path>) -> PathBuf {
+        self.path.join(inside)
+    }
+
+    /// The log of `ledger`, `supervisor` or a node.
+    pub(crate) fn log(&self, of: &str) -> PathBuf {
+        match of {
+            "supervisor" => self.join("supervisor.log"),
+            "ledger" => self.join("ledger/ledger.log"),
+            node => self.join(node).join("node.log"),
+        }
+    }
+
+    /// Where the supervisor listens; long folders get a short path under the temporary folder.
+    pub(crate) fn control_socket(&self) -> PathBuf {
+        let path = self.join("control.sock");
+        if path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX {
+            return path;
+        }
+        let digest = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
+        std::env::temp_dir().join(format!("haulout-devnet-{}.sock", &digest[..16]))
+    }
+
+    /// Creates the folder, readable by its owner only.
+    pub(crate) fn create(&self) -> Result<()> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.path)
+            .map_err(|error| Error::from_io("create", &self.path, error))
+    }
+
+    /// Takes the folder for this process; held until the returned file is dropped.
+    pub(crate) fn lock(&self) -> Result<fs::File> {
+        let path = self.join("lock");
+        let failed = |error| Error::from_io("lock", &path, error);
+        let mut file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .read(true)
+            .open(&path)
+            .map_err(failed)?;
+        if file.try_lock().is_err() {
+            let holder = fs::read_to_string(&path).unwrap_or_default();
+            return Err(Error::new(
+                Kind::Locked,
+                format!("devnet {:?} is already run by pid {}", self.name, holder.trim()),
+            )
+            .hint("see `devnet status`, or choose another name with --name"));
+        }
+        file.set_len(0).map_err(failed)?;
+        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(file)
+    }
+
+    /// Removes everything but the lock, which the caller holds.
+    pub(crate) fn wipe(&self) -> Result<()> {
+        let entries = fs::read_dir(&self.path)
+            .map_err(|error| Error::from_io("list", &self.path, error))?;
+        for entry in entries {
+            let path = entry.map_err(|error| Error::from_io("list", &self.path, error))?.path();
+            if path.file_name().is_some_and(|name| name == "lock" || name == "supervisor.log") {
+                continue;
+            }
+            let removed =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(|error| Error::from_io("remove", &path, error))?;
+        }
+        Ok(())
+    }
+
+    /// What an earlier `up` settled, if there was one.
+    pub(crate) fn settings(&self) -> Result<Option<Settings>> {
+        self.read_json("settings.json")
+    }
+
+    /// Keeps the settings for every later `up`.
+    pub(crate) fn keep_settings(&self, settings: &Settings) -> Result<()> {
+        self.write_json("settings.json", settings)
+    }
+
+    /// `devnet.json`, if one was written.
+    pub(crate) fn card(&self) -> Result<Option<Card>> {
+        self.read_json("devnet.json")
+    }
+
+    /// Replaces `devnet.json`.
+    pub(crate) fn keep_card(&self, card: &Card) -> Result<()> {
+        self.write_json("devnet.json", card)
+    }
+
+    fn read_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+        let path = self.join(name);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::from_io("read", &path, error)),
+        };
+        serde_json::from_str(&text).map(Some).map_err(|error| {
+            Error::new(Kind::Config, format!("{} is damaged", path.display()))
+                .because(error)
+                .hint(format!("start over with `devnet up --fresh --name {}`", self.name))
+        })
+    }
+
+    fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(value)
+            .map_err(|error| Error::new(Kind::Internal, "cannot write JSON").because(error))?;
+        text.push('\n');
+        write_whole(&self.join(name), text.as_bytes())
+    }
+}
+
+/// Replaces a file by writing beside it and renaming, so that a reader never sees half of it.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_extension("new");
+    let failed = |error| Error::from_io("write", path, error);
+    let mut file = fs::File::create(&beside).map_err(failed)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&beside, path).map_err(failed)
+}
+
+fn home() -> Result<PathBuf> {
+    std::env::var_os("HOME").filter(|value| !value.is_empty()).map(PathBuf::from).ok_or_else(|| {
+        Error::new(Kind::Config, "neither XDG_STATE_HOME nor HOME is set")
+            .hint("set XDG_STATE_HOME to a folder you own")
+    })
+}
+
+/// What makes one devnet itself: the same settings give the same keys, ids and addresses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The version of this file's layout.
+    pub(crate) schema: u32,
+    /// Everything random is derived from it.
+    pub(crate) seed: u64,
+    /// How many storage nodes.
+    pub(crate) nodes: u16,
+    /// How many shards they share.
+    pub(crate) shards: u16,
+    /// The bytes of a segment, of every blob of this network.
+    pub(crate) segment_bytes: u32,
+    /// Where the ledger listens for gRPC.
+    pub(crate) ledger_port: u16,
+    /// Where its faucet listens.
+    pub(crate) faucet_port: u16,
+    /// Where each node listens, in order.
+    pub(crate) node_ports: Vec<NodePorts>,
+}
+
+/// The ports of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NodePorts {
+    /// QUIC over UDP, and TCP, on the same number.
+    pub(crate) peer: u16,
+    /// Health and metrics.
+    pub(crate) http: u16,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! `devnet.json`, schema 1: everything a program needs to use a running devnet.
+//!
+//! Promises: fields are only ever added within a schema. Does not: hold secrets; key files are
+//! named by path.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The identity card of a devnet.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Card {
+    pub(crate) schema: u32,
+    pub(crate) name: String,
+    pub(crate) seed: u64,
+    /// `starting`, `ready`, or `stopped`; a devnet that was killed leaves `ready` behind, so ask
+    /// `devnet status` when it matters.
+    pub(crate) state: String,
+    pub(crate) version: String,
+    pub(crate) supervisor_pid: u32,
+    pub(crate) shards: u16,
+    pub(crate) segment_bytes: u32,
+    pub(crate) chain: ChainCard,
+    pub(crate) bootstrap: Vec<String>,
+    pub(crate) accounts: Vec<AccountCard>,
+    pub(crate) nodes: Vec<NodeCard>,
+    /// The context that `haulout` uses for this devnet.
+    pub(crate) context: String,
+    pub(crate) client_config: PathBuf,
+}
+
+/// The ledger and what it holds of ours.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ChainCard {
+    /// `embedded`: the ledger of this crate, not a Sui validator.
+    pub(crate) kind: String,
+    /// The network's id, which every signature is bound to.
+    pub(crate) network: String,
+    pub(crate) rpc: String,
+    pub(crate) faucet: String,
+    pub(crate) pid: u32,
+    pub(crate) packages: Packages,
+    pub(crate) system_object: String,
+    pub(crate) staking_object: String,
+    pub(crate) params_object: String,
+}
+
+/// The Move packages by name.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Packages {
+    pub(crate) haulout: String,
+}
+
+/// One funded account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct AccountCard {
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) key_file: PathBuf,
+}
+
+/// One storage node.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct NodeCard {
+    pub(crate) name: String,
+    pub(crate) peer_id: String,
+    pub(crate) node_id: String,
+    pub(crate) pid: u32,
+    /// Dial this from anywhere on this machine; it can serve as a bootstrap address.
+    pub(crate) address: String,
+    pub(crate) http: String,
+    pub(crate) metrics: String,
+    pub(crate) log: PathBuf,
+    pub(crate) shards: Vec<u16>,
+}

@@ -1,0 +1,72 @@
+//! Names, sockets and files of a devnet's folder.
+
+use super::*;
+
+fn sample_directory(folder: &Path) -> StateDirectory {
+    StateDirectory { name: "sample".into(), path: folder.to_path_buf() }
+}
+
+fn sample_settings() -> Settings {
+    Settings {
+        schema: 1,
+        seed: 7,
+        nodes: 1,
+        shards: 4,
+        segment_bytes: 1024,
+        ledger_port: 1,
+        faucet_port: 4,
+        node_ports: vec![NodePorts { peer: 2, http: 3 }],
+    }
+}
+
+#[test]
+fn names_that_would_leave_the_folder_are_refused() {
+    for name in ["", "..", "a/b", "a b", "über", &"x".repeat(41)] {
+        assert!(StateDirectory::of(name).is_err(), "{name:?}");
+    }
+    assert!(StateDirectory::of("night-run_2").is_ok());
+}
+
+#[test]
+fn a_second_supervisor_is_told_who_holds_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = sample_directory(folder.path());
+    let held = directory.lock().unwrap();
+    let refused = directory.lock().unwrap_err();
+    assert_eq!(refused.kind(), Kind::Locked);
+    assert!(refused.message().contains(&std::process::id().to_string()), "{refused}");
+    drop(held);
+    directory.lock().unwrap();
+}
+
+#[test]
+fn settings_come_back_as_they_were_and_damage_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = sample_directory(folder.path());
+    assert_eq!(directory.settings().unwrap(), None);
+    directory.keep_settings(&sample_settings()).unwrap();
+    assert_eq!(directory.settings().unwrap(), Some(sample_settings()));
+    fs::write(folder.path().join("settings.json"), "{\"schema\":").unwrap();
+    let refused = directory.settings().unwrap_err();
+    assert_eq!(refused.kind(), Kind::Config);
+    assert!(refused.next_step().contains("--fresh"), "{refused:?}");
+}
+
+#[test]
+fn wiping_keeps_only_the_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = sample_directory(folder.path());
+    let _held = directory.lock().unwrap();
+    fs::create_dir_all(folder.path().join("n1/store")).unwrap();
+    directory.keep_settings(&sample_settings()).unwrap();
+    directory.wipe().unwrap();
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["lock"]);
+}
+
+#[test]
+fn a_deep_folder_still_gets_a_socket_path_that_fits() {
+    let deep = StateDirectory { name: "x".into(), path: PathBuf::from(format!("/{}", "d".repeat(200))) };
+    assert!(deep.control_socket().as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
+    assert_eq!(deep.control_socket(), deep.control_socket());
+}
