@@ -1,0 +1,155 @@
+//! Every number that bounds something in a running node, with its reason.
+//!
+//! Promises: nothing in this crate grows without one of these. Does not: hold the limits of frames
+//! (`haulout_protocol::wire`), which both ends of a stream must agree on.
+
+use std::time::Duration;
+
+// ---- network: streams ------------------------------------------------------------------------
+
+/// Most streams we keep open towards one peer; more wait. Yamux ends a connection whose peer opens
+/// one too many, so ours and theirs together, and Kademlia's, must stay below [`YAMUX_STREAMS_MAX`].
+pub const STREAMS_TO_PEER_MAX: usize = 20;
+/// Most streams one peer may keep open towards us; a few more than an honest peer opens, because it
+/// may see a stream end before we do.
+pub const STREAMS_FROM_PEER_MAX: usize = 24;
+/// Most streams of one protocol all peers together may keep open towards us.
+pub const STREAMS_PER_PROTOCOL_MAX: usize = 512;
+/// Accepted streams of one protocol that wait for their actor; more are answered "busy".
+pub const ACCEPT_QUEUE_LEN: usize = 64;
+/// Most streams in one yamux connection; yamux cannot bound its memory, so we bound its streams.
+pub const YAMUX_STREAMS_MAX: usize = 64;
+/// Most opens one peer's connection may have waiting; our own callers are held back earlier.
+pub const OPENS_PENDING_MAX: usize = 256;
+/// How long `open` may take, all of it: dialling, a walk through Kademlia, dialling again.
+pub const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long negotiating one stream on an open connection may take; a dead connection shows here.
+pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long one dial may take, all addresses together.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a stream may make no progress at all.
+pub const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The slowest honest transfer; a peer below it holds a permit for nothing.
+pub const STREAM_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
+/// Read and write buffer of a stream; larger transfers go past them.
+pub const STREAM_BUFFER_BYTES: usize = 32 * 1024;
+/// A frame's body grows by at most this before its bytes have arrived.
+pub const FRAME_STEP_BYTES: usize = 64 * 1024;
+
+// ---- network: connections --------------------------------------------------------------------
+
+/// Connections others may have open towards us.
+pub const CONNECTIONS_IN_MAX: u32 = 512;
+/// Connections we may have open towards others: a whole committee and some.
+pub const CONNECTIONS_OUT_MAX: u32 = 256;
+/// Connections per peer: both sides may dial at once, and a restarted peer's old one dies slowly.
+pub const CONNECTIONS_PER_PEER_MAX: u32 = 4;
+/// Handshakes in progress, each way.
+pub const CONNECTIONS_PENDING_MAX: u32 = 64;
+/// New connections are refused while the process is larger than this.
+pub const NETWORK_MEMORY_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
+/// How long a connection without streams stays open; opening one costs two round trips.
+pub const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a silent QUIC connection lives: how fast a killed peer is noticed.
+pub const QUIC_IDLE_TIMEOUT_MS: u32 = 8_000;
+/// How often QUIC says something when nobody else does; a third of the time above.
+pub const QUIC_KEEP_ALIVE: Duration = Duration::from_millis(2_500);
+/// QUIC's window for one stream: bandwidth times round trip, 160 MB/s at 100 ms.
+pub const QUIC_STREAM_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+/// QUIC's window for one connection: the memory one hostile connection can hold.
+pub const QUIC_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// How often a connection is pinged, and how long the answer may take.
+pub const PING_INTERVAL: Duration = Duration::from_secs(5);
+
+// ---- network: peers, gossip, the actor -------------------------------------------------------
+
+/// Commands that wait for the swarm task.
+pub const NETWORK_COMMANDS_LEN: usize = 256;
+/// Peers we remember addresses and faults of; the quietest unconnected one makes room.
+pub const PEERS_KNOWN_MAX: usize = 4096;
+/// Addresses we keep per peer.
+pub const ADDRESSES_PER_PEER_MAX: usize = 16;
+/// How long a banned peer stays out.
+pub const BAN_DURATION: Duration = Duration::from_secs(10 * 60);
+/// How often the swarm task looks after bans, bootstrap peers and its routing table.
+pub const NETWORK_TICK: Duration = Duration::from_secs(1);
+/// How often Kademlia refreshes its table; small networks change as a whole.
+pub const KAD_BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a Kademlia walk may take; `open` waits for it.
+pub const KAD_QUERY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Most bytes of a gossip message with its envelope.
+pub const GOSSIP_BYTES_MAX: usize = 16 * 1024;
+/// Gossip messages that wait for one slow peer: 64 x 16 KiB = 1 MiB.
+pub const GOSSIP_PEER_QUEUE_LEN: usize = 64;
+/// Gossip messages that wait for their listener; more are ignored, others repeat them.
+pub const GOSSIP_LISTENER_QUEUE_LEN: usize = 256;
+/// How long a new swarm waits for the old one to let go of its sockets.
+pub const SWARM_END_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the swarm task may take to say goodbye to its peers.
+pub const SWARM_LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+// ---- supervision -----------------------------------------------------------------------------
+
+/// First pause before a restart.
+pub const RESTART_BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// Longest pause before a restart.
+pub const RESTART_BACKOFF_MAX: Duration = Duration::from_secs(10);
+/// How long a child may take to stop in a restart before it is killed.
+pub const RESTART_STOP_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a child may take to stop at shutdown before it is killed.
+pub const SHUTDOWN_STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+// ---- ledger ----------------------------------------------------------------------------------
+
+/// How long the first answer of a ledger may take; longer means "unreachable" to the person waiting.
+pub const CHAIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long any later answer of the ledger may take; executing waits for consensus.
+pub const CHAIN_ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long an executed transaction may take to appear in a checkpoint.
+pub const CHAIN_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often the same signed transaction is sent before we say that its fate is unknown.
+pub const CHAIN_SUBMISSIONS_MAX: u32 = 4;
+/// How often a transaction is built anew because an object in it had moved on.
+pub const CHAIN_REBUILDS_MAX: u32 = 5;
+/// First pause between two attempts at the ledger.
+pub const CHAIN_BACKOFF_MIN: Duration = Duration::from_millis(100);
+/// Longest pause between two attempts at the ledger; it ends an outage for us this late at most.
+pub const CHAIN_BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// Checkpoints fetched at once while catching up: enough to hide a round trip, small in memory.
+pub const CHAIN_BACKFILL_BATCH: u64 = 16;
+/// Coins looked at to pay for one call; a wallet with more should merge them.
+pub const CHAIN_COINS_MAX: usize = 256;
+/// How often objects of one epoch are asked for again while an epoch change is under way.
+pub const CHAIN_VIEW_ATTEMPTS_MAX: u32 = 5;
+
+// ---- slivers ---------------------------------------------------------------------------------
+
+/// Sessions on `sliver/1` at once: each may hold two slivers, a file and a thread of the pool.
+pub const SLIVER_SESSIONS_MAX: usize = 128;
+/// Sessions on `blob/1` at once: each is one read of the store.
+pub const BLOB_SESSIONS_MAX: usize = 256;
+/// Bytes of slivers in memory, all sessions together: eight of the largest there can be.
+pub const SLIVER_MEMORY_BYTES_MAX: u32 = 256 * 1024 * 1024;
+/// Bytes one peer may have stored here without a registration: two segments of a small committee.
+pub const PENDING_BYTES_PER_PEER_MAX: u64 = 512 * 1024 * 1024;
+/// Bytes all peers together may have stored here without a registration.
+pub const PENDING_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// How long bytes wait for their registration before they are forgotten.
+pub const PENDING_TIME_MAX: Duration = Duration::from_secs(60);
+/// How often we look for bytes that waited too long.
+pub const PENDING_SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a session waits for the registration to show up: many checkpoints.
+pub const REGISTRATION_WAIT_MAX: Duration = Duration::from_secs(30);
+/// Pause asked of a peer when a bound of ours is reached.
+pub const BUSY_RETRY_AFTER_MS: u32 = 500;
+/// Slivers checked at once; each keeps one core busy. More than the cores only adds memory.
+pub const SLIVER_CHECKS_MAX: usize = 4;
+/// Pairs one get may ask for; a segment of the largest network has 1000.
+pub const PAIRS_PER_GET_MAX: usize = 4096;
+
+// ---- gossip ----------------------------------------------------------------------------------
+
+/// Announcements remembered so that each is judged and forwarded once.
+pub const ANNOUNCEMENTS_REMEMBERED_MAX: usize = 16 * 1024;
+/// Announcements being checked at once; a check is one pairing, about a millisecond.
+pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;

@@ -1,0 +1,275 @@
+//! What we know of other peers: addresses, connections, faults, bans.
+//!
+//! Promises: bounded (the quietest stranger makes room), a fault that can be proved is logged with
+//! the peer's name, enough of them ban the peer for a while. Does not: keep anything on disk, or
+//! believe addresses: whoever answers must still prove its key.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use haulout_protocol::crypto::PeerId;
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol as Part;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::limits;
+
+/// What a peer did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blame {
+    /// Bytes that do not match what they were asked for by.
+    WrongBytes,
+    /// A proof, index, header, signature or certificate that does not verify.
+    WrongProof,
+    /// A frame that cannot be decoded, or makes no sense where it came.
+    Malformed,
+    /// A frame or message above its limit.
+    TooLarge,
+    /// No answer in time. Not a lie: the peer may be down, or we may be.
+    Silent,
+}
+
+impl Blame {
+    /// One word for metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Blame::WrongBytes => "wrong_bytes",
+            Blame::WrongProof => "wrong_proof",
+            Blame::Malformed => "malformed",
+            Blame::TooLarge => "too_large",
+            Blame::Silent => "silent",
+        }
+    }
+
+    /// Points off; a peer starts at zero and is banned at [`BAN_SCORE`].
+    fn weight(self) -> u32 {
+        match self {
+            Blame::WrongBytes | Blame::WrongProof => 40,
+            Blame::Malformed | Blame::TooLarge => 25,
+            Blame::Silent => 0, // counted, but never a reason to ban
+        }
+    }
+}
+
+impl std::fmt::Display for Blame {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Blame::WrongBytes => "wrong bytes",
+            Blame::WrongProof => "wrong proof",
+            Blame::Malformed => "malformed frame",
+            Blame::TooLarge => "oversized frame",
+            Blame::Silent => "no answer",
+        })
+    }
+}
+
+/// So many points off ban a peer: three lies, or four malformed frames, in short order.
+const BAN_SCORE: u32 = 100;
+/// One point is forgiven each so often: a lie is forgotten after 20 minutes.
+const FORGIVE_EACH: Duration = Duration::from_secs(30);
+
+/// Who is there, as a value to watch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// Peers with at least one open connection, sorted.
+    pub connected: Vec<PeerId>,
+    /// Peers we refuse to talk to for now, sorted.
+    pub banned: Vec<PeerId>,
+    /// How often each peer was blamed, and for what; peers without blame are left out.
+    pub blamed: BTreeMap<PeerId, BTreeMap<Blame, u32>>,
+}
+
+/// What we know of one peer.
+#[derive(Debug)]
+struct Entry {
+    /// From the committee or the operator; a peer cannot change them by talking.
+    stated: Vec<Multiaddr>,
+    /// From Kademlia and identify: hints, newest last.
+    heard: Vec<Multiaddr>,
+    connections: u32,
+    points: u32,
+    forgiven: Instant,
+    blamed: BTreeMap<Blame, u32>,
+    banned_until: Option<Instant>,
+    walked: Option<Instant>,
+    seen: Instant,
+}
+
+/// The book itself; one per node, kept across restarts of the network actor.
+#[derive(Debug, Default)]
+pub(super) struct PeerBook {
+    entries: BTreeMap<PeerId, Entry>,
+}
+
+impl PeerBook {
+    fn entry(&mut self, peer: PeerId) -> &mut Entry {
+        if self.entries.len() >= limits::PEERS_KNOWN_MAX && !self.entries.contains_key(&peer) {
+            self.make_room();
+        }
+        let now = Instant::now();
+        let entry = self.entries.entry(peer).or_insert_with(|| Entry {
+            stated: Vec::new(),
+            heard: Vec::new(),
+            connections: 0,
+            points: 0,
+            forgiven: now,
+            blamed: BTreeMap::new(),
+            banned_until: None,
+            walked: None,
+            seen: now,
+        });
+        entry.seen = now;
+        entry
+    }
+
+    fn make_room(&mut self) {
+        let idle = |entry: &Entry| {
+            entry.connections == 0 && entry.stated.is_empty() && entry.banned_until.is_none()
+        };
+        let quietest = self.entries.iter().filter(|(_, entry)| idle(entry));
+        let quietest = quietest.min_by_key(|(_, entry)| entry.seen).map(|(peer, _)| *peer);
+        if let Some(peer) = quietest {
+            self.entries.remove(&peer);
+        }
+    }
+
+    /// Sets the addresses somebody we trust stated.
+    pub(super) fn state_addresses(&mut self, peer: PeerId, mut addresses: Vec<Multiaddr>) {
+        addresses.truncate(limits::ADDRESSES_PER_PEER_MAX);
+        self.entry(peer).stated = addresses;
+    }
+
+    /// Remembers an address we heard of; the oldest makes room. True if it is new.
+    pub(super) fn hear_address(&mut self, peer: PeerId, address: Multiaddr) -> bool {
+        let entry = self.entry(peer);
+        if entry.stated.contains(&address) || entry.heard.contains(&address) {
+            return false;
+        }
+        if entry.heard.len() >= limits::ADDRESSES_PER_PEER_MAX {
+            entry.heard.remove(0);
+        }
+        entry.heard.push(address);
+        true
+    }
+
+    /// Where the peer may be: what was stated first, then what was heard last.
+    pub(super) fn addresses(&self, peer: &PeerId) -> Vec<Multiaddr> {
+        let Some(entry) = self.entries.get(peer) else { return Vec::new() };
+        entry.stated.iter().chain(entry.heard.iter().rev()).cloned().collect()
+    }
+
+    /// A connection opened.
+    pub(super) fn connected(&mut self, peer: PeerId) {
+        let entry = self.entry(peer);
+        entry.connections = entry.connections.saturating_add(1);
+    }
+
+    /// A connection closed.
+    pub(super) fn disconnected(&mut self, peer: PeerId) {
+        let entry = self.entry(peer);
+        entry.connections = entry.connections.saturating_sub(1);
+    }
+
+    /// A new swarm has no connections.
+    pub(super) fn forget_connections(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.connections = 0;
+        }
+    }
+
+    /// Whether a walk through Kademlia for this peer is worth it; notes that it happens.
+    pub(super) fn may_walk(&mut self, peer: PeerId) -> bool {
+        let entry = self.entry(peer);
+        let recently = |walked: Instant| walked.elapsed() < limits::KAD_QUERY_TIMEOUT;
+        let may = !entry.walked.is_some_and(recently);
+        if may {
+            entry.walked = Some(Instant::now());
+        }
+        may
+    }
+
+    /// Writes down a fault. True if it gets the peer banned.
+    pub(super) fn blame(&mut self, peer: PeerId, blame: Blame) -> bool {
+        let entry = self.entry(peer);
+        let count = entry.blamed.entry(blame).or_insert(0);
+        *count = count.saturating_add(1);
+        let count = *count;
+        let forgiven = entry.forgiven.elapsed().as_secs() / FORGIVE_EACH.as_secs();
+        if let Ok(points @ 1..) = u32::try_from(forgiven) {
+            entry.points = entry.points.saturating_sub(points);
+            entry.forgiven = Instant::now();
+        }
+        if blame.weight() == 0 {
+            info!(%peer, reason = %blame, count, "peer blamed");
+            return false;
+        }
+        entry.points = entry.points.saturating_add(blame.weight());
+        warn!(%peer, reason = %blame, count, points = entry.points, "peer blamed");
+        if entry.points < BAN_SCORE || entry.banned_until.is_some() {
+            return false;
+        }
+        entry.banned_until = Some(Instant::now() + limits::BAN_DURATION);
+        warn!(%peer, reason = %blame, seconds = limits::BAN_DURATION.as_secs(), "peer banned");
+        true
+    }
+
+    /// Whether we refuse to talk to the peer.
+    pub(super) fn is_banned(&self, peer: &PeerId) -> bool {
+        let until = self.entries.get(peer).and_then(|entry| entry.banned_until);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Everybody banned now.
+    pub(super) fn banned(&self) -> Vec<PeerId> {
+        let banned = |entry: &Entry| entry.banned_until.is_some();
+        self.entries.iter().filter(|(_, entry)| banned(entry)).map(|(peer, _)| *peer).collect()
+    }
+
+    /// Ends the bans that are over; a peer starts afresh.
+    pub(super) fn end_bans(&mut self) -> Vec<PeerId> {
+        let now = Instant::now();
+        let mut ended = Vec::new();
+        for (peer, entry) in &mut self.entries {
+            if entry.banned_until.is_some_and(|until| until <= now) {
+                entry.banned_until = None;
+                entry.points = 0;
+                ended.push(*peer);
+            }
+        }
+        ended
+    }
+
+    /// The book as others may see it.
+    pub(super) fn peers(&self) -> Peers {
+        let connected = |entry: &Entry| entry.connections > 0;
+        let blamed = self.entries.iter().filter(|(_, entry)| !entry.blamed.is_empty());
+        Peers {
+            connected: self
+                .entries
+                .iter()
+                .filter(|(_, entry)| connected(entry))
+                .map(|(peer, _)| *peer)
+                .collect(),
+            banned: self.banned(),
+            blamed: blamed.map(|(peer, entry)| (*peer, entry.blamed.clone())).collect(),
+        }
+    }
+}
+
+/// Whether an address stays inside one machine.
+pub(super) fn is_loopback(address: &Multiaddr) -> bool {
+    address.iter().any(|part| match part {
+        Part::Ip4(ip) => ip.is_loopback(),
+        Part::Ip6(ip) => ip.is_loopback(),
+        _ => false,
+    })
+}
+
+/// Whether an address is dialled over TCP.
+pub(super) fn is_tcp(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Part::Tcp(_)))
+}
+
+#[cfg(test)]
+mod tests;

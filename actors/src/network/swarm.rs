@@ -1,0 +1,468 @@
+//! The swarm task: commands in, events handled, nothing else.
+//!
+//! Promises: it never waits for anybody (a full listener loses messages, a full queue is refused),
+//! so the swarm is always polled. When it ends, for whatever reason, its sockets are free.
+//! Does not: decide what streams or messages mean.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use haulout_protocol::crypto;
+use libp2p::core::transport::ListenerId;
+use libp2p::metrics::{Metrics, Recorder};
+use libp2p::multiaddr::Protocol as Part;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, gossipsub, identify, kad, ping};
+use prometheus_client::registry::Registry;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::behaviours::{self, Behaviour, BehaviourEvent};
+use super::streams::{self, Request};
+use super::{Heard, NetworkError, PublishError, Shared, Topic, Verdict, from_libp2p, lock, peers};
+use crate::limits;
+
+/// What the handles ask of the swarm task.
+#[derive(Debug)]
+pub(super) enum Command {
+    Open(PeerId, Request),
+    Publish { topic: Topic, bytes: Vec<u8>, reply: oneshot::Sender<Result<(), PublishError>> },
+    Subscribe(Topic),
+    Verdict { id: gossipsub::MessageId, from: PeerId, verdict: Verdict },
+    Ban(PeerId),
+    Leave,
+    #[cfg(test)]
+    Panic,
+}
+
+/// The swarm and what belongs to this incarnation of it.
+pub(super) struct Driver {
+    swarm: Swarm<Behaviour>,
+    shared: Arc<Shared>,
+    sender: mpsc::Sender<Command>,
+    commands: mpsc::Receiver<Command>,
+    metrics: Metrics,
+    kad_protocol: libp2p::StreamProtocol,
+    /// Which place in the options a listener has.
+    listeners: HashMap<ListenerId, usize>,
+    /// Connections inside this machine; others must not teach us loopback addresses.
+    local: HashSet<ConnectionId>,
+    /// Walks under way, and for whom.
+    walks: HashMap<kad::QueryId, PeerId>,
+    bootstrap_due: Instant,
+    bootstrap_pause: Duration,
+    /// Dropped last: the sockets are gone by then.
+    _sockets: OwnedSemaphorePermit,
+}
+
+/// First and longest pause between attempts to reach the bootstrap peers.
+const BOOTSTRAP_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+impl Driver {
+    /// Builds the swarm and binds its sockets, once the swarm before has let go of them.
+    pub(super) async fn start(
+        shared: Arc<Shared>,
+        sender: mpsc::Sender<Command>,
+        commands: mpsc::Receiver<Command>,
+    ) -> Result<Self, NetworkError> {
+        let sockets = timeout(limits::SWARM_END_TIMEOUT, shared.sockets.clone().acquire_owned())
+            .await
+            .map_err(|_| NetworkError::Setup("the old swarm does not end".to_owned()))?
+            .expect("we never close the semaphore");
+        shared.book().forget_connections();
+        shared.addresses.send_replace(Vec::new());
+        let (swarm, metrics) = {
+            let mut registry = lock(&shared.options.registry);
+            *registry = Registry::default();
+            let metrics = Metrics::new(&mut registry);
+            (behaviours::swarm(&shared, &mut registry)?, metrics)
+        };
+        let mut driver = Driver {
+            swarm,
+            kad_protocol: behaviours::kad_protocol(&shared.options.network),
+            shared,
+            sender,
+            commands,
+            metrics,
+            listeners: HashMap::new(),
+            local: HashSet::new(),
+            walks: HashMap::new(),
+            bootstrap_due: Instant::now(),
+            bootstrap_pause: BOOTSTRAP_PAUSES.0,
+            _sockets: sockets,
+        };
+        driver.listen().await?;
+        for address in driver.shared.options.external.clone() {
+            driver.swarm.add_external_address(address);
+        }
+        let topics: Vec<Topic> = driver.shared.listeners().keys().copied().collect();
+        for topic in topics {
+            driver.subscribe(topic);
+        }
+        Ok(driver)
+    }
+
+    async fn listen(&mut self) -> Result<(), NetworkError> {
+        for (place, address) in self.shared.options.listen.clone().into_iter().enumerate() {
+            let port = lock(&self.shared.ports).get(&place).copied();
+            let address = with_port(address, port);
+            // A port we had may stay taken while the old connections drain; a new one may not.
+            let patience = if port.is_some() { limits::SWARM_END_TIMEOUT } else { Duration::ZERO };
+            let deadline = Instant::now() + patience;
+            let listener = loop {
+                match self.listen_on(&address) {
+                    Ok(listener) => break listener,
+                    Err(error) if Instant::now() >= deadline => return Err(error),
+                    Err(_) => sleep(limits::RESTART_BACKOFF_MIN).await,
+                }
+            };
+            self.listeners.insert(listener, place);
+        }
+        Ok(())
+    }
+
+    fn listen_on(&mut self, address: &Multiaddr) -> Result<ListenerId, NetworkError> {
+        let failed = |reason: String| NetworkError::Listen { address: address.to_string(), reason };
+        // libp2p listens with SO_REUSEPORT: two processes would share a TCP port without a word.
+        if let Some(socket) = tcp_socket(address) {
+            std::net::TcpListener::bind(socket).map_err(|error| failed(error.to_string()))?;
+        }
+        self.swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Runs until told to leave, or until nobody can command it any more.
+    pub(super) async fn run(mut self) {
+        let mut tick = tokio::time::interval(limits::NETWORK_TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                event = self.swarm.select_next_some() => self.on_event(event),
+                command = self.commands.recv() => match command {
+                    Some(Command::Leave) | None => return self.leave().await,
+                    Some(command) => self.on_command(command),
+                },
+                _ = tick.tick() => self.on_tick(),
+            }
+        }
+    }
+
+    /// Says goodbye, so that nobody waits for us to time out.
+    async fn leave(mut self) {
+        let peers: Vec<PeerId> = self.swarm.connected_peers().copied().collect();
+        for peer in peers {
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
+        let closed = async {
+            while self.swarm.connected_peers().next().is_some() {
+                let event = self.swarm.select_next_some().await;
+                self.on_event(event);
+            }
+        };
+        if timeout(limits::SWARM_LEAVE_TIMEOUT / 2, closed).await.is_err() {
+            debug!("not every connection closed in time");
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Open(peer, request) => self.swarm.behaviour_mut().streams.open(peer, request),
+            Command::Publish { topic, bytes, reply } => {
+                let _ = reply.send(self.publish(topic, bytes));
+            }
+            Command::Subscribe(topic) => self.subscribe(topic),
+            Command::Verdict { id, from, verdict } => self.judge(&id, &from, verdict),
+            Command::Ban(peer) => self.ban(peer),
+            Command::Leave => {}
+            #[cfg(test)]
+            Command::Panic => panic!("a panic in the swarm task"),
+        }
+    }
+
+    fn publish(&mut self, topic: Topic, bytes: Vec<u8>) -> Result<(), PublishError> {
+        let topic = topic.on(&self.shared.options.network);
+        match self.swarm.behaviour_mut().gossip.publish(topic, bytes) {
+            Ok(_) | Err(gossipsub::PublishError::Duplicate) => Ok(()),
+            Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => Err(PublishError::NoPeers),
+            Err(gossipsub::PublishError::AllQueuesFull(_)) => Err(PublishError::Overloaded),
+            Err(
+                gossipsub::PublishError::MessageTooLarge
+                | gossipsub::PublishError::SigningError(_)
+                | gossipsub::PublishError::TransformFailed(_),
+            ) => Err(PublishError::TooLarge),
+        }
+    }
+
+    fn subscribe(&mut self, topic: Topic) {
+        let topic = topic.on(&self.shared.options.network);
+        if let Err(error) = self.swarm.behaviour_mut().gossip.subscribe(&topic) {
+            warn!(%topic, %error, "cannot subscribe");
+        }
+    }
+
+    fn judge(&mut self, id: &gossipsub::MessageId, from: &PeerId, verdict: Verdict) {
+        let acceptance = match verdict {
+            Verdict::Accept => gossipsub::MessageAcceptance::Accept,
+            Verdict::Ignore => gossipsub::MessageAcceptance::Ignore,
+            Verdict::Reject => gossipsub::MessageAcceptance::Reject,
+        };
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        if !gossip.report_message_validation_result(id, from, acceptance) {
+            debug!(%id, "verdict on a message that is forgotten");
+        }
+    }
+
+    fn ban(&mut self, peer: PeerId) {
+        let behaviour = self.swarm.behaviour_mut();
+        if behaviour.banned.block_peer(peer) {
+            behaviour.kad.remove_peer(&peer);
+            behaviour.streams.give_up(peer, "it is banned for its faults");
+        }
+    }
+
+    fn on_tick(&mut self) {
+        let (banned, forgiven) = {
+            let mut book = self.shared.book();
+            let forgiven = book.end_bans();
+            (book.banned(), forgiven)
+        };
+        for peer in &banned {
+            self.ban(super::to_libp2p(peer));
+        }
+        for peer in &forgiven {
+            info!(%peer, "ban ended");
+            self.swarm.behaviour_mut().banned.unblock_peer(super::to_libp2p(peer));
+        }
+        if !forgiven.is_empty() {
+            self.shared.show_peers();
+        }
+        if Instant::now() >= self.bootstrap_due {
+            self.dial_bootstrap_peers();
+        }
+    }
+
+    /// Dials the bootstrap peers that are not connected; pauses grow while nobody answers.
+    fn dial_bootstrap_peers(&mut self) {
+        let lonely = self.swarm.connected_peers().next().is_none();
+        let us = *self.swarm.local_peer_id();
+        for address in self.shared.options.bootstrap.clone() {
+            let dial = match address.iter().last() {
+                Some(Part::P2p(peer)) if peer == us || self.swarm.is_connected(&peer) => continue,
+                Some(Part::P2p(peer)) => DialOpts::peer_id(peer)
+                    .addresses(vec![address])
+                    .condition(PeerCondition::DisconnectedAndNotDialing)
+                    .build(),
+                _ if !lonely => continue, // we cannot tell whether we know it already
+                _ => DialOpts::unknown_peer_id().address(address).build(),
+            };
+            if let Err(error) = self.swarm.dial(dial) {
+                debug!(%error, "bootstrap peer not dialled");
+            }
+        }
+        let (shortest, longest) = BOOTSTRAP_PAUSES;
+        self.bootstrap_due = Instant::now() + self.bootstrap_pause;
+        self.bootstrap_pause =
+            if lonely { (self.bootstrap_pause * 2).min(longest / 6) } else { longest };
+        self.bootstrap_pause = self.bootstrap_pause.max(shortest);
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        self.metrics.record(&event);
+        match event {
+            SwarmEvent::Behaviour(event) => self.on_behaviour(event),
+            SwarmEvent::NewListenAddr { listener_id, address } => {
+                self.on_listening(listener_id, address);
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                let gone = address.to_string();
+                self.shared.addresses.send_modify(|shown| shown.retain(|text| *text != gone));
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                if peers::is_loopback(endpoint.get_remote_address()) {
+                    self.local.insert(connection_id);
+                }
+                self.with_book(peer_id, super::PeerBook::connected);
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
+                self.local.remove(&connection_id);
+                self.with_book(peer_id, super::PeerBook::disconnected);
+                let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
+                debug!(peer = %peer_id, cause, "connection closed");
+            }
+            SwarmEvent::ListenerError { error, .. } => warn!(%error, "listener failed"),
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
+                warn!(?addresses, ?reason, "listener closed");
+            }
+            _ => {}
+        }
+    }
+
+    fn with_book(&self, peer: PeerId, change: impl Fn(&mut super::PeerBook, crypto::PeerId)) {
+        if let Some(peer) = from_libp2p(&peer) {
+            change(&mut self.shared.book(), peer);
+            self.shared.show_peers();
+        }
+    }
+
+    fn on_listening(&mut self, listener: ListenerId, address: Multiaddr) {
+        info!(%address, "listening");
+        if let (Some(place), Some(port)) = (self.listeners.get(&listener), port_of(&address)) {
+            lock(&self.shared.ports).insert(*place, port);
+        }
+        self.shared.addresses.send_modify(|shown| shown.push(address.to_string()));
+    }
+
+    fn on_behaviour(&mut self, event: BehaviourEvent) {
+        match event {
+            BehaviourEvent::Streams(streams::Event::DialFailed { peer, reason }) => {
+                self.on_dial_failed(peer, &reason);
+            }
+            BehaviourEvent::Identify(event) => {
+                self.metrics.record(&event);
+                if let identify::Event::Received { connection_id, peer_id, info } = event {
+                    self.on_identified(connection_id, peer_id, info);
+                }
+            }
+            BehaviourEvent::Kad(event) => {
+                self.metrics.record(&event);
+                if let kad::Event::OutboundQueryProgressed {
+                    id,
+                    result: kad::QueryResult::GetClosestPeers(found),
+                    ..
+                } = event
+                {
+                    self.on_walked(id, found);
+                }
+            }
+            BehaviourEvent::Gossip(event) => {
+                self.metrics.record(&event);
+                if let gossipsub::Event::Message { propagation_source, message_id, message } = event
+                {
+                    self.on_message(propagation_source, message_id, message);
+                }
+            }
+            BehaviourEvent::Ping(event) => {
+                self.metrics.record(&event);
+                if let ping::Event { connection, result: Err(ping::Failure::Timeout), .. } = event {
+                    debug!(peer = %event.peer, "no answer to a ping; closing the connection");
+                    self.swarm.close_connection(connection);
+                }
+            }
+            BehaviourEvent::Limits(never)
+            | BehaviourEvent::Memory(never)
+            | BehaviourEvent::Banned(never) => match never {},
+        }
+    }
+
+    /// Somebody waits for a peer whose addresses do not answer: look for it, once in a while.
+    fn on_dial_failed(&mut self, peer: PeerId, reason: &str) {
+        if self.walks.values().any(|sought| *sought == peer) {
+            return; // the walk's end decides
+        }
+        let may_walk = from_libp2p(&peer).is_some_and(|peer| self.shared.book().may_walk(peer));
+        let behaviour = self.swarm.behaviour_mut();
+        if may_walk {
+            debug!(%peer, reason, "peer cannot be dialled; walking through kademlia");
+            self.walks.insert(behaviour.kad.get_closest_peers(peer), peer);
+        } else {
+            behaviour.streams.give_up(peer, reason);
+        }
+    }
+
+    fn on_walked(&mut self, id: kad::QueryId, found: kad::GetClosestPeersResult) {
+        let Some(sought) = self.walks.remove(&id) else { return };
+        let peers = match found {
+            Ok(found) => found.peers,
+            Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
+        };
+        let mut found_new = false;
+        if let Some(peer) = from_libp2p(&sought) {
+            let mut book = self.shared.book();
+            let answers = peers.into_iter().filter(|info| info.peer_id == sought);
+            for address in answers.flat_map(|info| info.addrs) {
+                found_new |= book.hear_address(peer, without_peer(address));
+            }
+        }
+        let streams = &mut self.swarm.behaviour_mut().streams;
+        if found_new {
+            streams.dial(sought);
+        } else {
+            streams.give_up(sought, "no address answers, and kademlia knows no other");
+        }
+    }
+
+    /// Kademlia learns addresses only from here.
+    fn on_identified(&mut self, connection: ConnectionId, peer: PeerId, info: identify::Info) {
+        let local = self.local.contains(&connection);
+        let usable = |address: &Multiaddr| local || !peers::is_loopback(address);
+        let addresses = info.listen_addrs.into_iter().filter(usable);
+        let serves = info.protocols.contains(&self.kad_protocol);
+        for address in addresses.take(limits::ADDRESSES_PER_PEER_MAX) {
+            if serves {
+                self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
+            }
+            if let Some(peer) = from_libp2p(&peer) {
+                self.shared.book().hear_address(peer, without_peer(address));
+            }
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        source: PeerId,
+        id: gossipsub::MessageId,
+        message: gossipsub::Message,
+    ) {
+        let network = &self.shared.options.network;
+        let topic = Topic::ALL.into_iter().find(|topic| topic.on(network).hash() == message.topic);
+        let queue = topic.and_then(|topic| self.shared.listeners().get(&topic).cloned());
+        if let (Some(queue), Some(from)) = (queue, from_libp2p(&source)) {
+            let commands = self.sender.clone();
+            let heard = Heard { from, bytes: message.data, id: id.clone(), commands };
+            if queue.try_send(heard).is_ok() {
+                return;
+            }
+        }
+        debug!(peer = %source, "nobody has time for a message; ignoring it");
+        self.judge(&id, &source, Verdict::Ignore);
+    }
+}
+
+fn without_peer(address: Multiaddr) -> Multiaddr {
+    address.into_iter().filter(|part| !matches!(part, Part::P2p(_))).collect()
+}
+
+fn port_of(address: &Multiaddr) -> Option<u16> {
+    address.iter().find_map(|part| match part {
+        Part::Tcp(port) | Part::Udp(port) => Some(port),
+        _ => None,
+    })
+}
+
+/// The address with this port where it says "any".
+fn with_port(address: Multiaddr, port: Option<u16>) -> Multiaddr {
+    let Some(port) = port else { return address };
+    let fixed = address.into_iter().map(|part| match part {
+        Part::Tcp(0) => Part::Tcp(port),
+        Part::Udp(0) => Part::Udp(port),
+        other => other,
+    });
+    fixed.collect()
+}
+
+/// Where a TCP multiaddr listens, if its port is fixed.
+fn tcp_socket(address: &Multiaddr) -> Option<std::net::SocketAddr> {
+    let mut parts = address.iter();
+    let ip = match parts.next()? {
+        Part::Ip4(ip) => std::net::IpAddr::V4(ip),
+        Part::Ip6(ip) => std::net::IpAddr::V6(ip),
+        _ => return None,
+    };
+    match parts.next()? {
+        Part::Tcp(port) if port != 0 => Some((ip, port).into()),
+        _ => None,
+    }
+}
