@@ -24,10 +24,13 @@ impl Layout {
 
     /// Bytes of the shard.
     pub(super) fn shard_bytes(&self) -> usize {
+        if self.group == 1 {
+            return self.symbol;
+        }
         self.whole() * self.group + (self.tail_half() * self.group).div_ceil(HALF) * BLOCK
     }
 
-    /// Whether a shard is just its symbols in a row.
+    /// Whether a shard is just its symbols in a row. A single symbol is: the library halves its tail itself.
     pub(super) fn is_plain(&self) -> bool {
         self.group == 1 || self.tail_half() == 0
     }
@@ -44,6 +47,9 @@ impl Layout {
 
     /// Puts symbol `i` of the group in its place.
     pub(super) fn pack(&self, i: usize, symbol: &[u8], shard: &mut [u8]) {
+        if self.group == 1 {
+            return shard.copy_from_slice(symbol);
+        }
         let (whole, half) = (self.whole(), self.tail_half());
         shard[i * whole..(i + 1) * whole].copy_from_slice(&symbol[..whole]);
         let (low, high) = symbol[whole..].split_at(half);
@@ -60,6 +66,9 @@ impl Layout {
 
     /// Reads symbol `i` of the group from its place.
     pub(super) fn unpack(&self, i: usize, shard: &[u8], symbol: &mut [u8]) {
+        if self.group == 1 {
+            return symbol.copy_from_slice(shard);
+        }
         let (whole, half) = (self.whole(), self.tail_half());
         let (head, tail) = symbol.split_at_mut(whole);
         head.copy_from_slice(&shard[i * whole..(i + 1) * whole]);
