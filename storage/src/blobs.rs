@@ -1,0 +1,210 @@
+//! What the chain says about blobs: one row per on-chain object, joined per blob id.
+//!
+//! Promises: several objects may stand for one blob id, and each is kept apart; a blob counts as registered or
+//! certified as long as one of its objects is. Does not: know the current epoch, so callers pass the one they decide by.
+
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::message::ObjectId;
+use redb::{ReadableTable, ReadTransaction};
+
+use crate::content;
+use crate::error::StoreError;
+use crate::tables::{self, BlobKey, INVALID, OBJECTS, ObjectRow, ObjectKey, Tables};
+
+/// What one event of the chain changes about a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlobEffect {
+    /// Somebody paid for storing the blob.
+    Registered {
+        /// The blob.
+        blob_id: BlobId,
+        /// The new object that stands for it.
+        object_id: ObjectId,
+        /// Epoch of the registration.
+        epoch: Epoch,
+        /// First epoch in which this object no longer covers the blob.
+        end_epoch: Epoch,
+        /// Length of the blob in bytes.
+        size: u64,
+        /// Whether the owner may delete it before its end.
+        deletable: bool,
+    },
+    /// A quorum holds the blob, or a certified object was extended.
+    Certified {
+        /// The blob.
+        blob_id: BlobId,
+        /// The object certified.
+        object_id: ObjectId,
+        /// Epoch of the (first) certification.
+        epoch: Epoch,
+        /// The object's end epoch after this event.
+        end_epoch: Epoch,
+    },
+    /// The object is gone: deleted or burned by its owner.
+    Deleted {
+        /// The blob.
+        blob_id: BlobId,
+        /// The object that no longer exists.
+        object_id: ObjectId,
+    },
+    /// The committee proved that the blob was encoded wrongly; final.
+    Invalidated {
+        /// The blob.
+        blob_id: BlobId,
+        /// Epoch of the verdict.
+        epoch: Epoch,
+    },
+}
+
+/// One on-chain object that stands for a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobObject {
+    /// The object's id.
+    pub object_id: ObjectId,
+    /// Epoch in which it was registered.
+    pub registered_epoch: Epoch,
+    /// First epoch in which it no longer covers the blob.
+    pub end_epoch: Epoch,
+    /// Length of the blob in bytes.
+    pub size: u64,
+    /// Whether its owner may delete it before its end.
+    pub deletable: bool,
+    /// Epoch in which it was first certified.
+    pub certified_epoch: Option<Epoch>,
+}
+
+impl BlobObject {
+    /// Whether the object still covers the blob in that epoch.
+    pub fn is_live(&self, epoch: Epoch) -> bool {
+        epoch < self.end_epoch
+    }
+}
+
+/// Everything the chain has said about one blob id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlobRecord {
+    /// The objects that stand for it, by id.
+    pub objects: Vec<BlobObject>,
+    /// When it was found to be encoded wrongly.
+    pub invalid: Option<Epoch>,
+}
+
+impl BlobRecord {
+    /// Whether an object covers the blob in that epoch, so that its bytes may be stored.
+    pub fn is_registered(&self, epoch: Epoch) -> bool {
+        self.invalid.is_none() && self.objects.iter().any(|object| object.is_live(epoch))
+    }
+
+    /// Whether a certified object covers the blob in that epoch, so that the network answers for it.
+    pub fn is_certified(&self, epoch: Epoch) -> bool {
+        let certified = |object: &BlobObject| object.is_live(epoch) && object.certified_epoch.is_some();
+        self.invalid.is_none() && self.objects.iter().any(certified)
+    }
+
+    /// The object with that id.
+    pub fn object(&self, object_id: &ObjectId) -> Option<&BlobObject> {
+        self.objects.iter().find(|object| object.object_id == *object_id)
+    }
+
+    /// The longest-lived object that covers the blob in that epoch and cannot be deleted.
+    pub fn permanent(&self, epoch: Epoch) -> Option<&BlobObject> {
+        let permanent = |object: &&BlobObject| !object.deletable && object.is_live(epoch);
+        self.objects.iter().filter(permanent).max_by_key(|object| object.end_epoch)
+    }
+
+    /// The first epoch in which no object covers the blob; none when no object is left.
+    pub fn end_epoch(&self) -> Option<Epoch> {
+        self.objects.iter().map(|object| object.end_epoch).max()
+    }
+
+    /// The epoch in which the blob was first certified, among the objects that remain.
+    pub fn certified_epoch(&self) -> Option<Epoch> {
+        self.objects.iter().filter_map(|object| object.certified_epoch).min()
+    }
+
+    /// The blob's length in bytes, as registered.
+    pub fn size(&self) -> Option<u64> {
+        self.objects.first().map(|object| object.size)
+    }
+}
+
+/// Reads a blob's record; none if the chain never mentioned it, or every object of it is gone.
+pub(crate) fn read(view: &ReadTransaction, blob_id: &BlobId) -> Result<Option<BlobRecord>, StoreError> {
+    let blob = blob_id.as_bytes();
+    let mut objects = Vec::new();
+    for row in view.open_table(OBJECTS)?.range::<&ObjectKey>(tables::keys(&tables::objects_of(blob)))? {
+        let (key, row) = row?;
+        let (_, object_id) = key.value().split_at(32);
+        let object_id = object_id.try_into().expect("an object key is two ids of 32 bytes");
+        objects.push(object_of(object_id, row.value()));
+    }
+    let invalid = view.open_table(INVALID)?.get(blob)?.map(|epoch| Epoch(epoch.value()));
+    let known = !objects.is_empty() || invalid.is_some();
+    Ok(known.then_some(BlobRecord { objects, invalid }))
+}
+
+fn object_of(object_id: ObjectId, row: ObjectRow) -> BlobObject {
+    let (registered, end, size, deletable, certified) = row;
+    BlobObject {
+        object_id,
+        registered_epoch: Epoch(registered),
+        end_epoch: Epoch(end),
+        size,
+        deletable,
+        certified_epoch: certified.map(Epoch),
+    }
+}
+
+/// Whether some object stands for the blob, live or expired.
+pub(crate) fn has_objects(tables: &Tables<'_>, blob: &BlobKey) -> Result<bool, StoreError> {
+    Ok(tables.objects.range::<&ObjectKey>(tables::keys(&tables::objects_of(blob)))?.next().transpose()?.is_some())
+}
+
+/// Writes one effect. Writing it twice changes nothing.
+pub(crate) fn apply(tables: &mut Tables<'_>, effect: &BlobEffect) -> Result<(), StoreError> {
+    match effect {
+        BlobEffect::Registered { blob_id, object_id, epoch, end_epoch, size, deletable } => {
+            let key = tables::object_key(blob_id.as_bytes(), object_id);
+            tables.objects.insert(&key, (epoch.0, end_epoch.0, *size, *deletable, None))?;
+            content::set_registered(tables, blob_id.as_bytes())
+        }
+        BlobEffect::Certified { blob_id, object_id, epoch, end_epoch } => {
+            certify(tables, blob_id, object_id, *epoch, *end_epoch)
+        }
+        BlobEffect::Deleted { blob_id, object_id } => {
+            let key = tables::object_key(blob_id.as_bytes(), object_id);
+            tables.objects.remove(&key)?;
+            if has_objects(tables, blob_id.as_bytes())? {
+                return Ok(());
+            }
+            content::set_unregistered(tables, blob_id.as_bytes())
+        }
+        BlobEffect::Invalidated { blob_id, epoch } => {
+            tables.invalid.insert(blob_id.as_bytes(), epoch.0)?;
+            Ok(())
+        }
+    }
+}
+
+fn certify(
+    tables: &mut Tables<'_>,
+    blob_id: &BlobId,
+    object_id: &ObjectId,
+    epoch: Epoch,
+    end_epoch: Epoch,
+) -> Result<(), StoreError> {
+    let key = tables::object_key(blob_id.as_bytes(), object_id);
+    let Some(row) = tables.objects.get(&key)?.map(|row| row.value()) else {
+        // Possible only if the chain was followed from a point after the registration.
+        tracing::warn!(blob_id = %blob_id.short(), "certified a blob object whose registration was never seen");
+        return Ok(());
+    };
+    let (registered, _, size, deletable, certified) = row;
+    let certified = certified.map_or(epoch.0, |first| first.min(epoch.0));
+    tables.objects.insert(&key, (registered, end_epoch.0, size, deletable, Some(certified)))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

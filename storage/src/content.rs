@@ -1,0 +1,122 @@
+//! How many bytes of each blob are held, since when, and which of them nobody has paid for.
+//!
+//! Promises: a blob with bytes but no object on chain is *pending* from its first byte; totals change in the same
+//! transaction as the bytes. Does not: keep time (callers bring theirs) or remove anything on its own.
+
+use std::collections::BTreeSet;
+
+use redb::ReadableTable;
+
+use crate::blobs;
+use crate::error::StoreError;
+use crate::slivers::{Place, SliverRow};
+use crate::tables::{self, BlobKey, PendingKey, SegmentKey, SliverKey, Tables, meta};
+
+/// Blobs forgotten in one transaction, so that others' writes are not held up for long.
+const FORGET_BLOBS_MAX: usize = 16;
+
+/// What forgetting did.
+#[derive(Debug, Default)]
+pub(crate) struct Forgotten {
+    /// Bytes of content removed.
+    pub(crate) bytes: u64,
+    /// Whether there is more to forget.
+    pub(crate) more: bool,
+    /// Bundles nothing points to any more.
+    pub(crate) bundles: BTreeSet<u64>,
+}
+
+/// Notes that a blob's content grew and shrank by so many bytes.
+pub(crate) fn account(
+    tables: &mut Tables<'_>,
+    blob: &BlobKey,
+    added: u64,
+    removed: u64,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let row = tables.content.get(blob)?.map(|row| row.value());
+    let (bytes, since_ms) = row.unwrap_or((0, now_ms));
+    let key = tables::pending_key(since_ms, blob);
+    if row.is_none() && !blobs::has_objects(tables, blob)? {
+        tables.pending.insert(&key, ())?;
+    }
+    tables.content.insert(blob, (bytes.saturating_add(added).saturating_sub(removed), since_ms))?;
+    add(tables, meta::CONTENT_BYTES, added, removed)?;
+    if tables.pending.get(&key)?.is_some() {
+        add(tables, meta::PENDING_BYTES, added, removed)?;
+    }
+    Ok(())
+}
+
+/// Somebody paid for the blob: its bytes are no longer pending.
+pub(crate) fn set_registered(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
+    let Some((bytes, since_ms)) = tables.content.get(blob)?.map(|row| row.value()) else {
+        return Ok(());
+    };
+    if tables.pending.remove(&tables::pending_key(since_ms, blob))?.is_some() {
+        add(tables, meta::PENDING_BYTES, 0, bytes)?;
+    }
+    Ok(())
+}
+
+/// No object stands for the blob any more: its bytes, if any, are pending since the beginning of time.
+pub(crate) fn set_unregistered(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
+    let Some((bytes, since_ms)) = tables.content.get(blob)?.map(|row| row.value()) else {
+        tables.certificates.remove(blob)?;
+        return Ok(());
+    };
+    if tables.pending.remove(&tables::pending_key(since_ms, blob))?.is_none() {
+        add(tables, meta::PENDING_BYTES, bytes, 0)?;
+    }
+    tables.content.insert(blob, (bytes, 0))?;
+    tables.pending.insert(&tables::pending_key(0, blob), ())?;
+    Ok(())
+}
+
+/// Removes what is pending since before that time, a bounded number of blobs at once.
+pub(crate) fn forget_pending(tables: &mut Tables<'_>, before_ms: u64) -> Result<Forgotten, StoreError> {
+    let mut due = Vec::new();
+    let end = tables::pending_key(before_ms, &[0; 32]);
+    for row in tables.pending.range::<&PendingKey>(..&end)?.take(FORGET_BLOBS_MAX + 1) {
+        due.push(*row?.0.value());
+    }
+    let mut forgotten = Forgotten { more: due.len() > FORGET_BLOBS_MAX, ..Forgotten::default() };
+    for key in due.iter().take(FORGET_BLOBS_MAX) {
+        let bytes = remove_blob(tables, &tables::blob_of_pending(key), &mut forgotten.bundles)?;
+        tables.pending.remove(key)?;
+        add(tables, meta::PENDING_BYTES, 0, bytes)?;
+        forgotten.bytes = forgotten.bytes.saturating_add(bytes);
+    }
+    Ok(forgotten)
+}
+
+fn remove_blob(
+    tables: &mut Tables<'_>,
+    blob: &BlobKey,
+    unused: &mut BTreeSet<u64>,
+) -> Result<u64, StoreError> {
+    let slivers = tables::slivers_of(tables::segments_of(blob));
+    for row in tables.slivers.range::<&SliverKey>(tables::keys(&slivers))? {
+        // All slivers of a bundle belong to one segment, so the whole bundle goes.
+        if let Place::Bundle { id, .. } = SliverRow::from_tuple(row?.1.value()).place {
+            unused.insert(id);
+        }
+    }
+    for id in unused.iter() {
+        tables.bundles.remove(id)?;
+    }
+    tables.slivers.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
+    tables.small.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
+    tables.indexes.retain_in::<&SegmentKey, _>(tables::keys(&tables::segments_of(blob)), |_, _| false)?;
+    tables.headers.remove(blob)?;
+    tables.certificates.remove(blob)?;
+    let bytes = tables.content.remove(blob)?.map_or(0, |row| row.value().0);
+    add(tables, meta::CONTENT_BYTES, 0, bytes)?;
+    Ok(bytes)
+}
+
+fn add(tables: &mut Tables<'_>, name: &str, added: u64, removed: u64) -> Result<(), StoreError> {
+    let total = tables.meta.get(name)?.map_or(0, |total| total.value());
+    tables.meta.insert(name, total.saturating_add(added).saturating_sub(removed))?;
+    Ok(())
+}

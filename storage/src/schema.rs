@@ -1,0 +1,96 @@
+//! Opening the index database: creating it, knowing its version, refusing what is not ours.
+//!
+//! Promises: a database under its final name is complete and has a version; one that is damaged, of another version or
+//! missing while bundles exist is refused and left as it is. Does not: migrate; version 1 is the first.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend, TableError};
+
+use crate::bundles::{Bundles, sync_folder};
+use crate::error::StoreError;
+use crate::tables::{META, Tables, meta};
+
+/// Version of the layout in `tables.rs` and of the bundle files.
+const SCHEMA: u64 = 1;
+
+/// Opens the database of a data directory, or creates it where there is no store yet.
+pub(crate) fn open(directory: &Path, cache_bytes: usize) -> Result<Database, StoreError> {
+    let path = directory.join("index.redb");
+    if !path.exists() {
+        if Bundles::exist_in(directory)? {
+            return Err(damaged(&path, "the index is missing, but bundles of slivers exist"));
+        }
+        create(directory, &path, cache_bytes)?;
+    }
+    // redb checks little before it trusts a file; a damaged one may make it panic.
+    let opened = catch_unwind(|| Builder::new().set_cache_size(cache_bytes).open(&path));
+    let database = match opened {
+        Ok(Ok(database)) => database,
+        Ok(Err(error)) => return Err(damaged(&path, error)),
+        Err(_) => return Err(damaged(&path, "it is not a valid redb file")),
+    };
+    match catch_unwind(AssertUnwindSafe(|| check_version(&database))) {
+        Ok(Err(StoreError::Corrupt { what })) => Err(damaged(&path, what)),
+        Ok(checked) => checked.map(|()| database),
+        Err(_) => Err(damaged(&path, "its tables cannot be read")),
+    }
+}
+
+/// Makes a new database in the backend.
+pub(crate) fn create_in(backend: impl StorageBackend, cache_bytes: usize) -> Result<Database, StoreError> {
+    let created = Builder::new().set_cache_size(cache_bytes).create_with_backend(backend);
+    let database = created.map_err(|error| StoreError::from(redb::Error::from(error)))?;
+    initialise(&database)?;
+    Ok(database)
+}
+
+/// Creates beside and renames, so that a crash in between leaves no half-made index under the final name.
+fn create(directory: &Path, path: &Path, cache_bytes: usize) -> Result<(), StoreError> {
+    let new = directory.join("index.redb.new");
+    match fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(StoreError::io("remove", &new)(error));
+        }
+        _ => {}
+    }
+    let created = Builder::new().set_cache_size(cache_bytes).create(&new);
+    let database = created.map_err(|error| StoreError::from(redb::Error::from(error)))?;
+    initialise(&database)?;
+    drop(database);
+    fs::rename(&new, path).map_err(StoreError::io("rename", &new))?;
+    sync_folder(directory)
+}
+
+/// Every table, empty, and the version.
+fn initialise(database: &Database) -> Result<(), StoreError> {
+    let mut transaction = database.begin_write()?;
+    let durable = transaction.set_durability(Durability::Immediate);
+    durable.map_err(|error| StoreError::from(redb::Error::from(error)))?;
+    transaction.set_quick_repair(true);
+    Tables::open(&transaction)?.meta.insert(meta::SCHEMA, SCHEMA)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn check_version(database: &Database) -> Result<(), StoreError> {
+    let view = database.begin_read()?;
+    let found = match view.open_table(META) {
+        Ok(table) => table.get(meta::SCHEMA)?.map(|version| version.value()),
+        Err(TableError::Storage(error)) => return Err(error.into()),
+        Err(_) => None,
+    };
+    match found {
+        Some(SCHEMA) => Ok(()),
+        found => Err(StoreError::UnknownSchema { found: found.unwrap_or(0), supported: SCHEMA }),
+    }
+}
+
+fn damaged(path: &Path, reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Damaged { path: PathBuf::from(path), reason: reason.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+//! Writing one segment's share: its index and the slivers that came with it.
+//!
+//! Promises: when [`SegmentWriter::commit`] returns, everything appended is on stable storage and indexed; when it
+//! fails or is never called, nothing is left. Memory stays below the index plus a small buffer, whatever the segment
+//! holds. Does not: verify slivers or wait for a registration.
+
+use std::collections::BTreeSet;
+
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::crypto::Digest;
+use haulout_protocol::sliver::{Axis, ShardIndex};
+use redb::ReadableTable;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+
+use crate::bundles::{BundleWriter, PlacedBundle};
+use crate::content;
+use crate::error::StoreError;
+use crate::slivers::{Place, SliverRow};
+use crate::store::Store;
+use crate::tables::{self, SegmentKey, SliverKey, Tables};
+use crate::writer::{Change, Done, Request};
+
+/// Slivers below this size go into the database: a file each would cost more than redb's rounding up.
+pub(crate) const SMALL_SLIVER_BYTES: usize = 16 * 1024;
+/// Small slivers of one segment beyond this total go to a bundle after all: they are buffered until the commit, and
+/// redb has one writer.
+pub(crate) const SMALL_TOTAL_BYTES: usize = 256 * 1024;
+
+/// Collects one segment's index and slivers, then makes them durable together.
+#[derive(Debug)]
+pub struct SegmentWriter {
+    store: Store,
+    blob_id: BlobId,
+    segment: u32,
+    index: Vec<u8>,
+    now_ms: u64,
+    written: BTreeSet<SliverKey>,
+    rows: Vec<(SliverKey, SliverRow)>,
+    small: Vec<(SliverKey, Vec<u8>)>,
+    small_bytes: usize,
+    bundle: Option<BundleWriter>,
+}
+
+impl SegmentWriter {
+    /// Starts with nothing written.
+    pub(crate) fn new(store: Store, blob_id: BlobId, segment: u32, index: Vec<u8>, now_ms: u64) -> Self {
+        SegmentWriter {
+            store,
+            blob_id,
+            segment,
+            index,
+            now_ms,
+            written: BTreeSet::new(),
+            rows: Vec::new(),
+            small: Vec::new(),
+            small_bytes: 0,
+            bundle: None,
+        }
+    }
+
+    /// Adds one whole sliver. Blocks on the disk: call it where blocking is allowed.
+    ///
+    /// Appending the same sliver twice keeps the first and ignores the second.
+    pub fn append(&mut self, shard: ShardIndex, axis: Axis, bytes: &[u8]) -> Result<(), StoreError> {
+        let too_large =
+            |_| StoreError::TooLarge { what: "a sliver", bytes: u64::MAX, max: u64::from(u32::MAX) };
+        let length = u32::try_from(bytes.len()).map_err(too_large)?;
+        let key = tables::sliver_key(&self.segment_key(), shard, axis);
+        if self.written.contains(&key) {
+            return Ok(());
+        }
+        self.store.check_space(u64::from(length))?;
+        let buffered = self.small_bytes.saturating_add(bytes.len());
+        let is_small = bytes.len() < SMALL_SLIVER_BYTES && buffered <= SMALL_TOTAL_BYTES;
+        let place = match self.store.bundles() {
+            Some(bundles) if !is_small => {
+                let bundle = match &mut self.bundle {
+                    Some(bundle) => bundle,
+                    None => self.bundle.insert(bundles.start()?),
+                };
+                let place = Place::Bundle { id: bundle.id(), offset: bundle.length() };
+                bundle.append(bytes)?;
+                place
+            }
+            _ => {
+                self.small.push((key, bytes.to_vec()));
+                self.small_bytes = buffered;
+                Place::Inline
+            }
+        };
+        let digest: Digest = *blake3::hash(bytes).as_bytes();
+        self.written.insert(key);
+        self.rows.push((key, SliverRow { place, length, damaged: false, digest }));
+        Ok(())
+    }
+
+    /// Makes all of it durable, then returns. If the caller goes away the commit still happens or leaves nothing.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        let weight = self.index.len().saturating_add(self.small_bytes);
+        let permit = self.store.admit(weight).await?;
+        let poison = self.store.clone();
+        let placed = tokio::task::spawn_blocking(move || self.place(permit)).await;
+        let answer = placed.map_err(|_| poison.stopped())??;
+        answer.await.map_err(|_| poison.stopped())??;
+        Ok(())
+    }
+
+    /// Makes the bundle durable and hands everything to the writer thread.
+    fn place(
+        mut self,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<oneshot::Receiver<Result<Done, StoreError>>, StoreError> {
+        let bundle = self.bundle.take().map(BundleWriter::finish).transpose()?;
+        let change = SegmentChange {
+            blob_id: self.blob_id,
+            segment: self.segment_key(),
+            index: tables::seal(&self.index),
+            rows: self.rows,
+            small: self.small,
+            bundle,
+            now_ms: self.now_ms,
+        };
+        let (request, answer) = Request::new(Change::Segment(Box::new(change)), Some(permit));
+        self.store.send_blocking(request)?;
+        Ok(answer)
+    }
+
+    fn segment_key(&self) -> SegmentKey {
+        tables::segment_key(self.blob_id.as_bytes(), self.segment)
+    }
+}
+
+/// A segment whose bundle is durable and whose rows are not yet.
+#[derive(Debug)]
+pub(crate) struct SegmentChange {
+    blob_id: BlobId,
+    segment: SegmentKey,
+    index: Vec<u8>,
+    rows: Vec<(SliverKey, SliverRow)>,
+    small: Vec<(SliverKey, Vec<u8>)>,
+    bundle: Option<PlacedBundle>,
+    now_ms: u64,
+}
+
+impl SegmentChange {
+    /// Writes the rows. What they replace is released; bundles nothing points to any more are added to `unused`.
+    pub(crate) fn apply(&self, tables: &mut Tables<'_>, unused: &mut BTreeSet<u64>) -> Result<(), StoreError> {
+        let mut removed = 0;
+        if let Some(bundle) = &self.bundle {
+            let in_bundle = self.rows.len().saturating_sub(self.small.len());
+            let live = u32::try_from(in_bundle).unwrap_or(u32::MAX);
+            tables.bundles.insert(bundle.id, (&self.segment, bundle.length, live))?;
+        }
+        for (key, row) in &self.rows {
+            let old = tables.slivers.insert(key, row.to_tuple())?.map(|old| SliverRow::from_tuple(old.value()));
+            let Some(old) = old else { continue };
+            removed += u64::from(old.length);
+            match old.place {
+                Place::Inline => {
+                    tables.small.remove(key)?;
+                }
+                Place::Bundle { id, .. } => release(tables, id, unused)?,
+            }
+        }
+        for (key, bytes) in &self.small {
+            tables.small.insert(key, bytes.as_slice())?;
+        }
+        let old = tables.indexes.insert(&self.segment, self.index.as_slice())?;
+        removed += old.map_or(0, |old| bytes_of(old.value().len()));
+        let slivers: u64 = self.rows.iter().map(|(_, row)| u64::from(row.length)).sum();
+        let added = slivers.saturating_add(bytes_of(self.index.len()));
+        content::account(tables, self.blob_id.as_bytes(), added, removed, self.now_ms)
+    }
+
+    /// Bytes that will go into the database, without keys.
+    pub(crate) fn database_bytes(&self) -> usize {
+        let small: usize = self.small.iter().map(|(_, bytes)| bytes.len()).sum();
+        self.index.len().saturating_add(small)
+    }
+
+    /// From here on the index decides about the bundle file.
+    pub(crate) fn keep_bundle(&mut self) {
+        if let Some(bundle) = &mut self.bundle {
+            bundle.keep();
+        }
+    }
+}
+
+/// One sliver less points to the bundle.
+fn release(tables: &mut Tables<'_>, id: u64, unused: &mut BTreeSet<u64>) -> Result<(), StoreError> {
+    let row = tables.bundles.get(id)?.map(|row| {
+        let (segment, bytes, live) = row.value();
+        (*segment, bytes, live)
+    });
+    match row {
+        Some((segment, bytes, live)) if live > 1 => {
+            tables.bundles.insert(id, (&segment, bytes, live - 1))?;
+        }
+        Some(_) => {
+            tables.bundles.remove(id)?;
+            unused.insert(id);
+        }
+        None => {}
+    }
+    Ok(())
+}
+
+/// A length in memory as a count of bytes.
+pub(crate) fn bytes_of(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! Slivers, headers and indexes as stored: where they lie, reading them, and knowing which are there.
+//!
+//! Promises: bytes that leave here hash to what was written; what was found damaged counts as missing until it is
+//! written again. Does not: check slivers against their index; that was done before they came.
+
+use std::io;
+
+use bytes::Bytes;
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::crypto::Digest;
+use haulout_protocol::sliver::{Axis, ShardIndex};
+use redb::{ReadTransaction, ReadableTable, TableDefinition};
+
+use crate::bundles::Bundles;
+use crate::error::StoreError;
+use crate::tables::{self, HEADERS, INDEXES, SLIVERS, SMALL, SegmentKey, SliverKey, Tables};
+
+/// Where a sliver lies and how to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SliverRow {
+    /// Where it lies.
+    pub(crate) place: Place,
+    /// Its length in bytes.
+    pub(crate) length: u32,
+    /// Whether a read found other bytes than were written.
+    pub(crate) damaged: bool,
+    /// BLAKE3 of its bytes.
+    pub(crate) digest: Digest,
+}
+
+/// Where a sliver's bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the table of small slivers.
+    Inline,
+    /// In a bundle file.
+    Bundle {
+        /// Its number.
+        id: u64,
+        /// Where the sliver starts.
+        offset: u64,
+    },
+}
+
+impl SliverRow {
+    /// Reads a row of `SLIVERS`.
+    pub(crate) fn from_tuple((id, offset, length, damaged, digest): (u64, u64, u32, bool, &Digest)) -> Self {
+        let place = if id == 0 { Place::Inline } else { Place::Bundle { id, offset } };
+        SliverRow { place, length, damaged, digest: *digest }
+    }
+
+    /// The row of `SLIVERS` for it.
+    pub(crate) fn to_tuple(&self) -> (u64, u64, u32, bool, &Digest) {
+        let (id, offset) = match self.place {
+            Place::Inline => (0, 0),
+            Place::Bundle { id, offset } => (id, offset),
+        };
+        (id, offset, self.length, self.damaged, &self.digest)
+    }
+}
+
+/// What a look for a sliver found.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Its bytes, checked.
+    Bytes(Bytes),
+    /// No such sliver.
+    Nothing,
+    /// A row, but not the bytes it promises.
+    Damaged(SliverRow),
+    /// A row whose bundle is gone: it was replaced since, or the file was lost.
+    Gone(SliverRow),
+}
+
+/// Looks for a sliver once.
+pub(crate) fn find(
+    view: &ReadTransaction,
+    bundles: Option<&Bundles>,
+    key: &SliverKey,
+) -> Result<Found, StoreError> {
+    let Some(row) = view.open_table(SLIVERS)?.get(key)?.map(|row| SliverRow::from_tuple(row.value())) else {
+        return Ok(Found::Nothing);
+    };
+    if row.damaged {
+        return Ok(Found::Damaged(row));
+    }
+    let bytes = match row.place {
+        Place::Inline => match view.open_table(SMALL)?.get(key)? {
+            Some(bytes) => bytes.value().to_vec(),
+            None => return Ok(Found::Damaged(row)),
+        },
+        Place::Bundle { id, offset } => {
+            let Some(bundles) = bundles else { return Ok(Found::Damaged(row)) };
+            match bundles.read(id, offset, row.length) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Gone(row)),
+                Err(error) if is_lost(&error) => return Ok(Found::Damaged(row)),
+                Err(error) => return Err(bundles.read_error(id, error)),
+            }
+        }
+    };
+    if *blake3::hash(&bytes).as_bytes() == row.digest {
+        Ok(Found::Bytes(Bytes::from(bytes)))
+    } else {
+        Ok(Found::Damaged(row))
+    }
+}
+
+/// Whether the error says that these bytes cannot be read at all, rather than not now.
+fn is_lost(error: &io::Error) -> bool {
+    const EIO: i32 = 5;
+    error.kind() == io::ErrorKind::UnexpectedEof || error.raw_os_error() == Some(EIO)
+}
+
+/// Reads a sealed value.
+pub(crate) fn sealed<K: redb::Key + 'static>(
+    view: &ReadTransaction,
+    table: TableDefinition<'static, K, &'static [u8]>,
+    key: K::SelfType<'_>,
+    what: impl FnOnce() -> String,
+) -> Result<Option<Bytes>, StoreError> {
+    match view.open_table(table)?.get(key)? {
+        None => Ok(None),
+        Some(value) => match tables::unseal(value.value()) {
+            Some(bytes) => Ok(Some(Bytes::copy_from_slice(bytes))),
+            None => Err(StoreError::Corrupt { what: what() }),
+        },
+    }
+}
+
+/// Whether the header, every index, and both slivers of every given shard for segments `0..segments` are durable.
+pub(crate) fn holds(
+    view: &ReadTransaction,
+    blob_id: &BlobId,
+    segments: u32,
+    shards: &[ShardIndex],
+) -> Result<bool, StoreError> {
+    if view.open_table(HEADERS)?.get(blob_id.as_bytes())?.is_none() {
+        return Ok(false);
+    }
+    let shards = sorted(shards);
+    for segment in 0..segments {
+        if !segment_is_complete(view, &tables::segment_key(blob_id.as_bytes(), segment), &shards)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The segments with an index and both slivers of every given shard.
+pub(crate) fn complete_segments(
+    view: &ReadTransaction,
+    blob_id: &BlobId,
+    shards: &[ShardIndex],
+) -> Result<Vec<u32>, StoreError> {
+    let shards = sorted(shards);
+    let mut complete = Vec::new();
+    for row in view.open_table(INDEXES)?.range::<&SegmentKey>(tables::keys(&tables::segments_of(blob_id.as_bytes())))? {
+        let (key, _) = row?;
+        if segment_is_complete(view, key.value(), &shards)? {
+            complete.push(tables::segment_number(key.value()));
+        }
+    }
+    Ok(complete)
+}
+
+fn sorted(shards: &[ShardIndex]) -> Vec<ShardIndex> {
+    let mut shards = shards.to_vec();
+    shards.sort_unstable();
+    shards.dedup();
+    shards
+}
+
+/// Walks the segment's rows and the wanted ones side by side; both are in key order.
+fn segment_is_complete(
+    view: &ReadTransaction,
+    segment: &SegmentKey,
+    shards: &[ShardIndex],
+) -> Result<bool, StoreError> {
+    if view.open_table(INDEXES)?.get(segment)?.is_none() {
+        return Ok(false);
+    }
+    let slivers = view.open_table(SLIVERS)?;
+    let mut rows = slivers.range::<&SliverKey>(tables::keys(&tables::slivers_of(*segment..=*segment)))?;
+    for wanted in shards.iter().flat_map(|shard| Axis::BOTH.map(|axis| tables::sliver_key(segment, *shard, axis))) {
+        loop {
+            let Some(row) = rows.next().transpose()? else { return Ok(false) };
+            let (key, row) = row;
+            if *key.value() == wanted {
+                if SliverRow::from_tuple(row.value()).damaged {
+                    return Ok(false);
+                }
+                break;
+            }
+            if *key.value() > wanted {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Marks a sliver as damaged, unless it was written again in the meantime.
+pub(crate) fn mark_damaged(
+    tables: &mut Tables<'_>,
+    key: &SliverKey,
+    seen: &SliverRow,
+) -> Result<(), StoreError> {
+    let row = tables.slivers.get(key)?.map(|row| SliverRow::from_tuple(row.value()));
+    if row == Some(*seen) {
+        tables.slivers.insert(key, SliverRow { damaged: true, ..*seen }.to_tuple())?;
+    }
+    Ok(())
+}
+
+/// Marks every sliver of a bundle as damaged and forgets the bundle.
+pub(crate) fn mark_bundle_lost(tables: &mut Tables<'_>, id: u64) -> Result<(), StoreError> {
+    let Some(segment) = tables.bundles.remove(id)?.map(|row| *row.value().0) else { return Ok(()) };
+    let mut lost = Vec::new();
+    for row in tables.slivers.range::<&SliverKey>(tables::keys(&tables::slivers_of(segment..=segment)))? {
+        let (key, row) = row?;
+        let row = SliverRow::from_tuple(row.value());
+        if matches!(row.place, Place::Bundle { id: of, .. } if of == id) {
+            lost.push((*key.value(), row));
+        }
+    }
+    for (key, row) in lost {
+        tables.slivers.insert(&key, SliverRow { damaged: true, ..row }.to_tuple())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,357 @@
+//! The store's door: open it, read from it, write to it.
+//!
+//! Promises: see the crate's front page. Reads are snapshots and block only on the disk; writes are `async` and return
+//! when what they wrote is durable. Does not: decide what to keep; it is told.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use bytes::Bytes;
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::sliver::{Axis, ShardIndex};
+use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::blobs::{self, BlobEffect, BlobRecord};
+use crate::bundles::Bundles;
+use crate::error::{Poison, StoreError};
+use crate::lock::DirectoryLock;
+use crate::segment::{SegmentWriter, bytes_of};
+use crate::slivers::{self, Found};
+use crate::tables::{self, CERTIFICATES, HEADERS, INDEXES, meta};
+use crate::writer::{Change, Done, QUEUE_REQUESTS_MAX, Request, Writer};
+use crate::{reconcile, schema};
+
+/// Largest header, index or certificate: the header of a 32 TiB blob, and 16 times the index for all shards there can be.
+const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Looks for a sliver that is being replaced while it is read.
+const READ_ATTEMPTS: usize = 4;
+/// Database cache of a store in memory, whose database is the cache.
+const MEMORY_CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How a store on disk behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Disk space never used for blobs: room for the index, for the chain's events and for the rest of the machine.
+    pub reserve_bytes: u64,
+    /// Memory for the index's pages.
+    pub cache_bytes: usize,
+    /// Bytes that may wait for the next commit; writers beyond it wait for room.
+    pub queue_bytes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            reserve_bytes: 256 * 1024 * 1024,
+            cache_bytes: 64 * 1024 * 1024,
+            queue_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// What the store takes and what is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of headers, indexes and slivers held.
+    pub content_bytes: u64,
+    /// The part of them nobody has paid for yet.
+    pub pending_bytes: u64,
+    /// Bytes free on the disk; none for a store in memory.
+    pub free_bytes: Option<u64>,
+}
+
+/// Everything a node keeps. Cheap to clone; the last clone closes it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    requests: Option<mpsc::Sender<Request>>,
+    writer: Option<JoinHandle<()>>,
+    queue: Arc<Semaphore>,
+    queue_bytes: u32,
+    bundles: Option<Arc<Bundles>>,
+    poison: Arc<Poison>,
+    database: Arc<Database>,
+    /// Last: released when everything else is closed.
+    _lock: Option<DirectoryLock>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Without senders the writer ends after the commit it is at; then the directory can be opened again.
+        self.requests = None;
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the store's writer thread had panicked");
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store in that directory, creating both if need be. Blocks on the disk.
+    ///
+    /// Finishes what a crash interrupted: half-written and orphaned bundles go, slivers whose bundle is gone or short
+    /// count as missing. Only one store at a time can have a directory open.
+    pub fn open(path: &Path, options: Options) -> Result<Store, StoreError> {
+        fs::create_dir_all(path).map_err(StoreError::io("create", path))?;
+        let lock = DirectoryLock::acquire(path)?;
+        let database = schema::open(path, options.cache_bytes)?;
+        let poison = Arc::new(Poison::default());
+        let bundles = Bundles::open(path, options.reserve_bytes, Arc::clone(&poison))?;
+        reconcile::run(&database, &bundles)?;
+        Store::start(database, Some(Arc::new(bundles)), poison, Some(lock), options.queue_bytes)
+    }
+
+    /// A store that forgets everything when the last clone goes: for tests and light clients. Same code, no files.
+    pub fn in_memory() -> Result<Store, StoreError> {
+        Store::in_backend(redb::backends::InMemoryBackend::new())
+    }
+
+    /// A store whose database is in that backend and which has no files.
+    pub(crate) fn in_backend(backend: impl StorageBackend) -> Result<Store, StoreError> {
+        let database = schema::create_in(backend, MEMORY_CACHE_BYTES)?;
+        Store::start(database, None, Arc::new(Poison::default()), None, Options::default().queue_bytes)
+    }
+
+    fn start(
+        database: Database,
+        bundles: Option<Arc<Bundles>>,
+        poison: Arc<Poison>,
+        lock: Option<DirectoryLock>,
+        queue_bytes: u32,
+    ) -> Result<Store, StoreError> {
+        let database = Arc::new(database);
+        let (sender, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
+        let writer = Writer {
+            database: Arc::clone(&database),
+            bundles: bundles.clone(),
+            poison: Arc::clone(&poison),
+            requests,
+        };
+        let writer = Builder::new().name("haulout-store".to_owned()).spawn(move || writer.run());
+        let writer = writer.map_err(StoreError::io("start a thread for", Path::new("the store")))?;
+        let inner = Inner {
+            requests: Some(sender),
+            writer: Some(writer),
+            queue: Arc::new(Semaphore::new(usize::try_from(queue_bytes).unwrap_or(usize::MAX >> 4))),
+            queue_bytes,
+            bundles,
+            poison,
+            database,
+            _lock: lock,
+        };
+        Ok(Store { inner: Arc::new(inner) })
+    }
+
+    // What the chain says.
+
+    /// The last checkpoint whose effects are in the store.
+    pub fn position(&self) -> Result<Option<u64>, StoreError> {
+        tables::number(&self.view()?, meta::CHECKPOINT)
+    }
+
+    /// Records a checkpoint's effects and that it was seen, in one transaction.
+    ///
+    /// A checkpoint at or before the position changes nothing; one that skips others is a [`StoreError::Gap`]. The
+    /// first one ever may have any number.
+    pub async fn apply(&self, checkpoint: u64, effects: Vec<BlobEffect>) -> Result<(), StoreError> {
+        self.write(Change::Apply { checkpoint, effects }, 0).await.map(drop)
+    }
+
+    /// What the chain says of the blob; none if it says nothing.
+    pub fn blob(&self, blob_id: &BlobId) -> Result<Option<BlobRecord>, StoreError> {
+        blobs::read(&self.view()?, blob_id)
+    }
+
+    // Bytes in.
+
+    /// Stores a verified header. `now_ms` is the caller's time, from which the bytes of an unregistered blob count.
+    pub async fn put_header(&self, blob_id: &BlobId, bytes: Vec<u8>, now_ms: u64) -> Result<(), StoreError> {
+        let weight = check_size("a header", &bytes)?;
+        self.check_space(bytes_of(weight))?;
+        self.write(Change::Header { blob_id: *blob_id, bytes, now_ms }, weight).await.map(drop)
+    }
+
+    /// Stores a verified certificate.
+    pub async fn put_certificate(&self, blob_id: &BlobId, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let weight = check_size("a certificate", &bytes)?;
+        self.write(Change::Certificate { blob_id: *blob_id, bytes }, weight).await.map(drop)
+    }
+
+    /// Starts writing a segment's verified index and slivers. Refuses at once if the disk is full.
+    pub fn segment_writer(
+        &self,
+        blob_id: BlobId,
+        segment: u32,
+        index: Vec<u8>,
+        now_ms: u64,
+    ) -> Result<SegmentWriter, StoreError> {
+        let weight = check_size("a sliver index", &index)?;
+        self.check_space(bytes_of(weight))?;
+        Ok(SegmentWriter::new(self.clone(), blob_id, segment, index, now_ms))
+    }
+
+    // Bytes out.
+
+    /// The blob's header.
+    pub fn header(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
+        let what = || format!("the header of blob {blob_id}");
+        slivers::sealed(&self.view()?, HEADERS, blob_id.as_bytes(), what)
+    }
+
+    /// The blob's certificate.
+    pub fn certificate(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
+        let what = || format!("the certificate of blob {blob_id}");
+        slivers::sealed(&self.view()?, CERTIFICATES, blob_id.as_bytes(), what)
+    }
+
+    /// A segment's sliver index.
+    pub fn index(&self, blob_id: &BlobId, segment: u32) -> Result<Option<Bytes>, StoreError> {
+        let key = tables::segment_key(blob_id.as_bytes(), segment);
+        let what = || format!("the sliver index of segment {segment} of blob {blob_id}");
+        slivers::sealed(&self.view()?, INDEXES, &key, what)
+    }
+
+    /// A sliver's bytes, checked against their hash. Blocks on the disk: call it where blocking is allowed.
+    ///
+    /// Wrong or lost bytes are [`StoreError::Corrupt`], and the sliver counts as missing from then on, until it is
+    /// written again.
+    pub fn sliver(
+        &self,
+        blob_id: &BlobId,
+        segment: u32,
+        shard: ShardIndex,
+        axis: Axis,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let key = tables::sliver_key(&tables::segment_key(blob_id.as_bytes(), segment), shard, axis);
+        let mut found = Found::Nothing;
+        for _ in 0..READ_ATTEMPTS {
+            found = slivers::find(&self.view()?, self.bundles().map(Arc::as_ref), &key)?;
+            if !matches!(found, Found::Gone(_)) {
+                break;
+            }
+        }
+        match found {
+            Found::Bytes(bytes) => Ok(Some(bytes)),
+            Found::Nothing => Ok(None),
+            Found::Damaged(row) | Found::Gone(row) => {
+                let what = format!("the {axis} sliver of shard {shard} in segment {segment} of blob {blob_id}");
+                if !row.damaged {
+                    tracing::warn!(blob_id = %blob_id.short(), segment, %shard, %axis, "a stored sliver is corrupt");
+                    let (request, _) = Request::new(Change::Damaged { key, row }, None);
+                    // If the queue is full the next reader finds the damage again.
+                    let _ = self.sender().map(|sender| sender.try_send(request));
+                }
+                Err(StoreError::Corrupt { what })
+            }
+        }
+    }
+
+    /// The segments of which the index and both slivers of every given shard are durable.
+    pub fn stored_segments(&self, blob_id: &BlobId, shards: &[ShardIndex]) -> Result<Vec<u32>, StoreError> {
+        slivers::complete_segments(&self.view()?, blob_id, shards)
+    }
+
+    /// Whether the header and, for segments `0..segments`, the index and both slivers of every given shard are durable.
+    pub fn holds(&self, blob_id: &BlobId, segments: u32, shards: &[ShardIndex]) -> Result<bool, StoreError> {
+        slivers::holds(&self.view()?, blob_id, segments, shards)
+    }
+
+    // Room.
+
+    /// Bytes of blobs that no object on chain stands for.
+    pub fn pending_bytes(&self) -> Result<u64, StoreError> {
+        Ok(tables::number(&self.view()?, meta::PENDING_BYTES)?.unwrap_or(0))
+    }
+
+    /// Removes the bytes of unregistered blobs that came before that time; returns how many went.
+    pub async fn forget_pending(&self, before_ms: u64) -> Result<u64, StoreError> {
+        let mut bytes = 0_u64;
+        loop {
+            let done = self.write(Change::Forget { before_ms }, 0).await?;
+            bytes = bytes.saturating_add(done.bytes);
+            if !done.more {
+                return Ok(bytes);
+            }
+        }
+    }
+
+    /// What the store takes and what is left.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        let view = self.view()?;
+        Ok(Usage {
+            content_bytes: tables::number(&view, meta::CONTENT_BYTES)?.unwrap_or(0),
+            pending_bytes: tables::number(&view, meta::PENDING_BYTES)?.unwrap_or(0),
+            free_bytes: self.bundles().map(|bundles| bundles.free_bytes()).transpose()?,
+        })
+    }
+
+    // For this crate.
+
+    /// A snapshot.
+    pub(crate) fn view(&self) -> Result<ReadTransaction, StoreError> {
+        Ok(self.inner.database.begin_read()?)
+    }
+
+    /// The bundle files, unless everything is in memory.
+    pub(crate) fn bundles(&self) -> Option<&Arc<Bundles>> {
+        self.inner.bundles.as_ref()
+    }
+
+    /// Refuses bytes that would eat into the reserve, and any bytes after a disk error.
+    pub(crate) fn check_space(&self, bytes: u64) -> Result<(), StoreError> {
+        self.inner.poison.check()?;
+        self.bundles().map_or(Ok(()), |bundles| bundles.check_free(bytes, u64::MAX))
+    }
+
+    /// Waits for room in the queue.
+    pub(crate) async fn admit(&self, bytes: usize) -> Result<OwnedSemaphorePermit, StoreError> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.inner.queue_bytes);
+        let permit = Arc::clone(&self.inner.queue).acquire_many_owned(bytes).await;
+        Ok(permit.expect("the semaphore is never closed"))
+    }
+
+    /// Hands a request to the writer from a thread that may block.
+    pub(crate) fn send_blocking(&self, request: Request) -> Result<(), StoreError> {
+        self.inner.poison.check()?;
+        self.sender()?.blocking_send(request).map_err(|_| self.stopped())
+    }
+
+    async fn write(&self, change: Change, weight: usize) -> Result<Done, StoreError> {
+        self.inner.poison.check()?;
+        let permit = self.admit(weight).await?;
+        let (request, answer) = Request::new(change, Some(permit));
+        self.sender()?.send(request).await.map_err(|_| self.stopped())?;
+        receive(answer).await.unwrap_or_else(|| Err(self.stopped()))
+    }
+
+    fn sender(&self) -> Result<&mpsc::Sender<Request>, StoreError> {
+        self.inner.requests.as_ref().ok_or_else(|| self.stopped())
+    }
+
+    /// The error for a request that got no answer.
+    pub(crate) fn stopped(&self) -> StoreError {
+        self.inner.poison.reason()
+    }
+}
+
+async fn receive(answer: oneshot::Receiver<Result<Done, StoreError>>) -> Option<Result<Done, StoreError>> {
+    answer.await.ok()
+}
+
+fn check_size(what: &'static str, bytes: &[u8]) -> Result<usize, StoreError> {
+    if bytes.len() > VALUE_BYTES_MAX {
+        return Err(StoreError::TooLarge { what, bytes: bytes_of(bytes.len()), max: bytes_of(VALUE_BYTES_MAX) });
+    }
+    Ok(bytes.len())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! Every table of the index database in one screen.
+//!
+//! Keys are fixed-width and big-endian, so that a range of keys is "everything of this blob" or "everything of this
+//! segment", in order. Values are fixed-width tuples, or *sealed* bytes: a BLAKE3 hash, then what it is the hash of.
+//! Does not: interpret any of it.
+
+use std::ops::RangeInclusive;
+
+use haulout_protocol::sliver::{Axis, ShardIndex};
+use redb::{ReadTransaction, Table, TableDefinition, WriteTransaction};
+
+use crate::error::StoreError;
+
+/// A blob id.
+pub(crate) type BlobKey = [u8; 32];
+/// Blob id, object id.
+pub(crate) type ObjectKey = [u8; 64];
+/// Blob id, segment.
+pub(crate) type SegmentKey = [u8; 36];
+/// Blob id, segment, shard, axis (0 primary, 1 secondary).
+pub(crate) type SliverKey = [u8; 39];
+/// Milliseconds, blob id.
+pub(crate) type PendingKey = [u8; 40];
+
+/// Registered epoch, end epoch, size, deletable, certified epoch.
+pub(crate) type ObjectRow = (u32, u32, u64, bool, Option<u32>);
+/// Bundle (0 = in `SMALL`), offset, length, damaged, BLAKE3.
+pub(crate) type SliverTuple = (u64, u64, u32, bool, &'static [u8; 32]);
+/// Segment, bytes, slivers that still point to it.
+pub(crate) type BundleRow = (&'static SegmentKey, u64, u32);
+
+/// Single numbers: schema version, chain position, totals.
+pub(crate) const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+/// On-chain objects by the blob they stand for.
+pub(crate) const OBJECTS: TableDefinition<'static, &ObjectKey, ObjectRow> = TableDefinition::new("objects");
+/// Blobs found to be encoded wrongly, and the epoch of the verdict.
+pub(crate) const INVALID: TableDefinition<'static, &BlobKey, u32> = TableDefinition::new("invalid");
+/// Blob headers, sealed.
+pub(crate) const HEADERS: TableDefinition<'static, &BlobKey, &[u8]> = TableDefinition::new("headers");
+/// Availability certificates, sealed.
+pub(crate) const CERTIFICATES: TableDefinition<'static, &BlobKey, &[u8]> = TableDefinition::new("certificates");
+/// Sliver indexes, sealed.
+pub(crate) const INDEXES: TableDefinition<'static, &SegmentKey, &[u8]> = TableDefinition::new("indexes");
+/// Where each sliver lies and its hash.
+pub(crate) const SLIVERS: TableDefinition<'static, &SliverKey, SliverTuple> = TableDefinition::new("slivers");
+/// The bytes of small slivers.
+pub(crate) const SMALL: TableDefinition<'static, &SliverKey, &[u8]> = TableDefinition::new("small");
+/// Bundle files that exist.
+pub(crate) const BUNDLES: TableDefinition<'static, u64, BundleRow> = TableDefinition::new("bundles");
+/// Per blob: bytes held, and since when.
+pub(crate) const CONTENT: TableDefinition<'static, &BlobKey, (u64, u64)> = TableDefinition::new("content");
+/// Blobs with bytes but no object on chain, oldest first.
+pub(crate) const PENDING: TableDefinition<'static, &PendingKey, ()> = TableDefinition::new("pending");
+
+/// Names of the numbers in `META`.
+pub(crate) mod meta {
+    /// Version of this layout.
+    pub(crate) const SCHEMA: &str = "schema";
+    /// Last checkpoint whose effects are in the store.
+    pub(crate) const CHECKPOINT: &str = "checkpoint";
+    /// Bytes of headers, indexes and slivers.
+    pub(crate) const CONTENT_BYTES: &str = "content_bytes";
+    /// The part of them that belongs to unregistered blobs.
+    pub(crate) const PENDING_BYTES: &str = "pending_bytes";
+}
+
+/// Every table, open for writing.
+pub(crate) struct Tables<'txn> {
+    pub(crate) meta: Table<'txn, &'static str, u64>,
+    pub(crate) objects: Table<'txn, &'static ObjectKey, ObjectRow>,
+    pub(crate) invalid: Table<'txn, &'static BlobKey, u32>,
+    pub(crate) headers: Table<'txn, &'static BlobKey, &'static [u8]>,
+    pub(crate) certificates: Table<'txn, &'static BlobKey, &'static [u8]>,
+    pub(crate) indexes: Table<'txn, &'static SegmentKey, &'static [u8]>,
+    pub(crate) slivers: Table<'txn, &'static SliverKey, SliverTuple>,
+    pub(crate) small: Table<'txn, &'static SliverKey, &'static [u8]>,
+    pub(crate) bundles: Table<'txn, u64, BundleRow>,
+    pub(crate) content: Table<'txn, &'static BlobKey, (u64, u64)>,
+    pub(crate) pending: Table<'txn, &'static PendingKey, ()>,
+}
+
+impl<'txn> Tables<'txn> {
+    /// Opens all of them, creating those that do not exist.
+    pub(crate) fn open(transaction: &'txn WriteTransaction) -> Result<Self, StoreError> {
+        Ok(Tables {
+            meta: transaction.open_table(META)?,
+            objects: transaction.open_table(OBJECTS)?,
+            invalid: transaction.open_table(INVALID)?,
+            headers: transaction.open_table(HEADERS)?,
+            certificates: transaction.open_table(CERTIFICATES)?,
+            indexes: transaction.open_table(INDEXES)?,
+            slivers: transaction.open_table(SLIVERS)?,
+            small: transaction.open_table(SMALL)?,
+            bundles: transaction.open_table(BUNDLES)?,
+            content: transaction.open_table(CONTENT)?,
+            pending: transaction.open_table(PENDING)?,
+        })
+    }
+}
+
+/// One number of `META`.
+pub(crate) fn number(view: &ReadTransaction, name: &str) -> Result<Option<u64>, StoreError> {
+    Ok(view.open_table(META)?.get(name)?.map(|value| value.value()))
+}
+
+/// A range of keys as redb takes it.
+pub(crate) fn keys<const N: usize>(range: &RangeInclusive<[u8; N]>) -> RangeInclusive<&[u8; N]> {
+    range.start()..=range.end()
+}
+
+/// The key of one object of a blob.
+pub(crate) fn object_key(blob: &BlobKey, object_id: &[u8; 32]) -> ObjectKey {
+    let mut key = [0; 64];
+    key[..32].copy_from_slice(blob);
+    key[32..].copy_from_slice(object_id);
+    key
+}
+
+/// Every object of a blob.
+pub(crate) fn objects_of(blob: &BlobKey) -> RangeInclusive<ObjectKey> {
+    object_key(blob, &[0; 32])..=object_key(blob, &[0xff; 32])
+}
+
+/// The key of a segment.
+pub(crate) fn segment_key(blob: &BlobKey, segment: u32) -> SegmentKey {
+    let mut key = [0; 36];
+    key[..32].copy_from_slice(blob);
+    key[32..].copy_from_slice(&segment.to_be_bytes());
+    key
+}
+
+/// Every segment of a blob.
+pub(crate) fn segments_of(blob: &BlobKey) -> RangeInclusive<SegmentKey> {
+    segment_key(blob, 0)..=segment_key(blob, u32::MAX)
+}
+
+/// The key of a sliver.
+pub(crate) fn sliver_key(segment: &SegmentKey, shard: ShardIndex, axis: Axis) -> SliverKey {
+    let axis = match axis {
+        Axis::Primary => 0,
+        Axis::Secondary => 1,
+    };
+    raw_sliver_key(segment, shard.0, axis)
+}
+
+fn raw_sliver_key(segment: &SegmentKey, shard: u16, axis: u8) -> SliverKey {
+    let mut key = [0; 39];
+    key[..36].copy_from_slice(segment);
+    key[36..38].copy_from_slice(&shard.to_be_bytes());
+    key[38] = axis;
+    key
+}
+
+/// Every sliver from the first of one segment to the last of another.
+pub(crate) fn slivers_of(segments: RangeInclusive<SegmentKey>) -> RangeInclusive<SliverKey> {
+    raw_sliver_key(segments.start(), 0, 0)..=raw_sliver_key(segments.end(), u16::MAX, u8::MAX)
+}
+
+/// The segment a segment's key names.
+pub(crate) fn segment_number(key: &SegmentKey) -> u32 {
+    let (_, segment) = key.split_at(32);
+    u32::from_be_bytes(segment.try_into().expect("thirty-six bytes less a blob id are four"))
+}
+
+/// The key of a pending blob.
+pub(crate) fn pending_key(since_ms: u64, blob: &BlobKey) -> PendingKey {
+    let mut key = [0; 40];
+    key[..8].copy_from_slice(&since_ms.to_be_bytes());
+    key[8..].copy_from_slice(blob);
+    key
+}
+
+/// The blob a pending key names.
+pub(crate) fn blob_of_pending(key: &PendingKey) -> BlobKey {
+    let (_, blob) = key.split_at(8);
+    blob.try_into().expect("forty bytes less eight are a blob id")
+}
+
+/// Puts the hash of the bytes in front of them.
+pub(crate) fn seal(bytes: &[u8]) -> Vec<u8> {
+    let mut sealed = Vec::with_capacity(32 + bytes.len());
+    sealed.extend_from_slice(blake3::hash(bytes).as_bytes());
+    sealed.extend_from_slice(bytes);
+    sealed
+}
+
+/// The bytes in a sealed value, if they are still the ones that were sealed.
+pub(crate) fn unseal(sealed: &[u8]) -> Option<&[u8]> {
+    let (digest, bytes) = sealed.split_at_checked(32)?;
+    (blake3::hash(bytes).as_bytes() == digest).then_some(bytes)
+}

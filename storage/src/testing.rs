@@ -1,0 +1,159 @@
+//! What the tests of this crate share: sample values, a way to write a segment, and the check that everything in a
+//! store agrees with everything else.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::sliver::{Axis, ShardIndex};
+use redb::ReadableTable;
+
+use crate::slivers::{Place, SliverRow};
+use crate::tables::{self, BUNDLES, CONTENT, INDEXES, OBJECTS, ObjectKey, PENDING, SLIVERS, SMALL, meta};
+use crate::{BlobEffect, Options, Store, StoreError};
+
+/// Options that do not depend on how full the machine's disk is.
+pub(crate) fn sample_options() -> Options {
+    Options { reserve_bytes: 0, ..Options::default() }
+}
+
+pub(crate) fn sample_blob(number: u64) -> BlobId {
+    BlobId::from_bytes(*blake3::hash(&number.to_le_bytes()).as_bytes())
+}
+
+pub(crate) fn sample_bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&seed.to_le_bytes());
+    hasher.finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+pub(crate) fn shards(range: std::ops::Range<u16>) -> Vec<ShardIndex> {
+    range.map(ShardIndex).collect()
+}
+
+/// The bytes `write_segment` stores for a sliver.
+pub(crate) fn sample_sliver(blob: u64, segment: u32, shard: ShardIndex, axis: Axis, length: usize) -> Vec<u8> {
+    let axis = u64::from(axis == Axis::Secondary);
+    sample_bytes(blob << 32 | u64::from(segment) << 20 | u64::from(shard.0) << 1 | axis, length)
+}
+
+/// Writes a segment with both slivers of every shard.
+pub(crate) async fn write_segment(
+    store: &Store,
+    blob: u64,
+    segment: u32,
+    shards: &[ShardIndex],
+    length: usize,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let mut writer = store.segment_writer(sample_blob(blob), segment, sample_bytes(blob, 640), now_ms)?;
+    for shard in shards {
+        for axis in Axis::BOTH {
+            writer.append(*shard, axis, &sample_sliver(blob, segment, *shard, axis, length))?;
+        }
+    }
+    writer.commit().await
+}
+
+/// Whether the store returns exactly what `write_segment` wrote.
+pub(crate) fn check_segment(store: &Store, blob: u64, segment: u32, shards: &[ShardIndex], length: usize) {
+    for shard in shards {
+        for axis in Axis::BOTH {
+            let found = store.sliver(&sample_blob(blob), segment, *shard, axis).expect("readable");
+            let expected = Bytes::from(sample_sliver(blob, segment, *shard, axis, length));
+            assert!(found == Some(expected), "blob {blob} segment {segment} shard {shard} {axis}");
+        }
+    }
+    let index = store.index(&sample_blob(blob), segment).expect("readable");
+    assert_eq!(index.as_deref(), Some(sample_bytes(blob, 640).as_slice()));
+}
+
+pub(crate) fn registered(blob: u64, object: u8) -> BlobEffect {
+    BlobEffect::Registered {
+        blob_id: sample_blob(blob),
+        object_id: [object; 32],
+        epoch: Epoch(1),
+        end_epoch: Epoch(5),
+        size: 1000,
+        deletable: false,
+    }
+}
+
+pub(crate) fn deleted(blob: u64, object: u8) -> BlobEffect {
+    BlobEffect::Deleted { blob_id: sample_blob(blob), object_id: [object; 32] }
+}
+
+/// Every file of the bundles in a data directory.
+pub(crate) fn bundle_files(directory: &Path) -> Vec<PathBuf> {
+    let list = |folder: PathBuf| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.expect("readable").path()).collect()
+    };
+    list(directory.join("bundles")).into_iter().flat_map(list).collect()
+}
+
+/// Checks everything the tables say about each other and, on disk, about the files.
+pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
+    let view = store.view().expect("readable");
+    let mut live: BTreeMap<u64, u32> = BTreeMap::new();
+    let mut content: BTreeMap<[u8; 32], u64> = BTreeMap::new();
+    let mut inline = 0;
+    let blob_of = |key: &[u8]| -> [u8; 32] { key[..32].try_into().expect("32 bytes") };
+    for row in view.open_table(SLIVERS).expect("opens").iter().expect("iterates") {
+        let (key, row) = row.expect("readable");
+        let row = SliverRow::from_tuple(row.value());
+        *content.entry(blob_of(key.value())).or_default() += u64::from(row.length);
+        match row.place {
+            Place::Inline => inline += 1,
+            Place::Bundle { id, .. } => *live.entry(id).or_default() += 1,
+        }
+    }
+    for row in view.open_table(INDEXES).expect("opens").iter().expect("iterates") {
+        let (key, value) = row.expect("readable");
+        *content.entry(blob_of(key.value())).or_default() += value.value().len() as u64;
+    }
+    for row in view.open_table(tables::HEADERS).expect("opens").iter().expect("iterates") {
+        let (key, value) = row.expect("readable");
+        *content.entry(blob_of(key.value())).or_default() += value.value().len() as u64;
+    }
+    assert_eq!(view.open_table(SMALL).expect("opens").iter().expect("iterates").count(), inline);
+
+    let mut bundles = BTreeMap::new();
+    for row in view.open_table(BUNDLES).expect("opens").iter().expect("iterates") {
+        let (id, row) = row.expect("readable");
+        let (_, bytes, count) = row.value();
+        assert_eq!(live.get(&id.value()), Some(&count), "slivers that point to bundle {}", id.value());
+        bundles.insert(format!("{:016x}", id.value()), bytes);
+    }
+    if let Some(directory) = directory {
+        let files = bundle_files(directory).into_iter().map(|path| {
+            let name = path.file_name().expect("named").to_string_lossy().into_owned();
+            (name, path.metadata().expect("exists").len())
+        });
+        assert_eq!(files.collect::<BTreeMap<_, _>>(), bundles, "bundle files and rows");
+        assert_eq!(std::fs::read_dir(directory.join("incoming")).expect("listed").count(), 0);
+    }
+
+    let mut pending_bytes = 0;
+    let objects = view.open_table(OBJECTS).expect("opens");
+    let pending = view.open_table(PENDING).expect("opens");
+    let mut rows = BTreeMap::new();
+    for row in view.open_table(CONTENT).expect("opens").iter().expect("iterates") {
+        let (blob, row) = row.expect("readable");
+        let (bytes, since_ms) = row.value();
+        rows.insert(*blob.value(), bytes);
+        let mut of_blob = objects.range::<&ObjectKey>(tables::keys(&tables::objects_of(blob.value()))).expect("iterates");
+        let is_pending = pending.get(&tables::pending_key(since_ms, blob.value())).expect("read").is_some();
+        assert_eq!(is_pending, of_blob.next().is_none(), "pending means no object on chain");
+        pending_bytes += if is_pending { bytes } else { 0 };
+    }
+    assert_eq!(rows, content, "bytes per blob");
+    let usage = store.usage().expect("readable");
+    assert_eq!(usage.content_bytes, rows.values().sum::<u64>());
+    assert_eq!(usage.pending_bytes, pending_bytes);
+    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(1));
+}

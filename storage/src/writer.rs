@@ -1,0 +1,241 @@
+//! The one thread that writes to the index.
+//!
+//! Promises: everything that waits is committed together, durably, and acknowledged after that; a change that is
+//! refused does not hold up its neighbours; if a commit fails, nothing in it is acknowledged and nothing is accepted
+//! any more. Does not: touch bundle files, except to remove those that nothing points to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use haulout_protocol::blob::BlobId;
+use redb::{Database, Durability};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::blobs::BlobEffect;
+use crate::bundles::Bundles;
+use crate::content;
+use crate::cursor;
+use crate::error::{Poison, StoreError};
+use crate::segment::{SegmentChange, bytes_of};
+use crate::slivers::{self, SliverRow};
+use crate::tables::{self, SliverKey, Tables};
+
+/// Requests that wait at most; their bytes are bounded separately, by permits.
+pub(crate) const QUEUE_REQUESTS_MAX: usize = 1024;
+/// Free bytes below which nothing is committed, not even the chain's effects: redb does not survive a full disk, so
+/// it must not meet one. Several times what a batch of events needs.
+const COMMIT_FLOOR_BYTES: u64 = 16 * 1024 * 1024;
+/// The same for forgetting, which makes room: it needs a few pages first.
+const FORGET_FLOOR_BYTES: u64 = 2 * 1024 * 1024;
+
+/// Something to write.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// A blob's header.
+    Header { blob_id: BlobId, bytes: Vec<u8>, now_ms: u64 },
+    /// A blob's certificate.
+    Certificate { blob_id: BlobId, bytes: Vec<u8> },
+    /// A segment's index and slivers.
+    Segment(Box<SegmentChange>),
+    /// A checkpoint's effects.
+    Apply { checkpoint: u64, effects: Vec<BlobEffect> },
+    /// Unpaid bytes are due.
+    Forget { before_ms: u64 },
+    /// A read found wrong bytes.
+    Damaged { key: SliverKey, row: SliverRow },
+}
+
+/// What a change did, for those who ask.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    /// Bytes forgotten.
+    pub(crate) bytes: u64,
+    /// Whether the same change would find more to do.
+    pub(crate) more: bool,
+}
+
+/// A change, its share of the queue, and who waits for it.
+#[derive(Debug)]
+pub(crate) struct Request {
+    change: Change,
+    reply: oneshot::Sender<Result<Done, StoreError>>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Request {
+    /// A request and where its answer will arrive.
+    pub(crate) fn new(
+        change: Change,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> (Self, oneshot::Receiver<Result<Done, StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        (Request { change, reply, _permit: permit }, answer)
+    }
+}
+
+/// The writer thread's state.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// The index.
+    pub(crate) database: Arc<Database>,
+    /// The bundle files, unless everything is in memory.
+    pub(crate) bundles: Option<Arc<Bundles>>,
+    /// Shared with everybody who writes.
+    pub(crate) poison: Arc<Poison>,
+    /// The queue.
+    pub(crate) requests: mpsc::Receiver<Request>,
+}
+
+impl Writer {
+    /// Works until the last sender is gone and the queue is empty.
+    pub(crate) fn run(mut self) {
+        let _guard = PanicGuard(Arc::clone(&self.poison));
+        while let Some(first) = self.requests.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < QUEUE_REQUESTS_MAX
+                && let Ok(next) = self.requests.try_recv()
+            {
+                batch.push(next);
+            }
+            self.commit(batch);
+        }
+    }
+
+    fn commit(&self, batch: Vec<Request>) {
+        let mut batch = self.turn_away_if_full(batch);
+        if batch.is_empty() {
+            return;
+        }
+        let mut unused = BTreeSet::new();
+        let written = self.poison.check().and_then(|()| self.write(&mut batch, &mut unused));
+        match written {
+            Ok(results) => {
+                if let Some(bundles) = &self.bundles {
+                    unused.into_iter().for_each(|id| bundles.remove(id));
+                }
+                for (request, result) in batch.into_iter().zip(results) {
+                    // Nobody waiting is fine: the change is durable all the same.
+                    let _ = request.reply.send(result);
+                }
+            }
+            Err(error) => {
+                self.poison.set(describe(&error));
+                for request in batch {
+                    let _ = request.reply.send(Err(self.poison.reason()));
+                }
+            }
+        }
+    }
+
+    /// Answers what would not fit and returns the rest.
+    fn turn_away_if_full(&self, batch: Vec<Request>) -> Vec<Request> {
+        let Some(bundles) = &self.bundles else { return batch };
+        // Small values are rounded up to pages of at worst twice their size.
+        let bytes: usize = batch.iter().map(|request| request.change.bytes()).sum();
+        let needed = bytes_of(bytes).saturating_mul(2);
+        let (forget, other): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|request| matches!(request.change, Change::Forget { .. }));
+        let mut accepted = Vec::with_capacity(forget.len() + other.len());
+        for (requests, needed, floor) in [(other, needed, COMMIT_FLOOR_BYTES), (forget, 0, FORGET_FLOOR_BYTES)] {
+            // If free space cannot be measured the write itself will tell.
+            let Err(StoreError::Full { free, needed }) = bundles.check_free(needed, floor) else {
+                accepted.extend(requests);
+                continue;
+            };
+            for request in requests {
+                let _ = request.reply.send(Err(StoreError::Full { free, needed }));
+            }
+        }
+        accepted
+    }
+
+    fn write(
+        &self,
+        batch: &mut [Request],
+        unused: &mut BTreeSet<u64>,
+    ) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
+        let mut transaction = self.database.begin_write()?;
+        transaction
+            .set_durability(Durability::Immediate)
+            .map_err(|error| StoreError::from(redb::Error::from(error)))?;
+        transaction.set_quick_repair(true);
+        let mut results = Vec::with_capacity(batch.len());
+        {
+            let mut tables = Tables::open(&transaction)?;
+            for request in batch.iter() {
+                match request.change.apply(&mut tables, unused) {
+                    // Refused before anything was written: the others go on.
+                    Err(gap @ StoreError::Gap { .. }) => results.push(Err(gap)),
+                    other => results.push(Ok(other?)),
+                }
+            }
+        }
+        for request in batch.iter_mut() {
+            // If the commit fails half-way it may still be found after a restart: the files must stay until then.
+            if let Change::Segment(segment) = &mut request.change {
+                segment.keep_bundle();
+            }
+        }
+        transaction.commit()?;
+        Ok(results)
+    }
+}
+
+impl Change {
+    fn apply(&self, tables: &mut Tables<'_>, unused: &mut BTreeSet<u64>) -> Result<Done, StoreError> {
+        match self {
+            Change::Header { blob_id, bytes, now_ms } => {
+                let sealed = tables::seal(bytes);
+                let old = tables.headers.insert(blob_id.as_bytes(), sealed.as_slice())?;
+                let removed = old.map_or(0, |old| bytes_of(old.value().len()));
+                content::account(tables, blob_id.as_bytes(), bytes_of(sealed.len()), removed, *now_ms)?;
+            }
+            Change::Certificate { blob_id, bytes } => {
+                tables.certificates.insert(blob_id.as_bytes(), tables::seal(bytes).as_slice())?;
+            }
+            Change::Segment(segment) => segment.apply(tables, unused)?,
+            Change::Apply { checkpoint, effects } => cursor::apply(tables, *checkpoint, effects)?,
+            Change::Forget { before_ms } => {
+                let mut forgotten = content::forget_pending(tables, *before_ms)?;
+                unused.append(&mut forgotten.bundles);
+                return Ok(Done { bytes: forgotten.bytes, more: forgotten.more });
+            }
+            Change::Damaged { key, row } => slivers::mark_damaged(tables, key, row)?,
+        }
+        Ok(Done::default())
+    }
+
+    /// Bytes that will go into the database, without keys and small change.
+    fn bytes(&self) -> usize {
+        match self {
+            Change::Header { bytes, .. } | Change::Certificate { bytes, .. } => bytes.len(),
+            Change::Segment(segment) => segment.database_bytes(),
+            Change::Apply { .. } | Change::Forget { .. } | Change::Damaged { .. } => 0,
+        }
+    }
+}
+
+/// The error with everything behind it.
+fn describe(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// If the thread panics, nothing it would have written is durable: later writes must not wait for it.
+struct PanicGuard(Arc<Poison>);
+
+impl Drop for PanicGuard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set("the writer thread panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
