@@ -212,6 +212,3 @@ fn release(tables: &mut Tables<'_>, id: u64, unused: &mut BTreeSet<u64>) -> Resu
 pub(crate) fn bytes_of(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }
-
-#[cfg(test)]
-mod tests;

@@ -229,6 +229,3 @@ pub(crate) fn mark_bundle_lost(tables: &mut Tables<'_>, id: u64) -> Result<(), S
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

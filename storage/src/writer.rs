@@ -236,6 +236,3 @@ impl Drop for PanicGuard {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,0 +1,142 @@
+//! SIGKILL at random moments: a child process writes and reports what was acknowledged, the parent kills it, opens the
+//! store and looks for everything reported.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// Set for the child only: where to write, and the first blob number to use.
+const DIRECTORY: &str = "HAULOUT_STORAGE_CRASH_DIRECTORY";
+const FIRST: &str = "HAULOUT_STORAGE_CRASH_FIRST";
+const TASKS: u64 = 4;
+const BLOBS_PER_ROUND: u64 = 100_000;
+
+/// A child that does not outlive its test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // Fails only if it is dead already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn report(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // The parent stops listening when it kills us.
+    let _ = writeln!(out, "\nack {line} .").and_then(|()| out.flush());
+}
+
+fn length_of(blob: u64) -> usize {
+    if blob.is_multiple_of(3) { SMALL } else { LARGE }
+}
+
+/// Every seventh blob is due to be forgotten as soon as it is written.
+fn is_forgotten(blob: u64) -> bool {
+    blob % 7 == 6
+}
+
+async fn write_forever(store: Store, mut blob: u64) {
+    loop {
+        let now_ms = if is_forgotten(blob) { 1 } else { 1000 };
+        store.put_header(&sample_blob(blob), sample_bytes(blob, 73), now_ms).await.expect("stored");
+        for segment in 0..2 {
+            write_segment(&store, blob, segment, &shards(0..3), length_of(blob), now_ms).await.expect("stored");
+        }
+        if is_forgotten(blob) {
+            store.forget_pending(2).await.expect("forgotten");
+            report(&format!("forgot {blob}"));
+        } else {
+            report(&format!("put {blob}"));
+        }
+        blob += TASKS;
+    }
+}
+
+async fn follow_chain(store: Store) {
+    let mut checkpoint = store.position().expect("read").map_or(0, |position| position + 1);
+    loop {
+        store.apply(checkpoint, vec![registered(checkpoint + 1_000_000_000, 1)]).await.expect("applied");
+        report(&format!("apply {checkpoint}"));
+        checkpoint += 1;
+    }
+}
+
+/// Not a test of its own: what the child runs. Does nothing unless it was told where.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writer_process() {
+    let (Some(directory), Ok(first)) = (std::env::var_os(DIRECTORY), std::env::var(FIRST)) else { return };
+    let first: u64 = first.parse().expect("a number");
+    let store = open(Path::new(&directory));
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..TASKS {
+        tasks.spawn(write_forever(store.clone(), first + task));
+    }
+    tasks.spawn(follow_chain(store));
+    tasks.join_all().await;
+}
+
+/// Runs the child until it acknowledged so many things, kills it, and returns what it acknowledged.
+fn run_and_kill(directory: &Path, first: u64, acknowledged: usize) -> Vec<(String, u64)> {
+    let child = Command::new(std::env::current_exe().expect("known"))
+        .args(["--exact", "store::tests::crash::writer_process", "--nocapture", "--test-threads=1"])
+        .env(DIRECTORY, directory)
+        .env(FIRST, first.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = Killed(child.expect("starts"));
+    let out = BufReader::new(child.0.stdout.take().expect("piped"));
+    let mut reports = out.lines().map_while(Result::ok).filter_map(|line| {
+        // A line the kill cut short has no full stop.
+        let (what, number) = line.strip_prefix("ack ")?.strip_suffix(" .")?.split_once(' ')?;
+        Some((what.to_owned(), number.parse().expect("a number")))
+    });
+    let mut seen: Vec<_> = reports.by_ref().take(acknowledged).collect();
+    assert_eq!(seen.len(), acknowledged, "the child ended early");
+    child.0.kill().expect("still running");
+    child.0.wait().expect("ended");
+    // What was reported between our last look and its death counts too.
+    seen.extend(reports);
+    seen
+}
+
+#[test]
+fn everything_acknowledged_survives_sigkill_and_nothing_else_is_left() {
+    let directory = tempdir().expect("created");
+    let mut put = BTreeSet::new();
+    let mut forgotten = BTreeSet::new();
+    let mut applied = None;
+    let mut first = 0;
+    // Moments spread from "hardly started" to "well under way".
+    for acknowledged in [1, 40, 3, 17, 90, 5, 60, 29] {
+        for (what, number) in run_and_kill(directory.path(), first, acknowledged) {
+            match what.as_str() {
+                "put" => drop(put.insert(number)),
+                "forgot" => drop(forgotten.insert(number)),
+                _ => applied = applied.max(Some(number)),
+            }
+        }
+        first += BLOBS_PER_ROUND;
+        let started = Instant::now();
+        let store = open(directory.path());
+        assert!(started.elapsed() < Duration::from_secs(5), "reopening took {:?}", started.elapsed());
+        check_consistent(&store, Some(directory.path()));
+        for blob in &put {
+            assert!(store.holds(&sample_blob(*blob), 2, &shards(0..3)).expect("read"), "blob {blob}");
+            check_segment(&store, *blob, 0, &shards(0..3), length_of(*blob));
+            check_segment(&store, *blob, 1, &shards(0..3), length_of(*blob));
+        }
+        for blob in &forgotten {
+            assert_eq!(store.header(&sample_blob(*blob)).expect("read"), None, "blob {blob}");
+            assert_eq!(store.index(&sample_blob(*blob), 1).expect("read"), None, "blob {blob}");
+        }
+        assert!(store.position().expect("read") >= applied);
+    }
+    assert!(put.len() > 20 && !forgotten.is_empty() && applied.is_some(), "the child did nothing");
+}
