@@ -6,11 +6,11 @@
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::ObjectId;
-use redb::{ReadableTable, ReadTransaction};
+use redb::{ReadTransaction, ReadableTable};
 
 use crate::content;
 use crate::error::StoreError;
-use crate::tables::{self, BlobKey, INVALID, OBJECTS, ObjectRow, ObjectKey, Tables};
+use crate::tables::{self, BlobKey, INVALID, OBJECTS, ObjectKey, ObjectRow, Tables};
 
 /// What one event of the chain changes about a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +98,8 @@ impl BlobRecord {
 
     /// Whether a certified object covers the blob in that epoch, so that the network answers for it.
     pub fn is_certified(&self, epoch: Epoch) -> bool {
-        let certified = |object: &BlobObject| object.is_live(epoch) && object.certified_epoch.is_some();
+        let certified =
+            |object: &BlobObject| object.is_live(epoch) && object.certified_epoch.is_some();
         self.invalid.is_none() && self.objects.iter().any(certified)
     }
 
@@ -130,10 +131,15 @@ impl BlobRecord {
 }
 
 /// Reads a blob's record; none if the chain never mentioned it, or every object of it is gone.
-pub(crate) fn read(view: &ReadTransaction, blob_id: &BlobId) -> Result<Option<BlobRecord>, StoreError> {
+pub(crate) fn read(
+    view: &ReadTransaction,
+    blob_id: &BlobId,
+) -> Result<Option<BlobRecord>, StoreError> {
     let blob = blob_id.as_bytes();
     let mut objects = Vec::new();
-    for row in view.open_table(OBJECTS)?.range::<&ObjectKey>(tables::keys(&tables::objects_of(blob)))? {
+    for row in
+        view.open_table(OBJECTS)?.range::<&ObjectKey>(tables::keys(&tables::objects_of(blob)))?
+    {
         let (key, row) = row?;
         let (_, object_id) = key.value().split_at(32);
         let object_id = object_id.try_into().expect("an object key is two ids of 32 bytes");
@@ -158,7 +164,12 @@ fn object_of(object_id: ObjectId, row: ObjectRow) -> BlobObject {
 
 /// Whether some object stands for the blob, live or expired.
 pub(crate) fn has_objects(tables: &Tables<'_>, blob: &BlobKey) -> Result<bool, StoreError> {
-    Ok(tables.objects.range::<&ObjectKey>(tables::keys(&tables::objects_of(blob)))?.next().transpose()?.is_some())
+    Ok(tables
+        .objects
+        .range::<&ObjectKey>(tables::keys(&tables::objects_of(blob)))?
+        .next()
+        .transpose()?
+        .is_some())
 }
 
 /// Writes one effect. Writing it twice changes nothing.

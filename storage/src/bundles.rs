@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Poison, StoreError};
+use crate::tables::bytes_of;
 
 /// Bundles per folder are two to this power: large folders are slow, many folders cost a sync each.
 const FOLDER_SHIFT: u32 = 12;
@@ -35,7 +36,11 @@ pub(crate) struct Bundles {
 
 impl Bundles {
     /// Prepares the folders and removes half-written files.
-    pub(crate) fn open(directory: &Path, reserve_bytes: u64, poison: Arc<Poison>) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        directory: &Path,
+        reserve_bytes: u64,
+        poison: Arc<Poison>,
+    ) -> Result<Self, StoreError> {
         let bundles = Bundles {
             directory: directory.to_owned(),
             reserve_bytes,
@@ -89,7 +94,9 @@ impl Bundles {
         for folder in list(&self.complete())? {
             for path in list(&folder)? {
                 let name = path.file_name().and_then(|name| name.to_str());
-                let Some(id) = name.and_then(|name| u64::from_str_radix(name, 16).ok()) else { continue };
+                let Some(id) = name.and_then(|name| u64::from_str_radix(name, 16).ok()) else {
+                    continue;
+                };
                 let length = fs::metadata(&path).map_err(StoreError::io("read", &path))?.len();
                 found.insert(id, length);
             }
@@ -119,7 +126,13 @@ impl Bundles {
         let path = self.incoming().join(format!("{id:016x}"));
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let file = file.map_err(StoreError::io("create", &path))?;
-        Ok(BundleWriter { bundles: Arc::clone(self), file, id, length: 0, remains: Remains(Some(path)) })
+        Ok(BundleWriter {
+            bundles: Arc::clone(self),
+            file,
+            id,
+            length: 0,
+            remains: Remains(Some(path)),
+        })
     }
 
     /// Reads part of a bundle.
@@ -167,13 +180,30 @@ impl Bundles {
 
     /// A failed sync means that the disk no longer keeps its word, unless it is only full.
     fn synced(&self, result: Result<(), StoreError>) -> Result<(), StoreError> {
-        if let Err(StoreError::Io { source, path, .. }) = &result
-            && !matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-        {
+        let error = match result {
+            Err(error) => self.name_full(error, 0),
+            Ok(()) => return Ok(()),
+        };
+        if let StoreError::Io { source, path, .. } = &error {
             self.poison.set(format!("sync of {} failed: {source}", path.display()));
         }
-        result
+        Err(error)
     }
+
+    /// Calls a full disk by its name.
+    fn name_full(&self, error: StoreError, bytes: u64) -> StoreError {
+        match &error {
+            StoreError::Io { source, .. } if is_full(source) => StoreError::Full {
+                free: self.free_bytes().unwrap_or(0),
+                needed: bytes.saturating_add(self.reserve_bytes),
+            },
+            _ => error,
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// A bundle being written; dropping it removes the file.
@@ -200,14 +230,17 @@ impl BundleWriter {
     /// Adds bytes at the end.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let path = self.remains.0.as_deref().unwrap_or(Path::new("a bundle"));
-        self.file.write_all(bytes).map_err(StoreError::io("write", path))?;
-        self.length = self.length.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        let written = self.file.write_all(bytes).map_err(StoreError::io("write", path));
+        let count = bytes_of(bytes.len());
+        written.map_err(|error| self.bundles.name_full(error, count))?;
+        self.length = self.length.saturating_add(count);
         Ok(())
     }
 
     /// Makes the bundle durable under its name. It is removed again unless [`PlacedBundle::keep`] is called.
     pub(crate) fn finish(mut self) -> Result<PlacedBundle, StoreError> {
-        let incoming = self.remains.0.clone().expect("only finish takes the path, and it consumes the writer");
+        let incoming =
+            self.remains.0.clone().expect("only finish takes the path, and it consumes the writer");
         self.bundles.place(&self.file, &incoming, self.id)?;
         self.remains.0 = Some(self.bundles.path(self.id));
         let remains = Remains(self.remains.0.take());

@@ -74,7 +74,10 @@ pub(crate) fn set_unregistered(tables: &mut Tables<'_>, blob: &BlobKey) -> Resul
 }
 
 /// Removes what is pending since before that time, a bounded number of blobs at once.
-pub(crate) fn forget_pending(tables: &mut Tables<'_>, before_ms: u64) -> Result<Forgotten, StoreError> {
+pub(crate) fn forget_pending(
+    tables: &mut Tables<'_>,
+    before_ms: u64,
+) -> Result<Forgotten, StoreError> {
     let mut due = Vec::new();
     let end = tables::pending_key(before_ms, &[0; 32]);
     for row in tables.pending.range::<&PendingKey>(..&end)?.take(FORGET_BLOBS_MAX + 1) {
@@ -107,7 +110,9 @@ fn remove_blob(
     }
     tables.slivers.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
     tables.small.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
-    tables.indexes.retain_in::<&SegmentKey, _>(tables::keys(&tables::segments_of(blob)), |_, _| false)?;
+    tables
+        .indexes
+        .retain_in::<&SegmentKey, _>(tables::keys(&tables::segments_of(blob)), |_, _| false)?;
     tables.headers.remove(blob)?;
     tables.certificates.remove(blob)?;
     let bytes = tables.content.remove(blob)?.map_or(0, |row| row.value().0);

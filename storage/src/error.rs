@@ -46,7 +46,9 @@ pub enum StoreError {
         reason: String,
     },
     /// Written by another version of this software.
-    #[error("the store has schema {found}, this program knows {supported}; run the version that wrote it")]
+    #[error(
+        "the store has schema {found}, this program knows {supported}; run the version that wrote it"
+    )]
     UnknownSchema {
         /// Version in the store.
         found: u64,
@@ -54,7 +56,9 @@ pub enum StoreError {
         supported: u64,
     },
     /// A checkpoint was skipped.
-    #[error("checkpoint {found} does not follow, {expected} comes next; fetch the missing ones first")]
+    #[error(
+        "checkpoint {found} does not follow, {expected} comes next; fetch the missing ones first"
+    )]
     Gap {
         /// The only acceptable next checkpoint.
         expected: u64,
@@ -96,11 +100,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether trying again, unchanged, can help without anybody repairing or restarting something.
+    /// Whether trying again, unchanged, can help without anybody stopping, repairing or replacing something.
     pub fn is_transient(&self) -> bool {
         match self {
-            StoreError::AlreadyRunning { .. } | StoreError::Full { .. } | StoreError::Io { .. } => true,
-            StoreError::Corrupt { .. }
+            StoreError::Full { .. } | StoreError::Io { .. } => true,
+            StoreError::AlreadyRunning { .. }
+            | StoreError::Corrupt { .. }
             | StoreError::Damaged { .. }
             | StoreError::UnknownSchema { .. }
             | StoreError::Gap { .. }
@@ -127,7 +132,9 @@ fn holder(pid: Option<u32>) -> String {
 impl From<redb::Error> for StoreError {
     fn from(error: redb::Error) -> Self {
         match error {
-            redb::Error::Corrupted(detail) => StoreError::Corrupt { what: format!("the index database ({detail})") },
+            redb::Error::Corrupted(detail) => {
+                StoreError::Corrupt { what: format!("the index database ({detail})") }
+            }
             other => StoreError::Database { source: Box::new(other) },
         }
     }

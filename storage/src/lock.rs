@@ -19,12 +19,16 @@ impl DirectoryLock {
     /// Takes the lock or says who has it.
     pub(crate) fn acquire(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join("lock");
-        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let opened =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = opened.map_err(StoreError::io("open", &path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::AlreadyRunning { path: directory.to_owned(), pid: read_pid(&mut file) });
+                return Err(StoreError::AlreadyRunning {
+                    path: directory.to_owned(),
+                    pid: read_pid(&mut file),
+                });
             }
             Err(TryLockError::Error(source)) => return Err(StoreError::io("lock", &path)(source)),
         }

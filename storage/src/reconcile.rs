@@ -34,7 +34,10 @@ pub(crate) fn run(database: &Database, bundles: &Bundles) -> Result<(), StoreErr
     drop(table);
     drop(view);
     if !lost.is_empty() {
-        tracing::warn!(bundles = lost.len(), "bundles are gone or short; their slivers count as missing");
+        tracing::warn!(
+            bundles = lost.len(),
+            "bundles are gone or short; their slivers count as missing"
+        );
         mark_lost(database, &lost)?;
         lost.iter().for_each(|id| bundles.remove(*id));
     }

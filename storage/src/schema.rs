@@ -40,7 +40,10 @@ pub(crate) fn open(directory: &Path, cache_bytes: usize) -> Result<Database, Sto
 }
 
 /// Makes a new database in the backend.
-pub(crate) fn create_in(backend: impl StorageBackend, cache_bytes: usize) -> Result<Database, StoreError> {
+pub(crate) fn create_in(
+    backend: impl StorageBackend,
+    cache_bytes: usize,
+) -> Result<Database, StoreError> {
     let created = Builder::new().set_cache_size(cache_bytes).create_with_backend(backend);
     let database = created.map_err(|error| StoreError::from(redb::Error::from(error)))?;
     initialise(&database)?;

@@ -17,7 +17,7 @@ use crate::content;
 use crate::error::StoreError;
 use crate::slivers::{Place, SliverRow};
 use crate::store::Store;
-use crate::tables::{self, SegmentKey, SliverKey, Tables};
+use crate::tables::{self, SegmentKey, SliverKey, Tables, bytes_of};
 use crate::writer::{Change, Done, Request};
 
 /// Slivers below this size go into the database: a file each would cost more than redb's rounding up.
@@ -43,7 +43,13 @@ pub struct SegmentWriter {
 
 impl SegmentWriter {
     /// Starts with nothing written.
-    pub(crate) fn new(store: Store, blob_id: BlobId, segment: u32, index: Vec<u8>, now_ms: u64) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        blob_id: BlobId,
+        segment: u32,
+        index: Vec<u8>,
+        now_ms: u64,
+    ) -> Self {
         SegmentWriter {
             store,
             blob_id,
@@ -61,10 +67,17 @@ impl SegmentWriter {
     /// Adds one whole sliver. Blocks on the disk: call it where blocking is allowed.
     ///
     /// Appending the same sliver twice keeps the first and ignores the second.
-    pub fn append(&mut self, shard: ShardIndex, axis: Axis, bytes: &[u8]) -> Result<(), StoreError> {
-        let too_large =
-            |_| StoreError::TooLarge { what: "a sliver", bytes: u64::MAX, max: u64::from(u32::MAX) };
-        let length = u32::try_from(bytes.len()).map_err(too_large)?;
+    pub fn append(
+        &mut self,
+        shard: ShardIndex,
+        axis: Axis,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let length = u32::try_from(bytes.len()).map_err(|_| StoreError::TooLarge {
+            what: "a sliver",
+            bytes: bytes_of(bytes.len()),
+            max: u64::from(u32::MAX),
+        })?;
         let key = tables::sliver_key(&self.segment_key(), shard, axis);
         if self.written.contains(&key) {
             return Ok(());
@@ -94,18 +107,17 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Makes all of it durable, then returns. If the caller goes away the commit still happens or leaves nothing.
+    /// Makes all of it durable, then returns. If the caller goes away it happens as a whole or not at all.
     ///
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn commit(self) -> Result<(), StoreError> {
         let weight = self.index.len().saturating_add(self.small_bytes);
         let permit = self.store.admit(weight).await?;
-        let poison = self.store.clone();
+        let store = self.store.clone();
         let placed = tokio::task::spawn_blocking(move || self.place(permit)).await;
-        let answer = placed.map_err(|_| poison.stopped())??;
-        answer.await.map_err(|_| poison.stopped())??;
-        Ok(())
+        let answer = placed.map_err(|_| store.stopped())??;
+        answer.await.unwrap_or_else(|_| Err(store.stopped())).map(drop)
     }
 
     /// Makes the bundle durable and hands everything to the writer thread.
@@ -147,7 +159,11 @@ pub(crate) struct SegmentChange {
 
 impl SegmentChange {
     /// Writes the rows. What they replace is released; bundles nothing points to any more are added to `unused`.
-    pub(crate) fn apply(&self, tables: &mut Tables<'_>, unused: &mut BTreeSet<u64>) -> Result<(), StoreError> {
+    pub(crate) fn apply(
+        &self,
+        tables: &mut Tables<'_>,
+        unused: &mut BTreeSet<u64>,
+    ) -> Result<(), StoreError> {
         let mut removed = 0;
         if let Some(bundle) = &self.bundle {
             let in_bundle = self.rows.len().saturating_sub(self.small.len());
@@ -155,9 +171,12 @@ impl SegmentChange {
             tables.bundles.insert(bundle.id, (&self.segment, bundle.length, live))?;
         }
         for (key, row) in &self.rows {
-            let old = tables.slivers.insert(key, row.to_tuple())?.map(|old| SliverRow::from_tuple(old.value()));
+            let old = tables
+                .slivers
+                .insert(key, row.to_tuple())?
+                .map(|old| SliverRow::from_tuple(old.value()));
             let Some(old) = old else { continue };
-            removed += u64::from(old.length);
+            removed = u64::saturating_add(removed, u64::from(old.length));
             match old.place {
                 Place::Inline => {
                     tables.small.remove(key)?;
@@ -169,7 +188,7 @@ impl SegmentChange {
             tables.small.insert(key, bytes.as_slice())?;
         }
         let old = tables.indexes.insert(&self.segment, self.index.as_slice())?;
-        removed += old.map_or(0, |old| bytes_of(old.value().len()));
+        removed = removed.saturating_add(old.map_or(0, |old| bytes_of(old.value().len())));
         let slivers: u64 = self.rows.iter().map(|(_, row)| u64::from(row.length)).sum();
         let added = slivers.saturating_add(bytes_of(self.index.len()));
         content::account(tables, self.blob_id.as_bytes(), added, removed, self.now_ms)
@@ -206,9 +225,4 @@ fn release(tables: &mut Tables<'_>, id: u64, unused: &mut BTreeSet<u64>) -> Resu
         None => {}
     }
     Ok(())
-}
-
-/// A length in memory as a count of bytes.
-pub(crate) fn bytes_of(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }

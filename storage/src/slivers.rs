@@ -44,7 +44,9 @@ pub(crate) enum Place {
 
 impl SliverRow {
     /// Reads a row of `SLIVERS`.
-    pub(crate) fn from_tuple((id, offset, length, damaged, digest): (u64, u64, u32, bool, &Digest)) -> Self {
+    pub(crate) fn from_tuple(
+        (id, offset, length, damaged, digest): (u64, u64, u32, bool, &Digest),
+    ) -> Self {
         let place = if id == 0 { Place::Inline } else { Place::Bundle { id, offset } };
         SliverRow { place, length, damaged, digest: *digest }
     }
@@ -78,7 +80,9 @@ pub(crate) fn find(
     bundles: Option<&Bundles>,
     key: &SliverKey,
 ) -> Result<Found, StoreError> {
-    let Some(row) = view.open_table(SLIVERS)?.get(key)?.map(|row| SliverRow::from_tuple(row.value())) else {
+    let Some(row) =
+        view.open_table(SLIVERS)?.get(key)?.map(|row| SliverRow::from_tuple(row.value()))
+    else {
         return Ok(Found::Nothing);
     };
     if row.damaged {
@@ -93,7 +97,9 @@ pub(crate) fn find(
             let Some(bundles) = bundles else { return Ok(Found::Damaged(row)) };
             match bundles.read(id, offset, row.length) {
                 Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Gone(row)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    return Ok(Found::Gone(row));
+                }
                 Err(error) if is_lost(&error) => return Ok(Found::Damaged(row)),
                 Err(error) => return Err(bundles.read_error(id, error)),
             }
@@ -155,7 +161,10 @@ pub(crate) fn complete_segments(
 ) -> Result<Vec<u32>, StoreError> {
     let shards = sorted(shards);
     let mut complete = Vec::new();
-    for row in view.open_table(INDEXES)?.range::<&SegmentKey>(tables::keys(&tables::segments_of(blob_id.as_bytes())))? {
+    for row in view
+        .open_table(INDEXES)?
+        .range::<&SegmentKey>(tables::keys(&tables::segments_of(blob_id.as_bytes())))?
+    {
         let (key, _) = row?;
         if segment_is_complete(view, key.value(), &shards)? {
             complete.push(tables::segment_number(key.value()));
@@ -181,8 +190,12 @@ fn segment_is_complete(
         return Ok(false);
     }
     let slivers = view.open_table(SLIVERS)?;
-    let mut rows = slivers.range::<&SliverKey>(tables::keys(&tables::slivers_of(*segment..=*segment)))?;
-    for wanted in shards.iter().flat_map(|shard| Axis::BOTH.map(|axis| tables::sliver_key(segment, *shard, axis))) {
+    let mut rows =
+        slivers.range::<&SliverKey>(tables::keys(&tables::slivers_of(*segment..=*segment)))?;
+    for wanted in shards
+        .iter()
+        .flat_map(|shard| Axis::BOTH.map(|axis| tables::sliver_key(segment, *shard, axis)))
+    {
         loop {
             let Some(row) = rows.next().transpose()? else { return Ok(false) };
             let (key, row) = row;
@@ -217,7 +230,9 @@ pub(crate) fn mark_damaged(
 pub(crate) fn mark_bundle_lost(tables: &mut Tables<'_>, id: u64) -> Result<(), StoreError> {
     let Some(segment) = tables.bundles.remove(id)?.map(|row| *row.value().0) else { return Ok(()) };
     let mut lost = Vec::new();
-    for row in tables.slivers.range::<&SliverKey>(tables::keys(&tables::slivers_of(segment..=segment)))? {
+    for row in
+        tables.slivers.range::<&SliverKey>(tables::keys(&tables::slivers_of(segment..=segment)))?
+    {
         let (key, row) = row?;
         let row = SliverRow::from_tuple(row.value());
         if matches!(row.place, Place::Bundle { id: of, .. } if of == id) {

@@ -12,19 +12,19 @@ use bytes::Bytes;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::sliver::{Axis, ShardIndex};
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::blobs::{self, BlobEffect, BlobRecord};
 use crate::bundles::Bundles;
 use crate::error::{Poison, StoreError};
 use crate::lock::DirectoryLock;
-use crate::segment::{SegmentWriter, bytes_of};
+use crate::segment::SegmentWriter;
 use crate::slivers::{self, Found};
-use crate::tables::{self, CERTIFICATES, HEADERS, INDEXES, meta};
+use crate::tables::{self, CERTIFICATES, HEADERS, INDEXES, bytes_of, meta};
 use crate::writer::{Change, Done, QUEUE_REQUESTS_MAX, Request, Writer};
 use crate::{reconcile, schema};
 
-/// Largest header, index or certificate: the header of a 32 TiB blob, and 16 times the index for all shards there can be.
+/// Largest header, index or certificate: the header of a 32 TiB blob; far more than the largest index.
 const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Looks for a sliver that is being replaced while it is read.
 const READ_ATTEMPTS: usize = 4;
@@ -117,7 +117,13 @@ impl Store {
     /// A store whose database is in that backend and which has no files.
     pub(crate) fn in_backend(backend: impl StorageBackend) -> Result<Store, StoreError> {
         let database = schema::create_in(backend, MEMORY_CACHE_BYTES)?;
-        Store::start(database, None, Arc::new(Poison::default()), None, Options::default().queue_bytes)
+        Store::start(
+            database,
+            None,
+            Arc::new(Poison::default()),
+            None,
+            Options::default().queue_bytes,
+        )
     }
 
     fn start(
@@ -136,11 +142,14 @@ impl Store {
             requests,
         };
         let writer = Builder::new().name("haulout-store".to_owned()).spawn(move || writer.run());
-        let writer = writer.map_err(StoreError::io("start a thread for", Path::new("the store")))?;
+        let writer =
+            writer.map_err(StoreError::io("start a thread for", Path::new("the store")))?;
         let inner = Inner {
             requests: Some(sender),
             writer: Some(writer),
-            queue: Arc::new(Semaphore::new(usize::try_from(queue_bytes).unwrap_or(usize::MAX >> 4))),
+            queue: Arc::new(Semaphore::new(
+                usize::try_from(queue_bytes).unwrap_or(usize::MAX >> 4),
+            )),
             queue_bytes,
             bundles,
             poison,
@@ -173,14 +182,23 @@ impl Store {
     // Bytes in.
 
     /// Stores a verified header. `now_ms` is the caller's time, from which the bytes of an unregistered blob count.
-    pub async fn put_header(&self, blob_id: &BlobId, bytes: Vec<u8>, now_ms: u64) -> Result<(), StoreError> {
+    pub async fn put_header(
+        &self,
+        blob_id: &BlobId,
+        bytes: Vec<u8>,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
         let weight = check_size("a header", &bytes)?;
         self.check_space(bytes_of(weight))?;
         self.write(Change::Header { blob_id: *blob_id, bytes, now_ms }, weight).await.map(drop)
     }
 
     /// Stores a verified certificate.
-    pub async fn put_certificate(&self, blob_id: &BlobId, bytes: Vec<u8>) -> Result<(), StoreError> {
+    pub async fn put_certificate(
+        &self,
+        blob_id: &BlobId,
+        bytes: Vec<u8>,
+    ) -> Result<(), StoreError> {
         let weight = check_size("a certificate", &bytes)?;
         self.write(Change::Certificate { blob_id: *blob_id, bytes }, weight).await.map(drop)
     }
@@ -230,7 +248,8 @@ impl Store {
         shard: ShardIndex,
         axis: Axis,
     ) -> Result<Option<Bytes>, StoreError> {
-        let key = tables::sliver_key(&tables::segment_key(blob_id.as_bytes(), segment), shard, axis);
+        let key =
+            tables::sliver_key(&tables::segment_key(blob_id.as_bytes(), segment), shard, axis);
         let mut found = Found::Nothing;
         for _ in 0..READ_ATTEMPTS {
             found = slivers::find(&self.view()?, self.bundles().map(Arc::as_ref), &key)?;
@@ -242,7 +261,9 @@ impl Store {
             Found::Bytes(bytes) => Ok(Some(bytes)),
             Found::Nothing => Ok(None),
             Found::Damaged(row) | Found::Gone(row) => {
-                let what = format!("the {axis} sliver of shard {shard} in segment {segment} of blob {blob_id}");
+                let what = format!(
+                    "the {axis} sliver of shard {shard} in segment {segment} of blob {blob_id}"
+                );
                 if !row.damaged {
                     tracing::warn!(blob_id = %blob_id.short(), segment, %shard, %axis, "a stored sliver is corrupt");
                     let (request, _) = Request::new(Change::Damaged { key, row }, None);
@@ -255,12 +276,21 @@ impl Store {
     }
 
     /// The segments of which the index and both slivers of every given shard are durable.
-    pub fn stored_segments(&self, blob_id: &BlobId, shards: &[ShardIndex]) -> Result<Vec<u32>, StoreError> {
+    pub fn stored_segments(
+        &self,
+        blob_id: &BlobId,
+        shards: &[ShardIndex],
+    ) -> Result<Vec<u32>, StoreError> {
         slivers::complete_segments(&self.view()?, blob_id, shards)
     }
 
     /// Whether the header and, for segments `0..segments`, the index and both slivers of every given shard are durable.
-    pub fn holds(&self, blob_id: &BlobId, segments: u32, shards: &[ShardIndex]) -> Result<bool, StoreError> {
+    pub fn holds(
+        &self,
+        blob_id: &BlobId,
+        segments: u32,
+        shards: &[ShardIndex],
+    ) -> Result<bool, StoreError> {
         slivers::holds(&self.view()?, blob_id, segments, shards)
     }
 
@@ -329,7 +359,7 @@ impl Store {
         let permit = self.admit(weight).await?;
         let (request, answer) = Request::new(change, Some(permit));
         self.sender()?.send(request).await.map_err(|_| self.stopped())?;
-        receive(answer).await.unwrap_or_else(|| Err(self.stopped()))
+        answer.await.unwrap_or_else(|_| Err(self.stopped()))
     }
 
     fn sender(&self) -> Result<&mpsc::Sender<Request>, StoreError> {
@@ -342,13 +372,13 @@ impl Store {
     }
 }
 
-async fn receive(answer: oneshot::Receiver<Result<Done, StoreError>>) -> Option<Result<Done, StoreError>> {
-    answer.await.ok()
-}
-
 fn check_size(what: &'static str, bytes: &[u8]) -> Result<usize, StoreError> {
     if bytes.len() > VALUE_BYTES_MAX {
-        return Err(StoreError::TooLarge { what, bytes: bytes_of(bytes.len()), max: bytes_of(VALUE_BYTES_MAX) });
+        return Err(StoreError::TooLarge {
+            what,
+            bytes: bytes_of(bytes.len()),
+            max: bytes_of(VALUE_BYTES_MAX),
+        });
     }
     Ok(bytes.len())
 }

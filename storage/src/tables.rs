@@ -32,25 +32,33 @@ pub(crate) type BundleRow = (&'static SegmentKey, u64, u32);
 /// Single numbers: schema version, chain position, totals.
 pub(crate) const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
 /// On-chain objects by the blob they stand for.
-pub(crate) const OBJECTS: TableDefinition<'static, &ObjectKey, ObjectRow> = TableDefinition::new("objects");
+pub(crate) const OBJECTS: TableDefinition<'static, &ObjectKey, ObjectRow> =
+    TableDefinition::new("objects");
 /// Blobs found to be encoded wrongly, and the epoch of the verdict.
 pub(crate) const INVALID: TableDefinition<'static, &BlobKey, u32> = TableDefinition::new("invalid");
 /// Blob headers, sealed.
-pub(crate) const HEADERS: TableDefinition<'static, &BlobKey, &[u8]> = TableDefinition::new("headers");
+pub(crate) const HEADERS: TableDefinition<'static, &BlobKey, &[u8]> =
+    TableDefinition::new("headers");
 /// Availability certificates, sealed.
-pub(crate) const CERTIFICATES: TableDefinition<'static, &BlobKey, &[u8]> = TableDefinition::new("certificates");
+pub(crate) const CERTIFICATES: TableDefinition<'static, &BlobKey, &[u8]> =
+    TableDefinition::new("certificates");
 /// Sliver indexes, sealed.
-pub(crate) const INDEXES: TableDefinition<'static, &SegmentKey, &[u8]> = TableDefinition::new("indexes");
+pub(crate) const INDEXES: TableDefinition<'static, &SegmentKey, &[u8]> =
+    TableDefinition::new("indexes");
 /// Where each sliver lies and its hash.
-pub(crate) const SLIVERS: TableDefinition<'static, &SliverKey, SliverTuple> = TableDefinition::new("slivers");
+pub(crate) const SLIVERS: TableDefinition<'static, &SliverKey, SliverTuple> =
+    TableDefinition::new("slivers");
 /// The bytes of small slivers.
 pub(crate) const SMALL: TableDefinition<'static, &SliverKey, &[u8]> = TableDefinition::new("small");
 /// Bundle files that exist.
-pub(crate) const BUNDLES: TableDefinition<'static, u64, BundleRow> = TableDefinition::new("bundles");
+pub(crate) const BUNDLES: TableDefinition<'static, u64, BundleRow> =
+    TableDefinition::new("bundles");
 /// Per blob: bytes held, and since when.
-pub(crate) const CONTENT: TableDefinition<'static, &BlobKey, (u64, u64)> = TableDefinition::new("content");
+pub(crate) const CONTENT: TableDefinition<'static, &BlobKey, (u64, u64)> =
+    TableDefinition::new("content");
 /// Blobs with bytes but no object on chain, oldest first.
-pub(crate) const PENDING: TableDefinition<'static, &PendingKey, ()> = TableDefinition::new("pending");
+pub(crate) const PENDING: TableDefinition<'static, &PendingKey, ()> =
+    TableDefinition::new("pending");
 
 /// Names of the numbers in `META`.
 pub(crate) mod meta {
@@ -188,4 +196,9 @@ pub(crate) fn seal(bytes: &[u8]) -> Vec<u8> {
 pub(crate) fn unseal(sealed: &[u8]) -> Option<&[u8]> {
     let (digest, bytes) = sealed.split_at_checked(32)?;
     (blake3::hash(bytes).as_bytes() == digest).then_some(bytes)
+}
+
+/// A length in memory as a count of bytes.
+pub(crate) fn bytes_of(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }

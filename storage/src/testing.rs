@@ -11,7 +11,9 @@ use haulout_protocol::sliver::{Axis, ShardIndex};
 use redb::ReadableTable;
 
 use crate::slivers::{Place, SliverRow};
-use crate::tables::{self, BUNDLES, CONTENT, INDEXES, OBJECTS, ObjectKey, PENDING, SLIVERS, SMALL, meta};
+use crate::tables::{
+    self, BUNDLES, CONTENT, INDEXES, OBJECTS, ObjectKey, PENDING, SLIVERS, SMALL, meta,
+};
 use crate::{BlobEffect, Options, Store, StoreError};
 
 /// Options that do not depend on how full the machine's disk is.
@@ -36,7 +38,13 @@ pub(crate) fn shards(range: std::ops::Range<u16>) -> Vec<ShardIndex> {
 }
 
 /// The bytes `write_segment` stores for a sliver.
-pub(crate) fn sample_sliver(blob: u64, segment: u32, shard: ShardIndex, axis: Axis, length: usize) -> Vec<u8> {
+pub(crate) fn sample_sliver(
+    blob: u64,
+    segment: u32,
+    shard: ShardIndex,
+    axis: Axis,
+    length: usize,
+) -> Vec<u8> {
     let axis = u64::from(axis == Axis::Secondary);
     sample_bytes(blob << 32 | u64::from(segment) << 20 | u64::from(shard.0) << 1 | axis, length)
 }
@@ -50,7 +58,8 @@ pub(crate) async fn write_segment(
     length: usize,
     now_ms: u64,
 ) -> Result<(), StoreError> {
-    let mut writer = store.segment_writer(sample_blob(blob), segment, sample_bytes(blob, 640), now_ms)?;
+    let mut writer =
+        store.segment_writer(sample_blob(blob), segment, sample_bytes(blob, 640), now_ms)?;
     for shard in shards {
         for axis in Axis::BOTH {
             writer.append(*shard, axis, &sample_sliver(blob, segment, *shard, axis, length))?;
@@ -60,7 +69,13 @@ pub(crate) async fn write_segment(
 }
 
 /// Whether the store returns exactly what `write_segment` wrote.
-pub(crate) fn check_segment(store: &Store, blob: u64, segment: u32, shards: &[ShardIndex], length: usize) {
+pub(crate) fn check_segment(
+    store: &Store,
+    blob: u64,
+    segment: u32,
+    shards: &[ShardIndex],
+    length: usize,
+) {
     for shard in shards {
         for axis in Axis::BOTH {
             let found = store.sliver(&sample_blob(blob), segment, *shard, axis).expect("readable");
@@ -114,11 +129,11 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
     }
     for row in view.open_table(INDEXES).expect("opens").iter().expect("iterates") {
         let (key, value) = row.expect("readable");
-        *content.entry(blob_of(key.value())).or_default() += value.value().len() as u64;
+        *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }
     for row in view.open_table(tables::HEADERS).expect("opens").iter().expect("iterates") {
         let (key, value) = row.expect("readable");
-        *content.entry(blob_of(key.value())).or_default() += value.value().len() as u64;
+        *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }
     assert_eq!(view.open_table(SMALL).expect("opens").iter().expect("iterates").count(), inline);
 
@@ -126,7 +141,12 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
     for row in view.open_table(BUNDLES).expect("opens").iter().expect("iterates") {
         let (id, row) = row.expect("readable");
         let (_, bytes, count) = row.value();
-        assert_eq!(live.get(&id.value()), Some(&count), "slivers that point to bundle {}", id.value());
+        assert_eq!(
+            live.get(&id.value()),
+            Some(&count),
+            "slivers that point to bundle {}",
+            id.value()
+        );
         bundles.insert(format!("{:016x}", id.value()), bytes);
     }
     if let Some(directory) = directory {
@@ -146,8 +166,11 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
         let (blob, row) = row.expect("readable");
         let (bytes, since_ms) = row.value();
         rows.insert(*blob.value(), bytes);
-        let mut of_blob = objects.range::<&ObjectKey>(tables::keys(&tables::objects_of(blob.value()))).expect("iterates");
-        let is_pending = pending.get(&tables::pending_key(since_ms, blob.value())).expect("read").is_some();
+        let mut of_blob = objects
+            .range::<&ObjectKey>(tables::keys(&tables::objects_of(blob.value())))
+            .expect("iterates");
+        let is_pending =
+            pending.get(&tables::pending_key(since_ms, blob.value())).expect("read").is_some();
         assert_eq!(is_pending, of_blob.next().is_none(), "pending means no object on chain");
         pending_bytes += if is_pending { bytes } else { 0 };
     }

@@ -16,9 +16,9 @@ use crate::bundles::Bundles;
 use crate::content;
 use crate::cursor;
 use crate::error::{Poison, StoreError};
-use crate::segment::{SegmentChange, bytes_of};
+use crate::segment::SegmentChange;
 use crate::slivers::{self, SliverRow};
-use crate::tables::{self, SliverKey, Tables};
+use crate::tables::{self, SliverKey, Tables, bytes_of};
 
 /// Requests that wait at most; their bytes are bounded separately, by permits.
 pub(crate) const QUEUE_REQUESTS_MAX: usize = 1024;
@@ -136,7 +136,9 @@ impl Writer {
         let (forget, other): (Vec<_>, Vec<_>) =
             batch.into_iter().partition(|request| matches!(request.change, Change::Forget { .. }));
         let mut accepted = Vec::with_capacity(forget.len() + other.len());
-        for (requests, needed, floor) in [(other, needed, COMMIT_FLOOR_BYTES), (forget, 0, FORGET_FLOOR_BYTES)] {
+        for (requests, needed, floor) in
+            [(other, needed, COMMIT_FLOOR_BYTES), (forget, 0, FORGET_FLOOR_BYTES)]
+        {
             // If free space cannot be measured the write itself will tell.
             let Err(StoreError::Full { free, needed }) = bundles.check_free(needed, floor) else {
                 accepted.extend(requests);
@@ -182,13 +184,23 @@ impl Writer {
 }
 
 impl Change {
-    fn apply(&self, tables: &mut Tables<'_>, unused: &mut BTreeSet<u64>) -> Result<Done, StoreError> {
+    fn apply(
+        &self,
+        tables: &mut Tables<'_>,
+        unused: &mut BTreeSet<u64>,
+    ) -> Result<Done, StoreError> {
         match self {
             Change::Header { blob_id, bytes, now_ms } => {
                 let sealed = tables::seal(bytes);
                 let old = tables.headers.insert(blob_id.as_bytes(), sealed.as_slice())?;
                 let removed = old.map_or(0, |old| bytes_of(old.value().len()));
-                content::account(tables, blob_id.as_bytes(), bytes_of(sealed.len()), removed, *now_ms)?;
+                content::account(
+                    tables,
+                    blob_id.as_bytes(),
+                    bytes_of(sealed.len()),
+                    removed,
+                    *now_ms,
+                )?;
             }
             Change::Certificate { blob_id, bytes } => {
                 tables.certificates.insert(blob_id.as_bytes(), tables::seal(bytes).as_slice())?;

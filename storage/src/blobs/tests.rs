@@ -64,7 +64,8 @@ async fn several_objects_stand_for_one_blob() {
 #[tokio::test]
 async fn an_invalid_blob_is_neither_registered_nor_certified() {
     let invalid = BlobEffect::Invalidated { blob_id: sample_blob(1), epoch: Epoch(3) };
-    let record = record_after(vec![registered(1, 1), certified(1, 2, 5), invalid]).await.expect("known");
+    let record =
+        record_after(vec![registered(1, 1), certified(1, 2, 5), invalid]).await.expect("known");
     assert_eq!(record.invalid, Some(Epoch(3)));
     assert!(!record.is_registered(Epoch(1)) && !record.is_certified(Epoch(3)));
 }

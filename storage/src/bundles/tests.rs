@@ -84,8 +84,10 @@ fn a_write_that_fails_half_way_leaves_nothing_and_stops_nothing() {
     let directory = tempdir().expect("created");
     let test = std::env::current_exe().expect("known");
     // The shell's blocks are 512 or 1024 bytes.
-    let script = "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact bundles::tests::limited_process";
-    let run = Command::new("sh").args(["-c", script]).arg(test).env(DIRECTORY, directory.path()).output();
+    let script =
+        "trap '' XFSZ; ulimit -f 2048; exec \"$0\" --exact bundles::tests::limited_process";
+    let run =
+        Command::new("sh").args(["-c", script]).arg(test).env(DIRECTORY, directory.path()).output();
     let run = run.expect("runs");
     assert!(directory.path().join("passed").exists(), "{}", String::from_utf8_lossy(&run.stdout));
 }

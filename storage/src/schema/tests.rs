@@ -42,7 +42,10 @@ fn garbage_is_refused() {
 fn an_empty_or_truncated_index_is_refused() {
     for length in [0, 1, 100, 4096, 10_000, 40_000] {
         let directory = sample_store();
-        let file = OpenOptions::new().write(true).open(directory.path().join("index.redb")).expect("opens");
+        let file = OpenOptions::new()
+            .write(true)
+            .open(directory.path().join("index.redb"))
+            .expect("opens");
         file.set_len(length).expect("truncated");
         drop(file);
         check_damaged(directory.path(), "");
@@ -65,7 +68,10 @@ fn another_version_is_refused_by_number() {
     transaction.commit().expect("committed");
     drop(database);
     let refused = Store::open(directory.path(), sample_options());
-    assert!(matches!(refused, Err(StoreError::UnknownSchema { found: 77, supported: SCHEMA })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(StoreError::UnknownSchema { found: 77, supported: SCHEMA })),
+        "{refused:?}"
+    );
 }
 
 #[test]

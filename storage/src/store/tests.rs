@@ -138,7 +138,11 @@ async fn unregistered_bytes_are_pending_until_registered_or_forgotten() {
     check_consistent(&store, Some(directory.path()));
 
     store.apply(11, vec![registered(2, 2), deleted(2, 1)]).await.expect("applied");
-    assert_eq!(store.forget_pending(u64::MAX).await.expect("forgotten"), 0, "another object remains");
+    assert_eq!(
+        store.forget_pending(u64::MAX).await.expect("forgotten"),
+        0,
+        "another object remains"
+    );
     store.apply(12, vec![deleted(2, 2)]).await.expect("applied");
     assert!(store.forget_pending(1).await.expect("forgotten") > 0, "due at once");
     assert_eq!(store.usage().expect("read").content_bytes, 0);
@@ -234,11 +238,13 @@ async fn a_flipped_bit_is_noticed_named_and_healed_by_writing_again() {
     let store = open(directory.path());
     store.put_header(&sample_blob(1), Vec::new(), 0).await.expect("stored");
     write_segment(&store, 1, 0, &shards(0..2), LARGE, 0).await.expect("stored");
-    flip(directory.path(), LARGE as u64 + 5);
+    flip(directory.path(), bytes_of(LARGE) + 5);
     let read = || store.sliver(&sample_blob(1), 0, ShardIndex(0), Axis::Secondary);
     let Err(StoreError::Corrupt { what }) = read() else { panic!("{:?}", read()) };
     assert!(what.starts_with("the secondary sliver of shard 0 in segment 0 of blob "), "{what}");
-    assert!(store.sliver(&sample_blob(1), 0, ShardIndex(0), Axis::Primary).expect("read").is_some());
+    assert!(
+        store.sliver(&sample_blob(1), 0, ShardIndex(0), Axis::Primary).expect("read").is_some()
+    );
     // The mark was queued by the read, so it is committed with or before the next write.
     next_write(&store).await;
     assert!(!store.holds(&sample_blob(1), 1, &shards(0..2)).expect("read"));
@@ -257,8 +263,9 @@ async fn a_truncated_bundle_is_noticed_at_once_and_at_the_next_start() {
     store.put_header(&sample_blob(1), Vec::new(), 0).await.expect("stored");
     write_segment(&store, 1, 0, &shards(0..2), LARGE, 0).await.expect("stored");
     write_segment(&store, 1, 1, &shards(0..2), SMALL, 0).await.expect("stored");
-    let file = OpenOptions::new().write(true).open(&bundle_files(directory.path())[0]).expect("opens");
-    file.set_len(3 * LARGE as u64 + 10).expect("truncated");
+    let file =
+        OpenOptions::new().write(true).open(&bundle_files(directory.path())[0]).expect("opens");
+    file.set_len(bytes_of(3 * LARGE) + 10).expect("truncated");
     let last = store.sliver(&sample_blob(1), 0, ShardIndex(1), Axis::Secondary);
     assert!(matches!(last, Err(StoreError::Corrupt { .. })), "{last:?}");
     drop(store);
@@ -330,12 +337,13 @@ async fn a_commit_whose_caller_went_away_happens_whole_or_not_at_all() {
     let directory = tempdir().expect("created");
     let store = open(directory.path());
     for blob in 0..20 {
-        let mut writer = store.segment_writer(sample_blob(blob), 0, sample_bytes(blob, 640), 0).expect("starts");
+        let mut writer =
+            store.segment_writer(sample_blob(blob), 0, sample_bytes(blob, 640), 0).expect("starts");
         writer.append(ShardIndex(0), Axis::Primary, &[7; LARGE]).expect("appended");
         let mut commit = Box::pin(writer.commit());
         // Polled once or not at all, then dropped.
         if blob % 2 == 0 {
-            let _ = futures_poll(&mut commit).await;
+            let _ = poll_once(&mut commit).await;
         }
     }
     drop(store);
@@ -353,7 +361,9 @@ async fn a_commit_whose_caller_went_away_happens_whole_or_not_at_all() {
     }
 }
 
-/// Polls once.
-async fn futures_poll<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
-    std::future::poll_fn(|context| std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context))).await
+async fn poll_once<F: Future + Unpin>(future: &mut F) -> std::task::Poll<F::Output> {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(std::pin::Pin::new(&mut *future).poll(context))
+    })
+    .await
 }

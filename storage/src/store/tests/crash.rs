@@ -46,7 +46,9 @@ async fn write_forever(store: Store, mut blob: u64) {
         let now_ms = if is_forgotten(blob) { 1 } else { 1000 };
         store.put_header(&sample_blob(blob), sample_bytes(blob, 73), now_ms).await.expect("stored");
         for segment in 0..2 {
-            write_segment(&store, blob, segment, &shards(0..3), length_of(blob), now_ms).await.expect("stored");
+            write_segment(&store, blob, segment, &shards(0..3), length_of(blob), now_ms)
+                .await
+                .expect("stored");
         }
         if is_forgotten(blob) {
             store.forget_pending(2).await.expect("forgotten");
@@ -61,7 +63,10 @@ async fn write_forever(store: Store, mut blob: u64) {
 async fn follow_chain(store: Store) {
     let mut checkpoint = store.position().expect("read").map_or(0, |position| position + 1);
     loop {
-        store.apply(checkpoint, vec![registered(checkpoint + 1_000_000_000, 1)]).await.expect("applied");
+        store
+            .apply(checkpoint, vec![registered(checkpoint + 1_000_000_000, 1)])
+            .await
+            .expect("applied");
         report(&format!("apply {checkpoint}"));
         checkpoint += 1;
     }
@@ -70,7 +75,9 @@ async fn follow_chain(store: Store) {
 /// Not a test of its own: what the child runs. Does nothing unless it was told where.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writer_process() {
-    let (Some(directory), Ok(first)) = (std::env::var_os(DIRECTORY), std::env::var(FIRST)) else { return };
+    let (Some(directory), Ok(first)) = (std::env::var_os(DIRECTORY), std::env::var(FIRST)) else {
+        return;
+    };
     let first: u64 = first.parse().expect("a number");
     let store = open(Path::new(&directory));
     let mut tasks = tokio::task::JoinSet::new();
@@ -125,10 +132,17 @@ fn everything_acknowledged_survives_sigkill_and_nothing_else_is_left() {
         first += BLOBS_PER_ROUND;
         let started = Instant::now();
         let store = open(directory.path());
-        assert!(started.elapsed() < Duration::from_secs(5), "reopening took {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "reopening took {:?}",
+            started.elapsed()
+        );
         check_consistent(&store, Some(directory.path()));
         for blob in &put {
-            assert!(store.holds(&sample_blob(*blob), 2, &shards(0..3)).expect("read"), "blob {blob}");
+            assert!(
+                store.holds(&sample_blob(*blob), 2, &shards(0..3)).expect("read"),
+                "blob {blob}"
+            );
             check_segment(&store, *blob, 0, &shards(0..3), length_of(*blob));
             check_segment(&store, *blob, 1, &shards(0..3), length_of(*blob));
         }

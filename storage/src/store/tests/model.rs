@@ -48,7 +48,10 @@ impl Model {
     }
 
     fn forget(&mut self, before_ms: u64) {
-        let due = self.since.iter().filter(|(blob, since)| **since < before_ms && !self.is_registered(**blob));
+        let due = self
+            .since
+            .iter()
+            .filter(|(blob, since)| **since < before_ms && !self.is_registered(**blob));
         for blob in due.map(|(blob, _)| *blob).collect::<Vec<_>>() {
             self.since.remove(&blob);
             self.headers.remove(&blob);
@@ -68,8 +71,12 @@ impl Model {
                 for axis in Axis::BOTH {
                     let shard = ShardIndex(shard);
                     let found = store.sliver(&id, segment, shard, axis).expect("read");
-                    let expected = length.map(|length| sample_sliver(blob, segment, shard, axis, *length));
-                    assert!(found.as_deref() == expected.as_deref(), "blob {blob} segment {segment}");
+                    let expected =
+                        length.map(|length| sample_sliver(blob, segment, shard, axis, *length));
+                    assert!(
+                        found.as_deref() == expected.as_deref(),
+                        "blob {blob} segment {segment}"
+                    );
                 }
             }
         }
@@ -83,18 +90,26 @@ async fn play(steps: Vec<Step>, directory: Option<&Path>) {
     for step in steps {
         match step {
             Step::Header { blob, now_ms } => {
-                store.put_header(&sample_blob(blob), sample_bytes(blob, 73), now_ms).await.expect("stored");
+                store
+                    .put_header(&sample_blob(blob), sample_bytes(blob, 73), now_ms)
+                    .await
+                    .expect("stored");
                 model.headers.insert(blob);
                 model.since.entry(blob).or_insert(now_ms);
             }
             Step::Segment { blob, segment, shards: count, length, now_ms } => {
                 let shards = shards(0..count);
-                write_segment(&store, blob, segment, &shards, length, now_ms).await.expect("stored");
+                write_segment(&store, blob, segment, &shards, length, now_ms)
+                    .await
+                    .expect("stored");
                 model.slivers.extend((0..count).map(|shard| ((blob, segment, shard), length)));
                 model.since.entry(blob).or_insert(now_ms);
             }
             Step::Register { blob, object } => {
-                store.apply(model.checkpoint, vec![registered(blob, object)]).await.expect("applied");
+                store
+                    .apply(model.checkpoint, vec![registered(blob, object)])
+                    .await
+                    .expect("applied");
                 model.checkpoint += 1;
                 model.objects.insert((blob, object));
             }
