@@ -1,1 +1,22 @@
-//! stub
+#![doc = include_str!("../README.md")]
+
+pub mod cli;
+pub mod config;
+pub mod contexts;
+pub mod error;
+pub mod identify;
+pub mod input;
+pub mod keys;
+pub mod light_client;
+pub mod storage_node;
+pub mod telemetry;
+
+mod endpoint;
+mod failures;
+mod ports;
+mod progress;
+
+pub use config::{ClientConfig, Config, NodeConfig};
+pub use error::{Error, Kind, Result};
+pub use light_client::LightClient;
+pub use storage_node::StorageNode;

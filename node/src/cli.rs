@@ -1,0 +1,247 @@
+//! The command line: its grammar, and what is common to all verbs.
+//!
+//! Promises: results go to stdout, everything else to stderr; with `--json` stdout carries exactly
+//! one JSON object, also for errors; the exit code is the one of the error's kind.
+//! Does not: do the work of a verb; each has a file in `cli/`.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind as ClapKind;
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use haulout_protocol::blob::{BlobId, ParseBlobIdError};
+use tokio::runtime::Runtime;
+
+use crate::config::{Config, Setting, Sources};
+use crate::error::{Error, Kind, Result};
+use crate::telemetry::{LogFormat, Options, Telemetry};
+use output::Output;
+
+mod blob_id;
+mod config;
+mod context;
+mod get;
+mod help;
+mod node;
+mod output;
+mod put;
+mod signals;
+mod status;
+
+/// How long the runtime may take to drop what a finished command left behind.
+const WIND_DOWN: Duration = Duration::from_secs(2);
+
+/// Store files on a network of independent nodes, and get them back peer to peer.
+#[derive(Debug, Parser)]
+#[command(name = "haulout", version, disable_help_subcommand = true, propagate_version = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Common options")]
+struct Common {
+    /// Print one JSON object on stdout, also for errors
+    #[arg(long, short = 'j', global = true)]
+    json: bool,
+    /// Print only the essential value
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Log more; repeat for even more
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Show progress bars
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    progress: When,
+    /// Read this configuration file and no other
+    #[arg(long, global = true, env = "HAULOUT_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Use this context in place of the active one
+    #[arg(long, global = true, env = "HAULOUT_CONTEXT", value_name = "NAME")]
+    context: Option<String>,
+    /// Log filter, as in RUST_LOG
+    #[arg(long, global = true, value_name = "FILTER")]
+    log_level: Option<String>,
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    log_format: LogFormat,
+    /// Start from this peer (repeat for more), in place of network.bootstrap
+    #[arg(long, global = true, value_name = "MULTIADDR")]
+    bootstrap: Vec<String>,
+}
+
+/// When to show progress.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum When {
+    /// When stderr is a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Store a file; `-` reads stdin
+    #[command(alias = "store")]
+    Put(put::Put),
+    /// Fetch a blob by its id
+    #[command(alias = "read")]
+    Get(get::Get),
+    /// Say what the network knows of a blob
+    #[command(alias = "blob-status")]
+    Status(status::Status),
+    /// Compute a file's blob id and content hash, offline
+    BlobId(blob_id::BlobId),
+    /// Run a storage node
+    #[command(subcommand)]
+    Node(node::Node),
+    /// Print a commented configuration with every key
+    Config,
+    /// Choose among named client configurations
+    #[command(subcommand)]
+    Context(context::Context),
+    /// Explain a command, or the errors: `help errors`
+    Help(help::Help),
+}
+
+/// Runs the command line (`args[0]` is the program's name) and returns the exit code.
+pub fn main_with(args: Vec<OsString>) -> u8 {
+    let json = args.iter().any(|arg| arg == "--json" || arg == "-j");
+    match Cli::try_parse_from(&args) {
+        Ok(cli) => {
+            let output = Output::new(&cli.common);
+            let code = cli.execute(&output);
+            code.unwrap_or_else(|error| output.fail(&error))
+        }
+        Err(error) if matches!(error.kind(), ClapKind::DisplayHelp | ClapKind::DisplayVersion) => {
+            output::text(&error.render().to_string());
+            0
+        }
+        Err(error) if json => Output::json_only().fail(&usage(&error)),
+        Err(error) => {
+            output::note(error.render().to_string().trim_end());
+            Kind::Usage.exit_code()
+        }
+    }
+}
+
+/// A refusal of the parser as one of our errors.
+fn usage(error: &clap::Error) -> Error {
+    let text = error.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    Error::new(Kind::Usage, first.trim_start_matches("error: "))
+}
+
+impl Cli {
+    fn execute(&self, output: &Output) -> Result<u8> {
+        match &self.command {
+            Command::Put(put) => self.online(output, put.run(self, output)),
+            Command::Get(get) => self.online(output, get.run(self, output)),
+            Command::Status(status) => self.online(output, status.run(self, output)),
+            Command::Node(node) => node.run(self, output),
+            Command::BlobId(blob_id) => blob_id.run(self, output),
+            Command::Config => config::run(output),
+            Command::Context(context) => context.run(output),
+            Command::Help(help) => help.run(Cli::command(), output),
+        }
+    }
+
+    /// The configuration, with `flags` above everything else.
+    fn load(&self, mut flags: Vec<Setting>) -> Result<Config> {
+        if !self.common.bootstrap.is_empty() {
+            flags.push(Setting {
+                flag: "--bootstrap",
+                section: "network",
+                key: "bootstrap",
+                value: self.common.bootstrap.join(","),
+            });
+        }
+        Config::load(&Sources {
+            file: self.common.config.clone(),
+            context: self.common.context.clone(),
+            env: std::env::vars_os()
+                .filter_map(|(name, value)| {
+                    Some((name.into_string().ok()?, value.into_string().ok()?))
+                })
+                .collect(),
+            flags,
+        })
+    }
+
+    /// Where piped input may be kept.
+    fn state_dir(&self) -> Result<PathBuf> {
+        Ok(self.load(Vec::new())?.state_dir())
+    }
+
+    /// Runs a client's verb until it ends or a signal arrives.
+    fn online(&self, output: &Output, verb: impl Future<Output = Result<()>>) -> Result<u8> {
+        let runtime = runtime()?;
+        let result = runtime.block_on(async {
+            let telemetry = Telemetry::start(self.telemetry("haulout-client", "warn", output))?;
+            let result = tokio::select! {
+                result = verb => result,
+                signal = signals::first() => Err(signals::error(signal?)),
+            };
+            tokio::task::block_in_place(|| telemetry.shutdown());
+            result
+        });
+        output.bars().clear().ok();
+        runtime.shutdown_timeout(WIND_DOWN);
+        result.map(|()| 0)
+    }
+
+    /// What to log; `level` is what a silent command line means.
+    fn telemetry(&self, service: &'static str, level: &str, output: &Output) -> Options {
+        let more = match self.common.verbose {
+            0 => level.to_owned(),
+            1 => "warn,haulout_node=info,haulout_actors=info,haulout_storage=info".to_owned(),
+            2 => "info,haulout_node=debug,haulout_actors=debug,haulout_storage=debug".to_owned(),
+            _ => "debug,haulout_node=trace,haulout_actors=trace,haulout_storage=trace".to_owned(),
+        };
+        let chosen = self.common.log_level.clone();
+        let chosen = chosen.or_else(|| std::env::var("RUST_LOG").ok().filter(|f| !f.is_empty()));
+        Options {
+            filter: chosen.unwrap_or(more),
+            format: self.common.log_format,
+            service,
+            instance: None,
+            network: None,
+            bars: output.bars().clone(),
+        }
+    }
+}
+
+/// A runtime for one command.
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Internal, "the runtime does not start").because(error))
+}
+
+/// The blob id in an argument.
+fn parse_id(text: &str) -> Result<BlobId> {
+    text.parse().map_err(|error: ParseBlobIdError| {
+        Error::new(Kind::Usage, format!("`{text}` is not a blob id"))
+            .because(error)
+            .hint("a blob id has 43 characters, as `haulout put` and `haulout blob-id` print it")
+    })
+}
+
+/// Runs work that blocks, off the runtime's threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::new(Kind::Internal, "a worker ended early").because(error))?
+}

@@ -1,0 +1,75 @@
+//! `haulout context`: named client configurations.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::output::Output;
+use crate::contexts;
+use crate::error::{Error, Kind, Result};
+
+/// Named client configurations.
+#[derive(Debug, Subcommand)]
+pub(super) enum Context {
+    /// List the contexts; the active one has a star
+    Ls,
+    /// Make a context the active one
+    Use {
+        /// Its name
+        name: String,
+    },
+    /// Print a context's file, or the active one's
+    Show {
+        /// Its name
+        name: Option<String>,
+    },
+}
+
+impl Context {
+    pub(super) fn run(&self, output: &Output) -> Result<u8> {
+        match self {
+            Context::Ls => list(output)?,
+            Context::Use { name } => {
+                let previous = contexts::activate(name)?;
+                let was = previous.as_deref().unwrap_or("none");
+                output.result(
+                    &json!({ "active": name, "previous": previous }),
+                    name,
+                    &format!("context \"{name}\" is now active (was: {was})\n"),
+                );
+            }
+            Context::Show { name } => show(name.clone(), output)?,
+        }
+        Ok(0)
+    }
+}
+
+fn list(output: &Output) -> Result<()> {
+    let active = contexts::active()?;
+    let names = contexts::list()?;
+    let mark = |name: &String| if Some(name) == active.as_ref() { '*' } else { ' ' };
+    let mut people: String = names.iter().map(|name| format!("{} {name}\n", mark(name))).collect();
+    if names.is_empty() {
+        people.push_str("no contexts yet; a devnet makes its own when it starts\n");
+    }
+    let json = json!({ "active": active, "contexts": names });
+    output.result(&json, &names.join("\n"), &people);
+    Ok(())
+}
+
+fn show(name: Option<String>, output: &Output) -> Result<()> {
+    let name = match name {
+        Some(name) => name,
+        None => contexts::active()?.ok_or_else(|| {
+            Error::new(Kind::Config, "no context is active").hint("haulout context use NAME")
+        })?,
+    };
+    let file = contexts::path(&name)?;
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        Error::new(Kind::Config, format!("cannot read {}", file.display()))
+            .because(error)
+            .hint("see `haulout context ls`")
+    })?;
+    let json = json!({ "name": name, "file": file.display().to_string(), "text": text });
+    output.result(&json, &text, &format!("# {}\n{text}", file.display()));
+    Ok(())
+}

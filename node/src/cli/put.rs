@@ -1,0 +1,112 @@
+//! `haulout put`: stores a file or stdin.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use haulout_actors::session::upload::{PutOptions, PutReport};
+use serde_json::{Value, json};
+use tracing::Instrument;
+
+use super::Cli;
+use super::output::{Output, size};
+use crate::error::Result;
+use crate::failures;
+use crate::input::Input;
+use crate::light_client::LightClient;
+use crate::progress::{self, Stages};
+
+/// FROST in a WAL, and MIST in a SUI.
+const UNITS: u64 = 1_000_000_000;
+
+/// Store a file; `-` reads stdin
+#[derive(Debug, Args)]
+pub(super) struct Put {
+    /// The file; `-` reads stdin
+    file: PathBuf,
+    /// Keep it for so many epochs, the current one included
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    epochs: u32,
+    /// Give up the right to delete it before its time
+    #[arg(long)]
+    permanent: bool,
+    /// Store it again even if the network holds it for long enough
+    #[arg(long)]
+    force: bool,
+}
+
+impl Put {
+    pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
+        let config = cli.load(Vec::new())?.client()?;
+        let input = if self.file.as_os_str() == "-" {
+            let folder = config.state_dir.clone();
+            super::blocking(move || Input::spool_stdin(&folder)).await?
+        } else {
+            Input::open(&self.file)?
+        };
+        let name = input.name().display().to_string();
+        let client = LightClient::connect(config).await?;
+        let stages = Stages::new(output.bars(), &progress::PUT, input.length(), client.shards());
+        let options =
+            PutOptions { epochs: self.epochs, deletable: !self.permanent, force: self.force };
+        let span = tracing::info_span!("put", bytes = input.length());
+        let stored =
+            client.put(input.into_source(), options, &stages.observer()).instrument(span).await;
+        stages.finish();
+        client.close().await;
+        let report = stored?;
+        output.result(&to_json(&report), &report.blob_id.to_string(), &to_text(&name, &report));
+        Ok(())
+    }
+}
+
+fn to_json(report: &PutReport) -> Value {
+    json!({
+        "blob_id": report.blob_id.to_string(),
+        "size": report.length,
+        "content_hash": hex::encode(report.content_hash),
+        "object_id": report.object.map(|object| format!("0x{}", hex::encode(object))),
+        "already_certified": report.object.is_none(),
+        "end_epoch": report.end_epoch,
+        "cost": { "wal_frost": report.cost.wal, "gas_mist": report.cost.gas },
+        "shards": { "confirmed": report.shards.0, "total": report.shards.1 },
+        "unhelpful": failures::members(&report.unhelpful),
+    })
+}
+
+fn to_text(name: &str, report: &PutReport) -> String {
+    let verb = if report.object.is_some() { "Stored" } else { "Already stored" };
+    let mut text =
+        format!("✓ {verb}  {name}  {}\n  blob    {}\n", size(report.length), report.blob_id);
+    if let Some(object) = report.object {
+        text.push_str(&format!("  object  0x{}\n", hex::encode(object)));
+        text.push_str(&format!(
+            "  paid    {} WAL + {} SUI gas\n  signed  {} of {} shards\n",
+            coins(report.cost.wal),
+            coins(report.cost.gas),
+            report.shards.0,
+            report.shards.1,
+        ));
+    }
+    text.push_str(&format!("  until   epoch {} (exclusive)\n", report.end_epoch));
+    for (node, reason) in &report.unhelpful {
+        text.push_str(&format!("  without {node}: {reason}\n"));
+    }
+    text
+}
+
+/// An amount in whole coins, without trailing zeros.
+fn coins(smallest: u64) -> String {
+    let text = format!("{}.{:09}", smallest / UNITS, smallest % UNITS);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn amounts_have_no_trailing_zeros() {
+        assert_eq!(super::coins(0), "0");
+        assert_eq!(super::coins(1), "0.000000001");
+        assert_eq!(super::coins(1_500_000_000), "1.5");
+        assert_eq!(super::coins(20_000_000_000), "20");
+    }
+}

@@ -1,0 +1,289 @@
+//! Configuration: files, environment and flags become one validated value, read once.
+//!
+//! Precedence, highest first: flags, `HAULOUT_<SECTION>__<KEY>` variables, then either the file
+//! given with `--config`, or `./haulout.toml`, the active context and
+//! `~/.config/haulout/client.toml` (with `--context`, that context outranks `./haulout.toml`).
+//! Promises: unknown keys are errors, and every error names the file and line (or the variable,
+//! or the flag), the key and the fix; relative paths belong to the file that names them.
+//! Does not: touch the network, read keys, or look at the environment by itself below this file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use haulout_protocol::committee::NodeId;
+use haulout_protocol::message::NetworkId;
+
+use crate::contexts;
+use crate::error::{Error, Kind, Result};
+use file::File;
+use layers::{Layer, Layers};
+
+mod file;
+mod layers;
+mod values;
+
+pub use values::Prefer;
+
+/// How long a node may take to stop before it is cut off.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+/// Bytes of the disk that a node leaves free.
+const KEEP_FREE: u64 = 256 << 20;
+/// Bytes of memory for the database's cache.
+const CACHE: u64 = 64 << 20;
+/// How long a client waits for the ledger and the network when it starts.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the settings come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`: this file, and no other.
+    pub file: Option<PathBuf>,
+    /// `--context`: this context in place of the active one.
+    pub context: Option<String>,
+    /// The environment, as pairs.
+    pub env: Vec<(String, String)>,
+    /// Flags that set keys.
+    pub flags: Vec<Setting>,
+}
+
+/// A flag that sets a key.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// What the user typed, for example `--bootstrap`.
+    pub flag: &'static str,
+    /// The section of the file.
+    pub section: &'static str,
+    /// The key in the section.
+    pub key: &'static str,
+    /// The value, written as in an environment variable.
+    pub value: String,
+}
+
+/// The merged settings, before a role asks for what it needs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    file: File,
+    layers: Layers,
+}
+
+/// How to take part in the peer-to-peer network.
+#[derive(Clone, Debug)]
+pub struct NetworkConfig {
+    /// Which network.
+    pub id: NetworkId,
+    /// Peers to start from; each address ends in `/p2p/<peer id>`.
+    pub bootstrap: Vec<String>,
+    /// Addresses to listen on.
+    pub listen: Vec<String>,
+    /// Addresses under which others reach us.
+    pub external: Vec<String>,
+    /// Which transport to try first.
+    pub prefer: Prefer,
+}
+
+/// Where the ledger is, and which objects on it are ours.
+#[derive(Clone, Debug)]
+pub struct ChainConfig {
+    /// Address of a Sui gRPC server.
+    pub rpc: String,
+    /// The package of the contracts.
+    pub package: [u8; 32],
+    /// The system object.
+    pub system: [u8; 32],
+    /// The staking object.
+    pub staking: [u8; 32],
+    /// The parameters object.
+    pub params: [u8; 32],
+}
+
+/// Everything a storage node needs.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The peer-to-peer network.
+    pub network: NetworkConfig,
+    /// The ledger.
+    pub chain: ChainConfig,
+    /// Where everything this node stores lives.
+    pub data_dir: PathBuf,
+    /// File of the peer's identity key.
+    pub network_key: PathBuf,
+    /// File of the key that signs confirmations.
+    pub protocol_key: PathBuf,
+    /// The node's object on the ledger; found by its peer id when not given.
+    pub node_id: Option<NodeId>,
+    /// A name for logs and traces.
+    pub name: Option<String>,
+    /// Where metrics and health are served.
+    pub http: Option<SocketAddr>,
+    /// How long stopping may take.
+    pub stop_within: Duration,
+    /// Bytes of the disk that are never used.
+    pub keep_free: u64,
+    /// Bytes of memory for the database's cache.
+    pub cache: usize,
+}
+
+/// Everything a client needs.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The peer-to-peer network.
+    pub network: NetworkConfig,
+    /// The ledger.
+    pub chain: ChainConfig,
+    /// File of the wallet that pays; needed for writes only.
+    pub wallet: Option<PathBuf>,
+    /// Where temporary copies of piped input live.
+    pub state_dir: PathBuf,
+    /// How long to wait for the ledger and the network at the start.
+    pub timeout: Duration,
+}
+
+impl Config {
+    /// A commented file with every key.
+    pub fn example() -> &'static str {
+        include_str!("config/example.toml")
+    }
+
+    /// Reads and merges all sources.
+    pub fn load(sources: &Sources) -> Result<Self> {
+        let mut layers = Layers::default();
+        for (path, required) in Self::files(sources)? {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => layers.push(Layer::from_file(&path, &text)?),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {}
+                Err(error) => {
+                    let message = format!("cannot read the configuration {}", path.display());
+                    return Err(Error::new(Kind::Config, message)
+                        .because(error)
+                        .hint("check the path; `haulout config` prints an example to start from"));
+                }
+            }
+        }
+        for (name, value) in &sources.env {
+            if let Some(layer) = Layer::from_variable(name, value)? {
+                layers.push(layer);
+            }
+        }
+        for setting in &sources.flags {
+            layers.push(Layer::from_setting(setting)?);
+        }
+        Ok(Self { file: layers.merge()?, layers })
+    }
+
+    /// Reads one file's text; `source` is named in errors and anchors relative paths.
+    pub fn from_toml(text: &str, source: &Path) -> Result<Self> {
+        let mut layers = Layers::default();
+        layers.push(Layer::from_file(source, text)?);
+        Ok(Self { file: layers.merge()?, layers })
+    }
+
+    /// The files to read, lowest rank first, and whether each must exist.
+    fn files(sources: &Sources) -> Result<Vec<(PathBuf, bool)>> {
+        if let Some(path) = &sources.file {
+            return Ok(vec![(path.clone(), true)]);
+        }
+        let mut files = vec![(contexts::config_home().join("client.toml"), false)];
+        let project = (PathBuf::from("haulout.toml"), false);
+        match &sources.context {
+            Some(name) => files.extend([project, (contexts::path(name)?, true)]),
+            None => {
+                files.extend(
+                    contexts::active()?
+                        .map(|name| contexts::path(&name))
+                        .transpose()?
+                        .map(|path| (path, true)),
+                );
+                files.push(project);
+            }
+        }
+        Ok(files)
+    }
+
+    /// What a storage node needs, or the first thing that is missing.
+    pub fn node(&self) -> Result<NodeConfig> {
+        let file = &self.file;
+        let data_dir = self.need(file.node.data_dir.clone(), "node", "data_dir")?;
+        let keys = file.keys.dir.clone().unwrap_or_else(|| data_dir.join("keys"));
+        Ok(NodeConfig {
+            network: self.network()?,
+            chain: self.chain()?,
+            network_key: file.keys.network.clone().unwrap_or_else(|| keys.join("network.key")),
+            protocol_key: file.keys.protocol.clone().unwrap_or_else(|| keys.join("protocol.key")),
+            node_id: file.node.id.as_ref().map(|id| NodeId::from_bytes(id.0)),
+            name: file.node.name.clone(),
+            http: file.http.listen,
+            stop_within: file.node.stop_within.map_or(STOP_WITHIN, |time| time.0),
+            keep_free: file.node.keep_free.map_or(KEEP_FREE, |size| size.0),
+            cache: usize::try_from(file.node.cache.map_or(CACHE, |size| size.0))
+                .map_err(|_| Error::new(Kind::Config, "node.cache exceeds the address space"))?,
+            data_dir,
+        })
+    }
+
+    /// What a client needs, or the first thing that is missing.
+    pub fn client(&self) -> Result<ClientConfig> {
+        let file = &self.file;
+        Ok(ClientConfig {
+            network: self.network()?,
+            chain: self.chain()?,
+            wallet: file.wallet.key_file.clone(),
+            state_dir: self.state_dir(),
+            timeout: file.client.timeout.map_or(TIMEOUT, |time| time.0),
+        })
+    }
+
+    /// Where a client may keep files; needs no other setting.
+    pub fn state_dir(&self) -> PathBuf {
+        self.file.client.state_dir.clone().unwrap_or_else(contexts::state_home)
+    }
+
+    fn network(&self) -> Result<NetworkConfig> {
+        let network = &self.file.network;
+        let texts = |list: &Option<values::List<values::Address>>| -> Vec<String> {
+            list.iter().flat_map(|list| &list.0).map(|address| address.0.clone()).collect()
+        };
+        Ok(NetworkConfig {
+            id: NetworkId::from_bytes(self.need(network.id.as_ref(), "network", "id")?.0),
+            bootstrap: network
+                .bootstrap
+                .iter()
+                .flat_map(|list| &list.0)
+                .map(|peer| peer.0.clone())
+                .collect(),
+            listen: texts(&network.listen),
+            external: texts(&network.external),
+            prefer: network.prefer.unwrap_or_default(),
+        })
+    }
+
+    fn chain(&self) -> Result<ChainConfig> {
+        let chain = &self.file.chain;
+        Ok(ChainConfig {
+            rpc: self.need(chain.rpc.as_ref(), "chain", "rpc")?.0.clone(),
+            package: self.need(chain.package.as_ref(), "chain", "package")?.0,
+            system: self.need(chain.system.as_ref(), "chain", "system")?.0,
+            staking: self.need(chain.staking.as_ref(), "chain", "staking")?.0,
+            params: self.need(chain.params.as_ref(), "chain", "params")?.0,
+        })
+    }
+
+    /// The value, or an error that names the key and the three ways to set it.
+    fn need<T>(&self, value: Option<T>, section: &str, key: &str) -> Result<T> {
+        value.ok_or_else(|| {
+            let variable = format!("HAULOUT_{}__{}", section.to_uppercase(), key.to_uppercase());
+            Error::new(
+                Kind::Config,
+                format!("{section}.{key} is not set (read: {})", self.layers.names()),
+            )
+            .hint(format!(
+                "add `{key} = ...` under [{section}], set {variable}, or choose a context with \
+                 `haulout context use NAME`; `haulout config` prints an example"
+            ))
+            .detail("key", format!("{section}.{key}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! The shape of a configuration file: sections and keys, all optional.
+//!
+//! Promises: refuses what it does not know. Does not: decide what a role needs (`config.rs`).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::values::{Address, Bootstrap, Id, List, Period, Prefer, Size, Url};
+
+/// Keys that hold paths, made absolute where they are read.
+pub(super) const PATHS: [(&str, &str); 6] = [
+    ("keys", "dir"),
+    ("keys", "network"),
+    ("keys", "protocol"),
+    ("wallet", "key_file"),
+    ("node", "data_dir"),
+    ("client", "state_dir"),
+];
+
+/// A whole file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) network: Network,
+    pub(super) chain: Chain,
+    pub(super) keys: Keys,
+    pub(super) wallet: Wallet,
+    pub(super) node: Node,
+    pub(super) http: Http,
+    pub(super) client: Client,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Network {
+    pub(super) id: Option<Id>,
+    pub(super) bootstrap: Option<List<Bootstrap>>,
+    pub(super) listen: Option<List<Address>>,
+    pub(super) external: Option<List<Address>>,
+    pub(super) prefer: Option<Prefer>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Chain {
+    pub(super) rpc: Option<Url>,
+    pub(super) package: Option<Id>,
+    pub(super) system: Option<Id>,
+    pub(super) staking: Option<Id>,
+    pub(super) params: Option<Id>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Keys {
+    pub(super) dir: Option<PathBuf>,
+    pub(super) network: Option<PathBuf>,
+    pub(super) protocol: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Wallet {
+    pub(super) key_file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Node {
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) id: Option<Id>,
+    pub(super) name: Option<String>,
+    pub(super) stop_within: Option<Period>,
+    pub(super) keep_free: Option<Size>,
+    pub(super) cache: Option<Size>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Http {
+    pub(super) listen: Option<SocketAddr>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Client {
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) timeout: Option<Period>,
+}

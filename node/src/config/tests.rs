@@ -1,0 +1,107 @@
+use super::*;
+
+const PEER: &str = "12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X";
+
+fn read(text: &str) -> Result<Config> {
+    Config::from_toml(text, Path::new("/etc/haulout/node.toml"))
+}
+
+fn example_client() -> String {
+    format!(
+        "[network]\nid = \"0x01\"\nbootstrap = [\"/ip4/127.0.0.1/udp/1/quic-v1/p2p/{PEER}\"]\n\
+         [chain]\nrpc = \"http://127.0.0.1:9000\"\npackage = \"0x2\"\nsystem = \"0x3\"\n\
+         staking = \"0x4\"\nparams = \"0x5\"\n"
+    )
+}
+
+#[test]
+fn the_example_serves_both_roles() {
+    let config = read(Config::example()).unwrap();
+    let node = config.node().unwrap();
+    assert_eq!(node.data_dir, Path::new("/var/lib/haulout"));
+    assert_eq!(node.network_key, Path::new("/etc/haulout/keys/network.key"));
+    assert_eq!(node.keep_free, 256 << 20);
+    assert_eq!(node.stop_within, Duration::from_secs(30));
+    let client = config.client().unwrap();
+    assert_eq!(client.wallet.as_deref(), Some(Path::new("/etc/haulout/wallet.key")));
+    assert_eq!(client.chain.package[31], 0x2a);
+}
+
+/// Each broken text, and what the error must say.
+#[test]
+fn errors_name_file_line_key_and_fix() {
+    let cases = [
+        ("[chain]\nrpc = \"ftp://x\"\n", ":2: chain.rpc: ", "http://127.0.0.1:9000"),
+        ("[chain]\npackage = \"2a\"\n", ":2: chain.package: ", "write 0x and 1 to 64"),
+        ("[network]\nid = \"0x1\"\nports = 3\n", ":3: network.ports: ", "unknown field `ports`"),
+        ("[netwrok]\nid = \"0x1\"\n", ":1: ", "unknown field `netwrok`"),
+        (
+            "[network]\nbootstrap = [\"/ip4/1.2.3.4/udp/1/quic-v1\"]\n",
+            ":2: network.bootstrap: ",
+            "append the peer id, as in `/ip4/1.2.3.4/udp/1/quic-v1/p2p/12D3KooW...`",
+        ),
+        ("[network]\nlisten = [\"1.2.3.4:5\"]\n", ":2: network.listen: ", "must begin with /"),
+        ("[network]\nlisten = [\"/ip4/1.2.3.4/udp/99999/quic-v1\"]\n", ":2: ", "value of udp"),
+        ("[node]\nstop_within = \"30\"\n", ":2: node.stop_within: ", "as in \"30s\""),
+        ("[node]\ncache = \"64 mb\"\n", ":2: node.cache: ", "as in \"64MiB\""),
+        ("[node]\n\n\ndata_dir = \"/var/lib", ":4: ", ""),
+        ("[http]\nlisten = \"localhost\"\n", ":2: http.listen: ", "socket address"),
+    ];
+    for (text, place, reason) in cases {
+        let error = read(text).unwrap_err();
+        let message = error.message();
+        assert_eq!(error.kind(), Kind::Config, "{text}");
+        assert!(message.contains("/etc/haulout/node.toml"), "{text}: {message}");
+        assert!(message.contains(place), "{text}: {message}");
+        assert!(message.contains(reason), "{text}: {message}");
+        assert!(error.next_step().contains("haulout config"), "{}", error.next_step());
+    }
+}
+
+#[test]
+fn a_missing_key_says_how_to_set_it() {
+    let error = read("[network]\nid = \"0x1\"\n").unwrap().client().unwrap_err();
+    assert!(error.message().contains("chain.rpc is not set"), "{error}");
+    assert!(error.next_step().contains("HAULOUT_CHAIN__RPC"), "{}", error.next_step());
+}
+
+#[test]
+fn flags_cover_variables_and_variables_cover_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    std::fs::write(&file, example_client()).unwrap();
+    let mut sources = Sources { file: Some(file), ..Sources::default() };
+    let rpc = |sources: &Sources| Config::load(sources).unwrap().client().unwrap().chain.rpc;
+    assert_eq!(rpc(&sources), "http://127.0.0.1:9000");
+    sources.env.push(("HAULOUT_CHAIN__RPC".into(), "http://env:1".into()));
+    sources.env.push(("HAULOUT_CONFIG".into(), "not a key".into()));
+    assert_eq!(rpc(&sources), "http://env:1");
+    let (section, key, value) = ("chain", "rpc", "http://flag:1".to_owned());
+    sources.flags.push(Setting { flag: "--rpc", section, key, value });
+    assert_eq!(rpc(&sources), "http://flag:1");
+}
+
+#[test]
+fn lists_in_variables_have_commas_and_a_wrong_variable_is_named() {
+    let mut sources = Sources::default();
+    let two = format!("/ip4/1.2.3.4/tcp/1/p2p/{PEER}, /dns4/n1.example/tcp/2/p2p/{PEER}");
+    sources.env.push(("HAULOUT_NETWORK__BOOTSTRAP".into(), two));
+    let layer = Layer::from_variable(&sources.env[0].0, &sources.env[0].1).unwrap().unwrap();
+    let mut layers = Layers::default();
+    layers.push(layer);
+    assert_eq!(layers.merge().unwrap().network.bootstrap.unwrap().0.len(), 2);
+    for (name, value) in
+        [("HAULOUT_CHAIN__RPC", "x"), ("HAULOUT_CHAIN__PORT", "1"), ("HAULOUT_A__B", "1")]
+    {
+        let error = Layer::from_variable(name, value).unwrap_err();
+        assert!(error.message().contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_named_file_must_exist() {
+    let sources = Sources { file: Some("/nowhere/a.toml".into()), ..Sources::default() };
+    let error = Config::load(&sources).unwrap_err();
+    assert_eq!(error.kind(), Kind::Config);
+    assert!(error.message().contains("/nowhere/a.toml"));
+}

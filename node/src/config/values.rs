@@ -1,0 +1,237 @@
+//! Values as people write them: ids, addresses, periods, lists.
+//!
+//! Promises: a value that parses is usable; a message says what to write instead.
+//! Does not: resolve names or connect to anything.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use haulout_protocol::crypto::PeerId;
+use serde::de::{Deserialize, Deserializer, Error as _};
+
+/// Implements `Deserialize` by `FromStr` with a text message.
+macro_rules! from_text {
+    ($($name:ident)*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+from_text!(Id Address Bootstrap Period Prefer Size Url);
+
+/// 32 bytes of the ledger: `0x` and up to 64 hex digits, padded on the left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Id(pub(super) [u8; 32]);
+
+impl FromStr for Id {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.strip_prefix("0x").unwrap_or_default();
+        let mut bytes = [0; 32];
+        if (1..=64).contains(&digits.len())
+            && hex::decode_to_slice(format!("{digits:0>64}"), &mut bytes).is_ok()
+        {
+            Ok(Self(bytes))
+        } else {
+            Err(format!("`{text}` is not an object id: write 0x and 1 to 64 hex digits"))
+        }
+    }
+}
+
+/// A period of time: a number and `ms`, `s`, `m` or `h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Period(pub(super) Duration);
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("`{text}` is not a period: write a number and ms, s, m or h, as in \"30s\"");
+        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let count: u32 = text[..split].parse().map_err(|_| wrong())?;
+        let unit = match text[split..].trim_start() {
+            "ms" => Duration::from_millis(1),
+            "s" => Duration::from_secs(1),
+            "m" => Duration::from_secs(60),
+            "h" => Duration::from_secs(3600),
+            _ => return Err(wrong()),
+        };
+        if count == 0 {
+            return Err(format!("`{text}` must be longer than nothing"));
+        }
+        Ok(Self(unit * count))
+    }
+}
+
+/// A number of bytes: a number and `B`, `KiB`, `MiB`, `GiB`, `TiB`, or the decimal `kB` to `TB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size(pub(super) u64);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "`{text}` is not a size: write a number and B, KiB, MiB, GiB or TiB, as in \"64MiB\""
+            )
+        };
+        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let count: u64 = text[..split].parse().map_err(|_| wrong())?;
+        let unit: u64 = match text[split..].trim_start() {
+            "B" => 1,
+            "kB" => 1000,
+            "MB" => 1000_u64.pow(2),
+            "GB" => 1000_u64.pow(3),
+            "TB" => 1000_u64.pow(4),
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            "TiB" => 1 << 40,
+            _ => return Err(wrong()),
+        };
+        count.checked_mul(unit).map(Self).ok_or_else(wrong)
+    }
+}
+
+/// Which transport to try first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prefer {
+    /// QUIC first, TCP when it fails.
+    #[default]
+    Quic,
+    /// TCP first.
+    Tcp,
+}
+
+impl FromStr for Prefer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "quic" => Ok(Self::Quic),
+            "tcp" => Ok(Self::Tcp),
+            _ => Err(format!("`{text}` is not a transport: write \"quic\" or \"tcp\"")),
+        }
+    }
+}
+
+/// The address of a gRPC server.
+#[derive(Clone, Debug)]
+pub(super) struct Url(pub(super) String);
+
+impl FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        match host {
+            Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(format!("`{text}` is not a URL: write it as in \"http://127.0.0.1:9000\"")),
+        }
+    }
+}
+
+/// A multiaddr to listen on or to be reached at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Address(pub(super) String);
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        check_address(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A multiaddr that says who listens there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Bootstrap(pub(super) String);
+
+impl FromStr for Bootstrap {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if check_address(text)? {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(format!(
+            "`{text}` does not say who listens there: append the peer id, as in \
+             `{}/p2p/12D3KooW...` (a node prints it when it starts)",
+            text.trim_end_matches('/')
+        ))
+    }
+}
+
+/// Checks the shape of a multiaddr and says whether it names a peer at its end.
+fn check_address(text: &str) -> Result<bool, String> {
+    let wrong = |reason: &str| {
+        format!(
+            "`{text}` is not an address ({reason}): write it as in \
+             \"/ip4/203.0.113.7/udp/31416/quic-v1\""
+        )
+    };
+    let mut parts = text.strip_prefix('/').ok_or_else(|| wrong("it must begin with /"))?.split('/');
+    let mut names_peer = false;
+    while let Some(protocol) = parts.next() {
+        names_peer = false;
+        let mut value = || {
+            parts
+                .next()
+                .filter(|value| !value.is_empty())
+                .ok_or_else(|| wrong(&format!("a value is missing after {protocol}")))
+        };
+        let valid = match protocol {
+            "ip4" => value()?.parse::<std::net::Ipv4Addr>().is_ok(),
+            "ip6" => value()?.parse::<std::net::Ipv6Addr>().is_ok(),
+            "dns" | "dns4" | "dns6" | "dnsaddr" => value()?.is_ascii(),
+            "tcp" | "udp" => value()?.parse::<u16>().is_ok(),
+            "quic-v1" => true,
+            "p2p" => {
+                names_peer = true;
+                value()?.parse::<PeerId>().is_ok()
+            }
+            _ => return Err(wrong(&format!("`{protocol}` is not supported"))),
+        };
+        if !valid {
+            return Err(wrong(&format!("the value of {protocol} is malformed")));
+        }
+    }
+    Ok(names_peer)
+}
+
+/// A list, or one text with commas (as environment variables and flags write it).
+#[derive(Clone, Debug)]
+pub(super) struct List<T>(pub(super) Vec<T>);
+
+impl<'de, T: FromStr<Err = String>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged, expecting = "expected a list of texts")]
+        enum Form {
+            Many(Vec<String>),
+            One(String),
+        }
+        let texts = match Form::deserialize(deserializer)? {
+            Form::Many(texts) => texts,
+            Form::One(text) => text
+                .split(',')
+                .map(|part| part.trim().to_owned())
+                .filter(|p| !p.is_empty())
+                .collect(),
+        };
+        texts
+            .iter()
+            .map(|text| text.parse().map_err(D::Error::custom))
+            .collect::<Result<_, _>>()
+            .map(List)
+    }
+}

@@ -1,0 +1,141 @@
+//! Every way this program can fail: one table of kinds for the command line, for JSON and for
+//! people.
+//!
+//! Promises: a kind has exactly one name and one exit code, both stable; every kind has a page
+//! (`haulout help errors KIND`) that says what it means and what to do next.
+//! Does not: decide what failed. Whoever notices chooses the kind and adds its own hint.
+
+use std::fmt;
+
+mod table;
+
+pub use table::{Kind, Page, TABLE};
+
+/// What went wrong, said so that the reader knows what to do next.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    retryable: Option<bool>,
+    details: serde_json::Map<String, serde_json::Value>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The result of everything that can fail in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// An error of this kind; the message is lower case and has no full stop.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            hint: None,
+            retryable: None,
+            details: serde_json::Map::new(),
+            source: None,
+        }
+    }
+
+    /// Says what to do next, in place of the general advice of the kind's page.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds a machine-readable fact; it appears under `details` in JSON.
+    pub fn detail(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Keeps the cause; it is printed after the message.
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Overrides whether trying again, unchanged, can help.
+    pub fn retryable(mut self, retryable: bool) -> Self {
+        self.retryable = Some(retryable);
+        self
+    }
+
+    /// The kind: name, exit code and page.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What to do next: what the place of failure said, else the advice of the kind's page.
+    pub fn next_step(&self) -> &str {
+        self.hint.as_deref().unwrap_or(self.kind.page().advice)
+    }
+
+    /// Whether trying again, unchanged, can help.
+    pub fn is_retryable(&self) -> bool {
+        self.retryable.unwrap_or(self.kind.page().retryable)
+    }
+
+    /// The message with its causes, on one line.
+    pub fn message(&self) -> String {
+        let mut text = self.message.clone();
+        let mut cause = self.source.as_deref().map(|cause| cause as &dyn std::error::Error);
+        while let Some(error) = cause {
+            let line = error.to_string();
+            if !text.contains(&line) {
+                text.push_str(": ");
+                text.push_str(&line);
+            }
+            cause = error.source();
+        }
+        text
+    }
+
+    /// The object that `--json` prints on stdout.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut error = serde_json::json!({
+            "kind": self.kind.name(),
+            "code": self.kind.exit_code(),
+            "message": self.message(),
+            "hint": self.next_step(),
+            "retryable": self.is_retryable(),
+        });
+        if !self.details.is_empty() {
+            error["details"] = serde_json::Value::Object(self.details.clone());
+        }
+        serde_json::json!({ "error": error })
+    }
+
+    /// The lines that people see on stderr.
+    pub fn to_text(&self) -> String {
+        format!("✗ {}  {}\n  {}", self.kind.name(), self.message(), self.next_step())
+    }
+
+    /// A failure of the operating system on a path: a full disk and a refused permission get
+    /// their own kinds, everything else is [`Kind::File`].
+    pub fn from_io(action: &str, path: &std::path::Path, error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let kind = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Kind::Full,
+            ErrorKind::PermissionDenied => Kind::Permission,
+            _ => Kind::File,
+        };
+        Self::new(kind, format!("cannot {action} {}", path.display())).because(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.name(), self.message())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+use super::table::ALL;
+use super::*;
+
+#[test]
+fn each_kind_has_one_page_and_a_unique_name() {
+    let mut names = std::collections::BTreeSet::new();
+    for kind in ALL {
+        let page = kind.page();
+        assert_eq!(page.kind, *kind);
+        assert!(names.insert(page.name), "{} is used twice", page.name);
+        assert!(page.meaning.ends_with('.') && !page.advice.is_empty(), "{}", page.name);
+        assert_eq!(Kind::from_name(&page.name.to_lowercase()), Some(*kind));
+    }
+    assert_eq!(names.len(), TABLE.len());
+}
+
+#[test]
+fn exit_codes_are_the_documented_contract() {
+    let codes: Vec<u8> = TABLE.iter().map(|page| page.code).collect();
+    assert!(codes.is_sorted());
+    for code in (1..=15).chain([130, 143]) {
+        assert!(codes.contains(&code), "no kind for exit code {code}");
+    }
+    let verification = TABLE.iter().filter(|page| page.code == 7).count();
+    assert_eq!(verification, 1, "code 7 means failed verification and nothing else");
+}
+
+#[test]
+fn json_carries_kind_code_hint_and_details() {
+    let error = Error::new(Kind::Quorum, "only 12 of 20 shards confirmed")
+        .detail("missing", vec!["n1", "n2"])
+        .because(std::io::Error::other("n1 unreachable"));
+    let json = error.to_json();
+    assert_eq!(json["error"]["kind"], "QUORUM");
+    assert_eq!(json["error"]["code"], 10);
+    assert_eq!(json["error"]["retryable"], true);
+    assert_eq!(json["error"]["details"]["missing"][1], "n2");
+    assert_eq!(json["error"]["message"], "only 12 of 20 shards confirmed: n1 unreachable");
+    assert!(json["error"]["hint"].as_str().is_some_and(|hint| !hint.is_empty()));
+}
+
+#[test]
+fn a_full_disk_has_its_own_exit_code() {
+    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let error = Error::from_io("write", std::path::Path::new("/tmp/x"), full);
+    assert_eq!(error.kind().exit_code(), 13);
+    assert!(error.message().contains("/tmp/x"));
+}

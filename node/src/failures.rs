@@ -1,0 +1,141 @@
+//! Errors of the crates below, as kinds of our table.
+//!
+//! Promises: no variant is forgotten, because none is matched by `_`.
+//! Does not: lose the text of the original; it stays the message.
+
+use haulout_actors::chain::CallError;
+use haulout_actors::session::download::GetError;
+use haulout_actors::session::locate::LocateError;
+use haulout_actors::session::upload::PutError;
+use haulout_storage::StoreError;
+use serde_json::{Value, json};
+
+use crate::error::{Error, Kind};
+
+impl From<CallError> for Error {
+    fn from(error: CallError) -> Self {
+        let kind = match &error {
+            CallError::InvalidUrl { .. } | CallError::NotFound { .. } | CallError::Wallet(_) => {
+                Kind::Config
+            }
+            CallError::Unreachable { .. } => Kind::LedgerUnreachable,
+            CallError::InsufficientFunds { .. } => Kind::Funds,
+            CallError::Refused { .. } | CallError::Failed { .. } | CallError::Rejected { .. } => {
+                Kind::Chain
+            }
+            CallError::Unconfirmed { .. } => Kind::Timeout,
+            CallError::Unreadable { .. } => Kind::Version,
+            CallError::TooLarge => Kind::Usage,
+        };
+        Error::new(kind, error.to_string()).retryable(error.is_transient())
+    }
+}
+
+impl From<PutError> for Error {
+    fn from(error: PutError) -> Self {
+        let message = error.to_string();
+        let retryable = error.is_transient();
+        let converted = match error {
+            PutError::Source(cause) => Error::new(Kind::File, message).because(cause),
+            PutError::NoQuorum { members, .. } => {
+                Error::new(Kind::Quorum, format!("{message}{}", blamed(&members)))
+                    .detail("missing", self::members(&members))
+            }
+            PutError::Chain(cause) => cause.into(),
+            PutError::TooLarge(_) => Error::new(Kind::Usage, message),
+            PutError::Ended => Error::new(Kind::Internal, message),
+        };
+        converted.retryable(retryable)
+    }
+}
+
+impl From<GetError> for Error {
+    fn from(error: GetError) -> Self {
+        let message = error.to_string();
+        let retryable = error.is_transient();
+        let converted = match error {
+            GetError::Locate(cause) => cause.into(),
+            GetError::Unavailable { members, .. } => {
+                Error::new(Kind::Unavailable, format!("{message}{}", blamed(&members)))
+                    .detail("missing", self::members(&members))
+            }
+            GetError::Inconsistent { .. } => Error::new(Kind::Verification, message)
+                .hint("ask the writer to store it again; nothing was delivered"),
+            GetError::Sink(cause) => match cause.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                    Error::new(Kind::Full, message).because(cause)
+                }
+                _ => Error::new(Kind::File, message).because(cause),
+            },
+            GetError::Ended => Error::new(Kind::Internal, message),
+        };
+        converted.retryable(retryable)
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        let kind = match &error {
+            StoreError::AlreadyRunning { .. } => Kind::Locked,
+            StoreError::Full { .. } => Kind::Full,
+            StoreError::UnknownSchema { .. } => Kind::Version,
+            StoreError::Io { source, .. } => match source.kind() {
+                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Kind::Full,
+                std::io::ErrorKind::PermissionDenied => Kind::Permission,
+                _ => Kind::File,
+            },
+            StoreError::Corrupt { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Gap { .. }
+            | StoreError::Poisoned { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::Database { .. } => Kind::Internal,
+        };
+        let pid = match &error {
+            StoreError::AlreadyRunning { pid, .. } => *pid,
+            _ => None,
+        };
+        let retryable = error.is_transient();
+        let converted = Error::new(kind, error.to_string()).because(error).retryable(retryable);
+        match pid {
+            Some(pid) => converted.detail("pid", pid),
+            None => converted,
+        }
+    }
+}
+
+impl From<LocateError> for Error {
+    fn from(error: LocateError) -> Self {
+        let message = error.to_string();
+        match error {
+            LocateError::NotFound(blob_id) | LocateError::NotCertified(blob_id) => {
+                Error::new(Kind::NotFound, message)
+                    .hint(format!("check the id and the context; haulout status {blob_id}"))
+            }
+            LocateError::Expired { end_epoch, .. } => {
+                Error::new(Kind::Expired, message).detail("end_epoch", end_epoch)
+            }
+            LocateError::Invalid(_) => Error::new(Kind::Verification, message)
+                .hint("ask the writer to store it again; nobody can read this one"),
+            LocateError::Unavailable { silent, .. } => {
+                Error::new(Kind::Unavailable, format!("{message}{}", blamed(&silent)))
+                    .detail("missing", members(&silent))
+            }
+        }
+    }
+}
+
+/// Members and their reasons, for people: `; silent: n1 (...): timed out, ...`.
+pub(crate) fn blamed(members: &[(String, String)]) -> String {
+    if members.is_empty() {
+        return String::new();
+    }
+    let list: Vec<String> =
+        members.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
+    format!("; no help from {}", list.join(", "))
+}
+
+/// Members and their reasons, for programs.
+pub(crate) fn members(members: &[(String, String)]) -> Value {
+    members.iter().map(|(name, reason)| json!({ "node": name, "reason": reason })).collect()
+}

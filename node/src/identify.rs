@@ -1,0 +1,58 @@
+//! A blob's identity without a network: blob id, content hash, and the id Walrus would give.
+//!
+//! Promises: memory is bounded by two segments for our own id. Does not: encode slivers to keep.
+
+use std::sync::Arc;
+
+use haulout_actors::session::upload::{self, Source};
+use haulout_actors::session::{Observer, Progress};
+use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::encoding::{self, Parameters, SEGMENT_BYTES};
+
+use crate::error::{Error, Kind, Result};
+use crate::input::Input;
+
+/// Walrus's ids need the whole blob in memory.
+const WALRUS_BYTES_MAX: u64 = 1 << 30;
+
+/// The parameters of a network with this many shards and segments of the usual size.
+pub fn parameters(shards: u16) -> Result<Parameters> {
+    Parameters::new(shards, SEGMENT_BYTES).map_err(|error| {
+        Error::new(Kind::Usage, format!("no network has {shards} shards"))
+            .because(error)
+            .hint("a network has 4 to 65535 shards; devnets have 100 unless told otherwise")
+    })
+}
+
+/// Reads all of `source` and computes the header that names it; `progress` hears of bytes done.
+pub async fn identify(
+    parameters: Parameters,
+    source: Source,
+    progress: impl Fn(u64) + Send + Sync + 'static,
+) -> Result<BlobHeader> {
+    let observer: Observer = Arc::new(move |news| {
+        if let Progress::Identified { bytes } = news {
+            progress(bytes);
+        }
+    });
+    Ok(upload::header(parameters, Arc::new(source), &observer).await?)
+}
+
+/// The id Walrus gives the same bytes on a network with this many shards. Blocks.
+pub fn walrus(shards: u16, input: &Input) -> Result<String> {
+    let too_large = || {
+        let message = format!("{} is too large for a Walrus blob id", input.name().display());
+        Error::new(Kind::Usage, message).hint(
+            "Walrus's encoding limits a blob by the shards, and we keep all of it in memory: 1 GiB",
+        )
+    };
+    let length = input.length();
+    if length > WALRUS_BYTES_MAX {
+        return Err(too_large());
+    }
+    let mut bytes = vec![0; usize::try_from(length).map_err(|_| too_large())?];
+    input.read_exact_at(&mut bytes, 0)?;
+    let id =
+        encoding::walrus::blob_id(shards, &bytes).map_err(|error| too_large().because(error))?;
+    Ok(BlobId::from_bytes(id).to_string())
+}

@@ -1,0 +1,220 @@
+//! Key files: one key each, made with mode 0600 in a folder of mode 0700, and never overwritten.
+//!
+//! A file holds one line, `<kind>:<64 hex digits>`, so that a key of one kind cannot be used as
+//! another by mistake. A wallet file may also hold what Sui tools export (`suiprivkey1...`).
+//! Promises: a file that others can read is refused; a new file is created exclusively and is
+//! durable before anybody learns its public half; secrets are wiped from memory.
+//! Does not: encrypt keys at rest, or derive keys from each other.
+
+use std::fmt;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use haulout_actors::chain::Wallet;
+use haulout_protocol::crypto::SecretKey;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Kind as ErrorKind, Result};
+
+/// A key file is one short line; anything longer is not one.
+const FILE_BYTES_MAX: u64 = 1024;
+
+/// What a key is for, by its algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The identity of a peer, and wallets.
+    Ed25519,
+    /// Wallets.
+    Secp256k1,
+    /// What a storage node signs confirmations with.
+    Bls12381,
+}
+
+impl Kind {
+    const ALL: [Kind; 3] = [Kind::Ed25519, Kind::Secp256k1, Kind::Bls12381];
+
+    /// The word before the colon.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Ed25519 => "ed25519",
+            Kind::Secp256k1 => "secp256k1",
+            Kind::Bls12381 => "bls12381",
+        }
+    }
+}
+
+/// A secret key; wiped from memory when dropped, and never printed.
+#[derive(Clone)]
+pub struct Secret {
+    kind: Kind,
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+impl Secret {
+    /// A secret of known bytes.
+    pub fn new(kind: Kind, bytes: [u8; 32]) -> Self {
+        Self { kind, bytes: Zeroizing::new(bytes) }
+    }
+
+    /// A new secret from the operating system's entropy.
+    pub fn generate(kind: Kind) -> Result<Self> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(|error| {
+            Error::new(ErrorKind::Internal, "the operating system gives no entropy")
+                .because(std::io::Error::other(error.to_string()))
+        })?;
+        let bytes = match kind {
+            Kind::Bls12381 => SecretKey::from_seed(&seed).to_bytes(),
+            Kind::Ed25519 | Kind::Secp256k1 => seed,
+        };
+        Ok(Self { kind, bytes })
+    }
+
+    /// The algorithm.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The raw secret.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
+    /// The one line of its file, with the line end.
+    fn to_line(&self) -> Zeroizing<String> {
+        let digits = Zeroizing::new(hex::encode(self.bytes.as_slice()));
+        Zeroizing::new(format!("{}:{}\n", self.kind.name(), digits.as_str()))
+    }
+
+    /// Reads the one line of a key file.
+    fn from_line(line: &str) -> Option<Self> {
+        let (name, digits) = line.trim_end().split_once(':')?;
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name)?;
+        let mut bytes = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(digits, bytes.as_mut_slice()).ok()?;
+        Some(Self { kind, bytes })
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({})", self.kind.name())
+    }
+}
+
+/// Writes a new key file and its folder. Refuses to touch a file that exists.
+pub fn create(path: &Path, secret: &Secret) -> Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if !folder.as_os_str().is_empty() {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| Error::from_io("create the key folder", folder, error))?;
+    }
+    let failed = |error: std::io::Error| {
+        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
+        let error = Error::from_io("create the key file", path, error);
+        if exists {
+            error.hint("keys are never overwritten; move the old file away first")
+        } else {
+            error
+        }
+    };
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    file.write_all(secret.to_line().as_bytes())
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::File::open(non_empty(folder))?.sync_all())
+        .map_err(failed)
+}
+
+/// Reads a key file that must hold a key of this kind.
+pub fn load(path: &Path, kind: Kind) -> Result<Secret> {
+    let line = read_guarded(path)?;
+    let secret = Secret::from_line(&line).ok_or_else(|| malformed(path, kind.name()))?;
+    if secret.kind == kind {
+        Ok(secret)
+    } else {
+        Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "{} holds a key for {}, not {}",
+                path.display(),
+                secret.kind.name(),
+                kind.name()
+            ),
+        )
+        .hint("check which file each key setting names"))
+    }
+}
+
+/// Reads the key, or makes and stores a new one when there is no file yet.
+pub fn load_or_create(path: &Path, kind: Kind) -> Result<Secret> {
+    if path.exists() {
+        return load(path, kind);
+    }
+    let secret = Secret::generate(kind)?;
+    create(path, &secret)?;
+    Ok(secret)
+}
+
+/// Reads a wallet: an ed25519 or secp256k1 key file, or one line exported by Sui's tools.
+pub fn load_wallet(path: &Path) -> Result<Wallet> {
+    let line = read_guarded(path)?;
+    let refused = |_| malformed(path, "ed25519:... or secp256k1:...");
+    match Secret::from_line(&line) {
+        Some(secret) => match secret.kind {
+            Kind::Ed25519 => Ok(Wallet::from_ed25519(*secret.bytes())),
+            Kind::Secp256k1 => Wallet::from_secp256k1(*secret.bytes()).map_err(refused),
+            Kind::Bls12381 => Err(malformed(path, "ed25519:... or secp256k1:...")),
+        },
+        None => Wallet::parse(line.trim()).map_err(refused),
+    }
+}
+
+/// The text of a key file, if only its owner can read it.
+fn read_guarded(path: &Path) -> Result<Zeroizing<String>> {
+    let failed = |error: std::io::Error| {
+        let missing = error.kind() == std::io::ErrorKind::NotFound;
+        let text = format!("cannot read the key file {}", path.display());
+        let kind = if missing { ErrorKind::Config } else { ErrorKind::Permission };
+        Error::new(kind, text)
+            .because(error)
+            .hint("check the path, and that you own the file (mode 0600)")
+    };
+    let file = fs::File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.mode();
+    if mode & 0o077 != 0 {
+        return Err(Error::new(
+            ErrorKind::Permission,
+            format!("others can read the key file {} (mode {:04o})", path.display(), mode & 0o7777),
+        )
+        .hint(format!("chmod 600 {}", path.display())));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+fn malformed(path: &Path, expected: &str) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!("{} is not a key file of the expected kind", path.display()),
+    )
+    .hint(format!("it must hold one line: {expected} and 64 hex digits after the colon"))
+}
+
+/// The folder to open for a relative file name: the current one.
+fn non_empty(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! A client: puts and gets blobs peer to peer, with no gateway in between.
+//!
+//! Promises: keeps nothing on disk and stores nothing for others; memory is bounded by a few
+//! segments whatever a blob's size; every call ends in bounded time.
+//! Does not: listen for peers, or show progress.
+
+use std::time::Duration;
+
+use haulout_actors::chain::{Chain, Wallet};
+use haulout_actors::context::{Context, ContextOptions, Keys};
+use haulout_actors::metrics::Metrics;
+use haulout_actors::network::Role as NetworkRole;
+use haulout_actors::session::download::{self, Consistency, GetReport};
+use haulout_actors::session::locate::{self, Standing};
+use haulout_actors::session::upload::{self, PutOptions, PutReport, Source};
+use haulout_actors::session::{Observer, Session};
+use haulout_actors::tree::{Role, Tree};
+use haulout_protocol::blob::BlobId;
+use haulout_storage::Store;
+use tokio::io::AsyncWrite;
+
+use crate::config::ClientConfig;
+use crate::error::{Error, Kind, Result};
+use crate::keys::{self, Kind as KeyKind, Secret};
+use crate::storage_node::{network_options, reach, start};
+
+/// How long leaving the network may take; nothing is lost by cutting it short.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A connected client.
+#[derive(Debug)]
+pub struct LightClient {
+    context: Context,
+    chain: Chain,
+    tree: Tree,
+    wallet: Option<Wallet>,
+}
+
+impl LightClient {
+    /// Reaches the ledger and joins the network. Reading needs no wallet.
+    pub async fn connect(config: ClientConfig) -> Result<Self> {
+        let patience = config.timeout;
+        tokio::time::timeout(patience, Self::join(config)).await.map_err(|_| {
+            let message = format!("ledger and network could not be reached within {patience:?}");
+            Error::new(Kind::Timeout, message)
+                .hint("check network.bootstrap and chain.rpc; raise client.timeout on a slow link")
+        })?
+    }
+
+    async fn join(config: ClientConfig) -> Result<Self> {
+        let wallet = config.wallet.as_deref().map(keys::load_wallet).transpose()?;
+        let identity = Secret::generate(KeyKind::Ed25519)?;
+        let (chain, view) = reach(&config.chain, &config.network).await?;
+        let options = network_options(&config.network, *identity.bytes(), NetworkRole::Client);
+        let context = Context::new(
+            ContextOptions {
+                store: Store::in_memory()?,
+                chain: Some(chain.clone()),
+                keys: Keys { network: *identity.bytes(), confirmation: None },
+                network: config.network.id,
+                metrics: Metrics::new(env!("CARGO_PKG_VERSION"), &config.network.id.to_string()),
+            },
+            view.position,
+        );
+        let tree = Tree::start(context.clone(), options, Role::Client).await.map_err(start)?;
+        Ok(Self { context, chain, tree, wallet })
+    }
+
+    /// Stores a blob and returns when it is certified. Repeating it after a failure pays nothing
+    /// twice.
+    pub async fn put(
+        &self,
+        source: Source,
+        options: PutOptions,
+        observer: &Observer,
+    ) -> Result<PutReport> {
+        let wallet = self.wallet.as_ref().ok_or_else(|| {
+            Error::new(Kind::Config, "storing needs a wallet, and wallet.key_file is not set").hint(
+                "add `key_file = ...` under [wallet], or set HAULOUT_WALLET__KEY_FILE; a devnet's \
+                 context has one",
+            )
+        })?;
+        Ok(upload::put(&self.session(), &self.chain, wallet, source, options, observer).await?)
+    }
+
+    /// Writes a blob's bytes, in order and verified, to `sink`.
+    pub async fn get(
+        &self,
+        blob_id: &BlobId,
+        consistency: Consistency,
+        sink: &mut (impl AsyncWrite + Unpin),
+        observer: &Observer,
+    ) -> Result<GetReport> {
+        Ok(download::get(&self.session(), blob_id, consistency, sink, observer).await?)
+    }
+
+    /// What the committee says of a blob.
+    pub async fn status(&self, blob_id: &BlobId) -> Standing {
+        locate::standing(&self.session(), blob_id).await
+    }
+
+    /// Shards of the network.
+    pub fn shards(&self) -> u16 {
+        self.context.position.current().committee.shards()
+    }
+
+    /// The epoch the client is in.
+    pub fn epoch(&self) -> u32 {
+        self.context.position.current().epoch.0
+    }
+
+    /// What the actors share: for tests and for the metrics exporter.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Leaves the network.
+    pub async fn close(self) {
+        if tokio::time::timeout(CLOSE_WITHIN, self.tree.shutdown()).await.is_err() {
+            tracing::debug!("left the network in a hurry");
+        }
+    }
+
+    /// The network and the committee of this moment.
+    fn session(&self) -> Session {
+        let position = self.context.position.current();
+        Session {
+            network: self.tree.network(),
+            network_id: self.context.network,
+            committee: position.committee,
+            parameters: position.parameters,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! A storage node: configuration in, running actors out.
+//!
+//! Promises: everything that a person must repair (keys, ports, disk, ledger) fails before the
+//! first actor starts, with its own kind; stopping finishes what was accepted and flushes.
+//! Does not: handle signals or print; the command line does.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haulout_actors::chain::{Chain, ChainOptions, SystemView};
+use haulout_actors::context::{Context, ContextOptions, Keys, Position};
+use haulout_actors::metrics::Metrics;
+use haulout_actors::network::{Network, NetworkOptions, Role as NetworkRole, Transport};
+use haulout_actors::tree::{Role, Tree};
+use haulout_protocol::crypto::{PeerId, SecretKey};
+use haulout_storage::{Options as StoreOptions, Store};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{ChainConfig, NetworkConfig, NodeConfig, Prefer};
+use crate::endpoint::{self, Subject};
+use crate::error::{Error, Kind, Result};
+use crate::keys::{self, Kind as KeyKind};
+use crate::ports;
+
+/// A running storage node.
+#[derive(Debug)]
+pub struct StorageNode {
+    tree: Tree,
+    context: Context,
+    peer_id: PeerId,
+    http: Option<SocketAddr>,
+    stop_http: CancellationToken,
+    tasks: TaskTracker,
+    stop_within: Duration,
+}
+
+impl StorageNode {
+    /// Starts a node; returns when it accepts peers.
+    pub async fn start(config: NodeConfig) -> Result<Self> {
+        let network_key = keys::load_or_create(&config.network_key, KeyKind::Ed25519)?;
+        let protocol_key = keys::load_or_create(&config.protocol_key, KeyKind::Bls12381)?;
+        ports::check_free(&config.network.listen)?;
+        let http = match config.http {
+            Some(address) => Some(endpoint::bind(address).await?),
+            None => None,
+        };
+        let store = open_store(&config).await?;
+        let (chain, view) = reach(&config.chain, &config.network).await?;
+
+        let confirmation = SecretKey::from_bytes(protocol_key.bytes()).ok_or_else(|| {
+            let file = config.protocol_key.display();
+            Error::new(Kind::Config, format!("{file} holds no BLS secret key"))
+        })?;
+        let keys = Keys { network: *network_key.bytes(), confirmation: Some(confirmation) };
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &config.network.id.to_string());
+        let options = network_options(&config.network, *network_key.bytes(), NetworkRole::Server);
+        let context = Context::new(
+            ContextOptions { store, chain: Some(chain), keys, network: config.network.id, metrics },
+            view.position.clone(),
+        );
+        let tree = Tree::start(context.clone(), options, Role::StorageNode).await.map_err(start)?;
+        let peer_id = tree.network().identity();
+        check_membership(&config, &peer_id, &view.position);
+
+        let stop_http = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let address = http.as_ref().and_then(|listener| listener.local_addr().ok());
+        if let Some(listener) = http {
+            let subject = Subject { tree: tree.clone(), context: context.clone() };
+            tasks.spawn(endpoint::serve(listener, subject, stop_http.clone()));
+        }
+        tracing::info!(peer = %peer_id, epoch = view.position.epoch.0, "node started");
+        let stop_within = config.stop_within;
+        Ok(Self { tree, context, peer_id, http: address, stop_http, tasks, stop_within })
+    }
+
+    /// Who this node is among peers.
+    pub fn peer_id(&self) -> PeerId {
+        self.peer_id
+    }
+
+    /// The addresses it accepts peers on, each with its peer id at the end.
+    pub fn addresses(&self) -> Vec<String> {
+        let addresses = self.tree.network().addresses().borrow().clone();
+        let suffix = format!("/p2p/{}", self.peer_id);
+        addresses
+            .into_iter()
+            .map(|address| if address.ends_with(&suffix) { address } else { address + &suffix })
+            .collect()
+    }
+
+    /// Where metrics and health are served.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    /// What the actors share: for tests and for the metrics exporter.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The actors, for health and for fault drills.
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Ends only when the node cannot go on by itself; says why.
+    pub async fn ended(&self) -> Error {
+        let reason = self.tree.ended().await;
+        Error::new(Kind::Internal, "the node gave up")
+            .because(reason)
+            .hint("see the log above; start it again, everything acknowledged is on disk")
+    }
+
+    /// Stops accepting, lets tasks finish, flushes and leaves the network, within the configured
+    /// time. What is not done by then is dropped; nothing acknowledged is lost either way.
+    pub async fn shutdown(self) {
+        self.stop_http.cancel();
+        self.tasks.close();
+        let stopped = tokio::time::timeout(self.stop_within, async {
+            self.tree.shutdown().await;
+            self.tasks.wait().await;
+        });
+        match stopped.await {
+            Ok(()) => tracing::info!("node stopped"),
+            Err(_) => tracing::warn!(within = ?self.stop_within, "node cut off while stopping"),
+        }
+    }
+}
+
+/// The peer id of the node with this configuration; makes its key if there is none yet.
+pub fn identity(config: &NodeConfig) -> Result<PeerId> {
+    let key = keys::load_or_create(&config.network_key, KeyKind::Ed25519)?;
+    let options = network_options(&config.network, *key.bytes(), NetworkRole::Server);
+    let network = Network::new(options)
+        .map_err(|error| Error::new(Kind::Config, "the network cannot be set up").because(error))?;
+    Ok(network.identity())
+}
+
+/// Opens the store off the runtime's threads: it reads and may repair.
+async fn open_store(config: &NodeConfig) -> Result<Store> {
+    let path = config.data_dir.join("store");
+    let options = StoreOptions {
+        reserve_bytes: config.keep_free,
+        cache_bytes: config.cache,
+        ..StoreOptions::default()
+    };
+    let opened = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&path)
+            .map_err(|error| Error::from_io("create the data directory", &path, error))?;
+        Store::open(&path, options).map_err(Error::from)
+    });
+    opened
+        .await
+        .map_err(|error| Error::new(Kind::Internal, "opening the store failed").because(error))?
+}
+
+/// Reaches the ledger and checks that it serves the network we mean.
+pub(crate) async fn reach(
+    chain: &ChainConfig,
+    network: &NetworkConfig,
+) -> Result<(Chain, SystemView)> {
+    let options = ChainOptions {
+        url: chain.rpc.clone(),
+        package: chain.package,
+        system: chain.system,
+        staking: chain.staking,
+        params: chain.params,
+    };
+    let chain = Chain::connect(options).await?;
+    let view = chain.system().await?;
+    if view.network != network.id {
+        return Err(Error::new(
+            Kind::Config,
+            format!(
+                "the ledger at {} serves network {}, the configuration says {}",
+                chain.url(),
+                view.network,
+                network.id
+            ),
+        )
+        .hint("correct network.id or chain.system, or choose another context"));
+    }
+    Ok((chain, view))
+}
+
+/// The swarm's options.
+pub(crate) fn network_options(
+    network: &NetworkConfig,
+    secret_key: [u8; 32],
+    role: NetworkRole,
+) -> NetworkOptions {
+    NetworkOptions {
+        secret_key,
+        network: network.id,
+        listen: network.listen.clone(),
+        bootstrap: network.bootstrap.clone(),
+        external: network.external.clone(),
+        role,
+        prefer: match network.prefer {
+            Prefer::Quic => Transport::Quic,
+            Prefer::Tcp => Transport::Tcp,
+        },
+        registry: Arc::default(),
+    }
+}
+
+/// A tree that did not start.
+pub(crate) fn start(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(Kind::Internal, "the node does not start")
+        .because(error)
+        .hint("the message names the part that failed; correct its setting and start again")
+}
+
+/// Warns an operator whose node holds no shards, and one who configured another node's id.
+fn check_membership(config: &NodeConfig, peer_id: &PeerId, position: &Position) {
+    match (position.node_of(peer_id), config.node_id) {
+        (None, _) => tracing::warn!(
+            peer = %peer_id,
+            epoch = position.epoch.0,
+            "this peer is not in the committee and stores nothing until it is"
+        ),
+        (Some(found), Some(expected)) if found != expected => tracing::warn!(
+            %found,
+            %expected,
+            "node.id differs from the ledger's entry for this peer; the ledger's counts"
+        ),
+        _ => {}
+    }
+}

@@ -1,0 +1,264 @@
+//! The real binary, offline: what people and scripts see.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A command line that sees no configuration but what a test gives it.
+fn haulout(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haulout"));
+    command.env_clear().env("HOME", home).current_dir(home).stdin(Stdio::null());
+    command
+}
+
+fn run(home: &Path, args: &[&str]) -> Output {
+    haulout(home).args(args).output().expect("the binary runs")
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stdout)))
+}
+
+/// The kind, the code and the exit code of a failure told as JSON.
+fn failure(home: &Path, args: &[&str]) -> (String, Value) {
+    let output = run(home, &[&["--json"], args].concat());
+    let error = json(&output)["error"].clone();
+    assert_eq!(output.status.code(), error["code"].as_i64().map(|code| code as i32), "{args:?}");
+    assert!(!error["hint"].as_str().expect("a hint").is_empty(), "{args:?}");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (error["kind"].as_str().expect("a kind").to_owned(), error)
+}
+
+/// Bytes that do not repeat: SplitMix64 from a seed, little-endian.
+fn sample_bytes(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bytes.extend((z ^ (z >> 31)).to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+#[test]
+fn the_content_hash_of_any_length_is_blake3_of_the_bytes() {
+    let home = tempfile::tempdir().unwrap();
+    for length in [0, 1, 1000, (32 << 20) - 1, 32 << 20, (32 << 20) + 1, (64 << 20) + 1025] {
+        let bytes = sample_bytes(7, length);
+        std::fs::write(home.path().join("file"), &bytes).unwrap();
+        let output = run(home.path(), &["--json", "blob-id", "file", "--shards", "10"]);
+        let answer = json(&output);
+        assert_eq!(answer["content_hash"], blake3::hash(&bytes).to_hex().to_string(), "{length}");
+        assert_eq!(answer["size"], length);
+        assert_eq!(answer["blob_id"].as_str().map(str::len), Some(43));
+    }
+}
+
+#[test]
+fn a_blob_id_from_stdin_equals_the_one_of_the_file() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("file"), sample_bytes(1, 100_000)).unwrap();
+    let by_name = run(home.path(), &["-q", "blob-id", "file"]);
+    let mut child = haulout(home.path())
+        .args(["-q", "blob-id", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().expect("piped").write_all(&sample_bytes(1, 100_000)).unwrap();
+    let by_stdin = child.wait_with_output().unwrap();
+    assert!(by_name.status.success() && by_stdin.status.success());
+    assert_eq!(by_name.stdout, by_stdin.stdout);
+    let left = std::fs::read_dir(home.path().join(".local/state/haulout")).unwrap().count();
+    assert_eq!(left, 0, "the copy of stdin has no name");
+}
+
+#[test]
+fn walrus_ids_equal_those_of_walrus() {
+    let vectors =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/tests/vectors/walrus-rs2.json");
+    let vectors: Value = serde_json::from_slice(&std::fs::read(vectors).unwrap()).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let mut compared = 0;
+    for case in vectors.as_array().expect("a list") {
+        let (seed, length) = (case["seed"].as_u64().unwrap(), case["length"].as_u64().unwrap());
+        let shards = case["shards"].as_u64().unwrap().to_string();
+        let bytes = sample_bytes(seed, usize::try_from(length).unwrap());
+        std::fs::write(home.path().join("file"), bytes).unwrap();
+        let args = ["--json", "blob-id", "file", "--walrus", "--shards", &shards];
+        let answer = json(&run(home.path(), &args));
+        assert_eq!(answer["walrus_blob_id"], case["walrus_blob_id"], "{seed} {length} {shards}");
+        compared += 1;
+    }
+    assert!(compared > 0);
+}
+
+#[test]
+fn a_malformed_id_is_a_usage_error_also_when_it_begins_with_a_hyphen() {
+    let home = tempfile::tempdir().unwrap();
+    for verb in ["get", "status", "read", "blob-status"] {
+        for id in ["nonsense", "-sse", "AAAA="] {
+            let (kind, error) = failure(home.path(), &[verb, id]);
+            assert_eq!(kind, "USAGE");
+            assert!(error["message"].as_str().expect("text").contains("not a blob id"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn an_id_that_begins_with_a_hyphen_is_an_id() {
+    let home = tempfile::tempdir().unwrap();
+    let id = format!("-{}", "A".repeat(42));
+    let (kind, _) = failure(home.path(), &["status", &id]);
+    assert_eq!(kind, "CONFIG", "the id was understood; only the network is not configured");
+}
+
+#[test]
+fn errors_of_the_parser_are_json_too() {
+    let home = tempfile::tempdir().unwrap();
+    assert_eq!(failure(home.path(), &["put"]).0, "USAGE");
+    assert_eq!(failure(home.path(), &["frobnicate"]).0, "USAGE");
+    let output = run(home.path(), &["frobnicate"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+}
+
+#[test]
+fn people_get_the_kind_the_message_and_the_next_step_on_stderr() {
+    let home = tempfile::tempdir().unwrap();
+    let output = run(home.path(), &["blob-id", "missing.bin"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text.starts_with("✗ FILE  cannot read missing.bin"), "{text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
+#[test]
+fn a_truncated_configuration_names_file_and_line() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(
+        home.path().join("haulout.toml"),
+        "[network]\nid = \"0x1\"\n[chain]\nrpc = \"htt",
+    )
+    .unwrap();
+    let id = "A".repeat(43);
+    let (kind, error) = failure(home.path(), &["status", &id]);
+    assert_eq!(kind, "CONFIG");
+    assert!(error["message"].as_str().expect("text").contains("haulout.toml:4"), "{error}");
+    assert_eq!(error["details"]["line"], 4);
+}
+
+#[test]
+fn an_unreachable_ledger_has_its_own_kind() {
+    let home = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    write_client(home.path(), &format!("http://{address}"));
+    let (kind, error) = failure(home.path(), &["status", &"A".repeat(43)]);
+    assert_eq!((kind.as_str(), &error["code"]), ("LEDGER_UNREACHABLE", &Value::from(5)));
+    assert_eq!(error["retryable"], true);
+}
+
+fn write_client(home: &Path, rpc: &str) {
+    let text = format!(
+        "[network]\nid = \"0x1\"\n[chain]\nrpc = \"{rpc}\"\npackage = \"0x2\"\nsystem = \"0x3\"\n\
+         staking = \"0x4\"\nparams = \"0x5\"\n[node]\ndata_dir = \"data\"\n\
+         [wallet]\nkey_file = \"wallet.key\"\n"
+    );
+    std::fs::write(home.join("haulout.toml"), text).unwrap();
+}
+
+#[test]
+fn a_wallet_that_others_can_read_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    write_client(home.path(), "http://127.0.0.1:1");
+    let wallet = home.path().join("wallet.key");
+    std::fs::write(&wallet, format!("ed25519:{}\n", "11".repeat(32))).unwrap();
+    std::fs::set_permissions(&wallet, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (kind, error) = failure(home.path(), &["put", "haulout.toml"]);
+    assert_eq!((kind.as_str(), &error["code"]), ("PERMISSION", &Value::from(8)));
+    assert!(error["hint"].as_str().expect("text").contains("chmod 600"));
+}
+
+#[test]
+fn a_node_makes_its_keys_for_its_owner_only() {
+    let home = tempfile::tempdir().unwrap();
+    write_client(home.path(), "http://127.0.0.1:1");
+    let (kind, _) = failure(home.path(), &["--log-level", "off", "node", "run"]);
+    assert_eq!(kind, "LEDGER_UNREACHABLE");
+    for (path, mode) in [("", 0o700), ("network.key", 0o600), ("protocol.key", 0o600)] {
+        let facts = std::fs::metadata(home.path().join("data/keys").join(path)).unwrap();
+        assert_eq!(facts.permissions().mode() & 0o777, mode, "{path}");
+    }
+}
+
+#[test]
+fn a_taken_port_ends_a_node_before_it_starts() {
+    let home = tempfile::tempdir().unwrap();
+    write_client(home.path(), "http://127.0.0.1:1");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let address = format!("/ip4/127.0.0.1/tcp/{port}");
+    let args = ["--log-level", "off", "node", "run", "--listen", &address];
+    let (kind, error) = failure(home.path(), &args);
+    assert_eq!((kind.as_str(), &error["code"]), ("PORT_IN_USE", &Value::from(14)));
+    let http = format!("127.0.0.1:{port}");
+    let (kind, _) = failure(home.path(), &["--log-level", "off", "node", "run", "--http", &http]);
+    assert_eq!(kind, "PORT_IN_USE");
+}
+
+#[test]
+fn a_second_process_on_a_data_directory_names_the_first() {
+    let home = tempfile::tempdir().unwrap();
+    write_client(home.path(), "http://127.0.0.1:1");
+    let store = home.path().join("data/store");
+    std::fs::create_dir_all(&store).unwrap();
+    let _held = haulout_storage::Store::open(&store, haulout_storage::Options::default()).unwrap();
+    let (kind, error) = failure(home.path(), &["--log-level", "off", "node", "run"]);
+    assert_eq!((kind.as_str(), &error["code"]), ("LOCKED", &Value::from(14)));
+    assert_eq!(error["details"]["pid"], std::process::id());
+}
+
+#[test]
+fn contexts_are_listed_shown_and_switched() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/haulout/contexts");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("devnet.toml"), "[network]\nid = \"0x1\"\n").unwrap();
+    std::fs::write(folder.join("other.toml"), "[network]\nid = \"0x2\"\n").unwrap();
+    let switched = json(&run(home.path(), &["--json", "context", "use", "devnet"]));
+    assert_eq!((&switched["active"], &switched["previous"]), (&"devnet".into(), &Value::Null));
+    let listed = json(&run(home.path(), &["--json", "context", "ls"]));
+    assert_eq!(listed["contexts"].as_array().map(Vec::len), Some(2));
+    assert_eq!(listed["active"], "devnet");
+    let shown = run(home.path(), &["-q", "context", "show"]);
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("0x1"));
+    assert_eq!(failure(home.path(), &["context", "use", "../x"]).0, "USAGE");
+    assert_eq!(failure(home.path(), &["context", "use", "none"]).0, "CONFIG");
+    let (_, error) = failure(home.path(), &["status", &"A".repeat(43)]);
+    assert!(error["message"].as_str().expect("text").contains("devnet.toml"), "{error}");
+}
+
+#[test]
+fn every_kind_has_a_page_and_the_example_configuration_is_printed() {
+    let home = tempfile::tempdir().unwrap();
+    let listed = json(&run(home.path(), &["--json", "help", "errors"]));
+    let errors = listed["errors"].as_array().expect("a list").clone();
+    assert!(errors.len() > 15);
+    for error in errors {
+        let name = error["kind"].as_str().expect("a name").to_owned();
+        let page = run(home.path(), &["help", "errors", &name]);
+        assert!(String::from_utf8(page.stdout).unwrap().starts_with(&name));
+    }
+    let example = run(home.path(), &["config"]);
+    assert_eq!(String::from_utf8(example.stdout).unwrap(), haulout_node::Config::example());
+    assert!(run(home.path(), &["help", "put"]).status.success());
+    assert!(run(home.path(), &["--version"]).status.success());
+}
