@@ -59,7 +59,7 @@ fn a_system_object_has_the_layout_of_the_contracts() {
         protocol_version: 12,
     };
     let committee = ["01", "30", &run(3, 48), "0401", &run(4, 32), "0401", "07000000"].concat();
-    let ring = "01000000010000000107000000060000000000000" .to_owned() + "00a00000000000000";
+    let ring = "01000000010000000107000000060000000000000".to_owned() + "00a00000000000000";
     check(
         &system,
         &[
@@ -283,8 +283,7 @@ fn arguments_follow_the_order_of_the_contracts() {
     ];
     assert_eq!(register.arguments(), expected);
 
-    let certify =
-        CertifyBlob { signature: vec![1; 96], signers: vec![7], message: vec![2; 130] };
+    let certify = CertifyBlob { signature: vec![1; 96], signers: vec![7], message: vec![2; 130] };
     let expected = vec![
         Argument::System { mutable: false },
         Argument::Blob,
@@ -298,14 +297,8 @@ fn arguments_follow_the_order_of_the_contracts() {
 #[test]
 fn type_names_are_written_as_queries_expect_them() {
     let package = id(0xab);
-    assert_eq!(
-        TypeName::BLOB.qualified(&package),
-        format!("0x{}::blob::Blob", run(0xab, 32))
-    );
-    assert_eq!(
-        wal_coin_type(&package),
-        format!("0x2::coin::Coin<0x{}::wal::WAL>", run(0xab, 32))
-    );
+    assert_eq!(TypeName::BLOB.qualified(&package), format!("0x{}::blob::Blob", run(0xab, 32)));
+    assert_eq!(wal_coin_type(&package), format!("0x2::coin::Coin<0x{}::wal::WAL>", run(0xab, 32)));
 }
 
 #[test]

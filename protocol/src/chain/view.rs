@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::ObjectId;
-use super::object::{BlsMember, StakingPool, Staking, System};
+use super::object::{BlsMember, Staking, StakingPool, System};
 use crate::committee::{Committee, CommitteeError, Member, NodeId};
 use crate::crypto::{PeerId, PublicKey};
 use crate::epoch::Epoch;
@@ -18,7 +18,9 @@ use crate::sliver::ShardIndex;
 #[derive(Debug, thiserror::Error)]
 pub enum CommitteeViewError {
     /// The objects were read before and after an epoch change.
-    #[error("the ledger's objects are of different epochs ({system} and {staking}); read them again")]
+    #[error(
+        "the ledger's objects are of different epochs ({system} and {staking}); read them again"
+    )]
     DifferentEpochs {
         /// The epoch of the system object.
         system: u32,

@@ -1,0 +1,400 @@
+//! The embedded ledger: a Sui-shaped chain in one process, with the rules of our contracts.
+//!
+//! Promises: stock Sui clients work against it; a transaction is durable before it is
+//! acknowledged, and a checkpoint before it is published; killed at any moment, it reopens with
+//! the same chain id, objects and checkpoints.
+//! Does not: execute Move bytecode, replicate, or run for anybody but its own machine.
+//!
+//! ```text
+//! server, faucet -> transactions -> rules        what a call means
+//!                        |
+//!                     objects   checkpoints      what is, what was
+//!                          \      /
+//!                           store                what survives
+//! ```
+
+mod checkpoints;
+mod faucet;
+mod genesis;
+mod objects;
+mod rules;
+mod server;
+mod store;
+mod transactions;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use haulout_protocol::chain::event::{EpochChangeStart, Event};
+use sui_crypto::SignatureError;
+use sui_rpc::proto::sui::rpc::v2 as rpc;
+use sui_sdk_types::{
+    Address, ChangedObject, Digest, ExecutionStatus, GasCostSummary, GenesisObject,
+    GenesisTransaction, IdOperation, ObjectIn, ObjectOut, Transaction, TransactionEffects,
+    TransactionEffectsV2, TransactionEvents, TransactionExpiration, TransactionKind, UserSignature,
+};
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+pub use genesis::{
+    FaucetAmounts, GenesisAccount, GenesisConfig, GenesisError, GenesisIds, GenesisNode,
+};
+pub use store::StoreError;
+
+use checkpoints::{Checkpoint, ExecutedTransaction, Sealer};
+use objects::{Changes, Names, Objects};
+use store::Store;
+use transactions::{CHAIN_EPOCH, Executed, Refused};
+
+/// The longest silence of the checkpoint stream: clients take more for a dead connection.
+const HEARTBEAT: Duration = Duration::from_millis(1_500);
+/// How often the ledger looks whether a heartbeat is due.
+const HEARTBEAT_CHECK: Duration = Duration::from_millis(250);
+/// Checkpoints a subscriber may lag behind before it has to fetch what it missed.
+const SUBSCRIBER_LAG_MAX: usize = 1024;
+
+/// Why a ledger does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its file cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The configuration cannot be a network.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The file belongs to another network.
+    #[error("the ledger's file belongs to another network; use its own directory, or an empty one")]
+    DifferentGenesis,
+    /// There is nothing to resume.
+    #[error("there is no ledger in this file; start a network first")]
+    Empty,
+    /// The first checkpoint could not be certified.
+    #[error("the genesis checkpoint could not be certified")]
+    Certify(#[from] SignatureError),
+}
+
+/// Why a ledger stopped serving.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The API could not be served.
+    #[error("the ledger's API could not be served")]
+    Grpc(#[from] tonic::transport::Error),
+    /// The faucet could not be served.
+    #[error("the faucet could not be served")]
+    Faucet(#[source] std::io::Error),
+    /// A checkpoint could not be made durable.
+    #[error("the ledger could not seal a checkpoint")]
+    Seal(#[from] SealError),
+}
+
+/// Why a checkpoint was not sealed: nothing of it happened.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// It could not be made durable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// It could not be certified.
+    #[error("the checkpoint could not be certified")]
+    Certify(#[from] SignatureError),
+}
+
+/// The embedded ledger. Clones are the same ledger.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: GenesisConfig,
+    ids: GenesisIds,
+    names: Names,
+    chain: Digest,
+    store: Store,
+    /// Held by whoever seals a checkpoint; taken before `objects`.
+    sealing: Mutex<Sealing>,
+    /// What readers see: always the state of the last durable checkpoint.
+    objects: RwLock<Objects>,
+    published: broadcast::Sender<Arc<rpc::Checkpoint>>,
+}
+
+#[derive(Debug)]
+struct Sealing {
+    sealer: Sealer,
+    last_sealed: Instant,
+}
+
+/// Why an execution request has no result.
+#[derive(Debug, thiserror::Error)]
+enum ExecuteError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
+
+const NOT_POISONED: &str = "no code panics while it holds this lock";
+
+impl Ledger {
+    /// Creates the ledger in `path`, or resumes the one there if it has this genesis.
+    ///
+    /// Blocks on the disk.
+    pub fn open(path: &Path, config: GenesisConfig) -> Result<Self, OpenError> {
+        config.check()?;
+        let store = Store::open(path)?;
+        match store.genesis()? {
+            None => Self::create(store, config),
+            Some(bytes) if bytes == config.to_bytes() => Self::load(store, config),
+            Some(_) => Err(OpenError::DifferentGenesis),
+        }
+    }
+
+    /// Resumes the ledger in `path`, whatever its genesis.
+    ///
+    /// Blocks on the disk.
+    pub fn resume(path: &Path) -> Result<Self, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Empty);
+        }
+        let store = Store::open(path)?;
+        let bytes = store.genesis()?.ok_or(OpenError::Empty)?;
+        let config = bcs::from_bytes(&bytes).map_err(StoreError::from)?;
+        Self::load(store, config)
+    }
+
+    fn create(store: Store, config: GenesisConfig) -> Result<Self, OpenError> {
+        let now = now_ms();
+        let (executed, changes) = genesis_transaction(&config, now)?;
+        let mut sealer = Sealer::new(config.validator_key(), None);
+        let checkpoint = sealer.seal(now, vec![executed])?;
+        store.append(&checkpoint, &changes, Some(&config.to_bytes()))?;
+        sealer.advance(&checkpoint);
+        let mut objects = Objects::default();
+        objects.apply(&changes);
+        Ok(Self::assemble(store, config, sealer, objects, checkpoint.summary.digest()))
+    }
+
+    fn load(store: Store, config: GenesisConfig) -> Result<Self, OpenError> {
+        let first = store.checkpoint(0)?.ok_or(OpenError::Empty)?;
+        let last = store.last_checkpoint()?.map(|checkpoint| checkpoint.summary);
+        let sealer = Sealer::new(config.validator_key(), last);
+        let objects = store.objects()?;
+        Ok(Self::assemble(store, config, sealer, objects, first.summary.digest()))
+    }
+
+    fn assemble(
+        store: Store,
+        config: GenesisConfig,
+        sealer: Sealer,
+        objects: Objects,
+        chain: Digest,
+    ) -> Self {
+        let ids = config.ids();
+        let names = Names::new(&ids.package);
+        let sealing = Mutex::new(Sealing { sealer, last_sealed: Instant::now() });
+        let (published, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
+        let objects = RwLock::new(objects);
+        let inner = Inner { config, ids, names, chain, store, sealing, objects, published };
+        Ledger { inner: Arc::new(inner) }
+    }
+
+    /// The digest of the first checkpoint, which names the chain.
+    pub fn chain_id(&self) -> String {
+        self.inner.chain.to_string()
+    }
+
+    /// The ids of what genesis created.
+    pub fn ids(&self) -> &GenesisIds {
+        &self.inner.ids
+    }
+
+    /// What the network was made from.
+    pub fn genesis(&self) -> &GenesisConfig {
+        &self.inner.config
+    }
+
+    /// The sequence number of the last checkpoint.
+    pub fn height(&self) -> u64 {
+        let sealing = self.inner.sealing.lock().expect(NOT_POISONED);
+        sealing.sealer.height().expect("genesis is always sealed")
+    }
+
+    /// Serves the API and the faucet and keeps the checkpoint stream alive until `shutdown`.
+    pub async fn serve(
+        &self,
+        grpc: TcpListener,
+        faucet: TcpListener,
+        shutdown: CancellationToken,
+    ) -> Result<(), ServeError> {
+        let stop = shutdown.child_token();
+        let _stop_the_others = stop.clone().drop_guard();
+        tokio::try_join!(
+            async {
+                let served = server::serve(self, grpc, stop.clone()).await;
+                stop.cancel();
+                Ok::<_, ServeError>(served?)
+            },
+            async { faucet::serve(self, faucet, stop.clone()).await.map_err(ServeError::Faucet) },
+            async { Ok(self.keep_alive(stop.clone()).await?) },
+        )?;
+        Ok(())
+    }
+
+    /// Seals empty checkpoints whenever nothing else was sealed for a while.
+    async fn keep_alive(&self, stop: CancellationToken) -> Result<(), SealError> {
+        let mut ticks = tokio::time::interval(HEARTBEAT_CHECK);
+        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            let ledger = self.clone();
+            let beat = tokio::task::spawn_blocking(move || ledger.heartbeat());
+            if let Ok(sealed) = beat.await {
+                sealed?;
+            }
+        }
+        Ok(())
+    }
+
+    fn heartbeat(&self) -> Result<(), SealError> {
+        let mut sealing = self.inner.sealing.lock().expect(NOT_POISONED);
+        if sealing.last_sealed.elapsed() < HEARTBEAT {
+            return Ok(());
+        }
+        self.seal(&mut sealing, Vec::new(), &Changes::default())?;
+        Ok(())
+    }
+
+    /// Executes a signed transaction and seals it; one that was executed before is answered from
+    /// the history. Blocks on the disk.
+    fn execute(
+        &self,
+        transaction: Transaction,
+        signatures: Vec<UserSignature>,
+    ) -> Result<rpc::ExecutedTransaction, ExecuteError> {
+        transactions::authorise(&transaction, &signatures)?;
+        let mut sealing = self.inner.sealing.lock().expect(NOT_POISONED);
+        let digest = transaction.digest();
+        if let Some(done) = self.find(&digest).map_err(SealError::from)? {
+            return Ok(done);
+        }
+        let Executed { effects, events, changes } = {
+            let objects = self.inner.objects.read().expect(NOT_POISONED);
+            transactions::execute(&self.inner.names, &objects, &transaction)?
+        };
+        let written = changes.written.clone();
+        let executed = ExecutedTransaction { transaction, signatures, effects, events, written };
+        let checkpoint = self.seal(&mut sealing, vec![executed], &changes)?;
+        Ok(checkpoint.transaction_to_rpc(0).expect("the checkpoint holds this transaction"))
+    }
+
+    /// What a transaction would do now; nothing is changed and nobody has to sign.
+    fn simulate(&self, sketch: &rpc::Transaction) -> Result<rpc::ExecutedTransaction, Refused> {
+        let objects = self.inner.objects.read().expect(NOT_POISONED);
+        let transaction = transactions::resolve(&objects, sketch)?;
+        let done = transactions::execute(&self.inner.names, &objects, &transaction)?;
+        let executed = ExecutedTransaction {
+            transaction,
+            signatures: Vec::new(),
+            effects: done.effects,
+            events: done.events,
+            written: done.changes.written,
+        };
+        Ok(executed.to_rpc())
+    }
+
+    /// A transaction from the history.
+    fn find(&self, digest: &Digest) -> Result<Option<rpc::ExecutedTransaction>, StoreError> {
+        let found = self.inner.store.transaction(digest)?;
+        Ok(found.and_then(|(checkpoint, index)| checkpoint.transaction_to_rpc(index)))
+    }
+
+    /// Makes a checkpoint durable, then visible, then known.
+    fn seal(
+        &self,
+        sealing: &mut Sealing,
+        transactions: Vec<ExecutedTransaction>,
+        changes: &Changes,
+    ) -> Result<Checkpoint, SealError> {
+        let checkpoint = sealing.sealer.seal(now_ms(), transactions)?;
+        self.inner.store.append(&checkpoint, changes, None)?;
+        sealing.sealer.advance(&checkpoint);
+        sealing.last_sealed = Instant::now();
+        self.inner.objects.write().expect(NOT_POISONED).apply(changes);
+        if self.inner.published.receiver_count() > 0 {
+            // Nobody listening any more is not an error.
+            let _ = self.inner.published.send(Arc::new(checkpoint.to_rpc()));
+        }
+        Ok(checkpoint)
+    }
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The transaction that creates everything there is at the start.
+fn genesis_transaction(
+    config: &GenesisConfig,
+    now_ms: u64,
+) -> Result<(ExecutedTransaction, Changes), GenesisError> {
+    let names = Names::new(&config.ids().package);
+    let resources = config.objects(now_ms)?;
+    let write = |digest| {
+        let write = |(resource, owner): &(objects::Resource, _)| {
+            resource.write(&names, genesis::VERSION, *owner, digest)
+        };
+        resources.iter().map(write).collect::<Vec<_>>()
+    };
+    let drafts = write(Digest::ZERO);
+    let initial =
+        drafts.iter().map(|object| GenesisObject::new(object.data().clone(), *object.owner()));
+    let transaction = Transaction {
+        kind: TransactionKind::Genesis(GenesisTransaction { objects: initial.collect() }),
+        sender: Address::ZERO,
+        gas_payment: sui_sdk_types::GasPayment {
+            objects: vec![],
+            owner: Address::ZERO,
+            price: 1,
+            budget: 0,
+        },
+        expiration: TransactionExpiration::None,
+    };
+    let digest = transaction.digest();
+    let written = write(digest);
+    let event = Event::EpochChangeStart(EpochChangeStart { epoch: genesis::FIRST_EPOCH });
+    let event =
+        transactions::wrap_event(&names, &objects::identifier("staking"), Address::ZERO, &event);
+    let events = TransactionEvents(vec![event]);
+    let mut changed: Vec<_> = written
+        .iter()
+        .map(|object| ChangedObject {
+            object_id: object.object_id(),
+            input_state: ObjectIn::NotExist,
+            output_state: ObjectOut::ObjectWrite {
+                digest: object.digest(),
+                owner: *object.owner(),
+            },
+            id_operation: IdOperation::Created,
+        })
+        .collect();
+    changed.sort_by_key(|object| object.object_id);
+    let effects = TransactionEffects::V2(Box::new(TransactionEffectsV2 {
+        status: ExecutionStatus::Success,
+        epoch: CHAIN_EPOCH,
+        gas_used: GasCostSummary::default(),
+        transaction_digest: digest,
+        gas_object_index: None,
+        events_digest: Some(events.digest()),
+        dependencies: vec![],
+        lamport_version: genesis::VERSION,
+        changed_objects: changed,
+        unchanged_consensus_objects: vec![],
+        auxiliary_data_digest: None,
+    }));
+    let changes = Changes { written: written.clone(), removed: vec![] };
+    let events = Some(events);
+    let executed =
+        ExecutedTransaction { transaction, signatures: vec![], effects, events, written };
+    Ok((executed, changes))
+}

@@ -1,0 +1,316 @@
+//! The ledger's first state: what it is made from and the objects that follow.
+//!
+//! Promises: object ids depend on the configuration only, so they are known before the ledger
+//! runs; a configuration that cannot be a network is refused.
+//! Does not: invent keys or decide who gets which shards.
+
+use std::collections::BTreeSet;
+
+use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::object::{
+    BlsCommittee, BlsMember, Coin, Entry, NodeInfo, Params, Staking, StakingPool, System, Table,
+};
+use haulout_protocol::crypto::{PeerId, PublicKey, blake2b_256};
+use haulout_protocol::encoding::Parameters;
+use serde::{Deserialize, Serialize};
+use sui_crypto::bls12381::Bls12381PrivateKey;
+use sui_crypto::ed25519::Ed25519PrivateKey;
+use sui_sdk_types::{Address, Digest, Owner, StructTag};
+
+use super::objects::{Names, Resource};
+use super::rules::accounting;
+use super::rules::wal::SUPPLY;
+
+/// SUI in existence, in MIST: what the accounts do not get is the faucet's.
+const SUI_SUPPLY: u64 = 10_000_000_000_000_000_000;
+/// The ring lives inside one object, so it must stay small.
+const EPOCHS_AHEAD_MAX: u32 = 1000;
+/// The first epoch of a network.
+pub(super) const FIRST_EPOCH: u32 = 1;
+/// The version of every object made by genesis.
+pub(super) const VERSION: u64 = 1;
+
+/// Everything a network starts from. Two ledgers with equal configurations have equal ids.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenesisConfig {
+    /// Tells networks apart that are otherwise alike; keys of the ledger's own accounts derive
+    /// from it.
+    pub network_seed: [u8; 32],
+    /// Shards of the network.
+    pub shards: u16,
+    /// Bytes of a full segment.
+    pub segment_bytes: u32,
+    /// How many copies of the sliver index are paid for.
+    pub index_replicas: u16,
+    /// How many epochs ahead space can be reserved.
+    pub max_epochs_ahead: u32,
+    /// How long an epoch lasts.
+    pub epoch_duration_ms: u64,
+    /// Encoded bytes the network offers.
+    pub capacity: u64,
+    /// Price of one MiB for one epoch.
+    pub storage_price: u64,
+    /// Price of writing one MiB.
+    pub write_price: u64,
+    /// The committee of the first epoch.
+    pub nodes: Vec<GenesisNode>,
+    /// Who starts with how much.
+    pub accounts: Vec<GenesisAccount>,
+    /// What the faucet gives each time it is asked.
+    pub faucet: FaucetAmounts,
+}
+
+/// A member of the first committee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenesisNode {
+    /// A name for people.
+    pub name: String,
+    /// The ed25519 key it speaks libp2p with.
+    pub peer_key: [u8; 32],
+    /// Binary multiaddrs without the peer id.
+    pub multiaddrs: Vec<Vec<u8>>,
+    /// The BLS key it signs confirmations with, 48 bytes.
+    pub bls_public_key: Vec<u8>,
+    /// The shards it holds.
+    pub shards: Vec<u16>,
+}
+
+/// An account with money from the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenesisAccount {
+    /// The account.
+    pub address: [u8; 32],
+    /// MIST in one coin; none for zero.
+    pub sui: u64,
+    /// The smallest unit of WAL in one coin; none for zero.
+    pub wal: u64,
+}
+
+/// What the faucet gives each time it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaucetAmounts {
+    /// MIST.
+    pub sui: u64,
+    /// The smallest unit of WAL.
+    pub wal: u64,
+}
+
+/// The ids that follow from a [`GenesisConfig`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenesisIds {
+    /// What certificates and protocol names call the network.
+    pub network_id: ObjectId,
+    /// The package whose types and functions the ledger knows.
+    pub package: ObjectId,
+    /// The shared `System`.
+    pub system: ObjectId,
+    /// The shared `Params`.
+    pub params: ObjectId,
+    /// The shared `Staking`.
+    pub staking: ObjectId,
+    /// The staking pool of each node, in the order of [`GenesisConfig::nodes`].
+    pub nodes: Vec<ObjectId>,
+}
+
+/// A configuration that cannot be a network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// Shards or segment size are out of range.
+    #[error("shards or segment size are out of range: {0}")]
+    Parameters(String),
+    /// A shard has no owner, two owners, or does not exist.
+    #[error("shard {0} must belong to exactly one node")]
+    Shard(u16),
+    /// A node has no shards.
+    #[error("node {0} has no shards")]
+    Idle(String),
+    /// A node's BLS key is not a valid point.
+    #[error("node {0} has an invalid BLS key")]
+    Key(String),
+    /// No epoch, or absurdly many, could be reserved.
+    #[error("between 1 and {EPOCHS_AHEAD_MAX} epochs must be reservable")]
+    EpochsAhead,
+    /// The accounts would get more than there is.
+    #[error("the accounts get more than the whole supply")]
+    Supply,
+}
+
+impl GenesisConfig {
+    /// The ids of everything genesis creates.
+    pub fn ids(&self) -> GenesisIds {
+        let network_id = blake2b_256(&[b"haulout genesis", &self.to_bytes()]);
+        let mut ids =
+            (0..).map(|count| *Address::derive_id(Digest::new(network_id), count).inner());
+        let mut next = || ids.next().expect("the counter is endless");
+        GenesisIds {
+            network_id,
+            package: next(),
+            system: next(),
+            params: next(),
+            staking: next(),
+            nodes: self.nodes.iter().map(|_| next()).collect(),
+        }
+    }
+
+    /// The bytes that name the network.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        bcs::to_bytes(self).expect("plain numbers and vectors always serialise")
+    }
+
+    /// The key the ledger certifies checkpoints with.
+    pub(super) fn validator_key(&self) -> Bls12381PrivateKey {
+        let mut bytes = self.secret(b"validator");
+        bytes[0] &= 0x3f; // below the order of the group, and never zero in practice
+        Bls12381PrivateKey::new(bytes).expect("the scalar is below the order of the group")
+    }
+
+    /// The key of the faucet's account.
+    pub(super) fn faucet_key(&self) -> Ed25519PrivateKey {
+        Ed25519PrivateKey::new(self.secret(b"faucet"))
+    }
+
+    fn secret(&self, role: &[u8]) -> [u8; 32] {
+        blake2b_256(&[b"haulout ledger key", role, &self.network_seed])
+    }
+
+    /// Checks everything a running network relies on.
+    pub fn check(&self) -> Result<(), GenesisError> {
+        Parameters::new(self.shards, self.segment_bytes)
+            .map_err(|error| GenesisError::Parameters(error.to_string()))?;
+        if !(1..=EPOCHS_AHEAD_MAX).contains(&self.max_epochs_ahead) {
+            return Err(GenesisError::EpochsAhead);
+        }
+        let mut seen = BTreeSet::new();
+        for node in &self.nodes {
+            if node.shards.is_empty() {
+                return Err(GenesisError::Idle(node.name.clone()));
+            }
+            PublicKey::from_bytes(&node.bls_public_key)
+                .map_err(|_| GenesisError::Key(node.name.clone()))?;
+            for shard in &node.shards {
+                if *shard >= self.shards || !seen.insert(*shard) {
+                    return Err(GenesisError::Shard(*shard));
+                }
+            }
+        }
+        if let Some(missing) = (0..self.shards).find(|shard| !seen.contains(shard)) {
+            return Err(GenesisError::Shard(missing));
+        }
+        self.rest(SUI_SUPPLY, |account| account.sui)?;
+        self.rest(SUPPLY, |account| account.wal)?;
+        Ok(())
+    }
+
+    /// What is left of a supply for the faucet.
+    fn rest(&self, supply: u64, of: fn(&GenesisAccount) -> u64) -> Result<u64, GenesisError> {
+        let given = self.accounts.iter().map(of).try_fold(0_u64, u64::checked_add);
+        given.and_then(|given| supply.checked_sub(given)).ok_or(GenesisError::Supply)
+    }
+
+    /// Every object of the first state with its owner.
+    pub(super) fn objects(&self, now_ms: u64) -> Result<Vec<(Resource, Owner)>, GenesisError> {
+        self.check()?;
+        let ids = self.ids();
+        let names = Names::new(&ids.package);
+        let mut objects = vec![
+            Resource::System(self.system(&ids)),
+            Resource::Params(self.params(&ids)),
+            Resource::Staking(self.staking(&ids, now_ms)),
+        ];
+        objects.extend(self.pools(&ids).map(Resource::StakingPool));
+        let shared = || Owner::Shared(VERSION);
+        let mut objects: Vec<_> = objects.into_iter().map(|object| (object, shared())).collect();
+        let coins = Digest::new(blake2b_256(&[b"haulout genesis coins", &ids.network_id]));
+        let mut coin = |token: &StructTag, owner: Address, balance: u64| {
+            let count = u64::try_from(objects.len()).expect("an in-memory count fits 64 bits");
+            let id = *Address::derive_id(coins, count).inner();
+            let coin = Resource::Coin { token: token.clone(), coin: Coin { id, balance } };
+            objects.push((coin, Owner::Address(owner)));
+        };
+        for account in &self.accounts {
+            for (token, balance) in [(&names.sui, account.sui), (&names.wal, account.wal)] {
+                if balance > 0 {
+                    coin(token, Address::new(account.address), balance);
+                }
+            }
+        }
+        let faucet = self.faucet_key().public_key().derive_address();
+        coin(&names.sui, faucet, self.rest(SUI_SUPPLY, |account| account.sui)?);
+        coin(&names.wal, faucet, self.rest(SUPPLY, |account| account.wal)?);
+        Ok(objects)
+    }
+
+    fn system(&self, ids: &GenesisIds) -> System {
+        let member = |(node, id): (&GenesisNode, &ObjectId)| BlsMember {
+            public_key: node.bls_public_key.clone(),
+            weight: u16::try_from(node.shards.len()).expect("shards are numbered by 16 bits"),
+            node_id: *id,
+        };
+        System {
+            id: ids.system,
+            version: VERSION,
+            network_id: ids.network_id,
+            committee: BlsCommittee {
+                members: self.nodes.iter().zip(&ids.nodes).map(member).collect(),
+                n_shards: self.shards,
+                epoch: FIRST_EPOCH,
+            },
+            total_capacity: self.capacity,
+            used_capacity: 0,
+            storage_price: self.storage_price,
+            write_price: self.write_price,
+            last_price_epoch: FIRST_EPOCH,
+            ring: accounting::new_ring(FIRST_EPOCH, self.max_epochs_ahead),
+            invalid: Table { id: blake2b_256(&[b"haulout invalid table", &ids.system]), size: 0 },
+            deny: Vec::new(),
+            last_event_sequence: 0,
+            protocol_version: VERSION,
+        }
+    }
+
+    fn params(&self, ids: &GenesisIds) -> Params {
+        Params {
+            id: ids.params,
+            version: VERSION,
+            network_id: ids.network_id,
+            n_shards: self.shards,
+            segment_bytes: self.segment_bytes,
+            index_replicas: self.index_replicas,
+            max_epochs_ahead: self.max_epochs_ahead,
+        }
+    }
+
+    fn staking(&self, ids: &GenesisIds, now_ms: u64) -> Staking {
+        let entry = |(node, id): (&GenesisNode, &ObjectId)| {
+            let mut shards = node.shards.clone();
+            shards.sort_unstable();
+            Entry { key: *id, value: shards }
+        };
+        Staking {
+            id: ids.staking,
+            version: VERSION,
+            n_shards: self.shards,
+            epoch: FIRST_EPOCH,
+            epoch_started_ms: now_ms,
+            epoch_duration_ms: self.epoch_duration_ms,
+            committee: self.nodes.iter().zip(&ids.nodes).map(entry).collect(),
+        }
+    }
+
+    fn pools(&self, ids: &GenesisIds) -> impl Iterator<Item = StakingPool> {
+        self.nodes.iter().zip(ids.nodes.clone()).map(|(node, id)| StakingPool {
+            id,
+            node_info: NodeInfo {
+                node_id: id,
+                name: node.name.clone(),
+                peer_key: node.peer_key.to_vec(),
+                peer_id: PeerId::from_key(node.peer_key).to_multihash().to_vec(),
+                multiaddrs: node.multiaddrs.clone(),
+                bls_public_key: node.bls_public_key.clone(),
+                next_bls_public_key: None,
+                metadata: Vec::new(),
+                status: 0,
+            },
+        })
+    }
+}

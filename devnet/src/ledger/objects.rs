@@ -1,0 +1,222 @@
+//! Objects: what they are to the rules, what they are to Sui, and which exist now.
+//!
+//! Promises: digests and bytes are Sui's own; of each object the latest version and a few before
+//! it can be read.
+//! Does not: decide what a transaction may do with an object.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use haulout_protocol::chain::object::{Blob, Coin, Params, Staking, StakingPool, Storage, System};
+use haulout_protocol::chain::{ObjectId, TypeName};
+use sui_sdk_types::{
+    Address, Digest, Identifier, MoveStruct, Object, ObjectData, ObjectReference, Owner, StructTag,
+    TypeTag,
+};
+
+/// How many versions of an object can be read; older ones are in the checkpoints.
+pub(super) const VERSIONS_KEPT: usize = 8;
+
+/// Every type the ledger knows, spelled for its package.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    /// The package.
+    pub(super) package: Address,
+    /// The token type of SUI.
+    pub(super) sui: StructTag,
+    /// The token type of WAL.
+    pub(super) wal: StructTag,
+}
+
+impl Names {
+    /// The names under a package.
+    pub(super) fn new(package: &ObjectId) -> Self {
+        let package = Address::new(*package);
+        Names { package, sui: StructTag::sui(), wal: tag(package, TypeName::WAL) }
+    }
+
+    fn of(&self, name: TypeName) -> StructTag {
+        tag(self.package, name)
+    }
+}
+
+fn tag(package: Address, name: TypeName) -> StructTag {
+    StructTag::new(package, identifier(name.module), identifier(name.name), vec![])
+}
+
+/// An identifier from a name written in the protocol crate.
+pub(super) fn identifier(name: &str) -> Identifier {
+    Identifier::new(name).expect("names of the package are valid identifiers")
+}
+
+/// An object as the rules see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Resource {
+    /// Money of any token.
+    Coin {
+        /// The token.
+        token: StructTag,
+        /// The coin.
+        coin: Coin,
+    },
+    /// Reserved space.
+    Storage(Storage),
+    /// A registered blob.
+    Blob(Blob),
+    /// The system object.
+    System(System),
+    /// The parameters.
+    Params(Params),
+    /// The epoch and its committee.
+    Staking(Staking),
+    /// A node.
+    StakingPool(StakingPool),
+}
+
+impl Resource {
+    /// The object's id.
+    pub(super) fn id(&self) -> Address {
+        Address::new(match self {
+            Resource::Coin { coin, .. } => coin.id,
+            Resource::Storage(object) => object.id,
+            Resource::Blob(object) => object.id,
+            Resource::System(object) => object.id,
+            Resource::Params(object) => object.id,
+            Resource::Staking(object) => object.id,
+            Resource::StakingPool(object) => object.id,
+        })
+    }
+
+    /// Whether anyone who owns it may give it away.
+    fn has_public_transfer(&self) -> bool {
+        matches!(self, Resource::Coin { .. } | Resource::Storage(_) | Resource::Blob(_))
+    }
+
+    /// Reads an object of the ledger; nothing for types it does not know.
+    pub(super) fn read(names: &Names, object: &Object) -> Option<Self> {
+        let data = object.as_struct()?;
+        let (tag, bytes) = (data.object_type(), data.contents());
+        if let Some(TypeTag::Struct(token)) = tag.is_coin() {
+            let coin = bcs::from_bytes(bytes).ok()?;
+            return Some(Resource::Coin { token: (**token).clone(), coin });
+        }
+        if *tag.address() != names.package {
+            return None;
+        }
+        let resource = match tag.name().as_str() {
+            "Storage" => Resource::Storage(bcs::from_bytes(bytes).ok()?),
+            "Blob" => Resource::Blob(bcs::from_bytes(bytes).ok()?),
+            "System" => Resource::System(bcs::from_bytes(bytes).ok()?),
+            "Params" => Resource::Params(bcs::from_bytes(bytes).ok()?),
+            "Staking" => Resource::Staking(bcs::from_bytes(bytes).ok()?),
+            "StakingPool" => Resource::StakingPool(bcs::from_bytes(bytes).ok()?),
+            _ => return None,
+        };
+        Some(resource)
+    }
+
+    /// The resource as a Sui object.
+    pub(super) fn write(
+        &self,
+        names: &Names,
+        version: u64,
+        owner: Owner,
+        transaction: Digest,
+    ) -> Object {
+        let (tag, bytes) = match self {
+            Resource::Coin { token, coin } => {
+                (StructTag::coin(TypeTag::Struct(Box::new(token.clone()))), bcs::to_bytes(coin))
+            }
+            Resource::Storage(object) => (names.of(TypeName::STORAGE), bcs::to_bytes(object)),
+            Resource::Blob(object) => (names.of(TypeName::BLOB), bcs::to_bytes(object)),
+            Resource::System(object) => (names.of(TypeName::SYSTEM), bcs::to_bytes(object)),
+            Resource::Params(object) => (names.of(TypeName::PARAMS), bcs::to_bytes(object)),
+            Resource::Staking(object) => (names.of(TypeName::STAKING), bcs::to_bytes(object)),
+            Resource::StakingPool(object) => {
+                (names.of(TypeName::STAKING_POOL), bcs::to_bytes(object))
+            }
+        };
+        let bytes = bytes.expect("objects are plain numbers, vectors and strings");
+        let data = MoveStruct::new(tag, self.has_public_transfer(), version, bytes)
+            .expect("every object starts with its id");
+        Object::new(ObjectData::Struct(data), owner, transaction, 0)
+    }
+}
+
+/// The balance of a coin object; nothing for anything else.
+pub(super) fn coin_balance(object: &Object) -> Option<u64> {
+    let data = object.as_struct()?;
+    data.object_type().is_coin()?;
+    bcs::from_bytes::<Coin>(data.contents()).ok().map(|coin| coin.balance)
+}
+
+/// The exact version of an object, as transactions name it.
+pub(super) fn reference(object: &Object) -> ObjectReference {
+    ObjectReference::new(object.object_id(), object.version(), object.digest())
+}
+
+/// Every object there is now, with the versions just before.
+#[derive(Debug, Default)]
+pub(super) struct Objects {
+    versions: BTreeMap<Address, Vec<Object>>,
+    owned: BTreeMap<Address, BTreeSet<Address>>,
+}
+
+/// What a transaction did to the objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    /// New versions.
+    pub(super) written: Vec<Object>,
+    /// Objects that exist no more, or only inside others.
+    pub(super) removed: Vec<Address>,
+}
+
+impl Objects {
+    /// The latest version of an object.
+    pub(super) fn get(&self, id: &Address) -> Option<&Object> {
+        self.versions.get(id)?.last()
+    }
+
+    /// One version of an object, if it is recent.
+    pub(super) fn get_version(&self, id: &Address, version: u64) -> Option<&Object> {
+        self.versions.get(id)?.iter().find(|object| object.version() == version)
+    }
+
+    /// Objects an account owns, by id, from `start` on.
+    pub(super) fn owned_by(
+        &self,
+        owner: &Address,
+        start: Address,
+    ) -> impl Iterator<Item = &Object> {
+        let ids = self.owned.get(owner).into_iter().flat_map(move |ids| ids.range(start..));
+        ids.filter_map(|id| self.get(id))
+    }
+
+    /// Takes over what a transaction did.
+    pub(super) fn apply(&mut self, changes: &Changes) {
+        for id in &changes.removed {
+            self.disown(id);
+            self.versions.remove(id);
+        }
+        for object in &changes.written {
+            let id = object.object_id();
+            self.disown(&id);
+            if let Owner::Address(owner) = object.owner() {
+                self.owned.entry(*owner).or_default().insert(id);
+            }
+            let versions = self.versions.entry(id).or_default();
+            versions.push(object.clone());
+            if versions.len() > VERSIONS_KEPT {
+                versions.remove(0);
+            }
+        }
+    }
+
+    fn disown(&mut self, id: &Address) {
+        let Some(Owner::Address(owner)) = self.get(id).map(|object| *object.owner()) else {
+            return;
+        };
+        if let Some(ids) = self.owned.get_mut(&owner) {
+            ids.remove(id);
+        }
+    }
+}

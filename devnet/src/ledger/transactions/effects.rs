@@ -1,0 +1,217 @@
+//! What is recorded of a transaction: new versions, effects, events.
+//!
+//! Promises: every object the transaction could change gets the same new version, changed or
+//! not; gas is paid whether it succeeded or failed; the bytes and digests are Sui's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use haulout_protocol::chain::event::{Event, MODULE};
+use sui_sdk_types::{
+    Address, ChangedObject, Command, Digest, Event as SuiEvent, ExecutionError, ExecutionStatus,
+    GasCostSummary, IdOperation, Identifier, Object, ObjectIn, ObjectOut, Owner, StructTag,
+    Transaction, TransactionEffects, TransactionEffectsV2, TransactionEvents,
+    UnchangedConsensusKind, UnchangedConsensusObject,
+};
+
+use super::loading::{Access, Loaded, Slot, programmable};
+use super::{Before, CHAIN_EPOCH, Executed, GAS_COST, Names};
+use crate::ledger::objects::{Changes, Resource, identifier};
+
+/// What a run left behind.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// Why it failed, if it did, and at which command.
+    pub(super) failure: Option<(ExecutionError, Option<u64>)>,
+    /// Objects that stay with their owners.
+    pub(super) kept: Vec<Resource>,
+    /// Objects that have new owners.
+    pub(super) transferred: Vec<(Resource, Address)>,
+    /// Objects that were merged into others.
+    pub(super) deleted: BTreeSet<Address>,
+    /// What was said.
+    pub(super) events: Vec<Event>,
+    /// The gas budget that was set aside from the gas coin.
+    pub(super) reserved: u64,
+}
+
+impl Output {
+    /// Everything as it was.
+    pub(super) fn failed(loaded: &Loaded, error: ExecutionError, command: Option<u64>) -> Self {
+        let slots = loaded.inputs.iter().filter_map(|slot| match slot {
+            Slot::Object { value, .. } => value.clone(),
+            Slot::Pure(_) => None,
+        });
+        let gas = Resource::Coin { token: StructTag::sui(), coin: loaded.gas.clone() };
+        Output {
+            failure: Some((error, command)),
+            kept: slots.chain([gas]).collect(),
+            transferred: Vec::new(),
+            deleted: BTreeSet::new(),
+            events: Vec::new(),
+            reserved: 0,
+        }
+    }
+
+    /// The final objects with their owners; gas is settled, what was only read is left out.
+    fn settle(
+        &mut self,
+        loaded: &Loaded,
+        before: &Before,
+    ) -> (BTreeMap<Address, (Resource, Owner)>, BTreeSet<Address>) {
+        let gas = Address::new(loaded.gas.id);
+        let mut deleted = std::mem::take(&mut self.deleted);
+        deleted.extend(loaded.gas_objects.iter().map(Object::object_id).filter(|id| *id != gas));
+        let mut after = BTreeMap::new();
+        for resource in self.kept.drain(..) {
+            if let Some(object) = before.get(&resource.id()) {
+                after.insert(resource.id(), (resource, *object.owner()));
+            }
+        }
+        for (resource, owner) in self.transferred.drain(..) {
+            after.insert(resource.id(), (resource, Owner::Address(owner)));
+        }
+        if let Some((Resource::Coin { coin, .. }, _)) = after.get_mut(&gas) {
+            // The budget was at least the cost, and came out of this very coin.
+            coin.balance = (coin.balance + self.reserved).saturating_sub(GAS_COST);
+        }
+        (after, deleted)
+    }
+}
+
+/// Writes down what a transaction did.
+pub(super) fn record(
+    names: &Names,
+    transaction: &Transaction,
+    digest: Digest,
+    loaded: &Loaded,
+    before: &Before,
+    mut output: Output,
+) -> Executed {
+    let (after, deleted) = output.settle(loaded, before);
+    let written: Vec<_> = after
+        .values()
+        .map(|(resource, owner)| resource.write(names, loaded.version, *owner, digest))
+        .collect();
+    let removed: Vec<_> = before.keys().filter(|id| !after.contains_key(id)).copied().collect();
+    let changed = changed_objects(before, &written, &removed, &deleted);
+    let gas = Address::new(loaded.gas.id);
+    let gas_index = (0..).zip(&changed).find(|(_, object)| object.object_id == gas);
+    let events = sui_events(names, transaction, &output.events);
+    let effects = TransactionEffectsV2 {
+        status: match output.failure {
+            None => ExecutionStatus::Success,
+            Some((error, command)) => ExecutionStatus::Failure { error, command },
+        },
+        epoch: CHAIN_EPOCH,
+        gas_used: GasCostSummary { computation_cost: GAS_COST, ..GasCostSummary::default() },
+        transaction_digest: digest,
+        gas_object_index: gas_index.map(|(index, _)| index),
+        events_digest: events.as_ref().map(TransactionEvents::digest),
+        dependencies: dependencies(loaded),
+        lamport_version: loaded.version,
+        changed_objects: changed,
+        unchanged_consensus_objects: only_read(loaded),
+        auxiliary_data_digest: None,
+    };
+    let effects = TransactionEffects::V2(Box::new(effects));
+    Executed { effects, events, changes: Changes { written, removed } }
+}
+
+fn changed_objects(
+    before: &Before,
+    written: &[Object],
+    removed: &[Address],
+    deleted: &BTreeSet<Address>,
+) -> Vec<ChangedObject> {
+    let input_state = |id: &Address| match before.get(id) {
+        Some(object) => ObjectIn::Exist {
+            version: object.version(),
+            digest: object.digest(),
+            owner: *object.owner(),
+        },
+        None => ObjectIn::NotExist,
+    };
+    let mut changed: Vec<_> = written
+        .iter()
+        .map(|object| {
+            let id = object.object_id();
+            let id_operation = match before.contains_key(&id) {
+                true => IdOperation::None,
+                false => IdOperation::Created,
+            };
+            let output_state =
+                ObjectOut::ObjectWrite { digest: object.digest(), owner: *object.owner() };
+            ChangedObject {
+                object_id: id,
+                input_state: input_state(&id),
+                output_state,
+                id_operation,
+            }
+        })
+        .collect();
+    changed.extend(removed.iter().map(|id| ChangedObject {
+        object_id: *id,
+        input_state: input_state(id),
+        output_state: ObjectOut::NotExist,
+        // What is neither here nor deleted lives on inside another object.
+        id_operation: match deleted.contains(id) {
+            true => IdOperation::Deleted,
+            false => IdOperation::None,
+        },
+    }));
+    changed.sort_by_key(|object| object.object_id);
+    changed
+}
+
+fn dependencies(loaded: &Loaded) -> Vec<Digest> {
+    let inputs = loaded.objects.iter().map(|(object, _)| object);
+    let digests = inputs.chain(&loaded.gas_objects).map(Object::previous_transaction);
+    digests.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn only_read(loaded: &Loaded) -> Vec<UnchangedConsensusObject> {
+    let read = loaded.objects.iter().filter(|(_, access)| *access == Access::SharedReadOnly);
+    read.map(|(object, _)| UnchangedConsensusObject {
+        object_id: object.object_id(),
+        kind: UnchangedConsensusKind::ReadOnlyRoot {
+            version: object.version(),
+            digest: object.digest(),
+        },
+    })
+    .collect()
+}
+
+/// Events of the rules as Sui shows them; nothing if there are none.
+fn sui_events(
+    names: &Names,
+    transaction: &Transaction,
+    events: &[Event],
+) -> Option<TransactionEvents> {
+    if events.is_empty() {
+        return None;
+    }
+    // Sui names the module that was called; all our functions live in one.
+    let module = programmable(transaction).commands.iter().find_map(|command| match command {
+        Command::MoveCall(call) => Some(call.module.clone()),
+        _ => None,
+    })?;
+    let wrap = |event| wrap_event(names, &module, transaction.sender, event);
+    Some(TransactionEvents(events.iter().map(wrap).collect()))
+}
+
+/// One event of the rules as Sui shows it.
+pub(in crate::ledger) fn wrap_event(
+    names: &Names,
+    module: &Identifier,
+    sender: Address,
+    event: &Event,
+) -> SuiEvent {
+    let name = identifier(event.name());
+    SuiEvent {
+        package_id: names.package,
+        module: module.clone(),
+        sender,
+        type_: StructTag::new(names.package, identifier(MODULE), name, vec![]),
+        contents: event.to_bytes(),
+    }
+}
