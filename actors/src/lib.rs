@@ -1,6 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+pub mod chain;
+pub mod chain_sync;
+pub mod context;
+pub mod gossip;
 pub mod limits;
 pub mod metrics;
 pub mod network;
 pub mod supervisor;
+pub mod tree;
+
+mod sliver_transfer;
+mod tasks;
+mod trace;
+
+#[cfg(test)]
+mod sample;

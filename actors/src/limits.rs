@@ -119,6 +119,10 @@ pub const CHAIN_BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub const CHAIN_BACKFILL_BATCH: u64 = 16;
 /// Coins looked at to pay for one call; a wallet with more should merge them.
 pub const CHAIN_COINS_MAX: usize = 256;
+/// Objects asked for in one page of a wallet's list.
+pub const CHAIN_PAGE_OBJECTS: u32 = 100;
+/// Objects of a wallet looked at to find one; a put that finds none registers anew.
+pub const CHAIN_OBJECTS_MAX: usize = 2_000;
 /// How often objects of one epoch are asked for again while an epoch change is under way.
 pub const CHAIN_VIEW_ATTEMPTS_MAX: u32 = 5;
 
@@ -142,6 +146,8 @@ pub const PENDING_SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 pub const REGISTRATION_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Pause asked of a peer when a bound of ours is reached.
 pub const BUSY_RETRY_AFTER_MS: u32 = 500;
+/// How long sessions may take to finish when their actor is stopped.
+pub const SESSIONS_GRACE: Duration = Duration::from_secs(3);
 /// Slivers checked at once; each keeps one core busy. More than the cores only adds memory.
 pub const SLIVER_CHECKS_MAX: usize = 4;
 /// Pairs one get may ask for; a segment of the largest network has 1000.
@@ -149,7 +155,5 @@ pub const PAIRS_PER_GET_MAX: usize = 4096;
 
 // ---- gossip ----------------------------------------------------------------------------------
 
-/// Announcements remembered so that each is judged and forwarded once.
-pub const ANNOUNCEMENTS_REMEMBERED_MAX: usize = 16 * 1024;
 /// Announcements being checked at once; a check is one pairing, about a millisecond.
 pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;

@@ -1,0 +1,130 @@
+//! The ledger: a Sui gRPC endpoint that knows our contracts.
+//!
+//! Promises: every call ends in bounded time; checkpoints come each exactly once and in order; a
+//! transaction is signed once and only ever sent again as the same bytes, so nothing is paid twice;
+//! an error says whether trying again can help. This file and those below it are the only ones that
+//! name Sui crates.
+//! Does not: store anything, decide what an event means for us, or keep a wallet's key on disk.
+
+mod bech32;
+mod checkpoints;
+mod error;
+mod read;
+mod submit;
+mod wallet;
+
+use std::fmt;
+use std::sync::Arc;
+
+use haulout_protocol::chain::ObjectId;
+use haulout_protocol::message::NetworkId;
+use sui_rpc::Client;
+use sui_sdk_types::Address;
+
+pub use self::checkpoints::{Checkpoint, Checkpoints};
+pub use self::error::CallError;
+pub use self::submit::{Certified, Cost, Registered, Registration, Uncertified};
+pub use self::wallet::{Wallet, WalletError};
+use crate::context::Position;
+use crate::limits;
+
+/// Where the ledger answers and which objects on it are ours.
+#[derive(Clone, Debug)]
+pub struct ChainOptions {
+    /// The gRPC endpoint, `http://` or `https://`.
+    pub url: String,
+    /// The published package.
+    pub package: ObjectId,
+    /// The shared object with prices and the committee's keys.
+    pub system: ObjectId,
+    /// The shared object with the epoch.
+    pub staking: ObjectId,
+    /// The shared object with what was fixed at genesis.
+    pub params: ObjectId,
+}
+
+/// A ledger we have reached; a cheap handle.
+#[derive(Clone)]
+pub struct Chain {
+    client: Client,
+    shared: Arc<Shared>,
+}
+
+/// What all handles on one ledger know.
+#[derive(Debug)]
+struct Shared {
+    options: ChainOptions,
+    package: Address,
+    /// Versions at which our objects became shared; transactions must name them.
+    system_since: u64,
+    params_since: u64,
+}
+
+/// What the ledger says of the network at its latest checkpoint.
+#[derive(Clone, Debug)]
+pub struct SystemView {
+    /// The position there.
+    pub position: Position,
+    /// Which network this is.
+    pub network: NetworkId,
+    /// When the epoch began, in milliseconds of ledger time.
+    pub epoch_started_ms: u64,
+    /// How long an epoch lasts.
+    pub epoch_duration_ms: u64,
+}
+
+/// What an account holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Balances {
+    /// Gas, in MIST.
+    pub sui: u64,
+    /// The storage token, in its smallest unit.
+    pub wal: u64,
+}
+
+impl Chain {
+    /// Reaches the ledger and finds our objects on it.
+    pub async fn connect(options: ChainOptions) -> Result<Chain, CallError> {
+        let unusable = |reason: String| CallError::InvalidUrl { url: options.url.clone(), reason };
+        if !options.url.starts_with("http://") && !options.url.starts_with("https://") {
+            return Err(unusable("it must start with http:// or https://".to_owned()));
+        }
+        let client = Client::new(options.url.as_str())
+            .map_err(|status| unusable(status.message().to_owned()))?
+            .with_response_headers_timeout(limits::CHAIN_ANSWER_TIMEOUT);
+        let package = Address::new(options.package);
+        let mut chain = Chain {
+            client,
+            shared: Arc::new(Shared { options, package, system_since: 0, params_since: 0 }),
+        };
+        let reached = tokio::time::timeout(limits::CHAIN_CONNECT_TIMEOUT, chain.shared_since());
+        let Ok(found) = reached.await else {
+            return Err(chain.unreachable("no answer in time"));
+        };
+        let (system_since, params_since) = found?;
+        let options = chain.shared.options.clone();
+        chain.shared = Arc::new(Shared { options, package, system_since, params_since });
+        Ok(chain)
+    }
+
+    /// The endpoint, for logs and errors.
+    pub fn url(&self) -> &str {
+        &self.shared.options.url
+    }
+
+    /// Every checkpoint after `cursor`, in order, for ever; `None` starts with the first there is.
+    pub fn checkpoints(&self, cursor: Option<u64>) -> Checkpoints {
+        Checkpoints::new(self.clone(), cursor.map_or(0, |applied| applied.saturating_add(1)))
+    }
+
+    /// The error for a ledger that does not answer.
+    fn unreachable(&self, reason: &str) -> CallError {
+        CallError::Unreachable { url: self.url().to_owned(), reason: reason.to_owned() }
+    }
+}
+
+impl fmt::Debug for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Chain").field("options", &self.shared.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,182 @@
+//! What can go wrong between us and the ledger, told apart by what the reader can do about it.
+
+use haulout_protocol::chain::abort::Abort;
+use sui_rpc::proto::sui::rpc::v2::ExecutionError;
+use sui_rpc::proto::sui::rpc::v2::execution_error::ExecutionErrorKind;
+use tonic::{Code, Status};
+
+use super::{Chain, WalletError};
+
+/// Why the ledger did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// No ledger can be reached with this address.
+    #[error("`{url}` is not the address of a ledger: {reason}")]
+    InvalidUrl {
+        /// The address as given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No answer, or the connection broke.
+    #[error("the ledger at {url} does not answer ({reason}); check the address and that it runs")]
+    Unreachable {
+        /// The endpoint.
+        url: String,
+        /// What the transport says.
+        reason: String,
+    },
+    /// The contracts refused the call.
+    #[error("the ledger refused the call: {}", explain(module, *code))]
+    Refused {
+        /// The Move module that aborted.
+        module: String,
+        /// Its abort code.
+        code: u64,
+    },
+    /// The wallet holds too little.
+    #[error("the wallet {wallet} holds {available} of {token} and needs {needed}; send it more")]
+    InsufficientFunds {
+        /// The account.
+        wallet: String,
+        /// `SUI` or `WAL`.
+        token: &'static str,
+        /// What the call takes, at least.
+        needed: u64,
+        /// What is there.
+        available: u64,
+    },
+    /// The transaction ran and failed for another reason than a refusal.
+    #[error("the transaction failed: {reason}")]
+    Failed {
+        /// What the ledger says.
+        reason: String,
+    },
+    /// The ledger did not take the request; nothing was executed.
+    #[error("the ledger rejected the request: {reason}")]
+    Rejected {
+        /// What the ledger says.
+        reason: String,
+    },
+    /// The transaction was sent and its fate could not be learnt.
+    #[error("transaction {digest} was sent, but the ledger did not say what became of it; ask again")]
+    Unconfirmed {
+        /// The digest to ask for.
+        digest: String,
+    },
+    /// There is no such thing on this ledger.
+    #[error("the ledger has no {what}; is this the right ledger and network?")]
+    NotFound {
+        /// What we asked for.
+        what: String,
+    },
+    /// The answer makes no sense to this version.
+    #[error("the ledger's answer cannot be read: {what}; is it of another version?")]
+    Unreadable {
+        /// What was wrong.
+        what: String,
+    },
+    /// The price does not fit a number.
+    #[error("this much storage for this long has no price")]
+    TooLarge,
+    /// The key does not sign.
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+}
+
+impl CallError {
+    /// Whether trying again, unchanged, can help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            CallError::Unreachable { .. }
+            | CallError::Rejected { .. }
+            | CallError::Unconfirmed { .. } => true,
+            CallError::InvalidUrl { .. }
+            | CallError::Refused { .. }
+            | CallError::InsufficientFunds { .. }
+            | CallError::Failed { .. }
+            | CallError::NotFound { .. }
+            | CallError::Unreadable { .. }
+            | CallError::TooLarge
+            | CallError::Wallet(_) => false,
+        }
+    }
+
+    /// The refusal as our contracts name it, if it is one of theirs.
+    pub fn abort(&self) -> Option<Abort> {
+        match self {
+            CallError::Refused { code, .. } => Abort::from_code(*code),
+            _ => None,
+        }
+    }
+
+    /// An answer that does not decode.
+    pub(super) fn unreadable(what: impl std::fmt::Display) -> CallError {
+        CallError::Unreadable { what: what.to_string() }
+    }
+}
+
+/// A refusal as a sentence.
+fn explain(module: &str, code: u64) -> String {
+    match Abort::from_code(code) {
+        Some(abort) => abort.to_string(),
+        None => format!("module {module} aborted with {code}"),
+    }
+}
+
+impl Chain {
+    /// What a failed exchange means; `what` names the thing asked for.
+    pub(super) fn call_error(&self, status: &Status, what: &str) -> CallError {
+        match status.code() {
+            Code::NotFound => CallError::NotFound { what: what.to_owned() },
+            Code::InvalidArgument
+            | Code::FailedPrecondition
+            | Code::AlreadyExists
+            | Code::Aborted
+            | Code::OutOfRange
+            | Code::PermissionDenied
+            | Code::Unauthenticated
+            | Code::Unimplemented
+            | Code::ResourceExhausted => {
+                CallError::Rejected { reason: status.message().to_owned() }
+            }
+            Code::Ok
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss => self.unreachable(root_cause(status).as_str()),
+        }
+    }
+}
+
+/// The innermost words of a transport error: "connection refused" rather than "transport error".
+fn root_cause(status: &Status) -> String {
+    let mut cause = std::error::Error::source(status);
+    let mut words = status.message().to_owned();
+    while let Some(error) = cause {
+        words = error.to_string();
+        cause = error.source();
+    }
+    words
+}
+
+/// What a transaction that ran and failed means; `wallet` paid for it.
+pub(super) fn execution_error(error: &ExecutionError, wallet: &str) -> CallError {
+    if let Some(abort) = error.abort_opt() {
+        let module = abort.location.as_ref().and_then(|location| location.module.clone());
+        return CallError::Refused {
+            module: module.unwrap_or_default(),
+            code: abort.abort_code.unwrap_or_default(),
+        };
+    }
+    let kind = error.kind.and_then(|kind| ExecutionErrorKind::try_from(kind).ok());
+    if kind == Some(ExecutionErrorKind::InsufficientGas) {
+        let (wallet, token) = (wallet.to_owned(), "SUI");
+        return CallError::InsufficientFunds { wallet, token, needed: 1, available: 0 };
+    }
+    let kind = kind.map_or("unknown", |kind| kind.as_str_name());
+    let reason = format!("{kind} {}", error.description_opt().unwrap_or_default());
+    CallError::Failed { reason: reason.trim_end().to_owned() }
+}

@@ -1,0 +1,174 @@
+//! Reading objects: the system, nodes, blobs, coins.
+//!
+//! Promises: what comes back was read at or after the checkpoint it is stamped with, and objects
+//! that describe one committee are of one epoch.
+
+use std::sync::Arc;
+
+use haulout_protocol::chain::object::{Blob, Params, Staking, StakingPool, System};
+use haulout_protocol::chain::{self, CommitteeViewError, ObjectId, TypeName};
+use haulout_protocol::encoding::Parameters;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::message::NetworkId;
+use serde::de::DeserializeOwned;
+use sui_rpc::field::{FieldMask, FieldMaskUtil};
+use sui_rpc::proto::sui::rpc::v2 as proto;
+use sui_sdk_types::Address;
+
+use super::{Balances, CallError, Chain, SystemView};
+use crate::context::{Position, Prices};
+use crate::limits;
+
+/// The parts of an object we read.
+const OBJECT_FIELDS: [&str; 5] = ["object_id", "version", "digest", "owner", "contents"];
+
+impl Chain {
+    /// What the ledger says of the network now.
+    pub async fn system(&self) -> Result<SystemView, CallError> {
+        let mut attempt = 1;
+        loop {
+            match self.system_once().await {
+                Err(Inconsistent::Epochs(_)) if attempt < limits::CHAIN_VIEW_ATTEMPTS_MAX => {
+                    tokio::time::sleep(limits::CHAIN_BACKOFF_MIN * attempt).await;
+                    attempt += 1;
+                }
+                Err(Inconsistent::Epochs(error)) => return Err(CallError::unreadable(error)),
+                Err(Inconsistent::Call(error)) => return Err(error),
+                Ok(view) => return Ok(view),
+            }
+        }
+    }
+
+    /// A blob object, if it exists.
+    pub async fn blob_object(&self, id: &ObjectId) -> Result<Option<Blob>, CallError> {
+        match self.object(id, "blob object").await {
+            Ok(object) => decode(&object).map(Some),
+            Err(CallError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What an account holds.
+    pub async fn balances(&self, account: &ObjectId) -> Result<Balances, CallError> {
+        let wal = TypeName::WAL.qualified(&self.shared.options.package);
+        let sui = self.balance(account, "0x2::sui::SUI");
+        let (sui, wal) = tokio::try_join!(sui, self.balance(account, &wal))?;
+        Ok(Balances { sui, wal })
+    }
+
+    /// The last checkpoint the ledger has.
+    pub async fn latest_checkpoint(&self) -> Result<u64, CallError> {
+        let request = proto::GetCheckpointRequest::latest()
+            .with_read_mask(FieldMask::from_paths(["sequence_number"]));
+        let answer = self.client.clone().ledger_client().get_checkpoint(request).await;
+        let answer = answer.map_err(|status| self.call_error(&status, "checkpoint"))?;
+        Ok(answer.into_inner().checkpoint().sequence_number())
+    }
+
+    /// Versions at which the system and the parameters became shared.
+    pub(super) async fn shared_since(&self) -> Result<(u64, u64), CallError> {
+        let options = &self.shared.options;
+        let since = |object: &proto::Object| object.owner().version();
+        let system = self.object(&options.system, "system object").await?;
+        let params = self.object(&options.params, "params object").await?;
+        Ok((since(&system), since(&params)))
+    }
+
+    /// One object with everything we may want of it.
+    pub(super) async fn object(
+        &self,
+        id: &ObjectId,
+        what: &str,
+    ) -> Result<proto::Object, CallError> {
+        let request = proto::GetObjectRequest::new(&Address::new(*id))
+            .with_read_mask(FieldMask::from_paths(OBJECT_FIELDS));
+        let answer = self.client.clone().ledger_client().get_object(request).await;
+        let what = format!("{what} {}", Address::new(*id));
+        let answer = answer.map_err(|status| self.call_error(&status, &what))?;
+        answer.into_inner().object.ok_or(CallError::NotFound { what })
+    }
+
+    /// Several objects at one moment.
+    async fn objects(&self, ids: &[ObjectId]) -> Result<Vec<proto::Object>, CallError> {
+        let requests = ids.iter().map(|id| proto::GetObjectRequest::new(&Address::new(*id)));
+        let request = proto::BatchGetObjectsRequest::default()
+            .with_requests(requests.collect::<Vec<_>>())
+            .with_read_mask(FieldMask::from_paths(OBJECT_FIELDS));
+        let answer = self.client.clone().ledger_client().batch_get_objects(request).await;
+        let answer = answer.map_err(|status| self.call_error(&status, "objects"))?.into_inner();
+        if answer.objects.len() != ids.len() {
+            return Err(CallError::unreadable("fewer objects than asked for"));
+        }
+        let found = answer.objects.into_iter().zip(ids).map(|(found, id)| {
+            let what = format!("object {}", Address::new(*id));
+            found.to_result().map_err(|_| CallError::NotFound { what })
+        });
+        found.collect()
+    }
+
+    /// One attempt at a consistent view.
+    async fn system_once(&self) -> Result<SystemView, Inconsistent> {
+        let options = &self.shared.options;
+        let checkpoint = self.latest_checkpoint().await?;
+        let fixed = self.objects(&[options.system, options.staking, options.params]).await?;
+        let system: System = decode(&fixed[0])?;
+        let staking: Staking = decode(&fixed[1])?;
+        let params: Params = decode(&fixed[2])?;
+        let members: Vec<_> = system.committee.members.iter().map(|one| one.node_id).collect();
+        let pools = self.objects(&members).await?;
+        let pools = pools.iter().map(decode).collect::<Result<Vec<StakingPool>, _>>()?;
+        let committee =
+            chain::committee(&system, &staking, &pools).map_err(|error| match error {
+                CommitteeViewError::DifferentEpochs { .. } => Inconsistent::Epochs(error),
+                other => Inconsistent::Call(CallError::unreadable(other)),
+            })?;
+        let parameters = Parameters::new(params.n_shards, params.segment_bytes)
+            .map_err(CallError::unreadable)?;
+        let position = Position {
+            checkpoint,
+            epoch: Epoch(staking.epoch),
+            committee: Arc::new(committee),
+            prices: Prices { storage: system.storage_price, write: system.write_price },
+            parameters,
+            index_replicas: params.index_replicas,
+            epochs_ahead_max: params.max_epochs_ahead,
+        };
+        Ok(SystemView {
+            position,
+            network: NetworkId::from_bytes(system.network_id),
+            epoch_started_ms: staking.epoch_started_ms,
+            epoch_duration_ms: staking.epoch_duration_ms,
+        })
+    }
+
+    /// How much of one coin type an account holds.
+    async fn balance(&self, account: &ObjectId, coin_type: &str) -> Result<u64, CallError> {
+        let request = proto::GetBalanceRequest::default()
+            .with_owner(Address::new(*account).to_string())
+            .with_coin_type(coin_type.to_owned());
+        let answer = self.client.clone().state_client().get_balance(request).await;
+        let answer = answer.map_err(|status| self.call_error(&status, "balance"))?;
+        Ok(answer.into_inner().balance().balance())
+    }
+}
+
+/// Why objects read one after the other do not fit together.
+enum Inconsistent {
+    /// An epoch began between two reads.
+    Epochs(CommitteeViewError),
+    /// Anything else.
+    Call(CallError),
+}
+
+impl From<CallError> for Inconsistent {
+    fn from(error: CallError) -> Inconsistent {
+        Inconsistent::Call(error)
+    }
+}
+
+/// The Move value inside an object.
+pub(super) fn decode<T: DeserializeOwned>(object: &proto::Object) -> Result<T, CallError> {
+    let contents = object.contents().value();
+    bcs::from_bytes(contents)
+        .map_err(|error| CallError::unreadable(format!("object {}: {error}", object.object_id())))
+}

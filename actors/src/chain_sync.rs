@@ -1,0 +1,332 @@
+//! Follows the ledger: checkpoints into the store, then the `position` watch.
+//!
+//! Promises: effects of checkpoints reach the store in order and exactly once, each in one
+//! transaction with the cursor; the watch never shows a checkpoint that is not durable; an
+//! unreachable ledger is retried with a pause that doubles up to [`limits::CHAIN_BACKOFF_MAX`].
+//! After a kill it goes on from the store's cursor. It also tells the network where the ledger says
+//! that the committee's members are.
+//! Does not: act on events; whoever needs to watches the position and reads the store.
+
+use std::time::Duration;
+
+use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::chain::event::Event;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::chain_sync::{Step, judge};
+use haulout_storage::{BlobEffect, StoreError};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tracing::{Instrument, Span, debug, info, info_span, warn};
+
+use crate::chain::{CallError, Chain, Checkpoint, Checkpoints, SystemView};
+use crate::context::{Context, Position};
+use crate::limits;
+use crate::network::{self, Network};
+use crate::tasks::Tasks;
+
+/// How much of the ledger to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follow {
+    /// Every blob, from the store's cursor: what a storage node needs.
+    Blobs,
+    /// Only epochs and committees, from now on: what a client needs.
+    Committees,
+}
+
+/// The actor.
+pub(crate) struct ChainSyncActor;
+
+/// Facts the actor reacts to.
+pub(crate) enum Message {
+    /// What the ledger says of the network.
+    SystemRead(Result<SystemView, CallError>),
+    /// The next checkpoints, or why there are none.
+    BatchFetched(Box<Checkpoints>, Result<Vec<Checkpoint>, CallError>),
+    /// They are durable.
+    BatchStored(Result<Applied, StoreError>),
+    /// The pause after a failure is over.
+    RetryDue,
+}
+
+/// What a stored batch changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Applied {
+    checkpoint: u64,
+    epoch_began: bool,
+}
+
+/// What the actor starts with.
+pub(crate) struct Arguments {
+    pub(crate) context: Context,
+    pub(crate) chain: Chain,
+    pub(crate) network: Network,
+    pub(crate) follow: Follow,
+}
+
+/// What the actor knows; all of it can be had again from the store and the ledger.
+pub(crate) struct State {
+    context: Context,
+    chain: Chain,
+    network: Network,
+    follow: Follow,
+    /// The last checkpoint applied.
+    applied: Option<u64>,
+    /// Where the next batch comes from; absent while a task has it.
+    checkpoints: Option<Box<Checkpoints>>,
+    /// Whether the committee must be read before going on.
+    system_is_stale: bool,
+    pause: Duration,
+    tasks: Tasks,
+    span: Span,
+}
+
+impl Actor for ChainSyncActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Message>,
+        arguments: Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let Arguments { context, chain, network, follow } = arguments;
+        let applied = match follow {
+            Follow::Blobs => context.store.position()?,
+            Follow::Committees => Some(context.position.current().checkpoint),
+        };
+        let span = info_span!("chain_sync", ledger = %chain.url());
+        let checkpoints = Some(Box::new(chain.checkpoints(applied)));
+        let mut state = State {
+            context,
+            chain,
+            network,
+            follow,
+            applied,
+            checkpoints,
+            system_is_stale: true,
+            pause: limits::CHAIN_BACKOFF_MIN,
+            tasks: Tasks::default(),
+            span,
+        };
+        introduce(&state.network, &state.context.position.current());
+        state.go_on(&myself);
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        let span = state.span.clone();
+        let _entered = span.enter();
+        match message {
+            Message::SystemRead(read) => state.system_read(&myself, read),
+            Message::BatchFetched(source, batch) => state.fetched(&myself, source, batch),
+            Message::BatchStored(stored) => state.stored(&myself, stored?),
+            Message::RetryDue => state.go_on(&myself),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Starts the one task that is due: reading the committee or fetching a batch.
+    fn go_on(&mut self, myself: &ActorRef<Message>) {
+        if self.system_is_stale {
+            let chain = self.chain.clone();
+            self.spawn(myself, async move { Message::SystemRead(chain.system().await) });
+        } else if let Some(mut source) = self.checkpoints.take() {
+            self.spawn(myself, async move {
+                let batch = source.next_batch().await;
+                Message::BatchFetched(source, batch)
+            });
+        }
+    }
+
+    /// The network as the ledger sees it goes to everybody, under our own checkpoint.
+    fn system_read(&mut self, myself: &ActorRef<Message>, read: Result<SystemView, CallError>) {
+        let view = match read {
+            Ok(view) => view,
+            Err(error) => return self.retry(myself, &error),
+        };
+        let mut position = view.position;
+        if position.epoch != self.context.position.current().epoch {
+            info!(epoch = %position.epoch, "the epoch began");
+        }
+        position.checkpoint = self.applied.unwrap_or_default();
+        introduce(&self.network, &position);
+        self.context.position.set(position);
+        self.system_is_stale = false;
+        self.pause = limits::CHAIN_BACKOFF_MIN;
+        self.count();
+        self.go_on(myself);
+    }
+
+    /// Stores what the next checkpoints change.
+    fn fetched(
+        &mut self,
+        myself: &ActorRef<Message>,
+        source: Box<Checkpoints>,
+        batch: Result<Vec<Checkpoint>, CallError>,
+    ) {
+        self.context.metrics.set_chain_lag(source.lag());
+        self.checkpoints = Some(source);
+        let batch = match batch {
+            Ok(batch) => batch,
+            Err(error) => return self.retry(myself, &error),
+        };
+        self.pause = limits::CHAIN_BACKOFF_MIN;
+        let mut applied = self.applied;
+        let mut due = Vec::with_capacity(batch.len());
+        for checkpoint in batch {
+            match judge(applied, checkpoint.sequence) {
+                Step::Apply => {
+                    applied = Some(checkpoint.sequence);
+                    due.push(checkpoint);
+                }
+                Step::Skip => {}
+                Step::Fetch { .. } => break, // the list has no holes; if it had, start it anew
+            }
+        }
+        let Some(last) = applied.filter(|_| !due.is_empty()) else {
+            self.checkpoints = Some(Box::new(self.chain.checkpoints(self.applied)));
+            return self.go_on(myself);
+        };
+        let began = |event: &Event| matches!(event, Event::EpochChangeStart(_));
+        let epoch_began = due.iter().any(|checkpoint| checkpoint.events.iter().any(began));
+        let done = Applied { checkpoint: last, epoch_began };
+        let (store, follow) = (self.context.store.clone(), self.follow);
+        self.spawn(myself, async move {
+            if follow == Follow::Blobs {
+                // The store's one writer takes them in this order and commits them together.
+                let writes = due.into_iter().map(|checkpoint| {
+                    store.apply(checkpoint.sequence, effects(&checkpoint.events))
+                });
+                if let Err(error) = futures::future::try_join_all(writes).await {
+                    return Message::BatchStored(Err(error));
+                }
+            }
+            Message::BatchStored(Ok(done))
+        });
+    }
+
+    /// What is durable becomes everybody's position.
+    fn stored(&mut self, myself: &ActorRef<Message>, done: Applied) {
+        self.applied = Some(done.checkpoint);
+        self.system_is_stale |= done.epoch_began;
+        let mut position = self.context.position.current();
+        position.checkpoint = done.checkpoint;
+        self.context.position.set(position);
+        self.count();
+        debug!(checkpoint = done.checkpoint, "position moved");
+        self.go_on(myself);
+    }
+
+    /// Waits a little longer each time the ledger fails us.
+    fn retry(&mut self, myself: &ActorRef<Message>, error: &CallError) {
+        self.context.metrics.chain_failed();
+        warn!(%error, pause = ?self.pause, "the ledger failed us; trying again");
+        drop(myself.send_after(self.pause, || Message::RetryDue));
+        self.pause = (self.pause * 2).min(limits::CHAIN_BACKOFF_MAX);
+    }
+
+    /// Publishes the gauges of the position.
+    fn count(&self) {
+        let position = self.context.position.current();
+        let shards = position.shards_of(&self.context.peer).len();
+        let metrics = &self.context.metrics;
+        let shards = u64::try_from(shards).unwrap_or(u64::MAX);
+        metrics.set_position(position.checkpoint, position.epoch.0, shards);
+    }
+
+    /// Runs a task inside our span.
+    fn spawn<Work>(&mut self, myself: &ActorRef<Message>, work: Work)
+    where
+        Work: Future<Output = Message> + Send + 'static,
+    {
+        self.tasks.spawn(myself, work.instrument(self.span.clone()));
+    }
+}
+
+/// Tells the network where the committee's members are, as the ledger says.
+fn introduce(network: &Network, position: &Position) {
+    for member in position.committee.members() {
+        let addresses = member.addresses.iter();
+        let addresses = addresses.filter_map(|bytes| network::address_from_bytes(bytes)).collect();
+        network.add_addresses(member.peer_id, addresses);
+    }
+}
+
+/// What events of one checkpoint change in the store, in their order.
+fn effects(events: &[Event]) -> Vec<BlobEffect> {
+    events.iter().filter_map(effect).collect()
+}
+
+/// What one event changes in the store; blobs of other encodings are not ours to keep.
+fn effect(event: &Event) -> Option<BlobEffect> {
+    match event {
+        Event::BlobRegistered(said) if said.encoding_type == ENCODING => {
+            Some(BlobEffect::Registered {
+                blob_id: BlobId::from_bytes(said.blob_id),
+                object_id: said.object_id,
+                epoch: Epoch(said.epoch),
+                end_epoch: Epoch(said.end_epoch),
+                size: said.size,
+                deletable: said.deletable,
+            })
+        }
+        Event::BlobCertified(said) => Some(BlobEffect::Certified {
+            blob_id: BlobId::from_bytes(said.blob_id),
+            object_id: said.object_id,
+            epoch: Epoch(said.epoch),
+            end_epoch: Epoch(said.end_epoch),
+        }),
+        Event::BlobRegistered(_) | Event::StoragePurchased(_) | Event::EpochChangeStart(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haulout_protocol::chain::event::{BlobCertified, BlobRegistered, EpochChangeStart};
+
+    use super::*;
+
+    #[test]
+    fn only_blobs_of_our_encoding_reach_the_store() {
+        let registered = |encoding_type| {
+            Event::BlobRegistered(BlobRegistered {
+                epoch: 3,
+                blob_id: [1; 32],
+                size: 9,
+                encoding_type,
+                end_epoch: 8,
+                deletable: false,
+                object_id: [2; 32],
+            })
+        };
+        let events = [
+            registered(1),
+            Event::EpochChangeStart(EpochChangeStart { epoch: 3 }),
+            registered(ENCODING),
+            Event::BlobCertified(BlobCertified {
+                epoch: 4,
+                blob_id: [1; 32],
+                end_epoch: 8,
+                deletable: false,
+                object_id: [2; 32],
+                is_extension: false,
+            }),
+        ];
+        let blob_id = BlobId::from_bytes([1; 32]);
+        let effects = effects(&events);
+        assert_eq!(effects.len(), 2);
+        assert!(matches!(
+            &effects[0],
+            BlobEffect::Registered { blob_id: id, epoch: Epoch(3), end_epoch: Epoch(8), size: 9, .. }
+                if *id == blob_id
+        ));
+        assert!(matches!(&effects[1], BlobEffect::Certified { epoch: Epoch(4), .. }));
+    }
+}

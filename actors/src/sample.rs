@@ -1,0 +1,75 @@
+//! Values for tests: committees with known keys, positions without a ledger.
+
+use std::sync::Arc;
+
+use haulout_protocol::committee::{Committee, Member, NodeId};
+use haulout_protocol::crypto::{PeerId, SecretKey};
+use haulout_protocol::encoding::Parameters;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::message::NetworkId;
+use haulout_protocol::sliver::ShardIndex;
+use haulout_storage::Store;
+
+use crate::context::{Context, Keys, Position, PositionWatch, Prices};
+use crate::metrics::Metrics;
+
+/// The network of all tests.
+pub(crate) const NETWORK: NetworkId = NetworkId::from_bytes([9; 32]);
+/// Small segments keep tests fast.
+const SEGMENT_BYTES: u32 = 1 << 14;
+
+/// The key a member signs with.
+pub(crate) fn sample_key(index: usize) -> SecretKey {
+    let byte = u8::try_from(index + 1).expect("tests have few members");
+    SecretKey::from_seed(&[byte; 32])
+}
+
+/// A committee of these peers; shard `i` belongs to member `i mod n`.
+pub(crate) fn sample_committee(peers: &[PeerId], shards: u16) -> Committee {
+    let member = |(index, peer): (usize, &PeerId)| Member {
+        node_id: NodeId::from_bytes([u8::try_from(index + 1).expect("few members"); 32]),
+        name: format!("n{index}"),
+        peer_id: *peer,
+        addresses: Vec::new(),
+        public_key: sample_key(index).public_key(),
+        shards: (0..shards)
+            .filter(|shard| usize::from(*shard) % peers.len() == index)
+            .map(ShardIndex)
+            .collect(),
+    };
+    let members = peers.iter().enumerate().map(member).collect();
+    Committee::new(Epoch(1), shards, members).expect("every shard has one owner")
+}
+
+/// A position at checkpoint 0 with a committee of `shards` peers that exist nowhere.
+pub(crate) fn sample_position(shards: u16) -> Position {
+    let peer = |index| PeerId::from_key([u8::try_from(index).expect("few members"); 32]);
+    let peers: Vec<_> = (1..=shards).map(peer).collect();
+    position_of(sample_committee(&peers, shards))
+}
+
+/// A position at checkpoint 0 with this committee.
+pub(crate) fn position_of(committee: Committee) -> Position {
+    Position {
+        checkpoint: 0,
+        epoch: committee.epoch(),
+        parameters: Parameters::new(committee.shards(), SEGMENT_BYTES).expect("valid parameters"),
+        committee: Arc::new(committee),
+        prices: Prices::default(),
+        index_replicas: 10,
+        epochs_ahead_max: 53,
+    }
+}
+
+/// A context without a ledger for member `index` of the position's committee.
+pub(crate) fn sample_context(position: Position, peer: PeerId, index: usize) -> Context {
+    Context {
+        store: Store::in_memory().expect("memory"),
+        chain: None,
+        keys: Arc::new(Keys { network: [0; 32], confirmation: Some(sample_key(index)) }),
+        peer,
+        network: NETWORK,
+        position: PositionWatch::new(position),
+        metrics: Metrics::new("test", "09090909"),
+    }
+}

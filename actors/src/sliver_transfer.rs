@@ -1,0 +1,229 @@
+//! Takes slivers in, hands slivers out, and answers what else peers ask of a blob.
+//!
+//! Promises: a stream is served only with a permit, taken before it is accepted, so a full node
+//! says "busy" instead of buffering; a sliver goes stream, check, store inside one task and never
+//! enters a mailbox; a confirmation is signed only over what is durable and registered; bytes
+//! without a registration are bounded and forgotten after [`limits::PENDING_TIME_MAX`].
+//! Does not: look for missing slivers, or know who uploads.
+
+mod get;
+mod pending;
+mod put;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haulout_protocol::crypto::PeerId;
+use haulout_storage::StoreError;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
+use tracing::{Instrument, debug, info_span};
+
+pub(crate) use self::pending::Bounds;
+use self::session::Session;
+use crate::context::{Context, now_ms};
+use crate::limits;
+use crate::network::{Incoming, Network, Protocol, Stream};
+use crate::tasks::Tasks;
+
+/// The actor.
+pub(crate) struct SliverTransferActor;
+
+/// Facts the actor reacts to.
+pub(crate) enum Message {
+    /// A peer opened a stream, and there is a permit for it.
+    StreamArrived(Box<Arrival>),
+    /// It is time to look for bytes that waited too long.
+    SweepDue,
+    /// That look is over.
+    SweepDone(Result<(), StoreError>),
+}
+
+/// A stream with its right to be served.
+pub(crate) struct Arrival {
+    peer: PeerId,
+    protocol: Protocol,
+    stream: Stream,
+    permit: OwnedSemaphorePermit,
+}
+
+/// What the actor starts with.
+#[derive(Clone)]
+pub(crate) struct Arguments {
+    pub(crate) context: Context,
+    pub(crate) network: Network,
+    pub(crate) patience: Patience,
+}
+
+/// Bounds that tests set lower.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub(crate) bounds: Bounds,
+    pub(crate) pending_time: Duration,
+    pub(crate) sweep_interval: Duration,
+    pub(crate) registration_wait: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Patience {
+        Patience {
+            bounds: Bounds::default(),
+            pending_time: limits::PENDING_TIME_MAX,
+            sweep_interval: limits::PENDING_SWEEP_INTERVAL,
+            registration_wait: limits::REGISTRATION_WAIT_MAX,
+        }
+    }
+}
+
+/// What the actor knows: what all sessions share, and which run.
+pub(crate) struct State {
+    shared: Arc<session::Shared>,
+    sessions: JoinSet<()>,
+    tasks: Tasks,
+    doors: Vec<AbortHandle>,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        for door in &self.doors {
+            door.abort(); // `post_stop` does not run after a panic or a kill
+        }
+    }
+}
+
+impl Actor for SliverTransferActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Message>,
+        arguments: Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let store = arguments.context.store.clone();
+        let on_disk = tokio::task::spawn_blocking(move || store.pending_bytes()).await??;
+        let network = arguments.network.clone();
+        let shared = Arc::new(session::Shared::new(arguments, on_disk));
+        let open = |protocol, sessions| {
+            let permits = Arc::new(Semaphore::new(sessions));
+            let incoming = network.accept(protocol);
+            let door = accept(protocol, incoming, permits, myself.clone());
+            tokio::spawn(door).abort_handle()
+        };
+        let doors = vec![
+            open(Protocol::Sliver, limits::SLIVER_SESSIONS_MAX),
+            open(Protocol::Blob, limits::BLOB_SESSIONS_MAX),
+        ];
+        drop(myself.send_after(shared.patience.sweep_interval, || Message::SweepDue));
+        Ok(State { shared, sessions: JoinSet::new(), tasks: Tasks::default(), doors })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::StreamArrived(arrival) => state.serve(*arrival),
+            Message::SweepDue => state.sweep(&myself),
+            Message::SweepDone(done) => {
+                done?; // our own store fails: we are broken, and the supervisor should know
+                drop(myself.send_after(state.shared.patience.sweep_interval, || Message::SweepDue));
+            }
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _: ActorRef<Message>,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.close().await;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Stops accepting, then lets sessions finish for a little while.
+    async fn close(&mut self) {
+        for door in &self.doors {
+            door.abort();
+        }
+        let finish = async { while self.sessions.join_next().await.is_some() {} };
+        if tokio::time::timeout(limits::SESSIONS_GRACE, finish).await.is_err() {
+            debug!(sessions = self.sessions.len(), "sessions were cut off");
+        }
+    }
+
+    /// Starts the task that serves one stream. A panic there ends that session alone.
+    fn serve(&mut self, arrival: Arrival) {
+        while let Some(ended) = self.sessions.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a session panicked");
+            }
+        }
+        let Arrival { peer, protocol, stream, permit } = arrival;
+        let session = Session { shared: self.shared.clone(), peer, stream };
+        let span = info_span!("session", %peer, ?protocol);
+        let served = async move {
+            match protocol {
+                Protocol::Sliver => session.serve_slivers().await,
+                Protocol::Blob => session.serve_blob().await,
+            }
+            drop(permit);
+        };
+        self.sessions.spawn(served.instrument(span));
+    }
+
+    /// Starts the task that forgets bytes which waited too long for their registration.
+    fn sweep(&mut self, myself: &ActorRef<Message>) {
+        let shared = self.shared.clone();
+        self.tasks.spawn(myself, async move { Message::SweepDone(sweep(&shared).await) });
+    }
+}
+
+/// Takes a permit, then a stream, again and again.
+async fn accept(
+    protocol: Protocol,
+    mut incoming: Incoming,
+    permits: Arc<Semaphore>,
+    actor: ActorRef<Message>,
+) {
+    loop {
+        let permit = permits.clone().acquire_owned().await;
+        let permit = permit.expect("we never close the semaphore");
+        let Some((peer, stream)) = incoming.next().await else { return };
+        let arrival = Arrival { peer, protocol, stream, permit };
+        if actor.cast(Message::StreamArrived(Box::new(arrival))).is_err() {
+            return; // the actor is gone; its successor opens its own door
+        }
+    }
+}
+
+/// One look at everything that is pending.
+async fn sweep(shared: &session::Shared) -> Result<(), StoreError> {
+    let epoch = shared.context.position.current().epoch;
+    for blob_id in shared.pending.blobs() {
+        let record = shared.context.store.blob(&blob_id)?;
+        if record.is_some_and(|record| record.is_registered(epoch)) {
+            shared.pending.settle(&blob_id);
+        }
+    }
+    let age = u64::try_from(shared.patience.pending_time.as_millis()).unwrap_or(u64::MAX);
+    let before_ms = now_ms().saturating_sub(age);
+    let freed = shared.context.store.forget_pending(before_ms).await?;
+    if freed > 0 {
+        debug!(bytes = freed, "forgot bytes that nobody registered");
+    }
+    let pending = shared.pending.sweep(before_ms, shared.context.store.pending_bytes()?);
+    shared.context.metrics.set_pending_bytes(pending);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! Takes an upload: header, segments, slivers in; one signed confirmation out.
+//!
+//! Promises: the header is checked against the blob id, each index against the header, each sliver
+//! against its index, before anything of it is stored; the confirmation is signed only when the
+//! ledger's registration and every sliver of all our shards are durable here.
+//! Does not: keep anything of a segment that did not arrive in full.
+
+use std::sync::Arc;
+
+use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::crypto::Digest;
+use haulout_protocol::encoding::{Parameters, verify_sliver};
+use haulout_protocol::message::{Persistence, blob_certificate_message};
+use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, SliverIndex, shard_of_pair};
+use haulout_protocol::wire::sliver::{Reply, Request};
+use haulout_protocol::wire::{self, Refusal};
+use haulout_storage::SegmentWriter;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
+use tracing::{debug, info};
+
+use super::session::{Fault, Session, blocking};
+use crate::context::{Position, now_ms};
+use crate::limits;
+use crate::network::Blame;
+
+/// What is known of an upload once its header is checked.
+struct Upload {
+    blob_id: BlobId,
+    header: Arc<BlobHeader>,
+    parameters: Parameters,
+    segments: u32,
+    shards: Vec<ShardIndex>,
+    is_registered: bool,
+}
+
+/// One sliver that arrived, not yet checked.
+struct Received {
+    shard: ShardIndex,
+    axis: Axis,
+    /// Place in its axis.
+    index: u16,
+    bytes: Vec<u8>,
+    room: OwnedSemaphorePermit,
+}
+
+/// The writer of a segment, here or with the task that fills it.
+enum Work {
+    Idle(SegmentWriter),
+    Busy(JoinHandle<Result<SegmentWriter, Fault>>),
+}
+
+impl Work {
+    /// Waits until the writer is free.
+    async fn finish(self) -> Result<SegmentWriter, Fault> {
+        match self {
+            Work::Idle(writer) => Ok(writer),
+            Work::Busy(task) => task.await.map_err(|_| Fault::Panicked)?,
+        }
+    }
+}
+
+impl Session {
+    /// Serves a put from its header to its confirmation.
+    pub(super) async fn take_slivers(
+        &mut self,
+        blob_id: BlobId,
+        header: Vec<u8>,
+    ) -> Result<(), Fault> {
+        let mut upload = self.open_upload(blob_id, header).await?;
+        loop {
+            match self.stream.read_frame(wire::INDEX_FRAME_BYTES_MAX).await? {
+                Request::Segment { segment, index, slivers } => {
+                    self.take_segment(&mut upload, segment, index, slivers).await?;
+                    self.reply(&Reply::Stored { segment }).await?;
+                }
+                Request::Finish { deletable } => {
+                    let persistence = Request::persistence(deletable);
+                    return self.confirm(&mut upload, persistence).await;
+                }
+                Request::Get { .. } | Request::Put { .. } | Request::Sliver { .. } => {
+                    return Err(Fault::out_of_place("a frame of an upload"));
+                }
+            }
+        }
+    }
+
+    /// Checks and keeps the header; says which segments need not be sent.
+    async fn open_upload(&mut self, blob_id: BlobId, header: Vec<u8>) -> Result<Upload, Fault> {
+        let context = &self.shared.context;
+        let position = context.position.current();
+        let parameters = position.parameters;
+        let shards = self.shared.own_shards(&position)?;
+        let (bytes, header) = blocking(move || {
+            let read = BlobHeader::read_verified(&header, &parameters, &blob_id);
+            (header, read)
+        })
+        .await?;
+        let header = header.map_err(|error| Fault::Blamed {
+            blame: Blame::WrongProof,
+            reason: error.to_string(),
+        })?;
+        let segments = u32::try_from(header.segments.len())
+            .map_err(|_| Fault::Refused(Refusal::Invalid("too many segments".to_owned())))?;
+        let header = Arc::new(header);
+        let mut upload =
+            Upload { blob_id, header, parameters, segments, shards, is_registered: false };
+        self.make_room(&mut upload, bytes.len()).await?;
+        let store = self.shared.context.store.clone();
+        store.put_header(&blob_id, bytes, now_ms()).await?;
+        let shards = upload.shards.clone();
+        let stored = blocking(move || store.stored_segments(&blob_id, &shards)).await??;
+        debug!(segments, already = stored.len(), "upload began");
+        self.reply(&Reply::Ready { stored }).await?;
+        Ok(upload)
+    }
+
+    /// Takes the slivers of one segment and makes them durable.
+    async fn take_segment(
+        &mut self,
+        upload: &mut Upload,
+        segment: u32,
+        index: Vec<u8>,
+        slivers: u16,
+    ) -> Result<(), Fault> {
+        let invalid = |reason: &str| Fault::Refused(Refusal::Invalid(reason.to_owned()));
+        let at = usize::try_from(segment).map_err(|_| invalid("there is no such segment"))?;
+        let commitment = upload.header.segments.get(at);
+        let commitment = *commitment.ok_or_else(|| invalid("there is no such segment"))?;
+        if usize::from(slivers) != 2 * upload.shards.len() {
+            return Err(invalid("a segment takes two slivers for each of our shards"));
+        }
+        let parameters = upload.parameters;
+        let length = parameters.segment_length(upload.header.length, segment);
+        let of_axis = |axis| parameters.sliver_bytes(axis, length);
+        let pair_bytes = of_axis(Axis::Primary) + of_axis(Axis::Secondary);
+        self.make_room(upload, index.len() + pair_bytes * upload.shards.len()).await?;
+
+        let (store, blob_id) = (self.shared.context.store.clone(), upload.blob_id);
+        let opened = blocking(move || {
+            let known = SliverIndex::from_bytes(&index, &parameters)
+                .ok()
+                .filter(|known| known.root() == commitment.slivers_root)?;
+            Some((known, store.segment_writer(blob_id, segment, index, now_ms())))
+        });
+        let (known, writer) = opened.await?.ok_or_else(|| Fault::Blamed {
+            blame: Blame::WrongProof,
+            reason: format!("the sliver index of segment {segment} does not match the header"),
+        })?;
+        let mut work = Work::Idle(writer?);
+        let mut seen = Vec::with_capacity(usize::from(slivers));
+        for _ in 0..slivers {
+            // The next sliver arrives while the one before is checked and written.
+            let received = self.receive(upload, segment, length, &mut seen).await?;
+            let root = *known.sliver_root(received.axis, received.index);
+            let writer = work.finish().await?;
+            let core = self.shared.core().await;
+            work = Work::Busy(tokio::task::spawn_blocking(move || {
+                let _core = core;
+                keep(writer, &parameters, length, &root, received)
+            }));
+        }
+        let writer = work.finish().await?;
+        writer.commit().await?;
+        let metrics = &self.shared.context.metrics;
+        for axis in [Axis::Primary, Axis::Secondary] {
+            let bytes = u64::try_from(of_axis(axis)).unwrap_or(u64::MAX);
+            for _ in &upload.shards {
+                metrics.sliver_stored(axis_word(axis), bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one sliver after making sure that it is ours and that there is room for it.
+    async fn receive(
+        &mut self,
+        upload: &Upload,
+        segment: u32,
+        length: u32,
+        seen: &mut Vec<(Axis, u16)>,
+    ) -> Result<Received, Fault> {
+        let frame = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?;
+        let Request::Sliver { axis, pair, bytes } = frame else {
+            return Err(Fault::out_of_place("a frame between slivers"));
+        };
+        let parameters = &upload.parameters;
+        let expected = parameters.sliver_bytes(axis, length);
+        if pair >= parameters.shards() || usize::try_from(bytes) != Ok(expected) {
+            return Err(Fault::out_of_place("a sliver of this place and size"));
+        }
+        let shard = shard_of_pair(parameters, &upload.blob_id, segment, PairIndex(pair));
+        if !upload.shards.contains(&shard) {
+            let reason = format!("shard {shard} is not ours in this epoch");
+            return Err(Fault::Refused(Refusal::Invalid(reason)));
+        }
+        if seen.contains(&(axis, pair)) {
+            return Err(Fault::out_of_place("a sliver sent twice"));
+        }
+        seen.push((axis, pair));
+        let room = self.shared.room(expected).await;
+        let mut bytes = vec![0; expected];
+        self.stream.read_exact(&mut bytes).await?;
+        let index = PairIndex(pair).sliver_index(axis, parameters);
+        Ok(Received { shard, axis, index, bytes, room })
+    }
+
+    /// Waits for the registration, makes sure that all is durable, and signs.
+    async fn confirm(
+        &mut self,
+        upload: &mut Upload,
+        persistence: Persistence,
+    ) -> Result<(), Fault> {
+        let position = self.wait_registered(upload, Some(persistence)).await?;
+        let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
+        let shards = self.shared.own_shards(&position)?;
+        let context = &self.shared.context;
+        let (store, blob_id, segments) = (context.store.clone(), upload.blob_id, upload.segments);
+        if !blocking(move || store.holds(&blob_id, segments, &shards)).await?? {
+            let reason = "some of our slivers are missing; send them again".to_owned();
+            return Err(Fault::Refused(Refusal::Invalid(reason)));
+        }
+        let epoch = position.epoch;
+        let message = blob_certificate_message(&context.network, epoch, &blob_id, &persistence);
+        let key = context.keys.confirmation.as_ref();
+        let signature = key.ok_or(Fault::Refused(Refusal::NotMember))?.sign(&message);
+        let reply = Reply::Confirmed { epoch: epoch.0, signature: signature.to_bytes() };
+        context.metrics.confirmation_signed();
+        info!(%blob_id, %epoch, segments, "blob stored and confirmed");
+        self.reply(&reply).await
+    }
+
+    /// Makes sure that `bytes` more of a blob may be stored: it is registered, or there is room
+    /// among the pending, or the registration comes while we wait.
+    async fn make_room(&mut self, upload: &mut Upload, bytes: usize) -> Result<(), Fault> {
+        if upload.is_registered || self.is_registered(upload, None)?.is_some() {
+            return Ok(());
+        }
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if self.shared.pending.claim(self.peer, upload.blob_id, bytes, now_ms()) {
+            return Ok(());
+        }
+        match self.wait_registered(upload, None).await? {
+            Some(_) => Ok(()),
+            None => {
+                let retry_after_ms = limits::BUSY_RETRY_AFTER_MS;
+                Err(Fault::Refused(Refusal::Busy { retry_after_ms }))
+            }
+        }
+    }
+
+    /// Waits until our store has the registration; gives the position it was seen at.
+    async fn wait_registered(
+        &mut self,
+        upload: &mut Upload,
+        persistence: Option<Persistence>,
+    ) -> Result<Option<Position>, Fault> {
+        let mut moves = self.shared.context.position.subscribe();
+        let deadline = tokio::time::Instant::now() + self.shared.patience.registration_wait;
+        loop {
+            moves.borrow_and_update();
+            if let Some(position) = self.is_registered(upload, persistence)? {
+                return Ok(Some(position));
+            }
+            match tokio::time::timeout_at(deadline, moves.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether the blob is registered as asked for, and at which position we saw it.
+    fn is_registered(
+        &self,
+        upload: &mut Upload,
+        persistence: Option<Persistence>,
+    ) -> Result<Option<Position>, Fault> {
+        let position = self.shared.context.position.current();
+        let epoch = position.epoch;
+        let Some(record) = self.shared.context.store.blob(&upload.blob_id)? else {
+            return Ok(None);
+        };
+        if record.invalid.is_some() {
+            let reason = "the blob was proven to be encoded wrongly".to_owned();
+            return Err(Fault::Refused(Refusal::Invalid(reason)));
+        }
+        let is_registered = match persistence {
+            None => record.is_registered(epoch),
+            Some(Persistence::Permanent) => record.permanent(epoch).is_some(),
+            Some(Persistence::Deletable(object)) => record
+                .object(&object)
+                .is_some_and(|object| object.deletable && object.is_live(epoch)),
+        };
+        if is_registered && !upload.is_registered {
+            upload.is_registered = true;
+            self.shared.pending.settle(&upload.blob_id);
+        }
+        Ok(is_registered.then_some(position))
+    }
+
+    /// Sends one frame at once.
+    async fn reply(&mut self, reply: &Reply) -> Result<(), Fault> {
+        self.stream.write_frame(reply).await?;
+        Ok(self.stream.flush().await?)
+    }
+}
+
+/// Checks a sliver and adds it to the segment. Blocks.
+fn keep(
+    mut writer: SegmentWriter,
+    parameters: &Parameters,
+    length: u32,
+    root: &Digest,
+    received: Received,
+) -> Result<SegmentWriter, Fault> {
+    let Received { shard, axis, index, bytes, room } = received;
+    let checked = verify_sliver(parameters, length, axis, index, &bytes, root);
+    checked.map_err(|error| Fault::Blamed {
+        blame: Blame::WrongBytes,
+        reason: format!("{axis} sliver {index}: {error}"),
+    })?;
+    writer.append(shard, axis, &bytes)?;
+    drop(room);
+    Ok(writer)
+}
+
+/// The axis as a label.
+pub(super) fn axis_word(axis: Axis) -> &'static str {
+    match axis {
+        Axis::Primary => "primary",
+        Axis::Secondary => "secondary",
+    }
+}

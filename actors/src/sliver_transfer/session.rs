@@ -1,0 +1,235 @@
+//! One stream from its first frame to its end: what all sessions share and how they end.
+//!
+//! Promises: a session that fails says so to its peer if it can, and the fault lands with whoever
+//! made it: the peer is blamed for what it sent, our own store's failures are errors of ours.
+
+use std::sync::Arc;
+
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::crypto::PeerId;
+use haulout_protocol::sliver::ShardIndex;
+use haulout_protocol::wire::{self, Refusal, TraceContext, blob, sliver};
+use haulout_storage::StoreError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{Instrument, Span, debug, error, info_span, warn};
+
+use super::pending::Pending;
+use super::{Arguments, Patience};
+use crate::context::{Context, Position};
+use crate::network::{Blame, Network, Stream, StreamError};
+use crate::{limits, trace};
+
+/// Bytes behind one permit of the memory semaphore.
+const MEMORY_UNIT_BYTES: u32 = 1024;
+
+/// What all sessions share.
+pub(super) struct Shared {
+    pub(super) context: Context,
+    pub(super) network: Network,
+    pub(super) patience: Patience,
+    pub(super) pending: Pending,
+    /// One permit per [`MEMORY_UNIT_BYTES`] of sliver bytes in memory.
+    memory: Arc<Semaphore>,
+    /// One permit per sliver being checked.
+    checks: Arc<Semaphore>,
+}
+
+/// One stream and who opened it.
+pub(super) struct Session {
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer: PeerId,
+    pub(super) stream: Stream,
+}
+
+/// Why a session ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    /// We do not do it.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The peer sent what it must not send.
+    #[error("{reason}")]
+    Blamed { blame: Blame, reason: String },
+    /// The stream broke.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// Our store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Our own code failed.
+    #[error("a task of ours panicked")]
+    Panicked,
+}
+
+impl Fault {
+    /// A frame that makes no sense where it came.
+    pub(super) fn out_of_place(what: &str) -> Fault {
+        Fault::Blamed { blame: Blame::Malformed, reason: format!("{what} is out of place") }
+    }
+
+    /// What the peer hears; nothing if the stream is broken anyway.
+    fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Fault::Refused(refusal) => Some(refusal.clone()),
+            Fault::Blamed { reason, .. } => Some(Refusal::Invalid(reason.clone())),
+            Fault::Stream(StreamError::Malformed(error)) => {
+                Some(Refusal::Invalid(error.to_string()))
+            }
+            Fault::Stream(error @ StreamError::TooLarge { .. }) => {
+                Some(Refusal::Invalid(error.to_string()))
+            }
+            Fault::Stream(_) => None,
+            Fault::Store(StoreError::Full { .. }) => Some(Refusal::Full),
+            Fault::Store(_) | Fault::Panicked => Some(Refusal::Internal),
+        }
+    }
+
+    /// What the peer is to blame for.
+    fn blame(&self) -> Option<Blame> {
+        match self {
+            Fault::Blamed { blame, .. } => Some(*blame),
+            Fault::Stream(error) => error.blame(),
+            Fault::Refused(_) | Fault::Store(_) | Fault::Panicked => None,
+        }
+    }
+
+    /// One word for metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Fault::Refused(Refusal::NotFound) => "not_found",
+            Fault::Refused(Refusal::Busy { .. }) => "busy",
+            Fault::Refused(Refusal::NotRegistered) => "not_registered",
+            Fault::Refused(Refusal::NotMember) => "not_member",
+            Fault::Refused(Refusal::Full) | Fault::Store(StoreError::Full { .. }) => "full",
+            Fault::Refused(Refusal::Invalid(_)) | Fault::Blamed { .. } => "invalid",
+            Fault::Refused(Refusal::Internal) | Fault::Store(_) | Fault::Panicked => "internal",
+            Fault::Stream(_) => "stream",
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(arguments: Arguments, pending_on_disk: u64) -> Shared {
+        let Arguments { context, network, patience } = arguments;
+        let units = limits::SLIVER_MEMORY_BYTES_MAX / MEMORY_UNIT_BYTES;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Shared {
+            context,
+            network,
+            patience,
+            pending: Pending::new(patience.bounds, pending_on_disk),
+            memory: Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1))),
+            checks: Arc::new(Semaphore::new(cores.min(limits::SLIVER_CHECKS_MAX))),
+        }
+    }
+
+    /// Waits for room in memory; the bytes may be there as long as the permit is.
+    pub(super) async fn room(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let permit = self.memory.clone().acquire_many_owned(memory_units(bytes)).await;
+        permit.expect("we never close the semaphore")
+    }
+
+    /// Room in memory, if there is some now.
+    pub(super) fn try_room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.memory.clone().try_acquire_many_owned(memory_units(bytes)).ok()
+    }
+
+    /// Waits for the right to keep a core busy.
+    pub(super) async fn core(&self) -> OwnedSemaphorePermit {
+        self.checks.clone().acquire_owned().await.expect("we never close the semaphore")
+    }
+
+    /// The shards we own at this position.
+    pub(super) fn own_shards(&self, position: &Position) -> Result<Vec<ShardIndex>, Fault> {
+        match position.shards_of(&self.context.peer) {
+            [] => Err(Fault::Refused(Refusal::NotMember)),
+            shards => Ok(shards.to_vec()),
+        }
+    }
+}
+
+/// Permits for so many bytes; never more than there are.
+fn memory_units(bytes: usize) -> u32 {
+    let whole = limits::SLIVER_MEMORY_BYTES_MAX;
+    u32::try_from(bytes).unwrap_or(whole).min(whole).div_ceil(MEMORY_UNIT_BYTES)
+}
+
+/// Runs something that blocks where blocking is allowed.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Panicked)
+}
+
+impl Session {
+    /// Serves a stream of `sliver/1`.
+    pub(super) async fn serve_slivers(mut self) {
+        let first = self.stream.read_frame(wire::HEADER_FRAME_BYTES_MAX).await;
+        let served = match first.map_err(Fault::from) {
+            Ok(sliver::Request::Get { blob_id, segment, axis, pairs, trace }) => {
+                let blob_id = BlobId::from_bytes(blob_id);
+                let span = request_span("get", &blob_id, trace);
+                let wanted = super::get::Wanted { blob_id, segment, axis, pairs };
+                self.send_slivers(wanted).instrument(span).await
+            }
+            Ok(sliver::Request::Put { blob_id, header, trace }) => {
+                let blob_id = BlobId::from_bytes(blob_id);
+                let span = request_span("put", &blob_id, trace);
+                self.take_slivers(blob_id, header).instrument(span).await
+            }
+            Ok(_) => Err(Fault::out_of_place("the first frame")),
+            Err(fault) => Err(fault),
+        };
+        self.end(served, sliver::Reply::Refused).await;
+    }
+
+    /// Serves a stream of `blob/1`.
+    pub(super) async fn serve_blob(mut self) {
+        let first = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await;
+        let served = match first.map_err(Fault::from) {
+            Ok(blob::Request { blob_id, question, trace }) => {
+                let blob_id = BlobId::from_bytes(blob_id);
+                let span = request_span("question", &blob_id, trace);
+                self.answer(blob_id, question).instrument(span).await
+            }
+            Err(fault) => Err(fault),
+        };
+        self.end(served, blob::Answer::Refused).await;
+    }
+
+    /// Says how it ended: to the peer, to the log, to the peer book, to the metrics.
+    async fn end<Reply: bincode::Encode + Send + Sync>(
+        mut self,
+        served: Result<(), Fault>,
+        refuse: impl FnOnce(Refusal) -> Reply,
+    ) {
+        let fault = match served {
+            Ok(()) => return drop(self.stream.close().await),
+            Err(fault) => fault,
+        };
+        let (peer, metrics) = (self.peer, &self.shared.context.metrics);
+        metrics.session_refused(fault.word());
+        if let Some(blame) = fault.blame() {
+            warn!(%peer, reason = %fault, "peer broke the protocol");
+            metrics.peer_blamed(blame.as_str());
+            self.shared.network.blame(peer, blame);
+        } else if matches!(fault, Fault::Store(_) | Fault::Panicked) {
+            error!(%peer, error = %fault, "a session failed through our own fault");
+        } else {
+            debug!(%peer, reason = %fault, "session ended early");
+        }
+        if let Some(reply) = fault.refusal().map(refuse) {
+            // The peer may be gone; then nobody needs the answer.
+            if self.stream.write_frame(&reply).await.is_ok() {
+                drop(self.stream.close().await);
+            }
+        }
+    }
+}
+
+/// The span of one request, inside the caller's trace.
+fn request_span(request: &'static str, blob_id: &BlobId, trace: Option<TraceContext>) -> Span {
+    let span = info_span!("request", request, blob_id = %blob_id.short());
+    trace::adopt(&span, trace);
+    span
+}
