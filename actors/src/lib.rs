@@ -7,6 +7,7 @@ pub mod gossip;
 pub mod limits;
 pub mod metrics;
 pub mod network;
+pub mod session;
 pub mod supervisor;
 pub mod tree;
 

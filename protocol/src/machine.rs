@@ -23,23 +23,43 @@ impl Timestamp {
 pub struct RequestId(pub u64);
 
 /// What a peer did wrong. A blamed peer is scored down; the work goes on without it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blame {
-    /// Sent a sliver that does not match its index.
-    #[error("sent a sliver that does not match its index")]
-    WrongSliver,
-    /// Sent an index that does not match the segment's commitment.
-    #[error("sent a sliver index that does not match the header")]
-    WrongIndex,
-    /// Sent a header that does not match the blob id.
-    #[error("sent a header that does not match the blob id")]
-    WrongHeader,
-    /// Sent a signature or certificate that does not verify.
-    #[error("sent a signature that does not verify")]
-    WrongSignature,
-    /// Sent bytes outside the protocol.
-    #[error("broke the protocol: {0}")]
-    Protocol(String),
+    /// Bytes that do not match the commitment they were asked for by.
+    WrongBytes,
+    /// A header, index, proof, signature or certificate that does not verify.
+    WrongProof,
+    /// A frame that cannot be decoded, or makes no sense where it came.
+    Malformed,
+    /// A frame or message above its limit.
+    TooLarge,
+    /// No answer in time. Not a lie: the peer may be down, or we may be.
+    Silent,
+}
+
+impl Blame {
+    /// One word for metrics.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Blame::WrongBytes => "wrong_bytes",
+            Blame::WrongProof => "wrong_proof",
+            Blame::Malformed => "malformed",
+            Blame::TooLarge => "too_large",
+            Blame::Silent => "silent",
+        }
+    }
+}
+
+impl std::fmt::Display for Blame {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Blame::WrongBytes => "sent wrong bytes",
+            Blame::WrongProof => "sent a proof or signature that does not verify",
+            Blame::Malformed => "sent a malformed frame",
+            Blame::TooLarge => "sent an oversized frame",
+            Blame::Silent => "gave no answer in time",
+        })
+    }
 }
 
 /// One duty as a state machine.

@@ -139,8 +139,8 @@ enum AskError {
     Stream(#[from] StreamError),
     #[error("{0}")]
     Refused(Refusal),
-    #[error("{0}")]
-    Protocol(String),
+    #[error("the node sent {0}")]
+    Nonsense(String),
 }
 
 /// The fetch of one segment: carries out what the machine decides.
@@ -242,10 +242,10 @@ impl Fetch {
         debug!(blob_id = %self.blob_id.short(), member = %self.session.name(member), %error, "slivers did not come");
         self.reasons.insert(member, error.to_string());
         match error {
-            AskError::Protocol(why) => {
-                self.session.network.blame(self.session.peer(member), Blame::Protocol(why.clone()));
+            AskError::Nonsense(_) => {
+                self.session.network.blame(self.session.peer(member), Blame::Malformed);
             }
-            AskError::Stream(error) => node::blame_protocol(&self.session, member, error),
+            AskError::Stream(error) => node::blame_stream(&self.session, member, error),
             AskError::Open(_) | AskError::Refused(_) => (),
         }
     }
@@ -393,7 +393,7 @@ impl Question {
                 Reply::Sliver { pair, bytes } => {
                     let pair = take(&mut owed, pair)?;
                     if bytes as usize != self.sliver_bytes {
-                        return Err(AskError::Protocol(format!("a sliver of {bytes} bytes")));
+                        return Err(AskError::Nonsense(format!("a sliver of {bytes} bytes")));
                     }
                     let mut buffer = vec![0; self.sliver_bytes];
                     stream.read_exact(&mut buffer).await?;
@@ -402,7 +402,7 @@ impl Question {
                 Reply::Missing { pair } => Event::Missing { request, pair: take(&mut owed, pair)? },
                 Reply::End => return Ok(()),
                 Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
-                _ => return Err(AskError::Protocol("an answer to another request".into())),
+                _ => return Err(AskError::Nonsense("an answer to another request".into())),
             };
             if events.send(event).await.is_err() {
                 return Ok(());
@@ -413,6 +413,6 @@ impl Question {
 
 fn take(owed: &mut Vec<PairIndex>, pair: u16) -> Result<PairIndex, AskError> {
     let at = owed.iter().position(|owed| owed.0 == pair);
-    let at = at.ok_or_else(|| AskError::Protocol("a sliver nobody asked for".into()))?;
+    let at = at.ok_or_else(|| AskError::Nonsense("a sliver nobody asked for".into()))?;
     Ok(owed.swap_remove(at))
 }

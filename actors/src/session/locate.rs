@@ -148,7 +148,7 @@ pub async fn standing(session: &Session, blob_id: &BlobId) -> Standing {
 async fn status(session: &Session, member: usize, blob_id: &BlobId) -> Result<Status, String> {
     match node::ask(session, member, blob_id, Question::Status).await {
         Ok(Answer::Status(status)) => Ok(status),
-        Ok(_) => Err(node::wrong_answer(session, member)),
+        Ok(_) => Err(node::wrong_answer(session, member).to_string()),
         Err(error) => Err(error.to_string()),
     }
 }

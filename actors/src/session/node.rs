@@ -19,7 +19,7 @@ pub(super) enum AskError {
     Stream(#[from] StreamError),
     #[error("{0}")]
     Refused(Refusal),
-    #[error("{0}")]
+    #[error("the node {0}")]
     Wrong(Blame),
 }
 
@@ -43,29 +43,26 @@ pub(super) async fn ask(
         Ok(Answer::Refused(refusal)) => Err(AskError::Refused(refusal)),
         Ok(answer) => Ok(answer),
         Err(error) => {
-            blame_protocol(session, member, &error);
+            blame_stream(session, member, &error);
             Err(error.into())
         }
     }
 }
 
 /// Blames a member for an answer of another kind than the question; says so for people.
-pub(super) fn wrong_answer(session: &Session, member: usize) -> String {
-    let reason = Blame::Protocol("answered another question".into());
-    let text = reason.to_string();
-    session.network.blame(session.peer(member), reason);
-    text
+pub(super) fn wrong_answer(session: &Session, member: usize) -> AskError {
+    lied(session, member, Blame::Malformed)
 }
 
 /// Blames a member whose bytes broke the protocol; a broken connection is nobody's fault.
-pub(super) fn blame_protocol(session: &Session, member: usize, error: &StreamError) {
-    if error.is_violation() {
-        session.network.blame(session.peer(member), Blame::Protocol(error.to_string()));
+pub(super) fn blame_stream(session: &Session, member: usize, error: &StreamError) {
+    if let Some(blame) = error.blame() {
+        session.network.blame(session.peer(member), blame);
     }
 }
 
 fn lied(session: &Session, member: usize, reason: Blame) -> AskError {
-    session.network.blame(session.peer(member), reason.clone());
+    session.network.blame(session.peer(member), reason);
     AskError::Wrong(reason)
 }
 
@@ -77,8 +74,8 @@ pub(super) async fn header(
 ) -> Result<BlobHeader, AskError> {
     match ask(session, member, blob_id, Question::Header).await? {
         Answer::Header(bytes) => BlobHeader::read_verified(&bytes, &session.parameters, blob_id)
-            .map_err(|_| lied(session, member, Blame::WrongHeader)),
-        _ => Err(lied(session, member, Blame::Protocol("answered another question".into()))),
+            .map_err(|_| lied(session, member, Blame::WrongProof)),
+        _ => Err(wrong_answer(session, member)),
     }
 }
 
@@ -95,7 +92,7 @@ pub(super) async fn index(
         Answer::Index(bytes) => SliverIndex::from_bytes(&bytes, &session.parameters)
             .ok()
             .filter(|index| Some(index.root()) == expected)
-            .ok_or_else(|| lied(session, member, Blame::WrongIndex)),
-        _ => Err(lied(session, member, Blame::Protocol("answered another question".into()))),
+            .ok_or_else(|| lied(session, member, Blame::WrongProof)),
+        _ => Err(wrong_answer(session, member)),
     }
 }

@@ -205,7 +205,7 @@ async fn identify(
         encoded.insert(segment, Arc::new(result));
         observer(Progress::Identified { bytes });
     }
-    let segments = encoded.values().map(|segment| *segment.commitment()).collect();
+    let segments = encoded.values().map(|segment| segment.commitment()).collect();
     Ok(Identified { header: Arc::new(BlobHeader { length, segments }), encoded })
 }
 
@@ -362,7 +362,7 @@ impl<'a> Task<'a> {
 
     /// The file must not change between the reading that named the blob and the one that sends it.
     fn unchanged(&self, segment: u32, encoded: EncodedSegment) -> Result<EncodedSegment, PutError> {
-        if self.header.segments.get(segment as usize) == Some(encoded.commitment()) {
+        if self.header.segments.get(segment as usize) == Some(&encoded.commitment()) {
             return Ok(encoded);
         }
         let changed = "the file changed while it was being stored; put it again when it is at rest";
@@ -457,7 +457,7 @@ impl<'a> Task<'a> {
             // Gossip is a hint: nodes that miss it read the event on chain.
             let announced = network.publish(Topic::Blob, announcement);
             let (_, certified) =
-                tokio::join!(announced, chain.certify_blob(&wallet, registered.object, &certificate));
+                tokio::join!(announced, chain.certify_blob(&wallet, &registered.object, &certificate));
             let gas = certified.map(|certified| certified.cost.gas);
             let _ = events.send(Event::Certified(gas)).await;
         });
@@ -501,11 +501,11 @@ async fn register(
 ) -> Result<Registered, CallError> {
     if let Some(found) = chain.uncertified_blob(wallet, registration).await? {
         let cost = Cost::default();
-        return Ok(Registered { object: found.object, end_epoch: found.end_epoch, cost });
+        return Ok(Registered { object: found.object, end_epoch: found.end_epoch.0, cost });
     }
     let new = chain.register_blob(wallet, registration).await?;
     let cost = Cost { wal: new.cost.wal, gas: new.cost.gas };
-    Ok(Registered { object: new.object, end_epoch: new.end_epoch, cost })
+    Ok(Registered { object: new.object, end_epoch: new.end_epoch.0, cost })
 }
 
 /// Segments a node holds already, as it says.

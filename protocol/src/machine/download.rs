@@ -382,7 +382,7 @@ impl SegmentDownload {
         self.verified = self.held.clone();
         self.bad_members.extend(&liars);
         self.phase = Phase::Gathering;
-        let blame = |member| Effect::Blame { member, reason: Blame::WrongSliver };
+        let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };
         let mut effects: Vec<_> = liars.into_iter().map(blame).collect();
         effects.extend(self.advance(now));
         effects

@@ -236,8 +236,8 @@ impl Upload {
             peer.confirmed = Some(signature);
             return Vec::new();
         }
-        self.fail_member(member, Blame::WrongSignature.to_string());
-        vec![Effect::Blame { member, reason: Blame::WrongSignature }, Effect::Drop { member }]
+        self.fail_member(member, Blame::WrongProof.to_string());
+        vec![Effect::Blame { member, reason: Blame::WrongProof }, Effect::Drop { member }]
     }
 
     /// Segments that no peer needs any more leave memory; peers that lag behind a quorum leave the upload.

@@ -34,7 +34,7 @@ enum SendError {
     Stream(#[from] StreamError),
     #[error("{0}")]
     Refused(Refusal),
-    #[error("{0}")]
+    #[error("the node {0}")]
     Wrong(Blame),
 }
 
@@ -56,9 +56,9 @@ impl Sender {
         if let Err(error) = self.serve(&mut queue, &events).await {
             match &error {
                 SendError::Wrong(blame) => {
-                    self.session.network.blame(self.session.peer(member), blame.clone());
+                    self.session.network.blame(self.session.peer(member), *blame);
                 }
-                SendError::Stream(error) => node::blame_protocol(&self.session, member, error),
+                SendError::Stream(error) => node::blame_stream(&self.session, member, error),
                 SendError::Open(_) | SendError::Refused(_) => (),
             }
             let reason = error.to_string();
@@ -141,7 +141,7 @@ async fn finish(stream: &mut Stream, deletable: Option<[u8; 32]>) -> Result<Sign
             Reply::Stored { .. } => (),
             Reply::Confirmed { signature, .. } => {
                 let signature = Signature::from_bytes(&signature);
-                return signature.map_err(|_| SendError::Wrong(Blame::WrongSignature));
+                return signature.map_err(|_| SendError::Wrong(Blame::WrongProof));
             }
             other => return Err(unexpected(other)),
         }
@@ -162,6 +162,6 @@ async fn refusal_behind(stream: &mut Stream, error: StreamError) -> SendError {
 fn unexpected(reply: Reply) -> SendError {
     match reply {
         Reply::Refused(refusal) => SendError::Refused(refusal),
-        _ => SendError::Wrong(Blame::Protocol("answered another request".into())),
+        _ => SendError::Wrong(Blame::Malformed),
     }
 }
