@@ -26,14 +26,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use haulout_protocol::chain::event::{EpochChangeStart, Event};
 use sui_crypto::SignatureError;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
-use sui_sdk_types::{
-    Address, ChangedObject, Digest, ExecutionStatus, GasCostSummary, GenesisObject,
-    GenesisTransaction, IdOperation, ObjectIn, ObjectOut, Transaction, TransactionEffects,
-    TransactionEffectsV2, TransactionEvents, TransactionExpiration, TransactionKind, UserSignature,
-};
+use sui_sdk_types::{Digest, Transaction, UserSignature};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +41,7 @@ pub use store::StoreError;
 use checkpoints::{Checkpoint, ExecutedTransaction, Sealer};
 use objects::{Changes, Names, Objects};
 use store::Store;
-use transactions::{CHAIN_EPOCH, Executed, Refused};
+use transactions::{Executed, Refused};
 
 /// The longest silence of the checkpoint stream: clients take more for a dead connection.
 const HEARTBEAT: Duration = Duration::from_millis(1_500);
@@ -166,7 +161,7 @@ impl Ledger {
 
     fn create(store: Store, config: GenesisConfig) -> Result<Self, OpenError> {
         let now = now_ms();
-        let (executed, changes) = genesis_transaction(&config, now)?;
+        let (executed, changes) = config.transaction(now)?;
         let mut sealer = Sealer::new(config.validator_key(), None);
         let checkpoint = sealer.seal(now, vec![executed])?;
         store.append(&checkpoint, &changes, Some(&config.to_bytes()))?;
@@ -229,13 +224,9 @@ impl Ledger {
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
         let stop = shutdown.child_token();
-        let _stop_the_others = stop.clone().drop_guard();
+        let _streams_end_with_us = stop.clone().drop_guard();
         tokio::try_join!(
-            async {
-                let served = server::serve(self, grpc, stop.clone()).await;
-                stop.cancel();
-                Ok::<_, ServeError>(served?)
-            },
+            async { Ok::<_, ServeError>(server::serve(self, grpc, stop.clone()).await?) },
             async { faucet::serve(self, faucet, stop.clone()).await.map_err(ServeError::Faucet) },
             async { Ok(self.keep_alive(stop.clone()).await?) },
         )?;
@@ -331,70 +322,4 @@ impl Ledger {
 fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The transaction that creates everything there is at the start.
-fn genesis_transaction(
-    config: &GenesisConfig,
-    now_ms: u64,
-) -> Result<(ExecutedTransaction, Changes), GenesisError> {
-    let names = Names::new(&config.ids().package);
-    let resources = config.objects(now_ms)?;
-    let write = |digest| {
-        let write = |(resource, owner): &(objects::Resource, _)| {
-            resource.write(&names, genesis::VERSION, *owner, digest)
-        };
-        resources.iter().map(write).collect::<Vec<_>>()
-    };
-    let drafts = write(Digest::ZERO);
-    let initial =
-        drafts.iter().map(|object| GenesisObject::new(object.data().clone(), *object.owner()));
-    let transaction = Transaction {
-        kind: TransactionKind::Genesis(GenesisTransaction { objects: initial.collect() }),
-        sender: Address::ZERO,
-        gas_payment: sui_sdk_types::GasPayment {
-            objects: vec![],
-            owner: Address::ZERO,
-            price: 1,
-            budget: 0,
-        },
-        expiration: TransactionExpiration::None,
-    };
-    let digest = transaction.digest();
-    let written = write(digest);
-    let event = Event::EpochChangeStart(EpochChangeStart { epoch: genesis::FIRST_EPOCH });
-    let event =
-        transactions::wrap_event(&names, &objects::identifier("staking"), Address::ZERO, &event);
-    let events = TransactionEvents(vec![event]);
-    let mut changed: Vec<_> = written
-        .iter()
-        .map(|object| ChangedObject {
-            object_id: object.object_id(),
-            input_state: ObjectIn::NotExist,
-            output_state: ObjectOut::ObjectWrite {
-                digest: object.digest(),
-                owner: *object.owner(),
-            },
-            id_operation: IdOperation::Created,
-        })
-        .collect();
-    changed.sort_by_key(|object| object.object_id);
-    let effects = TransactionEffects::V2(Box::new(TransactionEffectsV2 {
-        status: ExecutionStatus::Success,
-        epoch: CHAIN_EPOCH,
-        gas_used: GasCostSummary::default(),
-        transaction_digest: digest,
-        gas_object_index: None,
-        events_digest: Some(events.digest()),
-        dependencies: vec![],
-        lamport_version: genesis::VERSION,
-        changed_objects: changed,
-        unchanged_consensus_objects: vec![],
-        auxiliary_data_digest: None,
-    }));
-    let changes = Changes { written: written.clone(), removed: vec![] };
-    let events = Some(events);
-    let executed =
-        ExecutedTransaction { transaction, signatures: vec![], effects, events, written };
-    Ok((executed, changes))
 }

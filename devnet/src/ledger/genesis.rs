@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::event::{EpochChangeStart, Event};
 use haulout_protocol::chain::object::{
     BlsCommittee, BlsMember, Coin, Entry, NodeInfo, Params, Staking, StakingPool, System, Table,
 };
@@ -15,20 +16,27 @@ use haulout_protocol::encoding::Parameters;
 use serde::{Deserialize, Serialize};
 use sui_crypto::bls12381::Bls12381PrivateKey;
 use sui_crypto::ed25519::Ed25519PrivateKey;
-use sui_sdk_types::{Address, Digest, Owner, StructTag};
+use sui_sdk_types::{
+    Address, ChangedObject, Digest, ExecutionStatus, GasCostSummary, GasPayment, GenesisObject,
+    GenesisTransaction, IdOperation, Object, ObjectIn, ObjectOut, Owner, StructTag, Transaction,
+    TransactionEffects, TransactionEffectsV2, TransactionEvents, TransactionExpiration,
+    TransactionKind,
+};
 
-use super::objects::{Names, Resource};
+use super::checkpoints::ExecutedTransaction;
+use super::objects::{Changes, Names, Resource, identifier};
 use super::rules::accounting;
 use super::rules::wal::SUPPLY;
+use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
 
 /// SUI in existence, in MIST: what the accounts do not get is the faucet's.
 const SUI_SUPPLY: u64 = 10_000_000_000_000_000_000;
 /// The ring lives inside one object, so it must stay small.
 const EPOCHS_AHEAD_MAX: u32 = 1000;
 /// The first epoch of a network.
-pub(super) const FIRST_EPOCH: u32 = 1;
+const FIRST_EPOCH: u32 = 1;
 /// The version of every object made by genesis.
-pub(super) const VERSION: u64 = 1;
+const VERSION: u64 = 1;
 
 /// Everything a network starts from. Two ledgers with equal configurations have equal ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,7 +216,7 @@ impl GenesisConfig {
     }
 
     /// Every object of the first state with its owner.
-    pub(super) fn objects(&self, now_ms: u64) -> Result<Vec<(Resource, Owner)>, GenesisError> {
+    fn objects(&self, now_ms: u64) -> Result<Vec<(Resource, Owner)>, GenesisError> {
         self.check()?;
         let ids = self.ids();
         let names = Names::new(&ids.package);
@@ -238,6 +246,40 @@ impl GenesisConfig {
         coin(&names.sui, faucet, self.rest(SUI_SUPPLY, |account| account.sui)?);
         coin(&names.wal, faucet, self.rest(SUPPLY, |account| account.wal)?);
         Ok(objects)
+    }
+
+    /// The transaction that creates everything there is at the start.
+    pub(super) fn transaction(
+        &self,
+        now_ms: u64,
+    ) -> Result<(ExecutedTransaction, Changes), GenesisError> {
+        let names = Names::new(&self.ids().package);
+        let resources = self.objects(now_ms)?;
+        let write = |digest| {
+            let write = |(resource, owner): &(Resource, Owner)| {
+                resource.write(&names, VERSION, *owner, digest)
+            };
+            resources.iter().map(write).collect::<Vec<_>>()
+        };
+        let drafts = write(Digest::ZERO);
+        let draft = |object: &Object| GenesisObject::new(object.data().clone(), *object.owner());
+        let objects = drafts.iter().map(draft).collect();
+        let nobody =
+            GasPayment { objects: vec![], owner: Address::ZERO, price: GAS_PRICE, budget: 0 };
+        let transaction = Transaction {
+            kind: TransactionKind::Genesis(GenesisTransaction { objects }),
+            sender: Address::ZERO,
+            gas_payment: nobody,
+            expiration: TransactionExpiration::None,
+        };
+        let written = write(transaction.digest());
+        let event = Event::EpochChangeStart(EpochChangeStart { epoch: FIRST_EPOCH });
+        let event = wrap_event(&names, &identifier("staking"), Address::ZERO, &event);
+        let events = TransactionEvents(vec![event]);
+        let effects = effects(transaction.digest(), &written, &events);
+        let changes = Changes { written: written.clone(), removed: vec![] };
+        let (signatures, events) = (vec![], Some(events));
+        Ok((ExecutedTransaction { transaction, signatures, effects, events, written }, changes))
     }
 
     fn system(&self, ids: &GenesisIds) -> System {
@@ -313,4 +355,33 @@ impl GenesisConfig {
             },
         })
     }
+}
+
+/// The effects of a transaction that only creates.
+fn effects(
+    transaction: Digest,
+    written: &[Object],
+    events: &TransactionEvents,
+) -> TransactionEffects {
+    let create = |object: &Object| ChangedObject {
+        object_id: object.object_id(),
+        input_state: ObjectIn::NotExist,
+        output_state: ObjectOut::ObjectWrite { digest: object.digest(), owner: *object.owner() },
+        id_operation: IdOperation::Created,
+    };
+    let mut changed_objects: Vec<_> = written.iter().map(create).collect();
+    changed_objects.sort_by_key(|object| object.object_id);
+    TransactionEffects::V2(Box::new(TransactionEffectsV2 {
+        status: ExecutionStatus::Success,
+        epoch: CHAIN_EPOCH,
+        gas_used: GasCostSummary::default(),
+        transaction_digest: transaction,
+        gas_object_index: None,
+        events_digest: Some(events.digest()),
+        dependencies: vec![],
+        lamport_version: VERSION,
+        changed_objects,
+        unchanged_consensus_objects: vec![],
+        auxiliary_data_digest: None,
+    }))
 }

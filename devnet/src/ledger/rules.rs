@@ -14,6 +14,9 @@ pub(super) mod storage;
 pub(super) mod system;
 pub(super) mod wal;
 
+#[cfg(test)]
+mod tests;
+
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::Event;
 use sui_sdk_types::{Address, Digest};

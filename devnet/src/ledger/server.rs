@@ -26,7 +26,7 @@ use tonic::{Response, Status};
 use super::{ExecuteError, Ledger, Refused, StoreError};
 
 /// How long open requests may take to end once the ledger shuts down.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_secs(2);
 /// Requests of one connection at a time; more wait.
 const CONCURRENT_REQUESTS_MAX: usize = 256;
 /// Items of one batch request.

@@ -19,6 +19,8 @@ const TRANSACTIONS: TableDefinition<'_, [u8; 32], (u64, u32)> =
     TableDefinition::new("transactions");
 const OBJECTS: TableDefinition<'_, ([u8; 32], u64), &[u8]> = TableDefinition::new("objects");
 
+/// Memory for the file's pages: what is in use is in memory already.
+const CACHE_BYTES: usize = 16 << 20;
 /// The key of the genesis configuration.
 const GENESIS: &str = "genesis";
 /// The key of the layout's version.
@@ -60,7 +62,9 @@ pub(super) struct Store {
 impl Store {
     /// Opens the file, creating it if it is not there.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let database = Database::create(path).map_err(self::database)?;
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        let database = builder.create(path).map_err(self::database)?;
         let store = Store { database };
         match store.meta(SCHEMA)? {
             Some(version) if version == SCHEMA_VERSION => Ok(store),

@@ -5,7 +5,10 @@ use super::object::{
     Blob, BlsCommittee, BlsMember, Coin, DenyInfo, Entry, FutureAccounting, NodeInfo, Params, Ring,
     Staking, StakingPool, Storage, System, Table,
 };
-use super::{ObjectId, TypeName, wal_coin_type};
+use super::{CommitteeViewError, ObjectId, TypeName, committee, wal_coin_type};
+use crate::crypto::SecretKey;
+use crate::epoch::Epoch;
+use crate::sliver::ShardIndex;
 
 fn id(byte: u8) -> ObjectId {
     [byte; 32]
@@ -317,4 +320,95 @@ fn every_abort_code_names_its_module() {
         assert!(modules.contains(&(abort.code() / 100, abort.module())), "{abort:?}");
     }
     assert_eq!(Abort::from_code(0), None);
+}
+
+/// Objects of a committee of two nodes with one and three shards.
+fn sample_view() -> (System, Staking, Vec<StakingPool>) {
+    let node = |byte: u8, shards: &[u16]| {
+        let key = SecretKey::from_seed(&[byte; 32]).public_key().to_bytes().to_vec();
+        let weight = u16::try_from(shards.len()).unwrap();
+        let member = BlsMember { public_key: key.clone(), weight, node_id: id(byte) };
+        let entry = Entry { key: id(byte), value: shards.to_vec() };
+        let node_info = NodeInfo {
+            node_id: id(byte),
+            name: format!("n{byte}"),
+            peer_key: vec![byte; 32],
+            peer_id: vec![],
+            multiaddrs: vec![vec![byte]],
+            bls_public_key: key,
+            next_bls_public_key: None,
+            metadata: vec![],
+            status: 0,
+        };
+        (member, entry, StakingPool { id: id(byte), node_info })
+    };
+    let nodes = [node(9, &[2]), node(8, &[0, 1, 3])];
+    let system = System {
+        id: id(1),
+        version: 1,
+        network_id: id(2),
+        committee: BlsCommittee {
+            members: nodes.iter().map(|(member, ..)| member.clone()).collect(),
+            n_shards: 4,
+            epoch: 3,
+        },
+        total_capacity: 0,
+        used_capacity: 0,
+        storage_price: 0,
+        write_price: 0,
+        last_price_epoch: 1,
+        ring: Ring { current_index: 0, length: 0, entries: vec![] },
+        invalid: Table { id: id(3), size: 0 },
+        deny: vec![],
+        last_event_sequence: 0,
+        protocol_version: 1,
+    };
+    let staking = Staking {
+        id: id(4),
+        version: 1,
+        n_shards: 4,
+        epoch: 3,
+        epoch_started_ms: 0,
+        epoch_duration_ms: 0,
+        committee: nodes.iter().map(|(_, entry, _)| entry.clone()).collect(),
+    };
+    (system, staking, nodes.into_iter().map(|(.., pool)| pool).collect())
+}
+
+#[test]
+fn a_committee_keeps_the_order_of_bits_in_certificates() {
+    let (system, staking, mut pools) = sample_view();
+    pools.reverse();
+    let committee = committee(&system, &staking, &pools).unwrap();
+    assert_eq!((committee.epoch(), committee.shards()), (Epoch(3), 4));
+    assert_eq!((committee.weight(0), committee.weight(1)), (1, 3));
+    let member = &committee.members()[1];
+    assert_eq!(member.node_id.as_bytes(), &id(8));
+    assert_eq!((member.name.as_str(), member.peer_id.key()), ("n8", &[8; 32]));
+    assert_eq!(member.addresses, vec![vec![8]]);
+    assert_eq!(committee.member_of_shard(ShardIndex(2)), Some(0));
+}
+
+#[test]
+fn objects_that_do_not_belong_together_are_no_committee() {
+    type Change = fn(&mut System, &mut Staking, &mut Vec<StakingPool>);
+    let check = |change: Change| {
+        let (mut system, mut staking, mut pools) = sample_view();
+        change(&mut system, &mut staking, &mut pools);
+        committee(&system, &staking, &pools).unwrap_err()
+    };
+    let error = check(|system, ..| system.committee.epoch = 4);
+    assert!(matches!(error, CommitteeViewError::DifferentEpochs { system: 4, staking: 3 }));
+    let error = check(|_, _, pools| drop(pools.remove(0)));
+    assert!(matches!(error, CommitteeViewError::PoolMissing(missing) if missing == id(9)));
+    let error = check(|_, staking, _| drop(staking.committee.remove(1)));
+    assert!(matches!(error, CommitteeViewError::Contradiction(node) if node == id(8)));
+    let error = check(|system, ..| system.committee.members[0].weight = 2);
+    assert!(matches!(error, CommitteeViewError::Contradiction(node) if node == id(9)));
+    let error = check(|system, ..| system.committee.members[0].public_key.truncate(47));
+    assert!(matches!(error, CommitteeViewError::InvalidKey(node) if node == id(9)));
+    let error = check(|_, _, pools| pools[1].node_info.peer_key.push(0));
+    assert!(matches!(error, CommitteeViewError::InvalidKey(node) if node == id(8)));
+    let error = check(|_, staking, _| staking.committee[0].value[0] = 3);
+    assert!(matches!(error, CommitteeViewError::Committee(_)));
 }

@@ -82,12 +82,12 @@ fn view_member(
     let invalid = || CommitteeViewError::InvalidKey(id);
     let peer_key: [u8; 32] =
         pool.node_info.peer_key.as_slice().try_into().map_err(|_| invalid())?;
-    // The key certificates are checked against, not the one in the pool, which may have rotated.
     Ok(Member {
         node_id: NodeId::from_bytes(id),
         name: pool.node_info.name.clone(),
         peer_id: PeerId::from_key(peer_key),
         addresses: pool.node_info.multiaddrs.clone(),
+        // The key certificates are checked against; the one in the pool may have rotated.
         public_key: PublicKey::from_bytes(&member.public_key).map_err(|_| invalid())?,
         shards: shards.iter().map(|shard| ShardIndex(*shard)).collect(),
     })

@@ -14,8 +14,6 @@ use sui_sdk_types::{
 use super::{GAS_COST, GAS_PRICE, Objects, Refused};
 use crate::ledger::objects::{coin_balance, reference};
 
-/// What a transaction offers for gas if its sender does not say: room for the flat cost.
-const GAS_BUDGET: u64 = 2 * GAS_COST;
 /// The most gas coins chosen for a sender.
 const GAS_COINS_MAX: usize = 16;
 
@@ -123,8 +121,8 @@ fn resolve_gas(
     inputs: &BTreeSet<Address>,
     spends_gas: bool,
 ) -> Result<(), Refused> {
-    let price = *payment.price.get_or_insert(GAS_PRICE);
-    let budget = *payment.budget.get_or_insert(GAS_BUDGET.max(price));
+    payment.price.get_or_insert(GAS_PRICE);
+    let budget = *payment.budget.get_or_insert(GAS_COST);
     let owner = payment.owner.get_or_insert_with(|| sender.to_string());
     let owner: Address =
         owner.parse().map_err(|_| Refused::Unreadable("the gas owner is no address".to_owned()))?;
