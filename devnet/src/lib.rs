@@ -1,3 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cli;
 pub mod ledger;
+
+mod banner;
+mod control;
+mod files;
+mod fleet;
+mod genesis;
+mod in_process;
+mod ledger_process;
+mod ports;
+mod probe;
+mod processes;
+mod selftest;
+mod settings;
+mod state;
+mod supervisor;
+
+pub use in_process::{Builder, Devnet, MemberKeys};

@@ -1,0 +1,133 @@
+//! The devnet command as a person uses it, with real processes and real signals.
+//!
+//! One test, because each start costs seconds and the sentences follow from each other.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long a fact may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_devnet"))
+            .args(arguments)
+            .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .env_remove("HAULOUT_CONFIG")
+            .output()
+            .unwrap()
+    }
+
+    /// Runs a verb that must succeed and returns the JSON it prints.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "devnet {arguments:?}\n{stdout}\n{stderr}");
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error} in\n{stdout}"))
+    }
+
+    fn up(&self) -> Value {
+        self.json(&[
+            "up", "--json", "--nodes", "4", "--shards", "7", "--port-base", "0", "--timeout", "120s",
+        ])
+    }
+
+    /// Fetches a blob with the `haulout` command of this very executable.
+    fn get(&self, id: &str) -> Vec<u8> {
+        let copy = self.folder.path().join("copy");
+        let _ = fs::remove_file(&copy);
+        self.json(&["haulout", "--json", "get", id, "-o", copy.to_str().unwrap()]);
+        fs::read(copy).unwrap()
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.run(&["down", "--purge"]);
+    }
+}
+
+fn pids(card: &Value) -> Vec<u64> {
+    let nodes = card["nodes"].as_array().unwrap().iter().map(|node| &node["pid"]);
+    nodes.chain([&card["chain"]["pid"]]).map(|pid| pid.as_u64().unwrap()).collect()
+}
+
+fn lives(pid: u64) -> bool {
+    // A zombie is dead: it holds nothing.
+    let stat = fs::read_to_string(PathBuf::from(format!("/proc/{pid}/stat"))).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !matches!(rest.trim().chars().next(), None | Some('Z')))
+}
+
+fn wait_until(fact: &str, is_true: impl Fn() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_true() {
+        assert!(Instant::now() < until, "{fact}: not true after {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn sample_file(folder: &Path) -> (PathBuf, Vec<u8>) {
+    let mut bytes = vec![0; 300_000];
+    blake3::Hasher::new_derive_key("devnet tests").finalize_xof().fill(&mut bytes);
+    let path = folder.join("file");
+    fs::write(&path, &bytes).unwrap();
+    (path, bytes)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behind() {
+    let desk = Desk { folder: tempfile::tempdir().unwrap() };
+    let card = desk.up();
+    assert_eq!((&card["schema"], &card["state"]), (&1.into(), &"ready".into()));
+    assert!(pids(&card).into_iter().all(lives));
+
+    // `haulout` finds the devnet through its context.
+    let (file, bytes) = sample_file(desk.folder.path());
+    let put = desk.json(&["haulout", "--json", "put", file.to_str().unwrap()]);
+    let id = put["blob_id"].as_str().unwrap().to_owned();
+    assert!(desk.get(&id) == bytes);
+
+    // A second `up` finds the first one; another size is refused with the way out.
+    assert_eq!(pids(&desk.up()), pids(&card));
+    let refused = desk.run(&["restart", "n9", "--json"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let error: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(error["error"]["kind"], "USAGE");
+
+    // A dead node is shown as dead, and is not missed.
+    desk.json(&["kill", "n4", "--json"]);
+    let status = desk.json(&["status", "--json"]);
+    assert_eq!(status["nodes"][3]["state"], "killed");
+    assert_eq!((&status["reads"], &status["writes"]), (&true.into(), &true.into()));
+    assert!(desk.get(&id) == bytes);
+    desk.json(&["restart", "n4", "--wipe", "--json"]);
+    desk.json(&["pause", "n3", "--for", "200ms", "--json"]);
+    assert!(desk.run(&["wait", "n3=running", "--timeout", "30s"]).status.success());
+
+    // SIGKILL of the supervisor takes every process with it, and loses nothing.
+    let supervisor = card["supervisor_pid"].as_u64().unwrap();
+    let all = pids(&desk.up());
+    assert!(Command::new("kill").args(["-9", &supervisor.to_string()]).status().unwrap().success());
+    wait_until("every child is gone", || !all.iter().copied().any(lives));
+    let again = desk.up();
+    assert_eq!(again["nodes"][0]["peer_id"], card["nodes"][0]["peer_id"]);
+    assert!(desk.get(&id) == bytes);
+
+    // `down` leaves no process.
+    let all = pids(&again);
+    desk.json(&["down", "--json"]);
+    assert!(!all.into_iter().any(lives));
+    let status = desk.json(&["status", "--json"]);
+    assert_eq!(status["running"], false);
+}

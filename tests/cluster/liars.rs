@@ -1,0 +1,34 @@
+//! A member that lies, in four ways: it changes no result.
+
+use haulout_devnet::Devnet;
+use haulout_protocol::encoding::Parameters;
+use haulout_tests::liar::{Lie, Liar};
+use haulout_tests::{KIB, get, put, sample_blob};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lying_member_changes_no_result() {
+    let segment = 64 << 10;
+    let devnet = Devnet::builder().nodes(4).shards(4).seed(41).segment_bytes(segment);
+    let mut devnet = devnet.start().await.unwrap();
+    let parameters = Parameters::new(4, segment).unwrap();
+    let blob = sample_blob(41, 150 * KIB);
+    let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
+    devnet.stop_node(0).await;
+
+    let lies = [Lie::WrongBytes, Lie::WrongProofs, Lie::OversizedFrames, Lie::Silence];
+    for (seed, lie) in (0..).zip(lies) {
+        let liar =
+            Liar::start(&devnet, 0, lie, parameters, blob.len() as u64).await.unwrap();
+        let client = devnet.client("bob").await.unwrap();
+        let got = get(&client, &id).await.unwrap_or_else(|error| panic!("{lie:?}: {error}"));
+        assert!(got == blob, "{lie:?}: wrong bytes reached the reader");
+        assert!(liar.told() > 0, "{lie:?}: nobody asked the liar, so this proves nothing");
+        let new = sample_blob(100 + seed, 70 * KIB);
+        let report = put(&client, &new).await.unwrap_or_else(|error| panic!("{lie:?}: {error}"));
+        assert_eq!(report.shards.0, 3, "{lie:?}: only the honest confirm");
+        assert!(get(&client, &report.blob_id).await.unwrap() == new, "{lie:?}");
+        client.close().await;
+        liar.stop().await;
+    }
+    devnet.shutdown().await;
+}

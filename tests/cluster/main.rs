@@ -1,0 +1,10 @@
+//! What a network of real nodes promises, on devnets that run inside this process.
+//!
+//! Each test has its own network, seed and ports, so that they run side by side.
+
+mod discovery;
+mod faults;
+mod liars;
+mod put_get;
+mod restart;
+mod sizes;

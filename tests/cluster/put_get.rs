@@ -1,0 +1,53 @@
+//! Blobs go in through one client and come out of another, byte for byte.
+
+use std::time::{Duration, Instant};
+
+use haulout_devnet::Devnet;
+use haulout_node::error::Kind;
+use haulout_protocol::blob::BlobId;
+use haulout_tests::{KIB, get, put, sample_blob};
+
+/// Small, so that small blobs have many segments.
+const SEGMENT: usize = 16 * KIB;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blobs_of_every_size_come_back_byte_for_byte_through_another_client() {
+    let devnet = Devnet::builder().nodes(4).shards(10).seed(11).segment_bytes(16 << 10);
+    let devnet = devnet.start().await.unwrap();
+    let (alice, bob) = (devnet.client("alice").await.unwrap(), devnet.client("bob").await.unwrap());
+    for length in [0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 5 * SEGMENT + 17] {
+        let blob = sample_blob(length as u64, length);
+        let report = put(&alice, &blob).await.unwrap_or_else(|e| panic!("put {length}: {e}"));
+        assert_eq!(report.content_hash, *blake3::hash(&blob).as_bytes(), "{length} bytes");
+        let got = get(&bob, &report.blob_id).await.unwrap_or_else(|e| panic!("get {length}: {e}"));
+        assert!(got == blob, "{length} bytes came back different");
+    }
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_was_never_stored_is_denied_within_a_second() {
+    let devnet = Devnet::builder().nodes(4).shards(4).seed(12).start().await.unwrap();
+    let client = devnet.client("alice").await.unwrap();
+    let unknown = BlobId::from_bytes([7; 32]);
+    let asked = Instant::now();
+    let denied = get(&client, &unknown).await.unwrap_err();
+    let took = asked.elapsed();
+    assert_eq!(denied.kind(), Kind::NotFound, "{denied}");
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storing_the_same_blob_again_costs_nothing() {
+    let devnet = Devnet::builder().nodes(4).shards(4).seed(13).segment_bytes(16 << 10);
+    let devnet = devnet.start().await.unwrap();
+    let client = devnet.client("alice").await.unwrap();
+    let blob = sample_blob(13, 2 * SEGMENT);
+    let first = put(&client, &blob).await.unwrap();
+    let again = put(&client, &blob).await.unwrap();
+    assert_eq!(first.blob_id, again.blob_id);
+    assert!(first.cost.wal > 0 && first.object.is_some());
+    assert_eq!((again.cost.wal, again.object), (0, None));
+    devnet.shutdown().await;
+}

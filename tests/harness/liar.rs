@@ -1,0 +1,185 @@
+//! A peer that has a member's keys and speaks the wire, but does not tell the truth.
+//!
+//! Promises: every question is answered in the way of its [`Lie`], and how often it lied is counted.
+//! Does not: hold anything; it only has to look like a member.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Result;
+use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, Transport};
+use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
+use haulout_devnet::Devnet;
+use haulout_protocol::encoding::Parameters;
+use haulout_protocol::message::NetworkId;
+use haulout_protocol::sliver::Axis;
+use haulout_protocol::wire::{self, Refusal, blob, sliver};
+use tokio::task::JoinHandle;
+
+use crate::sample_blob;
+
+/// How a liar lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// Slivers of the right length and wrong content.
+    WrongBytes,
+    /// Headers and indexes that do not belong to the blob, and slivers of a wrong length.
+    WrongProofs,
+    /// A frame that says it is four gigabytes long.
+    OversizedFrames,
+    /// Accepts everything and answers nothing.
+    Silence,
+}
+
+/// A running liar.
+#[derive(Debug)]
+pub struct Liar {
+    supervisor: Supervisor,
+    answering: Vec<JoinHandle<()>>,
+    told: Arc<AtomicUsize>,
+}
+
+/// What the liar needs to know to lie well.
+#[derive(Clone, Debug)]
+struct Script {
+    lie: Lie,
+    parameters: Parameters,
+    blob_bytes: u64,
+    told: Arc<AtomicUsize>,
+}
+
+impl Liar {
+    /// Takes the place of a member that does not run, lying about blobs of this length.
+    pub async fn start(
+        devnet: &Devnet,
+        member: usize,
+        lie: Lie,
+        parameters: Parameters,
+        blob_bytes: u64,
+    ) -> Result<Self> {
+        let keys = devnet.member_keys(member);
+        let others = (0..devnet.members()).filter(|other| *other != member);
+        let network = Network::new(NetworkOptions {
+            secret_key: keys.network_key,
+            network: NetworkId::from_bytes(devnet.ids().network_id),
+            listen: vec![
+                format!("/ip4/127.0.0.1/udp/{}/quic-v1", keys.port),
+                format!("/ip4/127.0.0.1/tcp/{}", keys.port),
+            ],
+            external: vec![],
+            bootstrap: others.map(|other| devnet.address(other)).collect(),
+            role: Role::Server,
+            prefer: Transport::Quic,
+            registry: Arc::new(Mutex::default()),
+        })?;
+        let supervisor = Supervisor::start(Plan {
+            name: "liar".into(),
+            strategy: Strategy::OneForOne,
+            budget: Budget { restarts: 1, window: Duration::from_secs(60) },
+            children: vec![network.child()],
+            on_restart: None,
+        })
+        .await?;
+        let told = Arc::new(AtomicUsize::new(0));
+        let script = Script { lie, parameters, blob_bytes, told: told.clone() };
+        let answering = [Protocol::Blob, Protocol::Sliver]
+            .map(|protocol| tokio::spawn(answer(network.clone(), protocol, script.clone())))
+            .into();
+        Ok(Self { supervisor, answering, told })
+    }
+
+    /// How many questions it has answered with a lie so far.
+    pub fn told(&self) -> usize {
+        self.told.load(Ordering::Relaxed)
+    }
+
+    /// Leaves the network.
+    pub async fn stop(self) {
+        for task in self.answering {
+            task.abort();
+        }
+        self.supervisor.shutdown().await;
+    }
+}
+
+async fn answer(network: Network, protocol: Protocol, script: Script) {
+    let mut incoming = network.accept(protocol);
+    while let Some((_, stream)) = incoming.next().await {
+        let script = script.clone();
+        tokio::spawn(async move {
+            // The other side may leave in disgust, which is what we want.
+            let _ = match protocol {
+                Protocol::Sliver => script.about_slivers(stream).await,
+                _ => script.about_blobs(stream).await,
+            };
+        });
+    }
+}
+
+impl Script {
+    async fn about_blobs(self, mut stream: Stream) -> Result<()> {
+        let request: blob::Request = stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?;
+        self.told.fetch_add(1, Ordering::Relaxed);
+        let noise = |length| sample_blob(13, length);
+        let answer = match (self.lie, request.question) {
+            (Lie::Silence, _) => return keep_waiting(stream).await,
+            (Lie::OversizedFrames, _) => return oversize(stream).await,
+            (Lie::WrongProofs, blob::Question::Header) => blob::Answer::Header(noise(72)),
+            (Lie::WrongProofs, blob::Question::Index { .. }) => {
+                blob::Answer::Index(noise(64 * usize::from(self.parameters.shards())))
+            }
+            (_, blob::Question::Status) => blob::Answer::Status(blob::Status {
+                checkpoint: u64::MAX,
+                epoch: 1,
+                state: blob::State::Nonexistent,
+            }),
+            _ => blob::Answer::Refused(Refusal::NotFound),
+        };
+        stream.write_frame(&answer).await?;
+        stream.close().await?;
+        Ok(())
+    }
+
+    async fn about_slivers(self, mut stream: Stream) -> Result<()> {
+        let request: sliver::Request = stream.read_frame(wire::HEADER_FRAME_BYTES_MAX).await?;
+        self.told.fetch_add(1, Ordering::Relaxed);
+        match self.lie {
+            Lie::Silence => return keep_waiting(stream).await,
+            Lie::OversizedFrames => return oversize(stream).await,
+            Lie::WrongBytes | Lie::WrongProofs => {}
+        }
+        let sliver::Request::Get { segment, axis, pairs, .. } = request else {
+            stream.write_frame(&sliver::Reply::Refused(Refusal::Internal)).await?;
+            return Ok(stream.close().await?);
+        };
+        let bytes = self.sliver_bytes(segment, axis);
+        for pair in pairs {
+            let noise = sample_blob(u64::from(pair), bytes);
+            let length = u32::try_from(noise.len())?;
+            stream.write_frame(&sliver::Reply::Sliver { pair, bytes: length }).await?;
+            stream.write_all(&noise).await?;
+        }
+        stream.write_frame(&sliver::Reply::End).await?;
+        Ok(stream.close().await?)
+    }
+
+    fn sliver_bytes(&self, segment: u32, axis: Axis) -> usize {
+        let length = self.parameters.segment_length(self.blob_bytes, segment);
+        let honest = self.parameters.sliver_bytes(axis, length);
+        if self.lie == Lie::WrongBytes { honest } else { honest + 2 }
+    }
+}
+
+/// Keeps the stream open until the other side has had enough.
+async fn keep_waiting(mut stream: Stream) -> Result<()> {
+    stream.read_exact(&mut [0; 1]).await?;
+    Ok(())
+}
+
+/// A length prefix of four gigabytes, and a little of what it announces.
+async fn oversize(mut stream: Stream) -> Result<()> {
+    stream.write_all(&[0xff; 1024]).await?;
+    stream.flush().await?;
+    keep_waiting(stream).await
+}
