@@ -6,6 +6,7 @@
 //! [`encode_segment`] gives everything a writer sends, [`identify_segment`] only what names the blob, [`decode_segment`]
 //! what a reader wants, and [`verify_sliver`] what a node asks of every sliver it is given.
 
+mod buffers;
 mod codeword;
 mod content;
 mod decoder;
@@ -20,8 +21,9 @@ pub mod walrus;
 
 use bytes::Bytes;
 
+pub use buffers::Buffers;
 pub use content::{content_digest, merge_content};
-pub use decoder::{DecodeError, decode_segment};
+pub use decoder::{DecodeError, decode_segment, decode_segment_into};
 pub use parameters::{
     MAX_SHARDS, MIN_SEGMENT_BYTES, MIN_SHARDS, Parameters, ParametersError, SEGMENT_BYTES,
 };
@@ -101,8 +103,21 @@ pub fn encode_segment(
     position: SegmentPosition,
     segment: Bytes,
 ) -> EncodedSegment {
+    encode_segment_into(&Buffers::new(0), parameters, position, segment)
+}
+
+/// Like [`encode_segment`], into memory that was used before: worth a third of the time when segments follow each other.
+///
+/// # Panics
+/// If the segment is not as long as its position says.
+pub fn encode_segment_into(
+    buffers: &Buffers,
+    parameters: &Parameters,
+    position: SegmentPosition,
+    segment: Bytes,
+) -> EncodedSegment {
     let (shape, padding) = prepare(parameters, position, &segment);
-    let (slivers, index) = encoder::encode(&shape, &padding.rows(&shape, &segment));
+    let (slivers, index) = encoder::encode(buffers, &shape, &padding.rows(&shape, &segment));
     let content = content_digest(parameters, position, &segment);
     EncodedSegment {
         shape,
@@ -110,9 +125,9 @@ pub fn encode_segment(
         index,
         padding,
         segment,
-        primary_repair: slivers.primary_repair.into(),
-        secondary_source: slivers.secondary_source.into(),
-        secondary_repair: slivers.secondary_repair.into(),
+        primary_repair: buffers.share(slivers.primary_repair),
+        secondary_source: buffers.share(slivers.secondary_source),
+        secondary_repair: buffers.share(slivers.secondary_repair),
     }
 }
 

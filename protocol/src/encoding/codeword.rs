@@ -32,7 +32,7 @@ pub(super) struct Extender {
 impl Extender {
     /// For codewords of `total` symbols of `symbol` bytes, of which the first `source` are given.
     pub(super) fn new(source: usize, total: usize, symbol: usize) -> Self {
-        let encoder = ReedSolomonEncoder::new(source, total - source, CHUNK)
+        let encoder = ReedSolomonEncoder::new(source, total - source, 2)
             .expect("the library codes every split of up to 65535 shards into source and repair");
         Extender { source, total, symbol, encoder, shard: Vec::new() }
     }
@@ -61,24 +61,18 @@ impl Extender {
         (0..symbol).step_by(step).map(move |start| start..symbol.min(start + step))
     }
 
-    /// Extends a group of codewords; `symbol(codeword, i)` is a source symbol. The result is packed as the layout says.
-    pub(super) fn extend_group<'a>(
+    /// Extends a group of codewords, packed as the layout says: `pack` puts their `i`-th source symbols into a shard.
+    pub(super) fn extend_group(
         &mut self,
-        group: Range<usize>,
-        symbol: impl Fn(usize, usize) -> &'a [u8],
+        group: usize,
+        pack: impl Fn(usize, &Layout, &mut [u8]),
     ) -> (Layout, EncoderResult<'_>) {
-        let layout = Layout::new(self.symbol, group.len());
-        if layout.is_plain() && group.len() == 1 {
-            return (layout, self.extend(self.symbol, |i| symbol(group.start, i)));
-        }
+        let layout = Layout::new(self.symbol, group);
         let bytes = layout.shard_bytes();
         self.reset(bytes);
-        self.shard.clear();
         self.shard.resize(bytes, 0);
         for i in 0..self.source {
-            for (place, codeword) in group.clone().enumerate() {
-                layout.pack(place, symbol(codeword, i), &mut self.shard);
-            }
+            pack(i, &layout, &mut self.shard);
             self.encoder
                 .add_original_shard(&self.shard)
                 .expect("the shard is as long as announced");

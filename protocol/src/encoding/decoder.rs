@@ -8,7 +8,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use reed_solomon_simd::rate::{DecoderWork, DefaultRateDecoder, RateDecoder};
 
-use super::layout::{BLOCK, Layout};
+use super::buffers::Buffers;
+use super::layout::{BLOCK, Layout, copy};
 use super::locator::CachedLocator;
 use super::matrix::Shape;
 use super::parameters::{Parameters, index};
@@ -68,16 +69,26 @@ pub fn decode_segment(
     axis: Axis,
     slivers: &[(u16, Bytes)],
 ) -> Result<Bytes, DecodeError> {
+    decode_segment_into(&Buffers::new(0), parameters, segment_length, axis, slivers)
+}
+
+/// Like [`decode_segment`], into memory that was used before.
+pub fn decode_segment_into(
+    buffers: &Buffers,
+    parameters: &Parameters,
+    segment_length: u32,
+    axis: Axis,
+    slivers: &[(u16, Bytes)],
+) -> Result<Bytes, DecodeError> {
     check(parameters, segment_length, axis, slivers)?;
     let shape = Shape::new(parameters, segment_length);
     let chosen = choose(&shape, axis, slivers);
-    let mut matrix = vec![0; shape.rows * shape.row_bytes()];
+    let mut matrix = buffers.take(shape.rows * shape.row_bytes());
     copy_source(&shape, axis, &chosen, &mut matrix);
     if chosen.iter().any(|(index, _)| *index >= shape.source(axis)) {
         Rebuild { shape: &shape, axis, slivers: &chosen }.run(&mut matrix);
     }
-    matrix.truncate(index(segment_length));
-    Ok(matrix.into())
+    Ok(buffers.share(matrix).slice(..index(segment_length)))
 }
 
 fn check(
@@ -129,8 +140,8 @@ fn copy_source(shape: &Shape, axis: Axis, slivers: &[(usize, &[u8])], matrix: &m
         Axis::Secondary => {
             for (row, target) in matrix.chunks_exact_mut(row_bytes).enumerate() {
                 for (column, bytes) in &slivers[..count] {
-                    target[column * symbol..][..symbol]
-                        .copy_from_slice(&bytes[row * symbol..][..symbol]);
+                    let target = &mut target[column * symbol..][..symbol];
+                    copy(target, &bytes[row * symbol..][..symbol]);
                 }
             }
         }
@@ -197,14 +208,17 @@ impl Rebuild<'_> {
             if layout.is_plain() {
                 self.add(&mut decoder, *sliver, bytes);
             } else {
-                for (place, symbol) in bytes.chunks_exact(symbol).enumerate() {
-                    layout.pack(place, symbol, &mut shard);
-                }
+                layout.pack_all(bytes, &mut shard);
                 self.add(&mut decoder, *sliver, &shard);
             }
         }
         let result = decoder.decode().expect("as many shards as needed were added");
         for (sliver, shard) in result.restored_original_iter() {
+            let start = self.place(sliver, group.start);
+            if self.axis == Axis::Primary {
+                layout.unpack_all(shard, &mut matrix[start..start + group.len() * symbol]);
+                continue;
+            }
             for (place, codeword) in group.clone().enumerate() {
                 let start = self.place(sliver, codeword);
                 layout.unpack(place, shard, &mut matrix[start..start + symbol]);

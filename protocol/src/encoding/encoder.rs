@@ -6,8 +6,10 @@
 
 use std::ops::Range;
 
-use super::codeword::{Extender, hash_wide, repair};
+use super::buffers::Buffers;
+use super::codeword::{Extender, hash_wide};
 use super::lanes::LeafHasher;
+use super::layout::{Layout, copy};
 use super::matrix::Shape;
 use crate::crypto::Digest;
 use crate::merkle;
@@ -31,10 +33,10 @@ pub(super) struct Slivers {
 }
 
 /// All slivers and their roots.
-pub(super) fn encode(shape: &Shape, rows: &[&[u8]]) -> (Slivers, SliverIndex) {
-    let secondary_repair = extend_rows(shape, rows);
-    let mut primary_repair = vec![0; (shape.shards - shape.rows) * shape.row_bytes()];
-    let mut secondary_source = vec![0; shape.columns * shape.column_bytes()];
+pub(super) fn encode(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> (Slivers, SliverIndex) {
+    let secondary_repair = extend_rows(buffers, shape, rows);
+    let mut primary_repair = buffers.take((shape.shards - shape.rows) * shape.row_bytes());
+    let mut secondary_source = buffers.take(shape.columns * shape.column_bytes());
     let source = Source { shape, rows, repair: &secondary_repair };
     let index = extend_columns(&source, Some((&mut primary_repair, &mut secondary_source)));
     (Slivers { primary_repair, secondary_source, secondary_repair }, index)
@@ -42,7 +44,7 @@ pub(super) fn encode(shape: &Shape, rows: &[&[u8]]) -> (Slivers, SliverIndex) {
 
 /// Only the roots of all slivers; needs half a segment of memory.
 pub(super) fn identify(shape: &Shape, rows: &[&[u8]]) -> SliverIndex {
-    let repair = extend_rows(shape, rows);
+    let repair = extend_rows(&Buffers::new(0), shape, rows);
     extend_columns(&Source { shape, rows, repair: &repair }, None)
 }
 
@@ -63,11 +65,23 @@ impl Source<'_> {
             }
         }
     }
+
+    /// Puts a row's symbols of a group of columns, which are either all in the segment or all past it, into a shard.
+    fn pack(&self, columns: &Range<usize>, row: usize, layout: &Layout, shard: &mut [u8]) {
+        let symbol = self.shape.symbol;
+        if columns.end <= self.shape.columns {
+            return layout
+                .pack_all(&self.rows[row][columns.start * symbol..columns.end * symbol], shard);
+        }
+        for (place, column) in columns.clone().enumerate() {
+            layout.pack(place, self.symbol(column, row), shard);
+        }
+    }
 }
 
 /// The repair columns, each of `P` symbols.
-fn extend_rows(shape: &Shape, rows: &[&[u8]]) -> Vec<u8> {
-    let mut columns = vec![0; (shape.shards - shape.columns) * shape.column_bytes()];
+fn extend_rows(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> Vec<u8> {
+    let mut columns = buffers.take((shape.shards - shape.columns) * shape.column_bytes());
     let cuts = cut(0..shape.rows, 1, task_count(shape.rows * shape.shards * shape.symbol));
     let parts = split_lines(&mut columns, shape.column_bytes(), shape.symbol, &cuts);
     let tasks: Vec<_> = cuts.into_iter().zip(parts).collect();
@@ -81,14 +95,15 @@ fn extend_row_range(shape: &Shape, rows: &[&[u8]], range: Range<usize>, columns:
     let mut extender = Extender::new(shape.columns, shape.shards, symbol);
     if extender.is_narrow() {
         for group in extender.groups(range.clone()) {
-            let (layout, result) =
-                extender.extend_group(group.clone(), |row, i| &rows[row][i * symbol..][..symbol]);
-            for (column, shard) in columns.iter_mut().zip(result.recovery_iter()) {
-                let targets =
-                    column[(group.start - range.start) * symbol..].chunks_exact_mut(symbol);
-                for (place, target) in targets.take(group.len()).enumerate() {
-                    layout.unpack(place, shard, target);
+            let pack = |i: usize, layout: &Layout, shard: &mut [u8]| {
+                for (place, row) in group.clone().enumerate() {
+                    layout.pack(place, &rows[row][i * symbol..][..symbol], shard);
                 }
+            };
+            let (layout, result) = extender.extend_group(group.len(), pack);
+            for (column, shard) in columns.iter_mut().zip(result.recovery_iter()) {
+                let target = &mut column[(group.start - range.start) * symbol..];
+                layout.unpack_all(shard, &mut target[..group.len() * symbol]);
             }
         }
     } else {
@@ -229,29 +244,30 @@ impl<'a> ColumnWorker<'a> {
         let is_stored = self.is_stored(group.start);
         let offset = (group.start - self.task.range.start) * symbol;
         let source = self.source;
-        let (layout, result) =
-            self.extender.extend_group(group.clone(), |column, row| source.symbol(column, row));
+        let pack =
+            |row: usize, layout: &Layout, shard: &mut [u8]| source.pack(&group, row, layout, shard);
+        let (layout, result) = self.extender.extend_group(group.len(), pack);
+        let shards: Vec<&[u8]> = result.recovery_iter().collect();
         if is_stored {
-            for (row, shard) in self.task.primary.iter_mut().zip(result.recovery_iter()) {
-                let targets = row[offset..].chunks_exact_mut(symbol).take(group.len());
-                targets.enumerate().for_each(|(place, target)| layout.unpack(place, shard, target));
+            for (row, shard) in self.task.primary.iter_mut().zip(&shards) {
+                layout.unpack_all(shard, &mut row[offset..offset + group.len() * symbol]);
             }
         }
         for (place, column) in group.enumerate() {
             let slot = self.hasher.slot_bytes();
             let (given, computed) = self.hasher.slots_mut().split_at_mut(rows * slot);
             for (row, slot) in given.chunks_exact_mut(slot).enumerate() {
-                slot[..symbol].copy_from_slice(source.symbol(column, row));
+                copy(&mut slot[..symbol], source.symbol(column, row));
             }
             let computed = computed.chunks_exact_mut(slot).enumerate();
             if is_stored {
                 let place = (column - self.task.range.start) * symbol;
                 for (row, slot) in computed {
-                    slot[..symbol].copy_from_slice(&self.task.primary[row][place..][..symbol]);
+                    copy(&mut slot[..symbol], &self.task.primary[row][place..][..symbol]);
                 }
             } else {
-                for (row, slot) in computed {
-                    layout.unpack(place, repair(&result, row), &mut slot[..symbol]);
+                for ((_, slot), shard) in computed.zip(&shards) {
+                    layout.unpack(place, shard, &mut slot[..symbol]);
                 }
             }
             self.hasher.hash_slots(&mut self.digests);
@@ -299,7 +315,7 @@ fn store_column(source: &Source<'_>, range: &Range<usize>, column: usize, second
     let bytes = source.shape.column_bytes();
     let sliver = &mut secondary[(column - range.start) * bytes..][..bytes];
     for (row, target) in sliver.chunks_exact_mut(source.shape.symbol).enumerate() {
-        target.copy_from_slice(source.symbol(column, row));
+        copy(target, source.symbol(column, row));
     }
 }
 

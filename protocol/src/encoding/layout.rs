@@ -48,18 +48,18 @@ impl Layout {
     /// Puts symbol `i` of the group in its place.
     pub(super) fn pack(&self, i: usize, symbol: &[u8], shard: &mut [u8]) {
         if self.group == 1 {
-            return shard.copy_from_slice(symbol);
+            return copy(shard, symbol);
         }
         let (whole, half) = (self.whole(), self.tail_half());
-        shard[i * whole..(i + 1) * whole].copy_from_slice(&symbol[..whole]);
+        copy(&mut shard[i * whole..(i + 1) * whole], &symbol[..whole]);
         let (low, high) = symbol[whole..].split_at(half);
         let blocks = &mut shard[self.group * whole..];
         let mut done = 0;
         while done < half {
             let (block, place, count) = self.run(i, done);
             let block = &mut blocks[block..block + BLOCK];
-            block[place..place + count].copy_from_slice(&low[done..done + count]);
-            block[HALF + place..HALF + place + count].copy_from_slice(&high[done..done + count]);
+            copy_short(&mut block[place..place + count], &low[done..done + count]);
+            copy_short(&mut block[HALF + place..HALF + place + count], &high[done..done + count]);
             done += count;
         }
     }
@@ -67,20 +67,57 @@ impl Layout {
     /// Reads symbol `i` of the group from its place.
     pub(super) fn unpack(&self, i: usize, shard: &[u8], symbol: &mut [u8]) {
         if self.group == 1 {
-            return symbol.copy_from_slice(shard);
+            return copy(symbol, shard);
         }
         let (whole, half) = (self.whole(), self.tail_half());
         let (head, tail) = symbol.split_at_mut(whole);
-        head.copy_from_slice(&shard[i * whole..(i + 1) * whole]);
+        copy(head, &shard[i * whole..(i + 1) * whole]);
         let (low, high) = tail.split_at_mut(half);
         let blocks = &shard[self.group * whole..];
         let mut done = 0;
         while done < half {
             let (block, place, count) = self.run(i, done);
             let block = &blocks[block..block + BLOCK];
-            low[done..done + count].copy_from_slice(&block[place..place + count]);
-            high[done..done + count].copy_from_slice(&block[HALF + place..HALF + place + count]);
+            copy_short(&mut low[done..done + count], &block[place..place + count]);
+            copy_short(&mut high[done..done + count], &block[HALF + place..HALF + place + count]);
             done += count;
+        }
+    }
+
+    /// Puts all symbols of the group, given one after another, in their places.
+    pub(super) fn pack_all(&self, symbols: &[u8], shard: &mut [u8]) {
+        if self.symbol == 2 && self.group > 1 {
+            for (block, symbols) in shard.chunks_exact_mut(BLOCK).zip(symbols.chunks(BLOCK)) {
+                let (low, high) = block.split_at_mut(HALF);
+                let (pairs, _) = symbols.as_chunks::<2>();
+                for (([a, b], low), high) in pairs.iter().zip(low).zip(high) {
+                    (*low, *high) = (*a, *b);
+                }
+            }
+            return;
+        }
+        for (i, symbol) in symbols.chunks_exact(self.symbol).enumerate() {
+            self.pack(i, symbol, shard);
+        }
+    }
+
+    /// Reads all symbols of the group from their places, one after another.
+    pub(super) fn unpack_all(&self, shard: &[u8], symbols: &mut [u8]) {
+        if self.symbol == 2 && self.group > 1 {
+            for (block, symbols) in shard.chunks_exact(BLOCK).zip(symbols.chunks_mut(BLOCK)) {
+                let (low, high) = block.split_at(HALF);
+                let (pairs, _) = symbols.as_chunks_mut::<2>();
+                for (([a, b], low), high) in pairs.iter_mut().zip(low).zip(high) {
+                    (*a, *b) = (*low, *high);
+                }
+            }
+            return;
+        }
+        if self.is_plain() {
+            return copy(symbols, shard);
+        }
+        for (i, symbol) in symbols.chunks_exact_mut(self.symbol).enumerate() {
+            self.unpack(i, shard, symbol);
         }
     }
 
@@ -89,6 +126,41 @@ impl Layout {
         let place = i * self.tail_half() + done;
         let room = HALF - place % HALF;
         (place / HALF * BLOCK, place % HALF, room.min(self.tail_half() - done))
+    }
+}
+
+/// Copies; worth its own name because most symbols are shorter than a call of the system's copy is quick.
+#[inline]
+pub(super) fn copy(target: &mut [u8], source: &[u8]) {
+    debug_assert_eq!(target.len(), source.len());
+    if source.len() <= HALF {
+        copy_short(target, source);
+    } else {
+        target.copy_from_slice(source);
+    }
+}
+
+/// Copies up to 32 bytes as two pieces of fixed size that may overlap.
+#[inline]
+fn copy_short(target: &mut [u8], source: &[u8]) {
+    debug_assert!(target.len() == source.len() && source.len() <= HALF);
+    match source.len() {
+        16.. => copy_ends::<16>(target, source),
+        8.. => copy_ends::<8>(target, source),
+        4.. => copy_ends::<4>(target, source),
+        2.. => copy_ends::<2>(target, source),
+        _ => copy_ends::<1>(target, source),
+    }
+}
+
+#[inline]
+fn copy_ends<const N: usize>(target: &mut [u8], source: &[u8]) {
+    if let (Some(target), Some(source)) = (target.first_chunk_mut::<N>(), source.first_chunk::<N>())
+    {
+        *target = *source;
+    }
+    if let (Some(target), Some(source)) = (target.last_chunk_mut::<N>(), source.last_chunk::<N>()) {
+        *target = *source;
     }
 }
 
@@ -111,6 +183,11 @@ mod tests {
                 }
                 let filled = shard.iter().filter(|byte| **byte != 0).count();
                 assert_eq!(filled, symbol * group, "no two symbols share a byte");
+                let (mut all, mut unpacked) = (vec![0; shard.len()], vec![0; symbol * group]);
+                layout.pack_all(&symbols.concat(), &mut all);
+                assert_eq!(all, shard);
+                layout.unpack_all(&shard, &mut unpacked);
+                assert_eq!(unpacked, symbols.concat());
                 for (i, expected) in symbols.iter().enumerate() {
                     let mut found = vec![0; symbol];
                     layout.unpack(i, &shard, &mut found);

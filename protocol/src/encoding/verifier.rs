@@ -2,9 +2,9 @@
 //!
 //! Promises: accepts exactly the bytes that the encoder of the index had. Does not: check the index itself.
 
-use super::codeword::repair;
 use super::codeword::{Extender, hash_wide};
 use super::lanes::LeafHasher;
+use super::layout::copy;
 use super::matrix::Shape;
 use super::parameters::Parameters;
 use crate::crypto::Digest;
@@ -106,11 +106,9 @@ impl SliverVerifier {
         if extender.is_narrow() {
             let result = extender.extend(symbol, given);
             let slot = self.hasher.slot_bytes();
-            for (i, slot) in self.hasher.slots_mut().chunks_exact_mut(slot).enumerate() {
-                slot[..symbol].copy_from_slice(match i.checked_sub(source) {
-                    None => given(i),
-                    Some(index) => repair(&result, index),
-                });
+            let symbols = bytes.chunks_exact(symbol).chain(result.recovery_iter());
+            for (slot, bytes) in self.hasher.slots_mut().chunks_exact_mut(slot).zip(symbols) {
+                copy(&mut slot[..symbol], bytes);
             }
             self.hasher.hash_slots(&mut self.digests);
         } else {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use haulout_protocol::encoding::{
-    DecodeError, Parameters, SegmentPosition, SliverError, SliverVerifier, content_digest,
-    decode_segment, encode_segment, identify_segment, merge_content, verify_sliver,
+    Buffers, DecodeError, Parameters, SegmentPosition, SliverError, SliverVerifier, content_digest,
+    decode_segment, decode_segment_into, encode_segment, encode_segment_into, identify_segment,
+    merge_content, verify_sliver,
 };
 use haulout_protocol::sliver::{Axis, SliverIndex};
 use proptest::prelude::*;
@@ -107,6 +108,28 @@ fn every_segment_of_a_blob_encodes_and_decodes_by_itself() {
         let given = slivers(&encoded, Axis::Primary, &[1, 4, 6]);
         let length = position.length(&parameters);
         assert_eq!(decode_segment(&parameters, length, Axis::Primary, &given), Ok(bytes));
+    }
+}
+
+#[test]
+fn used_memory_gives_the_same_slivers_and_segments() {
+    let buffers = Buffers::new(1 << 24);
+    for (shards, bytes) in
+        [(100, 1 << 20), (100, 900_000), (10, 1 << 20), (1000, 700_000), (10, 999_999)]
+    {
+        let parameters = parameters(shards);
+        let blob = sample(bytes as u64, bytes);
+        let fresh = encode(&parameters, &blob);
+        let position = SegmentPosition { segment: 0, blob_bytes: bytes as u64 };
+        let reused = encode_segment_into(&buffers, &parameters, position, blob.clone());
+        assert_eq!(reused.index(), fresh.index());
+        for axis in Axis::BOTH {
+            assert!((0..shards).all(|i| reused.sliver(axis, i) == fresh.sliver(axis, i)));
+            let last: Vec<u16> = (shards - parameters.source(axis)..shards).collect();
+            let given = slivers(&reused, axis, &last);
+            let decoded = decode_segment_into(&buffers, &parameters, length(&blob), axis, &given);
+            assert_eq!(decoded.as_ref(), Ok(&blob));
+        }
     }
 }
 
