@@ -318,7 +318,7 @@ impl Network {
 
     /// Writes down what a peer did wrong: logged, counted, and in the end a ban.
     pub fn blame(&self, peer: PeerId, blame: Blame) {
-        let banned = self.shared.book().blame(peer, blame);
+        let banned = self.shared.book().blame(peer, blame, Instant::now());
         if banned {
             let current = self.shared.commands.borrow().clone();
             // If the queue is full, the next tick of the swarm task bans the peer.
@@ -402,6 +402,13 @@ pub enum Verdict {
     Reject,
 }
 
+/// The peer that holds this ed25519 secret key.
+pub fn peer_id(secret_key: [u8; 32]) -> PeerId {
+    let keypair = identity::Keypair::ed25519_from_bytes(secret_key)
+        .expect("any 32 bytes are an ed25519 secret key");
+    from_libp2p(&keypair.public().to_peer_id()).expect("an ed25519 key has an ed25519 peer id")
+}
+
 /// Turns a text multiaddr into the bytes the chain stores.
 pub fn address_to_bytes(text: &str) -> Result<Vec<u8>, NetworkError> {
     Ok(parse_address(text)?.to_vec())
@@ -461,8 +468,7 @@ impl Shared {
         };
         let keypair = identity::Keypair::ed25519_from_bytes(options.secret_key)
             .map_err(|error| NetworkError::Setup(error.to_string()))?;
-        let identity = from_libp2p(&keypair.public().to_peer_id())
-            .expect("an ed25519 key has an ed25519 peer id");
+        let identity = peer_id(options.secret_key);
         let network = hex::encode(&options.network.as_bytes()[..4]);
         let options = Parsed {
             keypair,

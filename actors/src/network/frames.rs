@@ -241,7 +241,7 @@ struct Pace {
 impl Pace {
     fn new(idle: Duration, bytes: usize) -> Self {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let all = idle + Duration::from_secs(bytes / limits::STREAM_BYTES_PER_SECOND_MIN);
+        let all = 2 * idle + Duration::from_secs(bytes / limits::STREAM_BYTES_PER_SECOND_MIN);
         Pace { idle, deadline: Instant::now() + all }
     }
 

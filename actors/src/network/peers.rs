@@ -15,52 +15,14 @@ use tracing::{info, warn};
 
 use crate::limits;
 
-/// What a peer did wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Blame {
-    /// Bytes that do not match what they were asked for by.
-    WrongBytes,
-    /// A proof, index, header, signature or certificate that does not verify.
-    WrongProof,
-    /// A frame that cannot be decoded, or makes no sense where it came.
-    Malformed,
-    /// A frame or message above its limit.
-    TooLarge,
-    /// No answer in time. Not a lie: the peer may be down, or we may be.
-    Silent,
-}
+pub use haulout_protocol::machine::Blame;
 
-impl Blame {
-    /// One word for metrics.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Blame::WrongBytes => "wrong_bytes",
-            Blame::WrongProof => "wrong_proof",
-            Blame::Malformed => "malformed",
-            Blame::TooLarge => "too_large",
-            Blame::Silent => "silent",
-        }
-    }
-
-    /// Points off; a peer starts at zero and is banned at [`BAN_SCORE`].
-    fn weight(self) -> u32 {
-        match self {
-            Blame::WrongBytes | Blame::WrongProof => 40,
-            Blame::Malformed | Blame::TooLarge => 25,
-            Blame::Silent => 0, // counted, but never a reason to ban
-        }
-    }
-}
-
-impl std::fmt::Display for Blame {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Blame::WrongBytes => "wrong bytes",
-            Blame::WrongProof => "wrong proof",
-            Blame::Malformed => "malformed frame",
-            Blame::TooLarge => "oversized frame",
-            Blame::Silent => "no answer",
-        })
+/// Points off for a fault; a peer starts at zero and is banned at [`BAN_SCORE`].
+fn weight(blame: Blame) -> u32 {
+    match blame {
+        Blame::WrongBytes | Blame::WrongProof => 40,
+        Blame::Malformed | Blame::TooLarge => 25,
+        Blame::Silent => 0, // counted, but never a reason to ban
     }
 }
 
@@ -78,6 +40,18 @@ pub struct Peers {
     pub banned: Vec<PeerId>,
     /// How often each peer was blamed, and for what; peers without blame are left out.
     pub blamed: BTreeMap<PeerId, BTreeMap<Blame, u32>>,
+}
+
+impl Peers {
+    /// Whether we have a connection to the peer.
+    pub fn is_connected(&self, peer: &PeerId) -> bool {
+        self.connected.binary_search(peer).is_ok()
+    }
+
+    /// Whether we refuse to talk to the peer for now.
+    pub fn is_banned(&self, peer: &PeerId) -> bool {
+        self.banned.binary_search(peer).is_ok()
+    }
 }
 
 /// What we know of one peer.
@@ -190,34 +164,33 @@ impl PeerBook {
     }
 
     /// Writes down a fault. True if it gets the peer banned.
-    pub(super) fn blame(&mut self, peer: PeerId, blame: Blame) -> bool {
+    pub(super) fn blame(&mut self, peer: PeerId, blame: Blame, now: Instant) -> bool {
         let entry = self.entry(peer);
         let count = entry.blamed.entry(blame).or_insert(0);
         *count = count.saturating_add(1);
         let count = *count;
-        let forgiven = entry.forgiven.elapsed().as_secs() / FORGIVE_EACH.as_secs();
+        let forgiven = now.saturating_duration_since(entry.forgiven).as_secs() / FORGIVE_EACH.as_secs();
         if let Ok(points @ 1..) = u32::try_from(forgiven) {
             entry.points = entry.points.saturating_sub(points);
-            entry.forgiven = Instant::now();
+            entry.forgiven = now;
         }
-        if blame.weight() == 0 {
+        if weight(blame) == 0 {
             info!(%peer, reason = %blame, count, "peer blamed");
             return false;
         }
-        entry.points = entry.points.saturating_add(blame.weight());
+        entry.points = entry.points.saturating_add(weight(blame));
         warn!(%peer, reason = %blame, count, points = entry.points, "peer blamed");
         if entry.points < BAN_SCORE || entry.banned_until.is_some() {
             return false;
         }
-        entry.banned_until = Some(Instant::now() + limits::BAN_DURATION);
+        entry.banned_until = Some(now + limits::BAN_DURATION);
         warn!(%peer, reason = %blame, seconds = limits::BAN_DURATION.as_secs(), "peer banned");
         true
     }
 
     /// Whether we refuse to talk to the peer.
     pub(super) fn is_banned(&self, peer: &PeerId) -> bool {
-        let until = self.entries.get(peer).and_then(|entry| entry.banned_until);
-        until.is_some_and(|until| Instant::now() < until)
+        self.entries.get(peer).is_some_and(|entry| entry.banned_until.is_some())
     }
 
     /// Everybody banned now.
@@ -227,8 +200,7 @@ impl PeerBook {
     }
 
     /// Ends the bans that are over; a peer starts afresh.
-    pub(super) fn end_bans(&mut self) -> Vec<PeerId> {
-        let now = Instant::now();
+    pub(super) fn end_bans(&mut self, now: Instant) -> Vec<PeerId> {
         let mut ended = Vec::new();
         for (peer, entry) in &mut self.entries {
             if entry.banned_until.is_some_and(|until| until <= now) {

@@ -226,7 +226,7 @@ impl Driver {
     fn on_tick(&mut self) {
         let (banned, forgiven) = {
             let mut book = self.shared.book();
-            let forgiven = book.end_bans();
+            let forgiven = book.end_bans(Instant::now());
             (book.banned(), forgiven)
         };
         for peer in &banned {
