@@ -13,13 +13,17 @@ use crate::slivers::{Place, SliverRow};
 use crate::tables::{self, BlobKey, PendingKey, SegmentKey, SliverKey, Tables, meta};
 
 /// Blobs forgotten in one transaction, so that others' writes are not held up for long.
-const FORGET_BLOBS_MAX: usize = 16;
+const FORGET_BLOBS_MAX: usize = 64;
+/// Slivers after which a transaction takes no further blob; one blob goes as a whole.
+const FORGET_SLIVERS_MAX: usize = 10_000;
 
 /// What forgetting did.
 #[derive(Debug, Default)]
 pub(crate) struct Forgotten {
     /// Bytes of content removed.
     pub(crate) bytes: u64,
+    /// Slivers removed.
+    slivers: usize,
     /// Whether there is more to forget.
     pub(crate) more: bool,
     /// Bundles nothing points to any more.
@@ -83,12 +87,15 @@ pub(crate) fn forget_pending(
     for row in tables.pending.range::<&PendingKey>(..&end)?.take(FORGET_BLOBS_MAX + 1) {
         due.push(*row?.0.value());
     }
-    let mut forgotten = Forgotten { more: due.len() > FORGET_BLOBS_MAX, ..Forgotten::default() };
-    for key in due.iter().take(FORGET_BLOBS_MAX) {
-        let bytes = remove_blob(tables, &tables::blob_of_pending(key), &mut forgotten.bundles)?;
+    let mut forgotten = Forgotten::default();
+    for (count, key) in due.iter().enumerate() {
+        if count >= FORGET_BLOBS_MAX || forgotten.slivers >= FORGET_SLIVERS_MAX {
+            forgotten.more = true;
+            break;
+        }
+        let bytes = remove_blob(tables, &tables::blob_of_pending(key), &mut forgotten)?;
         tables.pending.remove(key)?;
         add(tables, meta::PENDING_BYTES, 0, bytes)?;
-        forgotten.bytes = forgotten.bytes.saturating_add(bytes);
     }
     Ok(forgotten)
 }
@@ -96,17 +103,17 @@ pub(crate) fn forget_pending(
 fn remove_blob(
     tables: &mut Tables<'_>,
     blob: &BlobKey,
-    unused: &mut BTreeSet<u64>,
+    forgotten: &mut Forgotten,
 ) -> Result<u64, StoreError> {
     let slivers = tables::slivers_of(tables::segments_of(blob));
     for row in tables.slivers.range::<&SliverKey>(tables::keys(&slivers))? {
+        forgotten.slivers = forgotten.slivers.saturating_add(1);
         // All slivers of a bundle belong to one segment, so the whole bundle goes.
-        if let Place::Bundle { id, .. } = SliverRow::from_tuple(row?.1.value()).place {
-            unused.insert(id);
+        if let Place::Bundle { id, .. } = SliverRow::from_tuple(row?.1.value()).place
+            && forgotten.bundles.insert(id)
+        {
+            tables.bundles.remove(id)?;
         }
-    }
-    for id in unused.iter() {
-        tables.bundles.remove(id)?;
     }
     tables.slivers.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
     tables.small.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
@@ -117,6 +124,7 @@ fn remove_blob(
     tables.certificates.remove(blob)?;
     let bytes = tables.content.remove(blob)?.map_or(0, |row| row.value().0);
     add(tables, meta::CONTENT_BYTES, 0, bytes)?;
+    forgotten.bytes = forgotten.bytes.saturating_add(bytes);
     Ok(bytes)
 }
 

@@ -1,7 +1,7 @@
 //! At start: makes the bundle files and the index agree again after a crash.
 //!
 //! Promises: files no row points to go (they were never acknowledged, or their rows were deleted); slivers whose file is
-//! gone or shorter than promised are marked damaged, so that the node knows it misses them. Does not: read the bytes;
+//! gone or shorter than promised are forgotten, so that the node knows it misses them. Does not: read the bytes;
 //! every later read checks those.
 
 use redb::{Database, Durability, ReadableDatabase, ReadableTable};
@@ -36,15 +36,15 @@ pub(crate) fn run(database: &Database, bundles: &Bundles) -> Result<(), StoreErr
     if !lost.is_empty() {
         tracing::warn!(
             bundles = lost.len(),
-            "bundles are gone or short; their slivers count as missing"
+            "bundles are gone or short; their slivers are missing"
         );
-        mark_lost(database, &lost)?;
+        forget_lost(database, &lost)?;
         lost.iter().for_each(|id| bundles.remove(*id));
     }
     Ok(())
 }
 
-fn mark_lost(database: &Database, lost: &[u64]) -> Result<(), StoreError> {
+fn forget_lost(database: &Database, lost: &[u64]) -> Result<(), StoreError> {
     let mut transaction = database.begin_write()?;
     let durable = transaction.set_durability(Durability::Immediate);
     durable.map_err(|error| StoreError::from(redb::Error::from(error)))?;
@@ -52,7 +52,7 @@ fn mark_lost(database: &Database, lost: &[u64]) -> Result<(), StoreError> {
     {
         let mut tables = Tables::open(&transaction)?;
         for id in lost {
-            slivers::mark_bundle_lost(&mut tables, *id)?;
+            slivers::forget_bundle(&mut tables, *id)?;
         }
     }
     transaction.commit()?;

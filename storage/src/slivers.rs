@@ -12,6 +12,7 @@ use haulout_protocol::sliver::{Axis, ShardIndex};
 use redb::{ReadTransaction, ReadableTable, TableDefinition};
 
 use crate::bundles::Bundles;
+use crate::content;
 use crate::error::StoreError;
 use crate::tables::{self, HEADERS, INDEXES, SLIVERS, SMALL, SegmentKey, SliverKey, Tables};
 
@@ -226,21 +227,21 @@ pub(crate) fn mark_damaged(
     Ok(())
 }
 
-/// Marks every sliver of a bundle as damaged and forgets the bundle.
-pub(crate) fn mark_bundle_lost(tables: &mut Tables<'_>, id: u64) -> Result<(), StoreError> {
-    let Some(segment) = tables.bundles.remove(id)?.map(|row| *row.value().0) else { return Ok(()) };
-    let mut lost = Vec::new();
-    for row in
-        tables.slivers.range::<&SliverKey>(tables::keys(&tables::slivers_of(segment..=segment)))?
-    {
-        let (key, row) = row?;
-        let row = SliverRow::from_tuple(row.value());
-        if matches!(row.place, Place::Bundle { id: of, .. } if of == id) {
-            lost.push((*key.value(), row));
-        }
+/// Forgets a bundle whose file is gone or short, and every sliver in it.
+pub(crate) fn forget_bundle(tables: &mut Tables<'_>, bundle: u64) -> Result<(), StoreError> {
+    let Some(segment) = tables.bundles.remove(bundle)?.map(|row| *row.value().0) else {
+        return Ok(());
+    };
+    let is_in_it = |row: &SliverRow| matches!(row.place, Place::Bundle { id, .. } if id == bundle);
+    let mut removed = 0_u64;
+    let slivers = tables::slivers_of(segment..=segment);
+    for row in tables.slivers.range::<&SliverKey>(tables::keys(&slivers))? {
+        let row = SliverRow::from_tuple(row?.1.value());
+        removed = removed.saturating_add(if is_in_it(&row) { u64::from(row.length) } else { 0 });
     }
-    for (key, row) in lost {
-        tables.slivers.insert(&key, SliverRow { damaged: true, ..row }.to_tuple())?;
-    }
-    Ok(())
+    // Rows may not outlive the bundle: its number will be used again.
+    tables.slivers.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, row| {
+        !is_in_it(&SliverRow::from_tuple(row))
+    })?;
+    content::account(tables, &tables::blob_of_segment(&segment), 0, removed, 0)
 }

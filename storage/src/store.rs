@@ -15,7 +15,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::blobs::{self, BlobEffect, BlobRecord};
-use crate::bundles::Bundles;
+use crate::bundles::{Bundles, sync_folder};
 use crate::error::{Poison, StoreError};
 use crate::lock::DirectoryLock;
 use crate::segment::SegmentWriter;
@@ -100,7 +100,7 @@ impl Store {
     /// Finishes what a crash interrupted: half-written and orphaned bundles go, slivers whose bundle is gone or short
     /// count as missing. Only one store at a time can have a directory open.
     pub fn open(path: &Path, options: Options) -> Result<Store, StoreError> {
-        fs::create_dir_all(path).map_err(StoreError::io("create", path))?;
+        create_durably(path)?;
         let lock = DirectoryLock::acquire(path)?;
         let database = schema::open(path, options.cache_bytes)?;
         let poison = Arc::new(Poison::default());
@@ -169,9 +169,12 @@ impl Store {
     /// Records a checkpoint's effects and that it was seen, in one transaction.
     ///
     /// A checkpoint at or before the position changes nothing; one that skips others is a [`StoreError::Gap`]. The
-    /// first one ever may have any number.
+    /// first one ever may have any number. Calls take effect in the order in which they are first polled, so many may
+    /// be in flight: they share commits.
     pub async fn apply(&self, checkpoint: u64, effects: Vec<BlobEffect>) -> Result<(), StoreError> {
-        self.write(Change::Apply { checkpoint, effects }, 0).await.map(drop)
+        // Never zero: only those who take something wait in line.
+        let weight = effects.len().saturating_mul(size_of::<BlobEffect>()).saturating_add(1);
+        self.write(Change::Apply { checkpoint, effects }, weight).await.map(drop)
     }
 
     /// What the chain says of the blob; none if it says nothing.
@@ -370,6 +373,18 @@ impl Store {
     pub(crate) fn stopped(&self) -> StoreError {
         self.inner.poison.reason()
     }
+}
+
+/// Creates the directory and makes its entry, and those of the parents it needed, survive a power cut.
+fn create_durably(path: &Path) -> Result<(), StoreError> {
+    let missing = path.ancestors().take_while(|folder| !folder.exists()).count();
+    fs::create_dir_all(path).map_err(StoreError::io("create", path))?;
+    let parents = path.ancestors().skip(1).take(missing);
+    for parent in parents {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        sync_folder(parent)?;
+    }
+    Ok(())
 }
 
 fn check_size(what: &'static str, bytes: &[u8]) -> Result<usize, StoreError> {

@@ -170,6 +170,12 @@ pub(crate) fn segment_number(key: &SegmentKey) -> u32 {
     u32::from_be_bytes(segment.try_into().expect("thirty-six bytes less a blob id are four"))
 }
 
+/// The blob a segment's key names.
+pub(crate) fn blob_of_segment(key: &SegmentKey) -> BlobKey {
+    let (blob, _) = key.split_at(32);
+    blob.try_into().expect("the first thirty-two of thirty-six bytes")
+}
+
 /// The key of a pending blob.
 pub(crate) fn pending_key(since_ms: u64, blob: &BlobKey) -> PendingKey {
     let mut key = [0; 40];

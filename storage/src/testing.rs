@@ -142,13 +142,14 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
         let (id, row) = row.expect("readable");
         let (_, bytes, count) = row.value();
         assert_eq!(
-            live.get(&id.value()),
-            Some(&count),
+            live.remove(&id.value()),
+            Some(count),
             "slivers that point to bundle {}",
             id.value()
         );
         bundles.insert(format!("{:016x}", id.value()), bytes);
     }
+    assert!(live.is_empty(), "slivers point to bundles nobody knows: {live:?}");
     if let Some(directory) = directory {
         let files = bundle_files(directory).into_iter().map(|path| {
             let name = path.file_name().expect("named").to_string_lossy().into_owned();

@@ -176,6 +176,24 @@ async fn checkpoints_apply_once_and_in_order() {
     assert_eq!(store.position().expect("read"), Some(42));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_checkpoints_in_flight_apply_in_order() {
+    let directory = tempdir().expect("created");
+    let options = Options { queue_bytes: 2000, ..sample_options() };
+    let store = Store::open(directory.path(), options).expect("opens");
+    let mut waiting = Vec::new();
+    for number in 0..600 {
+        let mut call = Box::pin(store.apply(number, vec![registered(number, 1)]));
+        if poll_once(&mut call).await.is_pending() {
+            waiting.push(call);
+        }
+    }
+    for call in waiting {
+        call.await.expect("in order");
+    }
+    assert_eq!(store.position().expect("read"), Some(599));
+}
+
 #[tokio::test]
 async fn a_gap_does_not_hold_up_its_neighbours() {
     let store = Store::in_memory().expect("opens");
@@ -278,7 +296,7 @@ async fn a_truncated_bundle_is_noticed_at_once_and_at_the_next_start() {
 }
 
 #[tokio::test]
-async fn a_lost_bundle_is_corrupt_and_an_unknown_one_is_removed() {
+async fn a_lost_bundle_is_corrupt_then_missing_and_an_unknown_one_is_removed() {
     let directory = tempdir().expect("created");
     let store = open(directory.path());
     write_segment(&store, 1, 0, &shards(0..2), LARGE, 0).await.expect("stored");
@@ -290,6 +308,8 @@ async fn a_lost_bundle_is_corrupt_and_an_unknown_one_is_removed() {
     fs::write(directory.path().join("incoming/12"), b"half").expect("written");
     let store = open(directory.path());
     assert_eq!(bundle_files(directory.path()).len(), 0);
+    let missing = store.sliver(&sample_blob(1), 0, ShardIndex(0), Axis::Primary);
+    assert_eq!(missing.expect("read"), None);
     check_consistent(&store, Some(directory.path()));
 }
 
