@@ -26,7 +26,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use sui_crypto::SignatureError;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{Digest, Transaction, UserSignature};
 use tokio::net::TcpListener;
@@ -65,9 +64,6 @@ pub enum OpenError {
     /// There is nothing to resume.
     #[error("there is no ledger in this file; start a network first")]
     Empty,
-    /// The first checkpoint could not be certified.
-    #[error("the genesis checkpoint could not be certified")]
-    Certify(#[from] SignatureError),
 }
 
 /// Why a ledger stopped serving.
@@ -81,18 +77,7 @@ pub enum ServeError {
     Faucet(#[source] std::io::Error),
     /// A checkpoint could not be made durable.
     #[error("the ledger could not seal a checkpoint")]
-    Seal(#[from] SealError),
-}
-
-/// Why a checkpoint was not sealed: nothing of it happened.
-#[derive(Debug, thiserror::Error)]
-pub enum SealError {
-    /// It could not be made durable.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It could not be certified.
-    #[error("the checkpoint could not be certified")]
-    Certify(#[from] SignatureError),
+    Seal(#[from] StoreError),
 }
 
 /// The embedded ledger. Clones are the same ledger.
@@ -127,7 +112,7 @@ enum ExecuteError {
     #[error(transparent)]
     Refused(#[from] Refused),
     #[error(transparent)]
-    Seal(#[from] SealError),
+    Seal(#[from] StoreError),
 }
 
 const NOT_POISONED: &str = "no code panics while it holds this lock";
@@ -163,7 +148,7 @@ impl Ledger {
         let now = now_ms();
         let (executed, changes) = config.transaction(now)?;
         let mut sealer = Sealer::new(config.validator_key(), None);
-        let checkpoint = sealer.seal(now, vec![executed])?;
+        let checkpoint = sealer.seal(now, vec![executed]);
         store.append(&checkpoint, &changes, Some(&config.to_bytes()))?;
         sealer.advance(&checkpoint);
         let mut objects = Objects::default();
@@ -234,7 +219,7 @@ impl Ledger {
     }
 
     /// Seals empty checkpoints whenever nothing else was sealed for a while.
-    async fn keep_alive(&self, stop: CancellationToken) -> Result<(), SealError> {
+    async fn keep_alive(&self, stop: CancellationToken) -> Result<(), StoreError> {
         let mut ticks = tokio::time::interval(HEARTBEAT_CHECK);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let ledger = self.clone();
@@ -246,7 +231,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn heartbeat(&self) -> Result<(), SealError> {
+    fn heartbeat(&self) -> Result<(), StoreError> {
         let mut sealing = self.inner.sealing.lock().expect(NOT_POISONED);
         if sealing.last_sealed.elapsed() < HEARTBEAT {
             return Ok(());
@@ -265,7 +250,7 @@ impl Ledger {
         transactions::authorise(&transaction, &signatures)?;
         let mut sealing = self.inner.sealing.lock().expect(NOT_POISONED);
         let digest = transaction.digest();
-        if let Some(done) = self.find(&digest).map_err(SealError::from)? {
+        if let Some(done) = self.find(&digest)? {
             return Ok(done);
         }
         let Executed { effects, events, changes } = {
@@ -305,8 +290,8 @@ impl Ledger {
         sealing: &mut Sealing,
         transactions: Vec<ExecutedTransaction>,
         changes: &Changes,
-    ) -> Result<Checkpoint, SealError> {
-        let checkpoint = sealing.sealer.seal(now_ms(), transactions)?;
+    ) -> Result<Checkpoint, StoreError> {
+        let checkpoint = sealing.sealer.seal(now_ms(), transactions);
         self.inner.store.append(&checkpoint, changes, None)?;
         sealing.sealer.advance(&checkpoint);
         sealing.last_sealed = Instant::now();

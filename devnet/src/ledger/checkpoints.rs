@@ -5,14 +5,13 @@
 //! Does not: store or publish them.
 
 use serde::{Deserialize, Serialize};
-use sui_crypto::SignatureError;
-use sui_crypto::bls12381::{Bls12381PrivateKey, ValidatorCommitteeSignatureAggregator};
+use sui_crypto::bls12381::Bls12381PrivateKey;
 use sui_rpc::field::FieldMaskTree;
 use sui_rpc::merge::Merge;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{
-    CheckpointContents, CheckpointSummary, CheckpointTransactionInfo, Digest, GasCostSummary,
-    Object, Transaction, TransactionEffects, TransactionEvents, UserSignature,
+    Bitmap, CheckpointContents, CheckpointSummary, CheckpointTransactionInfo, Digest,
+    GasCostSummary, Object, Transaction, TransactionEffects, TransactionEvents, UserSignature,
     ValidatorAggregatedSignature, ValidatorCommittee, ValidatorCommitteeMember,
 };
 
@@ -77,11 +76,7 @@ impl Sealer {
     }
 
     /// The next checkpoint; [`Sealer::advance`] makes it the last one.
-    pub(super) fn seal(
-        &self,
-        now_ms: u64,
-        transactions: Vec<ExecutedTransaction>,
-    ) -> Result<Checkpoint, SignatureError> {
+    pub(super) fn seal(&self, now_ms: u64, transactions: Vec<ExecutedTransaction>) -> Checkpoint {
         let infos = transactions.iter().map(|executed| {
             let digest = executed.transaction.digest();
             let effects = executed.effects.digest();
@@ -103,12 +98,16 @@ impl Sealer {
             end_of_epoch_data: None,
             version_specific_data: vec![],
         };
-        let mut aggregator = ValidatorCommitteeSignatureAggregator::new_checkpoint_summary(
-            self.committee.clone(),
-            &summary,
-        )?;
-        aggregator.add_signature(self.key.sign_checkpoint_summary(&summary))?;
-        Ok(Checkpoint { signature: aggregator.finish()?, summary, contents, transactions })
+        // The sum of one signature is that signature: nothing to aggregate, nothing to verify.
+        let signed = self.key.sign_checkpoint_summary(&summary);
+        let mut bitmap = Bitmap::new();
+        bitmap.insert(0);
+        let signature = ValidatorAggregatedSignature {
+            epoch: signed.epoch,
+            signature: signed.signature,
+            bitmap,
+        };
+        Checkpoint { summary, signature, contents, transactions }
     }
 
     /// Takes a sealed and stored checkpoint as the last one.
