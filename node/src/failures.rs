@@ -4,6 +4,8 @@
 //! Does not: lose the text of the original; it stays the message.
 
 use haulout_actors::chain::CallError;
+use haulout_actors::context::ContextError;
+use haulout_actors::network::NetworkError;
 use haulout_actors::session::download::GetError;
 use haulout_actors::session::locate::LocateError;
 use haulout_actors::session::upload::PutError;
@@ -28,6 +30,28 @@ impl From<CallError> for Error {
             CallError::TooLarge => Kind::Usage,
         };
         Error::new(kind, error.to_string()).retryable(error.is_transient())
+    }
+}
+
+impl From<ContextError> for Error {
+    fn from(error: ContextError) -> Self {
+        match error {
+            ContextError::Ledger(cause) => cause.into(),
+            ContextError::Store(cause) => cause.into(),
+            ContextError::WrongNetwork { .. } => Error::new(Kind::Config, error.to_string())
+                .hint("correct network.id or chain.system, or choose another context"),
+        }
+    }
+}
+
+impl From<NetworkError> for Error {
+    fn from(error: NetworkError) -> Self {
+        let kind = match &error {
+            NetworkError::Address { .. } => Kind::Config,
+            NetworkError::Listen { .. } => Kind::PortInUse,
+            NetworkError::Setup(_) => Kind::NoNetwork,
+        };
+        Error::new(kind, error.to_string())
     }
 }
 

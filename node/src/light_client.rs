@@ -6,10 +6,8 @@
 
 use std::time::Duration;
 
-use haulout_actors::chain::{Chain, Wallet};
-use haulout_actors::context::{Context, ContextOptions, Keys};
-use haulout_actors::metrics::Metrics;
-use haulout_actors::network::Role as NetworkRole;
+use haulout_actors::chain::Wallet;
+use haulout_actors::context::{Context, Keys};
 use haulout_actors::session::download::{self, Consistency, GetReport};
 use haulout_actors::session::locate::{self, Standing};
 use haulout_actors::session::upload::{self, PutOptions, PutReport, Source};
@@ -22,7 +20,7 @@ use tokio::io::AsyncWrite;
 use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
-use crate::storage_node::{network_options, reach, start};
+use crate::storage_node::{not_started, prepare};
 
 /// How long leaving the network may take; nothing is lost by cutting it short.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -31,7 +29,6 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct LightClient {
     context: Context,
-    chain: Chain,
     tree: Tree,
     wallet: Option<Wallet>,
 }
@@ -50,20 +47,12 @@ impl LightClient {
     async fn join(config: ClientConfig) -> Result<Self> {
         let wallet = config.wallet.as_deref().map(keys::load_wallet).transpose()?;
         let identity = Secret::generate(KeyKind::Ed25519)?;
-        let (chain, view) = reach(&config.chain, &config.network).await?;
-        let options = network_options(&config.network, *identity.bytes(), NetworkRole::Client);
-        let context = Context::new(
-            ContextOptions {
-                store: Store::in_memory()?,
-                chain: Some(chain.clone()),
-                keys: Keys { network: *identity.bytes(), confirmation: None },
-                network: config.network.id,
-                metrics: Metrics::new(env!("CARGO_PKG_VERSION"), &config.network.id.to_string()),
-            },
-            view.position,
-        );
-        let tree = Tree::start(context.clone(), options, Role::Client).await.map_err(start)?;
-        Ok(Self { context, chain, tree, wallet })
+        let keys = Keys { network: *identity.bytes(), confirmation: None };
+        let (store, role) = (Store::in_memory()?, Role::Client);
+        let (context, network) =
+            prepare(&config.network, &config.chain, store, keys, role).await?;
+        let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
+        Ok(Self { context, tree, wallet })
     }
 
     /// Stores a blob and returns when it is certified. Repeating it after a failure pays nothing
@@ -80,7 +69,10 @@ impl LightClient {
                  context has one",
             )
         })?;
-        Ok(upload::put(&self.session(), &self.chain, wallet, source, options, observer).await?)
+        let chain = self.context.chain.as_ref().ok_or_else(|| {
+            Error::new(Kind::LedgerUnreachable, "this client has no ledger to write to")
+        })?;
+        Ok(upload::put(&self.session(), chain, wallet, source, options, observer).await?)
     }
 
     /// Writes a blob's bytes, in order and verified, to `sink`.
@@ -125,7 +117,7 @@ impl LightClient {
     fn session(&self) -> Session {
         let position = self.context.position.current();
         Session {
-            network: self.tree.network(),
+            network: self.tree.network().clone(),
             network_id: self.context.network,
             committee: position.committee,
             parameters: position.parameters,

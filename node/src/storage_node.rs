@@ -8,10 +8,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haulout_actors::chain::{Chain, ChainOptions, SystemView};
-use haulout_actors::context::{Context, ContextOptions, Keys, Position};
+use haulout_actors::chain::{Chain, ChainOptions};
+use haulout_actors::context::{Context, Keys, Parts, Position};
 use haulout_actors::metrics::Metrics;
-use haulout_actors::network::{Network, NetworkOptions, Role as NetworkRole, Transport};
+use haulout_actors::network::{
+    Network, NetworkError, NetworkOptions, Role as NetworkRole, Transport,
+};
+use haulout_actors::supervisor::StartError;
 use haulout_actors::tree::{Role, Tree};
 use haulout_protocol::crypto::{PeerId, SecretKey};
 use haulout_storage::{Options as StoreOptions, Store};
@@ -47,22 +50,17 @@ impl StorageNode {
             None => None,
         };
         let store = open_store(&config).await?;
-        let (chain, view) = reach(&config.chain, &config.network).await?;
-
         let confirmation = SecretKey::from_bytes(protocol_key.bytes()).ok_or_else(|| {
             let file = config.protocol_key.display();
             Error::new(Kind::Config, format!("{file} holds no BLS secret key"))
         })?;
         let keys = Keys { network: *network_key.bytes(), confirmation: Some(confirmation) };
-        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &config.network.id.to_string());
-        let options = network_options(&config.network, *network_key.bytes(), NetworkRole::Server);
-        let context = Context::new(
-            ContextOptions { store, chain: Some(chain), keys, network: config.network.id, metrics },
-            view.position.clone(),
-        );
-        let tree = Tree::start(context.clone(), options, Role::StorageNode).await.map_err(start)?;
-        let peer_id = tree.network().identity();
-        check_membership(&config, &peer_id, &view.position);
+        let role = Role::StorageNode;
+        let (context, network) = prepare(&config.network, &config.chain, store, keys, role).await?;
+        let peer_id = context.peer;
+        let position = context.position.current();
+        check_membership(&config, &peer_id, &position);
+        let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
 
         let stop_http = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -71,7 +69,7 @@ impl StorageNode {
             let subject = Subject { tree: tree.clone(), context: context.clone() };
             tasks.spawn(endpoint::serve(listener, subject, stop_http.clone()));
         }
-        tracing::info!(peer = %peer_id, epoch = view.position.epoch.0, "node started");
+        tracing::info!(peer = %peer_id, epoch = position.epoch.0, "node started");
         let stop_within = config.stop_within;
         Ok(Self { tree, context, peer_id, http: address, stop_http, tasks, stop_within })
     }
@@ -108,10 +106,12 @@ impl StorageNode {
 
     /// Ends only when the node cannot go on by itself; says why.
     pub async fn ended(&self) -> Error {
-        let reason = self.tree.ended().await;
-        Error::new(Kind::Internal, "the node gave up")
-            .because(reason)
-            .hint("see the log above; start it again, everything acknowledged is on disk")
+        match self.tree.ended().await {
+            Ok(()) => Error::new(Kind::Internal, "the node was shut down from elsewhere"),
+            Err(reason) => Error::new(Kind::Internal, "the node gave up")
+                .because(reason)
+                .hint("see the log above; start it again, everything acknowledged is on disk"),
+        }
     }
 
     /// Stops accepting, lets tasks finish, flushes and leaves the network, within the configured
@@ -133,10 +133,8 @@ impl StorageNode {
 /// The peer id of the node with this configuration; makes its key if there is none yet.
 pub fn identity(config: &NodeConfig) -> Result<PeerId> {
     let key = keys::load_or_create(&config.network_key, KeyKind::Ed25519)?;
-    let options = network_options(&config.network, *key.bytes(), NetworkRole::Server);
-    let network = Network::new(options)
-        .map_err(|error| Error::new(Kind::Config, "the network cannot be set up").because(error))?;
-    Ok(network.identity())
+    let options = network_options(&config.network, *key.bytes(), Role::StorageNode);
+    Ok(Network::new(options)?.identity())
 }
 
 /// Opens the store off the runtime's threads: it reads and may repair.
@@ -157,48 +155,50 @@ async fn open_store(config: &NodeConfig) -> Result<Store> {
         .map_err(|error| Error::new(Kind::Internal, "opening the store failed").because(error))?
 }
 
-/// Reaches the ledger and checks that it serves the network we mean.
-pub(crate) async fn reach(
-    chain: &ChainConfig,
+/// Sets up the swarm, reaches the ledger, and puts together what the actors share.
+pub(crate) async fn prepare(
     network: &NetworkConfig,
-) -> Result<(Chain, SystemView)> {
-    let options = ChainOptions {
+    chain: &ChainConfig,
+    store: Store,
+    keys: Keys,
+    role: Role,
+) -> Result<(Context, Network)> {
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &network.id.to_string());
+    let mut options = network_options(network, keys.network, role);
+    options.registry = metrics.network_registry();
+    let swarm = Network::new(options)?;
+    let chain = Chain::connect(ChainOptions {
         url: chain.rpc.clone(),
         package: chain.package,
         system: chain.system,
         staking: chain.staking,
         params: chain.params,
+    })
+    .await?;
+    let parts = Parts {
+        store,
+        chain,
+        keys,
+        peer: swarm.identity(),
+        network: network.id,
+        metrics,
+        follow: role.follow(),
     };
-    let chain = Chain::connect(options).await?;
-    let view = chain.system().await?;
-    if view.network != network.id {
-        return Err(Error::new(
-            Kind::Config,
-            format!(
-                "the ledger at {} serves network {}, the configuration says {}",
-                chain.url(),
-                view.network,
-                network.id
-            ),
-        )
-        .hint("correct network.id or chain.system, or choose another context"));
-    }
-    Ok((chain, view))
+    Ok((Context::connect(parts).await?, swarm))
 }
 
-/// The swarm's options.
-pub(crate) fn network_options(
-    network: &NetworkConfig,
-    secret_key: [u8; 32],
-    role: NetworkRole,
-) -> NetworkOptions {
+/// The swarm's options, with a registry of its own.
+fn network_options(network: &NetworkConfig, secret_key: [u8; 32], role: Role) -> NetworkOptions {
     NetworkOptions {
         secret_key,
         network: network.id,
         listen: network.listen.clone(),
         bootstrap: network.bootstrap.clone(),
         external: network.external.clone(),
-        role,
+        role: match role {
+            Role::StorageNode => NetworkRole::Server,
+            Role::Client => NetworkRole::Client,
+        },
         prefer: match network.prefer {
             Prefer::Quic => Transport::Quic,
             Prefer::Tcp => Transport::Tcp,
@@ -208,10 +208,13 @@ pub(crate) fn network_options(
 }
 
 /// A tree that did not start.
-pub(crate) fn start(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(Kind::Internal, "the node does not start")
-        .because(error)
-        .hint("the message names the part that failed; correct its setting and start again")
+pub(crate) fn not_started(error: StartError) -> Error {
+    match error.source.downcast::<NetworkError>() {
+        Ok(network) => (*network).into(),
+        Err(source) => Error::new(Kind::Internal, format!("{} does not start", error.child))
+            .because(source)
+            .hint("correct what the message names and start again"),
+    }
 }
 
 /// Warns an operator whose node holds no shards, and one who configured another node's id.
