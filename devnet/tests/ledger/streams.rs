@@ -11,6 +11,8 @@ use sui_sdk_types::{
     Address, CheckpointContents, CheckpointSummary, ValidatorAggregatedSignature,
     ValidatorCommittee,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::world::{Account, PATIENCE, World};
 
@@ -132,4 +134,22 @@ async fn the_service_says_which_chain_it_is() {
     let object = client.ledger_client().get_object(object).await.unwrap().into_inner();
     let decoded: sui_sdk_types::Object = object.object().bcs().deserialize().unwrap();
     assert_eq!(decoded.digest().to_string(), object.object().digest());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn browsers_can_ask_over_grpc_web() {
+    let world = World::start().await;
+    let mut stream = TcpStream::connect(world.grpc).await.unwrap();
+    let request = format!(
+        "POST /sui.rpc.v2.LedgerService/GetServiceInfo HTTP/1.1\r\nhost: {}\r\n\
+         content-type: application/grpc-web+proto\r\ncontent-length: 5\r\n\
+         connection: close\r\n\r\n\0\0\0\0\0",
+        world.grpc,
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains(&world.ledger.chain_id()) && answer.contains("grpc-status:0"));
 }

@@ -1,5 +1,8 @@
 //! Signing, paying, refusing, resubmitting.
 
+use std::cell::RefCell;
+
+use haulout_protocol::chain::call::{Argument as Slot, Function as Callee};
 use haulout_protocol::chain::object::Coin;
 use haulout_protocol::chain::wal_coin_type;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
@@ -7,7 +10,7 @@ use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{Address, TransactionEffects};
 use sui_transaction_builder::{ObjectInput, TransactionBuilder};
 
-use crate::world::{Account, FAUCET, World};
+use crate::world::{Account, FAUCET, Fill, World};
 
 const SUI: &str = "0x2::sui::SUI";
 const GAS: u64 = 1_000_000;
@@ -202,4 +205,65 @@ async fn what_is_not_there_is_not_found_and_batches_say_so_for_each() {
     let batch = ledger.batch_get_transactions(batch).await.unwrap().into_inner();
     assert_eq!(batch.transactions[0].transaction().checkpoint(), done.checkpoint());
     assert!(batch.transactions[1].error_opt().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn arguments_of_the_wrong_kind_are_told_apart_and_nothing_moves() {
+    let world = World::start().await;
+    let alice = Account::ed25519(1);
+    world.fund(&alice).await;
+    let id = world.wal_coin(&alice).await;
+    // A failed transaction moves its inputs to the next version all the same.
+    let coin = RefCell::new(world.owned(&id).await);
+    let system = Address::new(world.ledger.ids().system);
+    let reserve = || world.sample_space(1000).arguments();
+    let before = world.system().await;
+
+    let sui_for_wal = |builder: &mut TransactionBuilder| {
+        let fill = Fill { payment: Some(builder.gas()), ..Fill::default() };
+        world.call(builder, Callee::RESERVE_SPACE, reserve(), &fill);
+    };
+    let read_only_system = |builder: &mut TransactionBuilder| {
+        let fill = Fill { payment: Some(builder.object(coin.borrow().clone())), ..Fill::default() };
+        let mut slots = reserve();
+        slots[0] = Slot::System { mutable: false };
+        world.call(builder, Callee::RESERVE_SPACE, slots, &fill);
+    };
+    let shared_by_value = |builder: &mut TransactionBuilder| {
+        let system = builder.object(ObjectInput::shared(system, 1, true));
+        let to = builder.pure(&alice.address);
+        builder.transfer_objects(vec![system], to);
+    };
+    let merged_into_itself = |builder: &mut TransactionBuilder| {
+        let coin = builder.object(coin.borrow().clone());
+        builder.merge_coins(coin, vec![coin]);
+    };
+    let one_too_few = |builder: &mut TransactionBuilder| {
+        let fill = Fill { payment: Some(builder.object(coin.borrow().clone())), ..Fill::default() };
+        world.call(builder, Callee::RESERVE_SPACE, reserve()[..5].to_vec(), &fill);
+    };
+    let unknown = |builder: &mut TransactionBuilder| {
+        let callee = Callee { module: "system", name: "print_money" };
+        world.call(builder, callee, vec![], &Fill::default());
+    };
+    let cases: [(&dyn Fn(&mut TransactionBuilder), &str); 6] = [
+        (&sui_for_wal, "TypeMismatch"),
+        (&read_only_system, "InvalidObjectByMutRef"),
+        (&shared_by_value, "InvalidObjectByValue"),
+        (&merged_into_itself, "InvalidValueUsage"),
+        (&one_too_few, "ArityMismatch"),
+        (&unknown, "FunctionNotFound"),
+    ];
+    for (sketch, expected) in cases {
+        let (done, abort) = world.run_refused(&alice, sketch).await;
+        assert_eq!(abort, None);
+        let effects: TransactionEffects = done.effects().bcs().deserialize().unwrap();
+        let TransactionEffects::V2(effects) = effects else { panic!("effects are of version 2") };
+        let text = format!("{:?}", effects.status);
+        assert!(text.contains(expected), "expected {expected}: {text}");
+        let latest = world.owned(&id).await;
+        coin.replace(latest);
+    }
+    assert_eq!(world.system().await, before);
+    assert_eq!(world.balance(&alice, &world.wal_type()).await, FAUCET.wal);
 }

@@ -107,6 +107,7 @@ impl Account {
 pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) client: Client,
+    pub(crate) grpc: SocketAddr,
     faucet: SocketAddr,
     stop: CancellationToken,
     serving: JoinHandle<()>,
@@ -121,16 +122,17 @@ impl World {
     async fn start_in(directory: tempfile::TempDir) -> Self {
         let path = directory.path().join("ledger.redb");
         let ledger = Ledger::open(&path, sample_config()).unwrap();
-        let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let grpc_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let faucet_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let client = Client::new(format!("http://{}", grpc.local_addr().unwrap())).unwrap();
+        let grpc = grpc_listener.local_addr().unwrap();
+        let client = Client::new(format!("http://{grpc}")).unwrap();
         let faucet = faucet_listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let serving = tokio::spawn({
             let (ledger, stop) = (ledger.clone(), stop.clone());
-            async move { ledger.serve(grpc, faucet_listener, stop).await.unwrap() }
+            async move { ledger.serve(grpc_listener, faucet_listener, stop).await.unwrap() }
         });
-        World { ledger, client, faucet, stop, serving, directory }
+        World { ledger, client, grpc, faucet, stop, serving, directory }
     }
 
     /// Stops the ledger and starts it again from disk.

@@ -1,3 +1,5 @@
+//! Golden bytes of every layout, and the committee the objects describe together.
+
 use super::abort::Abort;
 use super::call::{Argument, CertifyBlob, RegisterBlob, ReserveSpace};
 use super::event::{BlobCertified, BlobRegistered, EpochChangeStart, Event, StoragePurchased};

@@ -1,3 +1,5 @@
+//! The rules on values of their own: counting, paying, limits.
+
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::ReserveSpace;
 use haulout_protocol::chain::event::Event;
