@@ -157,3 +157,10 @@ pub const PAIRS_PER_GET_MAX: usize = 4096;
 
 /// Announcements being checked at once; a check is one pairing, about a millisecond.
 pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;
+
+// ---- sessions of clients ---------------------------------------------------------------------
+
+/// A put asks the committee for so long whether the blob is stored already; then it stores it.
+pub const STANDING_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// Memory a put keeps between two segments, so that the next one needs no fresh pages: one segment's slivers.
+pub const ENCODING_BYTES_KEPT_MAX: usize = 128 * 1024 * 1024;

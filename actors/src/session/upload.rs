@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
 use haulout_protocol::certificate::Certificate;
-use haulout_protocol::encoding::{self, EncodedSegment, SegmentPosition};
+use haulout_protocol::encoding::{self, Buffers, EncodedSegment, SegmentPosition};
 use haulout_protocol::machine::Machine;
 use haulout_protocol::machine::upload::{Effect, Failure, Input, Upload};
 use haulout_protocol::message::{ObjectId, Persistence};
@@ -20,6 +20,7 @@ use tracing::{Instrument, debug};
 
 use super::{Clock, Observer, Progress, Session, locate};
 use crate::chain::{CallError, Chain, Registration, Wallet};
+use crate::limits;
 use crate::network::Topic;
 
 mod sender;
@@ -197,10 +198,11 @@ async fn identify(
         let header = header(parameters, source.clone(), observer).await?;
         return Ok(Identified { header: Arc::new(header), encoded: BTreeMap::new() });
     }
+    let buffers = Buffers::new(0);
     let mut encoded = BTreeMap::new();
     let mut bytes = 0;
     for segment in 0..count {
-        let result = encode(session, source, segment, length).await?;
+        let result = encode(session, &buffers, source, segment, length).await?;
         bytes += u64::from(parameters.segment_length(length, segment));
         encoded.insert(segment, Arc::new(result));
         observer(Progress::Identified { bytes });
@@ -211,22 +213,26 @@ async fn identify(
 
 async fn encode(
     session: &Session,
+    buffers: &Buffers,
     source: &Arc<Source>,
     segment: u32,
     blob_bytes: u64,
 ) -> Result<EncodedSegment, PutError> {
-    let (parameters, source) = (session.parameters, source.clone());
+    let (parameters, source, buffers) = (session.parameters, source.clone(), buffers.clone());
     let work = move || -> std::io::Result<EncodedSegment> {
         let data = source.segment(&parameters, segment)?;
         let position = SegmentPosition { segment, blob_bytes };
-        Ok(encoding::encode_segment(&parameters, position, data))
+        Ok(encoding::encode_segment_into(&buffers, &parameters, position, data))
     };
     Ok(tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??)
 }
 
-/// The end of an existing certification that lasts at least as long as wanted.
+/// The end of an existing certification that lasts at least as long as wanted. Slow nodes are not waited for: storing
+/// a blob twice is dearer, not wrong.
 async fn certified_until(session: &Session, blob_id: &BlobId, wanted: u32) -> Option<u32> {
-    match locate::standing(session, blob_id).await.state {
+    let standing = locate::standing(session, blob_id);
+    let standing = tokio::time::timeout(limits::STANDING_WAIT_MAX, standing).await.ok()?;
+    match standing.state {
         Some(State::Certified { end_epoch, .. }) if end_epoch >= wanted => Some(end_epoch),
         _ => None,
     }
@@ -261,6 +267,7 @@ struct Task<'a> {
     clock: Clock,
     machine: Upload,
     encoded: BTreeMap<u32, Arc<EncodedSegment>>,
+    buffers: Buffers,
     senders: BTreeMap<usize, (mpsc::Sender<Command>, AbortOnDropHandle<()>)>,
     helpers: Vec<AbortOnDropHandle<()>>,
     registered: Option<Registered>,
@@ -296,6 +303,7 @@ impl<'a> Task<'a> {
             blob_id,
             clock: Clock::start(),
             encoded: identified.encoded,
+            buffers: Buffers::new(limits::ENCODING_BYTES_KEPT_MAX),
             senders: BTreeMap::new(),
             helpers: Vec::new(),
             registered: None,
@@ -425,9 +433,10 @@ impl<'a> Task<'a> {
             return Some(Input::Encoded { segment });
         }
         let (session, source) = (self.session.clone(), self.source.clone());
+        let buffers = self.buffers.clone();
         let (events, length) = (self.events.clone(), self.header.length);
         self.help(async move {
-            let encoded = encode(&session, &source, segment, length).await;
+            let encoded = encode(&session, &buffers, &source, segment, length).await;
             let _ = events.send(Event::Encoded(segment, encoded)).await;
         });
         None

@@ -321,8 +321,11 @@ impl Upload {
             return Vec::new();
         }
         self.over = true;
+        let waiting = self.peers.iter().filter(|(_, peer)| !peer.ready);
+        let waiting = waiting.map(|(member, _)| (*member, "has not answered yet".to_owned()));
+        let members = self.failed.clone().into_iter().chain(waiting).collect();
         let (shards, quorum) = (self.committee.shards(), self.committee.quorum());
-        vec![Effect::Fail(Failure { reachable, shards, quorum, members: self.failed.clone() })]
+        vec![Effect::Fail(Failure { reachable, shards, quorum, members })]
     }
 
     /// After the certificate the rest of the members get a little time, then the upload ends.
