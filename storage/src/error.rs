@@ -1,7 +1,7 @@
 //! What can go wrong with the store, and what to do about it.
 //!
 //! Promises: every error names the thing it is about and the next step; errors of the disk that make later writes
-//! untrustworthy are kept in [`Poison`] and refuse all of them. Does not: log, or decide about retries beyond
+//! untrustworthy are kept in `Poison` and refuse all of them. Does not: log, or decide about retries beyond
 //! [`StoreError::is_transient`].
 
 use std::error::Error;

@@ -173,7 +173,7 @@ impl SegmentChange {
         for (key, row) in &self.rows {
             let old = tables
                 .slivers
-                .insert(key, row.to_tuple())?
+                .insert(key, row.as_tuple())?
                 .map(|old| SliverRow::from_tuple(old.value()));
             let Some(old) = old else { continue };
             removed = u64::saturating_add(removed, u64::from(old.length));

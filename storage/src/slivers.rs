@@ -53,7 +53,7 @@ impl SliverRow {
     }
 
     /// The row of `SLIVERS` for it.
-    pub(crate) fn to_tuple(&self) -> (u64, u64, u32, bool, &Digest) {
+    pub(crate) fn as_tuple(&self) -> (u64, u64, u32, bool, &Digest) {
         let (id, offset) = match self.place {
             Place::Inline => (0, 0),
             Place::Bundle { id, offset } => (id, offset),
@@ -222,7 +222,7 @@ pub(crate) fn mark_damaged(
 ) -> Result<(), StoreError> {
     let row = tables.slivers.get(key)?.map(|row| SliverRow::from_tuple(row.value()));
     if row == Some(*seen) {
-        tables.slivers.insert(key, SliverRow { damaged: true, ..*seen }.to_tuple())?;
+        tables.slivers.insert(key, SliverRow { damaged: true, ..*seen }.as_tuple())?;
     }
     Ok(())
 }

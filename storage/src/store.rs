@@ -271,7 +271,9 @@ impl Store {
                     tracing::warn!(blob_id = %blob_id.short(), segment, %shard, %axis, "a stored sliver is corrupt");
                     let (request, _) = Request::new(Change::Damaged { key, row }, None);
                     // If the queue is full the next reader finds the damage again.
-                    let _ = self.sender().map(|sender| sender.try_send(request));
+                    if let Ok(sender) = self.sender() {
+                        let _ = sender.try_send(request);
+                    }
                 }
                 Err(StoreError::Corrupt { what })
             }

@@ -90,6 +90,21 @@ async fn a_blob_is_held_only_with_header_index_and_both_slivers() {
 }
 
 #[tokio::test]
+async fn a_sliver_appended_twice_is_written_once() {
+    let directory = tempdir().expect("created");
+    let store = open(directory.path());
+    let mut writer = store.segment_writer(sample_blob(1), 0, Vec::new(), 0).expect("starts");
+    for byte in [1, 2] {
+        writer.append(ShardIndex(0), Axis::Primary, &[byte; LARGE]).expect("appended");
+        writer.append(ShardIndex(0), Axis::Secondary, &[byte; SMALL]).expect("appended");
+    }
+    writer.commit().await.expect("stored");
+    let read = store.sliver(&sample_blob(1), 0, ShardIndex(0), Axis::Primary).expect("read");
+    assert!(read.as_deref() == Some([1; LARGE].as_slice()));
+    check_consistent(&store, Some(directory.path()));
+}
+
+#[tokio::test]
 async fn a_writer_that_is_dropped_leaves_nothing() {
     let directory = tempdir().expect("created");
     let store = open(directory.path());
