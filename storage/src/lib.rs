@@ -1,17 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-pub mod blobs;
-pub mod error;
-pub mod segment;
-pub mod store;
-
+mod blobs;
 mod bundles;
 mod content;
 mod cursor;
+mod error;
 mod lock;
 mod reconcile;
 mod schema;
+mod segment;
 mod slivers;
+mod store;
 mod tables;
 mod writer;
 
