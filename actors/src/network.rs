@@ -246,14 +246,12 @@ impl Network {
             .await
             .map_err(|_| OpenError::Overloaded)?
             .expect("we never close the semaphore");
-        match self.attempt(peer, protocol, deadline).await {
+        let mut opened = self.attempt(peer, protocol, deadline).await;
+        if matches!(opened, Err(OpenError::ConnectionLost | OpenError::TimedOut)) {
             // The connection was dead without knowing; the next one is new.
-            Err(OpenError::ConnectionLost | OpenError::TimedOut) if Instant::now() < deadline => {
-                self.attempt(peer, protocol, deadline).await
-            }
-            result => result,
+            opened = self.attempt(peer, protocol, deadline).await;
         }
-        .map(|io| Stream::new(io, frames::Permits { _held: vec![permit] }))
+        opened.map(|io| Stream::new(io, frames::Permits { _held: vec![permit] }))
     }
 
     async fn attempt(
@@ -563,14 +561,28 @@ struct NetworkActor;
 
 struct State {
     shared: Arc<Shared>,
+    sender: mpsc::Sender<Command>,
     task: tokio::task::AbortHandle,
 }
 
 impl Drop for State {
     /// `post_stop` does not run after a panic or a kill; the sockets must be freed all the same.
     fn drop(&mut self) {
-        self.shared.commands.send_replace(None);
+        self.withdraw();
         self.task.abort();
+    }
+}
+
+impl State {
+    /// Nobody should command this swarm any more; a successor's way stays as it is.
+    fn withdraw(&self) {
+        self.shared.commands.send_if_modified(|current| {
+            let ours = current.as_ref().is_some_and(|sender| sender.same_channel(&self.sender));
+            if ours {
+                *current = None;
+            }
+            ours
+        });
     }
 }
 
@@ -587,8 +599,8 @@ impl Actor for NetworkActor {
         let (sender, commands) = mpsc::channel(limits::NETWORK_COMMANDS_LEN);
         let driver = Driver::start(shared.clone(), sender.clone(), commands).await?;
         let task = tokio::spawn(driver.run());
-        let state = State { shared, task: task.abort_handle() };
-        state.shared.commands.send_replace(Some(sender));
+        shared.commands.send_replace(Some(sender.clone()));
+        let state = State { shared, sender, task: task.abort_handle() };
         tokio::spawn(async move {
             let why = match task.await {
                 Ok(()) => "the swarm task ended".to_owned(),
@@ -616,12 +628,14 @@ impl Actor for NetworkActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         // Peers should learn at once that we left, and the next swarm should find the ports free.
-        let commands = state.shared.commands.send_replace(None);
-        if let Some(commands) = commands {
-            let _ = commands.send(Command::Leave).await;
+        state.withdraw();
+        let left = async {
+            let _ = state.sender.send(Command::Leave).await;
+            let _ = state.shared.sockets.acquire().await;
+        };
+        if timeout(limits::SWARM_LEAVE_TIMEOUT, left).await.is_err() {
+            debug!("the swarm did not leave in time; ending it");
         }
-        let left = state.shared.sockets.acquire();
-        let _ = timeout(limits::SWARM_LEAVE_TIMEOUT, left).await;
         Ok(())
     }
 }

@@ -90,7 +90,8 @@ impl Child {
     pub fn supervisor(plan: Plan) -> Self {
         let board = Arc::new(Board::new(&plan));
         let (name, nested) = (plan.name.clone(), Some(board.clone()));
-        let mut child = Child::actor(name, move || (SupervisorActor, (plan.clone(), board.clone())));
+        let mut child =
+            Child::actor(name, move || (SupervisorActor, (plan.clone(), board.clone())));
         child.nested = nested;
         child
     }

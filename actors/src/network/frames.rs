@@ -54,7 +54,9 @@ impl StreamError {
     pub fn is_transient(&self) -> bool {
         match self {
             StreamError::Closed | StreamError::TimedOut(_) | StreamError::Io(_) => true,
-            StreamError::TooSlow | StreamError::TooLarge { .. } | StreamError::Malformed(_) => false,
+            StreamError::TooSlow | StreamError::TooLarge { .. } | StreamError::Malformed(_) => {
+                false
+            }
         }
     }
 
@@ -245,10 +247,7 @@ impl Pace {
         Pace { idle, deadline: Instant::now() + all }
     }
 
-    async fn step<T>(
-        &self,
-        step: impl Future<Output = io::Result<T>>,
-    ) -> Result<T, StreamError> {
+    async fn step<T>(&self, step: impl Future<Output = io::Result<T>>) -> Result<T, StreamError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         match within(self.idle.min(left), step).await {
             Err(StreamError::TimedOut(_)) if left < self.idle => Err(StreamError::TooSlow),

@@ -169,7 +169,8 @@ impl PeerBook {
         let count = entry.blamed.entry(blame).or_insert(0);
         *count = count.saturating_add(1);
         let count = *count;
-        let forgiven = now.saturating_duration_since(entry.forgiven).as_secs() / FORGIVE_EACH.as_secs();
+        let forgiven =
+            now.saturating_duration_since(entry.forgiven).as_secs() / FORGIVE_EACH.as_secs();
         if let Ok(points @ 1..) = u32::try_from(forgiven) {
             entry.points = entry.points.saturating_sub(points);
             entry.forgiven = now;

@@ -25,8 +25,9 @@ use libp2p::swarm::handler::{
 };
 use libp2p::swarm::{
     CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent,
-    ConnectionId, DialError, DialFailure, FromSwarm, ListenFailure, NetworkBehaviour, NotifyHandler,
-    StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    ConnectionId, DialError, DialFailure, FromSwarm, ListenFailure, NetworkBehaviour,
+    NotifyHandler, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId, StreamProtocol};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -222,33 +223,33 @@ type Reply = oneshot::Sender<Result<libp2p::Stream, OpenError>>;
 pub(super) struct Handler {
     admission: Admission,
     waiting: VecDeque<Request>,
-    /// A negotiation got no answer: the connection is probably dead.
-    suspect: bool,
+    /// Negotiations that got no answer: the connection is probably dead.
+    unanswered: VecDeque<Reply>,
 }
 
-/// Tells the behaviour that a negotiation got no answer.
+/// A negotiation got no answer. The behaviour drops the connection before it tells who waits, so
+/// that a second attempt does not meet the same connection.
 #[derive(Debug)]
-pub(super) struct Suspect;
+pub(super) struct Unanswered(Reply);
 
 impl ConnectionHandler for Handler {
     type FromBehaviour = Request;
-    type ToBehaviour = Suspect;
+    type ToBehaviour = Unanswered;
     type InboundProtocol = Admission;
     type OutboundProtocol = Opening;
     type InboundOpenInfo = ();
     type OutboundOpenInfo = Reply;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Admission, ()> {
-        SubstreamProtocol::new(self.admission.clone(), ())
-            .with_timeout(limits::NEGOTIATION_TIMEOUT)
+        SubstreamProtocol::new(self.admission.clone(), ()).with_timeout(limits::NEGOTIATION_TIMEOUT)
     }
 
     fn poll(
         &mut self,
         _: &mut Context<'_>,
-    ) -> Poll<ConnectionHandlerEvent<Opening, Reply, Suspect>> {
-        if std::mem::take(&mut self.suspect) {
-            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Suspect));
+    ) -> Poll<ConnectionHandlerEvent<Opening, Reply, Unanswered>> {
+        if let Some(reply) = self.unanswered.pop_front() {
+            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Unanswered(reply)));
         }
         while let Some(request) = self.waiting.pop_front() {
             if request.reply.is_closed() {
@@ -281,10 +282,7 @@ impl ConnectionHandler for Handler {
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info: reply, error }) => {
                 let error = match error {
-                    StreamUpgradeError::Timeout => {
-                        self.suspect = true;
-                        OpenError::TimedOut
-                    }
+                    StreamUpgradeError::Timeout => return self.unanswered.push_back(reply),
                     StreamUpgradeError::NegotiationFailed => OpenError::Unsupported,
                     StreamUpgradeError::Apply(OpeningError::Busy) => OpenError::Busy,
                     StreamUpgradeError::Apply(OpeningError::Io(error))
@@ -377,7 +375,7 @@ impl Behaviour {
             .or_insert_with(|| Arc::new(Semaphore::new(limits::STREAMS_FROM_PEER_MAX)));
         let admission =
             Admission { door: self.door.clone(), peer: named, of_peer: of_peer.clone() };
-        Ok(Handler { admission, waiting: VecDeque::new(), suspect: false })
+        Ok(Handler { admission, waiting: VecDeque::new(), unanswered: VecDeque::new() })
     }
 
     fn dial_failed(&mut self, peer: PeerId, error: &DialError) {
@@ -398,12 +396,25 @@ impl Behaviour {
         }
     }
 
+    /// Uses a connection no longer, whether or not it is closed yet.
+    fn drop_connection(&mut self, peer: &PeerId, connection: ConnectionId) {
+        if let Some(open) = self.connections.get_mut(peer) {
+            open.retain(|other| *other != connection);
+            if open.is_empty() {
+                self.connections.remove(peer);
+            }
+        }
+    }
+
     fn closed(&mut self, closed: &ConnectionClosed<'_>) {
-        let Some(open) = self.connections.get_mut(&closed.peer_id) else { return };
-        open.retain(|connection| *connection != closed.connection_id);
-        if open.is_empty() {
-            self.connections.remove(&closed.peer_id);
-            self.of_peer.remove(&closed.peer_id);
+        let peer = closed.peer_id;
+        self.drop_connection(&peer, closed.connection_id);
+        if closed.remaining_established > 0 {
+            return;
+        }
+        self.of_peer.remove(&peer);
+        if self.waiting.contains_key(&peer) {
+            self.dial(peer); // until now the swarm thought it was connected
         }
     }
 }
@@ -479,13 +490,15 @@ impl NetworkBehaviour for Behaviour {
         &mut self,
         peer: PeerId,
         connection: ConnectionId,
-        _: THandlerOutEvent<Self>,
+        Unanswered(reply): THandlerOutEvent<Self>,
     ) {
         debug!(%peer, "a stream got no answer; closing its connection");
+        self.drop_connection(&peer, connection);
         self.actions.push_back(ToSwarm::CloseConnection {
             peer_id: peer,
             connection: CloseConnection::One(connection),
         });
+        let _ = reply.send(Err(OpenError::TimedOut));
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Event, THandlerInEvent<Self>>> {
@@ -495,4 +508,3 @@ impl NetworkBehaviour for Behaviour {
         }
     }
 }
-

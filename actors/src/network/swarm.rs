@@ -30,9 +30,17 @@ use crate::limits;
 #[derive(Debug)]
 pub(super) enum Command {
     Open(PeerId, Request),
-    Publish { topic: Topic, bytes: Vec<u8>, reply: oneshot::Sender<Result<(), PublishError>> },
+    Publish {
+        topic: Topic,
+        bytes: Vec<u8>,
+        reply: oneshot::Sender<Result<(), PublishError>>,
+    },
     Subscribe(Topic),
-    Verdict { id: gossipsub::MessageId, from: PeerId, verdict: Verdict },
+    Verdict {
+        id: gossipsub::MessageId,
+        from: PeerId,
+        verdict: Verdict,
+    },
     Ban(PeerId),
     Leave,
     #[cfg(test)]
@@ -55,6 +63,8 @@ pub(super) struct Driver {
     walks: HashMap<kad::QueryId, PeerId>,
     bootstrap_due: Instant,
     bootstrap_pause: Duration,
+    /// A listener closed unasked: only a new swarm hears everybody again.
+    deaf: bool,
     /// Dropped last: the sockets are gone by then.
     _sockets: OwnedSemaphorePermit,
 }
@@ -93,6 +103,7 @@ impl Driver {
             walks: HashMap::new(),
             bootstrap_due: Instant::now(),
             bootstrap_pause: BOOTSTRAP_PAUSES.0,
+            deaf: false,
             _sockets: sockets,
         };
         driver.listen().await?;
@@ -134,11 +145,11 @@ impl Driver {
         self.swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))
     }
 
-    /// Runs until told to leave, or until nobody can command it any more.
+    /// Runs until told to leave, or until a listener is lost.
     pub(super) async fn run(mut self) {
         let mut tick = tokio::time::interval(limits::NETWORK_TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
+        while !self.deaf {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 command = self.commands.recv() => match command {
@@ -295,6 +306,7 @@ impl Driver {
             SwarmEvent::ListenerError { error, .. } => warn!(%error, "listener failed"),
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                 warn!(?addresses, ?reason, "listener closed");
+                self.deaf = true;
             }
             _ => {}
         }

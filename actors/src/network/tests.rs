@@ -146,7 +146,8 @@ async fn pair(listen: &str) -> (Node, Node) {
 
 #[tokio::test]
 async fn eight_mebibytes_come_back_over_both_transports() {
-    let bytes: Vec<u8> = (0..8 << 20).map(|i: u32| i.to_le_bytes()[0] ^ i.to_le_bytes()[1]).collect();
+    let bytes: Vec<u8> =
+        (0..8 << 20).map(|i: u32| i.to_le_bytes()[0] ^ i.to_le_bytes()[1]).collect();
     for listen in [QUIC, TCP] {
         let (first, second) = pair(listen).await;
         second.echo(Protocol::Blob);

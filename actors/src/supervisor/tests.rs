@@ -217,10 +217,8 @@ async fn failures_far_apart_never_exhaust_the_budget() {
     let supervisor = Supervisor::start(plan).await.unwrap();
     for round in 1..6 {
         family.probes[0].order(Order::Panic);
-        eventually("it runs again", || {
-            family.starts()[0] == round + 1 && all_run(&supervisor)
-        })
-        .await;
+        eventually("it runs again", || family.starts()[0] == round + 1 && all_run(&supervisor))
+            .await;
     }
     supervisor.shutdown().await;
 }
