@@ -280,7 +280,7 @@ mod tests {
     use super::*;
 
     fn symbols(count: usize, bytes: usize) -> Vec<Vec<u8>> {
-        let byte = |i: usize, j: usize| (i * 31 + j * 7 + j / 256) as u8;
+        let byte = |i: usize, j: usize| (i * 31 + j * 7 + j / 256).to_le_bytes()[0];
         (0..count).map(|i| (0..bytes).map(|j| byte(i, j)).collect()).collect()
     }
 
