@@ -83,6 +83,13 @@ pub(crate) fn shown_id(id: &[u8; 32]) -> String {
     format!("0x{}", hex::encode(id))
 }
 
+/// Reads what [`shown_id`] wrote.
+pub(crate) fn read_id(text: &str) -> Option<[u8; 32]> {
+    let mut id = [0; 32];
+    hex::decode_to_slice(text.strip_prefix("0x")?, &mut id).ok()?;
+    Some(id)
+}
+
 /// The configuration of one node whose folder is `folder`; without a port it has no HTTP.
 pub(crate) fn node_toml(
     chain: &ChainPlace,

@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use haulout_node::config::{ClientConfig, Config, NodeConfig};
 use haulout_node::error::{Error, Kind, Result};
@@ -19,6 +20,12 @@ use crate::genesis::{self, Genesis, PeerPort};
 use crate::ledger::{GenesisIds, Ledger};
 use crate::ledger_process;
 use crate::ports::{self, Ports};
+
+/// How long a stopped node's port may stay taken.
+const PORT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two looks at a port.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What a devnet in one process shall be.
 #[derive(Clone, Debug)]
@@ -224,6 +231,12 @@ impl Devnet {
     pub async fn stop_node(&mut self, index: usize) {
         if let Some(node) = self.nodes[index].take() {
             node.shutdown().await;
+            // QUIC says goodbye to its peers in the background and holds the socket meanwhile.
+            let until = tokio::time::Instant::now() + PORT_PATIENCE;
+            let port = self.genesis.nodes[index].port.0;
+            while !ports::is_free(port) && tokio::time::Instant::now() < until {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
         }
     }
 

@@ -34,9 +34,10 @@ async fn a_third_of_the_nodes_may_die_and_with_more_dead_reads_go_on_while_write
     assert!(asked.elapsed() < Duration::from_secs(30), "it took {:?}", asked.elapsed());
     assert_eq!(refused.kind(), Kind::Quorum, "{refused}");
     let told = refused.to_json().to_string();
-    for dead in ["n1", "n2", "n6", "n7"] {
-        assert!(told.contains(dead), "{dead} is not named in {told}");
-    }
+    // It stops asking when a quorum is out of reach, so it may know only f + 1 of the dead.
+    let named = |names: &[&str]| names.iter().filter(|name| told.contains(&format!("{name} ("))).count();
+    assert!(named(&["n1", "n2", "n6", "n7"]) >= 3, "the dead are not named in {told}");
+    assert_eq!(named(&["n3", "n4", "n5"]), 0, "the living are named in {told}");
 
     // Back again: what was refused succeeds, unchanged.
     for index in [0, 1, 5, 6] {

@@ -17,7 +17,7 @@ use haulout_protocol::sliver::Axis;
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
 use tokio::task::JoinHandle;
 
-use crate::sample_blob;
+use crate::{eventually, sample_blob};
 
 /// How a liar lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,7 @@ pub enum Lie {
 #[derive(Debug)]
 pub struct Liar {
     supervisor: Supervisor,
+    port: u16,
     answering: Vec<JoinHandle<()>>,
     told: Arc<AtomicUsize>,
 }
@@ -86,7 +87,7 @@ impl Liar {
         let answering = [Protocol::Blob, Protocol::Sliver]
             .map(|protocol| tokio::spawn(answer(network.clone(), protocol, script.clone())))
             .into();
-        Ok(Self { supervisor, answering, told })
+        Ok(Self { supervisor, port: keys.port, answering, told })
     }
 
     /// How many questions it has answered with a lie so far.
@@ -100,6 +101,10 @@ impl Liar {
             task.abort();
         }
         self.supervisor.shutdown().await;
+        // QUIC says goodbye in the background and holds the socket meanwhile.
+        let address = (std::net::Ipv4Addr::LOCALHOST, self.port);
+        let is_free = async || std::net::UdpSocket::bind(address).is_ok();
+        eventually("the liar's port is free", is_free).await;
     }
 }
 

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::{PATIENCE, card_of, name_flag, print_line, print_text};
 use crate::banner::Tolerance;
 use crate::control::{Connection, ProcessState, ProcessStatus, Reply, Request};
-use crate::files::ChainPlace;
-use crate::genesis;
+use crate::files::{ChainPlace, read_id};
+use crate::ledger::GenesisIds;
 use crate::probe::{self, ChainFacts, Health};
 use crate::state::{Card, NodeCard, StateDirectory};
 
@@ -73,16 +73,21 @@ pub(super) async fn processes(directory: &StateDirectory) -> Result<Option<Vec<P
 
 /// What the ledger says; nothing when it does not answer.
 pub(super) async fn ledger(card: &Card) -> Option<ChainFacts> {
-    let ports = card.nodes.iter().map(|_| genesis::PeerPort(0)).collect();
-    let request = genesis::Request {
-        seed: card.seed,
-        shards: card.shards,
-        segment_bytes: card.segment_bytes,
-        ports,
-    };
-    let ids = genesis::genesis(&request).ok()?.config.ids();
-    let place = ChainPlace { rpc: card.chain.rpc.clone(), ids };
+    let place = ChainPlace { rpc: card.chain.rpc.clone(), ids: ids(card)? };
     tokio::time::timeout(probe::LEDGER_PATIENCE, probe::chain(&place)).await.ok()?.ok()
+}
+
+/// The names of our objects, as the card has them.
+fn ids(card: &Card) -> Option<GenesisIds> {
+    let chain = &card.chain;
+    Some(GenesisIds {
+        network_id: read_id(&chain.network)?,
+        package: read_id(&chain.packages.haulout)?,
+        system: read_id(&chain.system_object)?,
+        params: read_id(&chain.params_object)?,
+        staking: read_id(&chain.staking_object)?,
+        nodes: card.nodes.iter().map(|node| read_id(&node.node_id)).collect::<Option<_>>()?,
+    })
 }
 
 async fn view<'a>(card: &'a NodeCard, processes: &[ProcessStatus]) -> NodeView<'a> {
