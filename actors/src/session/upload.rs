@@ -405,7 +405,7 @@ impl<'a> Task<'a> {
                 self.senders.remove(&member);
                 self.unhelpful.entry(member).or_insert_with(|| "too slow for this upload".into());
             }
-            Effect::Certify(certificate) => self.certify(certificate),
+            Effect::Certify(certificate) => self.certify(*certificate),
             Effect::Done | Effect::Fail(_) => (),
         }
         None

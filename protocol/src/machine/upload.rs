@@ -111,7 +111,7 @@ pub enum Effect {
         member: usize,
     },
     /// A quorum confirmed: put the certificate on chain.
-    Certify(Certificate),
+    Certify(Box<Certificate>),
     /// The blob is certified and the stragglers had their time.
     Done,
     /// A quorum is out of reach.
@@ -312,7 +312,8 @@ impl Upload {
         let confirmations: Vec<_> = self.peers.iter()
             .filter_map(|(member, peer)| Some((*member, peer.confirmed?))).collect();
         let certificate = Certificate::aggregate(&self.committee, message, &confirmations);
-        vec![Effect::Certify(certificate.expect("every confirmation was verified and counts once"))]
+        let certificate = certificate.expect("every confirmation was verified and counts once");
+        vec![Effect::Certify(Box::new(certificate))]
     }
 
     fn fail_without_quorum(&mut self) -> Vec<Effect> {

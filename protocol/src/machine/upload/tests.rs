@@ -83,7 +83,7 @@ impl World {
                 Some(Input::Confirmed { member, signature })
             }
             Effect::Certify(certificate) => {
-                self.certificate = Some(certificate);
+                self.certificate = Some(*certificate);
                 Some(Input::Certified)
             }
             Effect::Blame { member, .. } => {

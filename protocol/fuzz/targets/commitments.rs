@@ -1,0 +1,33 @@
+//! Headers, sliver indexes, certificates and announcements from peers.
+#![no_main]
+
+use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::certificate::Certificate;
+use haulout_protocol::encoding::Parameters;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::message::{self, NetworkId};
+use haulout_protocol::sliver::SliverIndex;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let parameters = Parameters::new(7, 1024).expect("valid parameters");
+    if let Ok(header) = BlobHeader::from_bytes(bytes, &parameters) {
+        assert_eq!(header.to_bytes(), bytes, "one canonical form");
+        let _ = header.verify(&BlobId::from_bytes([0; 32]));
+        let _ = header.content_hash(&parameters);
+    }
+    if let Ok(index) = SliverIndex::from_bytes(bytes, &parameters) {
+        assert_eq!(index.to_bytes(), bytes, "one canonical form");
+    }
+    if let Ok(certificate) = Certificate::from_bytes(bytes) {
+        assert_eq!(certificate.to_bytes(), bytes, "one canonical form");
+        assert!(certificate.signer_indexes().count() <= 8 * bytes.len());
+    }
+    let _ = message::read_blob_certificate_message(bytes, &NetworkId::from_bytes([1; 32]), Epoch(1));
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        if let Ok(id) = text.parse::<BlobId>() {
+            assert_eq!(id.to_string(), text, "one text per id");
+        }
+        let _ = text.parse::<haulout_protocol::crypto::PeerId>();
+    }
+});
