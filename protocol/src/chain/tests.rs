@@ -399,15 +399,15 @@ fn objects_that_do_not_belong_together_are_no_committee() {
         change(&mut system, &mut staking, &mut pools);
         committee(&system, &staking, &pools).unwrap_err()
     };
-    let error = check(|system, ..| system.committee.epoch = 4);
+    let error = check(|system, _, _| system.committee.epoch = 4);
     assert!(matches!(error, CommitteeViewError::DifferentEpochs { system: 4, staking: 3 }));
     let error = check(|_, _, pools| drop(pools.remove(0)));
     assert!(matches!(error, CommitteeViewError::PoolMissing(missing) if missing == id(9)));
     let error = check(|_, staking, _| drop(staking.committee.remove(1)));
     assert!(matches!(error, CommitteeViewError::Contradiction(node) if node == id(8)));
-    let error = check(|system, ..| system.committee.members[0].weight = 2);
+    let error = check(|system, _, _| system.committee.members[0].weight = 2);
     assert!(matches!(error, CommitteeViewError::Contradiction(node) if node == id(9)));
-    let error = check(|system, ..| system.committee.members[0].public_key.truncate(47));
+    let error = check(|system, _, _| system.committee.members[0].public_key.truncate(47));
     assert!(matches!(error, CommitteeViewError::InvalidKey(node) if node == id(9)));
     let error = check(|_, _, pools| pools[1].node_info.peer_key.push(0));
     assert!(matches!(error, CommitteeViewError::InvalidKey(node) if node == id(8)));
