@@ -17,7 +17,7 @@ use crate::sliver::SliverIndex;
 
 /// Columns hashed before their row trees are folded: a power of two, so that each stripe is a subtree of every row; small,
 /// so that the leaf digests of a stripe stay in the cache.
-const STRIPE: usize = 32;
+const STRIPE: usize = 16;
 /// Less work than this many bytes is not worth another thread.
 const TASK_BYTES: usize = 1 << 20;
 
@@ -126,6 +126,14 @@ struct ColumnTask<'a> {
     primary: Vec<&'a mut [u8]>,
     /// The range of the systematic columns; empty when only roots are wanted.
     secondary: &'a mut [u8],
+}
+
+impl ColumnTask<'_> {
+    /// The place of a systematic secondary sliver.
+    fn column(&mut self, column: usize, shape: &Shape) -> &mut [u8] {
+        let bytes = shape.column_bytes();
+        &mut self.secondary[(column - self.range.start) * bytes..][..bytes]
+    }
 }
 
 /// Roots of a range of columns, and of the row trees above its stripes, stripe by stripe.
@@ -272,7 +280,9 @@ impl<'a> ColumnWorker<'a> {
             }
             self.hasher.hash_slots(&mut self.digests);
             if is_stored {
-                store_column(source, &self.task.range, column, self.task.secondary);
+                let slots = self.hasher.slots_mut().chunks_exact(slot);
+                let target = self.task.column(column, source.shape).chunks_exact_mut(symbol);
+                target.zip(slots).for_each(|(target, slot)| copy(target, &slot[..symbol]));
             }
             keep_column(&self.digests, column - stripe.start, &mut self.stripe, &mut self.roots);
         }
@@ -295,7 +305,10 @@ impl<'a> ColumnWorker<'a> {
             &mut self.digests,
         );
         if is_stored {
-            store_column(source, &self.task.range, column, self.task.secondary);
+            let target = self.task.column(column, source.shape).chunks_exact_mut(symbol);
+            target
+                .enumerate()
+                .for_each(|(row, target)| target.copy_from_slice(source.symbol(column, row)));
         }
         keep_column(&self.digests, column - stripe.start, &mut self.stripe, &mut self.roots);
     }
@@ -307,15 +320,6 @@ impl<'a> ColumnWorker<'a> {
             width = merkle::fold_level(&mut self.stripe, self.source.shape.shards, width);
         }
         self.roots.stripes.extend_from_slice(&self.stripe);
-    }
-}
-
-/// Writes a systematic secondary sliver.
-fn store_column(source: &Source<'_>, range: &Range<usize>, column: usize, secondary: &mut [u8]) {
-    let bytes = source.shape.column_bytes();
-    let sliver = &mut secondary[(column - range.start) * bytes..][..bytes];
-    for (row, target) in sliver.chunks_exact_mut(source.shape.symbol).enumerate() {
-        copy(target, source.symbol(column, row));
     }
 }
 
