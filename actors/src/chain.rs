@@ -20,6 +20,7 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::message::NetworkId;
 use sui_rpc::Client;
 use sui_sdk_types::Address;
+use tokio::sync::Mutex;
 
 pub use self::checkpoints::{Checkpoint, Checkpoints};
 pub use self::error::CallError;
@@ -58,6 +59,8 @@ struct Shared {
     /// Versions at which our objects became shared; transactions must name them.
     system_since: u64,
     params_since: u64,
+    /// Held by the one who submits a transaction.
+    turn: Mutex<()>,
 }
 
 /// What the ledger says of the network at its latest checkpoint.
@@ -93,17 +96,22 @@ impl Chain {
             .map_err(|status| unusable(status.message().to_owned()))?
             .with_response_headers_timeout(limits::CHAIN_ANSWER_TIMEOUT);
         let package = Address::new(options.package);
-        let mut chain = Chain {
-            client,
-            shared: Arc::new(Shared { options, package, system_since: 0, params_since: 0 }),
+        let shared = |options, (system_since, params_since)| {
+            Arc::new(Shared {
+                options,
+                package,
+                system_since,
+                params_since,
+                turn: Mutex::default(),
+            })
         };
+        let mut chain = Chain { client, shared: shared(options, (0, 0)) };
         let reached = tokio::time::timeout(limits::CHAIN_CONNECT_TIMEOUT, chain.shared_since());
         let Ok(found) = reached.await else {
             return Err(chain.unreachable("no answer in time"));
         };
-        let (system_since, params_since) = found?;
         let options = chain.shared.options.clone();
-        chain.shared = Arc::new(Shared { options, package, system_since, params_since });
+        chain.shared = shared(options, found?);
         Ok(chain)
     }
 

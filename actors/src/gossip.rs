@@ -19,7 +19,7 @@ use tracing::{debug, warn};
 
 use crate::context::Context;
 use crate::limits;
-use crate::network::{Blame, Heard, Network, PublishError, Topic, Verdict};
+use crate::network::{Blame, Heard, Listener, Network, PublishError, Topic, Verdict};
 use crate::tasks::Tasks;
 
 /// Tells all nodes of a certificate.
@@ -71,7 +71,8 @@ impl Actor for GossipActor {
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
         let Arguments { context, network } = arguments;
-        let ear = tokio::spawn(listen(network.clone(), myself)).abort_handle();
+        let listener = network.listen(Topic::Blob).await;
+        let ear = tokio::spawn(listen(listener, myself)).abort_handle();
         Ok(State { context, network, tasks: Tasks::default(), ear })
     }
 
@@ -102,8 +103,7 @@ impl State {
 }
 
 /// Takes a permit, then a message, again and again.
-async fn listen(network: Network, actor: ActorRef<Message>) {
-    let mut listener = network.listen(Topic::Blob).await;
+async fn listen(mut listener: Listener, actor: ActorRef<Message>) {
     let permits = Arc::new(Semaphore::new(limits::ANNOUNCEMENT_CHECKS_MAX));
     loop {
         let permit = permits.clone().acquire_owned().await;

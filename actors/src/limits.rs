@@ -110,7 +110,7 @@ pub const CHAIN_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How often the same signed transaction is sent before we say that its fate is unknown.
 pub const CHAIN_SUBMISSIONS_MAX: u32 = 4;
 /// How often a transaction is built anew because an object in it had moved on.
-pub const CHAIN_REBUILDS_MAX: u32 = 5;
+pub const CHAIN_REBUILDS_MAX: u32 = 8;
 /// First pause between two attempts at the ledger.
 pub const CHAIN_BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between two attempts at the ledger; it ends an outage for us this late at most.

@@ -1,6 +1,7 @@
 //! Values for tests: committees with known keys, positions without a ledger.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use haulout_protocol::committee::{Committee, Member, NodeId};
 use haulout_protocol::crypto::{PeerId, SecretKey};
@@ -12,6 +13,8 @@ use haulout_storage::Store;
 
 use crate::context::{Context, Keys, Position, PositionWatch, Prices};
 use crate::metrics::Metrics;
+use crate::network::{Network, NetworkOptions, Role, Transport};
+use crate::supervisor::Health;
 
 /// The network of all tests.
 pub(crate) const NETWORK: NetworkId = NetworkId::from_bytes([9; 32]);
@@ -71,5 +74,34 @@ pub(crate) fn sample_context(position: Position, peer: PeerId, index: usize) -> 
         network: NETWORK,
         position: PositionWatch::new(position),
         metrics: Metrics::new("test", "09090909"),
+    }
+}
+
+/// A peer that listens on a free port of this machine; nothing runs until a tree starts it.
+pub(crate) fn sample_network(seed: u8) -> Network {
+    let options = NetworkOptions {
+        secret_key: [seed; 32],
+        network: NETWORK,
+        listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()],
+        external: Vec::new(),
+        bootstrap: Vec::new(),
+        role: Role::Server,
+        prefer: Transport::Quic,
+        registry: Arc::default(),
+    };
+    Network::new(options).expect("valid options")
+}
+
+/// Restarts in a whole tree.
+pub(crate) fn restarts(health: &[Health]) -> u64 {
+    health.iter().map(|child| child.restarts + restarts(&child.children)).sum()
+}
+
+/// Polls until something holds; fails with its name after a while.
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(20), "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

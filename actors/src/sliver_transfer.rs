@@ -64,6 +64,7 @@ pub(crate) struct Patience {
     pub(crate) pending_time: Duration,
     pub(crate) sweep_interval: Duration,
     pub(crate) registration_wait: Duration,
+    pub(crate) idle: Duration,
 }
 
 impl Default for Patience {
@@ -73,6 +74,7 @@ impl Default for Patience {
             pending_time: limits::PENDING_TIME_MAX,
             sweep_interval: limits::PENDING_SWEEP_INTERVAL,
             registration_wait: limits::REGISTRATION_WAIT_MAX,
+            idle: limits::STREAM_IDLE_TIMEOUT,
         }
     }
 }
@@ -167,7 +169,8 @@ impl State {
                 tracing::error!(%error, "a session panicked");
             }
         }
-        let Arrival { peer, protocol, stream, permit } = arrival;
+        let Arrival { peer, protocol, mut stream, permit } = arrival;
+        stream.set_idle_timeout(self.shared.patience.idle);
         let session = Session { shared: self.shared.clone(), peer, stream };
         let span = info_span!("session", %peer, ?protocol);
         let served = async move {

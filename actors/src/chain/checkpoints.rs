@@ -158,7 +158,8 @@ impl Chain {
     /// The number of a checkpoint and our events in it.
     fn decode_checkpoint(&self, checkpoint: &proto::Checkpoint) -> Result<Checkpoint, CallError> {
         let number = checkpoint.sequence_number;
-        let sequence = number.ok_or_else(|| CallError::unreadable("a checkpoint without number"))?;
+        let sequence =
+            number.ok_or_else(|| CallError::unreadable("a checkpoint without number"))?;
         let mut events = Vec::new();
         for transaction in checkpoint.transactions() {
             events.extend(decode_events(&self.shared.package, transaction)?);

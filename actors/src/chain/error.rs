@@ -59,7 +59,9 @@ pub enum CallError {
         reason: String,
     },
     /// The transaction was sent and its fate could not be learnt.
-    #[error("transaction {digest} was sent, but the ledger did not say what became of it; ask again")]
+    #[error(
+        "transaction {digest} was sent, but the ledger did not say what became of it; ask again"
+    )]
     Unconfirmed {
         /// The digest to ask for.
         digest: String,

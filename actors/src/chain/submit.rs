@@ -262,8 +262,7 @@ impl Chain {
         let name = TypeName::WAL.qualified(&self.shared.options.package);
         let coin_type: TypeTag = name.parse().map_err(CallError::unreadable)?;
         let (owner, count) = (wallet.sender(), limits::CHAIN_COINS_MAX);
-        let coins =
-            self.client.select_up_to_n_largest_coins(&owner, &coin_type, count, &[]).await;
+        let coins = self.client.select_up_to_n_largest_coins(&owner, &coin_type, count, &[]).await;
         let mut coins = coins.map_err(|status| self.call_error(&status, "coins"))?;
         coins.sort_by_key(|coin| std::cmp::Reverse(coin.balance()));
         let mut available = 0u64;
@@ -347,11 +346,11 @@ impl Chain {
         Build: Fn() -> Built,
         Built: Future<Output = Result<Transaction, CallError>>,
     {
+        // Transactions of one wallet spend the same coins: one after the other, none is in vain.
+        let _turn = self.shared.turn.lock().await;
         let mut attempt = 1;
         loop {
-            let transaction = build().await?;
-            let signature = wallet.sign(&transaction)?;
-            match self.execute(wallet, transaction, signature).await {
+            match self.attempt(wallet, build().await).await {
                 Err(CallError::Rejected { reason }) if attempt < limits::CHAIN_REBUILDS_MAX => {
                     debug!(%reason, attempt, "transaction was not taken, building it anew");
                     tokio::time::sleep(limits::CHAIN_BACKOFF_MIN * attempt).await;
@@ -360,6 +359,17 @@ impl Chain {
                 other => return other,
             }
         }
+    }
+
+    /// Signs and executes a transaction that could be built.
+    async fn attempt(
+        &self,
+        wallet: &Wallet,
+        built: Result<Transaction, CallError>,
+    ) -> Result<Executed, CallError> {
+        let transaction = built?;
+        let signature = wallet.sign(&transaction)?;
+        self.execute(wallet, transaction, signature).await
     }
 
     /// Sends one signed transaction until its fate is known.

@@ -1,1 +1,117 @@
-//! Tests of this module.
+//! Certificates between a writer and two nodes on this machine, without a ledger.
+
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::certificate::Certificate;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::message::{Persistence, blob_certificate_message};
+
+use crate::context::Context;
+use crate::gossip::announce;
+use crate::network::{Blame, Network};
+use crate::sample::{
+    NETWORK, eventually, position_of, restarts, sample_committee, sample_context, sample_key,
+    sample_network,
+};
+use crate::tree::{Role, Tree};
+
+/// A writer and two nodes in a row: the writer knows only the first.
+struct World {
+    writer: Network,
+    nodes: Vec<Context>,
+    trees: Vec<Tree>,
+}
+
+async fn introduce(network: &Network, tree: &Tree) {
+    let mut addresses = tree.network().addresses();
+    let listening = addresses.wait_for(|addresses| !addresses.is_empty()).await.unwrap().clone();
+    network.add_addresses(tree.network().identity(), listening);
+    // Gossip travels over connections that exist; a question makes one.
+    let stream = network.open(tree.network().identity(), crate::network::Protocol::Blob).await;
+    drop(stream.unwrap());
+}
+
+impl World {
+    async fn start() -> World {
+        let networks = [sample_network(1), sample_network(2)];
+        let peers: Vec<_> = networks.iter().map(Network::identity).collect();
+        let position = position_of(sample_committee(&peers, 4));
+        let (mut nodes, mut trees) = (Vec::new(), Vec::new());
+        for (index, network) in networks.into_iter().enumerate() {
+            let node = sample_context(position.clone(), network.identity(), index);
+            trees.push(Tree::start(node.clone(), network, Role::StorageNode).await.unwrap());
+            nodes.push(node);
+        }
+        let writer = sample_network(3);
+        let context = sample_context(position, writer.identity(), 2);
+        trees.push(Tree::start(context, writer.clone(), Role::Client).await.unwrap());
+        introduce(&writer, &trees[0]).await;
+        introduce(trees[0].network(), &trees[1]).await;
+        World { writer, nodes, trees }
+    }
+
+    fn certificate(&self, blob_id: &BlobId, signers: &[usize]) -> Certificate {
+        let committee = self.nodes[0].position.current().committee;
+        let message =
+            blob_certificate_message(&NETWORK, Epoch(1), blob_id, &Persistence::Permanent);
+        let sign = |index: &usize| (*index, sample_key(*index).sign(&message));
+        let confirmations: Vec<_> = signers.iter().map(sign).collect();
+        Certificate::aggregate(&committee, message, &confirmations).unwrap()
+    }
+
+    /// Announces until the subscriptions of our peers have reached us.
+    async fn announce(&self, certificate: &Certificate) {
+        let mut announced = announce(&self.writer, certificate).await;
+        while announced.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            announced = announce(&self.writer, certificate).await;
+        }
+    }
+
+    async fn all_hold(&self, blob_id: &BlobId, certificate: &Certificate) {
+        for node in &self.nodes {
+            let bytes = certificate.to_bytes();
+            let holds = || node.store.certificate(blob_id).unwrap().is_some_and(|it| it == bytes);
+            eventually("the node holds the certificate", holds).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_reaches_nodes_its_writer_does_not_know() {
+    let world = World::start().await;
+    let blob_id = BlobId::from_bytes([1; 32]);
+    let certificate = world.certificate(&blob_id, &[0, 1]);
+    world.announce(&certificate).await;
+    world.all_hold(&blob_id, &certificate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_certificate_is_not_kept_and_its_sender_is_blamed() {
+    let world = World::start().await;
+    let blob_id = BlobId::from_bytes([2; 32]);
+    let forged = world.certificate(&blob_id, &[0]);
+    world.announce(&forged).await;
+    let writer = world.writer.identity();
+    let peers = world.trees[0].network().peers();
+    let blamed = || {
+        let blamed = peers.borrow().blamed.get(&writer).cloned().unwrap_or_default();
+        blamed.contains_key(&Blame::WrongProof)
+    };
+    eventually("the writer is blamed", blamed).await;
+    for node in &world.nodes {
+        assert_eq!(node.store.certificate(&blob_id).unwrap(), None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gossip_goes_on_after_a_kill() {
+    let world = World::start().await;
+    assert!(world.trees[0].kill("gossip"));
+    let tree = &world.trees[0];
+    let restarted = || tree.is_healthy() && restarts(&tree.health()) == 1;
+    eventually("gossip runs again", restarted).await;
+    let blob_id = BlobId::from_bytes([3; 32]);
+    let certificate = world.certificate(&blob_id, &[0, 1]);
+    world.announce(&certificate).await;
+    world.all_hold(&blob_id, &certificate).await;
+}

@@ -8,9 +8,9 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::{Axis, PairIndex, shard_of_pair};
+use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::blob::{Answer, Question, State, Status};
 use haulout_protocol::wire::sliver::Reply;
-use haulout_protocol::wire::Refusal;
 use haulout_storage::{BlobRecord, Store, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
@@ -196,7 +196,8 @@ mod tests {
             deletable: false,
             certified_epoch: certified.map(Epoch),
         };
-        let record = |objects: &[BlobObject]| BlobRecord { objects: objects.to_vec(), invalid: None };
+        let record =
+            |objects: &[BlobObject]| BlobRecord { objects: objects.to_vec(), invalid: None };
         let check = |record: &BlobRecord, expected| {
             assert_eq!(state_of(Some(record), Epoch(5)), expected);
         };

@@ -21,10 +21,7 @@ pub(crate) struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds {
-            per_peer: limits::PENDING_BYTES_PER_PEER_MAX,
-            total: limits::PENDING_BYTES_MAX,
-        }
+        Bounds { per_peer: limits::PENDING_BYTES_PER_PEER_MAX, total: limits::PENDING_BYTES_MAX }
     }
 }
 

@@ -1,1 +1,416 @@
-//! Tests of this module.
+//! Uploads and downloads between two peers on this machine, over QUIC, without a ledger: the test
+//! writes the store's registrations and moves the position by hand.
+
+use std::time::Duration;
+
+use haulout_protocol::blob::BlobHeader;
+use haulout_protocol::crypto::{PeerId, Signature};
+use haulout_protocol::encoding::{EncodedSegment, Parameters, SegmentPosition, encode_segment};
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::message::{Persistence, blob_certificate_message};
+use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
+use haulout_protocol::wire::blob::{self, Answer, Question};
+use haulout_protocol::wire::sliver::{Reply, Request};
+use haulout_protocol::wire::{self, Refusal};
+use haulout_storage::BlobEffect;
+
+use super::{Bounds, Patience};
+use crate::context::Context;
+use crate::network::{Blame, Network, Protocol, Stream};
+use crate::sample::{
+    NETWORK, eventually, position_of, sample_committee, sample_context, sample_key, sample_network,
+};
+use crate::tree::{Role, Tree};
+
+/// A blob of three segments, the last one short, with all its slivers.
+struct Blob {
+    header: BlobHeader,
+    segments: Vec<EncodedSegment>,
+}
+
+fn sample_blob(parameters: &Parameters, seed: u8) -> Blob {
+    let segment_bytes = usize::try_from(parameters.segment_bytes()).unwrap();
+    let byte = |at: usize| (at ^ (at >> 8) ^ (at >> 14)).to_le_bytes()[0] ^ seed;
+    let bytes: Vec<u8> = (0..2 * segment_bytes + 100).map(byte).collect();
+    let blob_bytes = u64::try_from(bytes.len()).unwrap();
+    let encode = |(segment, chunk): (usize, &[u8])| {
+        let segment = u32::try_from(segment).unwrap();
+        let position = SegmentPosition { segment, blob_bytes };
+        encode_segment(parameters, position, chunk.to_vec().into())
+    };
+    let segments: Vec<_> = bytes.chunks(segment_bytes).enumerate().map(encode).collect();
+    let commitments = segments.iter().map(EncodedSegment::commitment).collect();
+    Blob { header: BlobHeader { length: blob_bytes, segments: commitments }, segments }
+}
+
+/// A storage node that owns some shards, and a client next to it.
+struct World {
+    node: Context,
+    tree: Tree,
+    client: Network,
+    _client_tree: Tree,
+    shards: Vec<ShardIndex>,
+}
+
+const QUICK: Patience = Patience {
+    bounds: Bounds { per_peer: 1 << 20, total: 1 << 20 },
+    pending_time: Duration::from_secs(60),
+    sweep_interval: Duration::from_secs(60),
+    registration_wait: Duration::from_secs(20),
+    idle: Duration::from_secs(10),
+};
+
+impl World {
+    /// Two members share seven shards; ours is the first.
+    async fn start(patience: Patience) -> World {
+        let network = sample_network(1);
+        let other = PeerId::from_key([200; 32]);
+        let committee = sample_committee(&[network.identity(), other], 7);
+        let shards = committee.members()[0].shards.clone();
+        let node = sample_context(position_of(committee), network.identity(), 0);
+        let tree = Tree::start_with(node.clone(), network, Role::StorageNode, patience);
+        let tree = tree.await.unwrap();
+        let client = sample_network(2);
+        let context = sample_context(node.position.current(), client.identity(), 1);
+        let client_tree = Tree::start(context, client.clone(), Role::Client).await.unwrap();
+        let mut addresses = tree.network().addresses();
+        let listening = addresses.wait_for(|addresses| !addresses.is_empty()).await.unwrap();
+        client.add_addresses(tree.network().identity(), listening.clone());
+        drop(listening);
+        World { node, tree, client, _client_tree: client_tree, shards }
+    }
+
+    async fn open(&self, protocol: Protocol) -> Stream {
+        self.client.open(self.tree.network().identity(), protocol).await.unwrap()
+    }
+
+    fn parameters(&self) -> Parameters {
+        self.node.position.current().parameters
+    }
+
+    /// What chain sync would do at the next checkpoint.
+    async fn register(&self, blob: &Blob) {
+        let mut position = self.node.position.current();
+        position.checkpoint += 1;
+        let effect = BlobEffect::Registered {
+            blob_id: blob.header.blob_id(),
+            object_id: [4; 32],
+            epoch: Epoch(1),
+            end_epoch: Epoch(9),
+            size: blob.header.length,
+            deletable: false,
+        };
+        self.node.store.apply(position.checkpoint, vec![effect]).await.unwrap();
+        self.node.position.set(position);
+    }
+
+    /// Begins an upload; the segments the node has already.
+    async fn begin(&self, blob: &Blob) -> (Stream, Vec<u32>) {
+        let mut stream = self.open(Protocol::Sliver).await;
+        send_put(&mut stream, blob, blob.header.to_bytes()).await;
+        match reply(&mut stream).await {
+            Reply::Ready { stored } => (stream, stored),
+            other => panic!("not ready: {other:?}"),
+        }
+    }
+
+    /// Sends the node's slivers of one segment, changed by `spoil` on their way.
+    async fn send_segment(
+        &self,
+        stream: &mut Stream,
+        blob: &Blob,
+        segment: u32,
+        spoil: impl Fn(&mut Vec<u8>),
+    ) {
+        let encoded = &blob.segments[usize::try_from(segment).unwrap()];
+        let slivers = u16::try_from(2 * self.shards.len()).unwrap();
+        let index = encoded.index().to_bytes();
+        send(stream, &Request::Segment { segment, index, slivers }).await;
+        for shard in &self.shards {
+            for axis in [Axis::Primary, Axis::Secondary] {
+                let blob_id = blob.header.blob_id();
+                let parameters = self.parameters();
+                let pair = pair_of_shard(&parameters, &blob_id, segment, *shard);
+                let mut bytes = encoded.sliver(axis, pair.sliver_index(axis, &parameters)).to_vec();
+                spoil(&mut bytes);
+                let length = u32::try_from(bytes.len()).unwrap();
+                send(stream, &Request::Sliver { axis, pair: pair.0, bytes: length }).await;
+                // A node that refused stops reading; its answer says why.
+                let _ = stream.write_all(&bytes).await;
+            }
+        }
+        let _ = stream.flush().await;
+    }
+
+    /// A whole upload; the signature.
+    async fn put(&self, blob: &Blob) -> Signature {
+        let (mut stream, stored) = self.begin(blob).await;
+        for segment in 0..u32::try_from(blob.segments.len()).unwrap() {
+            if !stored.contains(&segment) {
+                self.send_segment(&mut stream, blob, segment, |_| {}).await;
+                assert_eq!(reply(&mut stream).await, Reply::Stored { segment });
+            }
+        }
+        self.finish(&mut stream).await
+    }
+
+    async fn finish(&self, stream: &mut Stream) -> Signature {
+        send(stream, &Request::Finish { deletable: None }).await;
+        match reply(stream).await {
+            Reply::Confirmed { epoch: 1, signature } => Signature::from_bytes(&signature).unwrap(),
+            other => panic!("not confirmed: {other:?}"),
+        }
+    }
+
+    /// One question about a blob.
+    async fn ask(&self, blob: &Blob, question: Question) -> Answer {
+        let mut stream = self.open(Protocol::Blob).await;
+        let blob_id = *blob.header.blob_id().as_bytes();
+        stream.write_frame(&blob::Request { blob_id, question, trace: None }).await.unwrap();
+        stream.flush().await.unwrap();
+        stream.read_frame(wire::HEADER_FRAME_BYTES_MAX).await.unwrap()
+    }
+
+    /// Waits until the node holds this against the client.
+    async fn blamed(&self, blame: Blame) {
+        let mut peers = self.tree.network().peers();
+        let client = self.client.identity();
+        let blamed = peers.wait_for(|peers| {
+            peers.blamed.get(&client).is_some_and(|blamed| blamed.contains_key(&blame))
+        });
+        let waited = tokio::time::timeout(Duration::from_secs(10), blamed).await;
+        assert!(waited.is_ok(), "the client was not blamed for {blame}");
+    }
+}
+
+async fn send(stream: &mut Stream, request: &Request) {
+    // A node that refused stops reading; its answer says why.
+    if stream.write_frame(request).await.is_ok() {
+        let _ = stream.flush().await;
+    }
+}
+
+async fn send_put(stream: &mut Stream, blob: &Blob, header: Vec<u8>) {
+    let blob_id = *blob.header.blob_id().as_bytes();
+    send(stream, &Request::Put { blob_id, header, trace: None }).await;
+}
+
+async fn reply(stream: &mut Stream) -> Reply {
+    stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await.unwrap()
+}
+
+fn assert_invalid(reply: &Reply) {
+    assert!(matches!(reply, Reply::Refused(Refusal::Invalid(_))), "{reply:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_confirmed_once_it_is_registered_and_can_then_be_read() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 1);
+    let blob_id = blob.header.blob_id();
+    let uploading = world.put(&blob);
+    let registering = async {
+        // The registration comes while the node waits for it.
+        let holds = || world.node.store.holds(&blob_id, 3, &world.shards).unwrap();
+        eventually("the node holds everything", holds).await;
+        world.register(&blob).await;
+    };
+    let (signature, ()) = tokio::join!(uploading, registering);
+    let message = blob_certificate_message(&NETWORK, Epoch(1), &blob_id, &Persistence::Permanent);
+    assert!(signature.verify(&sample_key(0).public_key(), &message));
+
+    let mut stream = world.open(Protocol::Sliver).await;
+    let axis = Axis::Primary;
+    let get = Request::Get {
+        blob_id: *blob_id.as_bytes(),
+        segment: 1,
+        axis,
+        pairs: (0..7).collect(),
+        trace: None,
+    };
+    send(&mut stream, &get).await;
+    let mut found = 0;
+    for pair in 0..7 {
+        match reply(&mut stream).await {
+            Reply::Sliver { pair: sent, bytes } => {
+                assert_eq!(sent, pair);
+                let mut sliver = vec![0; usize::try_from(bytes).unwrap()];
+                stream.read_exact(&mut sliver).await.unwrap();
+                let index = PairIndex(pair).sliver_index(axis, &world.parameters());
+                assert_eq!(sliver, blob.segments[1].sliver(axis, index));
+                found += 1;
+            }
+            other => assert_eq!(other, Reply::Missing { pair }),
+        }
+    }
+    assert_eq!((found, reply(&mut stream).await), (world.shards.len(), Reply::End));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn questions_are_answered_from_the_store() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 2);
+    let status = world.ask(&blob, Question::Status).await;
+    let state = |answer| match answer {
+        Answer::Status(status) => status.state,
+        other => panic!("no status: {other:?}"),
+    };
+    assert_eq!(state(status), blob::State::Nonexistent);
+    let missing = Answer::Refused(Refusal::NotFound);
+    for question in [Question::Header, Question::Index { segment: 0 }, Question::Certificate] {
+        assert_eq!(world.ask(&blob, question).await, missing);
+    }
+    world.register(&blob).await;
+    world.put(&blob).await;
+    let status = world.ask(&blob, Question::Status).await;
+    assert_eq!(state(status), blob::State::Registered { end_epoch: 9 });
+    let header = world.ask(&blob, Question::Header).await;
+    assert_eq!(header, Answer::Header(blob.header.to_bytes()));
+    let index = world.ask(&blob, Question::Index { segment: 2 }).await;
+    assert_eq!(index, Answer::Index(blob.segments[2].index().to_bytes()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_slivers_indexes_and_headers_are_refused_and_their_sender_is_blamed() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 3);
+    world.register(&blob).await;
+
+    let (mut stream, _) = world.begin(&blob).await;
+    world.send_segment(&mut stream, &blob, 0, |bytes| bytes[7] ^= 1).await;
+    assert_invalid(&reply(&mut stream).await);
+    world.blamed(Blame::WrongBytes).await;
+    let stored = world.node.store.stored_segments(&blob.header.blob_id(), &world.shards);
+    assert!(stored.unwrap().is_empty(), "nothing of a spoilt segment is kept");
+
+    let (mut stream, _) = world.begin(&blob).await;
+    let index = blob.segments[1].index().to_bytes();
+    let slivers = u16::try_from(2 * world.shards.len()).unwrap();
+    send(&mut stream, &Request::Segment { segment: 0, index, slivers }).await;
+    assert_invalid(&reply(&mut stream).await);
+    world.blamed(Blame::WrongProof).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_of_another_blob_is_refused() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 4);
+    let other = sample_blob(&world.parameters(), 5);
+    let mut stream = world.open(Protocol::Sliver).await;
+    send_put(&mut stream, &blob, other.header.to_bytes()).await;
+    assert_invalid(&reply(&mut stream).await);
+    world.blamed(Blame::WrongProof).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_too_large_or_out_of_place_end_the_session() {
+    let world = World::start(QUICK).await;
+    let mut stream = world.open(Protocol::Sliver).await;
+    stream.write_all(&u32::MAX.to_be_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_invalid(&reply(&mut stream).await);
+    world.blamed(Blame::TooLarge).await;
+
+    let mut stream = world.open(Protocol::Sliver).await;
+    send(&mut stream, &Request::Finish { deletable: None }).await;
+    assert_invalid(&reply(&mut stream).await);
+    world.blamed(Blame::Malformed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_peer_does_not_keep_its_place() {
+    let patience = Patience { idle: Duration::from_millis(200), ..QUICK };
+    let world = World::start(patience).await;
+    let mut stream = world.open(Protocol::Sliver).await;
+    world.blamed(Blame::Silent).await;
+    let answer = stream.read_frame::<Reply>(wire::SMALL_FRAME_BYTES_MAX).await;
+    assert!(answer.is_err(), "{answer:?}");
+    let blob = sample_blob(&world.parameters(), 6);
+    world.register(&blob).await;
+    world.put(&blob).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slivers_of_shards_that_are_not_ours_are_refused() {
+    let mut world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 7);
+    world.register(&blob).await;
+    let (mut stream, _) = world.begin(&blob).await;
+    let members = world.node.position.current().committee.members().to_vec();
+    world.shards = members[1].shards[..3].iter().chain(&members[0].shards[..1]).copied().collect();
+    world.send_segment(&mut stream, &blob, 0, |_| {}).await;
+    assert_invalid(&reply(&mut stream).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_nobody_registers_are_bounded_refused_and_forgotten() {
+    let patience = Patience {
+        bounds: Bounds { per_peer: 40_000, total: 40_000 },
+        registration_wait: Duration::from_millis(200),
+        pending_time: Duration::from_millis(700),
+        sweep_interval: Duration::from_millis(100),
+        ..QUICK
+    };
+    let world = World::start(patience).await;
+    let blob = sample_blob(&world.parameters(), 8);
+    let (mut stream, _) = world.begin(&blob).await;
+    world.send_segment(&mut stream, &blob, 0, |_| {}).await;
+    assert_eq!(reply(&mut stream).await, Reply::Stored { segment: 0 });
+    world.send_segment(&mut stream, &blob, 1, |_| {}).await;
+    let refused = reply(&mut stream).await;
+    assert!(matches!(refused, Reply::Refused(Refusal::Busy { .. })), "{refused:?}");
+    let store = &world.node.store;
+    eventually("the bytes are forgotten", || store.pending_bytes().unwrap() == 0).await;
+    assert_eq!(store.header(&blob.header.blob_id()).unwrap(), None);
+
+    // There is room again, but without a registration there is no confirmation.
+    let (mut stream, stored) = world.begin(&blob).await;
+    assert!(stored.is_empty(), "{stored:?}");
+    send(&mut stream, &Request::Finish { deletable: None }).await;
+    assert_eq!(reply(&mut stream).await, Reply::Refused(Refusal::NotRegistered));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incomplete_upload_is_not_confirmed() {
+    let patience = Patience { registration_wait: Duration::from_millis(200), ..QUICK };
+    let world = World::start(patience).await;
+    let blob = sample_blob(&world.parameters(), 9);
+    world.register(&blob).await;
+    let (mut stream, _) = world.begin(&blob).await;
+    world.send_segment(&mut stream, &blob, 0, |_| {}).await;
+    assert_eq!(reply(&mut stream).await, Reply::Stored { segment: 0 });
+    send(&mut stream, &Request::Finish { deletable: None }).await;
+    assert_invalid(&reply(&mut stream).await);
+    let (mut stream, _) = world.begin(&blob).await;
+    send(&mut stream, &Request::Finish { deletable: Some([4; 32]) }).await;
+    let refused = reply(&mut stream);
+    assert_eq!(refused.await, Reply::Refused(Refusal::NotRegistered), "the object is permanent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_actor_loses_nothing_it_acknowledged() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 10);
+    world.register(&blob).await;
+    let (mut stream, _) = world.begin(&blob).await;
+    world.send_segment(&mut stream, &blob, 1, |_| {}).await;
+    assert_eq!(reply(&mut stream).await, Reply::Stored { segment: 1 });
+    assert!(world.tree.kill("sliver_transfer"));
+    let broken = stream.read_frame::<Reply>(wire::SMALL_FRAME_BYTES_MAX).await;
+    assert!(broken.is_err(), "the session died with its actor: {broken:?}");
+    eventually("the actor runs again", || world.tree.is_healthy()).await;
+    let (_, stored) = world.begin(&blob).await;
+    assert_eq!(stored, [1]);
+    world.put(&blob).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_outside_the_committee_takes_nothing() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 11);
+    let peers = [1, 2].map(|byte| PeerId::from_key([byte; 32]));
+    world.node.position.set(position_of(sample_committee(&peers, 7)));
+    let mut stream = world.open(Protocol::Sliver).await;
+    send_put(&mut stream, &blob, blob.header.to_bytes()).await;
+    assert_eq!(reply(&mut stream).await, Reply::Refused(Refusal::NotMember));
+}
