@@ -89,10 +89,11 @@ async fn blocking<T: Send + 'static>(
 
 /// One failed item of a batch.
 fn item_error(status: &Status) -> sui_rpc::proto::google::rpc::Status {
-    let mut error = sui_rpc::proto::google::rpc::Status::default();
-    error.code = i32::from(status.code());
-    error.message = status.message().to_owned();
-    error
+    sui_rpc::proto::google::rpc::Status {
+        code: i32::from(status.code()),
+        message: status.message().to_owned(),
+        ..Default::default()
+    }
 }
 
 fn check_batch(items: usize) -> Result<(), Status> {
@@ -114,7 +115,6 @@ impl From<Refused> for Status {
             | Refused::NotAllowed(_)
             | Refused::Repeated(_)
             | Refused::Gas(_)
-            | Refused::Expired
             | Refused::Unreadable(_) => Status::invalid_argument(text),
         }
     }

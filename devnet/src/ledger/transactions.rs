@@ -69,9 +69,6 @@ pub(super) enum Refused {
     /// The gas offered does not do.
     #[error("{0}")]
     Gas(String),
-    /// The time or network in which it is valid is another one.
-    #[error("the transaction has expired or is for another chain")]
-    Expired,
     /// It cannot be read.
     #[error("the transaction cannot be read: {0}")]
     Unreadable(String),
@@ -99,22 +96,27 @@ pub(super) fn execute(
     let before = loaded.before();
     let output = match run(names, transaction, loaded.clone()) {
         Ok(output) => output,
-        Err((error, command)) => Output::failed(&loaded, error, command),
+        Err(failure) => Output::failed(&loaded, *failure),
     };
     Ok(effects::record(names, transaction, digest, &loaded, &before, output))
 }
 
+/// Why a run ended early.
+#[derive(Debug)]
+struct Failure {
+    error: ExecutionError,
+    /// The command that failed; nothing if all ran and left something over.
+    command: Option<u64>,
+}
+
 /// Runs every command; the first that fails undoes all.
-fn run(
-    names: &Names,
-    transaction: &Transaction,
-    loaded: Loaded,
-) -> Result<Output, (ExecutionError, Option<u64>)> {
+fn run(names: &Names, transaction: &Transaction, loaded: Loaded) -> Result<Output, Box<Failure>> {
+    let failed = |error, command| Box::new(Failure { error, command });
     let mut machine = Machine::new(names, transaction, loaded);
     for (index, command) in (0..).zip(&loading::programmable(transaction).commands) {
-        machine.step(command).map_err(|error| (error, Some(index)))?;
+        machine.step(command).map_err(|error| failed(error, Some(index)))?;
     }
-    machine.finish().map_err(|error| (error, None))
+    machine.finish().map_err(|error| failed(error, None))
 }
 
 /// The objects a transaction names, as they were before it.

@@ -246,7 +246,8 @@ async fn arguments_of_the_wrong_kind_are_told_apart_and_nothing_moves() {
         let callee = Callee { module: "system", name: "print_money" };
         world.call(builder, callee, vec![], &Fill::default());
     };
-    let cases: [(&dyn Fn(&mut TransactionBuilder), &str); 6] = [
+    type Sketch<'a> = &'a dyn Fn(&mut TransactionBuilder);
+    let cases: [(Sketch<'_>, &str); 6] = [
         (&sui_for_wal, "TypeMismatch"),
         (&read_only_system, "InvalidObjectByMutRef"),
         (&shared_by_value, "InvalidObjectByValue"),

@@ -7,21 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use haulout_protocol::chain::event::{Event, MODULE};
 use sui_sdk_types::{
-    Address, ChangedObject, Command, Digest, Event as SuiEvent, ExecutionError, ExecutionStatus,
-    GasCostSummary, IdOperation, Identifier, Object, ObjectIn, ObjectOut, Owner, StructTag,
-    Transaction, TransactionEffects, TransactionEffectsV2, TransactionEvents,
-    UnchangedConsensusKind, UnchangedConsensusObject,
+    Address, ChangedObject, Command, Digest, Event as SuiEvent, ExecutionStatus, GasCostSummary,
+    IdOperation, Identifier, Object, ObjectIn, ObjectOut, Owner, StructTag, Transaction,
+    TransactionEffects, TransactionEffectsV2, TransactionEvents, UnchangedConsensusKind,
+    UnchangedConsensusObject,
 };
 
 use super::loading::{Access, Loaded, Slot, programmable};
-use super::{Before, CHAIN_EPOCH, Executed, GAS_COST, Names};
+use super::{Before, CHAIN_EPOCH, Executed, Failure, GAS_COST, Names};
 use crate::ledger::objects::{Changes, Resource, identifier};
 
 /// What a run left behind.
 #[derive(Debug)]
 pub(super) struct Output {
-    /// Why it failed, if it did, and at which command.
-    pub(super) failure: Option<(ExecutionError, Option<u64>)>,
+    /// Why it failed, if it did.
+    pub(super) failure: Option<Failure>,
     /// Objects that stay with their owners.
     pub(super) kept: Vec<Resource>,
     /// Objects that have new owners.
@@ -36,14 +36,14 @@ pub(super) struct Output {
 
 impl Output {
     /// Everything as it was.
-    pub(super) fn failed(loaded: &Loaded, error: ExecutionError, command: Option<u64>) -> Self {
+    pub(super) fn failed(loaded: &Loaded, failure: Failure) -> Self {
         let slots = loaded.inputs.iter().filter_map(|slot| match slot {
             Slot::Object { value, .. } => value.clone(),
             Slot::Pure(_) => None,
         });
         let gas = Resource::Coin { token: StructTag::sui(), coin: loaded.gas.clone() };
         Output {
-            failure: Some((error, command)),
+            failure: Some(failure),
             kept: slots.chain([gas]).collect(),
             transferred: Vec::new(),
             deleted: BTreeSet::new(),
@@ -100,7 +100,7 @@ pub(super) fn record(
     let effects = TransactionEffectsV2 {
         status: match output.failure {
             None => ExecutionStatus::Success,
-            Some((error, command)) => ExecutionStatus::Failure { error, command },
+            Some(Failure { error, command }) => ExecutionStatus::Failure { error, command },
         },
         epoch: CHAIN_EPOCH,
         gas_used: GasCostSummary { computation_cost: GAS_COST, ..GasCostSummary::default() },
