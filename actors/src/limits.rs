@@ -144,6 +144,8 @@ pub const PENDING_TIME_MAX: Duration = Duration::from_secs(60);
 pub const PENDING_SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a session waits for the registration to show up: many checkpoints.
 pub const REGISTRATION_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long a writer may pause between two segments: it encodes, or other nodes hold it back.
+pub const UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Pause asked of a peer when a bound of ours is reached.
 pub const BUSY_RETRY_AFTER_MS: u32 = 500;
 /// How long sessions may take to finish when their actor is stopped.

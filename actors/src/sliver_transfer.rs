@@ -65,6 +65,7 @@ pub(crate) struct Patience {
     pub(crate) sweep_interval: Duration,
     pub(crate) registration_wait: Duration,
     pub(crate) idle: Duration,
+    pub(crate) pause: Duration,
 }
 
 impl Default for Patience {
@@ -75,6 +76,7 @@ impl Default for Patience {
             sweep_interval: limits::PENDING_SWEEP_INTERVAL,
             registration_wait: limits::REGISTRATION_WAIT_MAX,
             idle: limits::STREAM_IDLE_TIMEOUT,
+            pause: limits::UPLOAD_PAUSE_MAX,
         }
     }
 }

@@ -19,6 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tracing::{debug, info};
 
+use super::Patience;
 use super::session::{Fault, Session, blocking};
 use crate::context::{Position, now_ms};
 use crate::limits;
@@ -68,8 +69,13 @@ impl Session {
         header: Vec<u8>,
     ) -> Result<(), Fault> {
         let mut upload = self.open_upload(blob_id, header).await?;
+        let Patience { idle, pause, .. } = self.shared.patience;
         loop {
-            match self.stream.read_frame(wire::INDEX_FRAME_BYTES_MAX).await? {
+            // The writer may be encoding, or feeding slower nodes.
+            self.stream.set_idle_timeout(pause);
+            let request = self.stream.read_frame(wire::INDEX_FRAME_BYTES_MAX).await?;
+            self.stream.set_idle_timeout(idle);
+            match request {
                 Request::Segment { segment, index, slivers } => {
                     self.take_segment(&mut upload, segment, index, slivers).await?;
                     self.reply(&Reply::Stored { segment }).await?;

@@ -58,6 +58,7 @@ const QUICK: Patience = Patience {
     sweep_interval: Duration::from_secs(60),
     registration_wait: Duration::from_secs(20),
     idle: Duration::from_secs(10),
+    pause: Duration::from_secs(10),
 };
 
 impl World {
