@@ -6,6 +6,8 @@
 //!
 //! `cargo bench -p haulout-protocol -- encode/1000` runs a part.
 
+#![allow(clippy::disallowed_methods, reason = "a bench reads clocks, the crate must not")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

@@ -17,7 +17,7 @@ use crate::sliver::SliverIndex;
 
 /// Columns hashed before their row trees are folded: a power of two, so that each stripe is a subtree of every row; small,
 /// so that the leaf digests of a stripe stay in the cache.
-const STRIPE: usize = 16;
+const STRIPE: usize = 32;
 /// Less work than this many bytes is not worth another thread.
 const TASK_BYTES: usize = 1 << 20;
 

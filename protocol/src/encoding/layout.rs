@@ -86,39 +86,40 @@ impl Layout {
 
     /// Puts all symbols of the group, given one after another, in their places.
     pub(super) fn pack_all(&self, symbols: &[u8], shard: &mut [u8]) {
-        if self.symbol == 2 && self.group > 1 {
-            for (block, symbols) in shard.chunks_exact_mut(BLOCK).zip(symbols.chunks(BLOCK)) {
-                let (low, high) = block.split_at_mut(HALF);
-                let (pairs, _) = symbols.as_chunks::<2>();
-                for (([a, b], low), high) in pairs.iter().zip(low).zip(high) {
-                    (*low, *high) = (*a, *b);
-                }
-            }
-            return;
+        if self.is_plain() {
+            return copy(&mut shard[..symbols.len()], symbols);
         }
-        for (i, symbol) in symbols.chunks_exact(self.symbol).enumerate() {
-            self.pack(i, symbol, shard);
+        if self.whole() > 0 {
+            let each = symbols.chunks_exact(self.symbol).enumerate();
+            return each.for_each(|(i, symbol)| self.pack(i, symbol, shard));
+        }
+        let mut halves = vec![0; symbols.len()];
+        let (low, high) = halves.split_at_mut(symbols.len() / 2);
+        by_half(self.tail_half(), Split { symbols, low, high });
+        let halves = low.chunks(HALF).zip(high.chunks(HALF));
+        for (block, (low, high)) in shard.chunks_exact_mut(BLOCK).zip(halves) {
+            block[..low.len()].copy_from_slice(low);
+            block[HALF..HALF + high.len()].copy_from_slice(high);
         }
     }
 
     /// Reads all symbols of the group from their places, one after another.
     pub(super) fn unpack_all(&self, shard: &[u8], symbols: &mut [u8]) {
-        if self.symbol == 2 && self.group > 1 {
-            for (block, symbols) in shard.chunks_exact(BLOCK).zip(symbols.chunks_mut(BLOCK)) {
-                let (low, high) = block.split_at(HALF);
-                let (pairs, _) = symbols.as_chunks_mut::<2>();
-                for (([a, b], low), high) in pairs.iter_mut().zip(low).zip(high) {
-                    (*a, *b) = (*low, *high);
-                }
-            }
-            return;
-        }
         if self.is_plain() {
-            return copy(symbols, shard);
+            return copy(symbols, &shard[..symbols.len()]);
         }
-        for (i, symbol) in symbols.chunks_exact_mut(self.symbol).enumerate() {
-            self.unpack(i, shard, symbol);
+        if self.whole() > 0 {
+            let each = symbols.chunks_exact_mut(self.symbol).enumerate();
+            return each.for_each(|(i, symbol)| self.unpack(i, shard, symbol));
         }
+        let mut halves = vec![0; symbols.len()];
+        let (low, high) = halves.split_at_mut(symbols.len() / 2);
+        let parts = low.chunks_mut(HALF).zip(high.chunks_mut(HALF));
+        for (block, (low, high)) in shard.chunks_exact(BLOCK).zip(parts) {
+            low.copy_from_slice(&block[..low.len()]);
+            high.copy_from_slice(&block[HALF..HALF + high.len()]);
+        }
+        by_half(self.tail_half(), Join { symbols, low, high });
     }
 
     /// Where the tail of symbol `i` goes on after `done` low bytes: block, place in its halves, and bytes that fit.
@@ -126,6 +127,58 @@ impl Layout {
         let place = i * self.tail_half() + done;
         let room = HALF - place % HALF;
         (place / HALF * BLOCK, place % HALF, room.min(self.tail_half() - done))
+    }
+}
+
+/// A loop over short symbols, compiled for each length of half a symbol.
+trait ByHalf {
+    fn run<const H: usize>(self);
+}
+
+fn by_half(half: usize, work: impl ByHalf) {
+    macro_rules! by_half {
+        ($($half:literal)*) => {
+            match half {
+                $($half => work.run::<$half>(),)*
+                _ => unreachable!("half of a tail is shorter than half a block"),
+            }
+        };
+    }
+    by_half!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31);
+}
+
+/// Splits symbols into their low and high bytes.
+struct Split<'a> {
+    symbols: &'a [u8],
+    low: &'a mut [u8],
+    high: &'a mut [u8],
+}
+
+impl ByHalf for Split<'_> {
+    fn run<const H: usize>(self) {
+        let (symbols, _) = self.symbols.as_chunks::<H>();
+        let targets =
+            self.low.as_chunks_mut::<H>().0.iter_mut().zip(self.high.as_chunks_mut::<H>().0);
+        for ([a, b], (low, high)) in symbols.as_chunks::<2>().0.iter().zip(targets) {
+            (*low, *high) = (*a, *b);
+        }
+    }
+}
+
+/// Joins low and high bytes to symbols.
+struct Join<'a> {
+    symbols: &'a mut [u8],
+    low: &'a [u8],
+    high: &'a [u8],
+}
+
+impl ByHalf for Join<'_> {
+    fn run<const H: usize>(self) {
+        let (symbols, _) = self.symbols.as_chunks_mut::<H>();
+        let sources = self.low.as_chunks::<H>().0.iter().zip(self.high.as_chunks::<H>().0);
+        for ([a, b], (low, high)) in symbols.as_chunks_mut::<2>().0.iter_mut().zip(sources) {
+            (*a, *b) = (*low, *high);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The erasure code and its commitments, held against Walrus's own encoder, a slow reference and themselves.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
 mod golden;
 mod properties;
 mod reference;
