@@ -14,7 +14,7 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use haulout_protocol::blob::{BlobId, ParseBlobIdError};
 use tokio::runtime::Runtime;
 
-use crate::config::{Config, Setting, Sources};
+use crate::config::{ClientConfig, Config, Setting, Sources};
 use crate::error::{Error, Kind, Result};
 use crate::telemetry::{LogFormat, Options, Telemetry};
 use output::Output;
@@ -177,6 +177,11 @@ impl Cli {
         })
     }
 
+    /// The configuration of a client that only reads: its wallet is not even looked at.
+    fn reader(&self) -> Result<ClientConfig> {
+        Ok(ClientConfig { wallet: None, ..self.load(Vec::new())?.client()? })
+    }
+
     /// Where piped input may be kept.
     fn state_dir(&self) -> Result<PathBuf> {
         Ok(self.load(Vec::new())?.state_dir())
@@ -230,9 +235,8 @@ fn runtime() -> Result<Runtime> {
 
 /// The blob id in an argument.
 fn parse_id(text: &str) -> Result<BlobId> {
-    text.parse().map_err(|error: ParseBlobIdError| {
+    text.parse().map_err(|_: ParseBlobIdError| {
         Error::new(Kind::Usage, format!("`{text}` is not a blob id"))
-            .because(error)
             .hint("a blob id has 43 characters, as `haulout put` and `haulout blob-id` print it")
     })
 }

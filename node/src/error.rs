@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
 mod table;
 
 pub use table::{Kind, Page, TABLE};
@@ -18,7 +20,7 @@ pub struct Error {
     message: String,
     hint: Option<String>,
     retryable: Option<bool>,
-    details: serde_json::Map<String, serde_json::Value>,
+    details: serde_json::Map<String, Value>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -45,7 +47,7 @@ impl Error {
     }
 
     /// Adds a machine-readable fact; it appears under `details` in JSON.
-    pub fn detail(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
+    pub fn detail(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.details.insert(key.to_owned(), value.into());
         self
     }
@@ -93,7 +95,7 @@ impl Error {
     }
 
     /// The object that `--json` prints on stdout.
-    pub fn to_json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> Value {
         let mut error = serde_json::json!({
             "kind": self.kind.name(),
             "code": self.kind.exit_code(),
@@ -102,14 +104,19 @@ impl Error {
             "retryable": self.is_retryable(),
         });
         if !self.details.is_empty() {
-            error["details"] = serde_json::Value::Object(self.details.clone());
+            error["details"] = Value::Object(self.details.clone());
         }
         serde_json::json!({ "error": error })
     }
 
     /// The lines that people see on stderr.
     pub fn to_text(&self) -> String {
-        format!("✗ {}  {}\n  {}", self.kind.name(), self.message(), self.next_step())
+        let mut text = format!("✗ {}  {}\n", self.kind.name(), self.message());
+        for member in self.details.get("missing").and_then(Value::as_array).into_iter().flatten() {
+            let field = |name: &str| member.get(name).and_then(Value::as_str).unwrap_or_default();
+            text.push_str(&format!("  {}: {}\n", field("node"), field("reason")));
+        }
+        text + "  " + self.next_step()
     }
 
     /// A failure of the operating system on a path: a full disk and a refused permission get

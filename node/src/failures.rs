@@ -149,14 +149,15 @@ impl From<LocateError> for Error {
     }
 }
 
-/// Members and their reasons, for people: `; silent: n1 (...): timed out, ...`.
+/// The names of members that did not help, for people; `Error::to_text` adds the reasons from the
+/// details.
 pub(crate) fn blamed(members: &[(String, String)]) -> String {
     if members.is_empty() {
         return String::new();
     }
-    let list: Vec<String> =
-        members.iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
-    format!("; no help from {}", list.join(", "))
+    let names: Vec<&str> =
+        members.iter().map(|(name, _)| name.split(' ').next().unwrap_or(name)).collect();
+    format!("; no help from {}", names.join(", "))
 }
 
 /// Members and their reasons, for programs.

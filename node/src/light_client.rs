@@ -49,8 +49,7 @@ impl LightClient {
         let identity = Secret::generate(KeyKind::Ed25519)?;
         let keys = Keys { network: *identity.bytes(), confirmation: None };
         let (store, role) = (Store::in_memory()?, Role::Client);
-        let (context, network) =
-            prepare(&config.network, &config.chain, store, keys, role).await?;
+        let (context, network) = prepare(&config.network, &config.chain, store, keys, role).await?;
         let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
         Ok(Self { context, tree, wallet })
     }

@@ -4,7 +4,7 @@
 //! one signal) is set; log lines never tear progress bars; what was recorded is sent before exit.
 //! Does not: count anything (the actors' metrics do) or serve HTTP (`endpoint.rs`).
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use haulout_actors::metrics::Metrics;
@@ -74,8 +74,11 @@ impl Telemetry {
         let meters = wants("METRICS").then(|| meter(resource)).transpose()?;
 
         let writer = BesideBars(options.bars);
+        let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let lines = match options.format {
-            LogFormat::Text => tracing_subscriber::fmt::layer().with_writer(writer).boxed(),
+            LogFormat::Text => {
+                tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer).boxed()
+            }
             LogFormat::Json => tracing_subscriber::fmt::layer().json().with_writer(writer).boxed(),
         };
         // Spans travel whatever is logged here; only ours, or the exporter would report itself.

@@ -50,7 +50,7 @@ enum Level {
 impl Get {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let blob_id = super::parse_id(&self.id)?;
-        let config = cli.load(Vec::new())?.client()?;
+        let config = cli.reader()?;
         let file = self.output.as_deref().filter(|path| path.as_os_str() != "-");
         if output.is_json() && file.is_none() {
             return Err(Error::new(Kind::Usage, "stdout cannot carry both the blob and JSON")

@@ -55,7 +55,7 @@ impl Node {
         let config = cli.load(run.settings()?)?.node()?;
         let runtime = super::runtime()?;
         let result = runtime.block_on(async {
-            let mut telemetry = cli.telemetry("haulout-node", "info", output);
+            let mut telemetry = cli.telemetry("haulout-node", "info,ractor=warn", output);
             let peer_id = storage_node::identity(&config)?;
             telemetry.instance = Some(peer_id.to_string());
             telemetry.network = Some(config.network.id.to_string());

@@ -22,7 +22,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let blob_id = super::parse_id(&self.id)?;
-        let config = cli.load(Vec::new())?.client()?;
+        let config = cli.reader()?;
         let client = LightClient::connect(config).await?;
         let (shards, epoch) = (client.shards(), client.epoch());
         let standing = client.status(&blob_id).await;

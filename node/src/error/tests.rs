@@ -46,3 +46,12 @@ fn a_full_disk_has_its_own_exit_code() {
     assert_eq!(error.kind().exit_code(), 13);
     assert!(error.message().contains("/tmp/x"));
 }
+
+#[test]
+fn people_see_one_line_for_each_member_that_did_not_help() {
+    let silent = [("n1 (12D3)".to_owned(), "timed out".to_owned())];
+    let missing = crate::failures::members(&silent);
+    let text = Error::new(Kind::Quorum, "too few").detail("missing", missing).to_text();
+    assert_eq!(text.lines().nth(1), Some("  n1 (12D3): timed out"));
+    assert_eq!(text.lines().count(), 3);
+}
