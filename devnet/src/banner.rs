@@ -45,16 +45,28 @@ fn line(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 
 fn endpoints(text: &mut String, card: &Card) {
     line(text, format_args!("\n Endpoints"));
-    line(text, format_args!("   Ledger (Sui gRPC)  {}      faucet {}", card.chain.rpc, card.chain.faucet));
+    line(
+        text,
+        format_args!("   Ledger (Sui gRPC)  {}      faucet {}", card.chain.rpc, card.chain.faucet),
+    );
     line(text, format_args!("   Network            {}", card.chain.network));
     line(text, format_args!("   Package            {}", card.chain.packages.haulout));
     if let Some(first) = card.nodes.first() {
-        line(text, format_args!("   Metrics            {}      (each node, see devnet.json)", first.metrics));
+        line(
+            text,
+            format_args!(
+                "   Metrics            {}      (each node, see devnet.json)",
+                first.metrics
+            ),
+        );
     }
 }
 
 fn accounts(text: &mut String, card: &Card) {
-    line(text, format_args!("\n Accounts   (devnet only: these keys are public, never send real funds)"));
+    line(
+        text,
+        format_args!("\n Accounts   (devnet only: these keys are public, never send real funds)"),
+    );
     for account in &card.accounts {
         let address = short(&account.address);
         let file = tilde(&account.key_file);
@@ -73,12 +85,16 @@ fn nodes(text: &mut String, card: &Card) {
 
 fn commands(text: &mut String, card: &Card) {
     let last = card.nodes.last().map_or("n1", |node| node.name.as_str());
-    let named = if card.name == "default" { String::new() } else { format!(" --name {}", card.name) };
+    let named =
+        if card.name == "default" { String::new() } else { format!(" --name {}", card.name) };
     line(text, format_args!("\n Try"));
     line(text, format_args!("   haulout put FILE                # prints the blob's id"));
     line(text, format_args!("   haulout get ID -o COPY"));
     line(text, format_args!("   devnet kill {last}{named} && haulout get ID -o COPY"));
-    line(text, format_args!("   (from the source: cargo run --release --bin haulout -- put FILE)\n"));
+    line(
+        text,
+        format_args!("   (from the source: cargo run --release --bin haulout -- put FILE)\n"),
+    );
 }
 
 /// What a devnet survives, from the worst case of who dies.
@@ -115,7 +131,13 @@ fn nodes_within(card: &Card, shards: usize) -> usize {
     let mut sizes: Vec<usize> = card.nodes.iter().map(|node| node.shards.len()).collect();
     sizes.sort_unstable_by(|one, two| two.cmp(one));
     let mut sum = 0;
-    sizes.into_iter().take_while(|size| { sum += size; sum <= shards }).count()
+    sizes
+        .into_iter()
+        .take_while(|size| {
+            sum += size;
+            sum <= shards
+        })
+        .count()
 }
 
 /// The facts of the live line.

@@ -141,15 +141,14 @@ struct Up {
 }
 
 impl Up {
+    fn wish(&self) -> Wish {
+        Wish { seed: self.seed, nodes: self.nodes, shards: self.shards, port_base: self.port_base }
+    }
+
     fn options(&self, name: &str, attached: bool) -> supervisor::Options {
         supervisor::Options {
             name: name.to_owned(),
-            wish: Wish {
-                seed: self.seed,
-                nodes: self.nodes,
-                shards: self.shards,
-                port_base: self.port_base,
-            },
+            wish: self.wish(),
             fresh: self.fresh,
             attached,
             patience: self.timeout,
@@ -217,13 +216,17 @@ impl Cli {
         match command {
             Command::Up(up) => block_on(up::run(&directory, &up, json)),
             Command::Status => block_on(status::run(&directory, json)),
-            Command::Logs { follow, target } => block_on(logs::run(&directory, target.as_deref(), follow)),
+            Command::Logs { follow, target } => {
+                block_on(logs::run(&directory, target.as_deref(), follow))
+            }
             Command::Kill { target } => block_on(tell(&directory, Request::Kill { target }, json)),
             Command::Pause { target, time } => {
                 let for_ms = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
                 block_on(tell(&directory, Request::Pause { target, for_ms }, json))
             }
-            Command::Resume { target } => block_on(tell(&directory, Request::Resume { target }, json)),
+            Command::Resume { target } => {
+                block_on(tell(&directory, Request::Resume { target }, json))
+            }
             Command::Restart { target, wipe } => {
                 block_on(tell(&directory, Request::Restart { target, wipe }, json))
             }

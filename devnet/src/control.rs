@@ -167,8 +167,10 @@ impl Connection {
         self.write(request).await?;
         match tokio::time::timeout(patience, self.read::<Reply>()).await {
             Ok(Ok(Some(reply))) => reply.into_result(),
-            Ok(Ok(None)) => Err(Error::new(Kind::Internal, "the supervisor ended without an answer")
-                .hint("see `devnet logs supervisor`")),
+            Ok(Ok(None)) => {
+                Err(Error::new(Kind::Internal, "the supervisor ended without an answer")
+                    .hint("see `devnet logs supervisor`"))
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(Error::new(Kind::Timeout, "the supervisor does not answer")
                 .hint("see `devnet logs supervisor`")),
@@ -197,7 +199,8 @@ mod tests {
             connection.write(&Reply::from(&error)).await.unwrap();
         });
         let request = Request::Kill { target: "n9".into() };
-        let refused = Connection::new(here).ask(&request, Duration::from_secs(5)).await.unwrap_err();
+        let refused =
+            Connection::new(here).ask(&request, Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::Usage);
         assert_eq!(refused.next_step(), "there are n1 to n5");
         server.await.unwrap();

@@ -130,7 +130,11 @@ pub(crate) fn client_toml(
     })
 }
 
-fn network_section(chain: &ChainPlace, bootstrap: Vec<String>, listen: Vec<String>) -> NetworkSection {
+fn network_section(
+    chain: &ChainPlace,
+    bootstrap: Vec<String>,
+    listen: Vec<String>,
+) -> NetworkSection {
     NetworkSection { id: shown_id(&chain.ids.network_id), bootstrap, listen }
 }
 

@@ -88,8 +88,11 @@ impl Fleet {
         reporter.finished("accounts", accounts);
         self.start_nodes().await?;
         let per_node = self.genesis.nodes[0].shards.len();
-        let detail =
-            format!("{0} of {0} serving, {1} shards (up to {per_node} per node)", self.nodes.len(), self.settings.shards);
+        let detail = format!(
+            "{0} of {0} serving, {1} shards (up to {per_node} per node)",
+            self.nodes.len(),
+            self.settings.shards
+        );
         reporter.finished("nodes", detail);
         self.keep_card("starting")?;
         let ports: Vec<u16> = self.settings.node_ports.iter().map(|ports| ports.http).collect();
@@ -97,8 +100,11 @@ impl Fleet {
         let configuration = self.client_toml(genesis::SELF_TEST)?;
         let tested = selftest::run(&configuration);
         let tested = tokio::time::timeout(self.patience, tested).await.map_err(|_| {
-            Error::new(Kind::Timeout, format!("the self-test took longer than {} s", self.patience.as_secs()))
-                .hint("see `devnet logs`; --timeout gives it longer")
+            Error::new(
+                Kind::Timeout,
+                format!("the self-test took longer than {} s", self.patience.as_secs()),
+            )
+            .hint("see `devnet logs`; --timeout gives it longer")
         })?;
         reporter.finished("selftest", tested?);
         contexts::save(&self.context(), &self.client_toml("alice")?)?;

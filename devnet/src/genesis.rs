@@ -118,9 +118,9 @@ impl fmt::Debug for Account {
 /// Derives a whole devnet from its seed.
 pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
     let count = check_size(request.ports.len(), request.shards)?;
-    let nodes: Vec<NodeGenesis> =
-        (0..count).map(|index| node(request, index, count)).collect();
-    let accounts: Vec<Account> = ACCOUNTS.into_iter().map(|name| account(request.seed, name)).collect();
+    let nodes: Vec<NodeGenesis> = (0..count).map(|index| node(request, index, count)).collect();
+    let accounts: Vec<Account> =
+        ACCOUNTS.into_iter().map(|name| account(request.seed, name)).collect();
     let config = GenesisConfig {
         network_seed: derive(request.seed, "network", 0),
         shards: request.shards,
@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_network() {
-        let (one, two) = (genesis(&sample_request(5, 100)).unwrap(), genesis(&sample_request(5, 100)).unwrap());
+        let (one, two) =
+            (genesis(&sample_request(5, 100)).unwrap(), genesis(&sample_request(5, 100)).unwrap());
         assert_eq!(one.config, two.config);
         let other = genesis(&Request { seed: 8, ..sample_request(5, 100) }).unwrap();
         assert_ne!(one.config.network_seed, other.config.network_seed);
@@ -237,7 +238,8 @@ mod tests {
 
     #[test]
     fn a_larger_network_keeps_the_identities_of_a_smaller_one() {
-        let (small, large) = (genesis(&sample_request(4, 100)).unwrap(), genesis(&sample_request(16, 100)).unwrap());
+        let (small, large) =
+            (genesis(&sample_request(4, 100)).unwrap(), genesis(&sample_request(16, 100)).unwrap());
         for (one, two) in small.nodes.iter().zip(&large.nodes) {
             assert_eq!((one.peer_id, &one.name), (two.peer_id, &two.name));
         }

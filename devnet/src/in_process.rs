@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use futures::future::join_all;
 use haulout_node::config::{ClientConfig, Config, NodeConfig};
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::{LightClient, StorageNode};
@@ -75,9 +76,8 @@ impl Builder {
 
     /// Starts the ledger, then the first node, then all others.
     pub async fn start(self) -> Result<Devnet> {
-        let folder = tempfile::tempdir().map_err(|error| {
-            Error::from_io("create a folder in", &std::env::temp_dir(), error)
-        })?;
+        let folder = tempfile::tempdir()
+            .map_err(|error| Error::from_io("create a folder in", &std::env::temp_dir(), error))?;
         let ports = ports::choose(0, self.nodes)?;
         let genesis = genesis::genesis(&genesis::Request {
             seed: self.seed,
@@ -101,10 +101,16 @@ impl Builder {
             clients: AtomicUsize::new(0),
         };
         devnet.start_ledger().await?;
-        for index in 0..devnet.nodes.len() {
-            if !self.absent.contains(&index) {
-                devnet.start_node(index).await?;
-            }
+        let mut present = (0..devnet.nodes.len()).filter(|index| !self.absent.contains(index));
+        // The first alone, because the others bootstrap from it.
+        if let Some(first) = present.next() {
+            devnet.start_node(first).await?;
+        }
+        let others: Vec<usize> = present.collect();
+        let starting = others.iter().map(|index| devnet.node_config(*index));
+        let starting = starting.collect::<Result<Vec<_>>>()?.into_iter().map(StorageNode::start);
+        for (index, node) in others.into_iter().zip(join_all(starting).await) {
+            devnet.nodes[index] = Some(node?);
         }
         Ok(devnet)
     }
@@ -288,11 +294,9 @@ impl Devnet {
         SocketAddr::from(([127, 0, 0, 1], self.ports.faucet))
     }
 
-    /// Stops everything in order.
+    /// Stops all nodes at once, then the ledger.
     pub async fn shutdown(mut self) {
-        for index in 0..self.nodes.len() {
-            self.stop_node(index).await;
-        }
+        join_all(self.nodes.drain(..).flatten().map(StorageNode::shutdown)).await;
         self.stop_ledger().await;
     }
 }

@@ -28,9 +28,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let faucet = bind(options.faucet_port).await?;
     let genesis = read_genesis(&options.folder.join("genesis.json"))?;
     let database = options.folder.join("ledger.redb");
-    let ledger = tokio::task::spawn_blocking(move || open(&database, genesis))
-        .await
-        .map_err(|error| Error::new(Kind::Internal, "opening the ledger failed").because(error))??;
+    let ledger = tokio::task::spawn_blocking(move || open(&database, genesis)).await.map_err(
+        |error| Error::new(Kind::Internal, "opening the ledger failed").because(error),
+    )??;
     crate::cli::print_line(&serde_json::json!({
         "event": "ready",
         "chain_id": ledger.chain_id(),
@@ -58,9 +58,9 @@ pub(crate) async fn bind(port: u16) -> Result<TcpListener> {
             std::io::ErrorKind::AddrInUse => Kind::PortInUse,
             _ => Kind::Internal,
         };
-        Error::new(kind, format!("cannot listen on 127.0.0.1:{port}"))
-            .because(error)
-            .hint("stop the program that uses it, or start over with `devnet up --fresh --port-base 0`")
+        Error::new(kind, format!("cannot listen on 127.0.0.1:{port}")).because(error).hint(
+            "stop the program that uses it, or start over with `devnet up --fresh --port-base 0`",
+        )
     })
 }
 

@@ -100,8 +100,12 @@ mod tests {
     #[test]
     fn no_port_is_given_twice() {
         let ports = choose(0, 16).unwrap();
-        let all: BTreeSet<u16> =
-            ports.nodes.iter().flat_map(|node| [node.peer, node.http]).chain([ports.ledger, ports.faucet]).collect();
+        let all: BTreeSet<u16> = ports
+            .nodes
+            .iter()
+            .flat_map(|node| [node.peer, node.http])
+            .chain([ports.ledger, ports.faucet])
+            .collect();
         assert_eq!(all.len(), 34);
     }
 

@@ -114,7 +114,10 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
     loop {
         let reports = join_all(ports.iter().map(|port| health(*port))).await;
         let peers = |report: &Option<Health>| {
-            report.as_ref().filter(|report| report.is_ok()).and_then(|report| report.number("peers"))
+            report
+                .as_ref()
+                .filter(|report| report.is_ok())
+                .and_then(|report| report.number("peers"))
         };
         let connected: Vec<Option<u64>> = reports.iter().map(peers).collect();
         let least = connected.iter().map(|peers| peers.unwrap_or(0)).min().unwrap_or(0);
@@ -124,13 +127,22 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
             let links: u64 = connected.iter().flatten().map(|peers| (*peers).min(others)).sum();
             let full = others * u64::try_from(ports.len()).unwrap_or(u64::MAX);
             let epoch = reports.iter().flatten().find_map(|report| report.number("epoch"));
-            return Ok(format!("{links}/{full} connections, committee of epoch {}", epoch.unwrap_or(0)));
+            return Ok(format!(
+                "{links}/{full} connections, committee of epoch {}",
+                epoch.unwrap_or(0)
+            ));
         }
         if started.elapsed() > patience {
-            let names: Vec<String> = (1..).zip(&connected).filter(|(_, peers)| peers.unwrap_or(0) < others.min(1))
-                .map(|(number, _): (usize, _)| format!("n{number}")).collect();
-            return Err(Error::new(Kind::Timeout, format!("{} found no other node", names.join(", ")))
-                .hint("see `devnet logs`; --timeout waits longer"));
+            let names: Vec<String> = (1..)
+                .zip(&connected)
+                .filter(|(_, peers)| peers.unwrap_or(0) < others.min(1))
+                .map(|(number, _): (usize, _)| format!("n{number}"))
+                .collect();
+            return Err(Error::new(
+                Kind::Timeout,
+                format!("{} found no other node", names.join(", ")),
+            )
+            .hint("see `devnet logs`; --timeout waits longer"));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

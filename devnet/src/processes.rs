@@ -80,8 +80,9 @@ impl Process {
         let outcome = match first {
             Ok(Ok(Some(line))) => self.judge(&line),
             Ok(_) => Err(self.did_not_start("ended before it was ready")),
-            Err(_) => Err(self
-                .did_not_start(&format!("was not ready after {} s", patience.as_secs()))),
+            Err(_) => {
+                Err(self.did_not_start(&format!("was not ready after {} s", patience.as_secs())))
+            }
         };
         if let Err(error) = outcome {
             self.end(Signal::KILL).await;

@@ -53,7 +53,7 @@ pub(crate) fn settle(directory: &StateDirectory, wish: &Wish) -> Result<Settings
 }
 
 /// Refuses to continue a devnet as something it is not.
-fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> {
+pub(crate) fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> {
     if settings.schema != SCHEMA {
         return Err(Error::new(
             Kind::Version,

@@ -51,8 +51,8 @@ impl StateDirectory {
             Some(base) => PathBuf::from(base),
             None => home()?.join(".local/state"),
         };
-        let base = std::path::absolute(&base)
-            .map_err(|error| Error::from_io("find", &base, error))?;
+        let base =
+            std::path::absolute(&base).map_err(|error| Error::from_io("find", &base, error))?;
         let path = base.join("haulout/devnet").join(name);
         Ok(Self { name: name.to_owned(), path })
     }
@@ -126,8 +126,8 @@ impl StateDirectory {
 
     /// Removes everything but the lock, which the caller holds.
     pub(crate) fn wipe(&self) -> Result<()> {
-        let entries = fs::read_dir(&self.path)
-            .map_err(|error| Error::from_io("list", &self.path, error))?;
+        let entries =
+            fs::read_dir(&self.path).map_err(|error| Error::from_io("list", &self.path, error))?;
         for entry in entries {
             let path = entry.map_err(|error| Error::from_io("list", &self.path, error))?.path();
             if path.file_name().is_some_and(|name| name == "lock" || name == "supervisor.log") {

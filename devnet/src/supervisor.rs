@@ -76,15 +76,20 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let socket = directory.control_socket();
     // Only the lock's holder comes here, so a socket that exists is a leftover.
     let _ = std::fs::remove_file(&socket);
-    let listener = UnixListener::bind(&socket)
-        .map_err(|error| Error::from_io("listen on", &socket, error))?;
+    let listener =
+        UnixListener::bind(&socket).map_err(|error| Error::from_io("listen on", &socket, error))?;
     let (progress, followers) = watch::channel(Progress::default());
     let (commands_in, mut commands) = mpsc::channel(COMMANDS_WAITING_MAX);
     let (stop_in, mut stop) = watch::channel(false);
     let connections = TaskTracker::new();
     let accepting = tokio::spawn(accept(
         listener,
-        Door { commands: commands_in, followers, stop: stop_in.clone(), tracker: connections.clone() },
+        Door {
+            commands: commands_in,
+            followers,
+            stop: stop_in.clone(),
+            tracker: connections.clone(),
+        },
     ));
     let detach = watch_for_end(options.attached, stop_in);
 
@@ -241,13 +246,19 @@ async fn answer(mut connection: Connection, door: Door) -> Result<()> {
                 Ok(()) => reply.await.ok(),
                 Err(_) => None,
             };
-            let stopping = || Error::new(Kind::Internal, "the devnet is stopping");
+            let stopping = || {
+                Error::new(Kind::NotFound, "the devnet is stopping")
+                    .hint("`devnet wait stopped` says when it has")
+            };
             connection.write(&reply.unwrap_or_else(|| Reply::from(&stopping()))).await
         }
     }
 }
 
-async fn follow(connection: &mut Connection, mut progress: watch::Receiver<Progress>) -> Result<()> {
+async fn follow(
+    connection: &mut Connection,
+    mut progress: watch::Receiver<Progress>,
+) -> Result<()> {
     let mut told = 0;
     loop {
         let now = progress.borrow_and_update().clone();

@@ -38,7 +38,16 @@ impl Desk {
 
     fn up(&self) -> Value {
         self.json(&[
-            "up", "--json", "--nodes", "4", "--shards", "7", "--port-base", "0", "--timeout", "120s",
+            "up",
+            "--json",
+            "--nodes",
+            "4",
+            "--shards",
+            "7",
+            "--port-base",
+            "0",
+            "--timeout",
+            "120s",
         ])
     }
 
@@ -65,7 +74,9 @@ fn pids(card: &Value) -> Vec<u64> {
 fn lives(pid: u64) -> bool {
     // A zombie is dead: it holds nothing.
     let stat = fs::read_to_string(PathBuf::from(format!("/proc/{pid}/stat"))).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|rest| !matches!(rest.trim().chars().next(), None | Some('Z')))
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| !matches!(rest.trim().chars().next(), None | Some('Z')))
 }
 
 fn wait_until(fact: &str, is_true: impl Fn() -> bool) {
@@ -98,8 +109,12 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     let id = put["blob_id"].as_str().unwrap().to_owned();
     assert!(desk.get(&id) == bytes);
 
-    // A second `up` finds the first one; another size is refused with the way out.
+    // A second `up` finds the first one; another size is refused with the way out, and so is a node
+    // that does not exist.
     assert_eq!(pids(&desk.up()), pids(&card));
+    let refused = desk.run(&["up", "-d", "--nodes", "5"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--fresh"));
     let refused = desk.run(&["restart", "n9", "--json"]);
     assert_eq!(refused.status.code(), Some(2));
     let error: Value = serde_json::from_slice(&refused.stdout).unwrap();

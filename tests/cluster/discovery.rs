@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use haulout_devnet::Devnet;
-use haulout_node::config::Config;
 use haulout_node::StorageNode;
+use haulout_node::config::Config;
 use haulout_tests::eventually;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,7 +35,8 @@ async fn a_third_of_the_nodes_may_die_and_with_more_dead_reads_go_on_while_write
     assert_eq!(refused.kind(), Kind::Quorum, "{refused}");
     let told = refused.to_json().to_string();
     // It stops asking when a quorum is out of reach, so it may know only f + 1 of the dead.
-    let named = |names: &[&str]| names.iter().filter(|name| told.contains(&format!("{name} ("))).count();
+    let named =
+        |names: &[&str]| names.iter().filter(|name| told.contains(&format!("{name} ("))).count();
     assert!(named(&["n1", "n2", "n6", "n7"]) >= 3, "the dead are not named in {told}");
     assert_eq!(named(&["n3", "n4", "n5"]), 0, "the living are named in {told}");
 

@@ -2,7 +2,7 @@
 
 use haulout_devnet::Devnet;
 use haulout_protocol::encoding::Parameters;
-use haulout_tests::liar::{Lie, Liar};
+use haulout_tests::liar::{Liar, Lie};
 use haulout_tests::{KIB, get, put, sample_blob};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -17,8 +17,7 @@ async fn a_lying_member_changes_no_result() {
 
     let lies = [Lie::WrongBytes, Lie::WrongProofs, Lie::OversizedFrames, Lie::Silence];
     for (seed, lie) in (0..).zip(lies) {
-        let liar =
-            Liar::start(&devnet, 0, lie, parameters, blob.len() as u64).await.unwrap();
+        let liar = Liar::start(&devnet, 0, lie, parameters, blob.len() as u64).await.unwrap();
         let client = devnet.client("bob").await.unwrap();
         let got = get(&client, &id).await.unwrap_or_else(|error| panic!("{lie:?}: {error}"));
         assert!(got == blob, "{lie:?}: wrong bytes reached the reader");

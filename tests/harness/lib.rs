@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use haulout_actors::session::Observer;
 use haulout_actors::session::download::Consistency;
 use haulout_actors::session::upload::{PutOptions, PutReport, Source};
-use haulout_node::error::Result;
 use haulout_node::LightClient;
+use haulout_node::error::Result;
 use haulout_protocol::blob::BlobId;
 
 pub mod liar;

@@ -60,13 +60,18 @@ fn the_card_names_every_endpoint_and_node() {
 fn tolerance_counts_the_largest_nodes_first() {
     for (nodes, shards, writes, reads) in [(4, 4, 1, 2), (4, 7, 1, 2), (7, 7, 2, 4), (1, 4, 0, 0)] {
         let expected = Tolerance { writes, reads };
-        assert_eq!(Tolerance::of(&sample_card(nodes, shards)), expected, "{nodes} nodes, {shards} shards");
+        assert_eq!(
+            Tolerance::of(&sample_card(nodes, shards)),
+            expected,
+            "{nodes} nodes, {shards} shards"
+        );
     }
 }
 
 #[test]
 fn the_live_line_counts_hours() {
-    let pulse = Pulse { seconds: 3_725, epoch: Some(1), checkpoint: Some(42), running: 4, nodes: 5 };
+    let pulse =
+        Pulse { seconds: 3_725, epoch: Some(1), checkpoint: Some(42), running: 4, nodes: 5 };
     assert!(live(&pulse).starts_with("01:02:05 │ epoch 1 │ checkpoint 42 │ 4/5 nodes"));
     assert!(live(&Pulse::default()).contains("checkpoint ?"));
 }

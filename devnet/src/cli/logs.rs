@@ -24,7 +24,11 @@ struct Log {
     partial: String,
 }
 
-pub(super) async fn run(directory: &StateDirectory, target: Option<&str>, follow: bool) -> Result<()> {
+pub(super) async fn run(
+    directory: &StateDirectory,
+    target: Option<&str>,
+    follow: bool,
+) -> Result<()> {
     let mut logs = logs(directory, target)?;
     loop {
         for log in &mut logs {

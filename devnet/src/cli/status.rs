@@ -160,7 +160,8 @@ fn as_text(
         return format!("devnet \"{}\"  stopped; `devnet up{flag}` continues it\n", card.name);
     }
     let (up, reads, writes) = service(card, views);
-    let health = if views.iter().all(NodeView::serves) && chain.is_some() { "HEALTHY" } else { "DEGRADED" };
+    let health =
+        if views.iter().all(NodeView::serves) && chain.is_some() { "HEALTHY" } else { "DEGRADED" };
     let mut text = format!("devnet \"{}\"  {health}  seed {}\n", card.name, card.seed);
     let ledger = processes.iter().find(|process| process.name == "ledger");
     let ledger_word = match (ledger, chain) {

@@ -29,7 +29,8 @@ fn every_verb_of_the_readme_parses() {
 
 #[test]
 fn what_is_no_time_and_no_fact_is_refused() {
-    for line in ["devnet pause n3 --for soon", "devnet wait rain", "devnet wait n3=happy", "devnet"] {
+    for line in ["devnet pause n3 --for soon", "devnet wait rain", "devnet wait n3=happy", "devnet"]
+    {
         assert!(parse(line).is_err(), "{line}");
     }
 }
@@ -45,7 +46,8 @@ fn times_are_read_as_people_write_them() {
 
 #[test]
 fn a_supervisor_is_given_exactly_what_was_asked() {
-    let Command::Up(up) = parse("devnet up --nodes 7 --fresh --timeout 90s").unwrap().command else {
+    let Command::Up(up) = parse("devnet up --nodes 7 --fresh --timeout 90s").unwrap().command
+    else {
         panic!("not up");
     };
     let options = up.options("night", true);
@@ -54,7 +56,9 @@ fn a_supervisor_is_given_exactly_what_was_asked() {
     line.extend(arguments);
     let parsed = Cli::try_parse_from(line).unwrap();
     assert_eq!(parsed.name, "night");
-    let Command::InternalSupervisor { up, attached } = parsed.command else { panic!("no supervisor") };
+    let Command::InternalSupervisor { up, attached } = parsed.command else {
+        panic!("no supervisor")
+    };
     assert!(attached && up.fresh);
     assert_eq!((up.nodes, up.shards, up.timeout), (Some(7), None, Duration::from_secs(90)));
 }

@@ -15,6 +15,7 @@ use super::{Up, card_of, note, print_line, print_text, status, stop};
 use crate::banner;
 use crate::control::{Connection, ProcessState, Reply, Request};
 use crate::processes::{log_tail, this_program};
+use crate::settings;
 use crate::state::{Card, StateDirectory};
 use crate::supervisor;
 
@@ -39,7 +40,12 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
     let mut say = |text: &str| if json { note(text) } else { print_text(&format!("{text}\n")) };
     say(&banner::title(directory.name(), directory.path()));
     let (connection, hold) = match Connection::open(&directory.control_socket()).await {
-        Some(running) => (running, None),
+        Some(running) => {
+            if let Some(settings) = directory.settings()? {
+                settings::agree(directory.name(), &settings, &up.wish())?;
+            }
+            (running, None)
+        }
         None => start(directory, &up.options(directory.name(), attached)).await?,
     };
     follow(connection, &mut say).await?;
@@ -80,15 +86,17 @@ async fn start(
 ) -> Result<(Connection, Option<Hold>)> {
     directory.create()?;
     let log = supervisor::log_file(directory);
-    let stderr = std::fs::File::create(&log)
-        .map_err(|error| Error::from_io("write", &log, error))?;
+    let stderr =
+        std::fs::File::create(&log).map_err(|error| Error::from_io("write", &log, error))?;
     let mut child = Command::new(this_program()?)
         .args(supervisor::arguments(options))
         .stdin(if options.attached { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::null())
         .stderr(stderr)
         .spawn()
-        .map_err(|error| Error::new(Kind::Internal, "cannot start the supervisor").because(error))?;
+        .map_err(|error| {
+            Error::new(Kind::Internal, "cannot start the supervisor").because(error)
+        })?;
     let hold = options.attached.then(|| Hold { _pipe: child.stdin.take() });
     let until = Instant::now() + LISTEN_PATIENCE;
     loop {
@@ -112,7 +120,9 @@ fn ended(child: &mut Child, directory: &StateDirectory) -> Option<Error> {
     let log = supervisor::log_file(directory);
     let tail = log_tail(&log).unwrap_or_default();
     let message = format!("the supervisor ended ({status}); its log ends with\n{tail}");
-    Some(Error::new(Kind::Internal, message).hint(format!("the whole log: {}", log.display())))
+    let locked = status.code() == Some(i32::from(Kind::Locked.exit_code()));
+    let kind = if locked { Kind::Locked } else { Kind::Internal };
+    Some(Error::new(kind, message).hint(format!("the whole log: {}", log.display())))
 }
 
 /// Says each phase as it finishes; returns when the devnet is ready.

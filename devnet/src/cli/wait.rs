@@ -33,13 +33,17 @@ impl FromStr for Fact {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let refused = || {
-            format!("{text:?} is no fact; write ready, stopped, checkpoint=N, n3=running or n3=killed")
+            format!(
+                "{text:?} is no fact; write ready, stopped, checkpoint=N, n3=running or n3=killed"
+            )
         };
         match text.split_once('=') {
             None if text == "ready" => Ok(Fact::Ready),
             None if text == "stopped" => Ok(Fact::Stopped),
             None => Err(refused()),
-            Some(("checkpoint", number)) => number.parse().map(Fact::Checkpoint).map_err(|_| refused()),
+            Some(("checkpoint", number)) => {
+                number.parse().map(Fact::Checkpoint).map_err(|_| refused())
+            }
             Some((name, word)) => {
                 let states = [
                     ProcessState::Running,
@@ -47,8 +51,11 @@ impl FromStr for Fact {
                     ProcessState::Killed,
                     ProcessState::Exited,
                 ];
-                let state = states.into_iter().find(|state| state.word().eq_ignore_ascii_case(word));
-                state.map(|state| Fact::Process { name: name.to_owned(), state }).ok_or_else(refused)
+                let state =
+                    states.into_iter().find(|state| state.word().eq_ignore_ascii_case(word));
+                state
+                    .map(|state| Fact::Process { name: name.to_owned(), state })
+                    .ok_or_else(refused)
             }
         }
     }

@@ -60,13 +60,15 @@ fn wiping_keeps_only_the_lock() {
     fs::create_dir_all(folder.path().join("n1/store")).unwrap();
     directory.keep_settings(&sample_settings()).unwrap();
     directory.wipe().unwrap();
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["lock"]);
 }
 
 #[test]
 fn a_deep_folder_still_gets_a_socket_path_that_fits() {
-    let deep = StateDirectory { name: "x".into(), path: PathBuf::from(format!("/{}", "d".repeat(200))) };
+    let deep =
+        StateDirectory { name: "x".into(), path: PathBuf::from(format!("/{}", "d".repeat(200))) };
     assert!(deep.control_socket().as_os_str().len() <= SOCKET_PATH_BYTES_MAX);
     assert_eq!(deep.control_socket(), deep.control_socket());
 }
