@@ -2,6 +2,8 @@
 //!
 //! One test, because each start costs seconds and the sentences follow from each other.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

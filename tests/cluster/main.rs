@@ -2,6 +2,8 @@
 //!
 //! Each test has its own network, seed and ports, so that they run side by side.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
+
 mod discovery;
 mod faults;
 mod liars;

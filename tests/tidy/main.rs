@@ -3,6 +3,8 @@
 //! Promises: every rule here is one that a reviewer would otherwise have to remember, and each
 //! failure names the file and the line. Does not: format or lint; `cargo fmt` and clippy do that.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
