@@ -1,3 +1,5 @@
+//! What configuration is read from where, and how errors say what to correct.
+
 use super::*;
 
 const PEER: &str = "12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X";

@@ -1,3 +1,5 @@
+//! The table of kinds is complete, and failures read well for people and programs.
+
 use super::table::ALL;
 use super::*;
 

@@ -1,3 +1,5 @@
+//! Key files are guarded, never overwritten, and only of the kind asked for.
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The metrics text is read whole, with names, labels and values.
+
 use super::*;
 
 #[test]
