@@ -5,6 +5,7 @@
 //! stops the devnet unless it was detached. Does not: own the devnet's processes.
 
 use std::io::{IsTerminal, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -89,6 +90,7 @@ async fn start(
     let stderr =
         std::fs::File::create(&log).map_err(|error| Error::from_io("write", &log, error))?;
     let mut child = Command::new(this_program()?)
+        .arg0("devnet")
         .args(supervisor::arguments(options))
         .stdin(if options.attached { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::null())
