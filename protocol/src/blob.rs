@@ -152,7 +152,8 @@ impl BlobHeader {
         if fixed[0] != ENCODING {
             return Err(HeaderError::Encoding(fixed[0]));
         }
-        let length = u64::from_le_bytes(fixed[1..].try_into().expect("nine bytes less one are eight"));
+        let length =
+            u64::from_le_bytes(fixed[1..].try_into().expect("nine bytes less one are eight"));
         let expected = parameters.segment_count(length).saturating_mul(COMMITMENT_BYTES as u64);
         if rest.len() as u64 != expected {
             return Err(HeaderError::Length { expected: expected.saturating_add(9), found });

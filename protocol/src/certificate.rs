@@ -69,7 +69,9 @@ impl Certificate {
     /// Indexes of the members whose bits are set.
     pub fn signer_indexes(&self) -> impl Iterator<Item = usize> + '_ {
         let bits = self.signers.iter().enumerate();
-        bits.flat_map(|(at, byte)| (0..8).filter(move |bit| byte & (1 << bit) != 0).map(move |bit| at * 8 + bit))
+        bits.flat_map(|(at, byte)| {
+            (0..8).filter(move |bit| byte & (1 << bit) != 0).map(move |bit| at * 8 + bit)
+        })
     }
 
     /// Checks bitmap, weight and signature against the committee.
@@ -106,7 +108,9 @@ impl Certificate {
     /// Bytes for peers and the store: signature, length of the bitmap (u8), bitmap, message.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = self.signature.to_bytes().to_vec();
-        bytes.push(u8::try_from(self.signers.len()).expect("a committee has fewer than 2040 members"));
+        bytes.push(
+            u8::try_from(self.signers.len()).expect("a committee has fewer than 2040 members"),
+        );
         bytes.extend_from_slice(&self.signers);
         bytes.extend_from_slice(&self.message);
         bytes
@@ -118,7 +122,8 @@ impl Certificate {
         if bytes.len() > CERTIFICATE_BYTES_MAX {
             return Err(malformed);
         }
-        let (signature, rest) = bytes.split_at_checked(Signature::BYTES).ok_or(malformed.clone())?;
+        let (signature, rest) =
+            bytes.split_at_checked(Signature::BYTES).ok_or(malformed.clone())?;
         let (length, rest) = rest.split_first().ok_or(malformed.clone())?;
         let (signers, message) = rest.split_at_checked(usize::from(*length)).ok_or(malformed)?;
         Ok(Certificate {
@@ -179,7 +184,8 @@ mod tests {
     fn a_signer_counts_once_and_only_if_it_is_a_member() {
         let (committee, keys) = sample_committee(4, 4);
         let signature = keys[0].sign(&message());
-        let twice = Certificate::aggregate(&committee, message(), &[(0, signature), (0, signature)]);
+        let twice =
+            Certificate::aggregate(&committee, message(), &[(0, signature), (0, signature)]);
         assert_eq!(twice, Err(CertificateError::Bitmap));
         let mut sound = certificate(&committee, &keys, &[0, 1, 2]);
         assert!(sound.verify_blob(&committee, &NETWORK).is_ok());

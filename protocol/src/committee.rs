@@ -111,7 +111,8 @@ impl Committee {
                 }
             }
         }
-        let owned = |(shard, owner): (u16, Option<usize>)| owner.ok_or(CommitteeError::Unowned(shard));
+        let owned =
+            |(shard, owner): (u16, Option<usize>)| owner.ok_or(CommitteeError::Unowned(shard));
         let owners = (0..shards).zip(owners).map(owned).collect::<Result<_, _>>()?;
         Ok(Committee { epoch, shards, members, owners, peers })
     }
@@ -191,11 +192,15 @@ pub(crate) mod tests {
 
     #[test]
     fn quorums_are_more_than_two_thirds_and_one_correct_more_than_one_third() {
-        for (shards, quorum, one_correct) in [(4, 3, 2), (7, 5, 3), (9, 7, 4), (10, 7, 4), (1000, 667, 334)] {
+        for (shards, quorum, one_correct) in
+            [(4, 3, 2), (7, 5, 3), (9, 7, 4), (10, 7, 4), (1000, 667, 334)]
+        {
             let (committee, _) = sample_committee(4, shards);
             assert_eq!(committee.quorum(), quorum, "of {shards}");
             assert!(committee.is_quorum(quorum) && !committee.is_quorum(quorum - 1));
-            assert!(committee.is_one_correct(one_correct) && !committee.is_one_correct(one_correct - 1));
+            assert!(
+                committee.is_one_correct(one_correct) && !committee.is_one_correct(one_correct - 1)
+            );
         }
     }
 

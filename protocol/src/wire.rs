@@ -32,7 +32,8 @@ pub struct DecodeError(String);
 
 /// The body of a frame.
 pub fn encode<T: bincode::Encode>(value: &T) -> Vec<u8> {
-    bincode::encode_to_vec(value, CONFIGURATION).expect("our frames fit their limits and have no failing fields")
+    bincode::encode_to_vec(value, CONFIGURATION)
+        .expect("our frames fit their limits and have no failing fields")
 }
 
 /// Reads the body of a frame.

@@ -10,7 +10,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, StreamError, Transport};
+use haulout_actors::network::{
+    Network, NetworkOptions, Protocol, Role, Stream, StreamError, Transport,
+};
 use haulout_actors::session::download::Consistency;
 use haulout_actors::session::upload::{PutOptions, Source};
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
@@ -123,7 +125,10 @@ async fn measure(devnet: &Devnet, blob_id: &BlobId, bytes: usize, prefer: Prefer
     let speed = |seconds: f64| (bytes / MIB) as f64 / seconds;
     let (raw_speed, get_speed) = (speed(median(raw_seconds)), speed(median(get_seconds)));
     println!("{name:<5} raw stream         {raw_speed:>7.0} MiB/s");
-    println!("{name:<5} get from 5 nodes   {get_speed:>7.0} MiB/s   {:.2} of raw", get_speed / raw_speed);
+    println!(
+        "{name:<5} get from 5 nodes   {get_speed:>7.0} MiB/s   {:.2} of raw",
+        get_speed / raw_speed
+    );
     client.close().await;
     for supervisor in raw.supervisors {
         supervisor.shutdown().await;
@@ -139,7 +144,8 @@ fn mib_from_arguments() -> Result<usize> {
 #[tokio::main]
 async fn main() -> Result<()> {
     let bytes = mib_from_arguments()? * MIB;
-    let devnet = Devnet::builder().nodes(5).shards(100).seed(1).segment_bytes(1 << 25).start().await?;
+    let devnet =
+        Devnet::builder().nodes(5).shards(100).seed(1).segment_bytes(1 << 25).start().await?;
     let client = devnet.client("alice").await?;
     let source = Source::Memory(sample_blob(1, bytes).into());
     let options = PutOptions { epochs: 1, deletable: false, force: false };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use haulout_protocol::blob::{BlobHeader, BlobId};
-use haulout_protocol::encoding::{self, SegmentPosition};
+use haulout_protocol::encoding::{self, Buffers, SegmentPosition};
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload};
 use haulout_protocol::machine::{Blame, Machine, RequestId};
 use haulout_protocol::sliver::{Axis, PairIndex, SliverIndex};
@@ -60,7 +60,9 @@ pub enum GetError {
         members: Vec<(String, String)>,
     },
     /// The writer encoded the blob wrongly.
-    #[error("segment {segment} was encoded inconsistently by its writer; nobody can read this blob")]
+    #[error(
+        "segment {segment} was encoded inconsistently by its writer; nobody can read this blob"
+    )]
     Inconsistent {
         /// Which segment.
         segment: u32,
@@ -77,7 +79,9 @@ impl GetError {
     /// Whether trying again, unchanged, can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            GetError::Locate(LocateError::Unavailable { .. } | LocateError::NotCertified(_)) => true,
+            GetError::Locate(LocateError::Unavailable { .. } | LocateError::NotCertified(_)) => {
+                true
+            }
             GetError::Locate(
                 LocateError::NotFound(_) | LocateError::Expired { .. } | LocateError::Invalid(_),
             ) => false,
@@ -105,13 +109,22 @@ pub async fn get(
     observer: &Observer,
 ) -> Result<GetReport, GetError> {
     let header = Arc::new(locate::header(session, blob_id).await?);
+    let buffers = Buffers::new(SEGMENTS_AHEAD * session.parameters.segment_bytes() as usize);
     observer(Progress::Located);
     let count = u32::try_from(header.segments.len()).unwrap_or(u32::MAX);
     let fetch = |segment| {
-        let task = Fetch::new(session.clone(), *blob_id, header.clone(), segment, consistency);
+        let task = Fetch::new(
+            session.clone(),
+            buffers.clone(),
+            *blob_id,
+            header.clone(),
+            segment,
+            consistency,
+        );
         AbortOnDropHandle::new(tokio::spawn(task.run().in_current_span()))
     };
-    let mut segments = std::pin::pin!(futures::stream::iter((0..count).map(fetch)).buffered(SEGMENTS_AHEAD));
+    let mut segments =
+        std::pin::pin!(futures::stream::iter((0..count).map(fetch)).buffered(SEGMENTS_AHEAD));
     let mut bytes = 0;
     while let Some(segment) = segments.next().await {
         let segment = segment.map_err(|_| GetError::Ended)??;
@@ -146,6 +159,7 @@ enum AskError {
 /// The fetch of one segment: carries out what the machine decides.
 struct Fetch {
     session: Session,
+    buffers: Buffers,
     blob_id: BlobId,
     header: Arc<BlobHeader>,
     segment: u32,
@@ -165,6 +179,7 @@ struct Fetch {
 impl Fetch {
     fn new(
         session: Session,
+        buffers: Buffers,
         blob_id: BlobId,
         header: Arc<BlobHeader>,
         segment: u32,
@@ -176,6 +191,7 @@ impl Fetch {
         Fetch {
             machine: SegmentDownload::new(parameters, &committee, &blob_id, segment, preference),
             session,
+            buffers,
             blob_id,
             header,
             segment,
@@ -298,13 +314,19 @@ impl Fetch {
     async fn decode(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
         let slivers: Vec<_> =
             self.held(axis, &pairs).into_iter().map(|(_, index, bytes)| (index, bytes)).collect();
-        let (parameters, position, length) = (self.session.parameters, self.position(), self.length());
+        let (parameters, position, length) =
+            (self.session.parameters, self.position(), self.length());
         let commitment = self.header.segments[self.segment as usize];
         let strict = self.consistency == Consistency::Strict;
+        let buffers = self.buffers.clone();
         let work = move || {
-            let bytes = encoding::decode_segment(&parameters, length, axis, &slivers).ok()?;
-            let matches = encoding::content_digest(&parameters, position, &bytes) == commitment.content
-                && (!strict || encoding::identify_segment(&parameters, position, &bytes) == commitment);
+            let bytes =
+                encoding::decode_segment_into(&buffers, &parameters, length, axis, &slivers)
+                    .ok()?;
+            let matches = encoding::content_digest(&parameters, position, &bytes)
+                == commitment.content
+                && (!strict
+                    || encoding::identify_segment(&parameters, position, &bytes) == commitment);
             matches.then_some(bytes)
         };
         let decoded = tokio::task::spawn_blocking(work).await.map_err(|_| GetError::Ended)?;
@@ -335,7 +357,8 @@ impl Fetch {
         let work = move || {
             let is_wrong = |(pair, sliver, bytes): &(PairIndex, u16, Bytes)| {
                 let root = index.as_ref()?.sliver_root(axis, *sliver);
-                let checked = encoding::verify_sliver(&parameters, length, axis, *sliver, bytes, root);
+                let checked =
+                    encoding::verify_sliver(&parameters, length, axis, *sliver, bytes, root);
                 checked.is_err().then_some(*pair)
             };
             slivers.iter().filter_map(is_wrong).collect()

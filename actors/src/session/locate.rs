@@ -89,7 +89,8 @@ impl<'a> Tally<'a> {
     fn state(&self) -> Option<State> {
         let vouched = |wanted: &dyn Fn(&State) -> bool| {
             let found = self.answers.iter().map(|(_, state)| *state).filter(|state| wanted(state));
-            found.max_by_key(end_epoch)
+            found
+                .max_by_key(end_epoch)
                 .filter(|_| self.session.committee.is_one_correct(self.weight(wanted)))
         };
         let known = |state: &State| !matches!(state, State::Nonexistent);
@@ -162,8 +163,10 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
     let mut members: Vec<_> =
         (0..preference.len()).filter(|member| session.committee.weight(*member) > 0).collect();
     members.sort_by_key(|member| preference[*member]);
-    let requests = members.into_iter().map(async |member| node::header(session, member, blob_id).await);
-    let mut headers = std::pin::pin!(futures::stream::iter(requests).buffer_unordered(HEADER_REQUESTS));
+    let requests =
+        members.into_iter().map(async |member| node::header(session, member, blob_id).await);
+    let mut headers =
+        std::pin::pin!(futures::stream::iter(requests).buffer_unordered(HEADER_REQUESTS));
     let mut standing = std::pin::pin!(standing(session, blob_id));
     let mut known: Option<Standing> = None;
     loop {

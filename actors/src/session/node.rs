@@ -4,7 +4,9 @@ use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::machine::Blame;
 use haulout_protocol::sliver::SliverIndex;
 use haulout_protocol::wire::blob::{Answer, Question, Request};
-use haulout_protocol::wire::{HEADER_FRAME_BYTES_MAX, INDEX_FRAME_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX};
+use haulout_protocol::wire::{
+    HEADER_FRAME_BYTES_MAX, INDEX_FRAME_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX,
+};
 
 use super::Session;
 use crate::network::{OpenError, Protocol, StreamError};

@@ -130,7 +130,9 @@ pub async fn put(
     let blob_id = identified.header.blob_id();
     debug!(%blob_id, length = identified.header.length, "blob identified");
     let end_epoch = session.committee.epoch().0.saturating_add(options.epochs);
-    if !options.force && let Some(end_epoch) = certified_until(session, &blob_id, end_epoch).await {
+    if !options.force
+        && let Some(end_epoch) = certified_until(session, &blob_id, end_epoch).await
+    {
         return Ok(PutReport {
             blob_id,
             length: identified.header.length,
@@ -170,7 +172,8 @@ pub async fn header(
             let data = source.segment(&session_parameters, segment)?;
             Ok((encoding::identify_segment(&session_parameters, position, &data), data.len()))
         };
-        let (commitment, read) = tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??;
+        let (commitment, read) =
+            tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??;
         segments.push(commitment);
         bytes += read as u64;
         observer(Progress::Identified { bytes });
@@ -343,7 +346,9 @@ impl<'a> Task<'a> {
         Ok(match event {
             Event::Input(input) => {
                 if let Input::Confirmed { .. } = input {
-                    (self.observer)(Progress::Confirmed { shards: self.machine.confirmed_weight() });
+                    (self.observer)(Progress::Confirmed {
+                        shards: self.machine.confirmed_weight(),
+                    });
                 }
                 input
             }
@@ -443,7 +448,8 @@ impl<'a> Task<'a> {
     }
 
     fn register(&mut self) {
-        let (chain, wallet, events) = (self.chain.clone(), self.wallet.clone(), self.events.clone());
+        let (chain, wallet, events) =
+            (self.chain.clone(), self.wallet.clone(), self.events.clone());
         let registration = Registration {
             blob_id: self.blob_id,
             root: self.header.blob_root(),
@@ -459,14 +465,17 @@ impl<'a> Task<'a> {
 
     fn certify(&mut self, certificate: Certificate) {
         let Some(registered) = self.registered else { return };
-        let (chain, wallet, events) = (self.chain.clone(), self.wallet.clone(), self.events.clone());
+        let (chain, wallet, events) =
+            (self.chain.clone(), self.wallet.clone(), self.events.clone());
         let network = self.session.network.clone();
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
         self.help(async move {
             // Gossip is a hint: nodes that miss it read the event on chain.
             let announced = network.publish(Topic::Blob, announcement);
-            let (_, certified) =
-                tokio::join!(announced, chain.certify_blob(&wallet, &registered.object, &certificate));
+            let (_, certified) = tokio::join!(
+                announced,
+                chain.certify_blob(&wallet, &registered.object, &certificate)
+            );
             let gas = certified.map(|certified| certified.cost.gas);
             let _ = events.send(Event::Certified(gas)).await;
         });
@@ -477,7 +486,8 @@ impl<'a> Task<'a> {
     }
 
     fn named(&self, members: &BTreeMap<usize, String>) -> Vec<(String, String)> {
-        let named = |(member, reason): (&usize, &String)| (self.session.name(*member), reason.clone());
+        let named =
+            |(member, reason): (&usize, &String)| (self.session.name(*member), reason.clone());
         members.iter().map(named).collect()
     }
 

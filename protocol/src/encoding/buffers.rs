@@ -18,7 +18,7 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    /// Keeps up to this many bytes that nobody uses at the moment. An encoded segment needs 3.5 times its own bytes.
+    /// Keeps up to this many bytes that nobody uses at the moment. An encoded segment takes 2.5 times its own bytes.
     pub fn new(limit: usize) -> Self {
         Buffers { limit, free: Arc::default() }
     }

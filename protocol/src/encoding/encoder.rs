@@ -21,25 +21,22 @@ const STRIPE: usize = 32;
 /// Less work than this many bytes is not worth another thread.
 const TASK_BYTES: usize = 1 << 20;
 
-/// The slivers that are not rows of the segment, sliver after sliver.
+/// The slivers that are not symbols of the segment, sliver after sliver.
 #[derive(Debug)]
 pub(super) struct Slivers {
     /// Primaries from `P` on.
     pub(super) primary_repair: Vec<u8>,
-    /// Secondaries before `S`.
-    pub(super) secondary_source: Vec<u8>,
     /// Secondaries from `S` on.
     pub(super) secondary_repair: Vec<u8>,
 }
 
-/// All slivers and their roots.
+/// All repair slivers, and the roots of all slivers.
 pub(super) fn encode(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> (Slivers, SliverIndex) {
     let secondary_repair = extend_rows(buffers, shape, rows);
     let mut primary_repair = buffers.take((shape.shards - shape.rows) * shape.row_bytes());
-    let mut secondary_source = buffers.take(shape.columns * shape.column_bytes());
     let source = Source { shape, rows, repair: &secondary_repair };
-    let index = extend_columns(&source, Some((&mut primary_repair, &mut secondary_source)));
-    (Slivers { primary_repair, secondary_source, secondary_repair }, index)
+    let index = extend_columns(&source, Some(&mut primary_repair));
+    (Slivers { primary_repair, secondary_repair }, index)
 }
 
 /// Only the roots of all slivers; needs half a segment of memory.
@@ -124,16 +121,6 @@ struct ColumnTask<'a> {
     range: Range<usize>,
     /// The range of each repair row; empty when only roots are wanted.
     primary: Vec<&'a mut [u8]>,
-    /// The range of the systematic columns; empty when only roots are wanted.
-    secondary: &'a mut [u8],
-}
-
-impl ColumnTask<'_> {
-    /// The place of a systematic secondary sliver.
-    fn column(&mut self, column: usize, shape: &Shape) -> &mut [u8] {
-        let bytes = shape.column_bytes();
-        &mut self.secondary[(column - self.range.start) * bytes..][..bytes]
-    }
 }
 
 /// Roots of a range of columns, and of the row trees above its stripes, stripe by stripe.
@@ -142,34 +129,22 @@ struct ColumnRoots {
     stripes: Vec<Digest>,
 }
 
-/// Extends and hashes all columns; fills the buffers of repair rows and systematic columns if given.
-fn extend_columns(source: &Source<'_>, slivers: Option<(&mut [u8], &mut [u8])>) -> SliverIndex {
+/// Extends and hashes all columns; fills the buffer of repair rows if given.
+fn extend_columns(source: &Source<'_>, primary: Option<&mut [u8]>) -> SliverIndex {
     let shape = source.shape;
     let work = shape.shards * shape.shards * shape.symbol.next_multiple_of(64);
     let cuts = cut(0..shape.shards, STRIPE, task_count(work));
     let stored =
         |range: &Range<usize>| range.start.min(shape.columns)..range.end.min(shape.columns);
-    let tasks: Vec<_> = match slivers {
-        None => {
-            let task = |range| ColumnTask { range, primary: Vec::new(), secondary: &mut [] };
-            cuts.into_iter().map(task).collect()
-        }
-        Some((primary, secondary)) => {
+    let primary = match primary {
+        None => cuts.iter().map(|_| Vec::new()).collect(),
+        Some(primary) => {
             let stored: Vec<_> = cuts.iter().map(stored).collect();
-            let primary = split_lines(primary, shape.row_bytes(), shape.symbol, &stored);
-            let mut rest = secondary;
-            let secondary = stored.iter().map(|range| {
-                let (part, after) =
-                    std::mem::take(&mut rest).split_at_mut(range.len() * shape.column_bytes());
-                rest = after;
-                part
-            });
-            let parts = cuts.into_iter().zip(primary).zip(secondary);
-            parts
-                .map(|((range, primary), secondary)| ColumnTask { range, primary, secondary })
-                .collect()
+            split_lines(primary, shape.row_bytes(), shape.symbol, &stored)
         }
     };
+    let tasks = cuts.into_iter().zip(primary);
+    let tasks = tasks.map(|(range, primary)| ColumnTask { range, primary }).collect();
     let roots = run(tasks, |task| ColumnWorker::new(source, task).run());
     let secondary: Vec<Digest> = roots.iter().flat_map(|roots| &roots.columns).copied().collect();
     let primary =
@@ -279,11 +254,6 @@ impl<'a> ColumnWorker<'a> {
                 }
             }
             self.hasher.hash_slots(&mut self.digests);
-            if is_stored {
-                let slots = self.hasher.slots_mut().chunks_exact(slot);
-                let target = self.task.column(column, source.shape).chunks_exact_mut(symbol);
-                target.zip(slots).for_each(|(target, slot)| copy(target, &slot[..symbol]));
-            }
             keep_column(&self.digests, column - stripe.start, &mut self.stripe, &mut self.roots);
         }
     }
@@ -304,12 +274,6 @@ impl<'a> ColumnWorker<'a> {
             },
             &mut self.digests,
         );
-        if is_stored {
-            let target = self.task.column(column, source.shape).chunks_exact_mut(symbol);
-            target
-                .enumerate()
-                .for_each(|(row, target)| target.copy_from_slice(source.symbol(column, row)));
-        }
         keep_column(&self.digests, column - stripe.start, &mut self.stripe, &mut self.roots);
     }
 

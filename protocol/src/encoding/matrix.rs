@@ -79,6 +79,16 @@ impl Padding {
         filled.chain(std::iter::repeat(&*self.zeros)).take(shape.rows).collect()
     }
 
+    /// A systematic secondary sliver: a column of the source matrix, gathered.
+    pub(super) fn column(&self, shape: &Shape, segment: &[u8], column: usize) -> Bytes {
+        let place = column * shape.symbol;
+        let mut bytes = Vec::with_capacity(shape.column_bytes());
+        for row in self.rows(shape, segment) {
+            bytes.extend_from_slice(&row[place..][..shape.symbol]);
+        }
+        bytes.into()
+    }
+
     /// A systematic primary sliver: a slice of the segment wherever the segment fills it.
     pub(super) fn sliver(&self, shape: &Shape, segment: &Bytes, row: usize) -> Bytes {
         let (start, end) = (row * shape.row_bytes(), (row + 1) * shape.row_bytes());

@@ -232,11 +232,20 @@ impl SegmentDownload {
 
     /// Asks for as many pairs as are still missing, beyond those promised by requests in good standing.
     fn ask_more(&mut self, now: Timestamp) -> Vec<Effect> {
-        let promised: BTreeSet<_> = self.questions.values().filter(|question| !question.hedged)
-            .flat_map(|question| question.owed.iter().copied()).collect();
+        let promised: BTreeSet<_> = self
+            .questions
+            .values()
+            .filter(|question| !question.hedged)
+            .flat_map(|question| question.owed.iter().copied())
+            .collect();
         let missing = self.needed().saturating_sub(self.held.len() + promised.len());
         let candidates = self.candidates();
-        let fresh: Vec<_> = candidates.iter().filter(|pair| !self.is_asked(**pair)).take(missing).copied().collect();
+        let fresh: Vec<_> = candidates
+            .iter()
+            .filter(|pair| !self.is_asked(**pair))
+            .take(missing)
+            .copied()
+            .collect();
         let mut by_member: BTreeMap<usize, Vec<PairIndex>> = BTreeMap::new();
         for pair in fresh {
             by_member.entry(self.owner(pair)).or_default().push(pair);
@@ -294,7 +303,11 @@ impl SegmentDownload {
             };
             let reachable = (0..self.parameters.shards()).filter(|pair| !gone(pair)).count();
             if reachable < usize::from(self.parameters.source(Axis::Secondary)) {
-                return self.fail(Failure::Unavailable { available, needed, members: self.unhelpful() });
+                return self.fail(Failure::Unavailable {
+                    available,
+                    needed,
+                    members: self.unhelpful(),
+                });
             }
             self.axis = Axis::Secondary;
             for set in [&mut self.held, &mut self.verified, &mut self.lost] {
@@ -326,7 +339,11 @@ impl SegmentDownload {
         }
         question.hedge_at = now.after(HEDGE_AFTER_MS);
         question.hedged = false;
-        if held { self.held.insert(pair) } else { self.lost.insert(pair) };
+        if held {
+            self.held.insert(pair)
+        } else {
+            self.lost.insert(pair)
+        };
     }
 
     fn ended(&mut self, request: RequestId) {
@@ -356,7 +373,8 @@ impl SegmentDownload {
         }
         self.phase = Phase::Indexing;
         let mut members: Vec<_> = (0..self.preference.len())
-            .filter(|member| !self.failed_members.contains(member)).collect();
+            .filter(|member| !self.failed_members.contains(member))
+            .collect();
         members.sort_by_key(|member| self.preference[*member]);
         vec![Effect::FetchIndex { members }]
     }

@@ -164,7 +164,13 @@ pub struct Upload {
 
 impl Upload {
     /// An upload of `segments` segments with at most `window` of them encoded in memory.
-    pub fn new(committee: Committee, network: NetworkId, blob_id: BlobId, segments: u32, window: usize) -> Self {
+    pub fn new(
+        committee: Committee,
+        network: NetworkId,
+        blob_id: BlobId,
+        segments: u32,
+        window: usize,
+    ) -> Self {
         let members = (0..committee.members().len()).filter(|member| committee.weight(*member) > 0);
         Upload {
             peers: members.map(|member| (member, Peer::default())).collect(),
@@ -227,11 +233,13 @@ impl Upload {
     }
 
     fn confirmed(&mut self, member: usize, signature: Signature) -> Vec<Effect> {
-        let (Some(persistence), Some(peer)) = (self.persistence, self.peers.get_mut(&member)) else {
+        let (Some(persistence), Some(peer)) = (self.persistence, self.peers.get_mut(&member))
+        else {
             return Vec::new();
         };
         let epoch = self.committee.epoch();
-        let message = message::blob_certificate_message(&self.network, epoch, &self.blob_id, &persistence);
+        let message =
+            message::blob_certificate_message(&self.network, epoch, &self.blob_id, &persistence);
         if signature.verify(&self.committee.members()[member].public_key, &message) {
             peer.confirmed = Some(signature);
             return Vec::new();
@@ -252,8 +260,12 @@ impl Upload {
             (None, _) => self.lag_deadline = None,
             (Some(_), None) => self.lag_deadline = Some(now.after(LAG_MS)),
             (Some(segment), Some(deadline)) if deadline <= now => {
-                let laggards: Vec<_> = self.peers.iter()
-                    .filter(|(_, peer)| !self.is_sent(peer, segment)).map(|(member, _)| *member).collect();
+                let laggards: Vec<_> = self
+                    .peers
+                    .iter()
+                    .filter(|(_, peer)| !self.is_sent(peer, segment))
+                    .map(|(member, _)| *member)
+                    .collect();
                 for member in laggards {
                     self.fail_member(member, "too slow for this upload".into());
                     effects.push(Effect::Drop { member });
@@ -262,8 +274,14 @@ impl Upload {
             }
             (Some(_), Some(_)) => (),
         }
-        let done: Vec<_> = self.encoded.iter().copied()
-            .filter(|segment| !self.peers.is_empty() && self.peers.values().all(|peer| self.is_sent(peer, *segment)))
+        let done: Vec<_> = self
+            .encoded
+            .iter()
+            .copied()
+            .filter(|segment| {
+                !self.peers.is_empty()
+                    && self.peers.values().all(|peer| self.is_sent(peer, *segment))
+            })
             .collect();
         for segment in done {
             self.in_memory.remove(&segment);
@@ -292,9 +310,12 @@ impl Upload {
         if self.persistence.is_none() {
             return Vec::new();
         }
-        let complete: Vec<_> = self.peers.iter()
+        let complete: Vec<_> = self
+            .peers
+            .iter()
             .filter(|(_, peer)| !peer.finishing && self.everything_sent(peer))
-            .map(|(member, _)| *member).collect();
+            .map(|(member, _)| *member)
+            .collect();
         for member in &complete {
             self.peers.get_mut(member).expect("the member was just listed").finishing = true;
         }
@@ -308,9 +329,13 @@ impl Upload {
         }
         self.certifying = true;
         let epoch = self.committee.epoch();
-        let message = message::blob_certificate_message(&self.network, epoch, &self.blob_id, &persistence);
-        let confirmations: Vec<_> = self.peers.iter()
-            .filter_map(|(member, peer)| Some((*member, peer.confirmed?))).collect();
+        let message =
+            message::blob_certificate_message(&self.network, epoch, &self.blob_id, &persistence);
+        let confirmations: Vec<_> = self
+            .peers
+            .iter()
+            .filter_map(|(member, peer)| Some((*member, peer.confirmed?)))
+            .collect();
         let certificate = Certificate::aggregate(&self.committee, message, &confirmations);
         let certificate = certificate.expect("every confirmation was verified and counts once");
         vec![Effect::Certify(Box::new(certificate))]
@@ -338,7 +363,8 @@ impl Upload {
         }
         self.over = true;
         let rest = self.peers.iter().filter(|(_, peer)| peer.confirmed.is_none());
-        let mut effects: Vec<_> = rest.map(|(member, _)| Effect::Drop { member: *member }).collect();
+        let mut effects: Vec<_> =
+            rest.map(|(member, _)| Effect::Drop { member: *member }).collect();
         effects.push(Effect::Done);
         effects
     }
@@ -376,7 +402,9 @@ impl Machine for Upload {
             return Vec::new();
         }
         let mut effects = match input {
-            Input::Started => self.peers.keys().map(|member| Effect::Open { member: *member }).collect(),
+            Input::Started => {
+                self.peers.keys().map(|member| Effect::Open { member: *member }).collect()
+            }
             Input::Ready { member, stored } => self.ready(member, stored),
             Input::Encoded { segment } => self.encoded(segment),
             Input::Sent { member, segment } => {

@@ -47,7 +47,12 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn new(session: Session, blob_id: BlobId, header: Arc<BlobHeader>, member: usize) -> Self {
+    pub(super) fn new(
+        session: Session,
+        blob_id: BlobId,
+        header: Arc<BlobHeader>,
+        member: usize,
+    ) -> Self {
         Sender { session, blob_id, header, member }
     }
 
@@ -73,7 +78,8 @@ impl Sender {
     ) -> Result<(), SendError> {
         let member = self.member;
         let report = async |input| drop(events.send(Event::Input(input)).await);
-        let mut stream = self.session.network.open(self.session.peer(member), Protocol::Sliver).await?;
+        let mut stream =
+            self.session.network.open(self.session.peer(member), Protocol::Sliver).await?;
         let put = Request::Put {
             blob_id: *self.blob_id.as_bytes(),
             header: self.header.to_bytes(),
@@ -123,7 +129,8 @@ impl Sender {
             let pair = sliver::pair_of_shard(parameters, &self.blob_id, segment, *shard);
             for axis in [Axis::Primary, Axis::Secondary] {
                 let sliver = encoded.sliver(axis, pair.sliver_index(axis, parameters));
-                let bytes = u32::try_from(sliver.len()).expect("a sliver is shorter than its segment's 32 MiB");
+                let bytes = u32::try_from(sliver.len())
+                    .expect("a sliver is shorter than its segment's 32 MiB");
                 stream.write_frame(&Request::Sliver { axis, pair: pair.0, bytes }).await?;
                 stream.write_all(&sliver).await?;
             }

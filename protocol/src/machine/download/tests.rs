@@ -59,10 +59,13 @@ impl World {
                 match self.nodes[member] {
                     Node::Silent => return inputs,
                     Node::Dead => (),
-                    Node::Empty => inputs.extend(pairs.iter().map(|pair| Input::Missing { request, pair: *pair })),
+                    Node::Empty => inputs
+                        .extend(pairs.iter().map(|pair| Input::Missing { request, pair: *pair })),
                     Node::Honest | Node::Liar => {
                         self.held.extend(pairs.iter().map(|pair| (*pair, member)));
-                        inputs.extend(pairs.iter().map(|pair| Input::Arrived { request, pair: *pair }));
+                        inputs.extend(
+                            pairs.iter().map(|pair| Input::Arrived { request, pair: *pair }),
+                        );
                     }
                 }
                 inputs.push(Input::Ended { request });
@@ -74,7 +77,9 @@ impl World {
             }
             Effect::FetchIndex { .. } => vec![Input::Indexed { found: true }],
             Effect::Verify { pairs, .. } => {
-                vec![Input::Verified { wrong: pairs.into_iter().filter(|pair| self.is_wrong(pair)).collect() }]
+                vec![Input::Verified {
+                    wrong: pairs.into_iter().filter(|pair| self.is_wrong(pair)).collect(),
+                }]
             }
             Effect::Blame { member, .. } => {
                 self.blamed.insert(member);
@@ -101,7 +106,12 @@ impl World {
                     Input::TimeReached
                 }
                 None => {
-                    let request = self.download.questions.keys().next().expect("somebody is being waited for");
+                    let request = self
+                        .download
+                        .questions
+                        .keys()
+                        .next()
+                        .expect("somebody is being waited for");
                     Input::Ended { request: *request }
                 }
             });

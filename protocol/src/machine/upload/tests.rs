@@ -56,7 +56,9 @@ impl World {
         match effect {
             Effect::Open { member } => match self.nodes[member] {
                 Node::Unreachable => Some(Input::Failed { member, reason: "unreachable".into() }),
-                Node::HasEverything => Some(Input::Ready { member, stored: (0..segments).collect() }),
+                Node::HasEverything => {
+                    Some(Input::Ready { member, stored: (0..segments).collect() })
+                }
                 Node::Honest | Node::Silent | Node::Forger => {
                     Some(Input::Ready { member, stored: BTreeSet::new() })
                 }
@@ -76,7 +78,10 @@ impl World {
             Effect::Finish { member } => {
                 let committee = &self.upload.committee;
                 let message = message::blob_certificate_message(
-                    &NETWORK, committee.epoch(), &self.upload.blob_id, &Persistence::Permanent,
+                    &NETWORK,
+                    committee.epoch(),
+                    &self.upload.blob_id,
+                    &Persistence::Permanent,
                 );
                 let forged = self.nodes[member] == Node::Forger;
                 let signature = self.keys[member].sign(if forged { b"forged" } else { &message });
@@ -135,7 +140,8 @@ fn an_upload_to_honest_nodes_is_certified_by_all_of_them_and_bounded_in_memory()
 #[test]
 fn one_node_of_five_may_be_unreachable_silent_or_a_forger() {
     for bad in [Node::Unreachable, Node::Silent, Node::Forger] {
-        let world = World::new(&[Node::Honest, bad, Node::Honest, Node::Honest, Node::Honest], 3).run();
+        let world =
+            World::new(&[Node::Honest, bad, Node::Honest, Node::Honest, Node::Honest], 3).run();
         assert_eq!(world.end, Some(Effect::Done));
         assert_eq!(world.blamed, if bad == Node::Forger { vec![1] } else { vec![] });
     }
@@ -149,7 +155,8 @@ fn without_a_quorum_nothing_is_paid_and_the_failure_names_the_nodes() {
     match world.end {
         Some(Effect::Fail(failure)) => {
             assert_eq!((failure.reachable, failure.quorum), (12, 14));
-            assert_eq!(failure.members.keys().copied().collect::<Vec<_>>(), [0, 3]);
+            let failed = failure.members.iter().filter(|(_, reason)| *reason == "unreachable");
+            assert_eq!(failed.map(|(member, _)| *member).collect::<Vec<_>>(), [0, 3]);
         }
         other => panic!("{other:?}"),
     }
@@ -157,14 +164,18 @@ fn without_a_quorum_nothing_is_paid_and_the_failure_names_the_nodes() {
 
 #[test]
 fn silent_nodes_beyond_the_tolerance_fail_the_upload_in_bounded_time() {
-    let mut world = World::new(&[Node::Silent, Node::Honest, Node::Honest, Node::Silent, Node::Honest], 1);
+    let mut world =
+        World::new(&[Node::Silent, Node::Honest, Node::Honest, Node::Silent, Node::Honest], 1);
     let mut effects = world.upload.handle(world.now, Input::Started);
     while let Some(effect) = effects.pop() {
         if let Some(input) = world.answer(effect) {
             effects.extend(world.upload.handle(world.now, input));
         }
     }
-    assert!(world.end.is_none(), "12 of 20 shards are no quorum, but the silent ones may still answer");
+    assert!(
+        world.end.is_none(),
+        "12 of 20 shards are no quorum, but the silent ones may still answer"
+    );
     for member in [0, 3] {
         let input = Input::Failed { member, reason: "no answer".into() };
         for effect in world.upload.handle(world.now, input) {
@@ -179,8 +190,19 @@ fn a_resumed_upload_sends_nothing_that_is_stored_already() {
     let world = World::new(&[Node::HasEverything; 5], 4).run();
     assert_eq!(world.end, Some(Effect::Done));
     // Until the last node has answered it may lack everything: the window is encoded for it, and no more.
-    assert!(world.encoded <= 2 && world.sent == 0, "{} encoded, {} sent", world.encoded, world.sent);
-    let mixed = [Node::HasEverything, Node::Honest, Node::HasEverything, Node::HasEverything, Node::HasEverything];
+    assert!(
+        world.encoded <= 2 && world.sent == 0,
+        "{} encoded, {} sent",
+        world.encoded,
+        world.sent
+    );
+    let mixed = [
+        Node::HasEverything,
+        Node::Honest,
+        Node::HasEverything,
+        Node::HasEverything,
+        Node::HasEverything,
+    ];
     let world = World::new(&mixed, 4).run();
     assert_eq!((world.encoded, world.sent), (4, 4));
 }
