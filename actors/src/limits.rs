@@ -166,3 +166,5 @@ pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;
 pub const STANDING_WAIT_MAX: Duration = Duration::from_millis(1_500);
 /// Memory a put keeps between two segments, so that the next one needs no fresh pages: one segment's slivers.
 pub const ENCODING_BYTES_KEPT_MAX: usize = 128 * 1024 * 1024;
+/// Once a correct member says that a blob does not exist, members that are silent have so long to know better.
+pub const DENIAL_WAIT_MAX: Duration = Duration::from_millis(500);

@@ -27,7 +27,11 @@ fn json(output: &Output) -> Value {
 fn failure(home: &Path, args: &[&str]) -> (String, Value) {
     let output = run(home, &[&["--json"], args].concat());
     let error = json(&output)["error"].clone();
-    assert_eq!(output.status.code(), error["code"].as_i64().map(|code| code as i32), "{args:?}");
+    assert_eq!(
+        output.status.code(),
+        error["code"].as_i64().and_then(|code| i32::try_from(code).ok()),
+        "{args:?}"
+    );
     assert!(!error["hint"].as_str().expect("a hint").is_empty(), "{args:?}");
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     (error["kind"].as_str().expect("a kind").to_owned(), error)
@@ -172,7 +176,7 @@ fn write_client(home: &Path, rpc: &str) {
          staking = \"0x4\"\nparams = \"0x5\"\n[node]\ndata_dir = \"data\"\n\
          [wallet]\nkey_file = \"wallet.key\"\n"
     );
-    std::fs::write(home.join("haulout.toml"), text).unwrap();
+    std::fs::write(home.join("haulout.toml"), text).expect("the home folder is ours");
 }
 
 #[test]

@@ -17,8 +17,8 @@ use haulout_actors::session::download::Consistency;
 use haulout_actors::session::upload::{PutOptions, Source};
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_devnet::Devnet;
-use haulout_node::config::Prefer;
-use haulout_protocol::blob::BlobId;
+use haulout_node::config::{NetworkConfig, Prefer};
+use haulout_node::{LightClient, StorageNode};
 use haulout_protocol::message::NetworkId;
 use haulout_tests::{quiet, sample_blob};
 
@@ -101,20 +101,70 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-async fn measure(devnet: &Devnet, blob_id: &BlobId, bytes: usize, prefer: Prefer) -> Result<()> {
+/// A devnet whose nodes and clients have one transport only.
+struct Network5 {
+    devnet: Devnet,
+    nodes: Vec<StorageNode>,
+    prefer: Prefer,
+}
+
+impl Network5 {
+    async fn start(prefer: Prefer) -> Result<Self> {
+        let mut builder = Devnet::builder().nodes(5).shards(100).seed(1).segment_bytes(1 << 25);
+        for index in 0..5 {
+            builder = builder.without_node(index);
+        }
+        let mut network = Network5 { devnet: builder.start().await?, nodes: Vec::new(), prefer };
+        for index in 0..5 {
+            let mut config = network.devnet.node_config(index)?;
+            network.narrow(&mut config.network);
+            network.nodes.push(StorageNode::start(config).await?);
+        }
+        Ok(network)
+    }
+
+    fn narrow(&self, config: &mut NetworkConfig) {
+        config.prefer = self.prefer;
+        if self.prefer == Prefer::Tcp {
+            config.listen.retain(|address| address.contains("/tcp/"));
+            for address in &mut config.bootstrap {
+                *address = address.replace("/udp/", "/tcp/").replace("/quic-v1", "");
+            }
+        } else {
+            config.listen.retain(|address| address.contains("/quic-v1"));
+        }
+    }
+
+    async fn client(&self) -> Result<LightClient> {
+        let mut config = self.devnet.client_config("alice")?;
+        self.narrow(&mut config.network);
+        Ok(LightClient::connect(config).await?)
+    }
+
+    async fn shutdown(self) {
+        for node in self.nodes {
+            node.shutdown().await;
+        }
+        self.devnet.shutdown().await;
+    }
+}
+
+async fn measure(bytes: usize, prefer: Prefer) -> Result<()> {
     let (name, transport) = match prefer {
         Prefer::Quic => ("quic", Transport::Quic),
         Prefer::Tcp => ("tcp", Transport::Tcp),
     };
+    let network = Network5::start(prefer).await?;
+    let client = network.client().await?;
+    let source = Source::Memory(sample_blob(1, bytes).into());
+    let options = PutOptions { epochs: 1, deletable: false, force: false };
+    let blob_id = client.put(source, options, &quiet()).await?.blob_id;
     let raw = Raw::start(transport).await?;
-    let mut config = devnet.client_config("alice")?;
-    config.network.prefer = prefer;
-    let client = haulout_node::LightClient::connect(config).await?;
     let (mut raw_seconds, mut get_seconds) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let raw_round = raw.read(bytes).await?;
         let started = Instant::now();
-        client.get(blob_id, Consistency::Default, &mut tokio::io::sink(), &quiet()).await?;
+        client.get(&blob_id, Consistency::Default, &mut tokio::io::sink(), &quiet()).await?;
         let get_round = started.elapsed().as_secs_f64();
         // The first round opens connections and warms the disk's cache.
         if round > 0 {
@@ -124,15 +174,14 @@ async fn measure(devnet: &Devnet, blob_id: &BlobId, bytes: usize, prefer: Prefer
     }
     let speed = |seconds: f64| (bytes / MIB) as f64 / seconds;
     let (raw_speed, get_speed) = (speed(median(raw_seconds)), speed(median(get_seconds)));
+    let ratio = get_speed / raw_speed;
     println!("{name:<5} raw stream         {raw_speed:>7.0} MiB/s");
-    println!(
-        "{name:<5} get from 5 nodes   {get_speed:>7.0} MiB/s   {:.2} of raw",
-        get_speed / raw_speed
-    );
+    println!("{name:<5} get from 5 nodes   {get_speed:>7.0} MiB/s   {ratio:.2} of raw");
     client.close().await;
     for supervisor in raw.supervisors {
         supervisor.shutdown().await;
     }
+    network.shutdown().await;
     Ok(())
 }
 
@@ -144,17 +193,9 @@ fn mib_from_arguments() -> Result<usize> {
 #[tokio::main]
 async fn main() -> Result<()> {
     let bytes = mib_from_arguments()? * MIB;
-    let devnet =
-        Devnet::builder().nodes(5).shards(100).seed(1).segment_bytes(1 << 25).start().await?;
-    let client = devnet.client("alice").await?;
-    let source = Source::Memory(sample_blob(1, bytes).into());
-    let options = PutOptions { epochs: 1, deletable: false, force: false };
-    let report = client.put(source, options, &quiet()).await?;
-    client.close().await;
     println!("{} MiB from 5 nodes of 20 shards each, medians of {ROUNDS} rounds", bytes / MIB);
     for prefer in [Prefer::Quic, Prefer::Tcp] {
-        measure(&devnet, &report.blob_id, bytes, prefer).await?;
+        measure(bytes, prefer).await?;
     }
-    devnet.shutdown().await;
     Ok(())
 }

@@ -214,12 +214,12 @@ impl StreamWriter {
 
     /// Sends what the buffer holds.
     pub async fn flush(&mut self) -> Result<(), StreamError> {
-        Ok(within(self.idle, self.io.flush()).await?)
+        within(self.idle, self.io.flush()).await
     }
 
     /// Sends what the buffer holds and ends our direction; the peer's stays open.
     pub async fn close(&mut self) -> Result<(), StreamError> {
-        Ok(within(self.idle, self.io.close()).await?)
+        within(self.idle, self.io.close()).await
     }
 }
 

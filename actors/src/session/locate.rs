@@ -8,8 +8,10 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::wire::blob::{Answer, Question, State, Status};
+use tokio::time::{Instant, timeout_at};
 
 use super::{Session, node};
+use crate::limits;
 
 /// What the committee says of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,18 +131,31 @@ fn end_epoch(state: &State) -> u32 {
     }
 }
 
-/// Asks every member what it knows of the blob, until the answer is settled.
+/// Asks every member what it knows of the blob, until the answer is settled. Once a correct member denies the blob and
+/// nobody knows better, silent members get [`limits::DENIAL_WAIT_MAX`] more: nodes that are up answer in milliseconds.
 pub async fn standing(session: &Session, blob_id: &BlobId) -> Standing {
     let mut tally = Tally::new(session);
     let members = 0..session.committee.members().len();
     let ask = async |member: usize| (member, status(session, member, blob_id).await);
     let mut answers: FuturesUnordered<_> =
         members.filter(|member| session.committee.weight(*member) > 0).map(ask).collect();
-    while let Some((member, answer)) = answers.next().await {
+    let mut denial_ends: Option<Instant> = None;
+    loop {
+        let answer = match denial_ends {
+            None => answers.next().await,
+            Some(end) => timeout_at(end, answers.next()).await.unwrap_or(None),
+        };
+        let Some((member, answer)) = answer else { break };
         tally.add(member, answer);
         if tally.is_settled() {
             break;
         }
+        denial_ends = match tally.state() {
+            Some(State::Nonexistent) => {
+                denial_ends.or_else(|| Some(Instant::now() + limits::DENIAL_WAIT_MAX))
+            }
+            _ => None,
+        };
     }
     drop(answers);
     tally.finish()

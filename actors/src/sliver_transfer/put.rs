@@ -47,7 +47,7 @@ struct Received {
 
 /// The writer of a segment, here or with the task that fills it.
 enum Work {
-    Idle(SegmentWriter),
+    Idle(Box<SegmentWriter>),
     Busy(JoinHandle<Result<SegmentWriter, Fault>>),
 }
 
@@ -55,7 +55,7 @@ impl Work {
     /// Waits until the writer is free.
     async fn finish(self) -> Result<SegmentWriter, Fault> {
         match self {
-            Work::Idle(writer) => Ok(writer),
+            Work::Idle(writer) => Ok(*writer),
             Work::Busy(task) => task.await.map_err(|_| Fault::Panicked)?,
         }
     }
@@ -153,7 +153,7 @@ impl Session {
             blame: Blame::WrongProof,
             reason: format!("the sliver index of segment {segment} does not match the header"),
         })?;
-        let mut work = Work::Idle(writer?);
+        let mut work = Work::Idle(Box::new(writer?));
         let mut seen = Vec::with_capacity(usize::from(slivers));
         for _ in 0..slivers {
             // The next sliver arrives while the one before is checked and written.

@@ -91,8 +91,11 @@ fn parse(text: &str) -> Snapshot {
     snapshot
 }
 
+/// Names and values of a series' labels.
+type Labels = Vec<(String, String)>;
+
 /// Splits one line into name, labels and value.
-fn series(line: &str) -> Option<(&str, Vec<(String, String)>, f64)> {
+fn series(line: &str) -> Option<(&str, Labels, f64)> {
     if line.starts_with('#') {
         return None;
     }
