@@ -3,10 +3,11 @@
 use haulout_devnet::Devnet;
 use haulout_protocol::encoding::Parameters;
 use haulout_tests::liar::{Liar, Lie};
-use haulout_tests::{KIB, get, put, sample_blob};
+use haulout_tests::{KIB, get, log, put, sample_blob};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lying_member_changes_no_result() {
+async fn a_lying_member_changes_no_result_and_is_named_in_the_log() {
+    log::keep();
     let segment = 64 << 10;
     let devnet = Devnet::builder().nodes(4).shards(4).seed(41).segment_bytes(segment);
     let mut devnet = devnet.start().await.unwrap();
@@ -26,8 +27,22 @@ async fn a_lying_member_changes_no_result() {
         let report = put(&client, &new).await.unwrap_or_else(|error| panic!("{lie:?}: {error}"));
         assert_eq!(report.shards.0, 3, "{lie:?}: only the honest confirm");
         assert!(get(&client, &report.blob_id).await.unwrap() == new, "{lie:?}");
+        if let Some(reason) = logged_reason(lie) {
+            let words = ["peer blamed", &liar.peer_id().to_string(), reason];
+            assert!(log::has_line(&words), "{lie:?}: no line with {words:?} in the log");
+        }
         client.close().await;
         liar.stop().await;
     }
     devnet.shutdown().await;
+}
+
+/// What the log says of a lie. Silence is no lie: the node may be down.
+fn logged_reason(lie: Lie) -> Option<&'static str> {
+    match lie {
+        Lie::WrongBytes => Some("sent wrong bytes"),
+        Lie::WrongProofs => Some("does not verify"),
+        Lie::OversizedFrames => Some("oversized frame"),
+        Lie::Silence => None,
+    }
 }

@@ -11,6 +11,7 @@ use anyhow::Result;
 use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, Transport};
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_devnet::Devnet;
+use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::message::NetworkId;
 use haulout_protocol::sliver::Axis;
@@ -36,6 +37,7 @@ pub enum Lie {
 #[derive(Debug)]
 pub struct Liar {
     supervisor: Supervisor,
+    peer_id: PeerId,
     port: u16,
     answering: Vec<JoinHandle<()>>,
     told: Arc<AtomicUsize>,
@@ -87,7 +89,12 @@ impl Liar {
         let answering = [Protocol::Blob, Protocol::Sliver]
             .map(|protocol| tokio::spawn(answer(network.clone(), protocol, script.clone())))
             .into();
-        Ok(Self { supervisor, port: keys.port, answering, told })
+        Ok(Self { supervisor, peer_id: network.identity(), port: keys.port, answering, told })
+    }
+
+    /// Who it is to its victims.
+    pub fn peer_id(&self) -> PeerId {
+        self.peer_id
     }
 
     /// How many questions it has answered with a lie so far.

@@ -15,6 +15,7 @@ use haulout_node::error::Result;
 use haulout_protocol::blob::BlobId;
 
 pub mod liar;
+pub mod log;
 
 /// A kibibyte.
 pub const KIB: usize = 1024;

@@ -11,18 +11,19 @@ use futures::StreamExt;
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::encoding::{self, Buffers, SegmentPosition};
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload};
-use haulout_protocol::machine::{Blame, Machine, RequestId};
+use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::sliver::{Axis, PairIndex, SliverIndex};
+use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
 use haulout_protocol::wire::sliver::{Reply, Request};
-use haulout_protocol::wire::{Refusal, SMALL_FRAME_BYTES_MAX};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug};
 
 use super::locate::{self, LocateError};
-use super::{Clock, Observer, Progress, Session, node};
-use crate::network::{OpenError, Protocol, StreamError};
+use super::node::{self, AskError};
+use super::{Clock, Observer, Progress, Session};
+use crate::network::Protocol;
 use crate::trace;
 
 /// Segments fetched or decoded at once: one to hand out, one on its way.
@@ -144,18 +145,6 @@ enum Event {
     Ended { request: RequestId, member: usize, result: Result<(), AskError> },
 }
 
-#[derive(Debug, thiserror::Error)]
-enum AskError {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-    #[error("{0}")]
-    Refused(Refusal),
-    #[error("the node sent {0}")]
-    Nonsense(String),
-}
-
 /// The fetch of one segment: carries out what the machine decides.
 struct Fetch {
     session: Session,
@@ -257,13 +246,7 @@ impl Fetch {
     fn failed(&mut self, member: usize, error: &AskError) {
         debug!(blob_id = %self.blob_id.short(), member = %self.session.name(member), %error, "slivers did not come");
         self.reasons.insert(member, error.to_string());
-        match error {
-            AskError::Nonsense(_) => {
-                self.session.network.blame(self.session.peer(member), Blame::Malformed);
-            }
-            AskError::Stream(error) => node::blame_stream(&self.session, member, error),
-            AskError::Open(_) | AskError::Refused(_) => (),
-        }
+        error.report(&self.session, member);
     }
 
     async fn perform(&mut self, effect: Effect) -> Result<Option<Input>, GetError> {
@@ -336,9 +319,10 @@ impl Fetch {
     }
 
     async fn fetch_index(&mut self, members: Vec<usize>) -> Input {
+        let commitment = self.header.segments[self.segment as usize];
         for member in members {
             let index =
-                node::index(&self.session, member, &self.blob_id, self.segment, &self.header).await;
+                node::index(&self.session, member, &self.blob_id, self.segment, &commitment).await;
             match index {
                 Ok(index) => {
                     self.index = Some(Arc::new(index));
@@ -416,7 +400,7 @@ impl Question {
                 Reply::Sliver { pair, bytes } => {
                     let pair = take(&mut owed, pair)?;
                     if bytes as usize != self.sliver_bytes {
-                        return Err(AskError::Nonsense(format!("a sliver of {bytes} bytes")));
+                        return Err(node::nonsense());
                     }
                     let mut buffer = vec![0; self.sliver_bytes];
                     stream.read_exact(&mut buffer).await?;
@@ -425,7 +409,7 @@ impl Question {
                 Reply::Missing { pair } => Event::Missing { request, pair: take(&mut owed, pair)? },
                 Reply::End => return Ok(()),
                 Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
-                _ => return Err(AskError::Nonsense("an answer to another request".into())),
+                _ => return Err(node::nonsense()),
             };
             if events.send(event).await.is_err() {
                 return Ok(());
@@ -436,6 +420,5 @@ impl Question {
 
 fn take(owed: &mut Vec<PairIndex>, pair: u16) -> Result<PairIndex, AskError> {
     let at = owed.iter().position(|owed| owed.0 == pair);
-    let at = at.ok_or_else(|| AskError::Nonsense("a sliver nobody asked for".into()))?;
-    Ok(owed.swap_remove(at))
+    at.map(|at| owed.swap_remove(at)).ok_or_else(node::nonsense)
 }

@@ -7,10 +7,11 @@
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use haulout_protocol::blob::{BlobHeader, BlobId};
-use haulout_protocol::wire::blob::{Answer, Question, State, Status};
+use haulout_protocol::wire::blob::{State, Status};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Session, node};
+use super::Session;
+use super::node::{self, AskError};
 use crate::limits;
 
 /// What the committee says of a blob.
@@ -73,12 +74,12 @@ impl<'a> Tally<'a> {
         Tally { session, answers: Vec::new(), silent: Vec::new(), waiting }
     }
 
-    fn add(&mut self, member: usize, answer: Result<Status, String>) {
+    fn add(&mut self, member: usize, answer: Result<Status, AskError>) {
         let weight = self.session.committee.weight(member);
         self.waiting -= weight;
         match answer {
             Ok(status) => self.answers.push((weight, status.state)),
-            Err(reason) => self.silent.push((self.session.name(member), reason)),
+            Err(error) => self.silent.push((self.session.name(member), error.to_string())),
         }
     }
 
@@ -136,7 +137,7 @@ fn end_epoch(state: &State) -> u32 {
 pub async fn standing(session: &Session, blob_id: &BlobId) -> Standing {
     let mut tally = Tally::new(session);
     let members = 0..session.committee.members().len();
-    let ask = async |member: usize| (member, status(session, member, blob_id).await);
+    let ask = async |member: usize| (member, node::status(session, member, blob_id).await);
     let mut answers: FuturesUnordered<_> =
         members.filter(|member| session.committee.weight(*member) > 0).map(ask).collect();
     let mut denial_ends: Option<Instant> = None;
@@ -159,14 +160,6 @@ pub async fn standing(session: &Session, blob_id: &BlobId) -> Standing {
     }
     drop(answers);
     tally.finish()
-}
-
-async fn status(session: &Session, member: usize, blob_id: &BlobId) -> Result<Status, String> {
-    match node::ask(session, member, blob_id, Question::Status).await {
-        Ok(Answer::Status(status)) => Ok(status),
-        Ok(_) => Err(node::wrong_answer(session, member).to_string()),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 /// Members asked for the header at once; the next one is asked when one of them cannot help.

@@ -1,9 +1,9 @@
 //! Single questions to single nodes, checked before anyone believes the answers.
 
-use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
 use haulout_protocol::machine::Blame;
 use haulout_protocol::sliver::SliverIndex;
-use haulout_protocol::wire::blob::{Answer, Question, Request};
+use haulout_protocol::wire::blob::{Answer, Question, Request, Status};
 use haulout_protocol::wire::{
     HEADER_FRAME_BYTES_MAX, INDEX_FRAME_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX,
 };
@@ -26,7 +26,7 @@ pub(super) enum AskError {
 }
 
 /// One question, one answer, one stream.
-pub(super) async fn ask(
+async fn ask(
     session: &Session,
     member: usize,
     blob_id: &BlobId,
@@ -44,28 +44,51 @@ pub(super) async fn ask(
     match stream.read_frame(limit).await {
         Ok(Answer::Refused(refusal)) => Err(AskError::Refused(refusal)),
         Ok(answer) => Ok(answer),
-        Err(error) => {
-            blame_stream(session, member, &error);
-            Err(error.into())
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The error of an answer that makes no sense where it came.
+pub(super) fn nonsense() -> AskError {
+    AskError::Wrong(Blame::Malformed)
+}
+
+impl AskError {
+    /// Blames the member if the error is its fault; a broken connection is nobody's.
+    pub(super) fn report(&self, session: &Session, member: usize) {
+        let blame = match self {
+            AskError::Wrong(blame) => Some(*blame),
+            AskError::Stream(error) => error.blame(),
+            AskError::Open(_) | AskError::Refused(_) => None,
+        };
+        if let Some(blame) = blame {
+            session.network.blame(session.peer(member), blame);
         }
     }
 }
 
-/// Blames a member for an answer of another kind than the question; says so for people.
-pub(super) fn wrong_answer(session: &Session, member: usize) -> AskError {
-    lied(session, member, Blame::Malformed)
+/// Passes an answer on; a wrong one is blamed on the way.
+async fn reported<T>(
+    session: &Session,
+    member: usize,
+    answer: impl Future<Output = Result<T, AskError>>,
+) -> Result<T, AskError> {
+    answer.await.inspect_err(|error| error.report(session, member))
 }
 
-/// Blames a member whose bytes broke the protocol; a broken connection is nobody's fault.
-pub(super) fn blame_stream(session: &Session, member: usize, error: &StreamError) {
-    if let Some(blame) = error.blame() {
-        session.network.blame(session.peer(member), blame);
-    }
-}
-
-fn lied(session: &Session, member: usize, reason: Blame) -> AskError {
-    session.network.blame(session.peer(member), reason);
-    AskError::Wrong(reason)
+/// What the member has read of the blob on chain.
+pub(super) async fn status(
+    session: &Session,
+    member: usize,
+    blob_id: &BlobId,
+) -> Result<Status, AskError> {
+    reported(session, member, async {
+        match ask(session, member, blob_id, Question::Status).await? {
+            Answer::Status(status) => Ok(status),
+            _ => Err(nonsense()),
+        }
+    })
+    .await
 }
 
 /// The blob's header, verified against its id.
@@ -74,11 +97,16 @@ pub(super) async fn header(
     member: usize,
     blob_id: &BlobId,
 ) -> Result<BlobHeader, AskError> {
-    match ask(session, member, blob_id, Question::Header).await? {
-        Answer::Header(bytes) => BlobHeader::read_verified(&bytes, &session.parameters, blob_id)
-            .map_err(|_| lied(session, member, Blame::WrongProof)),
-        _ => Err(wrong_answer(session, member)),
-    }
+    reported(session, member, async {
+        match ask(session, member, blob_id, Question::Header).await? {
+            Answer::Header(bytes) => {
+                BlobHeader::read_verified(&bytes, &session.parameters, blob_id)
+                    .map_err(|_| AskError::Wrong(Blame::WrongProof))
+            }
+            _ => Err(nonsense()),
+        }
+    })
+    .await
 }
 
 /// A segment's sliver index, verified against its commitment.
@@ -87,14 +115,16 @@ pub(super) async fn index(
     member: usize,
     blob_id: &BlobId,
     segment: u32,
-    header: &BlobHeader,
+    commitment: &SegmentCommitment,
 ) -> Result<SliverIndex, AskError> {
-    let expected = header.segments.get(segment as usize).map(|commitment| commitment.slivers_root);
-    match ask(session, member, blob_id, Question::Index { segment }).await? {
-        Answer::Index(bytes) => SliverIndex::from_bytes(&bytes, &session.parameters)
-            .ok()
-            .filter(|index| Some(index.root()) == expected)
-            .ok_or_else(|| lied(session, member, Blame::WrongProof)),
-        _ => Err(wrong_answer(session, member)),
-    }
+    reported(session, member, async {
+        match ask(session, member, blob_id, Question::Index { segment }).await? {
+            Answer::Index(bytes) => SliverIndex::from_bytes(&bytes, &session.parameters)
+                .ok()
+                .filter(|index| index.root() == commitment.slivers_root)
+                .ok_or(AskError::Wrong(Blame::WrongProof)),
+            _ => Err(nonsense()),
+        }
+    })
+    .await
 }

@@ -9,12 +9,13 @@ use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::upload::Input;
 use haulout_protocol::sliver::{self, Axis};
 use haulout_protocol::wire::sliver::{Reply, Request};
-use haulout_protocol::wire::{HEADER_FRAME_BYTES_MAX, Refusal};
+use haulout_protocol::wire::HEADER_FRAME_BYTES_MAX;
 use tokio::sync::mpsc;
 
 use super::{Event, stored_set};
-use crate::network::{OpenError, Protocol, Stream, StreamError};
-use crate::session::{Session, node};
+use crate::network::{Protocol, Stream, StreamError};
+use crate::session::Session;
+use crate::session::node::{self, AskError};
 use crate::trace;
 
 /// What the upload asks of a node's stream.
@@ -24,18 +25,6 @@ pub(super) enum Command {
     Segment(u32, Arc<EncodedSegment>),
     /// Ask for the confirmation, bound to this object if the blob may be deleted.
     Finish(Option<[u8; 32]>),
-}
-
-#[derive(Debug, thiserror::Error)]
-enum SendError {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-    #[error("{0}")]
-    Refused(Refusal),
-    #[error("the node {0}")]
-    Wrong(Blame),
 }
 
 /// Sends to one member; reports everything as inputs of the upload's machine.
@@ -59,13 +48,7 @@ impl Sender {
     pub(super) async fn run(self, mut queue: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) {
         let member = self.member;
         if let Err(error) = self.serve(&mut queue, &events).await {
-            match &error {
-                SendError::Wrong(blame) => {
-                    self.session.network.blame(self.session.peer(member), *blame);
-                }
-                SendError::Stream(error) => node::blame_stream(&self.session, member, error),
-                SendError::Open(_) | SendError::Refused(_) => (),
-            }
+            error.report(&self.session, member);
             let reason = error.to_string();
             let _ = events.send(Event::Input(Input::Failed { member, reason })).await;
         }
@@ -75,7 +58,7 @@ impl Sender {
         &self,
         queue: &mut mpsc::Receiver<Command>,
         events: &mpsc::Sender<Event>,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), AskError> {
         let member = self.member;
         let report = async |input| drop(events.send(Event::Input(input)).await);
         let mut stream =
@@ -140,7 +123,7 @@ impl Sender {
 }
 
 /// Asks for the confirmation; acknowledgements of segments come before it.
-async fn finish(stream: &mut Stream, deletable: Option<[u8; 32]>) -> Result<Signature, SendError> {
+async fn finish(stream: &mut Stream, deletable: Option<[u8; 32]>) -> Result<Signature, AskError> {
     stream.write_frame(&Request::Finish { deletable }).await?;
     stream.flush().await?;
     loop {
@@ -148,7 +131,7 @@ async fn finish(stream: &mut Stream, deletable: Option<[u8; 32]>) -> Result<Sign
             Reply::Stored { .. } => (),
             Reply::Confirmed { signature, .. } => {
                 let signature = Signature::from_bytes(&signature);
-                return signature.map_err(|_| SendError::Wrong(Blame::WrongProof));
+                return signature.map_err(|_| AskError::Wrong(Blame::WrongProof));
             }
             other => return Err(unexpected(other)),
         }
@@ -156,19 +139,19 @@ async fn finish(stream: &mut Stream, deletable: Option<[u8; 32]>) -> Result<Sign
 }
 
 /// A node that refuses says why before it ends the stream; the write that failed says less.
-async fn refusal_behind(stream: &mut Stream, error: StreamError) -> SendError {
+async fn refusal_behind(stream: &mut Stream, error: StreamError) -> AskError {
     loop {
         match stream.read_frame(HEADER_FRAME_BYTES_MAX).await {
             Ok(Reply::Stored { .. }) => (),
-            Ok(Reply::Refused(refusal)) => return SendError::Refused(refusal),
-            Ok(_) | Err(_) => return SendError::Stream(error),
+            Ok(Reply::Refused(refusal)) => return AskError::Refused(refusal),
+            Ok(_) | Err(_) => return AskError::Stream(error),
         }
     }
 }
 
-fn unexpected(reply: Reply) -> SendError {
+fn unexpected(reply: Reply) -> AskError {
     match reply {
-        Reply::Refused(refusal) => SendError::Refused(refusal),
-        _ => SendError::Wrong(Blame::Malformed),
+        Reply::Refused(refusal) => AskError::Refused(refusal),
+        _ => node::nonsense(),
     }
 }

@@ -1,0 +1,94 @@
+//! Names a blob before a byte of it is sent: its header, computed segment by segment on the blocking pool.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use haulout_protocol::blob::{BlobHeader, SegmentCommitment};
+use haulout_protocol::encoding::{self, Buffers, EncodedSegment, SegmentPosition};
+use haulout_protocol::wire;
+
+use super::{PutError, Source, WINDOW};
+use crate::session::{Observer, Progress, Session};
+
+/// A blob's header, and the segments that were encoded on the way and fit into memory.
+pub(super) struct Identified {
+    pub(super) header: Arc<BlobHeader>,
+    pub(super) encoded: BTreeMap<u32, Arc<EncodedSegment>>,
+}
+
+/// The header of the source's bytes: what `blob-id` prints and `put` sends.
+pub async fn header(
+    session_parameters: encoding::Parameters,
+    source: Arc<Source>,
+    observer: &Observer,
+) -> Result<BlobHeader, PutError> {
+    let length = source.length();
+    let count = segment_count(&session_parameters, length)?;
+    let mut segments = Vec::new();
+    let mut bytes = 0;
+    for segment in 0..count {
+        let source = source.clone();
+        let work = move || -> std::io::Result<(SegmentCommitment, usize)> {
+            let position = SegmentPosition { segment, blob_bytes: length };
+            let data = source.segment(&session_parameters, segment)?;
+            Ok((encoding::identify_segment(&session_parameters, position, &data), data.len()))
+        };
+        let (commitment, read) =
+            tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??;
+        segments.push(commitment);
+        bytes += read as u64;
+        observer(Progress::Identified { bytes });
+    }
+    Ok(BlobHeader { length, segments })
+}
+
+fn segment_count(parameters: &encoding::Parameters, length: u64) -> Result<u32, PutError> {
+    let header_bytes_max = u64::from(wire::HEADER_FRAME_BYTES_MAX);
+    let count = parameters.segment_count(length);
+    if count > header_bytes_max / 64 - 1 {
+        return Err(PutError::TooLarge(length));
+    }
+    u32::try_from(count).map_err(|_| PutError::TooLarge(length))
+}
+
+/// Names the blob; keeps what was encoded for it if all of it fits the window.
+pub(super) async fn identify(
+    session: &Session,
+    source: &Arc<Source>,
+    observer: &Observer,
+) -> Result<Identified, PutError> {
+    let (parameters, length) = (session.parameters, source.length());
+    let count = segment_count(&parameters, length)?;
+    if count as usize > WINDOW {
+        let header = header(parameters, source.clone(), observer).await?;
+        return Ok(Identified { header: Arc::new(header), encoded: BTreeMap::new() });
+    }
+    let buffers = Buffers::new(0);
+    let mut encoded = BTreeMap::new();
+    let mut bytes = 0;
+    for segment in 0..count {
+        let result = encode(session, &buffers, source, segment, length).await?;
+        bytes += u64::from(parameters.segment_length(length, segment));
+        encoded.insert(segment, Arc::new(result));
+        observer(Progress::Identified { bytes });
+    }
+    let segments = encoded.values().map(|segment| segment.commitment()).collect();
+    Ok(Identified { header: Arc::new(BlobHeader { length, segments }), encoded })
+}
+
+/// Encodes one segment on the blocking pool.
+pub(super) async fn encode(
+    session: &Session,
+    buffers: &Buffers,
+    source: &Arc<Source>,
+    segment: u32,
+    blob_bytes: u64,
+) -> Result<EncodedSegment, PutError> {
+    let (parameters, source, buffers) = (session.parameters, source.clone(), buffers.clone());
+    let work = move || -> std::io::Result<EncodedSegment> {
+        let data = source.segment(&parameters, segment)?;
+        let position = SegmentPosition { segment, blob_bytes };
+        Ok(encoding::encode_segment_into(&buffers, &parameters, position, data))
+    };
+    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??)
+}
