@@ -1,6 +1,6 @@
 //! Everything that nodes sign: canonical fixed-width bytes.
 //!
-//! Header: kind u8, version u8 = 1, application u8 = 0x62, network id [32], epoch u32; numbers little endian; then a
+//! Header: kind u8, version u8 = 1, application u8 = 0x62, network id of 32 bytes, epoch u32; numbers little endian; then a
 //! body whose length the kind fixes. Promises: a signature of one kind, network or epoch never passes for another.
 //! Source: `contracts.md` 4.3.
 

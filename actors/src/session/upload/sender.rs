@@ -8,8 +8,8 @@ use haulout_protocol::encoding::EncodedSegment;
 use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::upload::Input;
 use haulout_protocol::sliver::{self, Axis};
-use haulout_protocol::wire::sliver::{Reply, Request};
 use haulout_protocol::wire::HEADER_FRAME_BYTES_MAX;
+use haulout_protocol::wire::sliver::{Reply, Request};
 use tokio::sync::mpsc;
 
 use super::{Event, stored_set};
