@@ -14,8 +14,11 @@ use crate::committee::Committee;
 use crate::crypto::Signature;
 use crate::message::{self, NetworkId, Persistence};
 
-/// A node that lags a segment behind a quorum for so long is left behind; recovery completes it.
-pub const LAG_MS: u64 = 2_000;
+/// A node that lags a segment behind a quorum for so long is left behind. Longer than a busy disk's worst pause: a node
+/// that is left behind lacks the blob until it is repaired.
+pub const LAG_MS: u64 = 5_000;
+/// After the certificate, nodes that have not confirmed yet get so long to finish.
+pub const STRAGGLERS_MS: u64 = 2_000;
 
 /// What can happen to an upload.
 #[derive(Clone, Debug)]
@@ -424,7 +427,7 @@ impl Machine for Upload {
             }
             Input::Certified => {
                 self.certified = true;
-                self.lag_deadline = Some(now.after(LAG_MS));
+                self.lag_deadline = Some(now.after(STRAGGLERS_MS));
                 Vec::new()
             }
             Input::TimeReached => Vec::new(),
