@@ -5,6 +5,7 @@
 pub mod announcement;
 pub mod chain_sync;
 pub mod download;
+pub mod standing;
 pub mod upload;
 
 /// A moment: milliseconds since some fixed point the caller chose; only differences matter.

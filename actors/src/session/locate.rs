@@ -7,6 +7,7 @@
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::machine::standing;
 use haulout_protocol::wire::blob::{State, Status};
 use tokio::time::{Instant, timeout_at};
 
@@ -63,7 +64,7 @@ pub enum LocateError {
 #[derive(Debug)]
 struct Tally<'a> {
     session: &'a Session,
-    answers: Vec<(u16, State)>,
+    answers: Vec<standing::Answer>,
     silent: Vec<(String, String)>,
     waiting: u16,
 }
@@ -83,52 +84,17 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn weight(&self, wanted: impl Fn(&State) -> bool) -> u16 {
-        self.answers.iter().filter(|(_, state)| wanted(state)).map(|(weight, _)| weight).sum()
-    }
-
-    /// The state at least one correct member vouches for, best first: a member may be behind the chain, so
-    /// "certified" outweighs "registered", and that outweighs "does not exist".
     fn state(&self) -> Option<State> {
-        let vouched = |wanted: &dyn Fn(&State) -> bool| {
-            let found = self.answers.iter().map(|(_, state)| *state).filter(|state| wanted(state));
-            found
-                .max_by_key(end_epoch)
-                .filter(|_| self.session.committee.is_one_correct(self.weight(wanted)))
-        };
-        let known = |state: &State| !matches!(state, State::Nonexistent);
-        vouched(&|state| matches!(state, State::Invalid))
-            .or_else(|| vouched(&|state| matches!(state, State::Certified { .. })))
-            .or_else(|| vouched(&|state| matches!(state, State::Expired { .. })))
-            .or_else(|| vouched(&known))
-            .or_else(|| vouched(&|state| matches!(state, State::Nonexistent)))
+        standing::state(&self.session.committee, &self.answers)
     }
 
-    /// Whether further answers cannot change what [`Tally::state`] says for the better.
     fn is_settled(&self) -> bool {
-        match self.state() {
-            Some(State::Invalid | State::Certified { .. }) => true,
-            Some(_) => {
-                // Those still silent could outvote with a better state only if they contain a correct member.
-                let certified = self.weight(|state| matches!(state, State::Certified { .. }));
-                !self.session.committee.is_one_correct(certified + self.waiting)
-            }
-            None => false,
-        }
+        standing::is_settled(&self.session.committee, &self.answers, self.waiting)
     }
 
     fn finish(self) -> Standing {
-        let answered = self.weight(|_| true);
+        let answered = self.answers.iter().map(|(weight, _)| weight).sum();
         Standing { state: self.state(), answered, silent: self.silent }
-    }
-}
-
-fn end_epoch(state: &State) -> u32 {
-    match state {
-        State::Registered { end_epoch }
-        | State::Certified { end_epoch, .. }
-        | State::Expired { end_epoch } => *end_epoch,
-        State::Nonexistent | State::Invalid => 0,
     }
 }
 

@@ -64,7 +64,7 @@ pub struct PutReport {
     pub object: Option<ObjectId>,
     /// What registration and certificate cost, in FROST (10^-9 WAL) and MIST (10^-9 SUI).
     pub cost: Cost,
-    /// Shards whose nodes confirmed, and shards in all.
+    /// Shards whose nodes confirmed this put, none if the blob was certified already; and shards in all.
     pub shards: (u16, u16),
     /// Members that did not help, by name, and why.
     pub unhelpful: Vec<(String, String)>,
@@ -143,7 +143,7 @@ pub async fn put(
             end_epoch,
             object: None,
             cost: Cost::default(),
-            shards: (session.committee.shards(), session.committee.shards()),
+            shards: (0, session.committee.shards()),
             unhelpful: Vec::new(),
         });
     }
