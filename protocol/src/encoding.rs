@@ -11,6 +11,9 @@ mod codeword;
 mod content;
 mod decoder;
 mod encoder;
+mod engine;
+#[cfg(target_arch = "x86_64")]
+mod gfni;
 pub(crate) mod lanes;
 mod layout;
 mod locator;

@@ -7,8 +7,10 @@
 
 use std::ops::Range;
 
-use reed_solomon_simd::{EncoderResult, ReedSolomonEncoder};
+use reed_solomon_simd::EncoderResult;
+use reed_solomon_simd::rate::{DefaultRateEncoder, RateEncoder};
 
+use super::engine::FastEngine;
 use super::lanes::{CHUNK, LeafHasher};
 use super::layout::Layout;
 use crate::crypto::Digest;
@@ -25,14 +27,14 @@ pub(super) struct Extender {
     source: usize,
     total: usize,
     symbol: usize,
-    encoder: ReedSolomonEncoder,
+    encoder: DefaultRateEncoder<FastEngine>,
     shard: Vec<u8>,
 }
 
 impl Extender {
     /// For codewords of `total` symbols of `symbol` bytes, of which the first `source` are given.
     pub(super) fn new(source: usize, total: usize, symbol: usize) -> Self {
-        let encoder = ReedSolomonEncoder::new(source, total - source, 2)
+        let encoder = DefaultRateEncoder::new(source, total - source, 2, FastEngine::new(), None)
             .expect("the library codes every split of up to 65535 shards into source and repair");
         Extender { source, total, symbol, encoder, shard: Vec::new() }
     }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use reed_solomon_simd::rate::{DecoderWork, DefaultRateDecoder, RateDecoder};
 
 use super::buffers::Buffers;
+use super::engine::FastEngine;
 use super::layout::{BLOCK, Layout, copy};
-use super::locator::CachedLocator;
 use super::matrix::Shape;
 use super::parameters::{Parameters, index};
 use crate::sliver::Axis;
@@ -181,14 +181,10 @@ impl Rebuild<'_> {
         }
     }
 
-    fn decoder(
-        &self,
-        bytes: usize,
-        work: Option<DecoderWork>,
-    ) -> DefaultRateDecoder<CachedLocator> {
+    fn decoder(&self, bytes: usize, work: Option<DecoderWork>) -> DefaultRateDecoder<FastEngine> {
         let source = self.shape.source(self.axis);
         let repair = self.shape.shards - source;
-        DefaultRateDecoder::new(source, repair, bytes, CachedLocator::new(), work)
+        DefaultRateDecoder::new(source, repair, bytes, FastEngine::new(), work)
             .expect("the library codes every split of the shards, and symbol sizes are even")
     }
 
@@ -250,7 +246,7 @@ impl Rebuild<'_> {
         decoder.into_parts().1
     }
 
-    fn add(&self, decoder: &mut DefaultRateDecoder<CachedLocator>, sliver: usize, shard: &[u8]) {
+    fn add(&self, decoder: &mut DefaultRateDecoder<FastEngine>, sliver: usize, shard: &[u8]) {
         let added = match sliver.checked_sub(self.shape.source(self.axis)) {
             None => decoder.add_original_shard(sliver, shard),
             Some(repair) => decoder.add_recovery_shard(repair, shard),

@@ -1,4 +1,4 @@
-//! The library's engine with a memory: decoding begins with a polynomial that depends only on which symbols are missing.
+//! A memory for the library's decoders: decoding begins with a polynomial that depends only on which symbols are missing.
 //!
 //! The library evaluates it anew at every call, with a transform of 65536 points that costs more than decoding a small
 //! segment. Here the values of the last pattern are kept, per thread, and few points are evaluated directly.
@@ -6,9 +6,7 @@
 
 use std::cell::RefCell;
 
-use reed_solomon_simd::engine::{
-    DefaultEngine, Engine, GF_MODULUS, GF_ORDER, GfElement, ShardsRefMut, tables,
-};
+use reed_solomon_simd::engine::{DefaultEngine, Engine, GF_MODULUS, GF_ORDER, GfElement, tables};
 
 /// Up to this many multiplications, the transform is slower than the definition.
 const DIRECT_LIMIT: usize = 200_000;
@@ -25,55 +23,19 @@ thread_local! {
         const { RefCell::new(Memory { truncated: 0, pattern: Vec::new(), values: Vec::new() }) };
 }
 
-/// The default engine for a decoder that meets the same pattern again and again.
-pub(super) struct CachedLocator(DefaultEngine);
-
-impl CachedLocator {
-    pub(super) fn new() -> Self {
-        CachedLocator(DefaultEngine::new())
-    }
-}
-
-impl Engine for CachedLocator {
-    fn fft(
-        &self,
-        data: &mut ShardsRefMut<'_>,
-        pos: usize,
-        size: usize,
-        truncated: usize,
-        skew: usize,
-    ) {
-        self.0.fft(data, pos, size, truncated, skew);
-    }
-
-    fn ifft(
-        &self,
-        data: &mut ShardsRefMut<'_>,
-        pos: usize,
-        size: usize,
-        truncated: usize,
-        skew: usize,
-    ) {
-        self.0.ifft(data, pos, size, truncated, skew);
-    }
-
-    fn mul(&self, x: &mut [[u8; 64]], log_m: GfElement) {
-        self.0.mul(x, log_m);
-    }
-
-    fn eval_poly(erasures: &mut [GfElement; GF_ORDER], truncated: usize) {
-        let points = points_read(erasures, truncated);
-        MEMORY.with_borrow_mut(|memory| {
-            if memory.truncated != truncated || memory.pattern != erasures[..points] {
-                memory.truncated = truncated;
-                memory.pattern = erasures[..points].to_vec();
-                evaluate(erasures, truncated, points);
-                memory.values = erasures[..points].to_vec();
-            } else {
-                erasures[..points].copy_from_slice(&memory.values);
-            }
-        });
-    }
+/// Replaces erasures by the values of their polynomial; remembers those of the last pattern.
+pub(super) fn evaluate_remembered(erasures: &mut [GfElement; GF_ORDER], truncated: usize) {
+    let points = points_read(erasures, truncated);
+    MEMORY.with_borrow_mut(|memory| {
+        if memory.truncated != truncated || memory.pattern != erasures[..points] {
+            memory.truncated = truncated;
+            memory.pattern = erasures[..points].to_vec();
+            evaluate(erasures, truncated, points);
+            memory.values = erasures[..points].to_vec();
+        } else {
+            erasures[..points].copy_from_slice(&memory.values);
+        }
+    });
 }
 
 /// The decoders read no value past the points they transform: those before the end given, or, where all points after the
@@ -122,7 +84,7 @@ mod tests {
         }
         for _again in 0..2 {
             let mut cached = erasures;
-            CachedLocator::eval_poly(&mut cached, truncated);
+            evaluate_remembered(&mut cached, truncated);
             assert!((0..points).all(|i| cached[i] % GF_MODULUS == expected[i] % GF_MODULUS));
         }
     }
