@@ -21,12 +21,13 @@ mod matrix;
 mod parameters;
 mod verifier;
 pub mod walrus;
+pub mod workload;
 
 use bytes::Bytes;
 
 pub use buffers::Buffers;
 pub use content::{content_digest, merge_content};
-pub use decoder::{DecodeError, decode_segment, decode_segment_into};
+pub use decoder::{DecodeError, decode_segment, decode_segment_checked, decode_segment_into};
 pub use parameters::{
     MAX_SHARDS, MIN_SEGMENT_BYTES, MIN_SHARDS, Parameters, ParametersError, SEGMENT_BYTES,
 };

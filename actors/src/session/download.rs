@@ -297,19 +297,23 @@ impl Fetch {
     async fn decode(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
         let slivers: Vec<_> =
             self.held(axis, &pairs).into_iter().map(|(_, index, bytes)| (index, bytes)).collect();
-        let (parameters, position, length) =
-            (self.session.parameters, self.position(), self.length());
+        let (parameters, position) = (self.session.parameters, self.position());
         let commitment = self.header.segments[self.segment as usize];
         let strict = self.consistency == Consistency::Strict;
         let buffers = self.buffers.clone();
         let work = move || {
-            let bytes =
-                encoding::decode_segment_into(&buffers, &parameters, length, axis, &slivers)
-                    .ok()?;
-            let matches = encoding::content_digest(&parameters, position, &bytes)
-                == commitment.content
-                && (!strict
-                    || encoding::identify_segment(&parameters, position, &bytes) == commitment);
+            let content = &commitment.content;
+            let decoded = encoding::decode_segment_checked(
+                &buffers,
+                &parameters,
+                position,
+                axis,
+                &slivers,
+                content,
+            );
+            let bytes = decoded.ok()?;
+            let matches =
+                !strict || encoding::identify_segment(&parameters, position, &bytes) == commitment;
             matches.then_some(bytes)
         };
         let decoded = tokio::task::spawn_blocking(work).await.map_err(|_| GetError::Ended)?;

@@ -12,12 +12,48 @@ use crate::crypto::Digest;
 /// What a segment's commitment holds as `content`: the chaining value of the segment's bytes as a subtree of the blob, or
 /// the plain hash of a blob of one segment.
 pub fn content_digest(parameters: &Parameters, position: SegmentPosition, bytes: &[u8]) -> Digest {
-    let mut hasher = blake3::Hasher::new();
-    if parameters.segment_count(position.blob_bytes) == 1 {
-        return *hasher.update(bytes).finalize().as_bytes();
+    ContentHasher::new(parameters, position).finish(bytes)
+}
+
+/// Hashes a segment as it grows in memory, while its newest bytes are still in the cache.
+pub(super) struct ContentHasher {
+    hasher: blake3::Hasher,
+    /// Whether the segment is a whole blob, not a subtree of one.
+    is_blob: bool,
+    done: usize,
+}
+
+impl ContentHasher {
+    pub(super) fn new(parameters: &Parameters, position: SegmentPosition) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        let is_blob = parameters.segment_count(position.blob_bytes) == 1;
+        if !is_blob {
+            let segment = u64::from(position.segment);
+            hasher.set_input_offset(segment * u64::from(parameters.segment_bytes()));
+        }
+        ContentHasher { hasher, is_blob, done: 0 }
     }
-    hasher.set_input_offset(u64::from(position.segment) * u64::from(parameters.segment_bytes()));
-    hasher.update(bytes).finalize_non_root()
+
+    /// Takes what has come since the last call; `bytes` is all of the segment that is known.
+    pub(super) fn advance(&mut self, bytes: &[u8]) {
+        // In whole steps, so that every step is a subtree and fills the lanes.
+        const STEP: usize = 64 * 1024;
+        let end = bytes.len() / STEP * STEP;
+        for step in bytes[self.done..end].chunks(STEP) {
+            self.hasher.update(step);
+        }
+        self.done = end;
+    }
+
+    /// The digest, given the whole segment.
+    pub(super) fn finish(mut self, bytes: &[u8]) -> Digest {
+        self.hasher.update(&bytes[self.done..]);
+        if self.is_blob {
+            *self.hasher.finalize().as_bytes()
+        } else {
+            self.hasher.finalize_non_root()
+        }
+    }
 }
 
 /// The BLAKE3 hash of a blob from the digests of its segments.

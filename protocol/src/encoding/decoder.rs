@@ -1,18 +1,22 @@
 //! Slivers to segment.
 //!
 //! Promises: enough slivers of one honest encoding, whichever they are, give back the segment; wrong input is an error,
-//! never a panic. Does not: notice slivers that do not belong together; the caller hashes what comes out.
+//! never a panic. Does not: say which sliver was wrong when the content is; see [`super::verify_sliver`].
 
 use std::ops::Range;
 
 use bytes::Bytes;
+use reed_solomon_simd::DecoderResult;
 use reed_solomon_simd::rate::{DecoderWork, DefaultRateDecoder, RateDecoder};
 
+use super::SegmentPosition;
 use super::buffers::Buffers;
+use super::content::ContentHasher;
 use super::engine::FastEngine;
 use super::layout::{BLOCK, Layout, copy};
 use super::matrix::Shape;
 use super::parameters::{Parameters, index};
+use crate::crypto::Digest;
 use crate::sliver::Axis;
 
 /// Bytes the library may work on at once and still stay in a processor's cache.
@@ -59,6 +63,12 @@ pub enum DecodeError {
         /// What came.
         found: usize,
     },
+    /// Some are wrong, or the segment was encoded wrongly: what they give is not what was committed to.
+    #[error("the {axis} slivers decode to other bytes than the blob's header commits to")]
+    WrongContent {
+        /// Which kind.
+        axis: Axis,
+    },
 }
 
 /// Rebuilds a segment from any `P` primary or any `S` secondary slivers. More are welcome and cost nothing: those that
@@ -82,13 +92,48 @@ pub fn decode_segment_into(
 ) -> Result<Bytes, DecodeError> {
     check(parameters, segment_length, axis, slivers)?;
     let shape = Shape::new(parameters, segment_length);
-    let chosen = choose(&shape, axis, slivers);
-    let mut matrix = buffers.take(shape.rows * shape.row_bytes());
-    copy_source(&shape, axis, &chosen, &mut matrix);
-    if chosen.iter().any(|(index, _)| *index >= shape.source(axis)) {
-        Rebuild { shape: &shape, axis, slivers: &chosen }.run(&mut matrix);
-    }
+    let matrix = decode(buffers, &shape, segment_length, axis, slivers, |_| ());
     Ok(buffers.share(matrix).slice(..index(segment_length)))
+}
+
+/// Like [`decode_segment_into`], and checks that the bytes are those the segment's commitment names as `content`.
+pub fn decode_segment_checked(
+    buffers: &Buffers,
+    parameters: &Parameters,
+    position: SegmentPosition,
+    axis: Axis,
+    slivers: &[(u16, Bytes)],
+    content: &Digest,
+) -> Result<Bytes, DecodeError> {
+    let segment_length = position.length(parameters);
+    check(parameters, segment_length, axis, slivers)?;
+    let (shape, length) = (Shape::new(parameters, segment_length), index(segment_length));
+    let mut hasher = ContentHasher::new(parameters, position);
+    let advance = |known: &[u8]| hasher.advance(&known[..known.len().min(length)]);
+    let matrix = decode(buffers, &shape, segment_length, axis, slivers, advance);
+    if hasher.finish(&matrix[..length]) != *content {
+        return Err(DecodeError::WrongContent { axis });
+    }
+    Ok(buffers.share(matrix).slice(..length))
+}
+
+/// The rows of the source matrix that hold the segment; `advance` sees them grow as far as they grow in order.
+fn decode(
+    buffers: &Buffers,
+    shape: &Shape,
+    segment_length: u32,
+    axis: Axis,
+    slivers: &[(u16, Bytes)],
+    advance: impl FnMut(&[u8]),
+) -> Vec<u8> {
+    let rows = index(segment_length).div_ceil(shape.row_bytes()).max(1);
+    let chosen = choose(shape, axis, slivers);
+    let mut matrix = buffers.take(rows * shape.row_bytes());
+    copy_source(shape, axis, &chosen, &mut matrix, advance);
+    if chosen.iter().any(|(index, _)| *index >= shape.source(axis)) {
+        Rebuild { shape, axis, slivers: &chosen, rows }.run(&mut matrix);
+    }
+    matrix
 }
 
 fn check(
@@ -128,16 +173,27 @@ fn choose<'a>(shape: &Shape, axis: Axis, slivers: &'a [(u16, Bytes)]) -> Vec<(us
 }
 
 /// Puts the systematic slivers in their places.
-fn copy_source(shape: &Shape, axis: Axis, slivers: &[(usize, &[u8])], matrix: &mut [u8]) {
-    let count = slivers.partition_point(|(index, _)| *index < shape.source(axis));
+fn copy_source(
+    shape: &Shape,
+    axis: Axis,
+    slivers: &[(usize, &[u8])],
+    matrix: &mut [u8],
+    mut advance: impl FnMut(&[u8]),
+) {
     let (row_bytes, symbol) = (shape.row_bytes(), shape.symbol);
+    let rows = matrix.len() / row_bytes;
     match axis {
         Axis::Primary => {
-            for (row, bytes) in &slivers[..count] {
+            let count = slivers.partition_point(|(row, _)| *row < rows);
+            for (place, (row, bytes)) in slivers[..count].iter().enumerate() {
                 matrix[row * row_bytes..][..row_bytes].copy_from_slice(bytes);
+                if place == *row {
+                    advance(&matrix[..(row + 1) * row_bytes]);
+                }
             }
         }
         Axis::Secondary => {
+            let count = slivers.partition_point(|(column, _)| *column < shape.columns);
             for (row, target) in matrix.chunks_exact_mut(row_bytes).enumerate() {
                 for (column, bytes) in &slivers[..count] {
                     let target = &mut target[column * symbol..][..symbol];
@@ -153,14 +209,16 @@ struct Rebuild<'a> {
     shape: &'a Shape,
     axis: Axis,
     slivers: &'a [(usize, &'a [u8])],
+    /// Rows that are wanted.
+    rows: usize,
 }
 
 impl Rebuild<'_> {
     fn run(&self, matrix: &mut [u8]) {
-        let Shape { shards, rows, columns, symbol } = *self.shape;
+        let Shape { shards, columns, symbol, .. } = *self.shape;
         let codewords = match self.axis {
             Axis::Primary => columns,
-            Axis::Secondary => rows,
+            Axis::Secondary => self.rows,
         };
         let width = WORKING_SET / (2 * shards.next_power_of_two());
         let width = width.max(BLOCK) / BLOCK * BLOCK;
@@ -209,7 +267,7 @@ impl Rebuild<'_> {
             }
         }
         let result = decoder.decode().expect("as many shards as needed were added");
-        for (sliver, shard) in result.restored_original_iter() {
+        for (sliver, shard) in self.wanted(&result) {
             let start = self.place(sliver, group.start);
             if self.axis == Axis::Primary {
                 layout.unpack_all(shard, &mut matrix[start..start + group.len() * symbol]);
@@ -238,7 +296,7 @@ impl Rebuild<'_> {
             self.add(&mut decoder, *sliver, &symbol[piece.clone()]);
         }
         let result = decoder.decode().expect("as many shards as needed were added");
-        for (sliver, shard) in result.restored_original_iter() {
+        for (sliver, shard) in self.wanted(&result) {
             let start = self.place(sliver, codeword);
             matrix[start + piece.start..start + piece.end].copy_from_slice(shard);
         }
@@ -252,6 +310,15 @@ impl Rebuild<'_> {
             Some(repair) => decoder.add_recovery_shard(repair, shard),
         };
         added.expect("slivers are distinct, in range and equally long");
+    }
+
+    /// The restored symbols that lie in rows that are wanted.
+    fn wanted<'r>(&self, result: &'r DecoderResult<'_>) -> impl Iterator<Item = (usize, &'r [u8])> {
+        let end = match self.axis {
+            Axis::Primary => self.rows,
+            Axis::Secondary => self.shape.columns,
+        };
+        result.restored_original_iter().take_while(move |(sliver, _)| *sliver < end)
     }
 
     /// Where the symbol of a systematic sliver in a codeword starts in the matrix.
