@@ -84,10 +84,7 @@ pub fn decode_segment_into(
     let shape = Shape::new(parameters, segment_length);
     let chosen = choose(&shape, axis, slivers);
     let mut matrix = buffers.take(shape.rows * shape.row_bytes());
-    copy_source(&shape, axis, &chosen, &mut matrix);
-    if chosen.iter().any(|(index, _)| *index >= shape.source(axis)) {
-        Rebuild { shape: &shape, axis, slivers: &chosen }.run(&mut matrix);
-    }
+    decode_matrix(&shape, axis, &chosen, &mut matrix);
     Ok(buffers.share(matrix).slice(..index(segment_length)))
 }
 
@@ -125,6 +122,19 @@ fn choose<'a>(shape: &Shape, axis: Axis, slivers: &'a [(u16, Bytes)]) -> Vec<(us
     chosen.sort_unstable_by_key(|(index, _)| *index);
     chosen.truncate(shape.source(axis));
     chosen
+}
+
+/// Fills the source matrix from just as many slivers as decode it, in order.
+pub(super) fn decode_matrix(
+    shape: &Shape,
+    axis: Axis,
+    slivers: &[(usize, &[u8])],
+    matrix: &mut [u8],
+) {
+    copy_source(shape, axis, slivers, matrix);
+    if slivers.iter().any(|(index, _)| *index >= shape.source(axis)) {
+        Rebuild { shape, axis, slivers }.run(matrix);
+    }
 }
 
 /// Puts the systematic slivers in their places.
