@@ -32,9 +32,7 @@ fn thread_time() -> Duration {
 fn bench(criterion: &mut Criterion) {
     let least = Least::default();
     for operation in Operation::ALL {
-        for (kind, suffix) in [(0, ""), (1, "-limit")] {
-            bench_operation(criterion, operation, kind, suffix, &least);
-        }
+        bench_operation(criterion, operation, &least);
     }
     println!("\noperation/shards/bytes                    cpu s       limit s     ratio");
     for (name, [work, limit]) in least.borrow().iter() {
@@ -44,49 +42,46 @@ fn bench(criterion: &mut Criterion) {
     }
 }
 
-fn bench_operation(
-    criterion: &mut Criterion,
-    operation: Operation,
-    kind: usize,
-    suffix: &str,
-    least: &Least,
-) {
-    let mut group = criterion.benchmark_group(format!("{}{suffix}", operation.name()));
+fn bench_operation(criterion: &mut Criterion, operation: Operation, least: &Least) {
+    let mut group = criterion.benchmark_group(operation.name());
     group.sampling_mode(SamplingMode::Flat).sample_size(10);
     group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));
     for shards in SHARDS {
         let parameters = Parameters::new(shards, SEGMENT_BYTES).expect("valid parameters");
         for (label, length) in LENGTHS {
             group.throughput(Throughput::Bytes(length));
-            // Made once and only if asked for: the closure below is called for every sample.
+            // Made once and only if asked for: the closures below are called for every sample.
             let mut workload = None;
-            group.bench_function(BenchmarkId::new(shards.to_string(), label), |bencher| {
-                let workload = workload.get_or_insert_with(|| {
-                    let mut workload = Workload::new(operation, &parameters, length);
-                    workload.run();
-                    workload.run_limit();
-                    workload
+            for (kind, suffix) in [(0, ""), (1, "-limit")] {
+                let id = BenchmarkId::new(shards.to_string(), format!("{label}{suffix}"));
+                group.bench_function(id, |bencher| {
+                    let workload = workload
+                        .get_or_insert_with(|| Workload::new(operation, &parameters, length));
+                    bencher.iter_custom(|iterations| {
+                        let taken = time(workload, kind, iterations);
+                        let name = format!("{}/{shards}/{label}", operation.name());
+                        let mut least = least.borrow_mut();
+                        let entry = least.entry(name).or_insert([f64::INFINITY; 2]);
+                        entry[kind] = entry[kind].min(taken.as_secs_f64() / iterations as f64);
+                        taken
+                    });
                 });
-                bencher.iter_custom(|iterations| {
-                    let before = thread_time();
-                    for _iteration in 0..iterations {
-                        match kind {
-                            0 => workload.run(),
-                            _ => workload.run_limit(),
-                        }
-                    }
-                    let taken = (thread_time() - before).max(Duration::from_nanos(1));
-                    let name = format!("{}/{shards}/{label}", operation.name());
-                    let mut least = least.borrow_mut();
-                    let entry = least.entry(name).or_insert([f64::INFINITY; 2]);
-                    let each = taken.as_secs_f64() / iterations as f64;
-                    entry[kind] = entry[kind].min(each);
-                    taken
-                });
-            });
+            }
         }
     }
     group.finish();
+}
+
+/// Processor time of some runs of the operation, or of its limit.
+fn time(workload: &mut Workload, kind: usize, iterations: u64) -> Duration {
+    let before = thread_time();
+    for _iteration in 0..iterations {
+        match kind {
+            0 => workload.run(),
+            _ => workload.run_limit(),
+        }
+    }
+    (thread_time() - before).max(Duration::from_nanos(1))
 }
 
 criterion_group!(benches, bench);

@@ -10,5 +10,5 @@ mod peer;
 pub use bls::{
     KeyError, PublicKey, SecretKey, Signature, aggregate_public_keys, aggregate_signatures,
 };
-pub use hash::{Digest, blake2b_256, hash_node, hash_pair, hash_segment, role};
+pub use hash::{Digest, blake2b_256, hash_node, hash_pair, hash_segment, hash_symbol, role};
 pub use peer::{ParsePeerIdError, PeerId};

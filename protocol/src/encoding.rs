@@ -4,7 +4,8 @@
 //! machine and for any number of threads; memory for a few segments, never for a blob. Does not: do I/O or keep state.
 //!
 //! [`encode_segment`] gives everything a writer sends, [`identify_segment`] only what names the blob, [`decode_segment`]
-//! what a reader wants, and [`verify_sliver`] what a node asks of every sliver it is given.
+//! what a reader wants, and [`verify_sliver`] what a node asks of every sliver it is given. [`recovery_symbols`] and
+//! [`ExpandedSliver`] serve the symbols from which [`recover_sliver`] rebuilds a sliver that a node lacks.
 
 mod buffers;
 mod codeword;
@@ -12,6 +13,7 @@ mod content;
 mod decoder;
 mod encoder;
 mod engine;
+mod expanded;
 #[cfg(target_arch = "x86_64")]
 mod gfni;
 pub(crate) mod lanes;
@@ -19,6 +21,7 @@ mod layout;
 mod locator;
 mod matrix;
 mod parameters;
+mod repair;
 mod verifier;
 pub mod walrus;
 pub mod workload;
@@ -28,9 +31,11 @@ use bytes::Bytes;
 pub use buffers::Buffers;
 pub use content::{content_digest, merge_content};
 pub use decoder::{DecodeError, decode_segment, decode_segment_checked, decode_segment_into};
+pub use expanded::{ExpandError, ExpandedSliver, recovery_symbols};
 pub use parameters::{
     MAX_SHARDS, MIN_SEGMENT_BYTES, MIN_SHARDS, Parameters, ParametersError, SEGMENT_BYTES,
 };
+pub use repair::{RecoverError, RecoverySymbol, SymbolError, recover_sliver};
 pub use verifier::{SliverError, SliverVerifier, verify_sliver};
 
 use crate::blob::SegmentCommitment;

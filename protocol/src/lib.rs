@@ -7,6 +7,7 @@ pub mod committee;
 pub mod crypto;
 pub mod encoding;
 pub mod epoch;
+pub mod inconsistency;
 pub mod machine;
 pub mod merkle;
 pub mod message;

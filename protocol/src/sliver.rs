@@ -36,6 +36,14 @@ pub enum Axis {
 impl Axis {
     /// Both, in the order of a pair.
     pub const BOTH: [Axis; 2] = [Axis::Primary, Axis::Secondary];
+
+    /// The direction across: a symbol of a sliver is a symbol of one sliver of the other axis too.
+    pub const fn other(self) -> Axis {
+        match self {
+            Axis::Primary => Axis::Secondary,
+            Axis::Secondary => Axis::Primary,
+        }
+    }
 }
 
 impl fmt::Display for Axis {

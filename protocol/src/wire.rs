@@ -19,8 +19,14 @@ pub const INDEX_FRAME_BYTES_MAX: u32 = 4 * 1024 * 1024 + 64;
 /// Most bytes of a gossip message.
 pub const ANNOUNCEMENT_BYTES_MAX: u32 = 4 * 1024;
 
-/// bincode refuses to allocate more than this for any frame; the frame's own limit is checked before.
+/// Most bytes of a frame that carries an inconsistency proof: the slivers that decode a segment of 32 MiB hold little more
+/// in any network of up to 4000 shards.
+pub const PROOF_FRAME_BYTES_MAX: u32 = 40 * 1024 * 1024;
+
+/// bincode refuses to allocate more than this for most frames; the frame's own limit is checked before.
 const DECODE_BYTES_MAX: usize = 16 * 1024 * 1024 + 64;
+/// The same for a frame that is longer than that.
+const DECODE_LONG_BYTES_MAX: usize = 40 * 1024 * 1024;
 
 const CONFIGURATION: Configuration<LittleEndian, Fixint, Limit<DECODE_BYTES_MAX>> =
     bincode::config::standard().with_fixed_int_encoding().with_limit();
@@ -38,8 +44,12 @@ pub fn encode<T: bincode::Encode>(value: &T) -> Vec<u8> {
 
 /// Reads the body of a frame.
 pub fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, used) = bincode::decode_from_slice(bytes, CONFIGURATION)
-        .map_err(|error| DecodeError(error.to_string()))?;
+    let decoded = if bytes.len() <= DECODE_BYTES_MAX {
+        bincode::decode_from_slice(bytes, CONFIGURATION)
+    } else {
+        bincode::decode_from_slice(bytes, CONFIGURATION.with_limit::<DECODE_LONG_BYTES_MAX>())
+    };
+    let (value, used) = decoded.map_err(|error| DecodeError(error.to_string()))?;
     if used == bytes.len() {
         Ok(value)
     } else {

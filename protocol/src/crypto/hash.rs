@@ -48,6 +48,13 @@ fn hash_two(key: &[u8; 32], left: &Digest, right: &Digest) -> Digest {
     *blake3::keyed_hash(key, &block).as_bytes()
 }
 
+/// Leaf of a sliver's tree: the symbol, zero-padded to whole 64-byte blocks.
+pub fn hash_symbol(symbol: &[u8]) -> Digest {
+    let padding = symbol.len().next_multiple_of(64) - symbol.len();
+    let mut hasher = blake3::Hasher::new_keyed(role::symbol_key());
+    *hasher.update(symbol).update(&[0; 64][..padding]).finalize().as_bytes()
+}
+
 /// Inner node of a Merkle tree.
 pub fn hash_node(left: &Digest, right: &Digest) -> Digest {
     hash_two(role::node_key(), left, right)

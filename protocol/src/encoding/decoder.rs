@@ -22,6 +22,9 @@ use crate::sliver::Axis;
 /// Bytes the library may work on at once and still stay in a processor's cache.
 const WORKING_SET: usize = 2 << 20;
 
+/// Bytes copied before they are looked at again, while they are in the cache.
+const COPY_STEP: usize = 64 << 10;
+
 /// Why slivers do not decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -129,10 +132,7 @@ fn decode(
     let rows = index(segment_length).div_ceil(shape.row_bytes()).max(1);
     let chosen = choose(shape, axis, slivers);
     let mut matrix = buffers.take(rows * shape.row_bytes());
-    copy_source(shape, axis, &chosen, &mut matrix, advance);
-    if chosen.iter().any(|(index, _)| *index >= shape.source(axis)) {
-        Rebuild { shape, axis, slivers: &chosen, rows }.run(&mut matrix);
-    }
+    decode_matrix(shape, axis, &chosen, &mut matrix, advance);
     matrix
 }
 
@@ -172,6 +172,22 @@ fn choose<'a>(shape: &Shape, axis: Axis, slivers: &'a [(u16, Bytes)]) -> Vec<(us
     chosen
 }
 
+/// Fills the first rows of the source matrix from just as many slivers as decode it, in order; `advance` sees the matrix
+/// as far as its rows come in order.
+pub(super) fn decode_matrix(
+    shape: &Shape,
+    axis: Axis,
+    slivers: &[(usize, &[u8])],
+    matrix: &mut [u8],
+    advance: impl FnMut(&[u8]),
+) {
+    copy_source(shape, axis, slivers, matrix, advance);
+    if slivers.iter().any(|(index, _)| *index >= shape.source(axis)) {
+        let rows = matrix.len() / shape.row_bytes();
+        Rebuild { shape, axis, slivers, rows }.run(matrix);
+    }
+}
+
 /// Puts the systematic slivers in their places.
 fn copy_source(
     shape: &Shape,
@@ -186,9 +202,13 @@ fn copy_source(
         Axis::Primary => {
             let count = slivers.partition_point(|(row, _)| *row < rows);
             for (place, (row, bytes)) in slivers[..count].iter().enumerate() {
-                matrix[row * row_bytes..][..row_bytes].copy_from_slice(bytes);
-                if place == *row {
-                    advance(&matrix[..(row + 1) * row_bytes]);
+                let mut end = row * row_bytes;
+                for step in bytes.chunks(COPY_STEP) {
+                    matrix[end..end + step.len()].copy_from_slice(step);
+                    end += step.len();
+                    if place == *row {
+                        advance(&matrix[..end]);
+                    }
                 }
             }
         }

@@ -2,9 +2,7 @@
 //!
 //! Promises: accepts exactly the bytes that the encoder of the index had. Does not: check the index itself.
 
-use super::codeword::{Extender, hash_wide};
-use super::lanes::LeafHasher;
-use super::layout::copy;
+use super::expanded::Expander;
 use super::matrix::Shape;
 use super::parameters::Parameters;
 use crate::crypto::Digest;
@@ -49,10 +47,7 @@ pub enum SliverError {
 pub struct SliverVerifier {
     parameters: Parameters,
     segment_length: u32,
-    shape: Shape,
-    primary: Option<Extender>,
-    secondary: Option<Extender>,
-    hasher: LeafHasher,
+    expander: Expander,
     digests: Vec<Digest>,
 }
 
@@ -63,10 +58,7 @@ impl SliverVerifier {
         SliverVerifier {
             parameters: *parameters,
             segment_length,
-            shape,
-            primary: None,
-            secondary: None,
-            hasher: LeafHasher::new(shape.shards, shape.symbol),
+            expander: Expander::new(shape),
             digests: vec![[0; 32]; shape.shards],
         }
     }
@@ -86,35 +78,12 @@ impl SliverVerifier {
         if bytes.len() != expected {
             return Err(SliverError::WrongLength { axis, index, expected, found: bytes.len() });
         }
-        if self.root(axis, bytes) == *root {
+        self.expander.hash(axis, bytes, |_, _, _| (), &mut self.digests);
+        if merkle::root(&self.digests) == *root {
             Ok(())
         } else {
             Err(SliverError::WrongRoot { axis, index })
         }
-    }
-
-    /// The root of a sliver of the right length.
-    fn root(&mut self, axis: Axis, bytes: &[u8]) -> Digest {
-        let Shape { shards, rows, columns, symbol } = self.shape;
-        // A sliver is coded along its own direction: a row has as many source symbols as there are columns.
-        let (extender, source) = match axis {
-            Axis::Primary => (&mut self.primary, columns),
-            Axis::Secondary => (&mut self.secondary, rows),
-        };
-        let extender = extender.get_or_insert_with(|| Extender::new(source, shards, symbol));
-        let given = |i: usize| &bytes[i * symbol..][..symbol];
-        if extender.is_narrow() {
-            let result = extender.extend(symbol, given);
-            let slot = self.hasher.slot_bytes();
-            let symbols = bytes.chunks_exact(symbol).chain(result.recovery_iter());
-            for (slot, bytes) in self.hasher.slots_mut().chunks_exact_mut(slot).zip(symbols) {
-                copy(&mut slot[..symbol], bytes);
-            }
-            self.hasher.hash_slots(&mut self.digests);
-        } else {
-            hash_wide(extender, &mut self.hasher, given, |_, _, _| (), &mut self.digests);
-        }
-        merkle::root(&self.digests)
     }
 }
 

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod golden;
+mod inconsistency;
 mod properties;
 mod reference;
+mod repair;
 mod vectors;
 
 use bytes::Bytes;

@@ -11,12 +11,12 @@ use proptest::prelude::*;
 
 use crate::{encode, length, parameters, sample, slivers};
 
-fn any_axis() -> impl Strategy<Value = Axis> {
+pub(crate) fn any_axis() -> impl Strategy<Value = Axis> {
     prop_oneof![Just(Axis::Primary), Just(Axis::Secondary)]
 }
 
 /// A network, and its slivers' indexes in any order.
-fn any_network() -> impl Strategy<Value = (u16, Vec<u16>)> {
+pub(crate) fn any_network() -> impl Strategy<Value = (u16, Vec<u16>)> {
     (4u16..70).prop_flat_map(|shards| {
         let indexes: Vec<u16> = (0..shards).collect();
         (Just(shards), Just(indexes).prop_shuffle())

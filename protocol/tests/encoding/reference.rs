@@ -8,9 +8,9 @@ use reed_solomon_simd::ReedSolomonEncoder;
 
 use crate::{encode, length, only_segment, parameters, sample};
 
-type Symbol = Vec<u8>;
+pub(crate) type Symbol = Vec<u8>;
 
-fn extend(symbols: &[Symbol], total: usize) -> Vec<Symbol> {
+pub(crate) fn extend(symbols: &[Symbol], total: usize) -> Vec<Symbol> {
     let mut encoder =
         ReedSolomonEncoder::new(symbols.len(), total - symbols.len(), symbols[0].len()).unwrap();
     for symbol in symbols {
@@ -21,7 +21,7 @@ fn extend(symbols: &[Symbol], total: usize) -> Vec<Symbol> {
 }
 
 /// Rows of the expanded matrix.
-fn expand(parameters: &Parameters, blob: &[u8]) -> Vec<Vec<Symbol>> {
+pub(crate) fn expand(parameters: &Parameters, blob: &[u8]) -> Vec<Vec<Symbol>> {
     let shards = usize::from(parameters.shards());
     let (rows, columns) =
         (usize::from(parameters.primary_source()), usize::from(parameters.secondary_source()));
@@ -51,13 +51,14 @@ fn root(leaves: Vec<[u8; 32]>) -> [u8; 32] {
     root(leaves.chunks(2).map(parent).collect())
 }
 
-fn sliver_root<'a>(symbols: impl Iterator<Item = &'a Symbol>) -> [u8; 32] {
-    let leaf = |symbol: &Symbol| {
-        let mut padded = symbol.clone();
-        padded.resize(symbol.len().next_multiple_of(64), 0);
-        *keyed_hash(role::symbol_key(), &padded).as_bytes()
-    };
+pub(crate) fn sliver_root<'a>(symbols: impl Iterator<Item = &'a Symbol>) -> [u8; 32] {
     root(symbols.map(leaf).collect())
+}
+
+pub(crate) fn leaf(symbol: &Symbol) -> [u8; 32] {
+    let mut padded = symbol.clone();
+    padded.resize(symbol.len().next_multiple_of(64), 0);
+    *keyed_hash(role::symbol_key(), &padded).as_bytes()
 }
 
 fn compare(shards: u16, bytes: usize) {

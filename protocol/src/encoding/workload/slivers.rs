@@ -1,0 +1,213 @@
+//! Operations on single slivers and symbols.
+
+use std::hint::black_box;
+
+use bytes::Bytes;
+
+use super::limits::{all, raw_decode, raw_encode, raw_hash};
+use super::segments::Blob;
+use super::{Work, Workload};
+use crate::blob::SegmentCommitment;
+use crate::encoding::matrix::Shape;
+use crate::encoding::{
+    EncodedSegment, ExpandedSliver, Parameters, RecoverySymbol, SegmentPosition, SliverVerifier,
+    encode_segment, recover_sliver, recovery_symbols,
+};
+use crate::inconsistency::{Repair, prove_sliver};
+use crate::sliver::{Axis, SliverIndex};
+
+/// A segment whose commitment holds a wrong root for one primary sliver, and that sliver's proved symbols.
+struct Inconsistent {
+    position: SegmentPosition,
+    commitment: SegmentCommitment,
+    index: SliverIndex,
+    sliver: u16,
+    symbols: Vec<RecoverySymbol>,
+}
+
+impl Inconsistent {
+    fn new(parameters: &Parameters, position: SegmentPosition, encoded: &EncodedSegment) -> Self {
+        let sliver = parameters.shards() - 1;
+        let mut bytes = encoded.index().to_bytes();
+        bytes[64 * usize::from(sliver)] ^= 1;
+        let index = SliverIndex::from_bytes(&bytes, parameters).expect("as long as before");
+        let commitment = SegmentCommitment { slivers_root: index.root(), ..encoded.commitment() };
+        let symbol = |source| {
+            let expanded = expand(parameters, position, encoded, Axis::Secondary, source);
+            expanded.recovery_symbol(source, sliver)
+        };
+        let symbols = sources(parameters, Axis::Primary).map(symbol).collect();
+        Inconsistent { position, commitment, index, sliver, symbols }
+    }
+}
+
+/// The slivers of the other axis from which a sliver is recovered at worst: the last ones.
+fn sources(parameters: &Parameters, axis: Axis) -> impl Iterator<Item = u16> + Clone + use<> {
+    let shards = parameters.shards();
+    shards - parameters.sliver_symbols(axis)..shards
+}
+
+fn expand(
+    parameters: &Parameters,
+    position: SegmentPosition,
+    encoded: &EncodedSegment,
+    axis: Axis,
+    sliver: u16,
+) -> ExpandedSliver {
+    let length = position.length(parameters);
+    ExpandedSliver::new(parameters, length, axis, encoded.sliver(axis, sliver))
+        .expect("an honest sliver")
+}
+
+impl Blob {
+    /// Encodes each segment and keeps what `prepare` makes of it.
+    fn prepared<T>(
+        self,
+        prepare: impl Fn(&Parameters, SegmentPosition, &EncodedSegment) -> T,
+    ) -> Vec<T> {
+        let parameters = self.parameters;
+        let prepare = |(position, bytes)| {
+            let encoded = encode_segment(&parameters, position, bytes);
+            prepare(&parameters, position, &encoded)
+        };
+        self.segments.into_iter().map(prepare).collect()
+    }
+
+    pub(super) fn verify(self, axis: Axis) -> Workload {
+        let sliver = self.parameters.shards() - 1;
+        let limit = self.verify_limit(axis);
+        let mut prepared = self.prepared(|parameters, position, encoded| {
+            let root = *encoded.index().sliver_root(axis, sliver);
+            let verifier = SliverVerifier::new(parameters, position.length(parameters));
+            (verifier, Bytes::copy_from_slice(&encoded.sliver(axis, sliver)), root)
+        });
+        let work = move || {
+            for (verifier, bytes, root) in &mut prepared {
+                verifier.verify(axis, sliver, bytes, root).expect("an honest sliver");
+            }
+        };
+        Workload { work: Box::new(work), limit }
+    }
+
+    pub(super) fn serve_symbol(self) -> Workload {
+        let (axis, parameters) = (Axis::Primary, self.parameters);
+        let target = parameters.shards() - 1;
+        let encode = |shape: Shape| raw_encode(shape.columns, shape.shards, shape.symbol);
+        let limit = all(self.shapes().map(encode).collect());
+        let prepared = self.prepared(|parameters, position, encoded| {
+            (position.length(parameters), encoded.sliver(axis, 0))
+        });
+        let work = move || {
+            for (length, bytes) in &prepared {
+                let symbols = recovery_symbols(&parameters, *length, axis, bytes, &[target]);
+                black_box(symbols.expect("an honest sliver"));
+            }
+        };
+        Workload { work: Box::new(work), limit }
+    }
+
+    pub(super) fn serve_proved_symbol(self) -> Workload {
+        let axis = Axis::Primary;
+        let shards = self.parameters.shards();
+        let limit = self.verify_limit(axis);
+        let prepared = self.prepared(|parameters, position, encoded| {
+            expand(parameters, position, encoded, axis, 0)
+        });
+        let mut target = 0;
+        let work = move || {
+            for expanded in &prepared {
+                black_box(expanded.recovery_symbol(0, target));
+            }
+            target = (target + 1) % shards;
+        };
+        Workload { work: Box::new(work), limit }
+    }
+
+    pub(super) fn recover(self, axis: Axis) -> Workload {
+        let parameters = self.parameters;
+        let sliver = parameters.shards() - 1;
+        let limit = self.recover_limit(axis);
+        let mut prepared = self.prepared(|parameters, position, encoded| {
+            let symbol = |source| {
+                let expanded = expand(parameters, position, encoded, axis.other(), source);
+                (source, expanded.symbol(sliver))
+            };
+            let symbols: Vec<_> = sources(parameters, axis).map(symbol).collect();
+            let length = position.length(parameters);
+            let root = *encoded.index().sliver_root(axis, sliver);
+            (length, symbols, root, SliverVerifier::new(parameters, length))
+        });
+        let work = move || {
+            for (length, symbols, root, verifier) in &mut prepared {
+                let recovered = recover_sliver(&parameters, *length, axis, symbols);
+                let recovered = recovered.expect("the symbols are enough");
+                verifier.verify(axis, sliver, &recovered, root).expect("honest symbols");
+            }
+        };
+        Workload { work: Box::new(work), limit }
+    }
+
+    pub(super) fn prove_inconsistency(self) -> Workload {
+        let (parameters, limit) = (self.parameters, self.prove_limit());
+        let prepared = self.prepared(Inconsistent::new);
+        let work = move || {
+            for Inconsistent { position, commitment, index, sliver, symbols } in &prepared {
+                let symbols = symbols.clone();
+                let (axis, position) = (Axis::Primary, *position);
+                let found =
+                    prove_sliver(&parameters, position, commitment, index, axis, *sliver, symbols);
+                assert!(matches!(found, Ok(Repair::Inconsistent(_))), "the root is wrong");
+            }
+        };
+        Workload { work: Box::new(work), limit }
+    }
+
+    pub(super) fn check_inconsistency(self) -> Workload {
+        let (parameters, limit) = (self.parameters, self.prove_limit());
+        let prepared = self.prepared(|parameters, position, encoded| {
+            let Inconsistent { commitment, index, sliver, symbols, .. } =
+                Inconsistent::new(parameters, position, encoded);
+            let axis = Axis::Primary;
+            let found =
+                prove_sliver(parameters, position, &commitment, &index, axis, sliver, symbols);
+            let Ok(Repair::Inconsistent(proof)) = found else {
+                unreachable!("the root is wrong");
+            };
+            (position, commitment, index, proof)
+        });
+        let work = move || {
+            for (position, commitment, index, proof) in &prepared {
+                proof.check(&parameters, *position, commitment, index).expect("a valid proof");
+            }
+        };
+        Workload { work: Box::new(work), limit }
+    }
+
+    fn verify_limit(&self, axis: Axis) -> Work {
+        all(self.shapes().flat_map(|shape| expand_limit(&shape, axis)).collect())
+    }
+
+    fn recover_limit(&self, axis: Axis) -> Work {
+        let of_segment = |shape: Shape| {
+            let [encode, hash] = expand_limit(&shape, axis);
+            [raw_decode(shape.source(axis.other()), shape.shards, shape.symbol), encode, hash]
+        };
+        all(self.shapes().flat_map(of_segment).collect())
+    }
+
+    fn prove_limit(&self) -> Work {
+        let proofs = |Shape { shards, columns, symbol, .. }| {
+            let levels = usize::BITS - usize::leading_zeros(shards - 1);
+            raw_hash(columns * (usize::next_multiple_of(symbol, 64) + 64 * levels as usize))
+        };
+        let mut parts: Vec<_> = self.shapes().map(proofs).collect();
+        parts.push(self.recover_limit(Axis::Primary));
+        all(parts)
+    }
+}
+
+/// One call that extends a sliver, and its symbols hashed once.
+fn expand_limit(shape: &Shape, axis: Axis) -> [Work; 2] {
+    let hashed = shape.shards * shape.symbol.next_multiple_of(64);
+    [raw_encode(shape.source(axis.other()), shape.shards, shape.symbol), raw_hash(hashed)]
+}
