@@ -164,6 +164,8 @@ pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;
 
 /// A put asks the committee for so long whether the blob is stored already; then it stores it.
 pub const STANDING_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// Segments a blob's id is computed from at a time: one of each that is read, coded and handed over.
+pub const SEGMENTS_IDENTIFYING_MAX: usize = haulout_protocol::encoding::MIN_IN_FLIGHT;
 /// Memory a put keeps between two segments, so that the next one needs no fresh pages: one segment's slivers.
 pub const ENCODING_BYTES_KEPT_MAX: usize = 128 * 1024 * 1024;
 /// Once a correct member says that a blob does not exist, members that are silent have so long to know better.

@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::telemetry::{LogFormat, Options, Telemetry};
 use output::Output;
 
+mod bench;
 mod blob_id;
 mod config;
 mod context;
@@ -101,6 +102,9 @@ enum Command {
     Status(status::Status),
     /// Compute a file's blob id and content hash, offline
     BlobId(blob_id::BlobId),
+    /// Measure this machine, offline
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Run a storage node
     #[command(subcommand)]
     Node(node::Node),
@@ -149,6 +153,7 @@ impl Cli {
             Command::Status(status) => self.online(output, status.run(self, output)),
             Command::Node(node) => node.run(self, output),
             Command::BlobId(blob_id) => blob_id.run(self, output),
+            Command::Bench(bench) => bench.run(output),
             Command::Config => config::run(output),
             Command::Context(context) => context.run(output),
             Command::Help(help) => help.run(Cli::command(), output),

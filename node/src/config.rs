@@ -24,6 +24,7 @@ mod layers;
 mod values;
 
 pub use values::Prefer;
+pub(crate) use values::Size;
 
 /// How long a node may take to stop before it is cut off.
 const STOP_WITHIN: Duration = Duration::from_secs(30);

@@ -12,12 +12,21 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 const TICK: Duration = Duration::from_millis(120);
 
 const BYTES: &str = " {prefix:<14} {bar:24} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  ETA {eta}";
+const STEPS: &str = " {prefix:<14} {bar:24} {pos} of {len}  {msg}";
 const SPINNER: &str = " {prefix:<14} {spinner} {msg}";
 
 /// A bar over bytes.
 pub(crate) fn bytes(bars: &MultiProgress, stage: &str, total: u64) -> ProgressBar {
     let bar = bars.add(ProgressBar::new(total));
     bar.set_style(ProgressStyle::with_template(BYTES).expect("the template is valid"));
+    bar.set_prefix(stage.to_owned());
+    bar
+}
+
+/// A bar over steps, which says what the current one is.
+pub(crate) fn steps(bars: &MultiProgress, stage: &str, total: u64) -> ProgressBar {
+    let bar = bars.add(ProgressBar::new(total));
+    bar.set_style(ProgressStyle::with_template(STEPS).expect("the template is valid"));
     bar.set_prefix(stage.to_owned());
     bar
 }

@@ -21,7 +21,9 @@ mod layout;
 mod locator;
 mod matrix;
 mod parameters;
+mod pipeline;
 mod repair;
+mod threads;
 mod verifier;
 pub mod walrus;
 pub mod workload;
@@ -31,10 +33,12 @@ use bytes::Bytes;
 pub use buffers::Buffers;
 pub use content::{content_digest, merge_content};
 pub use decoder::{DecodeError, decode_segment, decode_segment_checked, decode_segment_into};
+pub use engine::engine_name;
 pub use expanded::{ExpandError, ExpandedSliver, recovery_symbols};
 pub use parameters::{
     MAX_SHARDS, MIN_SEGMENT_BYTES, MIN_SHARDS, Parameters, ParametersError, SEGMENT_BYTES,
 };
+pub use pipeline::{MIN_IN_FLIGHT, Pipeline};
 pub use repair::{RecoverError, RecoverySymbol, SymbolError, recover_sliver};
 pub use verifier::{SliverError, SliverVerifier, verify_sliver};
 
@@ -125,8 +129,10 @@ pub fn encode_segment_into(
     segment: Bytes,
 ) -> EncodedSegment {
     let (shape, padding) = prepare(parameters, position, &segment);
-    let (slivers, index) = encoder::encode(buffers, &shape, &padding.rows(&shape, &segment));
-    let content = content_digest(parameters, position, &segment);
+    let ((slivers, index), content) = threads::both(
+        || encoder::encode(buffers, &shape, &padding.rows(&shape, &segment)),
+        || content_digest(parameters, position, &segment),
+    );
     EncodedSegment {
         shape,
         commitment: SegmentCommitment { slivers_root: index.root(), content },
@@ -138,7 +144,7 @@ pub fn encode_segment_into(
     }
 }
 
-/// Computes what names a segment, without keeping slivers.
+/// Computes what names a segment, without keeping slivers: half a segment of memory is enough.
 ///
 /// # Panics
 /// If the segment is not as long as its position says.
@@ -147,9 +153,24 @@ pub fn identify_segment(
     position: SegmentPosition,
     segment: &[u8],
 ) -> SegmentCommitment {
+    identify_segment_into(&Buffers::new(0), parameters, position, segment)
+}
+
+/// Like [`identify_segment`], with memory that was used before.
+///
+/// # Panics
+/// If the segment is not as long as its position says.
+pub fn identify_segment_into(
+    buffers: &Buffers,
+    parameters: &Parameters,
+    position: SegmentPosition,
+    segment: &[u8],
+) -> SegmentCommitment {
     let (shape, padding) = prepare(parameters, position, segment);
-    let index = encoder::identify(&shape, &padding.rows(&shape, segment));
-    let content = content_digest(parameters, position, segment);
+    let (index, content) = threads::both(
+        || encoder::identify(buffers, &shape, &padding.rows(&shape, segment)),
+        || content_digest(parameters, position, segment),
+    );
     SegmentCommitment { slivers_root: index.root(), content }
 }
 

@@ -70,7 +70,7 @@ impl FromStr for Period {
 
 /// A number of bytes: a number and `B`, `KiB`, `MiB`, `GiB`, `TiB`, or the decimal `kB` to `TB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Size(pub(super) u64);
+pub(crate) struct Size(pub(crate) u64);
 
 impl FromStr for Size {
     type Err = String;

@@ -130,7 +130,7 @@ fn decode(
     advance: impl FnMut(&[u8]),
 ) -> Vec<u8> {
     let rows = index(segment_length).div_ceil(shape.row_bytes()).max(1);
-    let chosen = choose(shape, axis, slivers);
+    let chosen = choose(shape, axis, slivers, rows);
     let mut matrix = buffers.take(rows * shape.row_bytes());
     decode_matrix(shape, axis, &chosen, &mut matrix, advance);
     matrix
@@ -163,10 +163,19 @@ fn check(
     }
 }
 
-/// As many slivers as needed, in order, systematic ones first.
-fn choose<'a>(shape: &Shape, axis: Axis, slivers: &'a [(u16, Bytes)]) -> Vec<(usize, &'a [u8])> {
-    let mut chosen: Vec<_> =
-        slivers.iter().map(|(index, bytes)| (usize::from(*index), &**bytes)).collect();
+/// As many slivers as are needed for so many rows, in order, systematic ones first: the rows themselves if all are given.
+fn choose<'a>(
+    shape: &Shape,
+    axis: Axis,
+    slivers: &'a [(u16, Bytes)],
+    rows: usize,
+) -> Vec<(usize, &'a [u8])> {
+    let given = || slivers.iter().map(|(index, bytes)| (usize::from(*index), &**bytes));
+    let is_row = |(index, _): &(usize, _)| axis == Axis::Primary && *index < rows;
+    let mut chosen: Vec<_> = given().filter(is_row).collect();
+    if chosen.len() < rows {
+        chosen = given().collect();
+    }
     chosen.sort_unstable_by_key(|(index, _)| *index);
     chosen.truncate(shape.source(axis));
     chosen

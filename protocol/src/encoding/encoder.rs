@@ -11,6 +11,7 @@ use super::codeword::{Extender, hash_wide};
 use super::lanes::LeafHasher;
 use super::layout::{Layout, copy};
 use super::matrix::Shape;
+use super::threads::{cut, run, task_count};
 use crate::crypto::Digest;
 use crate::merkle;
 use crate::sliver::SliverIndex;
@@ -18,8 +19,6 @@ use crate::sliver::SliverIndex;
 /// Columns hashed before their row trees are folded: a power of two, so that each stripe is a subtree of every row; small,
 /// so that the leaf digests of a stripe stay in the cache.
 const STRIPE: usize = 32;
-/// Less work than this many bytes is not worth another thread.
-const TASK_BYTES: usize = 1 << 20;
 
 /// The slivers that are not symbols of the segment, sliver after sliver.
 #[derive(Debug)]
@@ -40,8 +39,8 @@ pub(super) fn encode(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> (Slive
 }
 
 /// Only the roots of all slivers; needs half a segment of memory.
-pub(super) fn identify(shape: &Shape, rows: &[&[u8]]) -> SliverIndex {
-    let repair = extend_rows(&Buffers::new(0), shape, rows);
+pub(super) fn identify(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> SliverIndex {
+    let repair = buffers.share(extend_rows(buffers, shape, rows));
     extend_columns(&Source { shape, rows, repair: &repair }, None)
 }
 
@@ -296,27 +295,6 @@ fn keep_column(digests: &[Digest], place: usize, stripe: &mut [Digest], roots: &
     roots.columns.push(merkle::root(digests));
 }
 
-/// How many tasks to make of work on this many bytes.
-fn task_count(bytes: usize) -> usize {
-    #[cfg(feature = "parallel")]
-    let threads = match rayon::current_num_threads() {
-        1 => 1,
-        // Twice as many tasks as threads: a thread that was held up leaves the rest to the others.
-        threads => 2 * threads,
-    };
-    #[cfg(not(feature = "parallel"))]
-    let threads = 1;
-    bytes.div_ceil(TASK_BYTES).clamp(1, threads)
-}
-
-/// Cuts a range evenly at multiples of `step`.
-fn cut(range: Range<usize>, step: usize, parts: usize) -> Vec<Range<usize>> {
-    let steps = range.len().div_ceil(step);
-    let parts = parts.min(steps);
-    let place = |part: usize| range.end.min(range.start + part * steps / parts * step);
-    (0..parts).map(|part| place(part)..place(part + 1)).collect()
-}
-
 /// For each range, that range of symbols of every line: so that threads can write to parts of the same lines.
 fn split_lines<'a>(
     buffer: &'a mut [u8],
@@ -334,14 +312,4 @@ fn split_lines<'a>(
         }
     }
     parts
-}
-
-/// Runs all tasks, on several threads if there is more than one; results come in the order of the tasks.
-fn run<T: Send, R: Send>(mut tasks: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
-    #[cfg(feature = "parallel")]
-    if tasks.len() > 1 {
-        use rayon::prelude::*;
-        return tasks.into_par_iter().map(work).collect();
-    }
-    tasks.drain(..).map(work).collect()
 }

@@ -8,6 +8,15 @@ use reed_solomon_simd::engine::{DefaultEngine, Engine, GF_ORDER, GfElement, Shar
 use super::gfni::Gfni;
 use super::locator;
 
+/// Which arithmetic the code uses on this processor: `gfni` or `library`.
+pub fn engine_name() -> &'static str {
+    match FastEngine::new() {
+        #[cfg(target_arch = "x86_64")]
+        FastEngine::Gfni(_) => "gfni",
+        FastEngine::Library(_) => "library",
+    }
+}
+
 /// The fastest engine of this processor, with a memory for patterns of erasures.
 pub(super) enum FastEngine {
     /// Multiplies 64 bytes at once with affine maps.

@@ -4,6 +4,7 @@
 
 mod golden;
 mod inconsistency;
+mod pipeline;
 mod properties;
 mod reference;
 mod repair;

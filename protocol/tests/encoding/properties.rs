@@ -81,7 +81,7 @@ proptest! {
     }
 }
 
-fn segments(parameters: &Parameters, blob: &Bytes) -> Vec<(SegmentPosition, Bytes)> {
+pub(crate) fn segments(parameters: &Parameters, blob: &Bytes) -> Vec<(SegmentPosition, Bytes)> {
     let blob_bytes = blob.len() as u64;
     let count = u32::try_from(parameters.segment_count(blob_bytes)).unwrap();
     let mut start = 0;

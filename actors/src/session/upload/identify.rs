@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use haulout_protocol::blob::{BlobHeader, SegmentCommitment};
-use haulout_protocol::encoding::{self, Buffers, EncodedSegment, SegmentPosition};
+use haulout_protocol::blob::BlobHeader;
+use haulout_protocol::encoding::{self, Buffers, EncodedSegment, Pipeline, SegmentPosition};
 use haulout_protocol::wire;
 
 use super::{PutError, Source, WINDOW};
+use crate::limits;
 use crate::session::{Observer, Progress, Session};
 
 /// A blob's header, and the segments that were encoded on the way and fit into memory.
@@ -23,23 +24,22 @@ pub async fn header(
     observer: &Observer,
 ) -> Result<BlobHeader, PutError> {
     let length = source.length();
-    let count = segment_count(&session_parameters, length)?;
-    let mut segments = Vec::new();
-    let mut bytes = 0;
-    for segment in 0..count {
-        let source = source.clone();
-        let work = move || -> std::io::Result<(SegmentCommitment, usize)> {
-            let position = SegmentPosition { segment, blob_bytes: length };
-            let data = source.segment(&session_parameters, segment)?;
-            Ok((encoding::identify_segment(&session_parameters, position, &data), data.len()))
-        };
-        let (commitment, read) =
-            tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??;
-        segments.push(commitment);
-        bytes += read as u64;
-        observer(Progress::Identified { bytes });
+    segment_count(&session_parameters, length)?;
+    let observer = observer.clone();
+    let work = move || {
+        let pipeline = Pipeline::new(&session_parameters, limits::SEGMENTS_IDENTIFYING_MAX);
+        pipeline.identify(source.reader(), |segment| {
+            let bytes = u64::from(segment) * u64::from(session_parameters.segment_bytes());
+            let last = session_parameters.segment_length(length, segment);
+            observer(Progress::Identified { bytes: bytes + u64::from(last) });
+        })
+    };
+    let header = tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??;
+    if header.length == length {
+        return Ok(header);
     }
-    Ok(BlobHeader { length, segments })
+    let changed = "the file became shorter while it was read; put it again when it is at rest";
+    Err(PutError::Source(std::io::Error::other(changed)))
 }
 
 fn segment_count(parameters: &encoding::Parameters, length: u64) -> Result<u32, PutError> {

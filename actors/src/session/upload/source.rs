@@ -1,8 +1,9 @@
 //! Where a blob's bytes come from: memory, or a file that can be read at any offset.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use haulout_protocol::encoding::Parameters;
@@ -36,6 +37,12 @@ impl Source {
         }
     }
 
+    /// All bytes in order, up to the length. Blocks on the disk.
+    pub(super) fn reader(self: Arc<Self>) -> impl Read + Send {
+        let length = self.length();
+        SourceReader { source: self, offset: 0 }.take(length)
+    }
+
     /// The bytes of one segment. Blocks on the disk.
     pub(super) fn segment(&self, parameters: &Parameters, segment: u32) -> io::Result<Bytes> {
         let start = u64::from(segment) * u64::from(parameters.segment_bytes());
@@ -51,5 +58,25 @@ impl Source {
                 Ok(buffer.into())
             }
         }
+    }
+}
+
+/// Reads a source from its beginning, wherever others read it.
+struct SourceReader {
+    source: Arc<Source>,
+    offset: u64,
+}
+
+impl Read for SourceReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &*self.source {
+            Source::Memory(bytes) => {
+                let start = usize::try_from(self.offset).map_err(io::Error::other)?;
+                bytes.get(start..).unwrap_or_default().read(buffer)?
+            }
+            Source::File { file, .. } => file.read_at(buffer, self.offset)?,
+        };
+        self.offset += read as u64;
+        Ok(read)
     }
 }

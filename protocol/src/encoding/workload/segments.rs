@@ -10,7 +10,7 @@ use crate::encoding::matrix::Shape;
 use crate::encoding::parameters::{Parameters, index};
 use crate::encoding::{
     Buffers, SegmentPosition, decode_segment_checked, encode_segment, encode_segment_into,
-    identify_segment,
+    identify_segment_into,
 };
 use crate::sliver::Axis;
 
@@ -55,10 +55,10 @@ impl Blob {
     }
 
     pub(super) fn identify(self) -> Workload {
-        let limit = self.encode_limit();
+        let (limit, buffers) = (self.encode_limit(), Buffers::new(KEPT_BYTES));
         let work = move || {
             for (position, bytes) in &self.segments {
-                black_box(identify_segment(&self.parameters, *position, bytes));
+                black_box(identify_segment_into(&buffers, &self.parameters, *position, bytes));
             }
         };
         Workload { work: Box::new(work), limit }
