@@ -124,13 +124,7 @@ impl Proof {
 
 /// Levels above the leaves of a tree.
 fn height(count: usize) -> usize {
-    let mut levels = 0;
-    let mut width = count;
-    while width > 1 {
-        width = width.div_ceil(2);
-        levels += 1;
-    }
-    levels
+    count.next_power_of_two().ilog2() as usize
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@ use crate::crypto::Digest;
 use crate::merkle;
 use crate::sliver::SliverIndex;
 
-/// Columns hashed before their row trees are folded: a power of two, so that each stripe is a subtree of every row; small,
-/// so that the leaf digests of a stripe stay in the cache.
-const STRIPE: usize = 32;
+/// Most columns hashed before their row trees are folded: a power of two, so that each stripe is a subtree of every row;
+/// small, so that the leaf digests of a stripe stay in the cache.
+const STRIPE_MAX: usize = 32;
 
 /// The slivers that are not symbols of the segment, sliver after sliver.
 #[derive(Debug)]
@@ -132,7 +132,9 @@ struct ColumnRoots {
 fn extend_columns(source: &Source<'_>, primary: Option<&mut [u8]>) -> SliverIndex {
     let shape = source.shape;
     let work = shape.shards * shape.shards * shape.symbol.next_multiple_of(64);
-    let cuts = cut(0..shape.shards, STRIPE, task_count(work));
+    let tasks = task_count(work);
+    let stripe = stripe(shape.shards, tasks);
+    let cuts = cut(0..shape.shards, stripe, tasks);
     let stored =
         |range: &Range<usize>| range.start.min(shape.columns)..range.end.min(shape.columns);
     let primary = match primary {
@@ -144,11 +146,19 @@ fn extend_columns(source: &Source<'_>, primary: Option<&mut [u8]>) -> SliverInde
     };
     let tasks = cuts.into_iter().zip(primary);
     let tasks = tasks.map(|(range, primary)| ColumnTask { range, primary }).collect();
-    let roots = run(tasks, |task| ColumnWorker::new(source, task).run());
+    let roots = run(tasks, |task| ColumnWorker::new(source, task, stripe).run());
     let secondary: Vec<Digest> = roots.iter().flat_map(|roots| &roots.columns).copied().collect();
     let primary =
         fold_rows(shape.shards, roots.iter().flat_map(|roots| roots.stripes.chunks(shape.shards)));
     SliverIndex::from_roots(&primary, &secondary)
+}
+
+/// Columns of a stripe, such that every task has its share of them.
+fn stripe(shards: usize, tasks: usize) -> usize {
+    match tasks {
+        1 => STRIPE_MAX,
+        _ => 1 << (shards / (2 * tasks)).clamp(1, STRIPE_MAX).ilog2(),
+    }
 }
 
 /// Roots of the row trees from their nodes above each stripe.
@@ -171,6 +181,8 @@ fn fold_rows<'a>(
 struct ColumnWorker<'a> {
     source: &'a Source<'a>,
     task: ColumnTask<'a>,
+    /// Columns of a whole stripe.
+    width: usize,
     extender: Extender,
     hasher: LeafHasher,
     /// Leaf digests of one column.
@@ -181,11 +193,12 @@ struct ColumnWorker<'a> {
 }
 
 impl<'a> ColumnWorker<'a> {
-    fn new(source: &'a Source<'a>, task: ColumnTask<'a>) -> Self {
+    fn new(source: &'a Source<'a>, task: ColumnTask<'a>, width: usize) -> Self {
         let Shape { shards, rows, symbol, .. } = *source.shape;
         ColumnWorker {
             source,
             task,
+            width,
             extender: Extender::new(rows, shards, symbol),
             hasher: LeafHasher::new(shards, symbol),
             digests: vec![[0; 32]; shards],
@@ -197,8 +210,8 @@ impl<'a> ColumnWorker<'a> {
     fn run(mut self) -> ColumnRoots {
         let Shape { shards, columns, .. } = *self.source.shape;
         let range = self.task.range.clone();
-        for start in range.clone().step_by(STRIPE) {
-            let stripe = start..range.end.min(start + STRIPE);
+        for start in range.clone().step_by(self.width) {
+            let stripe = start..range.end.min(start + self.width);
             self.stripe.clear();
             self.stripe.resize(shards * stripe.len(), [0; 32]);
             let border = columns.clamp(stripe.start, stripe.end);
@@ -278,7 +291,7 @@ impl<'a> ColumnWorker<'a> {
 
     /// Keeps of a stripe's leaf digests only the nodes they have in common in each row's tree.
     fn fold_stripe(&mut self, mut width: usize) {
-        let levels = self.source.shape.shards.min(STRIPE).next_power_of_two().trailing_zeros();
+        let levels = self.source.shape.shards.min(self.width).next_power_of_two().trailing_zeros();
         for _level in 0..levels {
             width = merkle::fold_level(&mut self.stripe, self.source.shape.shards, width);
         }

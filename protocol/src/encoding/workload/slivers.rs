@@ -116,7 +116,7 @@ impl Blob {
         let mut target = 0;
         let work = move || {
             for expanded in &prepared {
-                black_box(expanded.recovery_symbol(0, target));
+                black_box((expanded.symbol(target), expanded.proof(target)));
             }
             target = (target + 1) % shards;
         };
