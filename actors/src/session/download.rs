@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use haulout_protocol::blob::{BlobHeader, BlobId};
-use haulout_protocol::encoding::{self, Buffers, SegmentPosition};
+use haulout_protocol::encoding::{self, Buffers, SegmentPosition, SliverVerifier};
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload};
 use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::sliver::{Axis, PairIndex, SliverIndex};
@@ -343,11 +343,10 @@ impl Fetch {
         let (parameters, length) = (self.session.parameters, self.length());
         let index = self.index.clone();
         let work = move || {
+            let mut verifier = SliverVerifier::new(&parameters, length);
             let is_wrong = |(pair, sliver, bytes): &(PairIndex, u16, Bytes)| {
                 let root = index.as_ref()?.sliver_root(axis, *sliver);
-                let checked =
-                    encoding::verify_sliver(&parameters, length, axis, *sliver, bytes, root);
-                checked.is_err().then_some(*pair)
+                verifier.verify(axis, *sliver, bytes, root).is_err().then_some(*pair)
             };
             slivers.iter().filter_map(is_wrong).collect()
         };

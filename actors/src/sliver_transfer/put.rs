@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::crypto::Digest;
-use haulout_protocol::encoding::{Parameters, verify_sliver};
+use haulout_protocol::encoding::{Parameters, SliverVerifier};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, SliverIndex, shard_of_pair};
 use haulout_protocol::wire::sliver::{Reply, Request};
@@ -45,17 +45,23 @@ struct Received {
     room: OwnedSemaphorePermit,
 }
 
-/// The writer of a segment, here or with the task that fills it.
+/// Where the checked slivers of one segment go.
+struct Sink {
+    verifier: SliverVerifier,
+    writer: SegmentWriter,
+}
+
+/// The sink of a segment, here or with the task that fills it.
 enum Work {
-    Idle(Box<SegmentWriter>),
-    Busy(JoinHandle<Result<SegmentWriter, Fault>>),
+    Idle(Box<Sink>),
+    Busy(JoinHandle<Result<Box<Sink>, Fault>>),
 }
 
 impl Work {
-    /// Waits until the writer is free.
-    async fn finish(self) -> Result<SegmentWriter, Fault> {
+    /// Waits until the sink is free.
+    async fn finish(self) -> Result<Box<Sink>, Fault> {
         match self {
-            Work::Idle(writer) => Ok(*writer),
+            Work::Idle(sink) => Ok(sink),
             Work::Busy(task) => task.await.map_err(|_| Fault::Panicked)?,
         }
     }
@@ -153,21 +159,21 @@ impl Session {
             blame: Blame::WrongProof,
             reason: format!("the sliver index of segment {segment} does not match the header"),
         })?;
-        let mut work = Work::Idle(Box::new(writer?));
+        let verifier = SliverVerifier::new(&parameters, length);
+        let mut work = Work::Idle(Box::new(Sink { verifier, writer: writer? }));
         let mut seen = Vec::with_capacity(usize::from(slivers));
         for _ in 0..slivers {
             // The next sliver arrives while the one before is checked and written.
             let received = self.receive(upload, segment, length, &mut seen).await?;
             let root = *known.sliver_root(received.axis, received.index);
-            let writer = work.finish().await?;
+            let mut sink = work.finish().await?;
             let core = self.shared.core().await;
             work = Work::Busy(tokio::task::spawn_blocking(move || {
                 let _core = core;
-                keep(writer, &parameters, length, &root, received)
+                sink.keep(&root, received).map(|()| sink)
             }));
         }
-        let writer = work.finish().await?;
-        writer.commit().await?;
+        work.finish().await?.writer.commit().await?;
         let metrics = &self.shared.context.metrics;
         for axis in [Axis::Primary, Axis::Secondary] {
             let bytes = u64::try_from(of_axis(axis)).unwrap_or(u64::MAX);
@@ -311,23 +317,19 @@ impl Session {
     }
 }
 
-/// Checks a sliver and adds it to the segment. Blocks.
-fn keep(
-    mut writer: SegmentWriter,
-    parameters: &Parameters,
-    length: u32,
-    root: &Digest,
-    received: Received,
-) -> Result<SegmentWriter, Fault> {
-    let Received { shard, axis, index, bytes, room } = received;
-    let checked = verify_sliver(parameters, length, axis, index, &bytes, root);
-    checked.map_err(|error| Fault::Blamed {
-        blame: Blame::WrongBytes,
-        reason: format!("{axis} sliver {index}: {error}"),
-    })?;
-    writer.append(shard, axis, &bytes)?;
-    drop(room);
-    Ok(writer)
+impl Sink {
+    /// Checks a sliver and adds it to the segment. Blocks.
+    fn keep(&mut self, root: &Digest, received: Received) -> Result<(), Fault> {
+        let Received { shard, axis, index, bytes, room } = received;
+        let checked = self.verifier.verify(axis, index, &bytes, root);
+        checked.map_err(|error| Fault::Blamed {
+            blame: Blame::WrongBytes,
+            reason: format!("{axis} sliver {index}: {error}"),
+        })?;
+        self.writer.append(shard, axis, &bytes)?;
+        drop(room);
+        Ok(())
+    }
 }
 
 /// The axis as a label.

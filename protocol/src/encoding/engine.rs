@@ -76,3 +76,58 @@ impl Engine for FastEngine {
         locator::evaluate_remembered(erasures, truncated);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reed_solomon_simd::rate::{
+        DefaultRateDecoder, DefaultRateEncoder, RateDecoder, RateEncoder,
+    };
+
+    use super::*;
+
+    /// All repair shards, and the source shards that are restored when half of them are lost.
+    fn code<E: Engine>(
+        engines: [E; 2],
+        source: usize,
+        total: usize,
+        bytes: usize,
+    ) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let mut noise = blake3::Hasher::new().finalize_xof();
+        let mut shards = vec![vec![0; bytes]; source];
+        shards.iter_mut().for_each(|shard| noise.fill(shard));
+        let [first, second] = engines;
+        let repair = total - source;
+        let mut encoder = DefaultRateEncoder::new(source, repair, bytes, first, None).unwrap();
+        shards.iter().for_each(|shard| encoder.add_original_shard(shard).unwrap());
+        let coded: Vec<_> = encoder.encode().unwrap().recovery_iter().map(<[u8]>::to_vec).collect();
+        let mut decoder = DefaultRateDecoder::new(source, repair, bytes, second, None).unwrap();
+        let lost = repair.min(source.div_ceil(2));
+        for (i, shard) in shards.iter().enumerate().skip(lost) {
+            decoder.add_original_shard(i, shard).unwrap();
+        }
+        for (i, shard) in coded.iter().enumerate().take(lost) {
+            decoder.add_recovery_shard(i, shard).unwrap();
+        }
+        let result = decoder.decode().unwrap();
+        let restored: Vec<_> =
+            result.restored_original_iter().map(|(_, shard)| shard.to_vec()).collect();
+        assert_eq!(restored, shards[..lost]);
+        (coded, restored)
+    }
+
+    #[test]
+    fn every_engine_codes_the_same_bytes() {
+        // Both rates of the library, one and several chunks, odd layers, tails of blocks.
+        for (source, total) in [(1, 2), (2, 4), (3, 4), (4, 10), (7, 10), (34, 100), (67, 100)]
+            .into_iter()
+            .chain([(130, 133), (3, 259), (334, 1000), (667, 1000), (300, 2500)])
+        {
+            for bytes in [2, 62, 64, 66, 640] {
+                let library = || FastEngine::Library(DefaultEngine::new());
+                let expected = code([library(), library()], source, total, bytes);
+                let found = code([FastEngine::new(), FastEngine::new()], source, total, bytes);
+                assert!(found == expected, "{source} of {total}, {bytes} bytes");
+            }
+        }
+    }
+}

@@ -270,3 +270,35 @@ fn ifft(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_multiply_like_the_tables_of_the_library() {
+        let Some(engine) = Gfni::detect() else { return };
+        let tables = tables::get_exp_log();
+        let elements: [GfElement; 32] =
+            std::array::from_fn(|i| 0x9e37_u16.wrapping_mul(GfElement::try_from(i).unwrap()));
+        for log_m in (0..=GF_MODULUS).step_by(13).chain([GF_MODULUS]) {
+            let mut block = [0; 64];
+            for (i, element) in elements.iter().enumerate() {
+                [block[i], block[32 + i]] = element.to_le_bytes();
+            }
+            engine.mul(std::slice::from_mut(&mut block), log_m);
+            for (i, element) in elements.iter().enumerate() {
+                let product = GfElement::from_le_bytes([block[i], block[32 + i]]);
+                let expected = tables::mul(*element, log_m, &tables.exp, &tables.log);
+                assert_eq!(product, expected, "{element} times the factor of logarithm {log_m}");
+            }
+        }
+    }
+
+    #[test]
+    fn transposing_swaps_rows_and_columns() {
+        assert_eq!(transpose(0xff), 0x0101_0101_0101_0101);
+        assert_eq!(transpose(1 << (8 * 2 + 5)), 1 << (8 * 5 + 2));
+        assert_eq!(transpose(transpose(0x0123_4567_89ab_cdef)), 0x0123_4567_89ab_cdef);
+    }
+}
