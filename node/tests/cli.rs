@@ -266,3 +266,30 @@ fn every_kind_has_a_page_and_the_example_configuration_is_printed() {
     assert!(run(home.path(), &["help", "put"]).status.success());
     assert!(run(home.path(), &["--version"]).status.success());
 }
+
+#[test]
+fn a_bench_tells_each_operation_its_limit_and_their_ratio() {
+    let home = tempfile::tempdir().unwrap();
+    let some = ["bench", "encode", "--shards", "4,10", "--size", "1KiB", "--time", "1"];
+    let output =
+        run(home.path(), &[&some[..], &["--operation", "encode,serve-symbol", "--json"]].concat());
+    assert_eq!(output.status.code(), Some(0));
+    let told = json(&output);
+    let rows = told["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 4);
+    for (row, (operation, shards)) in
+        rows.iter().zip([("encode", 4), ("encode", 10), ("serve-symbol", 4), ("serve-symbol", 10)])
+    {
+        assert_eq!((&row["operation"], &row["shards"]), (&operation.into(), &shards.into()));
+        assert_eq!(row["bytes"], 1024);
+        let number = |name: &str| row[name].as_f64().expect("a number");
+        let ratio = number("cpu_seconds") / number("limit_seconds");
+        assert!((number("ratio") - ratio).abs() < 1e-9 && ratio > 0.0);
+    }
+    let (kind, _) = failure(home.path(), &["bench", "encode", "--size", "2GiB"]);
+    assert_eq!(kind, "usage");
+    let (kind, _) = failure(home.path(), &["bench", "encode", "--shards", "3"]);
+    assert_eq!(kind, "usage");
+    let (kind, _) = failure(home.path(), &["bench", "encode", "--operation", "sing"]);
+    assert_eq!(kind, "usage");
+}
