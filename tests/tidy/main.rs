@@ -21,7 +21,7 @@ fn root() -> PathBuf {
     here.parent().expect("the tests crate lies inside the workspace").to_path_buf()
 }
 
-/// Every `.rs` file of the six crates, built output apart, in a fixed order.
+/// Every `.rs` file of the six crates, built output and installed packages apart, in a fixed order.
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut waiting: Vec<PathBuf> = CRATES.iter().map(|name| root().join(name)).collect();
@@ -30,7 +30,8 @@ fn sources() -> Vec<PathBuf> {
         for entry in entries.map(Result::unwrap) {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
-            if path.is_dir() && name != "target" && !name.starts_with('.') {
+            let is_foreign = name == "target" || name == "node_modules" || name.starts_with('.');
+            if path.is_dir() && !is_foreign {
                 waiting.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 found.push(path);
