@@ -1,6 +1,7 @@
 //! Our own ids and roots, written down once: a change here is a new encoding and needs a new number.
 
 use haulout_protocol::blob::BlobHeader;
+use haulout_protocol::encoding::{Parameters, Pipeline};
 
 use crate::{encode, parameters, sample};
 
@@ -95,4 +96,13 @@ fn roots_and_ids_are_those_of_the_first_version() {
         .map(|(shards, length, root, id)| (*shards, *length, root.to_string(), id.to_string()))
         .collect();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn the_id_of_a_blob_of_several_segments_is_that_of_the_first_version() {
+    let parameters = Parameters::new(7, 4096).expect("valid parameters");
+    let header = Pipeline::new(&parameters, 3).identify(&sample(10_000, 10_000)[..], |_| ());
+    let header = header.expect("memory can be read");
+    assert_eq!(header.segments.len(), 3);
+    assert_eq!(header.blob_id().to_string(), "BG8fHOb6p97R3eJuW_TibMKc5ZHZN1uB2i4mnF_BO4g");
 }
