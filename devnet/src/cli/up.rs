@@ -40,7 +40,7 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
     }
     let mut say = |text: &str| if json { note(text) } else { print_text(&format!("{text}\n")) };
     say(&banner::title(directory.name(), directory.path()));
-    let (connection, hold) = match Connection::open(&directory.control_socket()).await {
+    let (connection, hold) = match listening(directory).await {
         Some(running) => {
             if let Some(settings) = directory.settings()? {
                 settings::agree(directory.name(), &settings, &up.wish())?;
@@ -80,6 +80,16 @@ fn context_note(card: &Card, previous: Option<&str>) -> String {
     }
 }
 
+/// A connection to a supervisor that answers: one that is being killed still accepts, and breaks the connection later.
+async fn listening(directory: &StateDirectory) -> Option<Connection> {
+    let socket = directory.control_socket();
+    match Connection::open(&socket).await?.ask(&Request::Status, super::PATIENCE).await {
+        Err(error) if error.kind() == Kind::Internal => None,
+        // One that is slow to answer lives; whoever asks next says so.
+        Ok(_) | Err(_) => Connection::open(&socket).await,
+    }
+}
+
 /// Starts a supervisor and waits until it listens.
 async fn start(
     directory: &StateDirectory,
@@ -102,7 +112,7 @@ async fn start(
     let hold = options.attached.then(|| Hold { _pipe: child.stdin.take() });
     let until = Instant::now() + LISTEN_PATIENCE;
     loop {
-        if let Some(connection) = Connection::open(&directory.control_socket()).await {
+        if let Some(connection) = listening(directory).await {
             return Ok((connection, hold));
         }
         if let Some(error) = ended(&mut child, directory) {
