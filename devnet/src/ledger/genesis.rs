@@ -7,10 +7,12 @@
 use std::collections::BTreeSet;
 
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::event::{EpochChangeStart, Event};
 use haulout_protocol::chain::object::{
-    BlsCommittee, BlsMember, Coin, Entry, NodeInfo, Params, Staking, StakingPool, System, Table,
+    BlsMember, Coin, Entry, NodeInfo, Params, Staking, StakingPool, System, Table, Treasury,
 };
+use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::crypto::{PeerId, PublicKey, blake2b_256};
 use haulout_protocol::encoding::Parameters;
 use serde::{Deserialize, Serialize};
@@ -25,14 +27,16 @@ use sui_sdk_types::{
 
 use super::checkpoints::ExecutedTransaction;
 use super::objects::{Changes, Names, Resource, identifier};
-use super::rules::accounting;
 use super::rules::wal::SUPPLY;
+use super::rules::{Context, accounting, bls, params, system};
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
 
 /// SUI in existence, in MIST: what the accounts do not get is the faucet's.
 const SUI_SUPPLY: u64 = 10_000_000_000_000_000_000;
 /// The ring lives inside one object, so it must stay small.
 const EPOCHS_AHEAD_MAX: u32 = 1000;
+/// The epoch before the first one, in which nobody serves.
+const EPOCH_ZERO: u32 = 0;
 /// The first epoch of a network.
 const FIRST_EPOCH: u32 = 1;
 /// The version of every object made by genesis.
@@ -116,6 +120,8 @@ pub struct GenesisIds {
     pub params: ObjectId,
     /// The shared `Staking`.
     pub staking: ObjectId,
+    /// The shared `Treasury`.
+    pub treasury: ObjectId,
     /// The staking pool of each node, in the order of [`GenesisConfig::nodes`].
     pub nodes: Vec<ObjectId>,
 }
@@ -141,6 +147,9 @@ pub enum GenesisError {
     /// The accounts would get more than there is.
     #[error("the accounts get more than the whole supply")]
     Supply,
+    /// The rules refuse to begin the first epoch.
+    #[error("the first epoch cannot begin: {0}")]
+    Rules(#[from] Abort),
 }
 
 impl GenesisConfig {
@@ -150,14 +159,9 @@ impl GenesisConfig {
         let mut ids =
             (0..).map(|count| *Address::derive_id(Digest::new(network_id), count).inner());
         let mut next = || ids.next().expect("the counter is endless");
-        GenesisIds {
-            network_id,
-            package: next(),
-            system: next(),
-            params: next(),
-            staking: next(),
-            nodes: self.nodes.iter().map(|_| next()).collect(),
-        }
+        let (package, system, params, staking) = (next(), next(), next(), next());
+        let nodes = self.nodes.iter().map(|_| next()).collect();
+        GenesisIds { network_id, package, system, params, staking, treasury: next(), nodes }
     }
 
     /// The bytes that name the network.
@@ -206,6 +210,7 @@ impl GenesisConfig {
         }
         self.rest(SUI_SUPPLY, |account| account.sui)?;
         self.rest(SUPPLY, |account| account.wal)?;
+        self.first_epoch(&self.ids())?;
         Ok(())
     }
 
@@ -220,10 +225,12 @@ impl GenesisConfig {
         self.check()?;
         let ids = self.ids();
         let names = Names::new(&ids.package);
+        let (system, params, treasury) = self.first_epoch(&ids)?;
         let mut objects = vec![
-            Resource::System(self.system(&ids)),
-            Resource::Params(self.params(&ids)),
+            Resource::System(system),
+            Resource::Params(params),
             Resource::Staking(self.staking(&ids, now_ms)),
+            Resource::Treasury(treasury),
         ];
         objects.extend(self.pools(&ids).map(Resource::StakingPool));
         let shared = || Owner::Shared(VERSION);
@@ -282,32 +289,51 @@ impl GenesisConfig {
         Ok((ExecutedTransaction { transaction, signatures, effects, events, written }, changes))
     }
 
-    fn system(&self, ids: &GenesisIds) -> System {
+    /// The storage side, brought from epoch zero into the first epoch by the rules themselves.
+    fn first_epoch(&self, ids: &GenesisIds) -> Result<(System, Params, Treasury), GenesisError> {
+        // Nobody can have seen anything of epoch zero, so what it says is not published.
+        let mut context = Context::new(Digest::new(ids.network_id));
+        let mut params = self.params(ids);
+        let duration = ParamKey::EpochDurationMs.number();
+        params::set(&mut context, EPOCH_ZERO, &mut params, duration, self.epoch_duration_ms)?;
+        let mut treasury = Treasury {
+            id: ids.treasury,
+            cap_id: blake2b_256(&[b"haulout treasury cap", &ids.treasury]),
+            total_supply: SUPPLY,
+        };
         let member = |(node, id): (&GenesisNode, &ObjectId)| BlsMember {
             public_key: node.bls_public_key.clone(),
             weight: u16::try_from(node.shards.len()).expect("shards are numbered by 16 bits"),
             node_id: *id,
         };
-        System {
+        let members = self.nodes.iter().zip(&ids.nodes).map(member).collect();
+        let committee = bls::new_committee(FIRST_EPOCH, members)?;
+        let mut system = self.epoch_zero(ids)?;
+        let capacity = self.capacity;
+        system::advance(&mut context, &mut system, &params, &mut treasury, committee, capacity)?;
+        let (storage, write) = (self.storage_price, self.write_price);
+        system::set_prices(&mut context, &mut system, &params, storage, write)?;
+        Ok((system, params, treasury))
+    }
+
+    /// The system before the first epoch: no committee, no capacity, no prices.
+    fn epoch_zero(&self, ids: &GenesisIds) -> Result<System, GenesisError> {
+        Ok(System {
             id: ids.system,
-            version: VERSION,
+            version: system::VERSION,
             network_id: ids.network_id,
-            committee: BlsCommittee {
-                members: self.nodes.iter().zip(&ids.nodes).map(member).collect(),
-                n_shards: self.shards,
-                epoch: FIRST_EPOCH,
-            },
-            total_capacity: self.capacity,
+            committee: bls::new_committee(EPOCH_ZERO, Vec::new())?,
+            total_capacity: 0,
             used_capacity: 0,
-            storage_price: self.storage_price,
-            write_price: self.write_price,
-            last_price_epoch: FIRST_EPOCH,
-            ring: accounting::new_ring(FIRST_EPOCH, self.max_epochs_ahead),
+            storage_price: u64::MAX,
+            write_price: u64::MAX,
+            last_price_epoch: EPOCH_ZERO,
+            ring: accounting::new_ring(EPOCH_ZERO, self.max_epochs_ahead),
             invalid: Table { id: blake2b_256(&[b"haulout invalid table", &ids.system]), size: 0 },
             deny: Vec::new(),
             last_event_sequence: 0,
             protocol_version: VERSION,
-        }
+        })
     }
 
     fn params(&self, ids: &GenesisIds) -> Params {
@@ -319,6 +345,7 @@ impl GenesisConfig {
             segment_bytes: self.segment_bytes,
             index_replicas: self.index_replicas,
             max_epochs_ahead: self.max_epochs_ahead,
+            values: params::defaults(self.shards),
         }
     }
 
