@@ -4,15 +4,14 @@
 //! runs; a configuration that cannot be a network is refused.
 //! Does not: invent keys or decide who gets which shards.
 
+mod first_epoch;
+
 use std::collections::BTreeSet;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::event::{EpochChangeStart, Event};
-use haulout_protocol::chain::object::{
-    BlsMember, Coin, Entry, NodeInfo, Params, Staking, StakingPool, System, Table, Treasury,
-};
-use haulout_protocol::chain::params::ParamKey;
+use haulout_protocol::chain::object::{Coin, Entry, NodeInfo, Staking, StakingPool};
 use haulout_protocol::crypto::{PeerId, PublicKey, blake2b_256};
 use haulout_protocol::encoding::Parameters;
 use serde::{Deserialize, Serialize};
@@ -28,15 +27,12 @@ use sui_sdk_types::{
 use super::checkpoints::ExecutedTransaction;
 use super::objects::{Changes, Names, Resource, identifier};
 use super::rules::wal::SUPPLY;
-use super::rules::{Context, accounting, bls, params, system};
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
 
 /// SUI in existence, in MIST: what the accounts do not get is the faucet's.
 const SUI_SUPPLY: u64 = 10_000_000_000_000_000_000;
 /// The ring lives inside one object, so it must stay small.
 const EPOCHS_AHEAD_MAX: u32 = 1000;
-/// The epoch before the first one, in which nobody serves.
-const EPOCH_ZERO: u32 = 0;
 /// The first epoch of a network.
 const FIRST_EPOCH: u32 = 1;
 /// The version of every object made by genesis.
@@ -287,66 +283,6 @@ impl GenesisConfig {
         let changes = Changes { written: written.clone(), removed: vec![] };
         let (signatures, events) = (vec![], Some(events));
         Ok((ExecutedTransaction { transaction, signatures, effects, events, written }, changes))
-    }
-
-    /// The storage side, brought from epoch zero into the first epoch by the rules themselves.
-    fn first_epoch(&self, ids: &GenesisIds) -> Result<(System, Params, Treasury), GenesisError> {
-        // Nobody can have seen anything of epoch zero, so what it says is not published.
-        let mut context = Context::new(Digest::new(ids.network_id));
-        let mut params = self.params(ids);
-        let duration = ParamKey::EpochDurationMs.number();
-        params::set(&mut context, EPOCH_ZERO, &mut params, duration, self.epoch_duration_ms)?;
-        let mut treasury = Treasury {
-            id: ids.treasury,
-            cap_id: blake2b_256(&[b"haulout treasury cap", &ids.treasury]),
-            total_supply: SUPPLY,
-        };
-        let member = |(node, id): (&GenesisNode, &ObjectId)| BlsMember {
-            public_key: node.bls_public_key.clone(),
-            weight: u16::try_from(node.shards.len()).expect("shards are numbered by 16 bits"),
-            node_id: *id,
-        };
-        let members = self.nodes.iter().zip(&ids.nodes).map(member).collect();
-        let committee = bls::new_committee(FIRST_EPOCH, members)?;
-        let mut system = self.epoch_zero(ids)?;
-        let capacity = self.capacity;
-        system::advance(&mut context, &mut system, &params, &mut treasury, committee, capacity)?;
-        let (storage, write) = (self.storage_price, self.write_price);
-        system::set_prices(&mut context, &mut system, &params, storage, write)?;
-        Ok((system, params, treasury))
-    }
-
-    /// The system before the first epoch: no committee, no capacity, no prices.
-    fn epoch_zero(&self, ids: &GenesisIds) -> Result<System, GenesisError> {
-        Ok(System {
-            id: ids.system,
-            version: system::VERSION,
-            network_id: ids.network_id,
-            committee: bls::new_committee(EPOCH_ZERO, Vec::new())?,
-            total_capacity: 0,
-            used_capacity: 0,
-            storage_price: u64::MAX,
-            write_price: u64::MAX,
-            last_price_epoch: EPOCH_ZERO,
-            ring: accounting::new_ring(EPOCH_ZERO, self.max_epochs_ahead),
-            invalid: Table { id: blake2b_256(&[b"haulout invalid table", &ids.system]), size: 0 },
-            deny: Vec::new(),
-            last_event_sequence: 0,
-            protocol_version: VERSION,
-        })
-    }
-
-    fn params(&self, ids: &GenesisIds) -> Params {
-        Params {
-            id: ids.params,
-            version: VERSION,
-            network_id: ids.network_id,
-            n_shards: self.shards,
-            segment_bytes: self.segment_bytes,
-            index_replicas: self.index_replicas,
-            max_epochs_ahead: self.max_epochs_ahead,
-            values: params::defaults(self.shards),
-        }
     }
 
     fn staking(&self, ids: &GenesisIds, now_ms: u64) -> Staking {

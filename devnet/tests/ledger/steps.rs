@@ -92,10 +92,9 @@ impl World {
     /// Makes a call that must be refused, and says why it was.
     pub(crate) async fn step_refused(&self, account: &Account, step: Step) -> Abort {
         let mut inputs = Vec::new();
-        for id in [step.payment, step.storage, step.other_storage, step.blob] {
-            if let Some(id) = id {
-                inputs.push((id, self.owned(&id).await));
-            }
+        let objects = [step.payment, step.storage, step.other_storage, step.blob];
+        for id in objects.into_iter().flatten() {
+            inputs.push((id, self.owned(&id).await));
         }
         let before = self.system().await;
         let (done, abort) = self

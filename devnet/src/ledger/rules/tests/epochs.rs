@@ -201,3 +201,21 @@ fn t95_a_parameter_stays_within_its_rails() {
     let changed = ParamChanged { epoch: EPOCH, key: 1, old: 60_000, new: 10_000 };
     assert_eq!(context.events[0], Event::ParamChanged(changed));
 }
+
+#[test]
+fn the_money_of_the_design_example_adds_up() {
+    let mut desk = Desk::new();
+    (desk.system.storage_price, desk.system.write_price) = (100, 20);
+    let paid = desk.coin.balance;
+    desk.reserve(&reserve(5_087_200, EPOCH, EPOCH + 4)).unwrap();
+    // The design writes a blob of five units, ours is smaller: pay for the other four as well.
+    desk.register_in(super::storage(EPOCH, EPOCH + 1, MIB), &super::sample_blob(false)).unwrap();
+    let rest = wal::pay(&mut desk.coin, 80, u64::MAX).unwrap();
+    accounting::add_rewards(&mut desk.system.ring, 0, rest).unwrap();
+    assert_eq!(paid - desk.coin.balance, 2100);
+    let rewards = |desk: &mut Desk| desk.ring().iter().map(|it| it.1).collect::<Vec<_>>();
+    assert_eq!(rewards(&mut desk), [600, 500, 500, 500]);
+    assert_eq!(advance(&mut desk, 10 * MIB).unwrap().rewards, 582, "18 are burned");
+    accounting::add_rewards(&mut desk.system.ring, 0, 2).unwrap();
+    assert_eq!(rewards(&mut desk), [502, 500, 500, 0]);
+}
