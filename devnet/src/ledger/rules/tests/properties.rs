@@ -16,7 +16,7 @@ use super::{AHEAD, EPOCH, MIB, coin, sample_blob, sample_params, sample_system, 
 use crate::ledger::rules::{Context, accounting, blob, storage, system, wal};
 
 /// All the money of a test.
-const SUPPLY: u64 = 20_000;
+const SUPPLY: u64 = 6_000;
 
 /// One call, with choices among whatever there is when it is made.
 #[derive(Clone, Debug)]
@@ -38,28 +38,38 @@ enum Step {
     Advance { capacity: u64, keep: bool },
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let (one, epochs) = (any::<Index>, || 0..AHEAD + 2);
-    let size = || prop_oneof![0..=MIB, 0..=6 * MIB, Just(u64::MAX)];
-    let limit = prop_oneof![4 => Just(u64::MAX), 1 => 0..100_u64];
+/// Mostly whole MiB, so that sizes often fit together and exactly into the capacity.
+fn size() -> impl Strategy<Value = u64> {
     prop_oneof![
-        4 => (size(), epochs(), epochs(), limit).prop_map(|(size, start, epochs, max_total)| {
+        20 => (1..4_u64).prop_map(|count| count * MIB),
+        4 => 0..6 * MIB,
+        1 => Just(u64::MAX),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (one, epochs) = (any::<Index>, || prop_oneof![8 => 1..3_u32, 1 => 0..AHEAD + 2]);
+    let start = prop_oneof![4 => Just(0), 1 => 0..AHEAD];
+    let limit = prop_oneof![9 => Just(u64::MAX), 1 => 0..100_u64];
+    let capacity = prop_oneof![3 => Just(10 * MIB), 1 => 0..12 * MIB];
+    prop_oneof![
+        8 => (size(), start, epochs(), limit).prop_map(|(size, start, epochs, max_total)| {
             Step::Reserve { size, start, epochs, max_total }
         }),
-        1 => (one(), epochs()).prop_map(|(at, epoch)| Step::SplitByEpoch(at, epoch)),
+        2 => (one(), epochs()).prop_map(|(at, epoch)| Step::SplitByEpoch(at, epoch)),
         1 => (one(), size()).prop_map(|(at, size)| Step::SplitBySize(at, size)),
         2 => (one(), one()).prop_map(|(a, b)| Step::Fuse(a, b)),
         1 => one().prop_map(Step::Destroy),
-        3 => (one(), any::<bool>()).prop_map(|(at, deletable)| Step::Register(at, deletable)),
-        3 => one().prop_map(Step::Certify),
-        2 => (one(), epochs()).prop_map(|(at, epochs)| Step::Extend(at, epochs)),
-        2 => (one(), one()).prop_map(|(at, with)| Step::ExtendWith(at, with)),
+        6 => (one(), any::<bool>()).prop_map(|(at, deletable)| Step::Register(at, deletable)),
+        6 => one().prop_map(Step::Certify),
+        4 => (one(), epochs()).prop_map(|(at, epochs)| Step::Extend(at, epochs)),
+        6 => (one(), one()).prop_map(|(at, with)| Step::ExtendWith(at, with)),
         1 => one().prop_map(Step::Delete),
         1 => one().prop_map(Step::Burn),
         1 => (0..500_u64, epochs()).prop_map(|(amount, epochs)| Step::Subsidy(amount, epochs)),
         1 => (0..500_u64).prop_map(Step::BurnCoin),
         1 => (0..50_u64, 0..50_u64).prop_map(|(storage, write)| Step::SetPrices(storage, write)),
-        2 => (0..12 * MIB, any::<bool>())
+        2 => (capacity, any::<bool>())
             .prop_map(|(capacity, keep)| Step::Advance { capacity, keep }),
     ]
 }
@@ -260,7 +270,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
     fn random_calls_conserve_money_and_never_sell_space_twice(
-        steps in proptest::collection::vec(step(), 1..80),
+        steps in proptest::collection::vec(step(), 1..120),
     ) {
         let mut world = World::new();
         let mut context = Context::new(Digest::ZERO);
