@@ -300,11 +300,9 @@ fn clamp_price(old: u64, wanted: u64, step_bps: u64) -> Result<u64, Abort> {
     if old == u64::MAX {
         return Ok(wanted);
     }
-    let of = |bps: u64| {
-        let scaled = u128::from(old) * u128::from(bps) / u128::from(WHOLE_BPS);
-        u64::try_from(scaled).unwrap_or(u64::MAX)
-    };
     let least = WHOLE_BPS.checked_sub(step_bps).ok_or(Abort::SystemOverflow)?;
     let most = WHOLE_BPS.checked_add(step_bps).ok_or(Abort::SystemOverflow)?;
+    // A bound past the largest price bounds nothing.
+    let of = |bps| accounting::mul_div_floor(old, bps, WHOLE_BPS).unwrap_or(u64::MAX);
     Ok(wanted.clamp(of(least), of(most)))
 }

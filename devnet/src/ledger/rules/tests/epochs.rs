@@ -219,3 +219,12 @@ fn the_money_of_the_design_example_adds_up() {
     accounting::add_rewards(&mut desk.system.ring, 0, 2).unwrap();
     assert_eq!(rewards(&mut desk), [502, 500, 500, 0]);
 }
+
+#[test]
+fn products_are_exact_and_what_does_not_fit_is_no_number() {
+    use accounting::mul_div_floor;
+    assert_eq!(mul_div_floor(u64::MAX, u64::MAX, u64::MAX), Some(u64::MAX));
+    assert_eq!(mul_div_floor(7, 3, 2), Some(10));
+    assert_eq!(mul_div_floor(u64::MAX, 2, 1), None);
+    assert_eq!(mul_div_floor(1, 1, 0), None);
+}
