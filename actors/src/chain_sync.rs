@@ -283,7 +283,24 @@ fn effect(event: &Event) -> Option<BlobEffect> {
             epoch: Epoch(said.epoch),
             end_epoch: Epoch(said.end_epoch),
         }),
-        Event::BlobRegistered(_) | Event::StoragePurchased(_) | Event::EpochChangeStart(_) => None,
+        Event::BlobDeleted(said) => Some(BlobEffect::Deleted {
+            blob_id: BlobId::from_bytes(said.blob_id),
+            object_id: said.object_id,
+        }),
+        Event::InvalidBlobId(said) => Some(BlobEffect::Invalidated {
+            blob_id: BlobId::from_bytes(said.blob_id),
+            epoch: Epoch(said.epoch),
+        }),
+        // A burned blob stays until the end its owner paid for.
+        Event::BlobBurned(_)
+        | Event::BlobRegistered(_)
+        | Event::StoragePurchased(_)
+        | Event::StorageDestroyed(_)
+        | Event::ProtocolVersionUpdated(_)
+        | Event::PricesUpdated(_)
+        | Event::Burned(_)
+        | Event::ParamChanged(_)
+        | Event::EpochChangeStart(_) => None,
     }
 }
 

@@ -256,6 +256,7 @@ impl Fleet {
                 system_object: shown_id(&ids.system),
                 staking_object: shown_id(&ids.staking),
                 params_object: shown_id(&ids.params),
+                treasury_object: shown_id(&ids.treasury),
             },
             bootstrap: vec![self.genesis.nodes[0].address()],
             accounts: accounts

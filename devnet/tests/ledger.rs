@@ -8,9 +8,21 @@ mod blobs;
 mod certificates;
 #[path = "ledger/durability.rs"]
 mod durability;
+#[path = "ledger/ends.rs"]
+mod ends;
+#[path = "ledger/metadata.rs"]
+mod metadata;
+#[path = "ledger/money.rs"]
+mod money;
+#[path = "ledger/space.rs"]
+mod space;
+#[path = "ledger/steps.rs"]
+mod steps;
 #[path = "ledger/streams.rs"]
 mod streams;
 #[path = "ledger/transactions.rs"]
 mod transactions;
+#[path = "ledger/verdicts.rs"]
+mod verdicts;
 #[path = "ledger/world.rs"]
 mod world;

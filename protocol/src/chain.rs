@@ -8,6 +8,7 @@ pub mod abort;
 pub mod call;
 pub mod event;
 pub mod object;
+pub mod params;
 mod view;
 
 #[cfg(test)]
@@ -40,6 +41,10 @@ impl TypeName {
     pub const STORAGE: Self = Self { module: "storage", name: "Storage" };
     /// A registered, perhaps certified, blob.
     pub const BLOB: Self = Self { module: "blob", name: "Blob" };
+    /// The texts attached to a blob.
+    pub const METADATA: Self = Self { module: "blob", name: "Metadata" };
+    /// The shared object that knows the supply of the token.
+    pub const TREASURY: Self = Self { module: "wal", name: "Treasury" };
     /// The marker type of the token.
     pub const WAL: Self = Self { module: "wal", name: "WAL" };
 

@@ -75,6 +75,8 @@ const HEADER_BYTES: usize = 39;
 enum Kind {
     ProofOfPossession = 0,
     BlobCertificate = 1,
+    InvalidBlob = 2,
+    ProtocolVersion = 6,
 }
 
 /// Why bytes are not the message expected; the order of the variants is the order of the checks.
@@ -140,12 +142,33 @@ pub fn blob_certificate_message(
     bytes
 }
 
-/// The body of a blob certificate's message, after the checks of its header in the contract's order.
-pub fn read_blob_certificate_message(
-    bytes: &[u8],
+/// What a node signs when it has seen the proof that a blob was encoded inconsistently.
+pub fn invalid_blob_message(network: &NetworkId, epoch: Epoch, blob_id: &BlobId) -> Vec<u8> {
+    let mut bytes = header(Kind::InvalidBlob, network, epoch);
+    bytes.extend_from_slice(blob_id.as_bytes());
+    bytes
+}
+
+/// What a node signs when it can speak a version of the protocol from an epoch on.
+pub fn protocol_version_message(
     network: &NetworkId,
     epoch: Epoch,
-) -> Result<(BlobId, Persistence), MessageError> {
+    start: Epoch,
+    version: u64,
+) -> Vec<u8> {
+    let mut bytes = header(Kind::ProtocolVersion, network, epoch);
+    bytes.extend_from_slice(&start.0.to_le_bytes());
+    bytes.extend_from_slice(&version.to_le_bytes());
+    bytes
+}
+
+/// The body of a message, after the checks of its header in the contract's order.
+fn read_body<'a>(
+    bytes: &'a [u8],
+    network: &NetworkId,
+    epoch: Epoch,
+    kind: Kind,
+) -> Result<&'a [u8], MessageError> {
     let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or(MessageError::Malformed)?;
     if header[1] != VERSION {
         return Err(MessageError::Version(header[1]));
@@ -161,10 +184,20 @@ pub fn read_blob_certificate_message(
     if found != epoch {
         return Err(MessageError::Epoch(found));
     }
-    if header[0] != Kind::BlobCertificate as u8 {
-        return Err(MessageError::Kind(header[0]));
+    match header[0] == kind as u8 {
+        true => Ok(body),
+        false => Err(MessageError::Kind(header[0])),
     }
-    let (id, persistence) = body.split_at_checked(32).ok_or(MessageError::Malformed)?;
+}
+
+/// Which blob a blob certificate's message is about, and how persistent it is.
+pub fn read_blob_certificate_message(
+    bytes: &[u8],
+    network: &NetworkId,
+    epoch: Epoch,
+) -> Result<(BlobId, Persistence), MessageError> {
+    let body = read_body(bytes, network, epoch, Kind::BlobCertificate)?;
+    let (id, persistence) = body.split_first_chunk().ok_or(MessageError::Malformed)?;
     let persistence = match persistence.split_first() {
         Some((0, [])) => Persistence::Permanent,
         Some((1, object)) => {
@@ -172,7 +205,29 @@ pub fn read_blob_certificate_message(
         }
         _ => return Err(MessageError::Malformed),
     };
-    Ok((BlobId::from_bytes(id.try_into().expect("the slice has 32 bytes")), persistence))
+    Ok((BlobId::from_bytes(*id), persistence))
+}
+
+/// Which blob a message declares invalid.
+pub fn read_invalid_blob_message(
+    bytes: &[u8],
+    network: &NetworkId,
+    epoch: Epoch,
+) -> Result<BlobId, MessageError> {
+    let body = read_body(bytes, network, epoch, Kind::InvalidBlob)?;
+    Ok(BlobId::from_bytes(body.try_into().map_err(|_| MessageError::Malformed)?))
+}
+
+/// From which epoch on which version of the protocol is spoken.
+pub fn read_protocol_version_message(
+    bytes: &[u8],
+    network: &NetworkId,
+    epoch: Epoch,
+) -> Result<(Epoch, u64), MessageError> {
+    let body = read_body(bytes, network, epoch, Kind::ProtocolVersion)?;
+    let (start, version) = body.split_first_chunk().ok_or(MessageError::Malformed)?;
+    let version = version.try_into().map_err(|_| MessageError::Malformed)?;
+    Ok((Epoch(u32::from_le_bytes(*start)), u64::from_le_bytes(version)))
 }
 
 /// The epoch a message's header names, for choosing the committee; nothing for bytes too short.
@@ -219,7 +274,32 @@ mod tests {
         let blob = BlobId::from_bytes([5; 32]);
         let bytes =
             blob_certificate_message(&NETWORK, Epoch(0x0102), &blob, &Persistence::Permanent);
-        let expected = format!("010162{}02010000{}00", "03".repeat(32), "05".repeat(32));
-        assert_eq!(hex::encode(bytes), expected);
+        let head = |kind| format!("{kind}0162{}02010000", "03".repeat(32));
+        assert_eq!(hex::encode(bytes), format!("{}{}00", head("01"), "05".repeat(32)));
+        let bytes = invalid_blob_message(&NETWORK, Epoch(0x0102), &blob);
+        assert_eq!(hex::encode(bytes), format!("{}{}", head("02"), "05".repeat(32)));
+        let bytes = protocol_version_message(&NETWORK, Epoch(0x0102), Epoch(7), 0x0304);
+        assert_eq!(hex::encode(bytes), format!("{}070000000403000000000000", head("06")));
+    }
+
+    #[test]
+    fn verdicts_and_versions_read_back_at_their_exact_length_only() {
+        let blob = BlobId::from_bytes([5; 32]);
+        let verdict = invalid_blob_message(&NETWORK, Epoch(2), &blob);
+        let version = protocol_version_message(&NETWORK, Epoch(2), Epoch(4), 9);
+        let read_verdict = |bytes: &[u8]| read_invalid_blob_message(bytes, &NETWORK, Epoch(2));
+        let read_version = |bytes: &[u8]| read_protocol_version_message(bytes, &NETWORK, Epoch(2));
+        assert_eq!(read_verdict(&verdict), Ok(blob));
+        assert_eq!(read_version(&version), Ok((Epoch(4), 9)));
+        for cut in HEADER_BYTES..verdict.len() {
+            assert_eq!(read_verdict(&verdict[..cut]), Err(MessageError::Malformed));
+        }
+        for cut in HEADER_BYTES..version.len() {
+            assert_eq!(read_version(&version[..cut]), Err(MessageError::Malformed));
+        }
+        assert_eq!(read_verdict(&[&verdict[..], &[0]].concat()), Err(MessageError::Malformed));
+        assert_eq!(read_version(&[&version[..], &[0]].concat()), Err(MessageError::Malformed));
+        assert_eq!(read_verdict(&version), Err(MessageError::Kind(6)));
+        assert_eq!(read_version(&verdict), Err(MessageError::Kind(2)));
     }
 }

@@ -120,7 +120,7 @@ impl Chain {
             match event {
                 Event::StoragePurchased(bought) => cost.wal = cost.wal.saturating_add(bought.paid),
                 Event::BlobRegistered(event) => registered = Some(event),
-                Event::BlobCertified(_) | Event::EpochChangeStart(_) => {}
+                _ => {}
             }
         }
         let missing = || CallError::unreadable("a registration that registered nothing");
@@ -313,6 +313,7 @@ impl Chain {
             Place::Payment => places.payment.ok_or_else(empty),
             Place::Storage => places.storage.ok_or_else(empty),
             Place::Blob => places.blob.ok_or_else(empty),
+            Place::OtherStorage | Place::Treasury => Err(empty()),
             Place::Pure(bytes) => Ok(builder.pure_bytes(bytes)),
         });
         filled.collect()

@@ -34,6 +34,7 @@ fn sample_card(nodes: u16, shards: u16) -> Card {
             system_object: "0x1".into(),
             staking_object: "0x2".into(),
             params_object: "0x3".into(),
+            treasury_object: "0x4".into(),
         },
         bootstrap: vec![],
         accounts: vec![AccountCard {

@@ -86,6 +86,7 @@ fn ids(card: &Card) -> Option<GenesisIds> {
         system: read_id(&chain.system_object)?,
         params: read_id(&chain.params_object)?,
         staking: read_id(&chain.staking_object)?,
+        treasury: read_id(&chain.treasury_object)?,
         nodes: card.nodes.iter().map(|node| read_id(&node.node_id)).collect::<Option<_>>()?,
     })
 }

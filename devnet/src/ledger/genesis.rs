@@ -4,13 +4,14 @@
 //! runs; a configuration that cannot be a network is refused.
 //! Does not: invent keys or decide who gets which shards.
 
+mod first_epoch;
+
 use std::collections::BTreeSet;
 
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::event::{EpochChangeStart, Event};
-use haulout_protocol::chain::object::{
-    BlsCommittee, BlsMember, Coin, Entry, NodeInfo, Params, Staking, StakingPool, System, Table,
-};
+use haulout_protocol::chain::object::{Coin, Entry, NodeInfo, Staking, StakingPool};
 use haulout_protocol::crypto::{PeerId, PublicKey, blake2b_256};
 use haulout_protocol::encoding::Parameters;
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,6 @@ use sui_sdk_types::{
 
 use super::checkpoints::ExecutedTransaction;
 use super::objects::{Changes, Names, Resource, identifier};
-use super::rules::accounting;
 use super::rules::wal::SUPPLY;
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
 
@@ -116,6 +116,8 @@ pub struct GenesisIds {
     pub params: ObjectId,
     /// The shared `Staking`.
     pub staking: ObjectId,
+    /// The shared `Treasury`.
+    pub treasury: ObjectId,
     /// The staking pool of each node, in the order of [`GenesisConfig::nodes`].
     pub nodes: Vec<ObjectId>,
 }
@@ -141,6 +143,9 @@ pub enum GenesisError {
     /// The accounts would get more than there is.
     #[error("the accounts get more than the whole supply")]
     Supply,
+    /// The rules refuse to begin the first epoch.
+    #[error("the first epoch cannot begin: {0}")]
+    Rules(#[from] Abort),
 }
 
 impl GenesisConfig {
@@ -150,14 +155,9 @@ impl GenesisConfig {
         let mut ids =
             (0..).map(|count| *Address::derive_id(Digest::new(network_id), count).inner());
         let mut next = || ids.next().expect("the counter is endless");
-        GenesisIds {
-            network_id,
-            package: next(),
-            system: next(),
-            params: next(),
-            staking: next(),
-            nodes: self.nodes.iter().map(|_| next()).collect(),
-        }
+        let (package, system, params, staking) = (next(), next(), next(), next());
+        let nodes = self.nodes.iter().map(|_| next()).collect();
+        GenesisIds { network_id, package, system, params, staking, treasury: next(), nodes }
     }
 
     /// The bytes that name the network.
@@ -206,6 +206,7 @@ impl GenesisConfig {
         }
         self.rest(SUI_SUPPLY, |account| account.sui)?;
         self.rest(SUPPLY, |account| account.wal)?;
+        self.first_epoch(&self.ids())?;
         Ok(())
     }
 
@@ -220,10 +221,12 @@ impl GenesisConfig {
         self.check()?;
         let ids = self.ids();
         let names = Names::new(&ids.package);
+        let (system, params, treasury) = self.first_epoch(&ids)?;
         let mut objects = vec![
-            Resource::System(self.system(&ids)),
-            Resource::Params(self.params(&ids)),
+            Resource::System(system),
+            Resource::Params(params),
             Resource::Staking(self.staking(&ids, now_ms)),
+            Resource::Treasury(treasury),
         ];
         objects.extend(self.pools(&ids).map(Resource::StakingPool));
         let shared = || Owner::Shared(VERSION);
@@ -280,46 +283,6 @@ impl GenesisConfig {
         let changes = Changes { written: written.clone(), removed: vec![] };
         let (signatures, events) = (vec![], Some(events));
         Ok((ExecutedTransaction { transaction, signatures, effects, events, written }, changes))
-    }
-
-    fn system(&self, ids: &GenesisIds) -> System {
-        let member = |(node, id): (&GenesisNode, &ObjectId)| BlsMember {
-            public_key: node.bls_public_key.clone(),
-            weight: u16::try_from(node.shards.len()).expect("shards are numbered by 16 bits"),
-            node_id: *id,
-        };
-        System {
-            id: ids.system,
-            version: VERSION,
-            network_id: ids.network_id,
-            committee: BlsCommittee {
-                members: self.nodes.iter().zip(&ids.nodes).map(member).collect(),
-                n_shards: self.shards,
-                epoch: FIRST_EPOCH,
-            },
-            total_capacity: self.capacity,
-            used_capacity: 0,
-            storage_price: self.storage_price,
-            write_price: self.write_price,
-            last_price_epoch: FIRST_EPOCH,
-            ring: accounting::new_ring(FIRST_EPOCH, self.max_epochs_ahead),
-            invalid: Table { id: blake2b_256(&[b"haulout invalid table", &ids.system]), size: 0 },
-            deny: Vec::new(),
-            last_event_sequence: 0,
-            protocol_version: VERSION,
-        }
-    }
-
-    fn params(&self, ids: &GenesisIds) -> Params {
-        Params {
-            id: ids.params,
-            version: VERSION,
-            network_id: ids.network_id,
-            n_shards: self.shards,
-            segment_bytes: self.segment_bytes,
-            index_replicas: self.index_replicas,
-            max_epochs_ahead: self.max_epochs_ahead,
-        }
     }
 
     fn staking(&self, ids: &GenesisIds, now_ms: u64) -> Staking {

@@ -6,12 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use haulout_protocol::chain::object::{Blob, Coin, Params, Staking, StakingPool, Storage, System};
+use haulout_protocol::chain::object::{
+    Blob, Coin, Params, Staking, StakingPool, Storage, System, Treasury,
+};
 use haulout_protocol::chain::{ObjectId, TypeName};
 use sui_sdk_types::{
     Address, Digest, Identifier, MoveStruct, Object, ObjectData, ObjectReference, Owner, StructTag,
     TypeTag,
 };
+
+use super::rules::fields::{Field, Stored};
 
 /// How many versions of an object can be read; older ones are in the checkpoints.
 pub(super) const VERSIONS_KEPT: usize = 8;
@@ -36,6 +40,52 @@ impl Names {
 
     fn of(&self, name: TypeName) -> StructTag {
         tag(self.package, name)
+    }
+
+    /// The type of an entry of the table of invalid blob ids.
+    fn invalid_field(&self) -> StructTag {
+        field_tag(TypeTag::U256, TypeTag::U32)
+    }
+
+    /// The type of the field that holds a blob's metadata.
+    fn metadata_field(&self) -> StructTag {
+        let name = TypeTag::Vector(Box::new(TypeTag::U8));
+        field_tag(name, TypeTag::Struct(Box::new(self.of(TypeName::METADATA))))
+    }
+}
+
+/// Sui's type of a dynamic field.
+fn field_tag(name: TypeTag, value: TypeTag) -> StructTag {
+    let (module, field) = (identifier("dynamic_field"), identifier("Field"));
+    StructTag::new(Address::TWO, module, field, vec![name, value])
+}
+
+/// Reads a dynamic field of a kind the package has.
+fn read_field(names: &Names, tag: &StructTag, bytes: &[u8]) -> Option<Field> {
+    if *tag == names.invalid_field() {
+        return bcs::from_bytes(bytes).ok().map(Field::Invalid);
+    }
+    if *tag == names.metadata_field() {
+        return bcs::from_bytes(bytes).ok().map(Field::Metadata);
+    }
+    None
+}
+
+/// The dynamic fields among the objects, for the rules.
+#[derive(Debug)]
+pub(super) struct StoredFields<'a> {
+    /// How the types are spelled.
+    pub(super) names: &'a Names,
+    /// Every object there is.
+    pub(super) objects: &'a Objects,
+}
+
+impl Stored for StoredFields<'_> {
+    fn field(&self, id: &ObjectId) -> Option<Field> {
+        match Resource::read(self.names, self.objects.get(&Address::new(*id))?)? {
+            Resource::Field(field) => Some(field),
+            _ => None,
+        }
     }
 }
 
@@ -70,6 +120,10 @@ pub(super) enum Resource {
     Staking(Staking),
     /// A node.
     StakingPool(StakingPool),
+    /// The supply of the token.
+    Treasury(Treasury),
+    /// A dynamic field of another object.
+    Field(Field),
 }
 
 impl Resource {
@@ -83,6 +137,8 @@ impl Resource {
             Resource::Params(object) => object.id,
             Resource::Staking(object) => object.id,
             Resource::StakingPool(object) => object.id,
+            Resource::Treasury(object) => object.id,
+            Resource::Field(field) => field.id(),
         })
     }
 
@@ -99,6 +155,9 @@ impl Resource {
             let coin = bcs::from_bytes(bytes).ok()?;
             return Some(Resource::Coin { token: (**token).clone(), coin });
         }
+        if let Some(field) = read_field(names, tag, bytes) {
+            return Some(Resource::Field(field));
+        }
         if *tag.address() != names.package {
             return None;
         }
@@ -109,6 +168,7 @@ impl Resource {
             "Params" => Resource::Params(bcs::from_bytes(bytes).ok()?),
             "Staking" => Resource::Staking(bcs::from_bytes(bytes).ok()?),
             "StakingPool" => Resource::StakingPool(bcs::from_bytes(bytes).ok()?),
+            "Treasury" => Resource::Treasury(bcs::from_bytes(bytes).ok()?),
             _ => return None,
         };
         Some(resource)
@@ -133,6 +193,11 @@ impl Resource {
             Resource::Staking(object) => (names.of(TypeName::STAKING), bcs::to_bytes(object)),
             Resource::StakingPool(object) => {
                 (names.of(TypeName::STAKING_POOL), bcs::to_bytes(object))
+            }
+            Resource::Treasury(object) => (names.of(TypeName::TREASURY), bcs::to_bytes(object)),
+            Resource::Field(Field::Invalid(field)) => (names.invalid_field(), bcs::to_bytes(field)),
+            Resource::Field(Field::Metadata(field)) => {
+                (names.metadata_field(), bcs::to_bytes(field))
             }
         };
         let bytes = bytes.expect("objects are plain numbers, vectors and strings");

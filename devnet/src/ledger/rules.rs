@@ -9,7 +9,9 @@ pub(super) mod accounting;
 pub(super) mod blob;
 pub(super) mod bls;
 pub(super) mod encoding;
+pub(super) mod fields;
 pub(super) mod messages;
+pub(super) mod params;
 pub(super) mod storage;
 pub(super) mod system;
 pub(super) mod wal;
@@ -17,29 +19,58 @@ pub(super) mod wal;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use fields::{Change, Fields, Stored};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::Event;
 use sui_sdk_types::{Address, Digest};
 
-/// What a running transaction lends to the rules: fresh ids, and a place for events.
+/// What a running transaction lends to the rules: fresh ids, dynamic fields, a place for events.
 #[derive(Debug)]
-pub(super) struct Context {
+pub(super) struct Context<'a> {
     transaction: Digest,
-    created: u64,
+    count: u64,
+    /// The ids given out so far.
+    created: BTreeSet<ObjectId>,
+    /// Values that hang on objects by a name.
+    fields: Fields<'a>,
+    /// Objects that were destroyed, wherever they lived.
+    pub(super) deleted: BTreeSet<ObjectId>,
     /// The events so far, in order.
     pub(super) events: Vec<Event>,
 }
 
-impl Context {
-    /// The context of a transaction that has created nothing yet.
+impl Context<'static> {
+    /// The context of a transaction that has created nothing yet and sees no dynamic fields.
     pub(super) fn new(transaction: Digest) -> Self {
-        Context { transaction, created: 0, events: Vec::new() }
+        Context {
+            transaction,
+            count: 0,
+            created: BTreeSet::new(),
+            fields: Fields::new(&()),
+            deleted: BTreeSet::new(),
+            events: Vec::new(),
+        }
     }
 
+    /// Lets the transaction see the dynamic fields there are.
+    pub(super) fn over(self, stored: &dyn Stored) -> Context<'_> {
+        Context { fields: Fields::new(stored), ..self }
+    }
+}
+
+impl Context<'_> {
     /// The id of the next object, as Sui derives it.
     pub(super) fn fresh_id(&mut self) -> ObjectId {
-        let id = Address::derive_id(self.transaction, self.created);
-        self.created += 1;
-        *id.inner()
+        let id = *Address::derive_id(self.transaction, self.count).inner();
+        self.count += 1;
+        self.created.insert(id);
+        id
+    }
+
+    /// The ids given out, and what changed in dynamic fields.
+    pub(super) fn finish(self) -> (BTreeSet<ObjectId>, BTreeMap<ObjectId, Change>) {
+        (self.created, self.fields.into_changes())
     }
 }

@@ -17,7 +17,7 @@ use sui_sdk_types::{
     Address, ExecutionError, Object, Owner, Transaction, TransactionEffects, TransactionEvents,
 };
 
-use super::objects::{Changes, Names, Objects};
+use super::objects::{Changes, Names, Objects, StoredFields};
 use effects::Output;
 use loading::Loaded;
 use machine::Machine;
@@ -93,11 +93,15 @@ pub(super) fn execute(
 ) -> Result<Executed, Refused> {
     let loaded = loading::load(names, objects, transaction)?;
     let digest = transaction.digest();
-    let before = loaded.before();
-    let output = match run(names, transaction, loaded.clone()) {
+    let stored = StoredFields { names, objects };
+    let output = match run(&stored, transaction, loaded.clone()) {
         Ok(output) => output,
         Err(failure) => Output::failed(&loaded, *failure),
     };
+    let mut before = loaded.before();
+    for id in output.fields.keys().copied().map(Address::new) {
+        before.extend(objects.get(&id).map(|object| (id, object.clone())));
+    }
     Ok(effects::record(names, transaction, digest, &loaded, &before, output))
 }
 
@@ -110,16 +114,20 @@ struct Failure {
 }
 
 /// Runs every command; the first that fails undoes all.
-fn run(names: &Names, transaction: &Transaction, loaded: Loaded) -> Result<Output, Box<Failure>> {
+fn run(
+    stored: &StoredFields<'_>,
+    transaction: &Transaction,
+    loaded: Loaded,
+) -> Result<Output, Box<Failure>> {
     let failed = |error, command| Box::new(Failure { error, command });
-    let mut machine = Machine::new(names, transaction, loaded);
+    let mut machine = Machine::new(stored, transaction, loaded);
     for (index, command) in (0..).zip(&loading::programmable(transaction).commands) {
         machine.step(command).map_err(|error| failed(error, Some(index)))?;
     }
     machine.finish().map_err(|error| failed(error, None))
 }
 
-/// The objects a transaction names, as they were before it.
+/// The objects a transaction can change, as they were before it.
 type Before = BTreeMap<Address, Object>;
 
 /// Whether an account owns an object.

@@ -43,6 +43,9 @@ pub(crate) struct ChainCard {
     pub(crate) system_object: String,
     pub(crate) staking_object: String,
     pub(crate) params_object: String,
+    /// Absent in devnets made before there was one.
+    #[serde(default)]
+    pub(crate) treasury_object: String,
 }
 
 /// The Move packages by name.

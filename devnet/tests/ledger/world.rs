@@ -286,7 +286,11 @@ impl World {
             }
             Slot::Params => builder.object(ObjectInput::shared(Address::new(ids.params), 1, false)),
             Slot::Payment => fill.payment.expect("the call pays"),
+            Slot::Treasury => {
+                builder.object(ObjectInput::shared(Address::new(ids.treasury), 1, true))
+            }
             Slot::Storage => fill.storage.expect("the call takes storage"),
+            Slot::OtherStorage => fill.other_storage.expect("the call takes two storages"),
             Slot::Blob => fill.blob.expect("the call takes a blob"),
             Slot::Pure(bytes) => builder.pure_bytes(bytes),
         });
@@ -383,6 +387,7 @@ impl World {
 pub(crate) struct Fill {
     pub(crate) payment: Option<Argument>,
     pub(crate) storage: Option<Argument>,
+    pub(crate) other_storage: Option<Argument>,
     pub(crate) blob: Option<Argument>,
 }
 

@@ -5,7 +5,19 @@
 //! who build transactions and for the embedded ledger that executes them.
 //! Does not: build transactions, choose coins or sign.
 
+mod blob;
+mod certificate;
+mod metadata;
+mod storage;
+mod token;
+
 use serde::Serialize;
+
+pub use blob::{BurnBlob, DeleteBlob, ExtendBlob, ExtendBlobWithResource, RegisterBlob};
+pub use certificate::{CertifyBlob, InvalidateBlobId, SetProtocolVersion};
+pub use metadata::{AddMetadata, RemoveMetadataPair, SetMetadataPair, TakeMetadata};
+pub use storage::{DestroyStorage, FuseStorage, ReserveSpace, SplitByEpoch, SplitBySize};
+pub use token::{AddSubsidy, BurnWal};
 
 /// A public function of the package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +31,44 @@ pub struct Function {
 impl Function {
     /// Buys space; see [`ReserveSpace`].
     pub const RESERVE_SPACE: Self = Self { module: "system", name: "reserve_space" };
+    /// Splits space in time; see [`SplitByEpoch`].
+    pub const SPLIT_BY_EPOCH: Self = Self { module: "storage", name: "split_by_epoch" };
+    /// Splits space in size; see [`SplitBySize`].
+    pub const SPLIT_BY_SIZE: Self = Self { module: "storage", name: "split_by_size" };
+    /// Joins space; see [`FuseStorage`].
+    pub const FUSE_STORAGE: Self = Self { module: "storage", name: "fuse" };
+    /// Throws space away; see [`DestroyStorage`].
+    pub const DESTROY_STORAGE: Self = Self { module: "storage", name: "destroy" };
     /// Registers a blob; see [`RegisterBlob`].
     pub const REGISTER_BLOB: Self = Self { module: "system", name: "register_blob" };
+    /// Extends a blob for money; see [`ExtendBlob`].
+    pub const EXTEND_BLOB: Self = Self { module: "system", name: "extend_blob" };
+    /// Extends a blob with space; see [`ExtendBlobWithResource`].
+    pub const EXTEND_BLOB_WITH_RESOURCE: Self =
+        Self { module: "system", name: "extend_blob_with_resource" };
+    /// Deletes a blob; see [`DeleteBlob`].
+    pub const DELETE_BLOB: Self = Self { module: "system", name: "delete_blob" };
+    /// Destroys a blob object; see [`BurnBlob`].
+    pub const BURN_BLOB: Self = Self { module: "system", name: "burn_blob" };
     /// Certifies a blob; see [`CertifyBlob`].
     pub const CERTIFY_BLOB: Self = Self { module: "system", name: "certify_blob" };
+    /// Declares a blob id invalid; see [`InvalidateBlobId`].
+    pub const INVALIDATE_BLOB_ID: Self = Self { module: "system", name: "invalidate_blob_id" };
+    /// Changes the protocol version; see [`SetProtocolVersion`].
+    pub const SET_PROTOCOL_VERSION: Self = Self { module: "system", name: "set_protocol_version" };
+    /// Attaches empty metadata; see [`AddMetadata`].
+    pub const ADD_METADATA: Self = Self { module: "blob", name: "add_metadata" };
+    /// Sets a pair of metadata; see [`SetMetadataPair`].
+    pub const SET_METADATA_PAIR: Self =
+        Self { module: "blob", name: "insert_or_update_metadata_pair" };
+    /// Removes a pair of metadata; see [`RemoveMetadataPair`].
+    pub const REMOVE_METADATA_PAIR: Self = Self { module: "blob", name: "remove_metadata_pair" };
+    /// Removes all metadata; see [`TakeMetadata`].
+    pub const TAKE_METADATA: Self = Self { module: "blob", name: "take_metadata" };
+    /// Gives to future committees; see [`AddSubsidy`].
+    pub const ADD_SUBSIDY: Self = Self { module: "system", name: "add_subsidy" };
+    /// Takes WAL out of the supply; see [`BurnWal`].
+    pub const BURN_WAL: Self = Self { module: "wal", name: "burn" };
 }
 
 /// One argument of a call: a place the caller fills with an object, or a plain value.
@@ -35,103 +81,20 @@ pub enum Argument {
     },
     /// The shared `Params`, taken by immutable reference.
     Params,
-    /// The coin that pays, taken by mutable reference.
+    /// The shared `Treasury`, taken by mutable reference.
+    Treasury,
+    /// The coin that pays, taken by mutable reference, or by value where all of it is meant.
     Payment,
-    /// The storage to live in, taken by value: an owned object or an earlier result.
+    /// The storage the call is about: an owned object or an earlier result.
     Storage,
-    /// The blob, taken by mutable reference: an owned object or an earlier result.
+    /// The storage that joins another and ends with that, taken by value.
+    OtherStorage,
+    /// The blob the call is about: an owned object or an earlier result.
     Blob,
     /// A plain value in BCS.
     Pure(Vec<u8>),
 }
 
 fn pure(value: &(impl Serialize + ?Sized)) -> Argument {
-    Argument::Pure(bcs::to_bytes(value).expect("numbers, flags and byte vectors always serialise"))
-}
-
-/// `reserve_space(&mut System, size, start, end, &mut Coin<WAL>, max_total) -> Storage`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReserveSpace {
-    /// Encoded bytes to reserve.
-    pub size: u64,
-    /// The first epoch; earlier than now means now.
-    pub start_epoch: u32,
-    /// The first epoch no longer covered.
-    pub end_epoch: u32,
-    /// The most the caller agrees to pay.
-    pub max_total: u64,
-}
-
-impl ReserveSpace {
-    /// The arguments in Move's order.
-    pub fn arguments(&self) -> Vec<Argument> {
-        vec![
-            Argument::System { mutable: true },
-            pure(&self.size),
-            pure(&self.start_epoch),
-            pure(&self.end_epoch),
-            Argument::Payment,
-            pure(&self.max_total),
-        ]
-    }
-}
-
-/// `register_blob(&mut System, &Params, Storage, blob_id, root, size, encoding, deletable,
-/// &mut Coin<WAL>, max_total) -> Blob`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegisterBlob {
-    /// The blob's id.
-    pub blob_id: [u8; 32],
-    /// The root the id is derived from.
-    pub root: [u8; 32],
-    /// Bytes before encoding.
-    pub size: u64,
-    /// How it is encoded.
-    pub encoding_type: u8,
-    /// Whether the owner may delete it before its storage ends.
-    pub deletable: bool,
-    /// The most the caller agrees to pay for writing.
-    pub max_total: u64,
-}
-
-impl RegisterBlob {
-    /// The arguments in Move's order.
-    pub fn arguments(&self) -> Vec<Argument> {
-        vec![
-            Argument::System { mutable: true },
-            Argument::Params,
-            Argument::Storage,
-            pure(&self.blob_id),
-            pure(&self.root),
-            pure(&self.size),
-            pure(&self.encoding_type),
-            pure(&self.deletable),
-            Argument::Payment,
-            pure(&self.max_total),
-        ]
-    }
-}
-
-/// `certify_blob(&System, &mut Blob, signature, signers, message)`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertifyBlob {
-    /// The aggregated BLS signature, 96 bytes.
-    pub signature: Vec<u8>,
-    /// Who signed, one bit per member, lowest bit first.
-    pub signers: Vec<u8>,
-    /// The bytes that were signed.
-    pub message: Vec<u8>,
-}
-
-impl CertifyBlob {
-    /// The arguments in Move's order.
-    pub fn arguments(&self) -> Vec<Argument> {
-        vec![
-            Argument::System { mutable: false },
-            Argument::Blob,
-            pure(&self.signature),
-            pure(&self.signers),
-            pure(&self.message),
-        ]
-    }
+    Argument::Pure(bcs::to_bytes(value).expect("numbers, flags and vectors always serialise"))
 }

@@ -71,17 +71,90 @@ pub struct EpochChangeStart {
     pub epoch: u32,
 }
 
-/// Any event of the package this version knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// Space was bought.
-    StoragePurchased(StoragePurchased),
-    /// A blob was registered.
-    BlobRegistered(BlobRegistered),
-    /// A blob was certified.
-    BlobCertified(BlobCertified),
-    /// An epoch began.
-    EpochChangeStart(EpochChangeStart),
+/// Storage was thrown away; what was paid stays paid.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StorageDestroyed {
+    /// The storage object that no longer exists.
+    pub object_id: ObjectId,
+}
+
+/// A blob was deleted by its owner; its storage lives on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobDeleted {
+    /// The epoch of the deletion.
+    pub epoch: u32,
+    /// The blob's id.
+    pub blob_id: [u8; 32],
+    /// The first epoch in which it would have been forgotten anyway.
+    pub end_epoch: u32,
+    /// The blob object that no longer exists.
+    pub object_id: ObjectId,
+    /// Whether it had a certificate.
+    pub was_certified: bool,
+}
+
+/// A blob object was destroyed with its storage; nodes keep the data until its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobBurned {
+    /// The epoch of the destruction.
+    pub epoch: u32,
+    /// The blob's id.
+    pub blob_id: [u8; 32],
+    /// The blob object that no longer exists.
+    pub object_id: ObjectId,
+}
+
+/// The committee showed that no bytes belong to this id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvalidBlobId {
+    /// The epoch of the verdict.
+    pub epoch: u32,
+    /// The blob's id.
+    pub blob_id: [u8; 32],
+}
+
+/// The committee agreed on another version of the protocol between nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtocolVersionUpdated {
+    /// The epoch of the agreement.
+    pub epoch: u32,
+    /// The first epoch of the new version.
+    pub start_epoch: u32,
+    /// The new version.
+    pub protocol_version: u64,
+}
+
+/// Prices changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PricesUpdated {
+    /// The epoch from which they hold.
+    pub epoch: u32,
+    /// Price of one MiB for one epoch.
+    pub storage_price: u64,
+    /// Price of writing one MiB.
+    pub write_price: u64,
+}
+
+/// WAL left the supply for good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burned {
+    /// How much, in the smallest unit.
+    pub amount: u64,
+    /// 0 by its owner, 1 of an epoch's fees, 2 of forfeits, 3 of slashed stake.
+    pub reason: u8,
+}
+
+/// A parameter of the network changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamChanged {
+    /// The epoch of the change.
+    pub epoch: u32,
+    /// Which parameter.
+    pub key: u16,
+    /// What it was.
+    pub old: u64,
+    /// What it is.
+    pub new: u64,
 }
 
 /// An event of a known name whose bytes are not that event.
@@ -95,38 +168,62 @@ pub struct EventError {
     pub source: bcs::Error,
 }
 
-impl Event {
-    /// The struct name of the event.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Event::StoragePurchased(_) => "StoragePurchased",
-            Event::BlobRegistered(_) => "BlobRegistered",
-            Event::BlobCertified(_) => "BlobCertified",
-            Event::EpochChangeStart(_) => "EpochChangeStart",
+macro_rules! events {
+    ($($(#[$doc:meta])* $event:ident = $name:literal,)*) => {
+        /// Any event of the package this version knows.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Event {
+            $($(#[$doc])* $event($event),)*
         }
-    }
 
-    /// The event's BCS bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let bytes = match self {
-            Event::StoragePurchased(event) => bcs::to_bytes(event),
-            Event::BlobRegistered(event) => bcs::to_bytes(event),
-            Event::BlobCertified(event) => bcs::to_bytes(event),
-            Event::EpochChangeStart(event) => bcs::to_bytes(event),
-        };
-        bytes.expect("events hold only fixed-width fields, which always serialise")
-    }
+        impl Event {
+            /// The struct name of the event.
+            pub fn name(&self) -> &'static str {
+                match self { $(Event::$event(_) => $name,)* }
+            }
 
-    /// Decodes an event of our package by its struct name; `None` for a name this version does
-    /// not know, which a reader skips.
-    pub fn decode(name: &str, bytes: &[u8]) -> Result<Option<Self>, EventError> {
-        let decoded = match name {
-            "StoragePurchased" => bcs::from_bytes(bytes).map(Event::StoragePurchased),
-            "BlobRegistered" => bcs::from_bytes(bytes).map(Event::BlobRegistered),
-            "BlobCertified" => bcs::from_bytes(bytes).map(Event::BlobCertified),
-            "EpochChangeStart" => bcs::from_bytes(bytes).map(Event::EpochChangeStart),
-            _ => return Ok(None),
-        };
-        decoded.map(Some).map_err(|source| EventError { name: name.to_owned(), source })
-    }
+            /// The event's BCS bytes.
+            pub fn to_bytes(&self) -> Vec<u8> {
+                let bytes = match self { $(Event::$event(event) => bcs::to_bytes(event),)* };
+                bytes.expect("events hold only plain fields, which always serialise")
+            }
+
+            /// Decodes an event of our package by its struct name; `None` for a name this
+            /// version does not know, which a reader skips.
+            pub fn decode(name: &str, bytes: &[u8]) -> Result<Option<Self>, EventError> {
+                let decoded = match name {
+                    $($name => bcs::from_bytes(bytes).map(Event::$event),)*
+                    _ => return Ok(None),
+                };
+                decoded.map(Some).map_err(|source| EventError { name: name.to_owned(), source })
+            }
+        }
+    };
+}
+
+events! {
+    /// Space was bought.
+    StoragePurchased = "StoragePurchased",
+    /// Space was thrown away.
+    StorageDestroyed = "StorageDestroyed",
+    /// A blob was registered.
+    BlobRegistered = "BlobRegistered",
+    /// A blob was certified, or a certified one extended.
+    BlobCertified = "BlobCertified",
+    /// A blob was deleted.
+    BlobDeleted = "BlobDeleted",
+    /// A blob object was destroyed.
+    BlobBurned = "BlobBurned",
+    /// A blob id was declared invalid.
+    InvalidBlobId = "InvalidBlobID",
+    /// Nodes agreed on another protocol version.
+    ProtocolVersionUpdated = "ProtocolVersionUpdated",
+    /// Prices changed.
+    PricesUpdated = "PricesUpdated",
+    /// WAL left the supply.
+    Burned = "Burned",
+    /// A parameter changed.
+    ParamChanged = "ParamChanged",
+    /// An epoch began.
+    EpochChangeStart = "EpochChangeStart",
 }

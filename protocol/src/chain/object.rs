@@ -26,6 +26,38 @@ pub struct Table {
     pub size: u64,
 }
 
+/// One dynamic field of another object: Sui's `dynamic_field::Field<Name, Value>`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DynamicField<Name, Value> {
+    /// The field's own id, derived from its parent and its name.
+    pub id: ObjectId,
+    /// What it is called inside its parent.
+    pub name: Name,
+    /// What it holds.
+    pub value: Value,
+}
+
+/// Texts that the owner of a blob attaches to it, in a dynamic field named [`METADATA_FIELD`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The pairs, the last changed one last.
+    pub pairs: Vec<Entry<String, String>>,
+}
+
+/// The name of the dynamic field with a blob's [`Metadata`].
+pub const METADATA_FIELD: &[u8] = b"metadata";
+
+/// The token's mint, which can only burn: the supply was made once, at genesis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Treasury {
+    /// The object's id.
+    pub id: ObjectId,
+    /// The id of Sui's `TreasuryCap` inside.
+    pub cap_id: ObjectId,
+    /// All WAL there is.
+    pub total_supply: u64,
+}
+
 /// The centre of the storage side: committee keys, capacity, prices, accounting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct System {
@@ -114,7 +146,7 @@ pub struct DenyInfo {
     pub bytes: u64,
 }
 
-/// Everything fixed at genesis.
+/// Everything fixed at genesis, and what governance may change within rails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Params {
     /// The object's id.
@@ -131,6 +163,8 @@ pub struct Params {
     pub index_replicas: u16,
     /// How many epochs ahead space can be reserved.
     pub max_epochs_ahead: u32,
+    /// What governance may change: values by key, in the order of the keys.
+    pub values: Vec<Entry<u16, u64>>,
 }
 
 /// The epoch and who serves it.

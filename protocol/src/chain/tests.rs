@@ -1,11 +1,17 @@
 //! Golden bytes of every layout, and the committee the objects describe together.
 
+mod calls;
+
 use super::abort::Abort;
-use super::call::{Argument, CertifyBlob, RegisterBlob, ReserveSpace};
-use super::event::{BlobCertified, BlobRegistered, EpochChangeStart, Event, StoragePurchased};
+use super::event::{
+    BlobBurned, BlobCertified, BlobDeleted, BlobRegistered, Burned, EpochChangeStart, Event,
+    InvalidBlobId, ParamChanged, PricesUpdated, ProtocolVersionUpdated, StorageDestroyed,
+    StoragePurchased,
+};
 use super::object::{
-    Blob, BlsCommittee, BlsMember, Coin, DenyInfo, Entry, FutureAccounting, NodeInfo, Params, Ring,
-    Staking, StakingPool, Storage, System, Table,
+    Blob, BlsCommittee, BlsMember, Coin, DenyInfo, DynamicField, Entry, FutureAccounting,
+    METADATA_FIELD, Metadata, NodeInfo, Params, Ring, Staking, StakingPool, Storage, System, Table,
+    Treasury,
 };
 use super::{CommitteeViewError, ObjectId, TypeName, committee, wal_coin_type};
 use crate::crypto::SecretKey;
@@ -101,11 +107,10 @@ fn params_and_staking_have_the_layout_of_the_contracts() {
         segment_bytes: 1 << 25,
         index_replicas: 50,
         max_epochs_ahead: 53,
+        values: vec![Entry { key: 0x0102, value: 5 }],
     };
-    check(
-        &params,
-        &[&run(1, 32), "0100000000000000", &run(2, 32), "6400", "00000002", "3200", "35000000"],
-    );
+    let fixed = [&run(1, 32), "0100000000000000", &run(2, 32), "6400", "00000002", "3200"];
+    check(&params, &[&fixed.concat(), "35000000", "01", "0201", "0500000000000000"]);
     let staking = Staking {
         id: id(1),
         version: 1,
@@ -190,6 +195,18 @@ fn storage_blob_and_coin_have_the_layout_of_the_contracts() {
     check(&Coin { id: id(4), balance: 256 }, &[&run(4, 32), "0001000000000000"]);
 }
 
+#[test]
+fn fields_metadata_and_treasury_have_the_layout_of_sui_and_the_contracts() {
+    let invalid = DynamicField { id: id(1), name: [2_u8; 32], value: 7_u32 };
+    check(&invalid, &[&run(1, 32), &run(2, 32), "07000000"]);
+    let pairs = vec![Entry { key: "k".into(), value: "vw".into() }];
+    let (name, value) = (METADATA_FIELD.to_vec(), Metadata { pairs });
+    let metadata = DynamicField { id: id(1), name, value };
+    check(&metadata, &[&run(1, 32), "086d65746164617461", "01", "016b", "027677"]);
+    let treasury = Treasury { id: id(1), cap_id: id(2), total_supply: 256 };
+    check(&treasury, &[&run(1, 32), &run(2, 32), "0001000000000000"]);
+}
+
 fn sample_events() -> Vec<(Event, String)> {
     vec![
         (
@@ -229,6 +246,42 @@ fn sample_events() -> Vec<(Event, String)> {
             ["01000000", &run(2, 32), "04000000", "01", &run(5, 32), "00"].concat(),
         ),
         (Event::EpochChangeStart(EpochChangeStart { epoch: 258 }), "02010000".into()),
+        (Event::StorageDestroyed(StorageDestroyed { object_id: id(5) }), run(5, 32)),
+        (
+            Event::BlobDeleted(BlobDeleted {
+                epoch: 1,
+                blob_id: [2; 32],
+                end_epoch: 4,
+                object_id: id(5),
+                was_certified: true,
+            }),
+            ["01000000", &run(2, 32), "04000000", &run(5, 32), "01"].concat(),
+        ),
+        (
+            Event::BlobBurned(BlobBurned { epoch: 1, blob_id: [2; 32], object_id: id(5) }),
+            ["01000000", &run(2, 32), &run(5, 32)].concat(),
+        ),
+        (
+            Event::InvalidBlobId(InvalidBlobId { epoch: 1, blob_id: [2; 32] }),
+            ["01000000", &run(2, 32)].concat(),
+        ),
+        (
+            Event::ProtocolVersionUpdated(ProtocolVersionUpdated {
+                epoch: 1,
+                start_epoch: 2,
+                protocol_version: 3,
+            }),
+            "01000000020000000300000000000000".into(),
+        ),
+        (
+            Event::PricesUpdated(PricesUpdated { epoch: 1, storage_price: 2, write_price: 3 }),
+            "0100000002000000000000000300000000000000".into(),
+        ),
+        (Event::Burned(Burned { amount: 256, reason: 1 }), "000100000000000001".into()),
+        (
+            Event::ParamChanged(ParamChanged { epoch: 1, key: 2, old: 3, new: 4 }),
+            "01000000020003000000000000000400000000000000".into(),
+        ),
     ]
 }
 
@@ -253,53 +306,6 @@ fn an_unknown_event_is_skipped_and_a_damaged_one_refused() {
 }
 
 #[test]
-fn arguments_follow_the_order_of_the_contracts() {
-    let pure = |text: &str| Argument::Pure(hex::decode(text).unwrap());
-    let reserve = ReserveSpace { size: 5, start_epoch: 1, end_epoch: 3, max_total: 9 };
-    let expected = vec![
-        Argument::System { mutable: true },
-        pure("0500000000000000"),
-        pure("01000000"),
-        pure("03000000"),
-        Argument::Payment,
-        pure("0900000000000000"),
-    ];
-    assert_eq!(reserve.arguments(), expected);
-
-    let register = RegisterBlob {
-        blob_id: [1; 32],
-        root: [2; 32],
-        size: 3,
-        encoding_type: 2,
-        deletable: true,
-        max_total: 4,
-    };
-    let expected = vec![
-        Argument::System { mutable: true },
-        Argument::Params,
-        Argument::Storage,
-        pure(&run(1, 32)),
-        pure(&run(2, 32)),
-        pure("0300000000000000"),
-        pure("02"),
-        pure("01"),
-        Argument::Payment,
-        pure("0400000000000000"),
-    ];
-    assert_eq!(register.arguments(), expected);
-
-    let certify = CertifyBlob { signature: vec![1; 96], signers: vec![7], message: vec![2; 130] };
-    let expected = vec![
-        Argument::System { mutable: false },
-        Argument::Blob,
-        pure(&["60", &run(1, 96)].concat()),
-        pure("0107"),
-        pure(&["8201", &run(2, 130)].concat()),
-    ];
-    assert_eq!(certify.arguments(), expected);
-}
-
-#[test]
 fn type_names_are_written_as_queries_expect_them() {
     let package = id(0xab);
     assert_eq!(TypeName::BLOB.qualified(&package), format!("0x{}::blob::Blob", run(0xab, 32)));
@@ -309,6 +315,7 @@ fn type_names_are_written_as_queries_expect_them() {
 #[test]
 fn every_abort_code_names_its_module() {
     let modules = [
+        (1, "wal"),
         (2, "bls"),
         (3, "messages"),
         (4, "encoding"),
@@ -316,6 +323,7 @@ fn every_abort_code_names_its_module() {
         (6, "blob"),
         (9, "accounting"),
         (10, "system"),
+        (32, "params"),
     ];
     for abort in Abort::ALL {
         assert_eq!(Abort::from_code(abort.code()), Some(*abort));

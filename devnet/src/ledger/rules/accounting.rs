@@ -1,9 +1,19 @@
 //! Twin of `accounting`: the ring of epochs that can be reserved, with usage and rewards.
 //!
-//! Promises: no amount wraps. Does not: decide prices or capacity.
+//! Promises: no amount wraps; the entries are consecutive epochs, the current one first.
+//! Does not: decide prices or capacity.
 
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::{FutureAccounting, Ring};
+
+/// A whole in basis points.
+pub(super) const WHOLE_BPS: u64 = 10_000;
+
+/// `a * b / c` rounded down; nothing if that is no 64-bit number.
+pub(super) fn mul_div_floor(a: u64, b: u64, c: u64) -> Option<u64> {
+    let quotient = (u128::from(a) * u128::from(b)).checked_div(u128::from(c))?;
+    u64::try_from(quotient).ok()
+}
 
 /// A ring of `length` empty epochs from `epoch` on.
 pub(crate) fn new_ring(epoch: u32, length: u32) -> Ring {
@@ -33,4 +43,24 @@ pub(super) fn increase_used(ring: &mut Ring, ahead: u32, size: u64) -> Result<u6
     let entry = lookup(ring, ahead)?;
     entry.used_capacity = entry.used_capacity.checked_add(size).ok_or(Abort::AccountingOverflow)?;
     Ok(entry.used_capacity)
+}
+
+/// Takes the part of the current epoch's rewards that is burned, rounded down.
+pub(super) fn extract_burn(ring: &mut Ring, burn_bps: u64) -> Result<u64, Abort> {
+    let head = lookup(ring, 0)?;
+    let burned = mul_div_floor(head.rewards, burn_bps, WHOLE_BPS);
+    let burned = burned.ok_or(Abort::AccountingOverflow)?;
+    head.rewards = head.rewards.checked_sub(burned).ok_or(Abort::AccountingOverflow)?;
+    Ok(burned)
+}
+
+/// Ends the current epoch: takes its entry out, whose place a new last epoch takes.
+pub(super) fn pop(ring: &mut Ring) -> Result<FutureAccounting, Abort> {
+    let length = ring.length;
+    let head = lookup(ring, 0)?;
+    let epoch = head.epoch.checked_add(length).ok_or(Abort::AccountingOverflow)?;
+    let last = FutureAccounting { epoch, used_capacity: 0, rewards: 0 };
+    let ended = std::mem::replace(head, last);
+    ring.current_index = (ring.current_index + 1) % length;
+    Ok(ended)
 }

@@ -1,14 +1,47 @@
-//! Twin of `bls`: is this the signature of a quorum?
+//! Twin of `bls`: is this the signature of enough of the committee?
 //!
-//! Promises: bitmap first, then weight, then the one expensive check.
+//! Promises: bitmap first, then weight, then the one expensive check; a member counts once.
 
 use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::object::BlsCommittee;
+use haulout_protocol::chain::object::{BlsCommittee, BlsMember};
 use haulout_protocol::crypto::{PublicKey, Signature, aggregate_public_keys};
 
-/// Checks that members with a quorum of shards signed the message.
-pub(super) fn verify_quorum(
+/// How much of the committee must stand behind a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Threshold {
+    /// More than two thirds of the shards.
+    Quorum,
+    /// More than a third of the shards: one of the signers is correct.
+    OneCorrect,
+}
+
+impl Threshold {
+    /// Whether signers with `weight` of `n_shards` shards are enough.
+    pub(super) fn is_met(self, weight: u32, n_shards: u16) -> bool {
+        let (weight, shards) = (u64::from(weight), u64::from(n_shards));
+        match self {
+            Threshold::Quorum => 3 * weight > 2 * shards,
+            Threshold::OneCorrect => 3 * weight > shards,
+        }
+    }
+}
+
+/// The committee of an epoch, whose members all have shards.
+pub(crate) fn new_committee(epoch: u32, members: Vec<BlsMember>) -> Result<BlsCommittee, Abort> {
+    let mut n_shards = 0_u16;
+    for member in &members {
+        if member.weight == 0 {
+            return Err(Abort::ZeroWeight);
+        }
+        n_shards = n_shards.checked_add(member.weight).ok_or(Abort::CommitteeOverflow)?;
+    }
+    Ok(BlsCommittee { members, n_shards, epoch })
+}
+
+/// Checks that members with enough shards signed the message.
+pub(super) fn verify(
     committee: &BlsCommittee,
+    threshold: Threshold,
     signature: &[u8],
     signers: &[u8],
     message: &[u8],
@@ -25,7 +58,7 @@ pub(super) fn verify_quorum(
             keys.push(member.public_key.as_slice());
         }
     }
-    if 3 * weight < 2 * u32::from(committee.n_shards) + 1 {
+    if !threshold.is_met(weight, committee.n_shards) {
         return Err(Abort::NotEnoughWeight);
     }
     let keys: Result<Vec<_>, _> = keys.into_iter().map(PublicKey::from_bytes).collect();

@@ -1,40 +1,65 @@
-//! Twin of `system`: buying space, registering and certifying blobs.
+//! Twin of `system`: buying space, the life of blobs, what the committee says, the next epoch.
 //!
-//! Promises: every payment ends as a reward in the ring; nothing is reserved beyond capacity.
+//! Promises: every payment ends as a reward in the ring; nothing is reserved beyond capacity; an
+//! id the committee declared invalid is never registered, certified or extended again.
 
 use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::call::{CertifyBlob, RegisterBlob, ReserveSpace};
-use haulout_protocol::chain::event::{Event, StoragePurchased};
-use haulout_protocol::chain::object::{Blob, Coin, Params, Storage, System};
+use haulout_protocol::chain::call::{
+    CertifyBlob, ExtendBlob, InvalidateBlobId, RegisterBlob, ReserveSpace, SetProtocolVersion,
+};
+use haulout_protocol::chain::event::{
+    Event, InvalidBlobId, PricesUpdated, ProtocolVersionUpdated, StoragePurchased,
+};
+use haulout_protocol::chain::object::{
+    Blob, BlsCommittee, Coin, FutureAccounting, Params, Storage, System, Treasury,
+};
+use haulout_protocol::chain::params::ParamKey;
 
-use super::{Context, accounting, blob, bls, messages, storage, wal};
+use super::accounting::WHOLE_BPS;
+use super::bls::Threshold;
+use super::{Context, accounting, blob, bls, messages, params, storage, wal};
 
+/// The version of these rules.
+pub(crate) const VERSION: u64 = 1;
 /// The unit prices are given in.
 const UNIT_BYTES: u64 = 1 << 20;
 
-fn price(unit_price: u64, bytes: u64) -> Result<u64, Abort> {
-    unit_price.checked_mul(bytes.div_ceil(UNIT_BYTES)).ok_or(Abort::AccountingOverflow)
+fn check_version(system: &System) -> Result<(), Abort> {
+    match system.version == VERSION {
+        true => Ok(()),
+        false => Err(Abort::SystemVersion),
+    }
 }
 
-/// Buys `size` bytes for epochs `start..end`; a start in the past means now.
-pub(crate) fn reserve_space(
-    context: &mut Context,
-    system: &mut System,
-    call: &ReserveSpace,
-    coin: &mut Coin,
-) -> Result<Storage, Abort> {
-    let epoch = system.committee.epoch;
-    let start = call.start_epoch.max(epoch);
-    if call.end_epoch <= start || call.end_epoch - epoch > system.ring.length {
-        return Err(Abort::BadEpochs);
+fn check_valid(context: &Context<'_>, system: &System, blob_id: &[u8; 32]) -> Result<(), Abort> {
+    match context.fields.is_invalid(&system.invalid.id, blob_id) {
+        true => Err(Abort::BlobInvalid),
+        false => Ok(()),
     }
-    let per_epoch = price(system.storage_price, call.size)?;
-    let epochs = u64::from(call.end_epoch - start);
-    let total = per_epoch.checked_mul(epochs).ok_or(Abort::AccountingOverflow)?;
-    let paid = wal::pay(coin, total, call.max_total)?;
-    let storage = storage::create(context, start, call.end_epoch, call.size)?;
-    for ahead in start - epoch..call.end_epoch - epoch {
-        let used = accounting::increase_used(&mut system.ring, ahead, call.size)?;
+}
+
+fn price(unit_price: u64, bytes: u64) -> Result<u64, Abort> {
+    unit_price.checked_mul(bytes.div_ceil(UNIT_BYTES)).ok_or(Abort::SystemOverflow)
+}
+
+/// Pays for `size` bytes in some epochs from `ahead` of the current one on, and reserves them:
+/// first the payment, then the room in every epoch. Says what it cost.
+fn buy(
+    system: &mut System,
+    ahead: std::ops::Range<u32>,
+    size: u64,
+    coin: &mut Coin,
+    max_total: u64,
+) -> Result<u64, Abort> {
+    let per_epoch = price(system.storage_price, size)?;
+    let epochs = u64::from(ahead.end - ahead.start);
+    let total = per_epoch.checked_mul(epochs).ok_or(Abort::SystemOverflow)?;
+    let paid = wal::pay(coin, total, max_total)?;
+    if size == 0 {
+        return Err(Abort::ZeroSize);
+    }
+    for ahead in ahead {
+        let used = accounting::increase_used(&mut system.ring, ahead, size)?;
         if used > system.total_capacity {
             return Err(Abort::StorageExceeded);
         }
@@ -43,26 +68,41 @@ pub(crate) fn reserve_space(
         }
         accounting::add_rewards(&mut system.ring, ahead, per_epoch)?;
     }
-    context.events.push(Event::StoragePurchased(StoragePurchased {
-        epoch,
-        object_id: storage.id,
-        start,
-        end: call.end_epoch,
-        size: call.size,
-        paid,
-    }));
+    Ok(paid)
+}
+
+/// Buys `size` bytes for epochs `start..end`; a start in the past means now.
+pub(crate) fn reserve_space(
+    context: &mut Context<'_>,
+    system: &mut System,
+    call: &ReserveSpace,
+    coin: &mut Coin,
+) -> Result<Storage, Abort> {
+    check_version(system)?;
+    let epoch = system.committee.epoch;
+    let (start, end) = (call.start_epoch.max(epoch), call.end_epoch);
+    if end <= start || end - epoch > system.ring.length {
+        return Err(Abort::BadEpochs);
+    }
+    let paid = buy(system, start - epoch..end - epoch, call.size, coin, call.max_total)?;
+    let storage = storage::create(context, start, end, call.size)?;
+    let (object_id, size) = (storage.id, call.size);
+    let bought = StoragePurchased { epoch, object_id, start, end, size, paid };
+    context.events.push(Event::StoragePurchased(bought));
     Ok(storage)
 }
 
 /// Registers a blob in space bought before; the write fee goes to the current committee.
 pub(crate) fn register_blob(
-    context: &mut Context,
+    context: &mut Context<'_>,
     system: &mut System,
     params: &Params,
     storage: Storage,
     call: &RegisterBlob,
     coin: &mut Coin,
 ) -> Result<Blob, Abort> {
+    check_version(system)?;
+    check_valid(context, system, &call.blob_id)?;
     let (blob, encoded) = blob::new(context, system.committee.epoch, params, storage, call)?;
     let fee = price(system.write_price, encoded)?;
     let paid = wal::pay(coin, fee, call.max_total)?;
@@ -72,12 +112,197 @@ pub(crate) fn register_blob(
 
 /// Certifies a blob with the signature of a quorum.
 pub(crate) fn certify_blob(
-    context: &mut Context,
+    context: &mut Context<'_>,
     system: &System,
     blob: &mut Blob,
     call: &CertifyBlob,
 ) -> Result<(), Abort> {
-    bls::verify_quorum(&system.committee, &call.signature, &call.signers, &call.message)?;
-    let certified = messages::blob_certificate(system, &call.message)?;
+    check_version(system)?;
+    let CertifyBlob { signature, signers, message } = call;
+    bls::verify(&system.committee, Threshold::Quorum, signature, signers, message)?;
+    let certified = messages::blob_certificate(system, message)?;
+    check_valid(context, system, &blob.blob_id)?;
     blob::certify(context, system.committee.epoch, blob, certified)
+}
+
+/// Buys more epochs for a certified blob, for all the bytes of its storage.
+pub(crate) fn extend_blob(
+    context: &mut Context<'_>,
+    system: &mut System,
+    blob: &mut Blob,
+    call: &ExtendBlob,
+    coin: &mut Coin,
+) -> Result<(), Abort> {
+    check_version(system)?;
+    check_valid(context, system, &blob.blob_id)?;
+    let epoch = system.committee.epoch;
+    let certified = blob::check_extendable(epoch, blob)?;
+    let begin = blob.storage.end_epoch - epoch; // a blob that can be extended has not ended
+    let end = begin.checked_add(call.epochs).filter(|end| *end <= system.ring.length);
+    let ahead = begin..end.filter(|end| *end > begin).ok_or(Abort::BadEpochs)?;
+    buy(system, ahead, blob.storage.storage_size, coin, call.max_total)?;
+    let end = blob.storage.end_epoch.checked_add(call.epochs).ok_or(Abort::SystemOverflow)?;
+    blob.storage.end_epoch = end;
+    blob::say_certified(context, certified, blob, true);
+    Ok(())
+}
+
+/// Prolongs a certified blob with space bought before.
+pub(crate) fn extend_blob_with_resource(
+    context: &mut Context<'_>,
+    system: &System,
+    blob: &mut Blob,
+    extension: Storage,
+) -> Result<(), Abort> {
+    check_version(system)?;
+    check_valid(context, system, &blob.blob_id)?;
+    blob::extend_with(context, system.committee.epoch, blob, extension)
+}
+
+/// Deletes a blob; its space stays reserved and can be used for another.
+pub(crate) fn delete_blob(
+    context: &mut Context<'_>,
+    system: &System,
+    blob: Blob,
+) -> Result<Storage, Abort> {
+    check_version(system)?;
+    blob::delete(context, system.committee.epoch, blob)
+}
+
+/// Destroys a blob object with its space; what was reserved stays reserved.
+pub(crate) fn burn_blob(
+    context: &mut Context<'_>,
+    system: &System,
+    blob: Blob,
+) -> Result<(), Abort> {
+    check_version(system)?;
+    blob::burn(context, system.committee.epoch, blob)
+}
+
+/// Notes that no bytes belong to a blob id; at least one correct member has seen the proof.
+pub(crate) fn invalidate_blob_id(
+    context: &mut Context<'_>,
+    system: &mut System,
+    call: &InvalidateBlobId,
+) -> Result<(), Abort> {
+    check_version(system)?;
+    let InvalidateBlobId { signature, signers, message } = call;
+    bls::verify(&system.committee, Threshold::OneCorrect, signature, signers, message)?;
+    let blob_id = *messages::invalid_blob(system, message)?.as_bytes();
+    if context.fields.is_invalid(&system.invalid.id, &blob_id) {
+        return Err(Abort::AlreadyInvalid);
+    }
+    let epoch = system.committee.epoch;
+    context.fields.add_invalid(&system.invalid.id, &blob_id, epoch);
+    system.invalid.size = system.invalid.size.checked_add(1).ok_or(Abort::SystemOverflow)?;
+    context.events.push(Event::InvalidBlobId(InvalidBlobId { epoch, blob_id }));
+    Ok(())
+}
+
+/// Notes the protocol version that a quorum speaks from some epoch on.
+pub(crate) fn set_protocol_version(
+    context: &mut Context<'_>,
+    system: &mut System,
+    call: &SetProtocolVersion,
+) -> Result<(), Abort> {
+    check_version(system)?;
+    let SetProtocolVersion { signature, signers, message } = call;
+    bls::verify(&system.committee, Threshold::Quorum, signature, signers, message)?;
+    let (start, protocol_version) = messages::protocol_version(system, message)?;
+    let (epoch, start_epoch) = (system.committee.epoch, start.0);
+    if start_epoch < epoch {
+        return Err(Abort::EpochMismatch);
+    }
+    if protocol_version <= system.protocol_version {
+        return Err(Abort::StaleVersion);
+    }
+    system.protocol_version = protocol_version;
+    let updated = ProtocolVersionUpdated { epoch, start_epoch, protocol_version };
+    context.events.push(Event::ProtocolVersionUpdated(updated));
+    Ok(())
+}
+
+/// Spreads a gift over the committees of the next epochs; the current one gets the remainder.
+pub(crate) fn add_subsidy(
+    context: &mut Context<'_>,
+    system: &mut System,
+    coin: Coin,
+    epochs: u32,
+) -> Result<(), Abort> {
+    check_version(system)?;
+    if epochs == 0 || epochs > system.ring.length {
+        return Err(Abort::BadEpochs);
+    }
+    let Coin { id, balance } = coin;
+    let (each, rest) = (balance / u64::from(epochs), balance % u64::from(epochs));
+    accounting::add_rewards(&mut system.ring, 0, rest)?;
+    for ahead in 0..epochs {
+        accounting::add_rewards(&mut system.ring, ahead, each)?;
+    }
+    context.deleted.insert(id);
+    Ok(())
+}
+
+/// Begins the next epoch with its committee and capacity. Burns a part of what the epoch that
+/// ends has earned and hands out the rest with what was used; the caller distributes it.
+pub(crate) fn advance(
+    context: &mut Context<'_>,
+    system: &mut System,
+    params: &Params,
+    treasury: &mut Treasury,
+    committee: BlsCommittee,
+    capacity: u64,
+) -> Result<FutureAccounting, Abort> {
+    check_version(system)?;
+    if system.committee.epoch.checked_add(1) != Some(committee.epoch) {
+        return Err(Abort::EpochMismatch);
+    }
+    let burn_bps = params::get(params, ParamKey::BurnBps)?;
+    let burned = accounting::extract_burn(&mut system.ring, burn_bps)?;
+    wal::burn_amount(context, treasury, burned, wal::Reason::Epoch)?;
+    let ended = accounting::pop(&mut system.ring)?;
+    if ended.epoch != system.committee.epoch {
+        return Err(Abort::EpochMismatch);
+    }
+    system.committee = committee;
+    system.used_capacity = accounting::lookup(&mut system.ring, 0)?.used_capacity;
+    system.total_capacity = capacity.max(system.used_capacity);
+    Ok(ended)
+}
+
+/// Sets the prices the nodes voted for, each at most a step away from what it was. The first
+/// prices are free, and in one epoch only the first call changes anything.
+pub(crate) fn set_prices(
+    context: &mut Context<'_>,
+    system: &mut System,
+    params: &Params,
+    storage_price: u64,
+    write_price: u64,
+) -> Result<(), Abort> {
+    check_version(system)?;
+    let epoch = system.committee.epoch;
+    if system.last_price_epoch >= epoch {
+        return Ok(());
+    }
+    let step_bps = params::get(params, ParamKey::PriceStepBps)?;
+    let storage_price = clamp_price(system.storage_price, storage_price, step_bps)?;
+    let write_price = clamp_price(system.write_price, write_price, step_bps)?;
+    system.storage_price = storage_price;
+    system.write_price = write_price;
+    system.last_price_epoch = epoch;
+    let updated = PricesUpdated { epoch, storage_price, write_price };
+    context.events.push(Event::PricesUpdated(updated));
+    Ok(())
+}
+
+/// The price next to the wanted one that is at most a step away from the old one.
+fn clamp_price(old: u64, wanted: u64, step_bps: u64) -> Result<u64, Abort> {
+    if old == u64::MAX {
+        return Ok(wanted);
+    }
+    let least = WHOLE_BPS.checked_sub(step_bps).ok_or(Abort::SystemOverflow)?;
+    let most = WHOLE_BPS.checked_add(step_bps).ok_or(Abort::SystemOverflow)?;
+    // A bound past the largest price bounds nothing.
+    let of = |bps| accounting::mul_div_floor(old, bps, WHOLE_BPS).unwrap_or(u64::MAX);
+    Ok(wanted.clamp(of(least), of(most)))
 }

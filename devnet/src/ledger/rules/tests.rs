@@ -1,27 +1,56 @@
-//! The rules on values of their own: counting, paying, limits.
+//! The rules on values of their own. `t07_...` is test T07 of the design.
 
+mod blobs;
+mod certificates;
+mod epochs;
+mod metadata;
+mod properties;
+mod space;
+
+use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::call::ReserveSpace;
+use haulout_protocol::chain::call::{CertifyBlob, ExtendBlob, RegisterBlob, ReserveSpace};
 use haulout_protocol::chain::event::Event;
-use haulout_protocol::chain::object::{BlsCommittee, Coin, System, Table};
+use haulout_protocol::chain::object::{
+    Blob, BlsMember, Coin, Params, Storage, System, Table, Treasury,
+};
+use haulout_protocol::crypto::{SecretKey, aggregate_signatures};
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::message::{NetworkId, Persistence, blob_certificate_message};
 use sui_sdk_types::Digest;
 
-use super::{Context, accounting, system, wal};
+use super::{Context, accounting, bls, encoding, params, system};
 
 const MIB: u64 = 1 << 20;
+/// The current epoch of the samples.
+const EPOCH: u32 = 5;
+/// How many epochs can be reserved in the samples.
+const AHEAD: u32 = 4;
+/// Shards of the members: ten in all.
+const WEIGHTS: [u16; 4] = [3, 3, 2, 2];
+
+fn key(member: usize) -> SecretKey {
+    SecretKey::from_seed(&[u8::try_from(member).unwrap() + 1; 32])
+}
+
+fn member((index, weight): (usize, &u16)) -> BlsMember {
+    let public_key = key(index).public_key().to_bytes().to_vec();
+    BlsMember { public_key, weight: *weight, node_id: [u8::try_from(index).unwrap(); 32] }
+}
 
 fn sample_system() -> System {
+    let members = WEIGHTS.iter().enumerate().map(member).collect();
     System {
         id: [1; 32],
         version: 1,
         network_id: [2; 32],
-        committee: BlsCommittee { members: vec![], n_shards: 10, epoch: 5 },
+        committee: bls::new_committee(EPOCH, members).unwrap(),
         total_capacity: 10 * MIB,
         used_capacity: 0,
         storage_price: 3,
         write_price: 1,
-        last_price_epoch: 5,
-        ring: accounting::new_ring(5, 4),
+        last_price_epoch: EPOCH,
+        ring: accounting::new_ring(EPOCH, AHEAD),
         invalid: Table { id: [3; 32], size: 0 },
         deny: vec![],
         last_event_sequence: 0,
@@ -29,82 +58,161 @@ fn sample_system() -> System {
     }
 }
 
+fn sample_params() -> Params {
+    Params {
+        id: [5; 32],
+        version: 1,
+        network_id: [2; 32],
+        n_shards: 10,
+        segment_bytes: 1 << 20,
+        index_replicas: 5,
+        max_epochs_ahead: AHEAD,
+        values: params::defaults(10),
+    }
+}
+
+fn sample_treasury(total_supply: u64) -> Treasury {
+    Treasury { id: [6; 32], cap_id: [7; 32], total_supply }
+}
+
 fn coin(balance: u64) -> Coin {
     Coin { id: [4; 32], balance }
+}
+
+fn storage(start_epoch: u32, end_epoch: u32, storage_size: u64) -> Storage {
+    Storage { id: [8; 32], start_epoch, end_epoch, storage_size }
 }
 
 fn reserve(size: u64, start_epoch: u32, end_epoch: u32) -> ReserveSpace {
     ReserveSpace { size, start_epoch, end_epoch, max_total: u64::MAX }
 }
 
-#[test]
-fn space_is_counted_and_paid_in_every_epoch_it_covers() {
-    let (mut system, mut coin) = (sample_system(), coin(1000));
-    let mut context = Context::new(Digest::ZERO);
-    // Two MiB and a byte are three units.
-    let call = reserve(2 * MIB + 1, 6, 8);
-    let storage = system::reserve_space(&mut context, &mut system, &call, &mut coin).unwrap();
-    assert_eq!((storage.start_epoch, storage.end_epoch), (6, 8));
-    assert_eq!(coin.balance, 1000 - 2 * 3 * 3);
-    let used: Vec<_> = system.ring.entries.iter().map(|entry| entry.used_capacity).collect();
-    assert_eq!(used, [0, 2 * MIB + 1, 2 * MIB + 1, 0]);
-    let rewards: Vec<_> = system.ring.entries.iter().map(|entry| entry.rewards).collect();
-    assert_eq!(rewards, [0, 9, 9, 0]);
-    assert_eq!(system.used_capacity, 0, "nothing of it is used yet");
-    assert!(matches!(context.events[..], [Event::StoragePurchased(_)]));
+/// What a blob of 1000 bytes needs.
+fn needed() -> u64 {
+    encoding::encoded_length(&sample_params(), ENCODING, 1000).unwrap()
 }
 
-#[test]
-fn capacity_is_sold_once() {
-    let (mut system, mut coin) = (sample_system(), coin(1000));
-    let mut context = Context::new(Digest::ZERO);
-    let mut buy = |size, start, end| {
-        let call = reserve(size, start, end);
-        let mut tried = system.clone();
-        let bought = system::reserve_space(&mut context, &mut tried, &call, &mut coin);
-        if bought.is_ok() {
-            system = tried;
-        }
-        bought.map(|_| ())
-    };
-    assert_eq!(buy(10 * MIB, 0, 7), Ok(()));
-    assert_eq!(buy(1, 6, 8), Err(Abort::StorageExceeded));
-    assert_eq!(buy(10 * MIB, 7, 9), Ok(()));
-    assert_eq!(buy(1, 0, 6), Err(Abort::StorageExceeded));
-}
-
-#[test]
-fn amounts_that_do_not_fit_are_refused_not_wrapped() {
-    let mut context = Context::new(Digest::ZERO);
-    let mut check = |change: fn(&mut System), size| {
-        let mut system = sample_system();
-        change(&mut system);
-        let call = reserve(size, 0, 9);
-        system::reserve_space(&mut context, &mut system, &call, &mut coin(u64::MAX)).err()
-    };
-    let overflow = Some(Abort::AccountingOverflow);
-    assert_eq!(check(|system| system.storage_price = u64::MAX, 2 * MIB), overflow);
-    assert_eq!(check(|system| system.storage_price = u64::MAX / 2, MIB), overflow);
-    assert_eq!(check(|system| system.ring.entries[2].used_capacity = u64::MAX - 1, 2), overflow);
-    assert_eq!(check(|system| system.ring.entries[2].rewards = u64::MAX - 1, MIB), overflow);
-}
-
-#[test]
-fn the_ring_is_read_from_its_current_entry_on() {
-    let mut ring = accounting::new_ring(5, 4);
-    ring.current_index = 3;
-    for (ahead, place) in [(0, 3), (1, 0), (2, 1), (3, 2)] {
-        accounting::add_rewards(&mut ring, ahead, u64::from(ahead) + 1).unwrap();
-        assert_eq!(ring.entries[place].rewards, u64::from(ahead) + 1);
+fn sample_blob(deletable: bool) -> RegisterBlob {
+    let (root, size) = ([9; 32], 1000);
+    RegisterBlob {
+        blob_id: *BlobId::derive(size, &root).as_bytes(),
+        root,
+        size,
+        encoding_type: ENCODING,
+        deletable,
+        max_total: u64::MAX,
     }
-    assert_eq!(accounting::add_rewards(&mut ring, 4, 1), Err(Abort::BadEpochs));
 }
 
-#[test]
-fn a_payment_respects_the_limit_before_the_balance() {
-    let mut poor = coin(5);
-    assert_eq!(wal::pay(&mut poor, 6, 5), Err(Abort::PriceAboveLimit));
-    assert_eq!(wal::pay(&mut poor, 6, 6), Err(Abort::InsufficientPayment));
-    assert_eq!(wal::pay(&mut poor, 5, 6), Ok(5));
-    assert_eq!(poor.balance, 0);
+fn network() -> NetworkId {
+    NetworkId::from_bytes([2; 32])
+}
+
+/// A signature by some members, with their bitmap.
+fn sign(signers: &[usize], message: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let signatures: Vec<_> = signers.iter().map(|member| key(*member).sign(message)).collect();
+    let bitmap = signers.iter().fold(0, |bits, member| bits | 1 << member);
+    (aggregate_signatures(&signatures).unwrap().to_bytes().to_vec(), vec![bitmap])
+}
+
+fn certificate(signers: &[usize], message: Vec<u8>) -> CertifyBlob {
+    let (signature, signers) = sign(signers, &message);
+    CertifyBlob { signature, signers, message }
+}
+
+/// The certificate a quorum gives a blob in an epoch.
+fn certificate_of(blob: &Blob, epoch: u32) -> CertifyBlob {
+    let persistence = match blob.deletable {
+        true => Persistence::Deletable(blob.id),
+        false => Persistence::Permanent,
+    };
+    let id = BlobId::from_bytes(blob.blob_id);
+    certificate(&[0, 1, 2], blob_certificate_message(&network(), Epoch(epoch), &id, &persistence))
+}
+
+/// Everything one user needs: a system, its parameters, money and a running transaction.
+struct Desk {
+    context: Context<'static>,
+    system: System,
+    params: Params,
+    coin: Coin,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let context = Context::new(Digest::ZERO);
+        Desk { context, system: sample_system(), params: sample_params(), coin: coin(1_000_000) }
+    }
+
+    /// Runs one call; what a refused one did is undone.
+    fn attempt<T>(&mut self, call: impl FnOnce(&mut Self) -> Result<T, Abort>) -> Result<T, Abort> {
+        let (system, coin) = (self.system.clone(), self.coin.clone());
+        let done = call(self);
+        if done.is_err() {
+            (self.system, self.coin) = (system, coin);
+        }
+        done
+    }
+
+    fn reserve(&mut self, call: &ReserveSpace) -> Result<Storage, Abort> {
+        self.attempt(|desk| {
+            system::reserve_space(&mut desk.context, &mut desk.system, call, &mut desk.coin)
+        })
+    }
+
+    fn register_in(&mut self, storage: Storage, call: &RegisterBlob) -> Result<Blob, Abort> {
+        self.attempt(|desk| {
+            let Desk { context, system, params, coin } = desk;
+            system::register_blob(context, system, params, storage, call, coin)
+        })
+    }
+
+    /// A blob in space for two epochs.
+    fn register(&mut self, deletable: bool) -> Blob {
+        let space = self.reserve(&reserve(needed(), EPOCH, EPOCH + 2)).unwrap();
+        self.register_in(space, &sample_blob(deletable)).unwrap()
+    }
+
+    fn certify(&mut self, blob: &mut Blob, call: &CertifyBlob) -> Result<(), Abort> {
+        system::certify_blob(&mut self.context, &self.system, blob, call)
+    }
+
+    fn certified(&mut self, deletable: bool) -> Blob {
+        let mut blob = self.register(deletable);
+        let certificate = certificate_of(&blob, EPOCH);
+        self.certify(&mut blob, &certificate).unwrap();
+        blob
+    }
+
+    fn extend(&mut self, blob: &mut Blob, epochs: u32) -> Result<(), Abort> {
+        let call = ExtendBlob { epochs, max_total: u64::MAX };
+        self.attempt(|desk| {
+            let Desk { context, system, coin, .. } = desk;
+            system::extend_blob(context, system, blob, &call, coin)
+        })
+    }
+
+    /// Lets epochs pass without settling them.
+    fn pass_epochs(&mut self, epochs: u32) {
+        let mut treasury = sample_treasury(u64::MAX);
+        for _ in 0..epochs {
+            let mut committee = self.system.committee.clone();
+            committee.epoch += 1;
+            let Desk { context, system, params, .. } = self;
+            system::advance(context, system, params, &mut treasury, committee, 10 * MIB).unwrap();
+        }
+    }
+
+    fn last_event(&self) -> &Event {
+        self.context.events.last().unwrap()
+    }
+
+    /// Usage and rewards from the current epoch on.
+    fn ring(&mut self) -> Vec<(u64, u64)> {
+        let entry = |ahead| {
+            let entry = accounting::lookup(&mut self.system.ring, ahead).unwrap();
+            (entry.used_capacity, entry.rewards)
+        };
+        (0..AHEAD).map(entry).collect()
+    }
 }

@@ -1,12 +1,26 @@
 //! Twin of `wal`: the token, whose supply is fixed at genesis.
 //!
-//! Promises: what is taken from a coin is handed to the caller, never created or lost.
+//! Promises: what is taken from a coin is handed to the caller, never created or lost; what is
+//! burned leaves the supply.
 
 use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::object::Coin;
+use haulout_protocol::chain::event::{Burned, Event};
+use haulout_protocol::chain::object::{Coin, Treasury};
+
+use super::Context;
 
 /// All WAL there will ever be, in its smallest unit (9 decimals).
 pub(crate) const SUPPLY: u64 = 5_000_000_000_000_000_000;
+
+/// Why WAL is burned; the numbers are those of the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Reason {
+    /// Its owner wants so.
+    Owner = 0,
+    /// The share of an epoch's fees that nobody gets.
+    Epoch = 1,
+}
 
 /// Takes a payment out of a coin: first the caller's limit, then the coin's balance.
 pub(super) fn pay(coin: &mut Coin, amount: u64, max_total: u64) -> Result<u64, Abort> {
@@ -15,4 +29,28 @@ pub(super) fn pay(coin: &mut Coin, amount: u64, max_total: u64) -> Result<u64, A
     }
     coin.balance = coin.balance.checked_sub(amount).ok_or(Abort::InsufficientPayment)?;
     Ok(amount)
+}
+
+/// Burns a whole coin.
+pub(crate) fn burn(
+    context: &mut Context<'_>,
+    treasury: &mut Treasury,
+    coin: Coin,
+) -> Result<(), Abort> {
+    let Coin { id, balance } = coin;
+    context.deleted.insert(id);
+    burn_amount(context, treasury, balance, Reason::Owner)
+}
+
+/// Takes out of the supply what the caller has taken from somewhere.
+pub(super) fn burn_amount(
+    context: &mut Context<'_>,
+    treasury: &mut Treasury,
+    amount: u64,
+    reason: Reason,
+) -> Result<(), Abort> {
+    let left = treasury.total_supply.checked_sub(amount).ok_or(Abort::TokenOverflow)?;
+    treasury.total_supply = left;
+    context.events.push(Event::Burned(Burned { amount, reason: reason as u8 }));
+    Ok(())
 }

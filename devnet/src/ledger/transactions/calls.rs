@@ -3,17 +3,45 @@
 //! Promises: arguments have the order and types written in `haulout_protocol::chain::call`; a
 //! refusal is a Move abort with the rule's module and code.
 
+mod blobs;
+mod certificates;
+mod space;
+mod token;
+
 use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::call::{CertifyBlob, Function, RegisterBlob, ReserveSpace};
-use haulout_protocol::chain::object::{Blob, Coin, Params, Storage, System};
+use haulout_protocol::chain::call::Function;
+use haulout_protocol::chain::object::{Blob, Coin, Params, Storage, System, Treasury};
 use serde::de::DeserializeOwned;
 use sui_sdk_types::{Argument, CommandArgumentError, ExecutionError, MoveCall, MoveLocation};
 
 use super::machine::{Machine, Use, at};
 use crate::ledger::objects::{Resource, identifier};
-use crate::ledger::rules::system;
 
 type Results = Result<Vec<Resource>, ExecutionError>;
+/// A function, how many arguments it has, and what executes it.
+type Known = (Function, usize, fn(&mut Machine<'_>, Call<'_>) -> Results);
+
+const KNOWN: [Known; 19] = [
+    (Function::RESERVE_SPACE, 6, space::reserve_space),
+    (Function::SPLIT_BY_EPOCH, 2, space::split_by_epoch),
+    (Function::SPLIT_BY_SIZE, 2, space::split_by_size),
+    (Function::FUSE_STORAGE, 2, space::fuse),
+    (Function::DESTROY_STORAGE, 1, space::destroy),
+    (Function::REGISTER_BLOB, 10, blobs::register_blob),
+    (Function::EXTEND_BLOB, 5, blobs::extend_blob),
+    (Function::EXTEND_BLOB_WITH_RESOURCE, 3, blobs::extend_blob_with_resource),
+    (Function::DELETE_BLOB, 2, blobs::delete_blob),
+    (Function::BURN_BLOB, 2, blobs::burn_blob),
+    (Function::ADD_METADATA, 1, blobs::add_metadata),
+    (Function::SET_METADATA_PAIR, 3, blobs::set_metadata_pair),
+    (Function::REMOVE_METADATA_PAIR, 2, blobs::remove_metadata_pair),
+    (Function::TAKE_METADATA, 1, blobs::take_metadata),
+    (Function::CERTIFY_BLOB, 5, certificates::certify_blob),
+    (Function::INVALIDATE_BLOB_ID, 4, certificates::invalidate_blob_id),
+    (Function::SET_PROTOCOL_VERSION, 4, certificates::set_protocol_version),
+    (Function::ADD_SUBSIDY, 3, token::add_subsidy),
+    (Function::BURN_WAL, 2, token::burn),
+];
 
 impl Machine<'_> {
     /// Executes a call of a function of the package.
@@ -22,12 +50,7 @@ impl Machine<'_> {
             return Err(ExecutionError::FunctionNotFound);
         }
         let (module, name) = (call.module.as_str(), call.function.as_str());
-        let known = [
-            (Function::RESERVE_SPACE, 6, Self::reserve_space as fn(&mut Self, Call<'_>) -> Results),
-            (Function::REGISTER_BLOB, 10, Self::register_blob),
-            (Function::CERTIFY_BLOB, 5, Self::certify_blob),
-        ];
-        let found = known.iter().find(|(known, ..)| known.module == module && known.name == name);
+        let found = KNOWN.iter().find(|(known, ..)| known.module == module && known.name == name);
         let (function, arity, execute) = found.ok_or(ExecutionError::FunctionNotFound)?;
         if !call.type_arguments.is_empty() {
             return Err(ExecutionError::TypeArityMismatch);
@@ -38,67 +61,7 @@ impl Machine<'_> {
         execute(self, Call { function: *function, arguments: &call.arguments })
     }
 
-    fn reserve_space(&mut self, call: Call<'_>) -> Results {
-        let arguments = ReserveSpace {
-            size: call.pure(self, 1)?,
-            start_epoch: call.pure(self, 2)?,
-            end_epoch: call.pure(self, 3)?,
-            max_total: call.pure(self, 5)?,
-        };
-        let mut system = call.system(self, 0, Use::Mutable)?;
-        let mut payment = call.payment(self, 4)?;
-        let storage =
-            system::reserve_space(&mut self.context, &mut system, &arguments, &mut payment)
-                .map_err(|abort| self.aborted(&call, abort))?;
-        call.put_back(self, 0, Resource::System(system));
-        call.put_back_payment(self, 4, payment);
-        Ok(vec![Resource::Storage(storage)])
-    }
-
-    fn register_blob(&mut self, call: Call<'_>) -> Results {
-        let arguments = RegisterBlob {
-            blob_id: call.pure(self, 3)?,
-            root: call.pure(self, 4)?,
-            size: call.pure(self, 5)?,
-            encoding_type: call.pure(self, 6)?,
-            deletable: call.pure(self, 7)?,
-            max_total: call.pure(self, 9)?,
-        };
-        let mut system = call.system(self, 0, Use::Mutable)?;
-        let params = call.params(self, 1)?;
-        let storage = call.storage(self, 2)?;
-        let mut payment = call.payment(self, 8)?;
-        let blob = system::register_blob(
-            &mut self.context,
-            &mut system,
-            &params,
-            storage,
-            &arguments,
-            &mut payment,
-        )
-        .map_err(|abort| self.aborted(&call, abort))?;
-        call.put_back(self, 0, Resource::System(system));
-        call.put_back(self, 1, Resource::Params(params));
-        call.put_back_payment(self, 8, payment);
-        Ok(vec![Resource::Blob(blob)])
-    }
-
-    fn certify_blob(&mut self, call: Call<'_>) -> Results {
-        let arguments = CertifyBlob {
-            signature: call.pure(self, 2)?,
-            signers: call.pure(self, 3)?,
-            message: call.pure(self, 4)?,
-        };
-        let system = call.system(self, 0, Use::Immutable)?;
-        let mut blob = call.blob(self, 1)?;
-        system::certify_blob(&mut self.context, &system, &mut blob, &arguments)
-            .map_err(|abort| self.aborted(&call, abort))?;
-        call.put_back(self, 0, Resource::System(system));
-        call.put_back(self, 1, Resource::Blob(blob));
-        Ok(Vec::new())
-    }
-
-    fn aborted(&self, call: &Call<'_>, abort: Abort) -> ExecutionError {
+    fn aborted(&self, call: Call<'_>, abort: Abort) -> ExecutionError {
         let location = MoveLocation {
             package: self.names.package,
             module: identifier(abort.module()),
@@ -157,24 +120,46 @@ impl Call<'_> {
         })
     }
 
-    fn storage(self, machine: &mut Machine<'_>, index: usize) -> Result<Storage, ExecutionError> {
-        self.take(machine, index, Use::Value, |taken| match taken {
+    fn treasury(self, machine: &mut Machine<'_>, index: usize) -> Result<Treasury, ExecutionError> {
+        self.take(machine, index, Use::Mutable, |taken| match taken {
+            Resource::Treasury(object) => Some(object),
+            _ => None,
+        })
+    }
+
+    fn storage(
+        self,
+        machine: &mut Machine<'_>,
+        index: usize,
+        usage: Use,
+    ) -> Result<Storage, ExecutionError> {
+        self.take(machine, index, usage, |taken| match taken {
             Resource::Storage(object) => Some(object),
             _ => None,
         })
     }
 
-    fn blob(self, machine: &mut Machine<'_>, index: usize) -> Result<Blob, ExecutionError> {
-        self.take(machine, index, Use::Mutable, |taken| match taken {
+    fn blob(
+        self,
+        machine: &mut Machine<'_>,
+        index: usize,
+        usage: Use,
+    ) -> Result<Blob, ExecutionError> {
+        self.take(machine, index, usage, |taken| match taken {
             Resource::Blob(object) => Some(object),
             _ => None,
         })
     }
 
     /// The coin that pays, which must be WAL.
-    fn payment(self, machine: &mut Machine<'_>, index: usize) -> Result<Coin, ExecutionError> {
+    fn payment(
+        self,
+        machine: &mut Machine<'_>,
+        index: usize,
+        usage: Use,
+    ) -> Result<Coin, ExecutionError> {
         let wal = machine.names.wal.clone();
-        let taken = self.take(machine, index, Use::Mutable, Some)?;
+        let taken = self.take(machine, index, usage, Some)?;
         match taken {
             Resource::Coin { token, coin } if token == wal => Ok(coin),
             _ => Err(at(index, CommandArgumentError::TypeMismatch)),

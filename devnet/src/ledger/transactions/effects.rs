@@ -5,17 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{Event, MODULE};
 use sui_sdk_types::{
-    Address, ChangedObject, Command, Digest, Event as SuiEvent, ExecutionStatus, GasCostSummary,
+    Address, ChangedObject, Digest, Event as SuiEvent, ExecutionStatus, GasCostSummary,
     IdOperation, Identifier, Object, ObjectIn, ObjectOut, Owner, StructTag, Transaction,
     TransactionEffects, TransactionEffectsV2, TransactionEvents, UnchangedConsensusKind,
     UnchangedConsensusObject,
 };
 
-use super::loading::{Access, Loaded, Slot, programmable};
+use super::loading::{Access, Loaded, Slot};
 use super::{Before, CHAIN_EPOCH, Executed, Failure, GAS_COST, Names};
 use crate::ledger::objects::{Changes, Resource, identifier};
+use crate::ledger::rules::fields::Change;
 
 /// What a run left behind.
 #[derive(Debug)]
@@ -26,10 +28,14 @@ pub(super) struct Output {
     pub(super) kept: Vec<Resource>,
     /// Objects that have new owners.
     pub(super) transferred: Vec<(Resource, Address)>,
-    /// Objects that were merged into others.
+    /// Ids that did not exist before.
+    pub(super) created: BTreeSet<Address>,
+    /// Objects that were destroyed.
     pub(super) deleted: BTreeSet<Address>,
-    /// What was said.
-    pub(super) events: Vec<Event>,
+    /// Dynamic fields that changed.
+    pub(super) fields: BTreeMap<ObjectId, Change>,
+    /// What was said, and in which module.
+    pub(super) events: Vec<(Identifier, Event)>,
     /// The gas budget that was set aside from the gas coin.
     pub(super) reserved: u64,
 }
@@ -46,7 +52,9 @@ impl Output {
             failure: Some(failure),
             kept: slots.chain([gas]).collect(),
             transferred: Vec::new(),
+            created: BTreeSet::new(),
             deleted: BTreeSet::new(),
+            fields: BTreeMap::new(),
             events: Vec::new(),
             reserved: 0,
         }
@@ -69,6 +77,18 @@ impl Output {
         }
         for (resource, owner) in self.transferred.drain(..) {
             after.insert(resource.id(), (resource, Owner::Address(owner)));
+        }
+        for (id, Change { parent, field }) in std::mem::take(&mut self.fields) {
+            let (id, owner) = (Address::new(id), Owner::Object(Address::new(parent)));
+            match field {
+                Some(field) => {
+                    if !before.contains_key(&id) {
+                        self.created.insert(id);
+                    }
+                    after.insert(id, (Resource::Field(field), owner));
+                }
+                None => drop(deleted.insert(id)),
+            }
         }
         if let Some((Resource::Coin { coin, .. }, _)) = after.get_mut(&gas) {
             // The budget was at least the cost, and came out of this very coin.
@@ -93,10 +113,10 @@ pub(super) fn record(
         .map(|(resource, owner)| resource.write(names, loaded.version, *owner, digest))
         .collect();
     let removed: Vec<_> = before.keys().filter(|id| !after.contains_key(id)).copied().collect();
-    let changed = changed_objects(before, &written, &removed, &deleted);
+    let changed = changed_objects(before, &written, &removed, &output.created, &deleted);
     let gas = Address::new(loaded.gas.id);
     let gas_index = (0..).zip(&changed).find(|(_, object)| object.object_id == gas);
-    let events = sui_events(names, transaction, &output.events);
+    let events = sui_events(names, transaction.sender, &output.events);
     let effects = TransactionEffectsV2 {
         status: match output.failure {
             None => ExecutionStatus::Success,
@@ -107,7 +127,7 @@ pub(super) fn record(
         transaction_digest: digest,
         gas_object_index: gas_index.map(|(index, _)| index),
         events_digest: events.as_ref().map(TransactionEvents::digest),
-        dependencies: dependencies(loaded),
+        dependencies: dependencies(loaded, before),
         lamport_version: loaded.version,
         changed_objects: changed,
         unchanged_consensus_objects: only_read(loaded),
@@ -121,6 +141,7 @@ fn changed_objects(
     before: &Before,
     written: &[Object],
     removed: &[Address],
+    created: &BTreeSet<Address>,
     deleted: &BTreeSet<Address>,
 ) -> Vec<ChangedObject> {
     let input_state = |id: &Address| match before.get(id) {
@@ -135,9 +156,10 @@ fn changed_objects(
         .iter()
         .map(|object| {
             let id = object.object_id();
-            let id_operation = match before.contains_key(&id) {
-                true => IdOperation::None,
-                false => IdOperation::Created,
+            // What is neither new nor was there came out of another object.
+            let id_operation = match created.contains(&id) {
+                true => IdOperation::Created,
+                false => IdOperation::None,
             };
             let output_state =
                 ObjectOut::ObjectWrite { digest: object.digest(), owner: *object.owner() };
@@ -149,7 +171,10 @@ fn changed_objects(
             }
         })
         .collect();
-    changed.extend(removed.iter().map(|id| ChangedObject {
+    // What lived inside another object can be destroyed as well.
+    let unseen = |id: &&Address| !before.contains_key(*id) && !created.contains(*id);
+    let gone = removed.iter().chain(deleted.iter().filter(unseen));
+    changed.extend(gone.map(|id| ChangedObject {
         object_id: *id,
         input_state: input_state(id),
         output_state: ObjectOut::NotExist,
@@ -163,9 +188,9 @@ fn changed_objects(
     changed
 }
 
-fn dependencies(loaded: &Loaded) -> Vec<Digest> {
+fn dependencies(loaded: &Loaded, before: &Before) -> Vec<Digest> {
     let inputs = loaded.objects.iter().map(|(object, _)| object);
-    let digests = inputs.chain(&loaded.gas_objects).map(Object::previous_transaction);
+    let digests = inputs.chain(before.values()).map(Object::previous_transaction);
     digests.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -184,18 +209,13 @@ fn only_read(loaded: &Loaded) -> Vec<UnchangedConsensusObject> {
 /// Events of the rules as Sui shows them; nothing if there are none.
 fn sui_events(
     names: &Names,
-    transaction: &Transaction,
-    events: &[Event],
+    sender: Address,
+    events: &[(Identifier, Event)],
 ) -> Option<TransactionEvents> {
     if events.is_empty() {
         return None;
     }
-    // Sui names the module that was called; all our functions live in one.
-    let module = programmable(transaction).commands.iter().find_map(|command| match command {
-        Command::MoveCall(call) => Some(call.module.clone()),
-        _ => None,
-    })?;
-    let wrap = |event| wrap_event(names, &module, transaction.sender, event);
+    let wrap = |(module, event): &(Identifier, Event)| wrap_event(names, module, sender, event);
     Some(TransactionEvents(events.iter().map(wrap).collect()))
 }
 

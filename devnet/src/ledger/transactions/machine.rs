@@ -4,18 +4,17 @@
 //! value is dropped.
 //! Does not: touch the object store. A machine that failed is thrown away.
 
-use std::collections::BTreeSet;
-
+use haulout_protocol::chain::event::Event;
 use haulout_protocol::chain::object::Coin;
 use serde::de::DeserializeOwned;
 use sui_sdk_types::{
-    Address, Argument, Command, CommandArgumentError, ExecutionError, MergeCoins, SplitCoins,
-    StructTag, Transaction, TransferObjects,
+    Address, Argument, Command, CommandArgumentError, ExecutionError, Identifier, MergeCoins,
+    MoveCall, SplitCoins, StructTag, Transaction, TransferObjects,
 };
 
 use super::effects::Output;
 use super::loading::{Access, Loaded, Slot};
-use crate::ledger::objects::{Names, Resource};
+use crate::ledger::objects::{Names, Resource, StoredFields};
 use crate::ledger::rules::Context;
 
 /// How a command uses an argument.
@@ -33,13 +32,13 @@ pub(super) enum Use {
 #[derive(Debug)]
 pub(super) struct Machine<'a> {
     pub(super) names: &'a Names,
-    pub(super) context: Context,
+    pub(super) context: Context<'a>,
     reserved: u64,
     gas: Option<Resource>,
     inputs: Vec<Slot>,
     results: Vec<Vec<Option<Resource>>>,
     transferred: Vec<(Resource, Address)>,
-    deleted: BTreeSet<Address>,
+    events: Vec<(Identifier, Event)>,
 }
 
 /// An argument error at a position of the command.
@@ -50,25 +49,30 @@ pub(super) fn at(argument: usize, kind: CommandArgumentError) -> ExecutionError 
 
 impl<'a> Machine<'a> {
     /// A machine before the first command; the gas budget is set aside.
-    pub(super) fn new(names: &'a Names, transaction: &Transaction, loaded: Loaded) -> Self {
+    pub(super) fn new(
+        stored: &'a StoredFields<'a>,
+        transaction: &Transaction,
+        loaded: Loaded,
+    ) -> Self {
+        let names = stored.names;
         let reserved = transaction.gas_payment.budget;
         let gas = Coin { id: loaded.gas.id, balance: loaded.gas.balance - reserved };
         Machine {
             names,
-            context: Context::new(transaction.digest()),
+            context: Context::new(transaction.digest()).over(stored),
             reserved,
             gas: Some(Resource::Coin { token: names.sui.clone(), coin: gas }),
             inputs: loaded.inputs,
             results: Vec::new(),
             transferred: Vec::new(),
-            deleted: BTreeSet::new(),
+            events: Vec::new(),
         }
     }
 
     /// Executes the next command.
     pub(super) fn step(&mut self, command: &Command) -> Result<(), ExecutionError> {
         let results = match command {
-            Command::MoveCall(call) => self.call(call)?,
+            Command::MoveCall(call) => self.call_and_listen(call)?,
             Command::TransferObjects(transfer) => self.transfer(transfer)?,
             Command::SplitCoins(split) => self.split(split)?,
             Command::MergeCoins(merge) => self.merge(merge)?,
@@ -78,8 +82,16 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// Calls a function and notes what it said; Sui files events under the module called.
+    fn call_and_listen(&mut self, call: &MoveCall) -> Result<Vec<Resource>, ExecutionError> {
+        let results = self.call(call)?;
+        let said = std::mem::take(&mut self.context.events);
+        self.events.extend(said.into_iter().map(|event| (call.module.clone(), event)));
+        Ok(results)
+    }
+
     /// What the transaction leaves behind; an error if that would drop something.
-    pub(super) fn finish(mut self) -> Result<Output, ExecutionError> {
+    pub(super) fn finish(self) -> Result<Output, ExecutionError> {
         for (result, values) in (0..).zip(&self.results) {
             for (subresult, value) in (0..).zip(values) {
                 if value.is_some() {
@@ -95,15 +107,11 @@ impl<'a> Machine<'a> {
             }
         }
         kept.extend(self.gas);
-        let reserved = self.reserved;
-        Ok(Output {
-            failure: None,
-            kept,
-            transferred: std::mem::take(&mut self.transferred),
-            deleted: self.deleted,
-            events: self.context.events,
-            reserved,
-        })
+        let (reserved, transferred, events) = (self.reserved, self.transferred, self.events);
+        let deleted = self.context.deleted.iter().copied().map(Address::new).collect();
+        let (created, fields) = self.context.finish();
+        let created = created.into_iter().map(Address::new).collect();
+        Ok(Output { failure: None, kept, transferred, created, deleted, fields, events, reserved })
     }
 
     /// Takes an argument out of its place; references must be put back with [`Self::put_back`].
@@ -219,7 +227,7 @@ impl<'a> Machine<'a> {
                 .balance
                 .checked_add(other.balance)
                 .ok_or(ExecutionError::CoinBalanceOverflow)?;
-            self.deleted.insert(Address::new(other.id));
+            self.context.deleted.insert(other.id);
         }
         self.put_back(command.coin, Resource::Coin { token, coin });
         Ok(Vec::new())

@@ -18,8 +18,13 @@ use crate::ledger::objects::{coin_balance, reference};
 const GAS_COINS_MAX: usize = 16;
 
 /// Parameters that are only read, by function and position.
-const READ_ONLY: [(Function, usize); 2] =
-    [(Function::REGISTER_BLOB, 1), (Function::CERTIFY_BLOB, 0)];
+const READ_ONLY: [(Function, usize); 5] = [
+    (Function::REGISTER_BLOB, 1),
+    (Function::CERTIFY_BLOB, 0),
+    (Function::EXTEND_BLOB_WITH_RESOURCE, 0),
+    (Function::DELETE_BLOB, 0),
+    (Function::BURN_BLOB, 0),
+];
 
 /// The complete transaction, from what the client knows and the objects as they are now.
 pub(in crate::ledger) fn resolve(
