@@ -13,7 +13,7 @@ pub(super) fn task_count(bytes: usize) -> usize {
     let threads = match rayon::current_num_threads() {
         1 => 1,
         // More tasks than threads: a thread that was held up leaves the rest to the others.
-        threads => 2 * threads,
+        threads => 4 * threads,
     };
     #[cfg(not(feature = "parallel"))]
     let threads = 1;
