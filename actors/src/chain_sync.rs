@@ -283,7 +283,10 @@ fn effect(event: &Event) -> Option<BlobEffect> {
             epoch: Epoch(said.epoch),
             end_epoch: Epoch(said.end_epoch),
         }),
-        Event::BlobRegistered(_) | Event::StoragePurchased(_) | Event::EpochChangeStart(_) => None,
+        Event::BlobRegistered(_)
+        | Event::StoragePurchased(_)
+        | Event::EpochChangeStart(_)
+        | Event::Stake(_) => None,
     }
 }
 

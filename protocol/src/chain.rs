@@ -40,6 +40,10 @@ impl TypeName {
     pub const STORAGE: Self = Self { module: "storage", name: "Storage" };
     /// A registered, perhaps certified, blob.
     pub const BLOB: Self = Self { module: "blob", name: "Blob" };
+    /// A receipt of stake, owned by whoever staked.
+    pub const STAKED: Self = Self { module: "staked", name: "Staked" };
+    /// The operator's hot key to one node.
+    pub const NODE_CAP: Self = Self { module: "node_registry", name: "NodeCap" };
     /// The marker type of the token.
     pub const WAL: Self = Self { module: "wal", name: "WAL" };
 

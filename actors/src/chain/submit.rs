@@ -120,7 +120,7 @@ impl Chain {
             match event {
                 Event::StoragePurchased(bought) => cost.wal = cost.wal.saturating_add(bought.paid),
                 Event::BlobRegistered(event) => registered = Some(event),
-                Event::BlobCertified(_) | Event::EpochChangeStart(_) => {}
+                Event::BlobCertified(_) | Event::EpochChangeStart(_) | Event::Stake(_) => {}
             }
         }
         let missing = || CallError::unreadable("a registration that registered nothing");

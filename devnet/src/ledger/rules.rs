@@ -4,6 +4,20 @@
 //! the same abort codes as the contracts; a function that aborts may leave its arguments changed,
 //! and the transaction that called it throws them away.
 //! Does not: know transactions, owners, versions or gas.
+//!
+//! The public modules are the stake side. Genesis builds the first committee through them; they
+//! are public because benches, tests and the storage side's epoch change call them directly.
+
+pub mod active_set;
+pub mod apportion;
+pub mod committee;
+pub mod math;
+pub mod node_registry;
+pub mod pending_values;
+pub mod stake_params;
+pub mod staked;
+pub mod staking;
+pub mod staking_pool;
 
 pub(super) mod accounting;
 pub(super) mod blob;
@@ -15,6 +29,8 @@ pub(super) mod system;
 pub(super) mod wal;
 
 #[cfg(test)]
+mod stake_tests;
+#[cfg(test)]
 mod tests;
 
 use haulout_protocol::chain::ObjectId;
@@ -23,21 +39,21 @@ use sui_sdk_types::{Address, Digest};
 
 /// What a running transaction lends to the rules: fresh ids, and a place for events.
 #[derive(Debug)]
-pub(super) struct Context {
+pub struct Context {
     transaction: Digest,
     created: u64,
     /// The events so far, in order.
-    pub(super) events: Vec<Event>,
+    pub events: Vec<Event>,
 }
 
 impl Context {
     /// The context of a transaction that has created nothing yet.
-    pub(super) fn new(transaction: Digest) -> Self {
+    pub fn new(transaction: Digest) -> Self {
         Context { transaction, created: 0, events: Vec::new() }
     }
 
     /// The id of the next object, as Sui derives it.
-    pub(super) fn fresh_id(&mut self) -> ObjectId {
+    pub fn fresh_id(&mut self) -> ObjectId {
         let id = Address::derive_id(self.transaction, self.created);
         self.created += 1;
         *id.inner()

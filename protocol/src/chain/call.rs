@@ -5,7 +5,11 @@
 //! who build transactions and for the embedded ledger that executes them.
 //! Does not: build transactions, choose coins or sign.
 
+mod staking;
+
 use serde::Serialize;
+
+pub use staking::*;
 
 /// A public function of the package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

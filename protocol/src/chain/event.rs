@@ -4,7 +4,11 @@
 //! told apart from one that does not decode.
 //! Does not: order events or decide what follows from them.
 
+mod staking;
+
 use serde::{Deserialize, Serialize};
+
+pub use staking::*;
 
 use super::ObjectId;
 
@@ -82,6 +86,8 @@ pub enum Event {
     BlobCertified(BlobCertified),
     /// An epoch began.
     EpochChangeStart(EpochChangeStart),
+    /// Nodes, stake and epochs.
+    Stake(StakeEvent),
 }
 
 /// An event of a known name whose bytes are not that event.
@@ -103,6 +109,7 @@ impl Event {
             Event::BlobRegistered(_) => "BlobRegistered",
             Event::BlobCertified(_) => "BlobCertified",
             Event::EpochChangeStart(_) => "EpochChangeStart",
+            Event::Stake(event) => event.name(),
         }
     }
 
@@ -113,6 +120,7 @@ impl Event {
             Event::BlobRegistered(event) => bcs::to_bytes(event),
             Event::BlobCertified(event) => bcs::to_bytes(event),
             Event::EpochChangeStart(event) => bcs::to_bytes(event),
+            Event::Stake(event) => event.serialise(),
         };
         bytes.expect("events hold only fixed-width fields, which always serialise")
     }
@@ -125,7 +133,10 @@ impl Event {
             "BlobRegistered" => bcs::from_bytes(bytes).map(Event::BlobRegistered),
             "BlobCertified" => bcs::from_bytes(bytes).map(Event::BlobCertified),
             "EpochChangeStart" => bcs::from_bytes(bytes).map(Event::EpochChangeStart),
-            _ => return Ok(None),
+            _ => match StakeEvent::decode(name, bytes) {
+                Some(decoded) => decoded.map(Event::Stake),
+                None => return Ok(None),
+            },
         };
         decoded.map(Some).map_err(|source| EventError { name: name.to_owned(), source })
     }

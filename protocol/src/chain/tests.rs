@@ -316,6 +316,13 @@ fn every_abort_code_names_its_module() {
         (6, "blob"),
         (9, "accounting"),
         (10, "system"),
+        (11, "committee"),
+        (12, "apportion"),
+        (13, "active_set"),
+        (14, "staking_pool"),
+        (15, "staked"),
+        (16, "staking"),
+        (17, "node_registry"),
     ];
     for abort in Abort::ALL {
         assert_eq!(Abort::from_code(abort.code()), Some(*abort));

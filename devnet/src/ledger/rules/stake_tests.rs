@@ -1,0 +1,1 @@
+//! The stake side against the tables and tests of `contracts.md`.
