@@ -40,6 +40,8 @@ impl TypeName {
     pub const STORAGE: Self = Self { module: "storage", name: "Storage" };
     /// A registered, perhaps certified, blob.
     pub const BLOB: Self = Self { module: "blob", name: "Blob" };
+    /// The state of stake and epochs, of which `Staking` and the pools are views.
+    pub const STAKING_INNER: Self = Self { module: "staking", name: "StakingInner" };
     /// A receipt of stake, owned by whoever staked.
     pub const STAKED: Self = Self { module: "staked", name: "Staked" };
     /// The operator's hot key to one node.

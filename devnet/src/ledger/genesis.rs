@@ -1,17 +1,18 @@
 //! The ledger's first state: what it is made from and the objects that follow.
 //!
 //! Promises: object ids depend on the configuration only, so they are known before the ledger
-//! runs; a configuration that cannot be a network is refused.
+//! runs; a configuration that cannot be a network is refused; the first committee is made by the
+//! rules of registration, stake and epochs, as every later one.
 //! Does not: invent keys or decide who gets which shards.
+
+mod committee;
 
 use std::collections::BTreeSet;
 
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::event::{EpochChangeStart, Event};
-use haulout_protocol::chain::object::{
-    BlsCommittee, BlsMember, Coin, Entry, NodeInfo, Params, Staking, StakingPool, System, Table,
-};
-use haulout_protocol::crypto::{PeerId, PublicKey, blake2b_256};
+use haulout_protocol::chain::abort::Abort;
+use haulout_protocol::chain::object::{Coin, Params, Staking, StakingPool, System, Table};
+use haulout_protocol::crypto::{PublicKey, blake2b_256};
 use haulout_protocol::encoding::Parameters;
 use serde::{Deserialize, Serialize};
 use sui_crypto::bls12381::Bls12381PrivateKey;
@@ -25,9 +26,10 @@ use sui_sdk_types::{
 
 use super::checkpoints::ExecutedTransaction;
 use super::objects::{Changes, Names, Resource, identifier};
-use super::rules::accounting;
 use super::rules::wal::SUPPLY;
+use super::rules::{accounting, staking_pool};
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
+use committee::Founded;
 
 /// SUI in existence, in MIST: what the accounts do not get is the faucet's.
 const SUI_SUPPLY: u64 = 10_000_000_000_000_000_000;
@@ -79,8 +81,14 @@ pub struct GenesisNode {
     pub multiaddrs: Vec<Vec<u8>>,
     /// The BLS key it signs confirmations with, 48 bytes.
     pub bls_public_key: Vec<u8>,
-    /// The shards it holds.
+    /// The shards it holds. Their number is what its stake is worth; which ones they are is the
+    /// configuration's choice, for the first committee only: the rules would deal consecutive
+    /// ones, and a devnet spreads them.
     pub shards: Vec<u16>,
+    /// The peer key's signature over its registration; see [`GenesisNode::prove`].
+    pub peer_proof: Vec<u8>,
+    /// The BLS key's proof of possession; see [`GenesisNode::prove`].
+    pub bls_proof: Vec<u8>,
 }
 
 /// An account with money from the start.
@@ -135,6 +143,15 @@ pub enum GenesisError {
     /// A node's BLS key is not a valid point.
     #[error("node {0} has an invalid BLS key")]
     Key(String),
+    /// The rules refuse a node or its stake.
+    #[error("node {0} cannot be registered: {1}")]
+    Node(String, Abort),
+    /// The rules refuse the committee.
+    #[error("the nodes cannot be the first committee: {0}")]
+    Committee(Abort),
+    /// A node has more shards than one of so many nodes may hold.
+    #[error("node {0} has more shards than one node may hold")]
+    TooManyShards(String),
     /// No epoch, or absurdly many, could be reserved.
     #[error("between 1 and {EPOCHS_AHEAD_MAX} epochs must be reservable")]
     EpochsAhead,
@@ -146,18 +163,24 @@ pub enum GenesisError {
 impl GenesisConfig {
     /// The ids of everything genesis creates.
     pub fn ids(&self) -> GenesisIds {
-        let network_id = blake2b_256(&[b"haulout genesis", &self.to_bytes()]);
+        let network_id = blake2b_256(&[b"haulout genesis", &self.unproven().to_bytes()]);
         let mut ids =
             (0..).map(|count| *Address::derive_id(Digest::new(network_id), count).inner());
         let mut next = || ids.next().expect("the counter is endless");
-        GenesisIds {
-            network_id,
-            package: next(),
-            system: next(),
-            params: next(),
-            staking: next(),
-            nodes: self.nodes.iter().map(|_| next()).collect(),
+        let (package, system, params, staking) = (next(), next(), next(), next());
+        let mut nodes: Vec<_> = self.nodes.iter().map(|_| next()).collect();
+        // Committees are sorted by id; so the first node of the list has the lowest.
+        nodes.sort_unstable();
+        GenesisIds { network_id, package, system, params, staking, nodes }
+    }
+
+    /// The configuration without the proofs, which name the network and so cannot be in its name.
+    fn unproven(&self) -> Self {
+        let mut config = self.clone();
+        for node in &mut config.nodes {
+            (node.peer_proof, node.bls_proof) = (Vec::new(), Vec::new());
         }
+        config
     }
 
     /// The bytes that name the network.
@@ -206,6 +229,7 @@ impl GenesisConfig {
         }
         self.rest(SUI_SUPPLY, |account| account.sui)?;
         self.rest(SUPPLY, |account| account.wal)?;
+        self.found(&self.ids(), 0)?;
         Ok(())
     }
 
@@ -216,18 +240,27 @@ impl GenesisConfig {
     }
 
     /// Every object of the first state with its owner.
-    fn objects(&self, now_ms: u64) -> Result<Vec<(Resource, Owner)>, GenesisError> {
-        self.check()?;
+    fn objects(
+        &self,
+        founded: &Founded,
+        now_ms: u64,
+    ) -> Result<Vec<(Resource, Owner)>, GenesisError> {
         let ids = self.ids();
         let names = Names::new(&ids.package);
         let mut objects = vec![
-            Resource::System(self.system(&ids)),
+            Resource::System(self.system(&ids, founded)),
             Resource::Params(self.params(&ids)),
-            Resource::Staking(self.staking(&ids, now_ms)),
+            Resource::Staking(self.staking(&ids, founded, now_ms)),
         ];
-        objects.extend(self.pools(&ids).map(Resource::StakingPool));
+        objects.extend(pools(founded).map(Resource::StakingPool));
+        let at_work = Resource::StakingInner(Box::new(founded.staking.clone()));
+        objects.push(at_work);
         let shared = || Owner::Shared(VERSION);
         let mut objects: Vec<_> = objects.into_iter().map(|object| (object, shared())).collect();
+        let faucet = self.faucet_key().public_key().derive_address();
+        let caps = founded.caps.iter().cloned().map(Resource::NodeCap);
+        let receipts = founded.receipts.iter().cloned().map(Resource::Staked);
+        objects.extend(caps.chain(receipts).map(|object| (object, Owner::Address(faucet))));
         let coins = Digest::new(blake2b_256(&[b"haulout genesis coins", &ids.network_id]));
         let mut coin = |token: &StructTag, owner: Address, balance: u64| {
             let count = u64::try_from(objects.len()).expect("an in-memory count fits 64 bits");
@@ -242,9 +275,9 @@ impl GenesisConfig {
                 }
             }
         }
-        let faucet = self.faucet_key().public_key().derive_address();
         coin(&names.sui, faucet, self.rest(SUI_SUPPLY, |account| account.sui)?);
-        coin(&names.wal, faucet, self.rest(SUPPLY, |account| account.wal)?);
+        let wal = self.rest(SUPPLY, |account| account.wal)?.checked_sub(staked(founded)?);
+        coin(&names.wal, faucet, wal.ok_or(GenesisError::Supply)?);
         Ok(objects)
     }
 
@@ -253,8 +286,11 @@ impl GenesisConfig {
         &self,
         now_ms: u64,
     ) -> Result<(ExecutedTransaction, Changes), GenesisError> {
-        let names = Names::new(&self.ids().package);
-        let resources = self.objects(now_ms)?;
+        self.check()?;
+        let ids = self.ids();
+        let names = Names::new(&ids.package);
+        let founded = self.found(&ids, now_ms)?;
+        let resources = self.objects(&founded, now_ms)?;
         let write = |digest| {
             let write = |(resource, owner): &(Resource, Owner)| {
                 resource.write(&names, VERSION, *owner, digest)
@@ -273,34 +309,26 @@ impl GenesisConfig {
             expiration: TransactionExpiration::None,
         };
         let written = write(transaction.digest());
-        let event = Event::EpochChangeStart(EpochChangeStart { epoch: FIRST_EPOCH });
-        let event = wrap_event(&names, &identifier("staking"), Address::ZERO, &event);
-        let events = TransactionEvents(vec![event]);
+        let wrap = |event| wrap_event(&names, &identifier("staking"), Address::ZERO, event);
+        let events = TransactionEvents(founded.events.iter().map(wrap).collect());
         let effects = effects(transaction.digest(), &written, &events);
         let changes = Changes { written: written.clone(), removed: vec![] };
         let (signatures, events) = (vec![], Some(events));
         Ok((ExecutedTransaction { transaction, signatures, effects, events, written }, changes))
     }
 
-    fn system(&self, ids: &GenesisIds) -> System {
-        let member = |(node, id): (&GenesisNode, &ObjectId)| BlsMember {
-            public_key: node.bls_public_key.clone(),
-            weight: u16::try_from(node.shards.len()).expect("shards are numbered by 16 bits"),
-            node_id: *id,
-        };
+    fn system(&self, ids: &GenesisIds, founded: &Founded) -> System {
+        let opening = &founded.opening;
         System {
             id: ids.system,
             version: VERSION,
             network_id: ids.network_id,
-            committee: BlsCommittee {
-                members: self.nodes.iter().zip(&ids.nodes).map(member).collect(),
-                n_shards: self.shards,
-                epoch: FIRST_EPOCH,
-            },
-            total_capacity: self.capacity,
+            committee: opening.committee.clone(),
+            // Votes are per shard and rounded up; what was asked for is offered.
+            total_capacity: opening.capacity.min(self.capacity),
             used_capacity: 0,
-            storage_price: self.storage_price,
-            write_price: self.write_price,
+            storage_price: opening.prices.storage,
+            write_price: opening.prices.write,
             last_price_epoch: FIRST_EPOCH,
             ring: accounting::new_ring(FIRST_EPOCH, self.max_epochs_ahead),
             invalid: Table { id: blake2b_256(&[b"haulout invalid table", &ids.system]), size: 0 },
@@ -322,39 +350,31 @@ impl GenesisConfig {
         }
     }
 
-    fn staking(&self, ids: &GenesisIds, now_ms: u64) -> Staking {
-        let entry = |(node, id): (&GenesisNode, &ObjectId)| {
-            let mut shards = node.shards.clone();
-            shards.sort_unstable();
-            Entry { key: *id, value: shards }
-        };
+    /// The view of the staking state that clients read.
+    fn staking(&self, ids: &GenesisIds, founded: &Founded, now_ms: u64) -> Staking {
         Staking {
             id: ids.staking,
             version: VERSION,
             n_shards: self.shards,
-            epoch: FIRST_EPOCH,
+            epoch: founded.staking.epoch,
             epoch_started_ms: now_ms,
             epoch_duration_ms: self.epoch_duration_ms,
-            committee: self.nodes.iter().zip(&ids.nodes).map(entry).collect(),
+            committee: founded.staking.committee.clone(),
         }
     }
+}
 
-    fn pools(&self, ids: &GenesisIds) -> impl Iterator<Item = StakingPool> {
-        self.nodes.iter().zip(ids.nodes.clone()).map(|(node, id)| StakingPool {
-            id,
-            node_info: NodeInfo {
-                node_id: id,
-                name: node.name.clone(),
-                peer_key: node.peer_key.to_vec(),
-                peer_id: PeerId::from_key(node.peer_key).to_multihash().to_vec(),
-                multiaddrs: node.multiaddrs.clone(),
-                bls_public_key: node.bls_public_key.clone(),
-                next_bls_public_key: None,
-                metadata: Vec::new(),
-                status: 0,
-            },
-        })
-    }
+/// The views of the pools that clients read.
+fn pools(founded: &Founded) -> impl Iterator<Item = StakingPool> {
+    let pools = founded.staking.pools.iter();
+    pools.map(|(id, pool)| StakingPool { id: *id, node_info: pool.node.clone() })
+}
+
+/// All WAL in the pools.
+fn staked(founded: &Founded) -> Result<u64, GenesisError> {
+    let funds = founded.staking.pools.values().map(|pool| staking_pool::funds(pool).ok());
+    let sum = funds.fold(Some(0_u64), |sum, funds| sum?.checked_add(funds?));
+    sum.ok_or(GenesisError::Supply)
 }
 
 /// The effects of a transaction that only creates.

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use haulout_protocol::chain::object::staking::{NodeCap, Staked, Staking as StakingInner};
 use haulout_protocol::chain::object::{Blob, Coin, Params, Staking, StakingPool, Storage, System};
 use haulout_protocol::chain::{ObjectId, TypeName};
 use sui_sdk_types::{
@@ -70,6 +71,12 @@ pub(super) enum Resource {
     Staking(Staking),
     /// A node.
     StakingPool(StakingPool),
+    /// Everything about stake and epochs, of which the two above are views.
+    StakingInner(Box<StakingInner>),
+    /// A receipt of stake.
+    Staked(Staked),
+    /// The operator's hot key to a node.
+    NodeCap(NodeCap),
 }
 
 impl Resource {
@@ -83,12 +90,16 @@ impl Resource {
             Resource::Params(object) => object.id,
             Resource::Staking(object) => object.id,
             Resource::StakingPool(object) => object.id,
+            Resource::StakingInner(object) => object.id,
+            Resource::Staked(object) => object.id,
+            Resource::NodeCap(object) => object.id,
         })
     }
 
     /// Whether anyone who owns it may give it away.
     fn has_public_transfer(&self) -> bool {
-        matches!(self, Resource::Coin { .. } | Resource::Storage(_) | Resource::Blob(_))
+        use Resource::{Blob, Coin, NodeCap, Staked, Storage};
+        matches!(self, Coin { .. } | Storage(_) | Blob(_) | Staked(_) | NodeCap(_))
     }
 
     /// Reads an object of the ledger; nothing for types it does not know.
@@ -109,6 +120,9 @@ impl Resource {
             "Params" => Resource::Params(bcs::from_bytes(bytes).ok()?),
             "Staking" => Resource::Staking(bcs::from_bytes(bytes).ok()?),
             "StakingPool" => Resource::StakingPool(bcs::from_bytes(bytes).ok()?),
+            "StakingInner" => Resource::StakingInner(bcs::from_bytes(bytes).ok()?),
+            "Staked" => Resource::Staked(bcs::from_bytes(bytes).ok()?),
+            "NodeCap" => Resource::NodeCap(bcs::from_bytes(bytes).ok()?),
             _ => return None,
         };
         Some(resource)
@@ -134,6 +148,11 @@ impl Resource {
             Resource::StakingPool(object) => {
                 (names.of(TypeName::STAKING_POOL), bcs::to_bytes(object))
             }
+            Resource::StakingInner(object) => {
+                (names.of(TypeName::STAKING_INNER), bcs::to_bytes(object))
+            }
+            Resource::Staked(object) => (names.of(TypeName::STAKED), bcs::to_bytes(object)),
+            Resource::NodeCap(object) => (names.of(TypeName::NODE_CAP), bcs::to_bytes(object)),
         };
         let bytes = bytes.expect("objects are plain numbers, vectors and strings");
         let data = MoveStruct::new(tag, self.has_public_transfer(), version, bytes)
