@@ -60,7 +60,7 @@ fn network() -> Staking {
         let cap = register_node(&mut context, &mut staking, &params, SENDER, &call, WAL);
         caps.push(cap.expect("a sound registration"));
     }
-    let mut stake = |staking: &mut Staking, context: &mut Context| {
+    let stake = |staking: &mut Staking, context: &mut Context| {
         for (index, cap) in (1..).zip(&caps) {
             stake_with_pool(context, staking, &params, &cap.node_id, index * WAL)
                 .expect("an active node");

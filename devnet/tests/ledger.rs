@@ -8,6 +8,8 @@ mod blobs;
 mod certificates;
 #[path = "ledger/durability.rs"]
 mod durability;
+#[path = "ledger/stake.rs"]
+mod stake;
 #[path = "ledger/streams.rs"]
 mod streams;
 #[path = "ledger/transactions.rs"]

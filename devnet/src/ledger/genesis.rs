@@ -160,6 +160,14 @@ pub enum GenesisError {
     Supply,
 }
 
+impl GenesisIds {
+    /// The shared state of stake and epochs, which stake's transactions change; `staking` and the
+    /// pools are views of it.
+    pub fn staking_inner(&self) -> ObjectId {
+        blake2b_256(&[b"haulout staking state", &self.staking])
+    }
+}
+
 impl GenesisConfig {
     /// The ids of everything genesis creates.
     pub fn ids(&self) -> GenesisIds {
@@ -372,8 +380,8 @@ fn pools(founded: &Founded) -> impl Iterator<Item = StakingPool> {
 
 /// All WAL in the pools.
 fn staked(founded: &Founded) -> Result<u64, GenesisError> {
-    let funds = founded.staking.pools.values().map(|pool| staking_pool::funds(pool).ok());
-    let sum = funds.fold(Some(0_u64), |sum, funds| sum?.checked_add(funds?));
+    let mut funds = founded.staking.pools.values().map(staking_pool::funds);
+    let sum = funds.try_fold(0_u64, |sum, funds| sum.checked_add(funds.ok()?));
     sum.ok_or(GenesisError::Supply)
 }
 

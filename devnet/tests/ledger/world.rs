@@ -73,11 +73,16 @@ pub(crate) fn sample_config() -> GenesisConfig {
         accounts: vec![GenesisAccount { address: [1; 32], sui: 5, wal: 6 }],
         faucet: FAUCET,
     };
+    prove(&mut config);
+    config
+}
+
+/// Signs every node's registration; proofs hold for exactly one configuration.
+pub(crate) fn prove(config: &mut GenesisConfig) {
     let network_id = config.ids().network_id;
     for (index, node) in config.nodes.iter_mut().enumerate() {
         node.prove(&network_id, &peer_secret(index), &bls_key(index));
     }
-    config
 }
 
 fn peer_secret(node: usize) -> [u8; 32] {

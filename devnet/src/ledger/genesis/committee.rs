@@ -61,8 +61,7 @@ impl GenesisConfig {
             max_nodes: u16::try_from(self.nodes.len()).unwrap_or(u16::MAX),
             ..StakeParams::devnet(ids.network_id)
         };
-        let id = blake2b_256(&[b"haulout staking state", &ids.staking]);
-        let mut staking = staking::new(id, self.shards, now_ms, now_ms);
+        let mut staking = staking::new(ids.staking_inner(), self.shards, now_ms, now_ms);
         let created = blake2b_256(&[b"haulout genesis nodes", &ids.network_id]);
         let mut context = Context::new(Digest::new(created));
         let (mut caps, mut receipts) = (Vec::new(), Vec::new());

@@ -13,8 +13,8 @@ pub fn from_stakes(stakes: impl IntoIterator<Item = (ObjectId, u64)>) -> Result<
     let nodes = nodes.map(|(node_id, staked_amount)| ActiveNode { node_id, staked_amount });
     let mut set = ActiveSet { nodes: nodes.collect(), total_stake: 0 };
     set.nodes.sort_by_key(place);
-    let stakes = set.nodes.iter().map(|node| node.staked_amount);
-    let total = stakes.fold(Some(0_u64), |total, stake| total?.checked_add(stake));
+    let mut stakes = set.nodes.iter().map(|node| node.staked_amount);
+    let total = stakes.try_fold(0_u64, u64::checked_add);
     set.total_stake = total.ok_or(Abort::ActiveSetOverflow)?;
     Ok(set)
 }

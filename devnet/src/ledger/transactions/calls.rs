@@ -3,6 +3,8 @@
 //! Promises: arguments have the order and types written in `haulout_protocol::chain::call`; a
 //! refusal is a Move abort with the rule's module and code.
 
+mod staking;
+
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{CertifyBlob, Function, RegisterBlob, ReserveSpace};
 use haulout_protocol::chain::object::{Blob, Coin, Params, Storage, System};
@@ -26,6 +28,13 @@ impl Machine<'_> {
             (Function::RESERVE_SPACE, 6, Self::reserve_space as fn(&mut Self, Call<'_>) -> Results),
             (Function::REGISTER_BLOB, 10, Self::register_blob),
             (Function::CERTIFY_BLOB, 5, Self::certify_blob),
+            (Function::REGISTER_NODE, 14, Self::register_node),
+            (Function::STAKE_WITH_POOL, 4, Self::stake_with_pool),
+            (Function::REQUEST_WITHDRAW_STAKE, 2, Self::request_withdraw_stake),
+            (Function::WITHDRAW_STAKE, 2, Self::withdraw_stake),
+            (Function::SET_STORAGE_PRICE_VOTE, 3, Self::set_storage_price_vote),
+            (Function::SET_WRITE_PRICE_VOTE, 3, Self::set_write_price_vote),
+            (Function::SET_NODE_CAPACITY_VOTE, 3, Self::set_node_capacity_vote),
         ];
         let found = known.iter().find(|(known, ..)| known.module == module && known.name == name);
         let (function, arity, execute) = found.ok_or(ExecutionError::FunctionNotFound)?;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Coin;
 use serde::de::DeserializeOwned;
 use sui_sdk_types::{
@@ -34,6 +35,7 @@ pub(super) enum Use {
 pub(super) struct Machine<'a> {
     pub(super) names: &'a Names,
     pub(super) context: Context,
+    pub(super) sender: Address,
     reserved: u64,
     gas: Option<Resource>,
     inputs: Vec<Slot>,
@@ -56,6 +58,7 @@ impl<'a> Machine<'a> {
         Machine {
             names,
             context: Context::new(transaction.digest()),
+            sender: transaction.sender,
             reserved,
             gas: Some(Resource::Coin { token: names.sui.clone(), coin: gas }),
             inputs: loaded.inputs,
@@ -129,6 +132,11 @@ impl<'a> Machine<'a> {
             }
         }
         self.place(argument)?.take().ok_or(CommandArgumentError::InvalidValueUsage)
+    }
+
+    /// Notes that an object that was taken by value exists no more.
+    pub(super) fn delete(&mut self, id: ObjectId) {
+        self.deleted.insert(Address::new(id));
     }
 
     /// Returns what was borrowed to where it came from.

@@ -95,11 +95,11 @@ impl Life {
     /// One epoch: what `dice` says comes, is asked back, and is paid.
     fn turn(&mut self, dice: [u64; 4], reward: u64) {
         let [action, amount, which, serves] = dice;
-        if !self.lazy || action % 5 == 0 {
+        if !self.lazy || action.is_multiple_of(5) {
             settle(&mut self.pool, self.epoch, None).unwrap();
         }
         if action % 3 > 0 {
-            let activation = self.epoch + 1 + u32::from(action % 7 == 0);
+            let activation = self.epoch + 1 + u32::from(action.is_multiple_of(7));
             stake(&mut self.pool, amount, activation).unwrap();
             self.receipts.push(receipt(&self.pool, amount, activation));
             self.paid_in += amount;
@@ -132,7 +132,7 @@ impl Life {
             withdraw_epoch
         } else {
             settle(&mut self.pool, self.epoch, None).unwrap();
-            let withdraw_epoch = self.epoch + 1 + u32::from(action % 2 == 0);
+            let withdraw_epoch = self.epoch + 1 + u32::from(action.is_multiple_of(2));
             match staking_pool::request_active(&mut self.pool, staked, withdraw_epoch) {
                 Ok(()) => withdraw_epoch,
                 Err(abort) => return assert_eq!(abort, Abort::ZeroShares),
