@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::object::{Coin, Params, Staking, StakingPool, System, Table};
+use haulout_protocol::chain::object::{Coin, Params, Staking, System, Table};
 use haulout_protocol::crypto::{PublicKey, blake2b_256};
 use haulout_protocol::encoding::Parameters;
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,8 @@ use sui_sdk_types::{
 
 use super::checkpoints::ExecutedTransaction;
 use super::objects::{Changes, Names, Resource, identifier};
+use super::rules::accounting;
 use super::rules::wal::SUPPLY;
-use super::rules::{accounting, staking_pool};
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
 use committee::Founded;
 
@@ -260,7 +260,7 @@ impl GenesisConfig {
             Resource::Params(self.params(&ids)),
             Resource::Staking(self.staking(&ids, founded, now_ms)),
         ];
-        objects.extend(pools(founded).map(Resource::StakingPool));
+        objects.extend(founded.pools().map(Resource::StakingPool));
         let at_work = Resource::StakingInner(Box::new(founded.staking.clone()));
         objects.push(at_work);
         let shared = || Owner::Shared(VERSION);
@@ -284,7 +284,7 @@ impl GenesisConfig {
             }
         }
         coin(&names.sui, faucet, self.rest(SUI_SUPPLY, |account| account.sui)?);
-        let wal = self.rest(SUPPLY, |account| account.wal)?.checked_sub(staked(founded)?);
+        let wal = self.rest(SUPPLY, |account| account.wal)?.checked_sub(founded.funds()?);
         coin(&names.wal, faucet, wal.ok_or(GenesisError::Supply)?);
         Ok(objects)
     }
@@ -370,19 +370,6 @@ impl GenesisConfig {
             committee: founded.staking.committee.clone(),
         }
     }
-}
-
-/// The views of the pools that clients read.
-fn pools(founded: &Founded) -> impl Iterator<Item = StakingPool> {
-    let pools = founded.staking.pools.iter();
-    pools.map(|(id, pool)| StakingPool { id: *id, node_info: pool.node.clone() })
-}
-
-/// All WAL in the pools.
-fn staked(founded: &Founded) -> Result<u64, GenesisError> {
-    let mut funds = founded.staking.pools.values().map(staking_pool::funds);
-    let sum = funds.try_fold(0_u64, |sum, funds| sum.checked_add(funds.ok()?));
-    sum.ok_or(GenesisError::Supply)
 }
 
 /// The effects of a transaction that only creates.

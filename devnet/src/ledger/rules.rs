@@ -29,8 +29,6 @@ pub(super) mod system;
 pub(super) mod wal;
 
 #[cfg(test)]
-mod stake_tests;
-#[cfg(test)]
 mod tests;
 
 use haulout_protocol::chain::ObjectId;

@@ -9,6 +9,7 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::RegisterNode;
 use haulout_protocol::chain::event::Event;
+use haulout_protocol::chain::object::StakingPool;
 use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staked, Staking};
 use haulout_protocol::crypto::{PublicKey, SecretKey, blake2b_256};
 use haulout_protocol::epoch::Epoch;
@@ -22,7 +23,7 @@ use crate::ledger::rules::math::mul_div_floor;
 use crate::ledger::rules::node_registry::{self, GENESIS_SENDER};
 use crate::ledger::rules::stake_params::{StakeParams, WAL};
 use crate::ledger::rules::staking::{self, Closing, Opening};
-use crate::ledger::rules::{Context, committee};
+use crate::ledger::rules::{Context, committee, staking_pool};
 
 /// Stake per shard: the least that a receipt may hold, so that any number of shards is enough.
 const STAKE_PER_SHARD: u64 = WAL;
@@ -36,6 +37,21 @@ pub(super) struct Founded {
     pub(super) caps: Vec<NodeCap>,
     pub(super) receipts: Vec<Staked>,
     pub(super) events: Vec<Event>,
+}
+
+impl Founded {
+    /// The views of the pools that clients read.
+    pub(super) fn pools(&self) -> impl Iterator<Item = StakingPool> {
+        let pools = self.staking.pools.iter();
+        pools.map(|(id, pool)| StakingPool { id: *id, node_info: pool.node.clone() })
+    }
+
+    /// All WAL in the pools.
+    pub(super) fn funds(&self) -> Result<u64, GenesisError> {
+        let mut funds = self.staking.pools.values().map(staking_pool::funds);
+        let sum = funds.try_fold(0_u64, |sum, funds| sum.checked_add(funds.ok()?));
+        sum.ok_or(GenesisError::Supply)
+    }
 }
 
 impl GenesisNode {

@@ -1,5 +1,7 @@
 //! The rules on values of their own: counting, paying, limits.
 
+mod stake;
+
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::ReserveSpace;
 use haulout_protocol::chain::event::Event;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::ledger::rules::active_set;
 use crate::ledger::rules::apportion::{apportion, effective_stake, max_shards};
-use crate::ledger::rules::committee::{self, initialize, transition};
+use crate::ledger::rules::committee::{initialize, transition};
 
 #[test]
 fn t77_apportionment_gives_the_rows_of_the_table() {

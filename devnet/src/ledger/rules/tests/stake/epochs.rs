@@ -1,6 +1,9 @@
 //! The epoch machine.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::ledger::rules::node_registry;
@@ -241,4 +244,57 @@ fn fifty_epochs_follow_one_another_with_every_shard_held_and_every_unit_accounte
         assert_eq!(set.total_stake, set.nodes.iter().map(|node| node.staked_amount).sum::<u64>());
     }
     assert_eq!(world.staking.epoch, 51);
+}
+
+/// Six registered nodes, of which at most four serve.
+static NETWORK_OF_SIX: LazyLock<World> = LazyLock::new(|| {
+    let mut world = World::new(40);
+    world.params.max_nodes = 4;
+    for number in 1..=6 {
+        world.register(number).unwrap();
+        world.stake(number, u64::from(number) * WAL).unwrap();
+    }
+    world.next_epoch(0);
+    world
+});
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_stakers_do_money_and_shards_are_conserved(
+        turns in proptest::collection::vec(
+            (1_u8..=6, WAL..50 * WAL, any::<prop::sample::Index>(), any::<bool>(), 0..100 * WAL),
+            1..40),
+    ) {
+        let mut world = NETWORK_OF_SIX.clone();
+        let (mut paid_in, mut receipts) = (world.funds(), Vec::new());
+        for (number, amount, which, select_first, earned) in turns {
+            if select_first {
+                world.select();
+            }
+            receipts.push(world.stake(number, amount).unwrap());
+            paid_in += amount;
+            let mut staked = receipts.swap_remove(which.index(receipts.len()));
+            match world.withdraw(&staked) {
+                Ok(paid) => paid_in -= paid,
+                Err(Abort::NotWithdrawing) => {
+                    world.request(&mut staked).unwrap();
+                    receipts.push(staked);
+                }
+                Err(abort) => {
+                    prop_assert_eq!(abort, Abort::WithdrawTooEarly);
+                    receipts.push(staked);
+                }
+            }
+            prop_assert_eq!(world.funds(), paid_in);
+            let opening = world.next_epoch(earned);
+            paid_in += earned - opening.burned - opening.treasury - opening.dust;
+            prop_assert_eq!(world.funds(), paid_in);
+            let committee = &world.staking.committee;
+            let held: Vec<_> = committee.iter().flat_map(|member| member.value.clone()).collect();
+            prop_assert_eq!(held.len(), 40);
+            prop_assert_eq!(held.into_iter().collect::<BTreeSet<_>>().len(), 40);
+            prop_assert!(committee.len() <= 4);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use haulout_protocol::chain::object::staking::StakedState;
 
 use super::*;
-use crate::ledger::rules::{Context, staked};
+use crate::ledger::rules::{node_registry, staked};
 
 #[test]
 fn t54_stake_works_from_the_first_committee_that_is_not_chosen_yet() {
@@ -162,9 +162,7 @@ fn a_node_that_leaves_takes_no_stake() {
     let (mut world, _) = World::with_stakes(10, &[40, 40]);
     let cap = world.caps[&2].clone();
     world
-        .run(|context, staking, _, _| {
-            super::super::node_registry::request_exit(context, staking, &cap)
-        })
+        .run(|context, staking, _, _| node_registry::request_exit(context, staking, &cap))
         .unwrap();
     assert_eq!(world.stake(2, WAL), Err(Abort::NodeNotActive));
 }

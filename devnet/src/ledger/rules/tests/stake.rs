@@ -23,11 +23,10 @@ use sui_crypto::Signer;
 use sui_crypto::ed25519::Ed25519PrivateKey;
 use sui_sdk_types::{Digest, Ed25519Signature};
 
-use super::Context;
-use super::node_registry::register_node;
-use super::stake_params::{StakeParams, WAL};
-use super::staking::{self, Closing, Opening};
-use super::staking_pool;
+use crate::ledger::rules::node_registry::register_node;
+use crate::ledger::rules::stake_params::{StakeParams, WAL};
+use crate::ledger::rules::staking::{self, Closing, Opening};
+use crate::ledger::rules::{Context, committee, staking_pool};
 
 const NETWORK: ObjectId = [9; 32];
 const SENDER: ObjectId = [8; 32];
@@ -136,7 +135,7 @@ impl World {
     }
 
     fn shards(&self, number: u8) -> usize {
-        let found = super::committee::shards_of(&self.staking.committee, &self.node(number));
+        let found = committee::shards_of(&self.staking.committee, &self.node(number));
         found.map_or(0, <[u16]>::len)
     }
 
