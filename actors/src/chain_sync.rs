@@ -300,7 +300,8 @@ fn effect(event: &Event) -> Option<BlobEffect> {
         | Event::PricesUpdated(_)
         | Event::Burned(_)
         | Event::ParamChanged(_)
-        | Event::EpochChangeStart(_) => None,
+        | Event::EpochChangeStart(_)
+        | Event::Stake(_) => None,
     }
 }
 

@@ -121,7 +121,7 @@ pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
     let nodes: Vec<NodeGenesis> = (0..count).map(|index| node(request, index, count)).collect();
     let accounts: Vec<Account> =
         ACCOUNTS.into_iter().map(|name| account(request.seed, name)).collect();
-    let config = GenesisConfig {
+    let mut config = GenesisConfig {
         network_seed: derive(request.seed, "network", 0),
         shards: request.shards,
         segment_bytes: request.segment_bytes,
@@ -142,6 +142,10 @@ pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
             .collect(),
         faucet: FAUCET,
     };
+    let network_id = config.ids().network_id;
+    for (node, keys) in config.nodes.iter_mut().zip(&nodes) {
+        node.prove(&network_id, &keys.network_key, &keys.protocol_key);
+    }
     Ok(Genesis { config, nodes, accounts })
 }
 
@@ -182,6 +186,8 @@ fn on_chain(node: &NodeGenesis) -> GenesisNode {
         multiaddrs: vec![quic_multiaddr(node.port), tcp_multiaddr(node.port)],
         bls_public_key: node.protocol_key.public_key().to_bytes().to_vec(),
         shards: node.shards.clone(),
+        peer_proof: Vec::new(),
+        bls_proof: Vec::new(),
     }
 }
 

@@ -17,7 +17,7 @@ mod checkpoints;
 mod faucet;
 mod genesis;
 mod objects;
-mod rules;
+pub mod rules;
 mod server;
 mod store;
 mod transactions;

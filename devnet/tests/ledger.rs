@@ -16,6 +16,8 @@ mod metadata;
 mod money;
 #[path = "ledger/space.rs"]
 mod space;
+#[path = "ledger/stake.rs"]
+mod stake;
 #[path = "ledger/steps.rs"]
 mod steps;
 #[path = "ledger/streams.rs"]

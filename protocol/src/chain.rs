@@ -45,6 +45,12 @@ impl TypeName {
     pub const METADATA: Self = Self { module: "blob", name: "Metadata" };
     /// The shared object that knows the supply of the token.
     pub const TREASURY: Self = Self { module: "wal", name: "Treasury" };
+    /// The state of stake and epochs, of which `Staking` and the pools are views.
+    pub const STAKING_INNER: Self = Self { module: "staking", name: "StakingInner" };
+    /// A receipt of stake, owned by whoever staked.
+    pub const STAKED: Self = Self { module: "staked", name: "Staked" };
+    /// The operator's hot key to one node.
+    pub const NODE_CAP: Self = Self { module: "node_registry", name: "NodeCap" };
     /// The marker type of the token.
     pub const WAL: Self = Self { module: "wal", name: "WAL" };
 

@@ -123,6 +123,17 @@ pub fn proof_of_possession_message(
     bytes
 }
 
+/// What a node signs with its libp2p key to register it: bound to sender, epoch and BLS key.
+pub fn peer_proof_message(
+    network: &NetworkId,
+    epoch: Epoch,
+    sender: &[u8; 32],
+    bls_public_key: &[u8],
+) -> Vec<u8> {
+    let epoch = epoch.0.to_le_bytes();
+    [b"haulout-peer-v1", network.as_bytes().as_slice(), &epoch, sender, bls_public_key].concat()
+}
+
 /// What a node signs when all its pairs of a registered blob are durable.
 pub fn blob_certificate_message(
     network: &NetworkId,
@@ -267,6 +278,13 @@ mod tests {
         assert_eq!(bytes.len(), HEADER_BYTES + 80);
         let read = read_blob_certificate_message(&bytes, &NETWORK, Epoch(0));
         assert_eq!(read, Err(MessageError::Kind(0)));
+    }
+
+    #[test]
+    fn a_peer_proof_names_network_epoch_sender_and_key() {
+        let bytes = peer_proof_message(&NETWORK, Epoch(0x0102), &[4; 32], &[5; 48]);
+        let fields = ["03".repeat(32), "02010000".into(), "04".repeat(32), "05".repeat(48)];
+        assert_eq!(hex::encode(bytes), hex::encode("haulout-peer-v1") + &fields.concat());
     }
 
     #[test]

@@ -1,18 +1,19 @@
 //! The ledger's first state: what it is made from and the objects that follow.
 //!
 //! Promises: object ids depend on the configuration only, so they are known before the ledger
-//! runs; a configuration that cannot be a network is refused.
+//! runs; a configuration that cannot be a network is refused; the first committee is made by the
+//! rules of registration, stake and epochs, as every later one.
 //! Does not: invent keys or decide who gets which shards.
 
+mod committee;
 mod first_epoch;
 
 use std::collections::BTreeSet;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::event::{EpochChangeStart, Event};
-use haulout_protocol::chain::object::{Coin, Entry, NodeInfo, Staking, StakingPool};
-use haulout_protocol::crypto::{PeerId, PublicKey, blake2b_256};
+use haulout_protocol::chain::object::{Coin, Staking};
+use haulout_protocol::crypto::{PublicKey, blake2b_256};
 use haulout_protocol::encoding::Parameters;
 use serde::{Deserialize, Serialize};
 use sui_crypto::bls12381::Bls12381PrivateKey;
@@ -28,6 +29,7 @@ use super::checkpoints::ExecutedTransaction;
 use super::objects::{Changes, Names, Resource, identifier};
 use super::rules::wal::SUPPLY;
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
+use committee::Founded;
 
 /// SUI in existence, in MIST: what the accounts do not get is the faucet's.
 const SUI_SUPPLY: u64 = 10_000_000_000_000_000_000;
@@ -79,8 +81,14 @@ pub struct GenesisNode {
     pub multiaddrs: Vec<Vec<u8>>,
     /// The BLS key it signs confirmations with, 48 bytes.
     pub bls_public_key: Vec<u8>,
-    /// The shards it holds.
+    /// The shards it holds. Their number is what its stake is worth; which ones they are is the
+    /// configuration's choice, for the first committee only: the rules would deal consecutive
+    /// ones, and a devnet spreads them.
     pub shards: Vec<u16>,
+    /// The peer key's signature over its registration; see [`GenesisNode::prove`].
+    pub peer_proof: Vec<u8>,
+    /// The BLS key's proof of possession; see [`GenesisNode::prove`].
+    pub bls_proof: Vec<u8>,
 }
 
 /// An account with money from the start.
@@ -137,6 +145,15 @@ pub enum GenesisError {
     /// A node's BLS key is not a valid point.
     #[error("node {0} has an invalid BLS key")]
     Key(String),
+    /// The rules refuse a node or its stake.
+    #[error("node {0} cannot be registered: {1}")]
+    Node(String, Abort),
+    /// The rules refuse the committee.
+    #[error("the nodes cannot be the first committee: {0}")]
+    Committee(Abort),
+    /// A node has more shards than one of so many nodes may hold.
+    #[error("node {0} has more shards than one node may hold")]
+    TooManyShards(String),
     /// No epoch, or absurdly many, could be reserved.
     #[error("between 1 and {EPOCHS_AHEAD_MAX} epochs must be reservable")]
     EpochsAhead,
@@ -148,16 +165,35 @@ pub enum GenesisError {
     Rules(#[from] Abort),
 }
 
+impl GenesisIds {
+    /// The shared state of stake and epochs, which stake's transactions change; `staking` and the
+    /// pools are views of it.
+    pub fn staking_inner(&self) -> ObjectId {
+        blake2b_256(&[b"haulout staking state", &self.staking])
+    }
+}
+
 impl GenesisConfig {
     /// The ids of everything genesis creates.
     pub fn ids(&self) -> GenesisIds {
-        let network_id = blake2b_256(&[b"haulout genesis", &self.to_bytes()]);
+        let network_id = blake2b_256(&[b"haulout genesis", &self.unproven().to_bytes()]);
         let mut ids =
             (0..).map(|count| *Address::derive_id(Digest::new(network_id), count).inner());
         let mut next = || ids.next().expect("the counter is endless");
         let (package, system, params, staking) = (next(), next(), next(), next());
-        let nodes = self.nodes.iter().map(|_| next()).collect();
+        let mut nodes: Vec<_> = self.nodes.iter().map(|_| next()).collect();
+        // Committees are sorted by id; so the first node of the list has the lowest.
+        nodes.sort_unstable();
         GenesisIds { network_id, package, system, params, staking, treasury: next(), nodes }
+    }
+
+    /// The configuration without the proofs, which name the network and so cannot be in its name.
+    fn unproven(&self) -> Self {
+        let mut config = self.clone();
+        for node in &mut config.nodes {
+            (node.peer_proof, node.bls_proof) = (Vec::new(), Vec::new());
+        }
+        config
     }
 
     /// The bytes that name the network.
@@ -206,7 +242,7 @@ impl GenesisConfig {
         }
         self.rest(SUI_SUPPLY, |account| account.sui)?;
         self.rest(SUPPLY, |account| account.wal)?;
-        self.first_epoch(&self.ids())?;
+        self.found(&self.ids(), 0)?;
         Ok(())
     }
 
@@ -217,20 +253,28 @@ impl GenesisConfig {
     }
 
     /// Every object of the first state with its owner.
-    fn objects(&self, now_ms: u64) -> Result<Vec<(Resource, Owner)>, GenesisError> {
-        self.check()?;
+    fn objects(
+        &self,
+        founded: &Founded,
+        now_ms: u64,
+    ) -> Result<Vec<(Resource, Owner)>, GenesisError> {
         let ids = self.ids();
         let names = Names::new(&ids.package);
-        let (system, params, treasury) = self.first_epoch(&ids)?;
         let mut objects = vec![
-            Resource::System(system),
-            Resource::Params(params),
-            Resource::Staking(self.staking(&ids, now_ms)),
-            Resource::Treasury(treasury),
+            Resource::System(founded.system.clone()),
+            Resource::Params(founded.params.clone()),
+            Resource::Staking(self.staking(&ids, founded, now_ms)),
+            Resource::Treasury(founded.treasury.clone()),
         ];
-        objects.extend(self.pools(&ids).map(Resource::StakingPool));
+        objects.extend(founded.pools().map(Resource::StakingPool));
+        let at_work = Resource::StakingInner(Box::new(founded.staking.clone()));
+        objects.push(at_work);
         let shared = || Owner::Shared(VERSION);
         let mut objects: Vec<_> = objects.into_iter().map(|object| (object, shared())).collect();
+        let faucet = self.faucet_key().public_key().derive_address();
+        let caps = founded.caps.iter().cloned().map(Resource::NodeCap);
+        let receipts = founded.receipts.iter().cloned().map(Resource::Staked);
+        objects.extend(caps.chain(receipts).map(|object| (object, Owner::Address(faucet))));
         let coins = Digest::new(blake2b_256(&[b"haulout genesis coins", &ids.network_id]));
         let mut coin = |token: &StructTag, owner: Address, balance: u64| {
             let count = u64::try_from(objects.len()).expect("an in-memory count fits 64 bits");
@@ -245,9 +289,9 @@ impl GenesisConfig {
                 }
             }
         }
-        let faucet = self.faucet_key().public_key().derive_address();
         coin(&names.sui, faucet, self.rest(SUI_SUPPLY, |account| account.sui)?);
-        coin(&names.wal, faucet, self.rest(SUPPLY, |account| account.wal)?);
+        let wal = self.rest(SUPPLY, |account| account.wal)?.checked_sub(founded.funds()?);
+        coin(&names.wal, faucet, wal.ok_or(GenesisError::Supply)?);
         Ok(objects)
     }
 
@@ -256,8 +300,11 @@ impl GenesisConfig {
         &self,
         now_ms: u64,
     ) -> Result<(ExecutedTransaction, Changes), GenesisError> {
-        let names = Names::new(&self.ids().package);
-        let resources = self.objects(now_ms)?;
+        self.check()?;
+        let ids = self.ids();
+        let names = Names::new(&ids.package);
+        let founded = self.found(&ids, now_ms)?;
+        let resources = self.objects(&founded, now_ms)?;
         let write = |digest| {
             let write = |(resource, owner): &(Resource, Owner)| {
                 resource.write(&names, VERSION, *owner, digest)
@@ -276,47 +323,25 @@ impl GenesisConfig {
             expiration: TransactionExpiration::None,
         };
         let written = write(transaction.digest());
-        let event = Event::EpochChangeStart(EpochChangeStart { epoch: FIRST_EPOCH });
-        let event = wrap_event(&names, &identifier("staking"), Address::ZERO, &event);
-        let events = TransactionEvents(vec![event]);
+        let wrap = |event| wrap_event(&names, &identifier("staking"), Address::ZERO, event);
+        let events = TransactionEvents(founded.events.iter().map(wrap).collect());
         let effects = effects(transaction.digest(), &written, &events);
         let changes = Changes { written: written.clone(), removed: vec![] };
         let (signatures, events) = (vec![], Some(events));
         Ok((ExecutedTransaction { transaction, signatures, effects, events, written }, changes))
     }
 
-    fn staking(&self, ids: &GenesisIds, now_ms: u64) -> Staking {
-        let entry = |(node, id): (&GenesisNode, &ObjectId)| {
-            let mut shards = node.shards.clone();
-            shards.sort_unstable();
-            Entry { key: *id, value: shards }
-        };
+    /// The view of the staking state that clients read.
+    fn staking(&self, ids: &GenesisIds, founded: &Founded, now_ms: u64) -> Staking {
         Staking {
             id: ids.staking,
             version: VERSION,
             n_shards: self.shards,
-            epoch: FIRST_EPOCH,
+            epoch: founded.staking.epoch,
             epoch_started_ms: now_ms,
             epoch_duration_ms: self.epoch_duration_ms,
-            committee: self.nodes.iter().zip(&ids.nodes).map(entry).collect(),
+            committee: founded.staking.committee.clone(),
         }
-    }
-
-    fn pools(&self, ids: &GenesisIds) -> impl Iterator<Item = StakingPool> {
-        self.nodes.iter().zip(ids.nodes.clone()).map(|(node, id)| StakingPool {
-            id,
-            node_info: NodeInfo {
-                node_id: id,
-                name: node.name.clone(),
-                peer_key: node.peer_key.to_vec(),
-                peer_id: PeerId::from_key(node.peer_key).to_multihash().to_vec(),
-                multiaddrs: node.multiaddrs.clone(),
-                bls_public_key: node.bls_public_key.clone(),
-                next_bls_public_key: None,
-                metadata: Vec::new(),
-                status: 0,
-            },
-        })
     }
 }
 

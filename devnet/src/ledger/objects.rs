@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use haulout_protocol::chain::object::staking::{NodeCap, Staked, Staking as StakingInner};
 use haulout_protocol::chain::object::{
     Blob, Coin, Params, Staking, StakingPool, Storage, System, Treasury,
 };
@@ -124,6 +125,12 @@ pub(super) enum Resource {
     Treasury(Treasury),
     /// A dynamic field of another object.
     Field(Field),
+    /// Everything about stake and epochs, of which the two above are views.
+    StakingInner(Box<StakingInner>),
+    /// A receipt of stake.
+    Staked(Staked),
+    /// The operator's hot key to a node.
+    NodeCap(NodeCap),
 }
 
 impl Resource {
@@ -139,12 +146,16 @@ impl Resource {
             Resource::StakingPool(object) => object.id,
             Resource::Treasury(object) => object.id,
             Resource::Field(field) => field.id(),
+            Resource::StakingInner(object) => object.id,
+            Resource::Staked(object) => object.id,
+            Resource::NodeCap(object) => object.id,
         })
     }
 
     /// Whether anyone who owns it may give it away.
     fn has_public_transfer(&self) -> bool {
-        matches!(self, Resource::Coin { .. } | Resource::Storage(_) | Resource::Blob(_))
+        use Resource::{Blob, Coin, NodeCap, Staked, Storage};
+        matches!(self, Coin { .. } | Storage(_) | Blob(_) | Staked(_) | NodeCap(_))
     }
 
     /// Reads an object of the ledger; nothing for types it does not know.
@@ -169,6 +180,9 @@ impl Resource {
             "Staking" => Resource::Staking(bcs::from_bytes(bytes).ok()?),
             "StakingPool" => Resource::StakingPool(bcs::from_bytes(bytes).ok()?),
             "Treasury" => Resource::Treasury(bcs::from_bytes(bytes).ok()?),
+            "StakingInner" => Resource::StakingInner(bcs::from_bytes(bytes).ok()?),
+            "Staked" => Resource::Staked(bcs::from_bytes(bytes).ok()?),
+            "NodeCap" => Resource::NodeCap(bcs::from_bytes(bytes).ok()?),
             _ => return None,
         };
         Some(resource)
@@ -199,6 +213,11 @@ impl Resource {
             Resource::Field(Field::Metadata(field)) => {
                 (names.metadata_field(), bcs::to_bytes(field))
             }
+            Resource::StakingInner(object) => {
+                (names.of(TypeName::STAKING_INNER), bcs::to_bytes(object))
+            }
+            Resource::Staked(object) => (names.of(TypeName::STAKED), bcs::to_bytes(object)),
+            Resource::NodeCap(object) => (names.of(TypeName::NODE_CAP), bcs::to_bytes(object)),
         };
         let bytes = bytes.expect("objects are plain numbers, vectors and strings");
         let data = MoveStruct::new(tag, self.has_public_transfer(), version, bytes)

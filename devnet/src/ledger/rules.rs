@@ -4,11 +4,26 @@
 //! the same abort codes as the contracts; a function that aborts may leave its arguments changed,
 //! and the transaction that called it throws them away.
 //! Does not: know transactions, owners, versions or gas.
+//!
+//! The public modules are the stake side. Genesis builds the first committee through them; they
+//! are public because benches, tests and the storage side's epoch change call them directly.
+
+pub mod active_set;
+pub mod apportion;
+pub mod committee;
+pub mod math;
+pub mod node_registry;
+pub mod pending_values;
+pub mod stake_params;
+pub mod staked;
+pub mod staking;
+pub mod staking_pool;
 
 pub(super) mod accounting;
 pub(super) mod blob;
 pub(super) mod bls;
 pub(super) mod encoding;
+pub(super) mod epochs;
 pub(super) mod fields;
 pub(super) mod messages;
 pub(super) mod params;
@@ -28,7 +43,7 @@ use sui_sdk_types::{Address, Digest};
 
 /// What a running transaction lends to the rules: fresh ids, dynamic fields, a place for events.
 #[derive(Debug)]
-pub(super) struct Context<'a> {
+pub struct Context<'a> {
     transaction: Digest,
     count: u64,
     /// The ids given out so far.
@@ -38,12 +53,12 @@ pub(super) struct Context<'a> {
     /// Objects that were destroyed, wherever they lived.
     pub(super) deleted: BTreeSet<ObjectId>,
     /// The events so far, in order.
-    pub(super) events: Vec<Event>,
+    pub events: Vec<Event>,
 }
 
 impl Context<'static> {
     /// The context of a transaction that has created nothing yet and sees no dynamic fields.
-    pub(super) fn new(transaction: Digest) -> Self {
+    pub fn new(transaction: Digest) -> Self {
         Context {
             transaction,
             count: 0,
@@ -62,7 +77,7 @@ impl Context<'static> {
 
 impl Context<'_> {
     /// The id of the next object, as Sui derives it.
-    pub(super) fn fresh_id(&mut self) -> ObjectId {
+    pub fn fresh_id(&mut self) -> ObjectId {
         let id = *Address::derive_id(self.transaction, self.count).inner();
         self.count += 1;
         self.created.insert(id);

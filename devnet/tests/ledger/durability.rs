@@ -9,7 +9,7 @@ use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::Address;
 
-use crate::world::{Account, World, ask_faucet, open, sample_config, try_faucet};
+use crate::world::{Account, World, ask_faucet, open, prove, sample_config, try_faucet};
 
 /// Set for the process that will be killed: where its ledger is.
 const VICTIM: &str = "HAULOUT_TEST_LEDGER";
@@ -53,6 +53,7 @@ fn a_ledger_belongs_to_one_network_and_one_process() {
     drop(ledger);
     let mut other = sample_config();
     other.storage_price += 1;
+    prove(&mut other);
     assert_ne!(other.ids().network_id, ids.network_id);
     assert!(matches!(Ledger::open(&path, other), Err(OpenError::DifferentGenesis)));
     assert_eq!(Ledger::resume(&path).unwrap().chain_id(), chain);
@@ -71,7 +72,14 @@ fn a_configuration_that_is_no_network_is_refused() {
     bad_key.nodes[0].bls_public_key[3] ^= 1;
     let mut too_rich = sample_config();
     too_rich.accounts[0].wal = u64::MAX;
-    for config in [missing_shard, twice, bad_key, too_rich] {
+    let mut unproven = sample_config();
+    unproven.nodes[0].bls_proof = unproven.nodes[1].bls_proof.clone();
+    let mut too_many_shards = sample_config();
+    let second = too_many_shards.nodes[1].shards.split_off(1);
+    let third = too_many_shards.nodes[2].shards.split_off(1);
+    too_many_shards.nodes[0].shards.extend(second.into_iter().chain(third));
+    prove(&mut too_many_shards);
+    for config in [missing_shard, twice, bad_key, too_rich, unproven, too_many_shards] {
         assert!(matches!(Ledger::open(&path, config), Err(OpenError::Genesis(_))));
         assert!(!path.exists(), "nothing is written for a configuration that cannot work");
     }

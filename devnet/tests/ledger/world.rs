@@ -51,13 +51,15 @@ pub(crate) fn sample_config() -> GenesisConfig {
         next_shard += count;
         GenesisNode {
             name: format!("n{index}"),
-            peer_key: [u8::try_from(index).unwrap() + 100; 32],
+            peer_key: Ed25519PrivateKey::new(peer_secret(index)).public_key().into_inner(),
             multiaddrs: vec![vec![4, 127, 0, 0, 1, 6, 0x1f, 0x90]],
             bls_public_key: bls_key(index).public_key().to_bytes().to_vec(),
             shards,
+            peer_proof: vec![],
+            bls_proof: vec![],
         }
     });
-    GenesisConfig {
+    let mut config = GenesisConfig {
         network_seed: [7; 32],
         shards: SHARDS.iter().sum(),
         segment_bytes: 1 << 20,
@@ -70,7 +72,21 @@ pub(crate) fn sample_config() -> GenesisConfig {
         nodes: nodes.collect(),
         accounts: vec![GenesisAccount { address: [1; 32], sui: 5, wal: 6 }],
         faucet: FAUCET,
+    };
+    prove(&mut config);
+    config
+}
+
+/// Signs every node's registration; proofs hold for exactly one configuration.
+pub(crate) fn prove(config: &mut GenesisConfig) {
+    let network_id = config.ids().network_id;
+    for (index, node) in config.nodes.iter_mut().enumerate() {
+        node.prove(&network_id, &peer_secret(index), &bls_key(index));
     }
+}
+
+fn peer_secret(node: usize) -> [u8; 32] {
+    [u8::try_from(node).unwrap() + 100; 32]
 }
 
 /// Who signs.

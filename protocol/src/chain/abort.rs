@@ -123,4 +123,78 @@ aborts! {
     UnknownKey = 3201 in "params": "there is no such parameter",
     /// The value is outside what the contracts allow.
     OutOfRails = 3202 in "params": "the value is outside the bounds of this parameter",
+    /// Old and new committee do not share the same shards.
+    InvalidShardAssignment = 1101 in "committee": "the new committee has another number of shards",
+    /// There are fewer places for shards than shards.
+    NoRoomForShards = 1201 in "apportion": "the nodes may not hold all shards between them",
+    /// An amount does not fit a number.
+    ApportionOverflow = 1299 in "apportion": "an amount is too large for apportioning",
+    /// The sum of stakes does not fit a number.
+    ActiveSetOverflow = 1399 in "active_set": "the stakes together are too large",
+    /// The pool entered this epoch before.
+    PoolAlreadyUpdated = 1401 in "staking_pool": "the pool has entered this epoch already",
+    /// A reward for a pool without stake.
+    IncorrectEpochAdvance = 1403 in "staking_pool": "a pool without stake cannot be rewarded",
+    /// Nothing was staked.
+    ZeroStake = 1408 in "staking_pool": "there is nothing to stake",
+    /// The receipt belongs to another pool.
+    IncorrectPoolId = 1410 in "staking_pool": "the receipt is of another node's pool",
+    /// More than all of the rewards.
+    IncorrectCommissionRate = 1415 in "staking_pool": "a commission is at most 10000",
+    /// Somebody else may do that.
+    AuthorizationFailure = 1416 in "staking_pool": "this is for the pool's authority to do",
+    /// An amount does not fit a number.
+    PoolOverflow = 1499 in "staking_pool": "an amount is too large for the pool",
+    /// Less stake than a receipt must hold.
+    StakeBelowMinimum = 1501 in "staked": "a receipt holds less stake than allowed",
+    /// The receipts differ in more than their amounts.
+    StakeMismatch = 1502 in "staked": "the receipts differ in node, epochs or state",
+    /// The part is not smaller than the whole.
+    BadStakeAmount = 1503 in "staked": "a part must be smaller than the receipt",
+    /// The stake was asked back before.
+    NotStaked = 1504 in "staked": "the stake was asked back before",
+    /// The stake was not asked back.
+    NotWithdrawing = 1505 in "staked": "the stake must be asked back first",
+    /// The epoch of the withdrawal has not come.
+    WithdrawTooEarly = 1506 in "staked": "the stake is paid from a later epoch on",
+    /// There is nothing to wait for.
+    WithdrawDirectly = 1507 in "staked": "the stake can be withdrawn at once, without asking",
+    /// The stake is worth no share.
+    ZeroShares = 1508 in "staked": "the stake is worth less than one share",
+    /// An amount does not fit a number.
+    StakedOverflow = 1599 in "staked": "an amount is too large for a receipt",
+    /// Not what an epoch in this state allows.
+    StakingWrongState = 1601 in "staking": "the epoch is not in the state for this",
+    /// The time has not come.
+    StakingTooEarly = 1602 in "staking": "it is too early for this",
+    /// A report about another epoch.
+    StakingWrongEpoch = 1603 in "staking": "the report is about another epoch",
+    /// The node reported before.
+    DuplicateSync = 1604 in "staking": "the node has reported its shards already",
+    /// The node is not in the committee.
+    StakingNotMember = 1605 in "staking": "the node is not in the committee",
+    /// No node has stake.
+    NoStake = 1606 in "staking": "no node that may serve has stake",
+    /// There is no such node.
+    UnknownNode = 1607 in "staking": "there is no such node",
+    /// The node takes no stake.
+    NodeNotActive = 1608 in "staking": "the node is leaving or jailed",
+    /// An amount does not fit a number.
+    StakingOverflow = 1699 in "staking": "an amount is too large for the epoch's numbers",
+    /// The bond is too small.
+    BondTooSmall = 1701 in "node_registry": "the bond is smaller than required",
+    /// The name is too long.
+    NameTooLong = 1702 in "node_registry": "a node's name has at most 100 bytes",
+    /// Too few or too many addresses, or one that is no multiaddr.
+    BadMultiaddrs = 1703 in "node_registry": "a node has 1 to 8 binary multiaddrs without a peer id",
+    /// The libp2p key did not sign the registration.
+    BadPeerProof = 1704 in "node_registry": "the peer key's proof does not verify",
+    /// The BLS key did not sign the registration.
+    BadProofOfPossession = 1705 in "node_registry": "the BLS key's proof does not verify",
+    /// Another node has the key.
+    DuplicateKey = 1706 in "node_registry": "another node uses this key",
+    /// More than all of the rewards.
+    CommissionTooHigh = 1707 in "node_registry": "a commission is at most 10000",
+    /// The bond may still be needed.
+    StillBonded = 1708 in "node_registry": "the bond is not free yet",
 }

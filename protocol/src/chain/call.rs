@@ -8,6 +8,7 @@
 mod blob;
 mod certificate;
 mod metadata;
+mod staking;
 mod storage;
 mod token;
 
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use blob::{BurnBlob, DeleteBlob, ExtendBlob, ExtendBlobWithResource, RegisterBlob};
 pub use certificate::{CertifyBlob, InvalidateBlobId, SetProtocolVersion};
 pub use metadata::{AddMetadata, RemoveMetadataPair, SetMetadataPair, TakeMetadata};
+pub use staking::*;
 pub use storage::{DestroyStorage, FuseStorage, ReserveSpace, SplitByEpoch, SplitBySize};
 pub use token::{AddSubsidy, BurnWal};
 

@@ -4,7 +4,11 @@
 //! told apart from one that does not decode.
 //! Does not: order events or decide what follows from them.
 
+mod staking;
+
 use serde::{Deserialize, Serialize};
+
+pub use staking::*;
 
 use super::ObjectId;
 
@@ -174,17 +178,29 @@ macro_rules! events {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Event {
             $($(#[$doc])* $event($event),)*
+            /// Nodes, stake and epochs.
+            Stake(StakeEvent),
         }
+
+        $(impl From<$event> for Event {
+            fn from(event: $event) -> Self { Event::$event(event) }
+        })*
 
         impl Event {
             /// The struct name of the event.
             pub fn name(&self) -> &'static str {
-                match self { $(Event::$event(_) => $name,)* }
+                match self {
+                    $(Event::$event(_) => $name,)*
+                    Event::Stake(event) => event.name(),
+                }
             }
 
             /// The event's BCS bytes.
             pub fn to_bytes(&self) -> Vec<u8> {
-                let bytes = match self { $(Event::$event(event) => bcs::to_bytes(event),)* };
+                let bytes = match self {
+                    $(Event::$event(event) => bcs::to_bytes(event),)*
+                    Event::Stake(event) => event.serialise(),
+                };
                 bytes.expect("events hold only plain fields, which always serialise")
             }
 
@@ -193,7 +209,10 @@ macro_rules! events {
             pub fn decode(name: &str, bytes: &[u8]) -> Result<Option<Self>, EventError> {
                 let decoded = match name {
                     $($name => bcs::from_bytes(bytes).map(Event::$event),)*
-                    _ => return Ok(None),
+                    _ => match StakeEvent::decode(name, bytes) {
+                        Some(decoded) => decoded.map(Event::Stake),
+                        None => return Ok(None),
+                    },
                 };
                 decoded.map(Some).map_err(|source| EventError { name: name.to_owned(), source })
             }

@@ -4,6 +4,8 @@
 //! as their id and size.
 //! Does not: check that values make sense; whoever reads an object decides what to believe.
 
+pub mod staking;
+
 use serde::{Deserialize, Serialize};
 
 use super::ObjectId;

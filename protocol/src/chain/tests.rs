@@ -324,6 +324,13 @@ fn every_abort_code_names_its_module() {
         (9, "accounting"),
         (10, "system"),
         (32, "params"),
+        (11, "committee"),
+        (12, "apportion"),
+        (13, "active_set"),
+        (14, "staking_pool"),
+        (15, "staked"),
+        (16, "staking"),
+        (17, "node_registry"),
     ];
     for abort in Abort::ALL {
         assert_eq!(Abort::from_code(abort.code()), Some(*abort));
@@ -421,4 +428,52 @@ fn objects_that_do_not_belong_together_are_no_committee() {
     assert!(matches!(error, CommitteeViewError::InvalidKey(node) if node == id(8)));
     let error = check(|_, staking, _| staking.committee[0].value[0] = 3);
     assert!(matches!(error, CommitteeViewError::Committee(_)));
+}
+
+#[test]
+fn receipts_caps_and_rates_have_the_layout_of_the_contracts() {
+    use super::object::staking::{EpochState, NodeCap, Rate, Staked, StakedState};
+    let state = StakedState::Withdrawing { withdraw_epoch: 6 };
+    let (principal, activation_epoch) = (4, 5);
+    let vote_locks = vec![id(3)];
+    let staked =
+        Staked { id: id(1), node_id: id(2), principal, activation_epoch, state, vote_locks };
+    check(
+        &staked,
+        &[
+            &run(1, 32),
+            &run(2, 32),
+            "0400000000000000",
+            "05000000",
+            "0106000000",
+            "01",
+            &run(3, 32),
+        ],
+    );
+    check(&NodeCap { id: id(1), node_id: id(2) }, &[&run(1, 32), &run(2, 32)]);
+    check(&Rate::Flat, &["00"]);
+    check(
+        &Rate::Variable { tokens: 1, shares: 2 },
+        &["01", "0100000000000000", "0200000000000000"],
+    );
+    check(&EpochState::Sync { weight: 1, started_ms: 2 }, &["00", "0100", "0200000000000000"]);
+    check(&EpochState::Done { since_ms: 2 }, &["01", "0200000000000000"]);
+    check(&EpochState::Selected { since_ms: 2 }, &["02", "0200000000000000"]);
+}
+
+#[test]
+fn stake_events_decode_by_name_and_keep_their_field_order() {
+    use super::event::{PoolSettled, StakeEvent, Staked};
+    let staked =
+        Staked { epoch: 1, node_id: id(2), object_id: id(3), amount: 4, activation_epoch: 5 };
+    let fields = ["01000000", &run(2, 32), &run(3, 32), "0400000000000000", "05000000"];
+    check(&staked, &fields);
+    let settled =
+        PoolSettled { epoch: 1, node_id: id(2), reward: 3, commission: 4, stake: 5, shares: 6 };
+    for event in [Event::from(staked), Event::from(settled)] {
+        assert!(StakeEvent::NAMES.contains(&event.name()));
+        let decoded = Event::decode(event.name(), &event.to_bytes()).unwrap();
+        assert_eq!(decoded, Some(event.clone()));
+        assert!(Event::decode(event.name(), &event.to_bytes()[1..]).is_err());
+    }
 }

@@ -1,49 +1,34 @@
-//! How the storage side enters the first epoch: by the rules that begin every other epoch.
+//! The storage side before the first epoch, which the rules begin as every other one.
 //!
-//! Promises: a first state that the rules would refuse is no genesis.
+//! Promises: parameters that a rail forbids are no genesis.
 //! Does not: publish what epoch zero says, because nobody can have been there.
 
-use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::object::{BlsMember, Params, System, Table, Treasury};
+use haulout_protocol::chain::object::{Params, System, Table, Treasury};
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::crypto::blake2b_256;
 use sui_sdk_types::Digest;
 
-use super::{FIRST_EPOCH, GenesisConfig, GenesisError, GenesisIds, GenesisNode, VERSION};
+use super::{GenesisConfig, GenesisError, GenesisIds, VERSION};
 use crate::ledger::rules::wal::SUPPLY;
 use crate::ledger::rules::{Context, accounting, bls, params, system};
 
 /// The epoch before the first one, in which nobody serves.
 const EPOCH_ZERO: u32 = 0;
+/// Up to so many nodes the parameter's default is enough.
+const USUAL_NODES_MAX: u64 = 50;
 
 impl GenesisConfig {
-    /// The storage side, brought from epoch zero into the first epoch by the rules themselves.
-    pub(super) fn first_epoch(
+    /// The storage side of epoch zero.
+    pub(super) fn before(
         &self,
         ids: &GenesisIds,
     ) -> Result<(System, Params, Treasury), GenesisError> {
-        let mut context = Context::new(Digest::new(ids.network_id));
-        let mut params = self.params(ids);
-        let duration = ParamKey::EpochDurationMs.number();
-        params::set(&mut context, EPOCH_ZERO, &mut params, duration, self.epoch_duration_ms)?;
-        let mut treasury = Treasury {
+        let treasury = Treasury {
             id: ids.treasury,
             cap_id: blake2b_256(&[b"haulout treasury cap", &ids.treasury]),
             total_supply: SUPPLY,
         };
-        let member = |(node, id): (&GenesisNode, &ObjectId)| BlsMember {
-            public_key: node.bls_public_key.clone(),
-            weight: u16::try_from(node.shards.len()).expect("shards are numbered by 16 bits"),
-            node_id: *id,
-        };
-        let members = self.nodes.iter().zip(&ids.nodes).map(member).collect();
-        let committee = bls::new_committee(FIRST_EPOCH, members)?;
-        let mut system = self.epoch_zero(ids)?;
-        let capacity = self.capacity;
-        system::advance(&mut context, &mut system, &params, &mut treasury, committee, capacity)?;
-        let (storage, write) = (self.storage_price, self.write_price);
-        system::set_prices(&mut context, &mut system, &params, storage, write)?;
-        Ok((system, params, treasury))
+        Ok((self.epoch_zero(ids)?, self.params(ids)?, treasury))
     }
 
     /// The system before the first epoch: no committee, no capacity, no prices.
@@ -66,8 +51,8 @@ impl GenesisConfig {
         })
     }
 
-    fn params(&self, ids: &GenesisIds) -> Params {
-        Params {
+    fn params(&self, ids: &GenesisIds) -> Result<Params, GenesisError> {
+        let mut params = Params {
             id: ids.params,
             version: VERSION,
             network_id: ids.network_id,
@@ -76,6 +61,16 @@ impl GenesisConfig {
             index_replicas: self.index_replicas,
             max_epochs_ahead: self.max_epochs_ahead,
             values: params::defaults(self.shards),
+        };
+        let mut context = Context::new(Digest::new(ids.network_id));
+        let mut set = |key: ParamKey, value| {
+            params::set(&mut context, EPOCH_ZERO, &mut params, key.number(), value)
+        };
+        set(ParamKey::EpochDurationMs, self.epoch_duration_ms)?;
+        let nodes = u64::try_from(self.nodes.len()).unwrap_or(u64::MAX);
+        if nodes > USUAL_NODES_MAX {
+            set(ParamKey::MaxNodes, nodes)?;
         }
+        Ok(params)
     }
 }

@@ -6,15 +6,6 @@
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::{FutureAccounting, Ring};
 
-/// A whole in basis points.
-pub(super) const WHOLE_BPS: u64 = 10_000;
-
-/// `a * b / c` rounded down; nothing if that is no 64-bit number.
-pub(super) fn mul_div_floor(a: u64, b: u64, c: u64) -> Option<u64> {
-    let quotient = (u128::from(a) * u128::from(b)).checked_div(u128::from(c))?;
-    u64::try_from(quotient).ok()
-}
-
 /// A ring of `length` empty epochs from `epoch` on.
 pub(crate) fn new_ring(epoch: u32, length: u32) -> Ring {
     let entry = |ahead| FutureAccounting { epoch: epoch + ahead, used_capacity: 0, rewards: 0 };
@@ -43,15 +34,6 @@ pub(super) fn increase_used(ring: &mut Ring, ahead: u32, size: u64) -> Result<u6
     let entry = lookup(ring, ahead)?;
     entry.used_capacity = entry.used_capacity.checked_add(size).ok_or(Abort::AccountingOverflow)?;
     Ok(entry.used_capacity)
-}
-
-/// Takes the part of the current epoch's rewards that is burned, rounded down.
-pub(super) fn extract_burn(ring: &mut Ring, burn_bps: u64) -> Result<u64, Abort> {
-    let head = lookup(ring, 0)?;
-    let burned = mul_div_floor(head.rewards, burn_bps, WHOLE_BPS);
-    let burned = burned.ok_or(Abort::AccountingOverflow)?;
-    head.rewards = head.rewards.checked_sub(burned).ok_or(Abort::AccountingOverflow)?;
-    Ok(burned)
 }
 
 /// Ends the current epoch: takes its entry out, whose place a new last epoch takes.

@@ -11,7 +11,7 @@ use haulout_protocol::chain::object::{Entry, Params};
 use haulout_protocol::chain::params::ParamKey;
 
 use super::Context;
-use super::accounting::WHOLE_BPS;
+use super::math::ALL_BPS;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 const WAL: u64 = 1_000_000_000;
@@ -79,7 +79,7 @@ fn rails(key: ParamKey, n_shards: u16) -> RangeInclusive<u64> {
         ParamKey::EpochDurationMs => 10_000..=60 * DAY_MS,
         ParamKey::SyncTimeoutBps => 500..=5000,
         ParamKey::BurnBps | ParamKey::ReporterBps => 0..=2000,
-        ParamKey::PriceStepBps => 100..=WHOLE_BPS,
+        ParamKey::PriceStepBps => 100..=u64::from(ALL_BPS),
         ParamKey::MaxNodes => 4..=u64::from(n_shards.min(300)),
         ParamKey::MinBond
         | ParamKey::MinStakeObject
@@ -98,6 +98,6 @@ fn rails(key: ParamKey, n_shards: u16) -> RangeInclusive<u64> {
         | ParamKey::DenyCapBps
         | ParamKey::QuorumBps
         | ParamKey::PassBps
-        | ParamKey::UpgradePassBps => 0..=WHOLE_BPS,
+        | ParamKey::UpgradePassBps => 0..=u64::from(ALL_BPS),
     }
 }

@@ -8,16 +8,16 @@ use haulout_protocol::chain::call::{
     CertifyBlob, ExtendBlob, InvalidateBlobId, RegisterBlob, ReserveSpace, SetProtocolVersion,
 };
 use haulout_protocol::chain::event::{
-    Event, InvalidBlobId, PricesUpdated, ProtocolVersionUpdated, StoragePurchased,
+    Event, InvalidBlobId, ProtocolVersionUpdated, StoragePurchased,
 };
+use haulout_protocol::chain::object::staking::Asks;
 use haulout_protocol::chain::object::{
-    Blob, BlsCommittee, Coin, FutureAccounting, Params, Storage, System, Treasury,
+    Blob, Coin, FutureAccounting, Params, Storage, System, Treasury,
 };
-use haulout_protocol::chain::params::ParamKey;
 
-use super::accounting::WHOLE_BPS;
 use super::bls::Threshold;
-use super::{Context, accounting, blob, bls, messages, params, storage, wal};
+use super::staking::Opening;
+use super::{Context, accounting, blob, bls, messages, storage, wal};
 
 /// The version of these rules.
 pub(crate) const VERSION: u64 = 1;
@@ -243,66 +243,37 @@ pub(crate) fn add_subsidy(
     Ok(())
 }
 
-/// Begins the next epoch with its committee and capacity. Burns a part of what the epoch that
-/// ends has earned and hands out the rest with what was used; the caller distributes it.
+/// Takes over the epoch that the stake side has begun: its committee, capacity and prices, and what
+/// is left of the money of the epoch that ends, whose entry is handed out. The rest was paid to
+/// nodes or is burned here; the stake side says so.
 pub(crate) fn advance(
-    context: &mut Context<'_>,
     system: &mut System,
-    params: &Params,
     treasury: &mut Treasury,
-    committee: BlsCommittee,
-    capacity: u64,
+    opening: &Opening,
 ) -> Result<FutureAccounting, Abort> {
     check_version(system)?;
-    if system.committee.epoch.checked_add(1) != Some(committee.epoch) {
+    if system.committee.epoch.checked_add(1) != Some(opening.committee.epoch) {
         return Err(Abort::EpochMismatch);
     }
-    let burn_bps = params::get(params, ParamKey::BurnBps)?;
-    let burned = accounting::extract_burn(&mut system.ring, burn_bps)?;
-    wal::burn_amount(context, treasury, burned, wal::Reason::Epoch)?;
     let ended = accounting::pop(&mut system.ring)?;
     if ended.epoch != system.committee.epoch {
         return Err(Abort::EpochMismatch);
     }
-    system.committee = committee;
+    wal::leave_supply(treasury, opening.burned)?;
+    // The network has no treasury of its own yet: what forfeits leave is paid to the next committee.
+    let carried = opening.dust.checked_add(opening.treasury).ok_or(Abort::SystemOverflow)?;
+    accounting::add_rewards(&mut system.ring, 0, carried)?;
+    system.committee = opening.committee.clone();
     system.used_capacity = accounting::lookup(&mut system.ring, 0)?.used_capacity;
-    system.total_capacity = capacity.max(system.used_capacity);
+    system.total_capacity = opening.capacity.max(system.used_capacity);
+    set_prices(system, opening.prices)?;
     Ok(ended)
 }
 
-/// Sets the prices the nodes voted for, each at most a step away from what it was. The first
-/// prices are free, and in one epoch only the first call changes anything.
-pub(crate) fn set_prices(
-    context: &mut Context<'_>,
-    system: &mut System,
-    params: &Params,
-    storage_price: u64,
-    write_price: u64,
-) -> Result<(), Abort> {
+/// Sets the prices that the nodes voted for; the stake side bounded and announced them.
+pub(crate) fn set_prices(system: &mut System, prices: Asks) -> Result<(), Abort> {
     check_version(system)?;
-    let epoch = system.committee.epoch;
-    if system.last_price_epoch >= epoch {
-        return Ok(());
-    }
-    let step_bps = params::get(params, ParamKey::PriceStepBps)?;
-    let storage_price = clamp_price(system.storage_price, storage_price, step_bps)?;
-    let write_price = clamp_price(system.write_price, write_price, step_bps)?;
-    system.storage_price = storage_price;
-    system.write_price = write_price;
-    system.last_price_epoch = epoch;
-    let updated = PricesUpdated { epoch, storage_price, write_price };
-    context.events.push(Event::PricesUpdated(updated));
+    (system.storage_price, system.write_price) = (prices.storage, prices.write);
+    system.last_price_epoch = system.committee.epoch;
     Ok(())
-}
-
-/// The price next to the wanted one that is at most a step away from the old one.
-fn clamp_price(old: u64, wanted: u64, step_bps: u64) -> Result<u64, Abort> {
-    if old == u64::MAX {
-        return Ok(wanted);
-    }
-    let least = WHOLE_BPS.checked_sub(step_bps).ok_or(Abort::SystemOverflow)?;
-    let most = WHOLE_BPS.checked_add(step_bps).ok_or(Abort::SystemOverflow)?;
-    // A bound past the largest price bounds nothing.
-    let of = |bps| accounting::mul_div_floor(old, bps, WHOLE_BPS).unwrap_or(u64::MAX);
-    Ok(wanted.clamp(of(least), of(most)))
 }

@@ -6,19 +6,22 @@ mod epochs;
 mod metadata;
 mod properties;
 mod space;
+mod stake;
 
 use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{CertifyBlob, ExtendBlob, RegisterBlob, ReserveSpace};
 use haulout_protocol::chain::event::Event;
+use haulout_protocol::chain::object::staking::Asks;
 use haulout_protocol::chain::object::{
-    Blob, BlsMember, Coin, Params, Storage, System, Table, Treasury,
+    Blob, BlsCommittee, BlsMember, Coin, Params, Storage, System, Table, Treasury,
 };
 use haulout_protocol::crypto::{SecretKey, aggregate_signatures};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, Persistence, blob_certificate_message};
 use sui_sdk_types::Digest;
 
+use super::staking::Opening;
 use super::{Context, accounting, bls, encoding, params, system};
 
 const MIB: u64 = 1 << 20;
@@ -73,6 +76,12 @@ fn sample_params() -> Params {
 
 fn sample_treasury(total_supply: u64) -> Treasury {
     Treasury { id: [6; 32], cap_id: [7; 32], total_supply }
+}
+
+/// An epoch that begins with a committee, room for ten units and prices of 100 and 20.
+fn opening(committee: BlsCommittee, burned: u64) -> Opening {
+    let prices = Asks { storage: 100, write: 20 };
+    Opening { burned, treasury: 0, dust: 0, committee, capacity: 10 * MIB, prices }
 }
 
 fn coin(balance: u64) -> Coin {
@@ -198,8 +207,8 @@ impl Desk {
         for _ in 0..epochs {
             let mut committee = self.system.committee.clone();
             committee.epoch += 1;
-            let Desk { context, system, params, .. } = self;
-            system::advance(context, system, params, &mut treasury, committee, 10 * MIB).unwrap();
+            let opening = opening(committee, 0);
+            system::advance(&mut self.system, &mut treasury, &opening).unwrap();
         }
     }
 

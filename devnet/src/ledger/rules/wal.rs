@@ -20,6 +20,8 @@ pub(super) enum Reason {
     Owner = 0,
     /// The share of an epoch's fees that nobody gets.
     Epoch = 1,
+    /// A part of what members lost for missing work.
+    Forfeit = 2,
 }
 
 /// Takes a payment out of a coin: first the caller's limit, then the coin's balance.
@@ -39,18 +41,19 @@ pub(crate) fn burn(
 ) -> Result<(), Abort> {
     let Coin { id, balance } = coin;
     context.deleted.insert(id);
-    burn_amount(context, treasury, balance, Reason::Owner)
+    leave_supply(treasury, balance)?;
+    say_burned(context, balance, Reason::Owner);
+    Ok(())
 }
 
 /// Takes out of the supply what the caller has taken from somewhere.
-pub(super) fn burn_amount(
-    context: &mut Context<'_>,
-    treasury: &mut Treasury,
-    amount: u64,
-    reason: Reason,
-) -> Result<(), Abort> {
+pub(super) fn leave_supply(treasury: &mut Treasury, amount: u64) -> Result<(), Abort> {
     let left = treasury.total_supply.checked_sub(amount).ok_or(Abort::TokenOverflow)?;
     treasury.total_supply = left;
-    context.events.push(Event::Burned(Burned { amount, reason: reason as u8 }));
     Ok(())
+}
+
+/// Says that WAL leaves the supply.
+pub(super) fn say_burned(context: &mut Context<'_>, amount: u64, reason: Reason) {
+    context.events.push(Event::Burned(Burned { amount, reason: reason as u8 }));
 }

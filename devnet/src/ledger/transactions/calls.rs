@@ -6,6 +6,7 @@
 mod blobs;
 mod certificates;
 mod space;
+mod staking;
 mod token;
 
 use haulout_protocol::chain::abort::Abort;
@@ -21,7 +22,7 @@ type Results = Result<Vec<Resource>, ExecutionError>;
 /// A function, how many arguments it has, and what executes it.
 type Known = (Function, usize, fn(&mut Machine<'_>, Call<'_>) -> Results);
 
-const KNOWN: [Known; 19] = [
+const KNOWN: [Known; 26] = [
     (Function::RESERVE_SPACE, 6, space::reserve_space),
     (Function::SPLIT_BY_EPOCH, 2, space::split_by_epoch),
     (Function::SPLIT_BY_SIZE, 2, space::split_by_size),
@@ -41,6 +42,13 @@ const KNOWN: [Known; 19] = [
     (Function::SET_PROTOCOL_VERSION, 4, certificates::set_protocol_version),
     (Function::ADD_SUBSIDY, 3, token::add_subsidy),
     (Function::BURN_WAL, 2, token::burn),
+    (Function::REGISTER_NODE, 14, staking::register_node),
+    (Function::STAKE_WITH_POOL, 4, staking::stake_with_pool),
+    (Function::REQUEST_WITHDRAW_STAKE, 2, staking::request_withdraw_stake),
+    (Function::WITHDRAW_STAKE, 2, staking::withdraw_stake),
+    (Function::SET_STORAGE_PRICE_VOTE, 3, staking::set_storage_price_vote),
+    (Function::SET_WRITE_PRICE_VOTE, 3, staking::set_write_price_vote),
+    (Function::SET_NODE_CAPACITY_VOTE, 3, staking::set_node_capacity_vote),
 ];
 
 impl Machine<'_> {

@@ -4,6 +4,7 @@
 //! value is dropped.
 //! Does not: touch the object store. A machine that failed is thrown away.
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::Event;
 use haulout_protocol::chain::object::Coin;
 use serde::de::DeserializeOwned;
@@ -33,6 +34,7 @@ pub(super) enum Use {
 pub(super) struct Machine<'a> {
     pub(super) names: &'a Names,
     pub(super) context: Context<'a>,
+    pub(super) sender: Address,
     reserved: u64,
     gas: Option<Resource>,
     inputs: Vec<Slot>,
@@ -60,6 +62,7 @@ impl<'a> Machine<'a> {
         Machine {
             names,
             context: Context::new(transaction.digest()).over(stored),
+            sender: transaction.sender,
             reserved,
             gas: Some(Resource::Coin { token: names.sui.clone(), coin: gas }),
             inputs: loaded.inputs,
@@ -137,6 +140,11 @@ impl<'a> Machine<'a> {
             }
         }
         self.place(argument)?.take().ok_or(CommandArgumentError::InvalidValueUsage)
+    }
+
+    /// Notes that an object that was taken by value exists no more.
+    pub(super) fn delete(&mut self, id: ObjectId) {
+        self.context.deleted.insert(id);
     }
 
     /// Returns what was borrowed to where it came from.

@@ -6,14 +6,18 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{ExtendBlob, ReserveSpace};
 use haulout_protocol::chain::event::Event;
+use haulout_protocol::chain::object::staking::Asks;
 use haulout_protocol::chain::object::{Blob, Coin, Params, Storage, System, Treasury};
 use haulout_protocol::message::Persistence;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use sui_sdk_types::Digest;
 
-use super::{AHEAD, EPOCH, MIB, coin, sample_blob, sample_params, sample_system, sample_treasury};
-use crate::ledger::rules::{Context, accounting, blob, storage, system, wal};
+use super::{
+    AHEAD, EPOCH, MIB, coin, opening, sample_blob, sample_params, sample_system, sample_treasury,
+};
+use crate::ledger::rules::staking::Opening;
+use crate::ledger::rules::{Context, accounting, blob, math, storage, system, wal};
 
 /// All the money of a test.
 const SUPPLY: u64 = 6_000;
@@ -208,18 +212,19 @@ impl World {
                 wal::burn(context, &mut self.treasury, coin)
             }
             Step::SetPrices(storage, write) => {
-                system::set_prices(context, &mut self.system, &self.params, storage, write)
+                system::set_prices(&mut self.system, Asks { storage, write })
             }
             Step::Advance { capacity, keep } => {
                 let mut committee = self.system.committee.clone();
                 committee.epoch += 1;
-                let World { system, params, treasury, .. } = self;
-                let ended =
-                    system::advance(context, system, params, treasury, committee, capacity)?;
-                match keep {
-                    true => accounting::add_rewards(&mut self.system.ring, 0, ended.rewards)?,
-                    false => self.distributed += ended.rewards,
-                }
+                let earned = accounting::lookup(&mut self.system.ring, 0)?.rewards;
+                let burned = math::share_bps(earned, 300, Abort::StakingOverflow)?;
+                let rest = earned - burned;
+                let dust = if keep { rest } else { 0 };
+                let opening = Opening { capacity, dust, ..opening(committee, burned) };
+                wal::say_burned(context, burned, wal::Reason::Epoch);
+                system::advance(&mut self.system, &mut self.treasury, &opening)?;
+                self.distributed += rest - dust;
                 Ok(())
             }
             _ => unreachable!("other steps are about space or blobs"),

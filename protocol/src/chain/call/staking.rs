@@ -1,0 +1,80 @@
+//! What the stake side can be told: its functions and their plain arguments.
+//!
+//! Does not: name the steps of the epoch machine yet; they need the clock and the storage side.
+
+use serde::Serialize;
+
+use super::Function;
+use crate::chain::object::Entry;
+use crate::chain::object::staking::Asks;
+
+/// `register_node(name, peer_key, peer_proof, multiaddrs, bls_key, bls_proof, bond, commission,
+/// asks, capacity, metadata) -> NodeCap`, without the bond.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisterNode {
+    /// A name for people, at most 100 bytes.
+    pub name: String,
+    /// The ed25519 key it speaks libp2p with.
+    pub peer_key: [u8; 32],
+    /// That key's signature over [`crate::message::peer_proof_message`], 64 bytes.
+    pub peer_proof: Vec<u8>,
+    /// One to eight binary multiaddrs without the peer id.
+    pub multiaddrs: Vec<Vec<u8>>,
+    /// The BLS key, 48 bytes.
+    pub bls_public_key: Vec<u8>,
+    /// Its signature over [`crate::message::proof_of_possession_message`], 96 bytes.
+    pub bls_proof: Vec<u8>,
+    /// The operator's part of rewards, in ten-thousandths.
+    pub commission_bps: u16,
+    /// What the node asks for its work.
+    pub asks: Asks,
+    /// Encoded bytes it can hold.
+    pub capacity: u64,
+    /// Free text by topic.
+    pub metadata: Vec<Entry<String, String>>,
+}
+
+impl Function {
+    /// `register_node(&mut StakingInner, &Params, Coin<WAL>, name, peer_key, peer_proof,
+    /// multiaddrs, bls_key, bls_proof, commission, storage_ask, write_ask, capacity, metadata)
+    /// -> NodeCap`; see [`RegisterNode`]. The whole coin is the bond.
+    pub const REGISTER_NODE: Self = Self { module: "node_registry", name: "register_node" };
+    /// `stake_with_pool(&mut StakingInner, &Params, Coin<WAL>, node_id) -> Staked`.
+    pub const STAKE_WITH_POOL: Self = Self { module: "staking", name: "stake_with_pool" };
+    /// `request_withdraw_stake(&mut StakingInner, &mut Staked)`.
+    pub const REQUEST_WITHDRAW_STAKE: Self =
+        Self { module: "staking", name: "request_withdraw_stake" };
+    /// `withdraw_stake(&mut StakingInner, Staked) -> Coin<WAL>`.
+    pub const WITHDRAW_STAKE: Self = Self { module: "staking", name: "withdraw_stake" };
+    /// `set_storage_price_vote(&mut StakingInner, &NodeCap, price)`.
+    pub const SET_STORAGE_PRICE_VOTE: Self =
+        Self { module: "staking", name: "set_storage_price_vote" };
+    /// `set_write_price_vote(&mut StakingInner, &NodeCap, price)`.
+    pub const SET_WRITE_PRICE_VOTE: Self = Self { module: "staking", name: "set_write_price_vote" };
+    /// `set_node_capacity_vote(&mut StakingInner, &NodeCap, capacity)`.
+    pub const SET_NODE_CAPACITY_VOTE: Self =
+        Self { module: "staking", name: "set_node_capacity_vote" };
+}
+
+impl RegisterNode {
+    /// The plain arguments, which follow the bond, in Move's order and in BCS.
+    pub fn plain_arguments(&self) -> Vec<Vec<u8>> {
+        vec![
+            bytes(&self.name),
+            bytes(&self.peer_key),
+            bytes(&self.peer_proof),
+            bytes(&self.multiaddrs),
+            bytes(&self.bls_public_key),
+            bytes(&self.bls_proof),
+            bytes(&self.commission_bps),
+            bytes(&self.asks.storage),
+            bytes(&self.asks.write),
+            bytes(&self.capacity),
+            bytes(&self.metadata),
+        ]
+    }
+}
+
+fn bytes(value: &(impl Serialize + ?Sized)) -> Vec<u8> {
+    bcs::to_bytes(value).expect("numbers, texts and byte vectors always serialise")
+}
