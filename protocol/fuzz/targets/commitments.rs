@@ -23,7 +23,10 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(certificate.to_bytes(), bytes, "one canonical form");
         assert!(certificate.signer_indexes().count() <= 8 * bytes.len());
     }
-    let _ = message::read_blob_certificate_message(bytes, &NetworkId::from_bytes([1; 32]), Epoch(1));
+    let (network, epoch) = (NetworkId::from_bytes([1; 32]), Epoch(1));
+    let _ = message::read_blob_certificate_message(bytes, &network, epoch);
+    let _ = message::read_invalid_blob_message(bytes, &network, epoch);
+    let _ = message::read_protocol_version_message(bytes, &network, epoch);
     if let Ok(text) = std::str::from_utf8(bytes) {
         if let Ok(id) = text.parse::<BlobId>() {
             assert_eq!(id.to_string(), text, "one text per id");
