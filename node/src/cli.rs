@@ -25,6 +25,7 @@ mod config;
 mod context;
 mod get;
 mod help;
+mod ls;
 mod node;
 mod output;
 mod put;
@@ -100,6 +101,9 @@ enum Command {
     /// Say what the network knows of a blob
     #[command(alias = "blob-status")]
     Status(status::Status),
+    /// List the blobs the wallet owns
+    #[command(alias = "list-blobs")]
+    Ls(ls::Ls),
     /// Compute a file's blob id and content hash, offline
     BlobId(blob_id::BlobId),
     /// Measure this machine, offline
@@ -151,6 +155,7 @@ impl Cli {
             Command::Put(put) => self.online(output, put.run(self, output)),
             Command::Get(get) => self.online(output, get.run(self, output)),
             Command::Status(status) => self.online(output, status.run(self, output)),
+            Command::Ls(ls) => self.online(output, ls.run(self, output)),
             Command::Node(node) => node.run(self, output),
             Command::BlobId(blob_id) => blob_id.run(self, output),
             Command::Bench(bench) => bench.run(output),

@@ -14,9 +14,7 @@ use crate::failures;
 use crate::input::Input;
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
-
-/// FROST in a WAL, and MIST in a SUI.
-const UNITS: u64 = 1_000_000_000;
+use crate::words::coins;
 
 /// Store a file; `-` reads stdin
 #[derive(Debug, Args)]
@@ -92,21 +90,4 @@ fn to_text(name: &str, report: &PutReport) -> String {
         text.push_str(&format!("  without {node}: {reason}\n"));
     }
     text
-}
-
-/// An amount in whole coins, without trailing zeros.
-fn coins(smallest: u64) -> String {
-    let text = format!("{}.{:09}", smallest / UNITS, smallest % UNITS);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn amounts_have_no_trailing_zeros() {
-        assert_eq!(super::coins(0), "0");
-        assert_eq!(super::coins(1), "0.000000001");
-        assert_eq!(super::coins(1_500_000_000), "1.5");
-        assert_eq!(super::coins(20_000_000_000), "20");
-    }
 }
