@@ -25,12 +25,14 @@ mod config;
 mod context;
 mod get;
 mod help;
+mod info;
 mod ls;
 mod node;
 mod output;
 mod put;
 mod signals;
 mod status;
+mod wallet;
 
 /// How long the runtime may take to drop what a finished command left behind.
 const WIND_DOWN: Duration = Duration::from_secs(2);
@@ -104,6 +106,10 @@ enum Command {
     /// List the blobs the wallet owns
     #[command(alias = "list-blobs")]
     Ls(ls::Ls),
+    /// Describe the network: epoch, committee, prices, capacity
+    Info(info::Info),
+    /// Show the wallet: address, balances, key file
+    Wallet(wallet::Wallet),
     /// Compute a file's blob id and content hash, offline
     BlobId(blob_id::BlobId),
     /// Measure this machine, offline
@@ -156,6 +162,8 @@ impl Cli {
             Command::Get(get) => self.online(output, get.run(self, output)),
             Command::Status(status) => self.online(output, status.run(self, output)),
             Command::Ls(ls) => self.online(output, ls.run(self, output)),
+            Command::Info(info) => self.online(output, info.run(self, output)),
+            Command::Wallet(wallet) => self.online(output, wallet.run(self, output)),
             Command::Node(node) => node.run(self, output),
             Command::BlobId(blob_id) => blob_id.run(self, output),
             Command::Bench(bench) => bench.run(output),

@@ -284,29 +284,10 @@ pub(crate) fn unpriced() -> Error {
         .hint("ask for fewer epochs")
 }
 
-/// A deletable blob of 100 bytes in two MiB and a byte of storage; its ids are `byte` and its end.
 #[cfg(test)]
-pub(crate) fn sample(byte: u8, certified_epoch: Option<u32>, end_epoch: u32) -> Blob {
-    let mut id = [byte; 32];
-    id[..4].copy_from_slice(&end_epoch.to_le_bytes());
-    let storage = haulout_protocol::chain::object::Storage {
-        id: [!byte; 32],
-        start_epoch: 1,
-        end_epoch,
-        storage_size: (2 << 20) + 1,
-    };
-    Blob {
-        id,
-        registered_epoch: 1,
-        blob_id: [byte; 32],
-        size: 100,
-        encoding_type: 2,
-        certified_epoch,
-        storage,
-        deletable: true,
-        locked_by: None,
-    }
-}
-
+mod samples;
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(crate) use samples::{sample, sample_position};

@@ -1,38 +1,8 @@
 //! What may be extended and removed, and how a refusal reads.
 
-use std::sync::Arc;
-
-use haulout_actors::context::Prices;
-use haulout_protocol::committee::{Committee, Member, NodeId};
-use haulout_protocol::crypto::{PeerId, SecretKey};
-use haulout_protocol::encoding::Parameters;
-use haulout_protocol::epoch::Epoch;
-use haulout_protocol::sliver::ShardIndex;
-
 use super::*;
 
 const WALLET: ObjectId = [9; 32];
-
-/// Epoch 4, ten epochs ahead, 5 FROST for a MiB and an epoch.
-fn position() -> Position {
-    let member = Member {
-        node_id: NodeId::from_bytes([1; 32]),
-        name: "n1".to_owned(),
-        peer_id: PeerId::from_key([1; 32]),
-        addresses: Vec::new(),
-        public_key: SecretKey::from_seed(&[1; 32]).public_key(),
-        shards: (0..4).map(ShardIndex).collect(),
-    };
-    Position {
-        checkpoint: 1,
-        epoch: Epoch(4),
-        committee: Arc::new(Committee::new(Epoch(4), 4, vec![member]).unwrap()),
-        prices: Prices { storage: 5, write: 1 },
-        parameters: Parameters::new(4, 1 << 20).unwrap(),
-        index_replicas: 1,
-        epochs_ahead_max: 10,
-    }
-}
 
 fn refused(result: Result<ExtensionPlan>) -> Error {
     result.expect_err("it cannot be extended")
@@ -40,7 +10,7 @@ fn refused(result: Result<ExtensionPlan>) -> Error {
 
 #[test]
 fn a_blob_is_extended_for_all_bytes_of_its_storage() {
-    let plan = ExtensionPlan::new(vec![sample(1, Some(1), 6)], 3, &position()).unwrap();
+    let plan = ExtensionPlan::new(vec![sample(1, Some(1), 6)], 3, &sample_position()).unwrap();
     // Two MiB and a bit are three units.
     assert_eq!((plan.total, plan.calls().len()), (3 * 5 * 3, 1));
     assert_eq!(plan.calls()[0].price, plan.total);
@@ -52,28 +22,29 @@ fn a_blob_is_extended_for_all_bytes_of_its_storage() {
 
 #[test]
 fn an_extension_reaches_exactly_as_far_as_storage_is_sold() {
-    assert!(ExtensionPlan::new(vec![sample(1, Some(1), 6)], 8, &position()).is_ok());
-    let error = refused(ExtensionPlan::new(vec![sample(1, Some(1), 6)], 9, &position()));
+    assert!(ExtensionPlan::new(vec![sample(1, Some(1), 6)], 8, &sample_position()).is_ok());
+    let error = refused(ExtensionPlan::new(vec![sample(1, Some(1), 6)], 9, &sample_position()));
     assert_eq!(error.kind(), Kind::Usage);
     assert!(error.next_step().contains("--epochs 8"), "{}", error.next_step());
-    let full = refused(ExtensionPlan::new(vec![sample(1, Some(1), 14)], 1, &position()));
+    let full = refused(ExtensionPlan::new(vec![sample(1, Some(1), 14)], 1, &sample_position()));
     assert_eq!(full.next_step(), "extend it in a later epoch");
-    let far = refused(ExtensionPlan::new(vec![sample(1, Some(1), 6)], u32::MAX, &position()));
+    let far =
+        refused(ExtensionPlan::new(vec![sample(1, Some(1), 6)], u32::MAX, &sample_position()));
     assert_eq!(far.kind(), Kind::Usage);
 }
 
 #[test]
 fn expired_and_uncertified_blobs_are_not_extended() {
-    let expired = refused(ExtensionPlan::new(vec![sample(1, Some(1), 4)], 1, &position()));
+    let expired = refused(ExtensionPlan::new(vec![sample(1, Some(1), 4)], 1, &sample_position()));
     assert_eq!(expired.kind(), Kind::Expired);
-    let registered = refused(ExtensionPlan::new(vec![sample(1, None, 6)], 1, &position()));
+    let registered = refused(ExtensionPlan::new(vec![sample(1, None, 6)], 1, &sample_position()));
     assert_eq!(registered.kind(), Kind::Chain);
 }
 
 #[test]
 fn objects_that_cannot_be_changed_are_left_out_with_their_reason() {
     let blobs = vec![sample(1, Some(1), 4), sample(1, Some(1), 6), sample(1, None, 7)];
-    let plan = ExtensionPlan::new(blobs, 1, &position()).unwrap();
+    let plan = ExtensionPlan::new(blobs, 1, &sample_position()).unwrap();
     assert_eq!((plan.objects.len(), plan.skipped.len()), (1, 2));
     let kinds: Vec<Kind> = plan.skipped.iter().map(|(_, error)| error.kind()).collect();
     assert_eq!(kinds, [Kind::Chain, Kind::Expired]);
