@@ -23,13 +23,16 @@ mod bench;
 mod blob_id;
 mod config;
 mod context;
+mod extend;
 mod get;
 mod help;
 mod info;
 mod ls;
 mod node;
 mod output;
+mod owner;
 mod put;
+mod rm;
 mod signals;
 mod status;
 mod wallet;
@@ -106,6 +109,11 @@ enum Command {
     /// List the blobs the wallet owns
     #[command(alias = "list-blobs")]
     Ls(ls::Ls),
+    /// Keep a blob for more epochs
+    Extend(extend::Extend),
+    /// Delete a blob before its time
+    #[command(alias = "delete")]
+    Rm(rm::Rm),
     /// Describe the network: epoch, committee, prices, capacity
     Info(info::Info),
     /// Show the wallet: address, balances, key file
@@ -162,6 +170,8 @@ impl Cli {
             Command::Get(get) => self.online(output, get.run(self, output)),
             Command::Status(status) => self.online(output, status.run(self, output)),
             Command::Ls(ls) => self.online(output, ls.run(self, output)),
+            Command::Extend(extend) => self.online(output, extend.run(self, output)),
+            Command::Rm(rm) => self.online(output, rm.run(self, output)),
             Command::Info(info) => self.online(output, info.run(self, output)),
             Command::Wallet(wallet) => self.online(output, wallet.run(self, output)),
             Command::Node(node) => node.run(self, output),

@@ -169,6 +169,7 @@ fn node(member: &Member) -> String {
 /// A part of a whole, rounded down to a tenth of a percent.
 fn percent(part: u64, whole: u64) -> String {
     match (u128::from(part) * 1000).checked_div(u128::from(whole)) {
+        Some(0) if part > 0 => "under 0.1 %".to_owned(),
         Some(tenths) => format!("{}.{} %", tenths / 10, tenths % 10),
         None => "nothing offered".to_owned(),
     }
@@ -221,5 +222,6 @@ mod tests {
     fn a_part_of_nothing_has_no_percentage() {
         assert_eq!(percent(1, 0), "nothing offered");
         assert_eq!(percent(u64::MAX, u64::MAX), "100.0 %");
+        assert_eq!((percent(1, 1001), percent(0, 7)), ("under 0.1 %".into(), "0.0 %".into()));
     }
 }
