@@ -23,6 +23,7 @@ mod bench;
 mod blob_id;
 mod config;
 mod context;
+mod estimate;
 mod extend;
 mod get;
 mod help;

@@ -5,7 +5,7 @@
 //! Does not: read the ledger or change it, and does not replace its checks.
 
 use haulout_actors::chain::{Extension, Found, Holder, OwnedBlobs};
-use haulout_actors::context::Position;
+use haulout_actors::context::{Position, Quote};
 use haulout_actors::limits;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
@@ -138,6 +138,19 @@ impl RemovalPlan {
         })?;
         Ok(RemovalPlan { removal, objects, skipped })
     }
+}
+
+/// What storing so many bytes for `epochs` epochs, the current one included, costs.
+pub fn quote(length: u64, epochs: u32, position: &Position) -> Result<Quote> {
+    let most = position.epochs_ahead_max;
+    if epochs > most {
+        let message = format!("storage can be bought for {most} epochs at most, not {epochs}");
+        return Err(Error::new(Kind::Usage, message)
+            .hint(format!("use --epochs {most}, and extend it in a later epoch"))
+            .detail("epochs_max", most));
+    }
+    let quote = position.quote(length, epochs);
+    quote.filter(|quote| quote.storage.checked_add(quote.write).is_some()).ok_or_else(unpriced)
 }
 
 /// The objects an account has for a blob.
@@ -279,7 +292,7 @@ fn expired(blob: &Blob, epoch: u32) -> Error {
 }
 
 /// The error for amounts that fit no number.
-pub(crate) fn unpriced() -> Error {
+fn unpriced() -> Error {
     Error::new(Kind::Usage, "this much storage for this long has no price")
         .hint("ask for fewer epochs")
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use haulout_actors::chain::{Balances, Chain, OwnedBlobs, Receipt, SystemView, Wallet};
+use haulout_actors::context::Quote;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
 
@@ -81,6 +82,11 @@ impl LedgerClient {
     pub async fn owned(&self) -> Result<OwnedBlobs> {
         let wallet = self.wallet("a list of what you own")?;
         Ok(self.chain.owned_blobs(&wallet.address()).await?)
+    }
+
+    /// What storing so many bytes would cost; needs no wallet.
+    pub fn quote(&self, length: u64, epochs: u32) -> Result<Quote> {
+        holdings::quote(length, epochs, &self.view.position)
     }
 
     /// What extending would do and cost; nothing is changed.

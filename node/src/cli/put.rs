@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tracing::Instrument;
 
 use super::Cli;
+use super::estimate;
 use super::output::{Output, size};
 use crate::error::Result;
 use crate::failures;
@@ -30,6 +31,9 @@ pub(super) struct Put {
     /// Store it again even if the network holds it for long enough
     #[arg(long)]
     force: bool,
+    /// Only show what it would cost; nothing is sent or paid
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
 }
 
 impl Put {
@@ -42,6 +46,9 @@ impl Put {
             Input::open(&self.file)?
         };
         let name = input.name().display().to_string();
+        if self.dry_run {
+            return estimate::show(config, output, &name, input.length(), self.epochs).await;
+        }
         let client = LightClient::connect(config).await?;
         let stages = Stages::new(output.bars(), &progress::PUT, input.length(), client.shards());
         let options =

@@ -105,3 +105,15 @@ fn an_object_is_refused_if_it_is_missing_foreign_or_no_blob() {
     let coin = of(Some(Found::Other("0x2::coin::Coin".to_owned()))).expect_err("a coin");
     assert_eq!(coin.kind(), Kind::Usage);
 }
+
+#[test]
+fn storing_costs_the_space_of_all_epochs_and_the_writing_once() {
+    let position = sample_position();
+    let ten = quote(5 << 20, 10, &position).unwrap();
+    let units = ten.encoded_bytes.div_ceil(1 << 20);
+    assert_eq!((ten.storage, ten.write), (units * 5 * 10, units));
+    let error = quote(5 << 20, 11, &position).expect_err("too far ahead");
+    assert_eq!(error.kind(), Kind::Usage);
+    assert!(error.next_step().contains("--epochs 10"));
+    assert_eq!(quote(u64::MAX, 1, &position).expect_err("too large").kind(), Kind::Usage);
+}
