@@ -235,7 +235,7 @@ fn extendable(blob: &Blob, epochs: u32, position: &Position) -> Result<()> {
         State::Registered => {
             let message =
                 format!("the blob object {name} has no certificate, so nothing to extend");
-            return Err(Error::new(Kind::Chain, message)
+            return Err(Error::new(Kind::NotFound, message)
                 .hint("put the file again: it goes on where the interrupted put stopped"));
         }
         State::Certified => {}

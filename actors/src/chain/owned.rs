@@ -80,11 +80,7 @@ impl From<Executed> for Receipt {
 impl Chain {
     /// The blob objects an account owns.
     pub async fn owned_blobs(&self, account: &ObjectId) -> Result<OwnedBlobs, CallError> {
-        let request = proto::ListOwnedObjectsRequest::default()
-            .with_owner(Address::new(*account).to_string())
-            .with_object_type(TypeName::BLOB.qualified(&self.shared.options.package))
-            .with_page_size(limits::CHAIN_PAGE_OBJECTS)
-            .with_read_mask(FieldMask::from_paths(["object_id", "contents"]));
+        let request = self.blobs_request(account);
         let mut listed = Box::pin(self.client.list_owned_objects(request));
         let mut blobs = Vec::new();
         while let Some(object) = listed.next().await {
@@ -95,6 +91,15 @@ impl Chain {
             blobs.push(decode(&object)?);
         }
         Ok(OwnedBlobs { blobs, is_whole: true })
+    }
+
+    /// Asks for the blob objects of an account, page by page.
+    pub(super) fn blobs_request(&self, account: &ObjectId) -> proto::ListOwnedObjectsRequest {
+        proto::ListOwnedObjectsRequest::default()
+            .with_owner(Address::new(*account).to_string())
+            .with_object_type(TypeName::BLOB.qualified(&self.shared.options.package))
+            .with_page_size(limits::CHAIN_PAGE_OBJECTS)
+            .with_read_mask(FieldMask::from_paths(["object_id", "contents"]))
     }
 
     /// What is behind an object id, and whose it is; nothing if there is no such object.

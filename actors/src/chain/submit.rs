@@ -143,11 +143,7 @@ impl Chain {
     ) -> Result<Option<Uncertified>, CallError> {
         let epoch = self.system().await?.position.epoch.0;
         let until = epoch.checked_add(registration.epochs).ok_or(CallError::TooLarge)?;
-        let request = proto::ListOwnedObjectsRequest::default()
-            .with_owner(wallet.to_string())
-            .with_object_type(TypeName::BLOB.qualified(&self.shared.options.package))
-            .with_page_size(limits::CHAIN_PAGE_OBJECTS)
-            .with_read_mask(FieldMask::from_paths(["object_id", "contents"]));
+        let request = self.blobs_request(&wallet.address());
         let mut owned = Box::pin(self.client.list_owned_objects(request));
         let mut seen = 0;
         while let Some(object) = owned.next().await {

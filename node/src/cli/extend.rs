@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(dry["objects"], done["objects"]);
         assert_eq!(done["objects"][0]["end_epoch"], 9);
         assert_eq!(done["cost"], json!({ "wal_frost": 45, "gas_mist": 2_000_000 }));
-        assert_eq!(done["skipped"][0]["kind"], "CHAIN");
+        assert_eq!(done["skipped"][0]["kind"], "NOT_FOUND");
     }
 
     #[test]

@@ -49,10 +49,10 @@ impl Output {
     pub(super) fn result(&self, json: &Value, essential: &str, people: &str) {
         if self.json {
             text(&format!("{json}\n"));
-        } else if self.quiet {
-            text(&format!("{essential}\n"));
-        } else {
+        } else if !self.quiet {
             text(people);
+        } else if !essential.is_empty() {
+            text(&format!("{essential}\n"));
         }
     }
 

@@ -42,9 +42,9 @@ pub(crate) fn sample_position() -> Position {
     Position {
         checkpoint: 1,
         epoch: Epoch(4),
-        committee: Arc::new(Committee::new(Epoch(4), 4, vec![member]).unwrap()),
+        committee: Arc::new(Committee::new(Epoch(4), 4, vec![member]).expect("a sound committee")),
         prices: Prices { storage: 5, write: 1 },
-        parameters: Parameters::new(4, 1 << 20).unwrap(),
+        parameters: Parameters::new(4, 1 << 20).expect("sound parameters"),
         index_replicas: 1,
         epochs_ahead_max: 10,
     }

@@ -38,7 +38,7 @@ fn expired_and_uncertified_blobs_are_not_extended() {
     let expired = refused(ExtensionPlan::new(vec![sample(1, Some(1), 4)], 1, &sample_position()));
     assert_eq!(expired.kind(), Kind::Expired);
     let registered = refused(ExtensionPlan::new(vec![sample(1, None, 6)], 1, &sample_position()));
-    assert_eq!(registered.kind(), Kind::Chain);
+    assert_eq!(registered.kind(), Kind::NotFound);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn objects_that_cannot_be_changed_are_left_out_with_their_reason() {
     let plan = ExtensionPlan::new(blobs, 1, &sample_position()).unwrap();
     assert_eq!((plan.objects.len(), plan.skipped.len()), (1, 2));
     let kinds: Vec<Kind> = plan.skipped.iter().map(|(_, error)| error.kind()).collect();
-    assert_eq!(kinds, [Kind::Chain, Kind::Expired]);
+    assert_eq!(kinds, [Kind::NotFound, Kind::Expired]);
 }
 
 #[test]
