@@ -9,6 +9,7 @@
 mod bech32;
 mod checkpoints;
 mod error;
+mod owned;
 mod read;
 mod submit;
 mod wallet;
@@ -24,6 +25,7 @@ use tokio::sync::Mutex;
 
 pub use self::checkpoints::{Checkpoint, Checkpoints};
 pub use self::error::CallError;
+pub use self::owned::{Extension, Found, Holder, OwnedBlobs, Receipt};
 pub use self::submit::{Certified, Cost, Registered, Registration, Uncertified};
 pub use self::wallet::{Wallet, WalletError};
 use crate::context::Position;
@@ -74,6 +76,19 @@ pub struct SystemView {
     pub epoch_started_ms: u64,
     /// How long an epoch lasts.
     pub epoch_duration_ms: u64,
+    /// How full the network is.
+    pub capacity: Capacity,
+    /// The protocol version the nodes agreed on.
+    pub protocol_version: u64,
+}
+
+/// How full the network is in the current epoch, in encoded bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Reserved.
+    pub used: u64,
+    /// Offered.
+    pub total: u64,
 }
 
 /// What an account holds.

@@ -154,10 +154,15 @@ impl Position {
     /// What a blob of `length` bytes costs for `epochs` epochs; `None` if it fits no number.
     pub fn quote(&self, length: u64, epochs: u32) -> Option<Quote> {
         let encoded_bytes = self.parameters.encoded_bytes(length, self.index_replicas)?;
-        let units = encoded_bytes.div_ceil(UNIT_BYTES);
-        let storage = self.prices.storage.checked_mul(units)?.checked_mul(u64::from(epochs))?;
-        let write = self.prices.write.checked_mul(units)?;
+        let storage = self.storage_price(encoded_bytes, epochs)?;
+        let write = self.prices.write.checked_mul(encoded_bytes.div_ceil(UNIT_BYTES))?;
         Some(Quote { encoded_bytes, storage, write })
+    }
+
+    /// What so many encoded bytes cost for `epochs` epochs; `None` if it fits no number.
+    pub fn storage_price(&self, encoded_bytes: u64, epochs: u32) -> Option<u64> {
+        let units = encoded_bytes.div_ceil(UNIT_BYTES);
+        self.prices.storage.checked_mul(units)?.checked_mul(u64::from(epochs))
     }
 
     /// The shards a peer owns in the current committee; none if it is no member.

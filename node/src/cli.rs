@@ -23,13 +23,20 @@ mod bench;
 mod blob_id;
 mod config;
 mod context;
+mod estimate;
+mod extend;
 mod get;
 mod help;
+mod info;
+mod ls;
 mod node;
 mod output;
+mod owner;
 mod put;
+mod rm;
 mod signals;
 mod status;
+mod wallet;
 
 /// How long the runtime may take to drop what a finished command left behind.
 const WIND_DOWN: Duration = Duration::from_secs(2);
@@ -100,6 +107,18 @@ enum Command {
     /// Say what the network knows of a blob
     #[command(alias = "blob-status")]
     Status(status::Status),
+    /// List the blobs the wallet owns
+    #[command(alias = "list-blobs")]
+    Ls(ls::Ls),
+    /// Keep a blob for more epochs
+    Extend(extend::Extend),
+    /// Delete a blob before its time
+    #[command(alias = "delete")]
+    Rm(rm::Rm),
+    /// Describe the network: epoch, committee, prices, capacity
+    Info(info::Info),
+    /// Show the wallet: address, balances, key file
+    Wallet(wallet::Wallet),
     /// Compute a file's blob id and content hash, offline
     BlobId(blob_id::BlobId),
     /// Measure this machine, offline
@@ -151,6 +170,11 @@ impl Cli {
             Command::Put(put) => self.online(output, put.run(self, output)),
             Command::Get(get) => self.online(output, get.run(self, output)),
             Command::Status(status) => self.online(output, status.run(self, output)),
+            Command::Ls(ls) => self.online(output, ls.run(self, output)),
+            Command::Extend(extend) => self.online(output, extend.run(self, output)),
+            Command::Rm(rm) => self.online(output, rm.run(self, output)),
+            Command::Info(info) => self.online(output, info.run(self, output)),
+            Command::Wallet(wallet) => self.online(output, wallet.run(self, output)),
             Command::Node(node) => node.run(self, output),
             Command::BlobId(blob_id) => blob_id.run(self, output),
             Command::Bench(bench) => bench.run(output),

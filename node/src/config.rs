@@ -228,10 +228,15 @@ impl Config {
         Ok(ClientConfig {
             network: self.network()?,
             chain: self.chain()?,
-            wallet: file.wallet.key_file.clone(),
+            wallet: self.wallet(),
             state_dir: self.state_dir(),
             timeout: file.client.timeout.map_or(TIMEOUT, |time| time.0),
         })
+    }
+
+    /// The wallet's file, if one is named; needs no other setting.
+    pub fn wallet(&self) -> Option<PathBuf> {
+        self.file.wallet.key_file.clone()
     }
 
     /// Where a client may keep files; needs no other setting.

@@ -179,6 +179,18 @@ pub fn load_wallet(path: &Path) -> Result<Wallet> {
     }
 }
 
+/// The error of a command that needs a wallet where none is configured.
+pub(crate) fn no_wallet(purpose: &str) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!("{purpose} needs a wallet, and wallet.key_file is not set"),
+    )
+    .hint(
+        "add `key_file = ...` under [wallet], or set HAULOUT_WALLET__KEY_FILE; a devnet's context \
+         has one",
+    )
+}
+
 /// The text of a key file, if only its owner can read it.
 fn read_guarded(path: &Path) -> Result<Zeroizing<String>> {
     let failed = |error: std::io::Error| {

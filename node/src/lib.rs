@@ -1,13 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 pub mod bench;
+pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod contexts;
 pub mod error;
+pub mod holdings;
 pub mod identify;
 pub mod input;
 pub mod keys;
+pub mod ledger_client;
 pub mod light_client;
 pub mod storage_node;
 pub mod telemetry;
@@ -16,8 +19,10 @@ mod endpoint;
 mod failures;
 mod ports;
 mod progress;
+mod words;
 
 pub use config::{ClientConfig, Config, NodeConfig};
 pub use error::{Error, Kind, Result};
+pub use ledger_client::LedgerClient;
 pub use light_client::LightClient;
 pub use storage_node::StorageNode;

@@ -62,12 +62,7 @@ impl LightClient {
         options: PutOptions,
         observer: &Observer,
     ) -> Result<PutReport> {
-        let wallet = self.wallet.as_ref().ok_or_else(|| {
-            Error::new(Kind::Config, "storing needs a wallet, and wallet.key_file is not set").hint(
-                "add `key_file = ...` under [wallet], or set HAULOUT_WALLET__KEY_FILE; a devnet's \
-                 context has one",
-            )
-        })?;
+        let wallet = self.wallet.as_ref().ok_or_else(|| keys::no_wallet("storing"))?;
         let chain = self.context.chain.as_ref().ok_or_else(|| {
             Error::new(Kind::LedgerUnreachable, "this client has no ledger to write to")
         })?;

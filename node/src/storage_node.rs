@@ -155,6 +155,17 @@ async fn open_store(config: &NodeConfig) -> Result<Store> {
         .map_err(|error| Error::new(Kind::Internal, "opening the store failed").because(error))?
 }
 
+/// Where the ledger is, as the actors want to know it.
+pub(crate) fn chain_options(chain: &ChainConfig) -> ChainOptions {
+    ChainOptions {
+        url: chain.rpc.clone(),
+        package: chain.package,
+        system: chain.system,
+        staking: chain.staking,
+        params: chain.params,
+    }
+}
+
 /// Sets up the swarm, reaches the ledger, and puts together what the actors share.
 pub(crate) async fn prepare(
     network: &NetworkConfig,
@@ -167,14 +178,7 @@ pub(crate) async fn prepare(
     let mut options = network_options(network, keys.network, role);
     options.registry = metrics.network_registry();
     let swarm = Network::new(options)?;
-    let chain = Chain::connect(ChainOptions {
-        url: chain.rpc.clone(),
-        package: chain.package,
-        system: chain.system,
-        staking: chain.staking,
-        params: chain.params,
-    })
-    .await?;
+    let chain = Chain::connect(chain_options(chain)).await?;
     let parts = Parts {
         store,
         chain,

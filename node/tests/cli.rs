@@ -118,6 +118,84 @@ fn a_malformed_id_is_a_usage_error_also_when_it_begins_with_a_hyphen() {
 }
 
 #[test]
+fn what_an_owner_changes_must_be_named_exactly_once() {
+    let home = tempfile::tempdir().unwrap();
+    let (id, object) = ("A".repeat(43), format!("0x{}", "1".repeat(64)));
+    for wrong in [
+        vec!["rm"],
+        vec!["rm", &id, "--object", &object, "--yes"],
+        vec!["rm", &id, "--yes", "--dry-run"],
+        vec!["rm", "--object", "0x12", "--yes"],
+        vec!["rm", "-sse", "--yes"],
+        vec!["extend", &id, "--yes"],
+        vec!["extend", &id, "--epochs", "0", "--yes"],
+        vec!["extend", "--epochs", "1", "--yes"],
+        vec!["extend", "nonsense", "--epochs", "1", "--yes"],
+        vec!["put", "haulout.toml", "--dry-run", "--force"],
+        vec!["wallet", "key"],
+    ] {
+        assert_eq!(failure(home.path(), &wrong).0, "USAGE", "{wrong:?}");
+    }
+    for right in [
+        vec!["rm", &id, "--yes"],
+        vec!["rm", &object, "--burn", "--yes"],
+        vec!["extend", "--object", &object, "--epochs", "1", "--dry-run"],
+        vec!["ls"],
+        vec!["info"],
+        vec!["wallet"],
+    ] {
+        assert_eq!(failure(home.path(), &right).0, "CONFIG", "{right:?}: understood");
+    }
+}
+
+#[test]
+fn nothing_is_changed_where_nobody_can_be_asked() {
+    let home = tempfile::tempdir().unwrap();
+    write_client(home.path(), "http://127.0.0.1:1");
+    let id = "A".repeat(43);
+    for verb in [vec!["rm", &id], vec!["extend", &id, "--epochs", "1"]] {
+        let (kind, error) = failure(home.path(), &verb);
+        assert_eq!(kind, "USAGE", "{error}");
+        let hint = error["hint"].as_str().expect("text");
+        assert!(hint.contains("--yes") && hint.contains("--dry-run"), "{hint}");
+    }
+}
+
+#[test]
+fn a_wallet_tells_its_address_without_a_ledger_and_never_its_key() {
+    let home = tempfile::tempdir().unwrap();
+    write_wallet(home.path(), 0o600);
+    std::fs::write(home.path().join("haulout.toml"), "[wallet]\nkey_file = \"wallet.key\"\n")
+        .unwrap();
+    let told = run(home.path(), &["wallet", "address"]);
+    let address = String::from_utf8(told.stdout).unwrap();
+    assert!(address.starts_with("0x") && address.trim().len() == 66, "{address}");
+    assert!(!address.contains(&"11".repeat(8)), "{address}");
+    let told = json(&run(home.path(), &["wallet", "address", "--json"]));
+    assert_eq!(told["address"], address.trim());
+    assert_eq!(failure(home.path(), &["wallet"]).0, "CONFIG", "balances are the ledger's");
+}
+
+#[test]
+fn commands_of_the_ledger_tell_when_it_does_not_answer() {
+    let home = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    write_client(home.path(), &format!("http://{address}"));
+    write_wallet(home.path(), 0o600);
+    let id = "A".repeat(43);
+    for verb in [
+        vec!["ls"],
+        vec!["info"],
+        vec!["wallet"],
+        vec!["rm", &id, "--yes"],
+        vec!["extend", &id, "--epochs", "1", "--dry-run"],
+        vec!["put", "haulout.toml", "--dry-run"],
+    ] {
+        assert_eq!(failure(home.path(), &verb).0, "LEDGER_UNREACHABLE", "{verb:?}");
+    }
+}
+
+#[test]
 fn an_id_that_begins_with_a_hyphen_is_an_id() {
     let home = tempfile::tempdir().unwrap();
     let id = format!("-{}", "A".repeat(42));
@@ -179,13 +257,19 @@ fn write_client(home: &Path, rpc: &str) {
     std::fs::write(home.join("haulout.toml"), text).expect("the home folder is ours");
 }
 
+fn write_wallet(home: &Path, mode: u32) {
+    let wallet = home.join("wallet.key");
+    let written = std::fs::write(&wallet, format!("ed25519:{}\n", "11".repeat(32)));
+    written.expect("the home folder is ours");
+    let mode = std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(&wallet, mode).expect("the wallet is ours");
+}
+
 #[test]
 fn a_wallet_that_others_can_read_is_refused() {
     let home = tempfile::tempdir().unwrap();
     write_client(home.path(), "http://127.0.0.1:1");
-    let wallet = home.path().join("wallet.key");
-    std::fs::write(&wallet, format!("ed25519:{}\n", "11".repeat(32))).unwrap();
-    std::fs::set_permissions(&wallet, std::fs::Permissions::from_mode(0o644)).unwrap();
+    write_wallet(home.path(), 0o644);
     let (kind, error) = failure(home.path(), &["put", "haulout.toml"]);
     assert_eq!((kind.as_str(), &error["code"]), ("PERMISSION", &Value::from(8)));
     assert!(error["hint"].as_str().expect("text").contains("chmod 600"));

@@ -7,6 +7,7 @@
 mod discovery;
 mod faults;
 mod liars;
+mod owner;
 mod put_get;
 mod restart;
 mod sizes;

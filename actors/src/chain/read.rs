@@ -15,7 +15,7 @@ use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::Address;
 
-use super::{Balances, CallError, Chain, SystemView};
+use super::{Balances, CallError, Capacity, Chain, SystemView};
 use crate::context::{Position, Prices};
 use crate::limits;
 
@@ -138,6 +138,8 @@ impl Chain {
             network: NetworkId::from_bytes(system.network_id),
             epoch_started_ms: staking.epoch_started_ms,
             epoch_duration_ms: staking.epoch_duration_ms,
+            capacity: Capacity { used: system.used_capacity, total: system.total_capacity },
+            protocol_version: system.protocol_version,
         })
     }
 

@@ -95,11 +95,11 @@ pub struct Certified {
 }
 
 /// An executed, successful transaction.
-struct Executed {
-    digest: String,
-    checkpoint: Option<u64>,
-    events: Vec<Event>,
-    gas: u64,
+pub(super) struct Executed {
+    pub(super) digest: String,
+    pub(super) checkpoint: Option<u64>,
+    pub(super) events: Vec<Event>,
+    pub(super) gas: u64,
 }
 
 impl Chain {
@@ -143,11 +143,7 @@ impl Chain {
     ) -> Result<Option<Uncertified>, CallError> {
         let epoch = self.system().await?.position.epoch.0;
         let until = epoch.checked_add(registration.epochs).ok_or(CallError::TooLarge)?;
-        let request = proto::ListOwnedObjectsRequest::default()
-            .with_owner(wallet.to_string())
-            .with_object_type(TypeName::BLOB.qualified(&self.shared.options.package))
-            .with_page_size(limits::CHAIN_PAGE_OBJECTS)
-            .with_read_mask(FieldMask::from_paths(["object_id", "contents"]));
+        let request = self.blobs_request(&wallet.address());
         let mut owned = Box::pin(self.client.list_owned_objects(request));
         let mut seen = 0;
         while let Some(object) = owned.next().await {
@@ -253,7 +249,7 @@ impl Chain {
     }
 
     /// A coin that holds at least `needed`, merged from several if one is not enough.
-    async fn payment(
+    pub(super) async fn payment(
         &self,
         builder: &mut TransactionBuilder,
         wallet: &Wallet,
@@ -286,14 +282,14 @@ impl Chain {
     }
 
     /// Our function as the builder wants it.
-    fn function(&self, function: &call::Function) -> Result<Function, CallError> {
+    pub(super) fn function(&self, function: &call::Function) -> Result<Function, CallError> {
         let module = Identifier::new(function.module).map_err(CallError::unreadable)?;
         let name = Identifier::new(function.name).map_err(CallError::unreadable)?;
         Ok(Function::new(self.shared.package, module, name))
     }
 
     /// Fills the places of a call.
-    fn arguments(
+    pub(super) fn arguments(
         &self,
         builder: &mut TransactionBuilder,
         wanted: Vec<Place>,
@@ -320,7 +316,7 @@ impl Chain {
     }
 
     /// Lets the ledger choose gas and try the transaction.
-    async fn finish(
+    pub(super) async fn finish(
         &self,
         builder: TransactionBuilder,
         wallet: &Wallet,
@@ -342,7 +338,11 @@ impl Chain {
     }
 
     /// Builds, signs and executes; builds anew as long as the ledger did not take the transaction.
-    async fn run<Build, Built>(&self, wallet: &Wallet, build: Build) -> Result<Executed, CallError>
+    pub(super) async fn run<Build, Built>(
+        &self,
+        wallet: &Wallet,
+        build: Build,
+    ) -> Result<Executed, CallError>
     where
         Build: Fn() -> Built,
         Built: Future<Output = Result<Transaction, CallError>>,
@@ -433,14 +433,14 @@ impl Chain {
 }
 
 /// What fills the places of a call that are objects of ours.
-struct Places {
-    payment: Option<Argument>,
-    storage: Option<Argument>,
-    blob: Option<Argument>,
+pub(super) struct Places {
+    pub(super) payment: Option<Argument>,
+    pub(super) storage: Option<Argument>,
+    pub(super) blob: Option<Argument>,
 }
 
 /// An object of the sender as an input.
-fn owned_input(object: &proto::Object) -> Result<ObjectInput, CallError> {
+pub(super) fn owned_input(object: &proto::Object) -> Result<ObjectInput, CallError> {
     let id = object.object_id().parse().map_err(CallError::unreadable)?;
     let digest = object.digest().parse().map_err(CallError::unreadable)?;
     Ok(ObjectInput::owned(id, object.version(), digest))

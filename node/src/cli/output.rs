@@ -49,16 +49,16 @@ impl Output {
     pub(super) fn result(&self, json: &Value, essential: &str, people: &str) {
         if self.json {
             text(&format!("{json}\n"));
-        } else if self.quiet {
-            text(&format!("{essential}\n"));
-        } else {
+        } else if !self.quiet {
             text(people);
+        } else if !essential.is_empty() {
+            text(&format!("{essential}\n"));
         }
     }
 
     /// Prints a result of which stdout already carries the bytes: to stderr, and only for people.
     pub(super) fn aside(&self, people: &str) {
-        if !self.quiet && !self.json {
+        if self.is_for_people() {
             note(people.trim_end());
         }
     }
@@ -66,6 +66,11 @@ impl Output {
     /// Whether stdout is reserved for JSON.
     pub(super) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether people read the output, rather than programs.
+    pub(super) fn is_for_people(&self) -> bool {
+        !self.json && !self.quiet
     }
 
     /// Reports a failure and returns its exit code.
@@ -88,6 +93,12 @@ pub(super) fn text(text: &str) {
 /// Writes a line to stderr.
 pub(super) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Writes a question to stderr, on whose line the answer will be.
+pub(super) fn ask(question: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
 }
 
 /// Bytes as people read them: `24.0 MiB`.

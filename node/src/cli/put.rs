@@ -8,15 +8,14 @@ use serde_json::{Value, json};
 use tracing::Instrument;
 
 use super::Cli;
+use super::estimate;
 use super::output::{Output, size};
 use crate::error::Result;
 use crate::failures;
 use crate::input::Input;
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
-
-/// FROST in a WAL, and MIST in a SUI.
-const UNITS: u64 = 1_000_000_000;
+use crate::words::coins;
 
 /// Store a file; `-` reads stdin
 #[derive(Debug, Args)]
@@ -32,6 +31,9 @@ pub(super) struct Put {
     /// Store it again even if the network holds it for long enough
     #[arg(long)]
     force: bool,
+    /// Only show what it would cost; nothing is sent or paid
+    #[arg(long, conflicts_with = "force")]
+    dry_run: bool,
 }
 
 impl Put {
@@ -44,6 +46,9 @@ impl Put {
             Input::open(&self.file)?
         };
         let name = input.name().display().to_string();
+        if self.dry_run {
+            return estimate::show(config, output, &name, input.length(), self.epochs).await;
+        }
         let client = LightClient::connect(config).await?;
         let stages = Stages::new(output.bars(), &progress::PUT, input.length(), client.shards());
         let options =
@@ -92,21 +97,4 @@ fn to_text(name: &str, report: &PutReport) -> String {
         text.push_str(&format!("  without {node}: {reason}\n"));
     }
     text
-}
-
-/// An amount in whole coins, without trailing zeros.
-fn coins(smallest: u64) -> String {
-    let text = format!("{}.{:09}", smallest / UNITS, smallest % UNITS);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn amounts_have_no_trailing_zeros() {
-        assert_eq!(super::coins(0), "0");
-        assert_eq!(super::coins(1), "0.000000001");
-        assert_eq!(super::coins(1_500_000_000), "1.5");
-        assert_eq!(super::coins(20_000_000_000), "20");
-    }
 }

@@ -81,7 +81,7 @@ pages! {
          line and the key."
         => "compare with `haulout config`, which prints a commented example";
     NotFound "NOT_FOUND" 4 false
-        "The ledger knows no certified blob with this id."
+        "The ledger knows no certified blob with this id, or no object with this one."
         => "check the id and the context; if it was just stored, see `haulout status ID`";
     NoNetwork "NO_NETWORK" 5 true
         "No peer of the network could be reached."

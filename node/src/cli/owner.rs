@@ -1,0 +1,136 @@
+//! What `extend` and `rm` share: naming what is meant, and asking before anything changes.
+//!
+//! Promises: without `--yes` nothing changes unless a person at a terminal agreed.
+//! Does not: know what is agreed to.
+
+use std::io::{self, IsTerminal};
+
+use clap::Args;
+use haulout_protocol::chain::ObjectId;
+use serde_json::{Value, json};
+
+use super::output::{self, Output};
+use crate::error::{Error, Kind, Result};
+use crate::holdings::{Skipped, Target};
+use crate::words::object;
+
+/// Which blob is meant: all objects the wallet has for a blob id, or one object.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Which {
+    /// The blob's id: all objects the wallet has for it
+    #[arg(allow_hyphen_values = true, value_name = "ID")]
+    id: Option<String>,
+    /// One blob object, as `haulout ls` prints it
+    #[arg(long, value_name = "OBJECT")]
+    object: Option<String>,
+}
+
+/// Whether to ask, and whether to do anything at all.
+#[derive(Debug, Args)]
+pub(super) struct Consent {
+    /// Only show what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short, conflicts_with = "dry_run")]
+    yes: bool,
+}
+
+impl Which {
+    /// What the user named; an id that begins with `0x` is an object's.
+    pub(super) fn target(&self) -> Result<Target> {
+        match (&self.object, &self.id) {
+            (Some(object), _) => parse_object(object).map(Target::Object),
+            (None, Some(id)) if id.starts_with("0x") && id.len() == 66 => {
+                parse_object(id).map(Target::Object)
+            }
+            (None, Some(id)) => super::parse_id(id).map(Target::Blob),
+            (None, None) => Err(Error::new(Kind::Usage, "neither a blob id nor --object is given")),
+        }
+    }
+}
+
+impl Consent {
+    /// Refuses, before the ledger is asked, what nobody could agree to later.
+    pub(super) fn check(&self, output: &Output) -> Result<()> {
+        let can_ask = io::stdin().is_terminal() && output.is_for_people();
+        if self.dry_run || self.yes || can_ask {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Usage, "this needs your consent, and nobody can be asked here")
+            .hint("--dry-run shows what it would do, --yes does it without asking"))
+    }
+
+    /// Whether to go on: shows what will happen and asks, unless `--yes` was given.
+    pub(super) async fn given(&self, what: &str) -> Result<bool> {
+        if self.yes {
+            return Ok(true);
+        }
+        output::note(what.trim_end());
+        output::ask("Continue? [y/N] ");
+        let answer = super::blocking(|| {
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).map_err(|error| {
+                Error::new(Kind::File, "cannot read the answer from stdin").because(error)
+            })?;
+            Ok(line)
+        });
+        let agreed = is_yes(&answer.await?);
+        if !agreed {
+            output::note("Nothing was changed.");
+        }
+        Ok(agreed)
+    }
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+fn parse_object(text: &str) -> Result<ObjectId> {
+    let mut id = [0; 32];
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    match hex::decode_to_slice(digits, &mut id) {
+        Ok(()) => Ok(id),
+        Err(_) => Err(Error::new(Kind::Usage, format!("`{text}` is not an object id"))
+            .hint("an object id is 0x and 64 hex digits, as `haulout ls` prints it")),
+    }
+}
+
+/// Objects that are left as they are, for programs.
+pub(super) fn skipped_json(skipped: &Skipped) -> Value {
+    let one = |(id, error): &(ObjectId, Error)| json!({ "object_id": object(id), "kind": error.kind().name(), "reason": error.message() });
+    skipped.iter().map(one).collect()
+}
+
+/// Objects that are left as they are, for people.
+pub(super) fn skipped_text(skipped: &Skipped) -> String {
+    let line = |(_, error): &(ObjectId, Error)| format!("  left alone: {}\n", error.message());
+    skipped.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_clear_yes_is_consent() {
+        assert!(is_yes("y\n") && is_yes(" YES \r\n"));
+        for answer in ["", "\n", "n\n", "yep", "no"] {
+            assert!(!is_yes(answer), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_with_0x_is_an_object_and_any_other_a_blob() {
+        let of = |id: &str| Which { id: Some(id.to_owned()), object: None }.target();
+        let hex = format!("0x{}", "ab".repeat(32));
+        assert_eq!(of(&hex).unwrap(), Target::Object([0xab; 32]));
+        assert!(matches!(of(&"A".repeat(43)).unwrap(), Target::Blob(_)));
+        // A blob id may begin with 0x, too.
+        assert!(matches!(of(&format!("0x{}", "A".repeat(41))).unwrap(), Target::Blob(_)));
+        let object = Which { id: None, object: Some("0x12".to_owned()) };
+        assert_eq!(object.target().expect_err("too short").kind(), Kind::Usage);
+    }
+}

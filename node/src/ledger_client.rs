@@ -1,0 +1,141 @@
+//! A client of the ledger alone: what the network is, what a wallet owns, and changing that.
+//!
+//! Promises: joins no peer-to-peer network; nothing is paid beyond the plan the caller was shown;
+//! every call ends in bounded time.
+//! Does not: decide what can be done with a blob (`holdings.rs` does), move blobs, or ask anybody.
+
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use haulout_actors::chain::{Balances, Chain, OwnedBlobs, Receipt, SystemView, Wallet};
+use haulout_actors::context::Quote;
+use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::object::Blob;
+
+use crate::calendar::Calendar;
+use crate::config::ClientConfig;
+use crate::error::{Error, Kind, Result};
+use crate::holdings::{self, ExtensionPlan, Removal, RemovalPlan, Target};
+use crate::keys;
+use crate::storage_node::chain_options;
+
+/// A ledger that was reached, and what it said of the network at that moment.
+#[derive(Debug)]
+pub struct LedgerClient {
+    chain: Chain,
+    view: SystemView,
+    wallet: Option<Wallet>,
+}
+
+impl LedgerClient {
+    /// Reaches the ledger. Looking needs no wallet.
+    pub async fn connect(config: ClientConfig) -> Result<Self> {
+        let wallet = config.wallet.as_deref().map(keys::load_wallet).transpose()?;
+        let patience = config.timeout;
+        let reached = tokio::time::timeout(patience, async {
+            let chain = Chain::connect(chain_options(&config.chain)).await?;
+            let view = chain.system().await?;
+            Ok::<_, Error>((chain, view))
+        });
+        let (chain, view) = reached.await.map_err(|_| {
+            Error::new(Kind::Timeout, format!("the ledger did not answer within {patience:?}"))
+                .hint("check chain.rpc; raise client.timeout on a slow link")
+        })??;
+        let (configured, found) = (config.network.id, view.network);
+        if configured != found {
+            let message =
+                format!("the ledger serves network {found}, the configuration names {configured}");
+            return Err(Error::new(Kind::Config, message)
+                .hint("correct network.id or chain.system, or choose another context"));
+        }
+        Ok(Self { chain, view, wallet })
+    }
+
+    /// What the ledger said of the network when it was reached.
+    pub fn view(&self) -> &SystemView {
+        &self.view
+    }
+
+    /// The ledger's address.
+    pub fn url(&self) -> &str {
+        self.chain.url()
+    }
+
+    /// When epochs begin.
+    pub fn calendar(&self) -> Calendar {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Calendar::new(&self.view, u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The wallet's account, if there is a wallet.
+    pub fn account(&self) -> Option<ObjectId> {
+        self.wallet.as_ref().map(Wallet::address)
+    }
+
+    /// What the wallet holds.
+    pub async fn balances(&self) -> Result<Balances> {
+        let wallet = self.wallet("a balance")?;
+        Ok(self.chain.balances(&wallet.address()).await?)
+    }
+
+    /// The blob objects the wallet owns.
+    pub async fn owned(&self) -> Result<OwnedBlobs> {
+        let wallet = self.wallet("a list of what you own")?;
+        Ok(self.chain.owned_blobs(&wallet.address()).await?)
+    }
+
+    /// What storing so many bytes would cost; needs no wallet.
+    pub fn quote(&self, length: u64, epochs: u32) -> Result<Quote> {
+        holdings::quote(length, epochs, &self.view.position)
+    }
+
+    /// What extending would do and cost; nothing is changed.
+    pub async fn plan_extension(&self, target: &Target, epochs: u32) -> Result<ExtensionPlan> {
+        let blobs = self.select(target).await?;
+        ExtensionPlan::new(blobs, epochs, &self.view.position)
+    }
+
+    /// Extends what the plan says, for what it says.
+    pub async fn extend(&self, plan: &ExtensionPlan) -> Result<Receipt> {
+        let wallet = self.wallet("extending")?;
+        Ok(self.chain.extend_blobs(wallet, &plan.calls()).await?)
+    }
+
+    /// What removing would do; nothing is changed.
+    pub async fn plan_removal(&self, target: &Target, removal: Removal) -> Result<RemovalPlan> {
+        let blobs = self.select(target).await?;
+        RemovalPlan::new(blobs, removal, self.view.position.epoch.0)
+    }
+
+    /// Removes what the plan says.
+    pub async fn remove(&self, plan: &RemovalPlan) -> Result<Receipt> {
+        let wallet = self.wallet("removing")?;
+        let objects: Vec<ObjectId> = plan.objects.iter().map(|blob| blob.id).collect();
+        Ok(match plan.removal {
+            Removal::Delete => self.chain.delete_blobs(wallet, &objects).await?,
+            Removal::Burn => self.chain.burn_blobs(wallet, &objects).await?,
+        })
+    }
+
+    /// The wallet's blob objects that are meant.
+    async fn select(&self, target: &Target) -> Result<Vec<Blob>> {
+        let account = self.wallet("changing a blob")?.address();
+        match target {
+            Target::Blob(id) => {
+                holdings::of_blob(self.chain.owned_blobs(&account).await?, id, &account)
+            }
+            Target::Object(id) => {
+                holdings::of_object(self.chain.find_blob(id).await?, id, &account)
+            }
+        }
+    }
+
+    fn wallet(&self, purpose: &str) -> Result<&Wallet> {
+        self.wallet.as_ref().ok_or_else(|| keys::no_wallet(purpose))
+    }
+}
+
+/// The account of a wallet's file; needs no ledger.
+pub fn account_of(file: &Path) -> Result<ObjectId> {
+    Ok(keys::load_wallet(file)?.address())
+}
