@@ -10,6 +10,10 @@ mod certificates;
 mod durability;
 #[path = "ledger/ends.rs"]
 mod ends;
+#[path = "ledger/epochs.rs"]
+mod epochs;
+#[path = "ledger/keeper.rs"]
+mod keeper;
 #[path = "ledger/metadata.rs"]
 mod metadata;
 #[path = "ledger/money.rs"]

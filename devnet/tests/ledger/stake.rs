@@ -17,12 +17,12 @@ use crate::world::{Account, FAUCET, World};
 const WAL: u64 = 1_000_000_000;
 
 impl World {
-    async fn stake_state(&self) -> Staking {
+    pub(crate) async fn stake_state(&self) -> Staking {
         self.object(&self.ledger.ids().staking_inner()).await
     }
 
     /// Calls a function whose first argument is the state of stake.
-    fn stake_call(
+    pub(crate) fn stake_call(
         &self,
         builder: &mut TransactionBuilder,
         callee: Callee,
@@ -39,7 +39,7 @@ impl World {
         builder.move_call(function, arguments)
     }
 
-    fn params_input(&self) -> ObjectInput {
+    pub(crate) fn params_input(&self) -> ObjectInput {
         ObjectInput::shared(Address::new(self.ledger.ids().params), 1, false)
     }
 
@@ -70,7 +70,7 @@ impl World {
         self.object(&event.object_id).await
     }
 
-    async fn wal_coins(&self, account: &Account) -> Vec<Address> {
+    pub(crate) async fn wal_coins(&self, account: &Account) -> Vec<Address> {
         let kind = self.wal_type().parse().unwrap();
         let coins = self.client.select_up_to_n_largest_coins(&account.address, &kind, 9, &[]).await;
         coins.unwrap().iter().map(|coin| coin.object_id().parse().unwrap()).collect()
