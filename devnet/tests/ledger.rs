@@ -18,6 +18,8 @@ mod keeper;
 mod metadata;
 #[path = "ledger/money.rs"]
 mod money;
+#[path = "ledger/operators.rs"]
+mod operators;
 #[path = "ledger/space.rs"]
 mod space;
 #[path = "ledger/stake.rs"]

@@ -19,7 +19,7 @@ use crate::world::{Account, Fill, World, operator};
 
 const WAL: u64 = 1_000_000_000;
 
-async fn funded(world: &World, seed: u8, times: usize) -> Account {
+pub(crate) async fn funded(world: &World, seed: u8, times: usize) -> Account {
     let account = Account::ed25519(seed);
     for _ in 0..times {
         world.fund(&account).await;
@@ -38,13 +38,13 @@ fn active(state: &StakeState) -> u64 {
 }
 
 /// The names of what was said, in order.
-fn names(world: &World, done: &rpc::ExecutedTransaction) -> Vec<&'static str> {
+pub(crate) fn names(world: &World, done: &rpc::ExecutedTransaction) -> Vec<&'static str> {
     world.events(done).iter().map(Event::name).collect()
 }
 
 impl World {
     /// Gives the account's richest coin to the committees of the current epoch and the next one.
-    async fn donate(&self, account: &Account) {
+    pub(crate) async fn donate(&self, account: &Account) {
         let coin = Address::new(self.wal_coin(account).await);
         self.run(account, |builder| {
             let payment = builder.object(ObjectInput::new(coin));
@@ -66,7 +66,12 @@ impl World {
     }
 
     /// Stakes an amount of the account's only coin with a node.
-    async fn stake_with(&self, account: &Account, node: &ObjectId, amount: u64) -> ObjectId {
+    pub(crate) async fn stake_with(
+        &self,
+        account: &Account,
+        node: &ObjectId,
+        amount: u64,
+    ) -> ObjectId {
         let coins = self.wal_coins(account).await;
         let done = self
             .run(account, |builder| {
@@ -198,6 +203,9 @@ async fn a_whole_epoch_moves_the_epoch_the_ring_rewards_and_prices() {
     assert_eq!((view.epoch, view.epoch_started_ms), (2, started_ms));
     assert_eq!(u64::try_from(done.timestamp.unwrap().seconds).unwrap(), started_ms / 1000);
     world.check_views().await;
+    let seen = world.seen_by_nodes().await;
+    assert_eq!((seen.position.epoch.0, seen.epoch_started_ms), (2, started_ms));
+    assert_eq!((seen.position.prices.storage, seen.epoch_duration_ms), (125, 60_000));
     world.check_money(&[&alice]).await;
     let done = world.turn(&alice, Turn::UpdatePrices).await;
     assert_eq!(names(&world, &done), ["PricesUpdated"]);

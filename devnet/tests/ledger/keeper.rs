@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use haulout_actors::chain::{Chain, ChainOptions, SystemView};
 use haulout_devnet::ledger::rules::staking_pool;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::Function as Callee;
 use haulout_protocol::chain::object::staking::Staking as StakeState;
 use haulout_protocol::chain::object::{Clock, System, Treasury};
-use haulout_protocol::chain::{CLOCK, TypeName};
+use haulout_protocol::chain::{CLOCK, ObjectId, TypeName};
 use haulout_protocol::crypto::blake2b_256;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::Address;
@@ -65,12 +66,26 @@ impl World {
 
     /// The cap of a node of genesis.
     pub(crate) async fn cap(&self, node: usize) -> Address {
-        let kind = TypeName::NODE_CAP.qualified(&self.ledger.ids().package);
+        self.cap_of(&operator(node)).await
+    }
+
+    /// The cap of an account with one node.
+    pub(crate) async fn cap_of(&self, account: &Account) -> Address {
+        Address::new(self.owned_of(account, TypeName::NODE_CAP).await[0])
+    }
+
+    /// The receipts of an account.
+    pub(crate) async fn receipts(&self, account: &Account) -> Vec<ObjectId> {
+        self.owned_of(account, TypeName::STAKED).await
+    }
+
+    async fn owned_of(&self, account: &Account, kind: TypeName) -> Vec<ObjectId> {
         let request = rpc::ListOwnedObjectsRequest::default()
-            .with_owner(operator(node).address)
-            .with_object_type(kind);
+            .with_owner(account.address)
+            .with_object_type(kind.qualified(&self.ledger.ids().package));
         let answer = self.client.clone().state_client().list_owned_objects(request).await.unwrap();
-        answer.into_inner().objects[0].object_id().parse().unwrap()
+        let objects = answer.into_inner().objects;
+        objects.iter().map(|it| it.object_id().parse::<Address>().unwrap().into_inner()).collect()
     }
 
     async fn prepare(&self, turn: Turn) -> Prepared {
@@ -135,6 +150,14 @@ impl World {
             money += self.balance(account, &self.wal_type()).await;
         }
         assert_eq!(money, treasury.total_supply);
+    }
+
+    /// What a node reads of the network.
+    pub(crate) async fn seen_by_nodes(&self) -> SystemView {
+        let (ids, url) = (self.ledger.ids(), format!("http://{}", self.grpc));
+        let (package, system, staking, params) = (ids.package, ids.system, ids.staking, ids.params);
+        let chain = Chain::connect(ChainOptions { url, package, system, staking, params });
+        chain.await.unwrap().system().await.unwrap()
     }
 
     /// Checks that what clients read shows one committee, that of the state of stake.

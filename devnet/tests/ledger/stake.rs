@@ -165,7 +165,7 @@ async fn a_node_registers_by_a_transaction_and_votes_with_its_cap() {
 }
 
 /// A node that alice registers.
-fn registration(world: &World, sender: &Account) -> RegisterNode {
+pub(crate) fn registration(world: &World, sender: &Account) -> RegisterNode {
     let network = NetworkId::from_bytes(world.ledger.ids().network_id);
     let (peer, bls) = (Ed25519PrivateKey::new([55; 32]), SecretKey::from_seed(&[55; 32]));
     let (key, sender) = (bls.public_key().to_bytes().to_vec(), sender.address.inner());
