@@ -77,6 +77,8 @@ pub(crate) struct NodeGenesis {
     pub(crate) name: String,
     pub(crate) network_key: [u8; 32],
     pub(crate) protocol_key: SecretKey,
+    /// The secret of the account that owns the node's cap and stake.
+    pub(crate) account: [u8; 32],
     pub(crate) peer_id: PeerId,
     pub(crate) port: PeerPort,
     pub(crate) shards: Vec<u16>,
@@ -134,11 +136,9 @@ pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
         nodes: nodes.iter().map(on_chain).collect(),
         accounts: accounts
             .iter()
-            .map(|account| GenesisAccount {
-                address: account.address,
-                sui: ACCOUNT_SUI,
-                wal: ACCOUNT_WAL,
-            })
+            .map(|account| (account.address, ACCOUNT_WAL))
+            .chain(nodes.iter().map(|node| (operator(node), 0)))
+            .map(|(address, wal)| GenesisAccount { address, sui: ACCOUNT_SUI, wal })
             .collect(),
         faucet: FAUCET,
     };
@@ -169,6 +169,7 @@ fn node(request: &Request, index: u16, count: u16) -> NodeGenesis {
         peer_id: peer_id(&network_key),
         network_key,
         protocol_key: SecretKey::from_seed(&protocol_seed),
+        account: derive(request.seed, "node account", u64::from(index)),
         port: request.ports[usize::from(index)],
         shards: (index..request.shards).step_by(usize::from(count)).collect(),
     }
@@ -186,9 +187,15 @@ fn on_chain(node: &NodeGenesis) -> GenesisNode {
         multiaddrs: vec![quic_multiaddr(node.port), tcp_multiaddr(node.port)],
         bls_public_key: node.protocol_key.public_key().to_bytes().to_vec(),
         shards: node.shards.clone(),
+        operator: operator(node),
         peer_proof: Vec::new(),
         bls_proof: Vec::new(),
     }
+}
+
+/// The account of the node's operator.
+fn operator(node: &NodeGenesis) -> [u8; 32] {
+    Wallet::from_ed25519(node.account).address()
 }
 
 /// 32 bytes for one purpose; different purposes and places never share them.

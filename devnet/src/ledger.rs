@@ -14,6 +14,7 @@
 //! ```
 
 mod checkpoints;
+mod clock;
 mod faucet;
 mod genesis;
 mod objects;
@@ -23,6 +24,7 @@ mod store;
 mod transactions;
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -93,6 +95,8 @@ struct Inner {
     names: Names,
     chain: Digest,
     store: Store,
+    /// How far the ledger's time is ahead of the machine's.
+    ahead_ms: AtomicU64,
     /// Held by whoever seals a checkpoint; taken before `objects`.
     sealing: Mutex<Sealing>,
     /// What readers see: always the state of the last durable checkpoint.
@@ -153,14 +157,16 @@ impl Ledger {
         sealer.advance(&checkpoint);
         let mut objects = Objects::default();
         objects.apply(&changes);
+        objects.tick(&checkpoint.summary);
         Ok(Self::assemble(store, config, sealer, objects, checkpoint.summary.digest()))
     }
 
     fn load(store: Store, config: GenesisConfig) -> Result<Self, OpenError> {
         let first = store.checkpoint(0)?.ok_or(OpenError::Empty)?;
         let last = store.last_checkpoint()?.map(|checkpoint| checkpoint.summary);
+        let mut objects = store.objects()?;
+        objects.tick(last.as_ref().unwrap_or(&first.summary));
         let sealer = Sealer::new(config.validator_key(), last);
-        let objects = store.objects()?;
         Ok(Self::assemble(store, config, sealer, objects, first.summary.digest()))
     }
 
@@ -172,11 +178,13 @@ impl Ledger {
         chain: Digest,
     ) -> Self {
         let ids = config.ids();
-        let names = Names::new(&ids.package);
+        let names = Names::new(&ids);
         let sealing = Mutex::new(Sealing { sealer, last_sealed: Instant::now() });
         let (published, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
         let objects = RwLock::new(objects);
-        let inner = Inner { config, ids, names, chain, store, sealing, objects, published };
+        let ahead_ms = AtomicU64::new(0);
+        let inner =
+            Inner { config, ids, names, chain, store, ahead_ms, sealing, objects, published };
         Ledger { inner: Arc::new(inner) }
     }
 
@@ -199,6 +207,19 @@ impl Ledger {
     pub fn height(&self) -> u64 {
         let sealing = self.inner.sealing.lock().expect(NOT_POISONED);
         sealing.sealer.height().expect("genesis is always sealed")
+    }
+
+    /// Lets time pass: from now on the ledger's clock is that much further ahead of the machine's,
+    /// until the ledger is closed. Time that has passed never comes back.
+    pub fn skip(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let add = |ahead: u64| Some(ahead.saturating_add(ms));
+        // The update never declines.
+        let _ = self.inner.ahead_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
+    fn now_ms(&self) -> u64 {
+        now_ms().saturating_add(self.inner.ahead_ms.load(Ordering::Relaxed))
     }
 
     /// Serves the API and the faucet and keeps the checkpoint stream alive until `shutdown`.
@@ -236,7 +257,7 @@ impl Ledger {
         if sealing.last_sealed.elapsed() < HEARTBEAT {
             return Ok(());
         }
-        self.seal(&mut sealing, Vec::new(), &Changes::default())?;
+        self.seal(&mut sealing, self.now_ms(), Vec::new(), &Changes::default())?;
         Ok(())
     }
 
@@ -253,13 +274,14 @@ impl Ledger {
         if let Some(done) = self.find(&digest)? {
             return Ok(done);
         }
-        let Executed { effects, events, changes } = {
+        let (Executed { effects, events, changes }, now_ms) = {
             let objects = self.inner.objects.read().expect(NOT_POISONED);
-            transactions::execute(&self.inner.names, &objects, &transaction)?
+            let (clock, now_ms) = clock::next(objects.get(&clock::id()), self.now_ms());
+            (transactions::execute(&self.inner.names, &objects, &clock, &transaction)?, now_ms)
         };
         let written = changes.written.clone();
         let executed = ExecutedTransaction { transaction, signatures, effects, events, written };
-        let checkpoint = self.seal(&mut sealing, vec![executed], &changes)?;
+        let checkpoint = self.seal(&mut sealing, now_ms, vec![executed], &changes)?;
         Ok(checkpoint.transaction_to_rpc(0).expect("the checkpoint holds this transaction"))
     }
 
@@ -267,7 +289,8 @@ impl Ledger {
     fn simulate(&self, sketch: &rpc::Transaction) -> Result<rpc::ExecutedTransaction, Refused> {
         let objects = self.inner.objects.read().expect(NOT_POISONED);
         let transaction = transactions::resolve(&objects, sketch)?;
-        let done = transactions::execute(&self.inner.names, &objects, &transaction)?;
+        let (clock, _) = clock::next(objects.get(&clock::id()), self.now_ms());
+        let done = transactions::execute(&self.inner.names, &objects, &clock, &transaction)?;
         let executed = ExecutedTransaction {
             transaction,
             signatures: Vec::new(),
@@ -288,14 +311,19 @@ impl Ledger {
     fn seal(
         &self,
         sealing: &mut Sealing,
+        now_ms: u64,
         transactions: Vec<ExecutedTransaction>,
         changes: &Changes,
     ) -> Result<Checkpoint, StoreError> {
-        let checkpoint = sealing.sealer.seal(now_ms(), transactions);
+        let checkpoint = sealing.sealer.seal(now_ms, transactions);
         self.inner.store.append(&checkpoint, changes, None)?;
         sealing.sealer.advance(&checkpoint);
         sealing.last_sealed = Instant::now();
-        self.inner.objects.write().expect(NOT_POISONED).apply(changes);
+        {
+            let mut objects = self.inner.objects.write().expect(NOT_POISONED);
+            objects.apply(changes);
+            objects.tick(&checkpoint.summary);
+        }
         if self.inner.published.receiver_count() > 0 {
             // Nobody listening any more is not an error.
             let _ = self.inner.published.send(Arc::new(checkpoint.to_rpc()));

@@ -10,10 +10,16 @@ mod certificates;
 mod durability;
 #[path = "ledger/ends.rs"]
 mod ends;
+#[path = "ledger/epochs.rs"]
+mod epochs;
+#[path = "ledger/keeper.rs"]
+mod keeper;
 #[path = "ledger/metadata.rs"]
 mod metadata;
 #[path = "ledger/money.rs"]
 mod money;
+#[path = "ledger/operators.rs"]
+mod operators;
 #[path = "ledger/space.rs"]
 mod space;
 #[path = "ledger/stake.rs"]

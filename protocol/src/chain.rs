@@ -19,6 +19,13 @@ pub use view::{CommitteeViewError, committee};
 /// The id of an object, a package or an account: 32 opaque bytes.
 pub type ObjectId = [u8; 32];
 
+/// Where every Sui network has its clock: the shared object `0x6`.
+pub const CLOCK: ObjectId = {
+    let mut id = [0; 32];
+    id[31] = 6;
+    id
+};
+
 /// The name of a struct declared by the package: where Move declares it and what it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TypeName {

@@ -85,6 +85,8 @@ pub struct GenesisNode {
     /// configuration's choice, for the first committee only: the rules would deal consecutive
     /// ones, and a devnet spreads them.
     pub shards: Vec<u16>,
+    /// The account that gets the node's cap and the receipt of its stake.
+    pub operator: [u8; 32],
     /// The peer key's signature over its registration; see [`GenesisNode::prove`].
     pub peer_proof: Vec<u8>,
     /// The BLS key's proof of possession; see [`GenesisNode::prove`].
@@ -259,7 +261,7 @@ impl GenesisConfig {
         now_ms: u64,
     ) -> Result<Vec<(Resource, Owner)>, GenesisError> {
         let ids = self.ids();
-        let names = Names::new(&ids.package);
+        let names = Names::new(&ids);
         let mut objects = vec![
             Resource::System(founded.system.clone()),
             Resource::Params(founded.params.clone()),
@@ -272,9 +274,11 @@ impl GenesisConfig {
         let shared = || Owner::Shared(VERSION);
         let mut objects: Vec<_> = objects.into_iter().map(|object| (object, shared())).collect();
         let faucet = self.faucet_key().public_key().derive_address();
-        let caps = founded.caps.iter().cloned().map(Resource::NodeCap);
-        let receipts = founded.receipts.iter().cloned().map(Resource::Staked);
-        objects.extend(caps.chain(receipts).map(|object| (object, Owner::Address(faucet))));
+        for ((node, cap), receipt) in self.nodes.iter().zip(&founded.caps).zip(&founded.receipts) {
+            let operator = Owner::Address(Address::new(node.operator));
+            objects.push((Resource::NodeCap(cap.clone()), operator));
+            objects.push((Resource::Staked(receipt.clone()), operator));
+        }
         let coins = Digest::new(blake2b_256(&[b"haulout genesis coins", &ids.network_id]));
         let mut coin = |token: &StructTag, owner: Address, balance: u64| {
             let count = u64::try_from(objects.len()).expect("an in-memory count fits 64 bits");
@@ -302,7 +306,7 @@ impl GenesisConfig {
     ) -> Result<(ExecutedTransaction, Changes), GenesisError> {
         self.check()?;
         let ids = self.ids();
-        let names = Names::new(&ids.package);
+        let names = Names::new(&ids);
         let founded = self.found(&ids, now_ms)?;
         let resources = self.objects(&founded, now_ms)?;
         let write = |digest| {

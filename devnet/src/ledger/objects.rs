@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use haulout_protocol::chain::object::staking::{NodeCap, Staked, Staking as StakingInner};
 use haulout_protocol::chain::object::{
-    Blob, Coin, Params, Staking, StakingPool, Storage, System, Treasury,
+    Blob, Clock, Coin, Params, Staking, StakingPool, Storage, System, Treasury,
 };
 use haulout_protocol::chain::{ObjectId, TypeName};
 use sui_sdk_types::{
-    Address, Digest, Identifier, MoveStruct, Object, ObjectData, ObjectReference, Owner, StructTag,
-    TypeTag,
+    Address, CheckpointSummary, Digest, Identifier, MoveStruct, Object, ObjectData,
+    ObjectReference, Owner, StructTag, TypeTag,
 };
 
+use super::clock;
+use super::genesis::GenesisIds;
 use super::rules::fields::{Field, Stored};
 
 /// How many versions of an object can be read; older ones are in the checkpoints.
@@ -30,13 +32,16 @@ pub(super) struct Names {
     pub(super) sui: StructTag,
     /// The token type of WAL.
     pub(super) wal: StructTag,
+    /// The view of the state of stake that clients read.
+    pub(super) staking: Address,
 }
 
 impl Names {
-    /// The names under a package.
-    pub(super) fn new(package: &ObjectId) -> Self {
-        let package = Address::new(*package);
-        Names { package, sui: StructTag::sui(), wal: tag(package, TypeName::WAL) }
+    /// The names of a network.
+    pub(super) fn new(ids: &GenesisIds) -> Self {
+        let package = Address::new(ids.package);
+        let (wal, staking) = (tag(package, TypeName::WAL), Address::new(ids.staking));
+        Names { package, sui: StructTag::sui(), wal, staking }
     }
 
     fn of(&self, name: TypeName) -> StructTag {
@@ -131,6 +136,8 @@ pub(super) enum Resource {
     Staked(Staked),
     /// The operator's hot key to a node.
     NodeCap(NodeCap),
+    /// The time.
+    Clock(Clock),
 }
 
 impl Resource {
@@ -149,6 +156,7 @@ impl Resource {
             Resource::StakingInner(object) => object.id,
             Resource::Staked(object) => object.id,
             Resource::NodeCap(object) => object.id,
+            Resource::Clock(clock) => clock.id,
         })
     }
 
@@ -168,6 +176,9 @@ impl Resource {
         }
         if let Some(field) = read_field(names, tag, bytes) {
             return Some(Resource::Field(field));
+        }
+        if *tag == clock::tag() {
+            return bcs::from_bytes(bytes).ok().map(Resource::Clock);
         }
         if *tag.address() != names.package {
             return None;
@@ -218,6 +229,7 @@ impl Resource {
             }
             Resource::Staked(object) => (names.of(TypeName::STAKED), bcs::to_bytes(object)),
             Resource::NodeCap(object) => (names.of(TypeName::NODE_CAP), bcs::to_bytes(object)),
+            Resource::Clock(clock) => (clock::tag(), bcs::to_bytes(clock)),
         };
         let bytes = bytes.expect("objects are plain numbers, vectors and strings");
         let data = MoveStruct::new(tag, self.has_public_transfer(), version, bytes)
@@ -275,6 +287,11 @@ impl Objects {
         ids.filter_map(|id| self.get(id))
     }
 
+    /// Moves the clock to a checkpoint.
+    pub(super) fn tick(&mut self, checkpoint: &CheckpointSummary) {
+        self.put(clock::after(checkpoint));
+    }
+
     /// Takes over what a transaction did.
     pub(super) fn apply(&mut self, changes: &Changes) {
         for id in &changes.removed {
@@ -287,11 +304,15 @@ impl Objects {
             if let Owner::Address(owner) = object.owner() {
                 self.owned.entry(*owner).or_default().insert(id);
             }
-            let versions = self.versions.entry(id).or_default();
-            versions.push(object.clone());
-            if versions.len() > VERSIONS_KEPT {
-                versions.remove(0);
-            }
+            self.put(object.clone());
+        }
+    }
+
+    fn put(&mut self, object: Object) {
+        let versions = self.versions.entry(object.object_id()).or_default();
+        versions.push(object);
+        if versions.len() > VERSIONS_KEPT {
+            versions.remove(0);
         }
     }
 

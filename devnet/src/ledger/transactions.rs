@@ -10,6 +10,7 @@ mod loading;
 mod machine;
 mod resolution;
 mod signatures;
+mod views;
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use sui_sdk_types::{
     Address, ExecutionError, Object, Owner, Transaction, TransactionEffects, TransactionEvents,
 };
 
-use super::objects::{Changes, Names, Objects, StoredFields};
+use super::objects::{Changes, Names, Objects, Resource, StoredFields};
 use effects::Output;
 use loading::Loaded;
 use machine::Machine;
@@ -85,21 +86,24 @@ pub(super) struct Executed {
     pub(super) changes: Changes,
 }
 
-/// Executes a transaction against the objects as they are now, changing none of them.
+/// Executes a transaction against the objects as they are now, changing none of them, at the time
+/// of `clock`.
 pub(super) fn execute(
     names: &Names,
     objects: &Objects,
+    clock: &Object,
     transaction: &Transaction,
 ) -> Result<Executed, Refused> {
-    let loaded = loading::load(names, objects, transaction)?;
+    let loaded = loading::load(names, objects, clock, transaction)?;
     let digest = transaction.digest();
     let stored = StoredFields { names, objects };
     let output = match run(&stored, transaction, loaded.clone()) {
-        Ok(output) => output,
+        Ok(output) => Output { views: views::changed(&stored, &output.kept), ..output },
         Err(failure) => Output::failed(&loaded, *failure),
     };
     let mut before = loaded.before();
-    for id in output.fields.keys().copied().map(Address::new) {
+    let fields = output.fields.keys().copied().map(Address::new);
+    for id in fields.chain(output.views.iter().map(Resource::id)) {
         before.extend(objects.get(&id).map(|object| (id, object.clone())));
     }
     Ok(effects::record(names, transaction, digest, &loaded, &before, output))

@@ -17,12 +17,12 @@ use crate::world::{Account, FAUCET, World};
 const WAL: u64 = 1_000_000_000;
 
 impl World {
-    async fn stake_state(&self) -> Staking {
+    pub(crate) async fn stake_state(&self) -> Staking {
         self.object(&self.ledger.ids().staking_inner()).await
     }
 
     /// Calls a function whose first argument is the state of stake.
-    fn stake_call(
+    pub(crate) fn stake_call(
         &self,
         builder: &mut TransactionBuilder,
         callee: Callee,
@@ -39,7 +39,7 @@ impl World {
         builder.move_call(function, arguments)
     }
 
-    fn params_input(&self) -> ObjectInput {
+    pub(crate) fn params_input(&self) -> ObjectInput {
         ObjectInput::shared(Address::new(self.ledger.ids().params), 1, false)
     }
 
@@ -70,7 +70,7 @@ impl World {
         self.object(&event.object_id).await
     }
 
-    async fn wal_coins(&self, account: &Account) -> Vec<Address> {
+    pub(crate) async fn wal_coins(&self, account: &Account) -> Vec<Address> {
         let kind = self.wal_type().parse().unwrap();
         let coins = self.client.select_up_to_n_largest_coins(&account.address, &kind, 9, &[]).await;
         coins.unwrap().iter().map(|coin| coin.object_id().parse().unwrap()).collect()
@@ -165,7 +165,7 @@ async fn a_node_registers_by_a_transaction_and_votes_with_its_cap() {
 }
 
 /// A node that alice registers.
-fn registration(world: &World, sender: &Account) -> RegisterNode {
+pub(crate) fn registration(world: &World, sender: &Account) -> RegisterNode {
     let network = NetworkId::from_bytes(world.ledger.ids().network_id);
     let (peer, bls) = (Ed25519PrivateKey::new([55; 32]), SecretKey::from_seed(&[55; 32]));
     let (key, sender) = (bls.public_key().to_bytes().to_vec(), sender.address.inner());

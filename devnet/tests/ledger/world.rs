@@ -55,10 +55,18 @@ pub(crate) fn sample_config() -> GenesisConfig {
             multiaddrs: vec![vec![4, 127, 0, 0, 1, 6, 0x1f, 0x90]],
             bls_public_key: bls_key(index).public_key().to_bytes().to_vec(),
             shards,
+            operator: operator(index).address.into_inner(),
             peer_proof: vec![],
             bls_proof: vec![],
         }
     });
+    let sui = |index| GenesisAccount {
+        address: operator(index).address.into_inner(),
+        sui: FAUCET.sui,
+        wal: 0,
+    };
+    let stranger = GenesisAccount { address: [1; 32], sui: 5, wal: 6 };
+    let accounts = std::iter::once(stranger).chain((0..SHARDS.len()).map(sui));
     let mut config = GenesisConfig {
         network_seed: [7; 32],
         shards: SHARDS.iter().sum(),
@@ -70,7 +78,7 @@ pub(crate) fn sample_config() -> GenesisConfig {
         storage_price: STORAGE_PRICE,
         write_price: WRITE_PRICE,
         nodes: nodes.collect(),
-        accounts: vec![GenesisAccount { address: [1; 32], sui: 5, wal: 6 }],
+        accounts: accounts.collect(),
         faucet: FAUCET,
     };
     prove(&mut config);
@@ -83,6 +91,11 @@ pub(crate) fn prove(config: &mut GenesisConfig) {
     for (index, node) in config.nodes.iter_mut().enumerate() {
         node.prove(&network_id, &peer_secret(index), &bls_key(index));
     }
+}
+
+/// Who owns a node's cap and its stake.
+pub(crate) fn operator(node: usize) -> Account {
+    Account::ed25519(u8::try_from(node).unwrap() + 200)
 }
 
 fn peer_secret(node: usize) -> [u8; 32] {
@@ -102,7 +115,11 @@ enum Key {
 
 impl Account {
     pub(crate) fn ed25519(seed: u8) -> Self {
-        let key = Ed25519PrivateKey::new([seed; 32]);
+        Account::from_secret([seed; 32])
+    }
+
+    pub(crate) fn from_secret(secret: [u8; 32]) -> Self {
+        let key = Ed25519PrivateKey::new(secret);
         Account { address: key.public_key().derive_address(), key: Key::Ed25519(key) }
     }
 

@@ -256,6 +256,15 @@ pub struct Blob {
     pub locked_by: Option<ObjectId>,
 }
 
+/// Sui's clock: the time of the block, which transactions may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// The object's id, which is [`CLOCK`](super::CLOCK).
+    pub id: ObjectId,
+    /// Milliseconds since 1970.
+    pub timestamp_ms: u64,
+}
+
 /// Any coin: `Coin<T>` has the same layout for every `T`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coin {

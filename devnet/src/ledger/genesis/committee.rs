@@ -3,7 +3,7 @@
 //! Promises: each node holds as many shards as its stake is worth, and proved both its keys.
 //! The one liberty: *which* shards are a node's is read from the configuration, because a devnet
 //! interleaves them so that the systematic slivers of a small blob spread over all nodes.
-//! Does not: give nodes accounts; the network's own account keeps their caps and receipts.
+//! Does not: decide whose a node is; its operator gets the cap and the receipt.
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;

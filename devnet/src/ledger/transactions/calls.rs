@@ -5,6 +5,8 @@
 
 mod blobs;
 mod certificates;
+mod epochs;
+mod receipts;
 mod space;
 mod staking;
 mod token;
@@ -22,7 +24,7 @@ type Results = Result<Vec<Resource>, ExecutionError>;
 /// A function, how many arguments it has, and what executes it.
 type Known = (Function, usize, fn(&mut Machine<'_>, Call<'_>) -> Results);
 
-const KNOWN: [Known; 26] = [
+const KNOWN: [Known; 37] = [
     (Function::RESERVE_SPACE, 6, space::reserve_space),
     (Function::SPLIT_BY_EPOCH, 2, space::split_by_epoch),
     (Function::SPLIT_BY_SIZE, 2, space::split_by_size),
@@ -49,6 +51,17 @@ const KNOWN: [Known; 26] = [
     (Function::SET_STORAGE_PRICE_VOTE, 3, staking::set_storage_price_vote),
     (Function::SET_WRITE_PRICE_VOTE, 3, staking::set_write_price_vote),
     (Function::SET_NODE_CAPACITY_VOTE, 3, staking::set_node_capacity_vote),
+    (Function::VOTING_END, 4, epochs::voting_end),
+    (Function::EPOCH_CHANGE, 5, epochs::epoch_change),
+    (Function::EPOCH_SYNC_DONE, 4, epochs::epoch_sync_done),
+    (Function::FORCE_SYNC_DONE, 3, epochs::force_sync_done),
+    (Function::UPDATE_PRICES, 3, epochs::update_prices),
+    (Function::SETTLE, 2, staking::settle),
+    (Function::COLLECT_COMMISSION, 2, staking::collect_commission),
+    (Function::REQUEST_EXIT, 2, staking::request_exit),
+    (Function::WITHDRAW_BOND, 2, staking::withdraw_bond),
+    (Function::SPLIT_STAKED, 3, receipts::split),
+    (Function::JOIN_STAKED, 2, receipts::join),
 ];
 
 impl Machine<'_> {

@@ -34,6 +34,8 @@ pub(super) struct Output {
     pub(super) deleted: BTreeSet<Address>,
     /// Dynamic fields that changed.
     pub(super) fields: BTreeMap<ObjectId, Change>,
+    /// Views that changed with what they show.
+    pub(super) views: Vec<Resource>,
     /// What was said, and in which module.
     pub(super) events: Vec<(Identifier, Event)>,
     /// The gas budget that was set aside from the gas coin.
@@ -55,6 +57,7 @@ impl Output {
             created: BTreeSet::new(),
             deleted: BTreeSet::new(),
             fields: BTreeMap::new(),
+            views: Vec::new(),
             events: Vec::new(),
             reserved: 0,
         }
@@ -89,6 +92,14 @@ impl Output {
                 }
                 None => drop(deleted.insert(id)),
             }
+        }
+        for view in self.views.drain(..) {
+            let id = view.id();
+            let owner = before.get(&id).map(|object| *object.owner());
+            if owner.is_none() {
+                self.created.insert(id);
+            }
+            after.insert(id, (view, owner.unwrap_or(Owner::Shared(loaded.version))));
         }
         if let Some((Resource::Coin { coin, .. }, _)) = after.get_mut(&gas) {
             // The budget was at least the cost, and came out of this very coin.
@@ -191,7 +202,8 @@ fn changed_objects(
 fn dependencies(loaded: &Loaded, before: &Before) -> Vec<Digest> {
     let inputs = loaded.objects.iter().map(|(object, _)| object);
     let digests = inputs.chain(before.values()).map(Object::previous_transaction);
-    digests.collect::<BTreeSet<_>>().into_iter().collect()
+    // No transaction moves the clock.
+    digests.filter(|digest| *digest != Digest::ZERO).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn only_read(loaded: &Loaded) -> Vec<UnchangedConsensusObject> {

@@ -83,6 +83,7 @@ pub(super) fn programmable(transaction: &Transaction) -> &ProgrammableTransactio
 pub(super) fn load(
     names: &Names,
     objects: &Objects,
+    clock: &Object,
     transaction: &Transaction,
 ) -> Result<Loaded, Refused> {
     let TransactionKind::ProgrammableTransaction(programmable) = &transaction.kind else {
@@ -108,14 +109,21 @@ pub(super) fn load(
             Input::ImmutableOrOwned(reference) => {
                 (owned(objects, reference, &transaction.sender)?, Access::Owned)
             }
-            Input::Shared(shared) => load_shared(objects, shared)?,
+            Input::Shared(shared) => load_shared(objects, clock, shared)?,
             _ => return Err(Refused::Unsupported("receiving objects and address balances")),
         };
         let id = object.object_id();
         if !seen.insert(id) {
             return Err(Refused::Repeated(id));
         }
-        let value = Some(Resource::read(names, object).ok_or(Refused::NotAllowed(id))?);
+        let value = Resource::read(names, object).ok_or(Refused::NotAllowed(id))?;
+        // Views change with what they show, and the clock by itself.
+        let of_its_own =
+            matches!(value, Resource::Staking(_) | Resource::StakingPool(_) | Resource::Clock(_));
+        if access == Access::SharedMutable && of_its_own {
+            return Err(Refused::NotAllowed(id));
+        }
+        let value = Some(value);
         inputs.push(Slot::Object { access, value });
         used.push((object.clone(), access));
     }
@@ -211,10 +219,14 @@ fn owned<'a>(
 
 fn load_shared<'a>(
     objects: &'a Objects,
+    clock: &'a Object,
     shared: &SharedInput,
 ) -> Result<(&'a Object, Access), Refused> {
     let id = shared.object_id();
-    let object = objects.get(&id).ok_or(Refused::NotFound(id))?;
+    let object = match id == clock.object_id() {
+        true => clock,
+        false => objects.get(&id).ok_or(Refused::NotFound(id))?,
+    };
     if *object.owner() != Owner::Shared(shared.version()) {
         return Err(Refused::NotAllowed(id));
     }

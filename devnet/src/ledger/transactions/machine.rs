@@ -114,7 +114,8 @@ impl<'a> Machine<'a> {
         let deleted = self.context.deleted.iter().copied().map(Address::new).collect();
         let (created, fields) = self.context.finish();
         let created = created.into_iter().map(Address::new).collect();
-        Ok(Output { failure: None, kept, transferred, created, deleted, fields, events, reserved })
+        let (failure, views) = (None, Vec::new());
+        Ok(Output { failure, kept, transferred, created, deleted, fields, views, events, reserved })
     }
 
     /// Takes an argument out of its place; references must be put back with [`Self::put_back`].

@@ -18,12 +18,25 @@ use crate::ledger::objects::{coin_balance, reference};
 const GAS_COINS_MAX: usize = 16;
 
 /// Parameters that are only read, by function and position.
-const READ_ONLY: [(Function, usize); 5] = [
+const READ_ONLY: [(Function, usize); 18] = [
     (Function::REGISTER_BLOB, 1),
     (Function::CERTIFY_BLOB, 0),
     (Function::EXTEND_BLOB_WITH_RESOURCE, 0),
     (Function::DELETE_BLOB, 0),
     (Function::BURN_BLOB, 0),
+    (Function::REGISTER_NODE, 1),
+    (Function::STAKE_WITH_POOL, 1),
+    (Function::VOTING_END, 1),
+    (Function::VOTING_END, 2),
+    (Function::VOTING_END, 3),
+    (Function::EPOCH_CHANGE, 2),
+    (Function::EPOCH_CHANGE, 4),
+    (Function::EPOCH_SYNC_DONE, 3),
+    (Function::FORCE_SYNC_DONE, 1),
+    (Function::FORCE_SYNC_DONE, 2),
+    (Function::UPDATE_PRICES, 0),
+    (Function::UPDATE_PRICES, 2),
+    (Function::SPLIT_STAKED, 1),
 ];
 
 /// The complete transaction, from what the client knows and the objects as they are now.

@@ -1,6 +1,6 @@
 //! What the stake side can be told: its functions and their plain arguments.
 //!
-//! Does not: name the steps of the epoch machine yet; they need the clock and the storage side.
+//! Does not: choose objects; every call names the ones it takes.
 
 use serde::Serialize;
 
@@ -54,6 +54,28 @@ impl Function {
     /// `set_node_capacity_vote(&mut StakingInner, &NodeCap, capacity)`.
     pub const SET_NODE_CAPACITY_VOTE: Self =
         Self { module: "staking", name: "set_node_capacity_vote" };
+    /// `voting_end(&mut StakingInner, &System, &Params, &Clock)`: chooses the next committee.
+    pub const VOTING_END: Self = Self { module: "staking", name: "voting_end" };
+    /// `epoch_change(&mut StakingInner, &mut System, &Params, &mut Treasury, &Clock)`.
+    pub const EPOCH_CHANGE: Self = Self { module: "staking", name: "epoch_change" };
+    /// `epoch_sync_done(&mut StakingInner, &NodeCap, epoch, &Clock)`.
+    pub const EPOCH_SYNC_DONE: Self = Self { module: "staking", name: "epoch_sync_done" };
+    /// `force_sync_done(&mut StakingInner, &Params, &Clock)`.
+    pub const FORCE_SYNC_DONE: Self = Self { module: "staking", name: "force_sync_done" };
+    /// `update_prices(&StakingInner, &mut System, &Params)`: applies the votes at once.
+    pub const UPDATE_PRICES: Self = Self { module: "staking", name: "update_prices" };
+    /// `settle(&mut StakingInner, node_id)`: does what is due in a pool.
+    pub const SETTLE: Self = Self { module: "staking", name: "settle" };
+    /// `collect_commission(&mut StakingInner, &NodeCap) -> Coin<WAL>`.
+    pub const COLLECT_COMMISSION: Self = Self { module: "staking", name: "collect_commission" };
+    /// `request_exit(&mut StakingInner, &NodeCap)`: the node is not chosen any more.
+    pub const REQUEST_EXIT: Self = Self { module: "node_registry", name: "request_exit" };
+    /// `withdraw_bond(&mut StakingInner, &NodeCap) -> Coin<WAL>`.
+    pub const WITHDRAW_BOND: Self = Self { module: "node_registry", name: "withdraw_bond" };
+    /// `split(&mut Staked, &Params, amount) -> Staked`.
+    pub const SPLIT_STAKED: Self = Self { module: "staked", name: "split" };
+    /// `join(&mut Staked, Staked)`.
+    pub const JOIN_STAKED: Self = Self { module: "staked", name: "join" };
 }
 
 impl RegisterNode {

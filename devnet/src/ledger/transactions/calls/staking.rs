@@ -1,6 +1,6 @@
 //! Calls of the stake side: nodes register, stake comes and goes, operators vote.
 //!
-//! Does not: move epochs on; `voting_end` and `epoch_change` need the clock and the storage side.
+//! Does not: move epochs on; those calls are in `epochs`.
 
 use haulout_protocol::chain::call::RegisterNode;
 use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staked, Staking};
@@ -8,6 +8,7 @@ use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staked, Staking};
 use super::{Abort, Call, Coin, CommandArgumentError, ExecutionError, Machine, Resource, Results};
 use super::{Use, at};
 use crate::ledger::rules::stake_params::StakeParams;
+use crate::ledger::rules::staking_pool::Proof;
 use crate::ledger::rules::{Context, node_registry, staking};
 
 /// A vote of a node: a number, by whoever shows its cap.
@@ -26,8 +27,8 @@ pub(super) fn register_node(machine: &mut Machine<'_>, call: Call<'_>) -> Result
         capacity: call.pure(machine, 12)?,
         metadata: call.pure(machine, 13)?,
     };
-    let mut state = call.staking_inner(machine)?;
-    let params = call.stake_params(machine)?;
+    let mut state = call.staking_inner(machine, Use::Mutable)?;
+    let params = call.stake_params(machine, 1)?;
     let bond = call.spend(machine, 2)?;
     let sender = *machine.sender.inner();
     let context = &mut machine.context;
@@ -39,8 +40,8 @@ pub(super) fn register_node(machine: &mut Machine<'_>, call: Call<'_>) -> Result
 
 pub(super) fn stake_with_pool(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let node = call.pure(machine, 3)?;
-    let mut state = call.staking_inner(machine)?;
-    let params = call.stake_params(machine)?;
+    let mut state = call.staking_inner(machine, Use::Mutable)?;
+    let params = call.stake_params(machine, 1)?;
     let amount = call.spend(machine, 2)?;
     let context = &mut machine.context;
     let staked = staking::stake_with_pool(context, &mut state, &params, &node, amount);
@@ -50,8 +51,8 @@ pub(super) fn stake_with_pool(machine: &mut Machine<'_>, call: Call<'_>) -> Resu
 }
 
 pub(super) fn request_withdraw_stake(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
-    let mut state = call.staking_inner(machine)?;
-    let mut staked = call.staked(machine, Use::Mutable)?;
+    let mut state = call.staking_inner(machine, Use::Mutable)?;
+    let mut staked = call.staked(machine, 1, Use::Mutable)?;
     staking::request_withdraw_stake(&mut machine.context, &mut state, &mut staked)
         .map_err(|abort| machine.aborted(call, abort))?;
     call.put_back(machine, 0, Resource::StakingInner(state));
@@ -60,14 +61,13 @@ pub(super) fn request_withdraw_stake(machine: &mut Machine<'_>, call: Call<'_>) 
 }
 
 pub(super) fn withdraw_stake(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
-    let mut state = call.staking_inner(machine)?;
-    let staked = call.staked(machine, Use::Value)?;
+    let mut state = call.staking_inner(machine, Use::Mutable)?;
+    let staked = call.staked(machine, 1, Use::Value)?;
     machine.delete(staked.id);
     let paid = staking::withdraw_stake(&mut machine.context, &mut state, staked);
     let balance = paid.map_err(|abort| machine.aborted(call, abort))?;
     call.put_back(machine, 0, Resource::StakingInner(state));
-    let coin = Coin { id: machine.context.fresh_id(), balance };
-    Ok(vec![Resource::Coin { token: machine.names.wal.clone(), coin }])
+    Ok(pay_out(machine, balance))
 }
 
 pub(super) fn set_storage_price_vote(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
@@ -84,11 +84,8 @@ pub(super) fn set_node_capacity_vote(machine: &mut Machine<'_>, call: Call<'_>) 
 
 fn vote(machine: &mut Machine<'_>, call: Call<'_>, cast: Vote) -> Results {
     let value = call.pure(machine, 2)?;
-    let mut state = call.staking_inner(machine)?;
-    let cap = call.take(machine, 1, Use::Immutable, |taken| match taken {
-        Resource::NodeCap(cap) => Some(cap),
-        _ => None,
-    })?;
+    let mut state = call.staking_inner(machine, Use::Mutable)?;
+    let cap = call.node_cap(machine, 1)?;
     cast(&mut machine.context, &mut state, &cap, value)
         .map_err(|abort| machine.aborted(call, abort))?;
     call.put_back(machine, 0, Resource::StakingInner(state));
@@ -96,25 +93,111 @@ fn vote(machine: &mut Machine<'_>, call: Call<'_>, cast: Vote) -> Results {
     Ok(Vec::new())
 }
 
+pub(super) fn settle(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
+    let node = call.pure(machine, 1)?;
+    let mut state = call.staking_inner(machine, Use::Mutable)?;
+    staking::settle(&mut machine.context, &mut state, &node)
+        .map_err(|abort| machine.aborted(call, abort))?;
+    call.put_back(machine, 0, Resource::StakingInner(state));
+    Ok(Vec::new())
+}
+
+pub(super) fn collect_commission(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
+    let mut state = call.staking_inner(machine, Use::Mutable)?;
+    let cap = call.node_cap(machine, 1)?;
+    let proof = Proof { sender: *machine.sender.inner(), object: Some(cap.id) };
+    let paid = staking::collect_commission(&mut machine.context, &mut state, &cap.node_id, proof);
+    let balance = paid.map_err(|abort| machine.aborted(call, abort))?;
+    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 1, Resource::NodeCap(cap));
+    Ok(pay_out(machine, balance))
+}
+
+pub(super) fn request_exit(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
+    let mut state = call.staking_inner(machine, Use::Mutable)?;
+    let cap = call.node_cap(machine, 1)?;
+    node_registry::request_exit(&mut machine.context, &mut state, &cap)
+        .map_err(|abort| machine.aborted(call, abort))?;
+    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 1, Resource::NodeCap(cap));
+    Ok(Vec::new())
+}
+
+pub(super) fn withdraw_bond(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
+    let mut state = call.staking_inner(machine, Use::Mutable)?;
+    let cap = call.node_cap(machine, 1)?;
+    let paid = node_registry::withdraw_bond(&mut machine.context, &mut state, &cap);
+    let balance = paid.map_err(|abort| machine.aborted(call, abort))?;
+    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 1, Resource::NodeCap(cap));
+    Ok(pay_out(machine, balance))
+}
+
+/// A new coin of WAL that was in a pool.
+fn pay_out(machine: &mut Machine<'_>, balance: u64) -> Vec<Resource> {
+    let coin = Coin { id: machine.context.fresh_id(), balance };
+    vec![Resource::Coin { token: machine.names.wal.clone(), coin }]
+}
+
 impl Call<'_> {
     /// The state of stake, which is always the first argument.
-    fn staking_inner(self, machine: &mut Machine<'_>) -> Result<Box<Staking>, ExecutionError> {
-        self.take(machine, 0, Use::Mutable, |taken| match taken {
+    pub(super) fn staking_inner(
+        self,
+        machine: &mut Machine<'_>,
+        usage: Use,
+    ) -> Result<Box<Staking>, ExecutionError> {
+        self.take(machine, 0, usage, |taken| match taken {
             Resource::StakingInner(state) => Some(state),
             _ => None,
         })
     }
 
-    /// What stake's rules read of the parameters, which are always the second argument.
-    fn stake_params(self, machine: &mut Machine<'_>) -> Result<StakeParams, ExecutionError> {
-        let params = self.params(machine, 1)?;
+    /// What stake's rules read of the parameters.
+    pub(super) fn stake_params(
+        self,
+        machine: &mut Machine<'_>,
+        index: usize,
+    ) -> Result<StakeParams, ExecutionError> {
+        let params = self.params(machine, index)?;
         let read = StakeParams::read(&params).map_err(|abort| machine.aborted(self, abort))?;
-        self.put_back(machine, 1, Resource::Params(params));
+        self.put_back(machine, index, Resource::Params(params));
         Ok(read)
     }
 
-    fn staked(self, machine: &mut Machine<'_>, usage: Use) -> Result<Staked, ExecutionError> {
-        self.take(machine, 1, usage, |taken| match taken {
+    /// A node's cap, which is only shown.
+    pub(super) fn node_cap(
+        self,
+        machine: &mut Machine<'_>,
+        index: usize,
+    ) -> Result<NodeCap, ExecutionError> {
+        self.take(machine, index, Use::Immutable, |taken| match taken {
+            Resource::NodeCap(cap) => Some(cap),
+            _ => None,
+        })
+    }
+
+    /// The time.
+    pub(super) fn now_ms(
+        self,
+        machine: &mut Machine<'_>,
+        index: usize,
+    ) -> Result<u64, ExecutionError> {
+        let clock = self.take(machine, index, Use::Immutable, |taken| match taken {
+            Resource::Clock(clock) => Some(clock),
+            _ => None,
+        })?;
+        self.put_back(machine, index, Resource::Clock(clock));
+        Ok(clock.timestamp_ms)
+    }
+
+    /// A receipt of stake.
+    pub(super) fn staked(
+        self,
+        machine: &mut Machine<'_>,
+        index: usize,
+        usage: Use,
+    ) -> Result<Staked, ExecutionError> {
+        self.take(machine, index, usage, |taken| match taken {
             Resource::Staked(staked) => Some(staked),
             _ => None,
         })
