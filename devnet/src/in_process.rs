@@ -130,6 +130,7 @@ pub struct Devnet {
 
 #[derive(Debug)]
 struct RunningLedger {
+    ledger: Ledger,
     shutdown: CancellationToken,
     _guard: DropGuard,
     serving: JoinHandle<()>,
@@ -142,6 +143,8 @@ pub struct MemberKeys {
     pub network_key: [u8; 32],
     /// The BLS secret it signs with.
     pub protocol_key: [u8; 32],
+    /// The ed25519 secret of its operator's account, which owns its cap and some SUI.
+    pub account: [u8; 32],
     /// The port the ledger says it listens on, for QUIC and TCP.
     pub port: u16,
 }
@@ -179,6 +182,7 @@ impl Devnet {
         MemberKeys {
             network_key: node.network_key,
             protocol_key: *node.protocol_key.to_bytes(),
+            account: node.account,
             port: node.port.0,
         }
     }
@@ -186,6 +190,11 @@ impl Devnet {
     /// The multiaddr of a node, to bootstrap from.
     pub fn address(&self, index: usize) -> String {
         self.genesis.nodes[index].address()
+    }
+
+    /// The running ledger, to let its time pass.
+    pub fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref().map(|running| &running.ledger)
     }
 
     /// Where the ledger answers.
@@ -265,14 +274,14 @@ impl Devnet {
             Error::new(Kind::Internal, "opening the ledger failed").because(error)
         })??;
         let shutdown = CancellationToken::new();
-        let token = shutdown.clone();
+        let (token, served) = (shutdown.clone(), ledger.clone());
         let serving = tokio::spawn(async move {
-            if let Err(error) = ledger.serve(grpc, faucet, token).await {
+            if let Err(error) = served.serve(grpc, faucet, token).await {
                 tracing::error!(%error, "the ledger stopped");
             }
         });
         let guard = shutdown.clone().drop_guard();
-        self.ledger = Some(RunningLedger { shutdown, _guard: guard, serving });
+        self.ledger = Some(RunningLedger { ledger, shutdown, _guard: guard, serving });
         Ok(())
     }
 
@@ -283,9 +292,11 @@ impl Devnet {
     /// Stops the ledger and waits until its database is closed. Fine if it does not run.
     pub async fn stop_ledger(&mut self) {
         if let Some(ledger) = self.ledger.take() {
-            ledger.shutdown.cancel();
+            let RunningLedger { ledger, shutdown, _guard, serving } = ledger;
+            drop(ledger); // or its database stays open
+            shutdown.cancel();
             // It ends in a panic only if the ledger is wrong, and then the test sees it by itself.
-            let _ = ledger.serving.await;
+            let _ = serving.await;
         }
     }
 
