@@ -128,7 +128,13 @@ pub async fn get(
         std::pin::pin!(futures::stream::iter((0..count).map(fetch)).buffered(SEGMENTS_AHEAD));
     let mut bytes = 0;
     while let Some(segment) = segments.next().await {
-        let segment = segment.map_err(|_| GetError::Ended)??;
+        let segment = match segment.map_err(|_| GetError::Ended)? {
+            Err(error @ GetError::Unavailable { .. }) => {
+                let gone = locate::gone(session, blob_id).await;
+                return Err(gone.map_or(error, GetError::Locate));
+            }
+            segment => segment?,
+        };
         sink.write_all(&segment).await?;
         bytes += segment.len() as u64;
         observer(Progress::Transferred { bytes });

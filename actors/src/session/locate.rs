@@ -158,13 +158,23 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
                 }
             },
             found = &mut standing, if known.is_none() => {
-                if matches!(found.state, Some(State::Nonexistent | State::Invalid | State::Expired { .. })) {
+                if is_gone(&found) {
                     return Err(explain(session, blob_id, found));
                 }
                 known = Some(found);
             }
         }
     }
+}
+
+/// Why a blob cannot be had any more, if the committee says that it is gone: a header outlives its blob a little.
+pub(super) async fn gone(session: &Session, blob_id: &BlobId) -> Option<LocateError> {
+    let standing = standing(session, blob_id).await;
+    is_gone(&standing).then(|| explain(session, blob_id, standing))
+}
+
+fn is_gone(standing: &Standing) -> bool {
+    matches!(standing.state, Some(State::Nonexistent | State::Invalid | State::Expired { .. }))
 }
 
 fn explain(session: &Session, blob_id: &BlobId, standing: Standing) -> LocateError {
