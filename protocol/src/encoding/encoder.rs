@@ -11,7 +11,7 @@ use super::codeword::{Extender, hash_wide};
 use super::lanes::LeafHasher;
 use super::layout::{Layout, copy};
 use super::matrix::Shape;
-use super::threads::{cut, run, task_count};
+use super::threads::{cut, run_with, task_count};
 use crate::crypto::Digest;
 use crate::merkle;
 use crate::sliver::SliverIndex;
@@ -81,14 +81,22 @@ fn extend_rows(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> Vec<u8> {
     let cuts = cut(0..shape.rows, 1, task_count(shape.rows * shape.shards * shape.symbol));
     let parts = split_lines(&mut columns, shape.column_bytes(), shape.symbol, &cuts);
     let tasks: Vec<_> = cuts.into_iter().zip(parts).collect();
-    run(tasks, |(range, mut part)| extend_row_range(shape, rows, range, &mut part));
+    let extender = || Extender::new(shape.columns, shape.shards, shape.symbol);
+    run_with(tasks, extender, |extender, (range, mut part)| {
+        extend_row_range(extender, shape, rows, range, &mut part);
+    });
     columns
 }
 
 /// Writes the repair symbols of a range of rows; `columns` holds that range of every repair column.
-fn extend_row_range(shape: &Shape, rows: &[&[u8]], range: Range<usize>, columns: &mut [&mut [u8]]) {
+fn extend_row_range(
+    extender: &mut Extender,
+    shape: &Shape,
+    rows: &[&[u8]],
+    range: Range<usize>,
+    columns: &mut [&mut [u8]],
+) {
     let symbol = shape.symbol;
-    let mut extender = Extender::new(shape.columns, shape.shards, symbol);
     if extender.is_narrow() {
         for group in extender.groups(range.clone()) {
             let pack = |i: usize, layout: &Layout, shard: &mut [u8]| {
@@ -115,7 +123,8 @@ fn extend_row_range(shape: &Shape, rows: &[&[u8]], range: Range<usize>, columns:
     }
 }
 
-/// What one thread does in the second pass: a range of columns and the places of what they yield.
+/// A piece of the second pass: a range of columns and the places of what they yield.
+#[derive(Default)]
 struct ColumnTask<'a> {
     range: Range<usize>,
     /// The range of each repair row; empty when only roots are wanted.
@@ -123,6 +132,7 @@ struct ColumnTask<'a> {
 }
 
 /// Roots of a range of columns, and of the row trees above its stripes, stripe by stripe.
+#[derive(Default)]
 struct ColumnRoots {
     columns: Vec<Digest>,
     stripes: Vec<Digest>,
@@ -146,7 +156,8 @@ fn extend_columns(source: &Source<'_>, primary: Option<&mut [u8]>) -> SliverInde
     };
     let tasks = cuts.into_iter().zip(primary);
     let tasks = tasks.map(|(range, primary)| ColumnTask { range, primary }).collect();
-    let roots = run(tasks, |task| ColumnWorker::new(source, task, stripe).run());
+    let worker = || ColumnWorker::new(source, stripe);
+    let roots = run_with(tasks, worker, |worker, task| worker.run(task));
     let secondary: Vec<Digest> = roots.iter().flat_map(|roots| &roots.columns).copied().collect();
     let primary =
         fold_rows(shape.shards, roots.iter().flat_map(|roots| roots.stripes.chunks(shape.shards)));
@@ -193,21 +204,22 @@ struct ColumnWorker<'a> {
 }
 
 impl<'a> ColumnWorker<'a> {
-    fn new(source: &'a Source<'a>, task: ColumnTask<'a>, width: usize) -> Self {
+    fn new(source: &'a Source<'a>, width: usize) -> Self {
         let Shape { shards, rows, symbol, .. } = *source.shape;
         ColumnWorker {
             source,
-            task,
+            task: ColumnTask::default(),
             width,
             extender: Extender::new(rows, shards, symbol),
             hasher: LeafHasher::new(shards, symbol),
             digests: vec![[0; 32]; shards],
             stripe: Vec::new(),
-            roots: ColumnRoots { columns: Vec::new(), stripes: Vec::new() },
+            roots: ColumnRoots::default(),
         }
     }
 
-    fn run(mut self) -> ColumnRoots {
+    fn run(&mut self, task: ColumnTask<'a>) -> ColumnRoots {
+        self.task = task;
         let Shape { shards, columns, .. } = *self.source.shape;
         let range = self.task.range.clone();
         for start in range.clone().step_by(self.width) {
@@ -226,7 +238,7 @@ impl<'a> ColumnWorker<'a> {
             }
             self.fold_stripe(stripe.len());
         }
-        self.roots
+        std::mem::take(&mut self.roots)
     }
 
     /// Whether the slivers that pass through this column are wanted.

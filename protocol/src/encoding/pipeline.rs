@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::buffers::Buffers;
 use super::parameters::{Parameters, index};
-use super::threads::{both, run};
+use super::threads::{both, run_with};
 use super::{EncodedSegment, SegmentPosition, encode_segment_into, identify_segment_into};
 use crate::blob::{BlobHeader, SegmentCommitment};
 
@@ -79,12 +79,12 @@ impl Pipeline {
         let mut segments = Vec::new();
         let (mut read, mut made) = (input.batch()?, Vec::new());
         while !read.is_empty() || !made.is_empty() {
-            let make = |(position, bytes): (SegmentPosition, Bytes)| {
+            let make = |_: &mut (), (position, bytes): (SegmentPosition, Bytes)| {
                 (position.segment, work(position, bytes))
             };
             let hand_over = |(segment, made)| sink(segment, made);
             let ((next, coded), handed) = both(
-                || both(|| input.batch(), || run(read, make)),
+                || both(|| input.batch(), || run_with(read, || (), make)),
                 || made.into_iter().map(hand_over).collect::<Result<Vec<_>, E>>(),
             );
             segments.extend(handed?);

@@ -13,7 +13,7 @@ pub(super) fn task_count(bytes: usize) -> usize {
     let threads = match rayon::current_num_threads() {
         1 => 1,
         // More tasks than threads: a thread that was held up leaves the rest to the others.
-        threads => 4 * threads,
+        threads => 8 * threads,
     };
     #[cfg(not(feature = "parallel"))]
     let threads = 1;
@@ -28,14 +28,31 @@ pub(super) fn cut(range: Range<usize>, step: usize, parts: usize) -> Vec<Range<u
     (0..parts).map(|part| place(part)..place(part + 1)).collect()
 }
 
-/// Runs all tasks, on several threads if there is more than one; results come in the order of the tasks.
-pub(super) fn run<T: Send, R: Send>(tasks: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+/// Runs all tasks, each thread with a state of its own and one task after another, so that all end at about the same time;
+/// results come in the order of the tasks.
+pub(super) fn run_with<S, T: Send, R: Send>(
+    tasks: Vec<T>,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, T) -> R + Sync,
+) -> Vec<R> {
     #[cfg(feature = "parallel")]
     if tasks.len() > 1 {
         use rayon::prelude::*;
-        return tasks.into_par_iter().map(work).collect();
+        use std::sync::{Mutex, PoisonError};
+        let threads = rayon::current_num_threads().min(tasks.len());
+        let queue = Mutex::new(tasks.into_iter().enumerate());
+        let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let worker = |_thread| {
+            let mut state = state();
+            std::iter::from_fn(next).map(|(i, task)| (i, work(&mut state, task))).collect()
+        };
+        let done: Vec<Vec<(usize, R)>> = (0..threads).into_par_iter().map(worker).collect();
+        let mut results: Vec<_> = done.into_iter().flatten().collect();
+        results.sort_unstable_by_key(|(i, _)| *i);
+        return results.into_iter().map(|(_, result)| result).collect();
     }
-    tasks.into_iter().map(work).collect()
+    let mut state = state();
+    tasks.into_iter().map(|task| work(&mut state, task)).collect()
 }
 
 /// Does both, at the same time if there is a thread for it.

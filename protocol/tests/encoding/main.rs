@@ -8,6 +8,8 @@ mod pipeline;
 mod properties;
 mod reference;
 mod repair;
+#[cfg(feature = "parallel")]
+mod threads;
 mod vectors;
 
 use bytes::Bytes;
