@@ -45,6 +45,8 @@ impl Drop for DirectoryLock {
     fn drop(&mut self) {
         // So that nobody reads the number of a process that is gone; losing this write is harmless.
         let _ = self.file.set_len(0);
+        // Closing is not enough: a child between fork and exec holds the file, and with it the lock, a little longer.
+        let _ = self.file.unlock();
     }
 }
 
