@@ -13,14 +13,9 @@ const MISSING: Digest = [0; 32];
 /// Root of the tree over these leaves; 32 zero bytes if there are none.
 pub fn root(leaves: &[Digest]) -> Digest {
     let mut nodes = leaves.to_vec();
-    fold_to_root(&mut nodes)
-}
-
-/// Root over the nodes, which are used up.
-pub(crate) fn fold_to_root(nodes: &mut Vec<Digest>) -> Digest {
     let mut width = nodes.len();
     while width > 1 {
-        width = fold_level(nodes, 1, width);
+        width = fold_level(&mut nodes, 1, width);
     }
     nodes.first().copied().unwrap_or(MISSING)
 }

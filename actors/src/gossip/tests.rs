@@ -1,5 +1,7 @@
 //! Certificates between a writer and two nodes on this machine, without a ledger.
 
+use std::time::{Duration, Instant};
+
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::certificate::Certificate;
 use haulout_protocol::epoch::Epoch;
@@ -46,7 +48,29 @@ impl World {
         trees.push(Tree::start(context, writer.clone(), Role::Client).await.unwrap());
         introduce(&writer, &trees[0]).await;
         introduce(trees[0].network(), &trees[1]).await;
-        World { writer, nodes, trees }
+        let world = World { writer, nodes, trees };
+        world.warm_up().await;
+        world
+    }
+
+    /// Announces other certificates from the first node until one reaches the second. A message that the first node gets
+    /// before it knows of the second's subscription goes no further: gossip is a hint.
+    async fn warm_up(&self) {
+        const ATTEMPTS: u8 = 60;
+        for attempt in 0..ATTEMPTS {
+            let blob_id = BlobId::from_bytes([u8::MAX - attempt; 32]);
+            let certificate = self.certificate(&blob_id, &[0, 1]);
+            let announced = announce(self.trees[0].network(), &certificate).await.is_ok();
+            let until = Instant::now() + Duration::from_millis(500);
+            while announced && Instant::now() < until {
+                if self.nodes[1].store.certificate(&blob_id).unwrap().is_some() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no gossip passes between the nodes");
     }
 
     fn certificate(&self, blob_id: &BlobId, signers: &[usize]) -> Certificate {
@@ -60,11 +84,13 @@ impl World {
 
     /// Announces until the subscriptions of our peers have reached us.
     async fn announce(&self, certificate: &Certificate) {
-        let mut announced = announce(&self.writer, certificate).await;
-        while announced.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-            announced = announce(&self.writer, certificate).await;
-        }
+        let announced = async {
+            while announce(&self.writer, certificate).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(30), announced).await;
+        in_time.expect("peers subscribe within half a minute");
     }
 
     async fn all_hold(&self, blob_id: &BlobId, certificate: &Certificate) {
