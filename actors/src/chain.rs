@@ -44,6 +44,8 @@ pub struct ChainOptions {
     pub staking: ObjectId,
     /// The shared object with what was fixed at genesis.
     pub params: ObjectId,
+    /// The shared object that knows the token's supply.
+    pub treasury: ObjectId,
 }
 
 /// A ledger we have reached; a cheap handle.
@@ -58,11 +60,18 @@ pub struct Chain {
 struct Shared {
     options: ChainOptions,
     package: Address,
-    /// Versions at which our objects became shared; transactions must name them.
-    system_since: u64,
-    params_since: u64,
+    since: Since,
     /// Held by the one who submits a transaction.
     turn: Mutex<()>,
+}
+
+/// Versions at which our objects became shared; transactions must name them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Since {
+    system: u64,
+    params: u64,
+    staking: u64,
+    treasury: u64,
 }
 
 /// What the ledger says of the network at its latest checkpoint.
@@ -111,16 +120,9 @@ impl Chain {
             .map_err(|status| unusable(status.message().to_owned()))?
             .with_response_headers_timeout(limits::CHAIN_ANSWER_TIMEOUT);
         let package = Address::new(options.package);
-        let shared = |options, (system_since, params_since)| {
-            Arc::new(Shared {
-                options,
-                package,
-                system_since,
-                params_since,
-                turn: Mutex::default(),
-            })
-        };
-        let mut chain = Chain { client, shared: shared(options, (0, 0)) };
+        let shared =
+            |options, since| Arc::new(Shared { options, package, since, turn: Mutex::default() });
+        let mut chain = Chain { client, shared: shared(options, Since::default()) };
         let reached = tokio::time::timeout(limits::CHAIN_CONNECT_TIMEOUT, chain.shared_since());
         let Ok(found) = reached.await else {
             return Err(chain.unreachable("no answer in time"));

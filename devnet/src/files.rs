@@ -50,6 +50,7 @@ struct ChainSection {
     system: String,
     staking: String,
     params: String,
+    treasury: String,
 }
 
 #[derive(Serialize)]
@@ -145,6 +146,7 @@ fn chain_section(chain: &ChainPlace) -> ChainSection {
         system: shown_id(&chain.ids.system),
         staking: shown_id(&chain.ids.staking),
         params: shown_id(&chain.ids.params),
+        treasury: shown_id(&chain.ids.treasury),
     }
 }
 

@@ -69,6 +69,7 @@ async fn connect(place: &ChainPlace) -> Result<Chain> {
         system: place.ids.system,
         staking: place.ids.staking,
         params: place.ids.params,
+        treasury: place.ids.treasury,
     };
     Chain::connect(options).await.map_err(|error| unreadable(place, error))
 }

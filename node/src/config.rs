@@ -96,6 +96,8 @@ pub struct ChainConfig {
     pub staking: [u8; 32],
     /// The parameters object.
     pub params: [u8; 32],
+    /// The treasury object.
+    pub treasury: [u8; 32],
 }
 
 /// Everything a storage node needs.
@@ -271,6 +273,7 @@ impl Config {
             system: self.need(chain.system.as_ref(), "chain", "system")?.0,
             staking: self.need(chain.staking.as_ref(), "chain", "staking")?.0,
             params: self.need(chain.params.as_ref(), "chain", "params")?.0,
+            treasury: self.need(chain.treasury.as_ref(), "chain", "treasury")?.0,
         })
     }
 

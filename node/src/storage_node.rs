@@ -163,6 +163,7 @@ pub(crate) fn chain_options(chain: &ChainConfig) -> ChainOptions {
         system: chain.system,
         staking: chain.staking,
         params: chain.params,
+        treasury: chain.treasury,
     }
 }
 

@@ -14,6 +14,8 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+use crate::crypto::blake2b_256;
+
 pub use view::{CommitteeViewError, committee};
 
 /// The id of an object, a package or an account: 32 opaque bytes.
@@ -65,6 +67,12 @@ impl TypeName {
     pub fn qualified(&self, package: &ObjectId) -> String {
         format!("0x{}::{}::{}", hex::encode(package), self.module, self.name)
     }
+}
+
+/// The id of the state of stake and epochs that belongs to a `Staking` object; calls that change
+/// stake name it, readers mostly want the view.
+pub fn staking_inner(staking: &ObjectId) -> ObjectId {
+    blake2b_256(&[b"haulout staking state", staking])
 }
 
 /// The full name of the token's coin type, for balance queries and coin selection.

@@ -18,6 +18,7 @@ async fn a_node_started_by_hand_with_one_address_finds_all_the_others() {
     let text = format!(
         "[network]\nid = \"{}\"\nbootstrap = [\"{}\"]\nlisten = [\"/ip4/127.0.0.1/udp/0/quic-v1\"]\n\
          [chain]\nrpc = \"{}\"\npackage = \"{}\"\nsystem = \"{}\"\nstaking = \"{}\"\nparams = \"{}\"\n\
+         treasury = \"{}\"\n\
          [node]\ndata_dir = \"{}\"\nname = \"by hand\"\n",
         id(&ids.network_id),
         devnet.address(3),
@@ -26,6 +27,7 @@ async fn a_node_started_by_hand_with_one_address_finds_all_the_others() {
         id(&ids.system),
         id(&ids.staking),
         id(&ids.params),
+        id(&ids.treasury),
         folder.display(),
     );
     let config = Config::from_toml(&text, Path::new("by-hand.toml")).unwrap().node().unwrap();

@@ -36,6 +36,7 @@ async fn bare(devnet: &Devnet, account: &str) -> (Chain, Wallet) {
         system: config.chain.system,
         staking: config.chain.staking,
         params: config.chain.params,
+        treasury: config.chain.treasury,
     };
     let wallet = keys::load_wallet(&config.wallet.unwrap()).unwrap();
     (Chain::connect(options).await.unwrap(), wallet)

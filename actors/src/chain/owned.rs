@@ -228,7 +228,7 @@ impl Chain {
     ) -> Result<Places, CallError> {
         let object = self.object(blob, "blob object").await?;
         let blob = Some(builder.object(owned_input(&object)?));
-        Ok(Places { payment: None, storage: None, blob })
+        Ok(Places { blob, ..Places::default() })
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use haulout_protocol::chain::object::{Blob, Params, Staking, StakingPool, System};
+use haulout_protocol::chain::object::{Blob, Params, Staking, StakingPool, System, staking};
 use haulout_protocol::chain::{self, CommitteeViewError, ObjectId, TypeName};
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
@@ -15,7 +15,7 @@ use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::Address;
 
-use super::{Balances, CallError, Capacity, Chain, SystemView};
+use super::{Balances, CallError, Capacity, Chain, Since, SystemView};
 use crate::context::{Position, Prices};
 use crate::limits;
 
@@ -48,6 +48,12 @@ impl Chain {
         }
     }
 
+    /// Everybody's stake, the committees and how far the epoch is, at one moment.
+    pub async fn stake(&self) -> Result<staking::Staking, CallError> {
+        let id = chain::staking_inner(&self.shared.options.staking);
+        decode(&self.object(&id, "state of stake").await?)
+    }
+
     /// What an account holds.
     pub async fn balances(&self, account: &ObjectId) -> Result<Balances, CallError> {
         let wal = TypeName::WAL.qualified(&self.shared.options.package);
@@ -65,13 +71,14 @@ impl Chain {
         Ok(answer.into_inner().checkpoint().sequence_number())
     }
 
-    /// Versions at which the system and the parameters became shared.
-    pub(super) async fn shared_since(&self) -> Result<(u64, u64), CallError> {
+    /// Versions at which our objects became shared.
+    pub(super) async fn shared_since(&self) -> Result<Since, CallError> {
         let options = &self.shared.options;
-        let since = |object: &proto::Object| object.owner().version();
-        let system = self.object(&options.system, "system object").await?;
-        let params = self.object(&options.params, "params object").await?;
-        Ok((since(&system), since(&params)))
+        let staking = chain::staking_inner(&options.staking);
+        let ids = [options.system, options.params, staking, options.treasury];
+        let found = self.objects(&ids).await?;
+        let since = |index: usize| found[index].owner().version();
+        Ok(Since { system: since(0), params: since(1), staking: since(2), treasury: since(3) })
     }
 
     /// One object with everything we may want of it.

@@ -12,7 +12,7 @@ use haulout_protocol::chain::call::{
     self, Argument as Place, CertifyBlob, RegisterBlob, ReserveSpace,
 };
 use haulout_protocol::chain::event::Event;
-use haulout_protocol::chain::{ObjectId, TypeName, object};
+use haulout_protocol::chain::{CLOCK, ObjectId, TypeName, object, staking_inner};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::epoch::Epoch;
 use sui_rpc::client::ExecuteAndWaitError;
@@ -32,6 +32,9 @@ use crate::limits;
 /// The parts of an executed transaction we read.
 const RESULT_FIELDS: [&str; 5] =
     ["digest", "effects.status", "effects.gas_used", "events", "checkpoint"];
+
+/// The clock has been shared since every Sui network began.
+const CLOCK_SINCE: u64 = 1;
 
 /// A blob to be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +211,7 @@ impl Chain {
         let end_epoch = start_epoch.checked_add(registration.epochs).ok_or(CallError::TooLarge)?;
         let (size, max_total) = (quote.encoded_bytes, quote.storage);
         let reserve = ReserveSpace { size, start_epoch, end_epoch, max_total };
-        let mut places = Places { payment: Some(payment), storage: None, blob: None };
+        let mut places = Places { payment: Some(payment), ..Places::default() };
         let arguments = self.arguments(&mut builder, reserve.arguments(), &places)?;
         let function = self.function(&call::Function::RESERVE_SPACE)?;
         places.storage = Some(builder.move_call(function, arguments));
@@ -242,7 +245,7 @@ impl Chain {
             signers: certificate.signers.clone(),
             message: certificate.message.clone(),
         };
-        let places = Places { payment: None, storage: None, blob: Some(blob) };
+        let places = Places { blob: Some(blob), ..Places::default() };
         let arguments = self.arguments(&mut builder, certify.arguments(), &places)?;
         builder.move_call(self.function(&call::Function::CERTIFY_BLOB)?, arguments);
         self.finish(builder, wallet).await
@@ -299,17 +302,25 @@ impl Chain {
         let shared = &self.shared;
         let filled = wanted.into_iter().map(|place| match place {
             Place::System { mutable } => {
-                let id = Address::new(shared.options.system);
-                Ok(builder.object(ObjectInput::shared(id, shared.system_since, mutable)))
+                Ok(builder.object(input(&shared.options.system, shared.since.system, mutable)))
             }
             Place::Params => {
-                let id = Address::new(shared.options.params);
-                Ok(builder.object(ObjectInput::shared(id, shared.params_since, false)))
+                Ok(builder.object(input(&shared.options.params, shared.since.params, false)))
             }
+            Place::Treasury => {
+                Ok(builder.object(input(&shared.options.treasury, shared.since.treasury, true)))
+            }
+            Place::Staking { mutable } => {
+                let id = staking_inner(&shared.options.staking);
+                Ok(builder.object(input(&id, shared.since.staking, mutable)))
+            }
+            Place::Clock => Ok(builder.object(input(&CLOCK, CLOCK_SINCE, false))),
             Place::Payment => places.payment.ok_or_else(empty),
             Place::Storage => places.storage.ok_or_else(empty),
             Place::Blob => places.blob.ok_or_else(empty),
-            Place::OtherStorage | Place::Treasury => Err(empty()),
+            Place::Receipt => places.receipt.ok_or_else(empty),
+            Place::NodeCap => places.cap.ok_or_else(empty),
+            Place::OtherStorage | Place::OtherReceipt => Err(empty()),
             Place::Pure(bytes) => Ok(builder.pure_bytes(bytes)),
         });
         filled.collect()
@@ -433,10 +444,18 @@ impl Chain {
 }
 
 /// What fills the places of a call that are objects of ours.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Places {
     pub(super) payment: Option<Argument>,
     pub(super) storage: Option<Argument>,
     pub(super) blob: Option<Argument>,
+    pub(super) receipt: Option<Argument>,
+    pub(super) cap: Option<Argument>,
+}
+
+/// A shared object as an input.
+fn input(id: &ObjectId, since: u64, mutable: bool) -> ObjectInput {
+    ObjectInput::shared(Address::new(*id), since, mutable)
 }
 
 /// An object of the sender as an input.

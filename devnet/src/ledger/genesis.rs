@@ -10,9 +10,9 @@ mod first_epoch;
 
 use std::collections::BTreeSet;
 
-use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::{Coin, Staking};
+use haulout_protocol::chain::{self, ObjectId};
 use haulout_protocol::crypto::{PublicKey, blake2b_256};
 use haulout_protocol::encoding::Parameters;
 use serde::{Deserialize, Serialize};
@@ -171,7 +171,7 @@ impl GenesisIds {
     /// The shared state of stake and epochs, which stake's transactions change; `staking` and the
     /// pools are views of it.
     pub fn staking_inner(&self) -> ObjectId {
-        blake2b_256(&[b"haulout staking state", &self.staking])
+        chain::staking_inner(&self.staking)
     }
 }
 

@@ -155,9 +155,15 @@ impl World {
     /// What a node reads of the network.
     pub(crate) async fn seen_by_nodes(&self) -> SystemView {
         let (ids, url) = (self.ledger.ids(), format!("http://{}", self.grpc));
-        let (package, system, staking, params) = (ids.package, ids.system, ids.staking, ids.params);
-        let chain = Chain::connect(ChainOptions { url, package, system, staking, params });
-        chain.await.unwrap().system().await.unwrap()
+        let options = ChainOptions {
+            url,
+            package: ids.package,
+            system: ids.system,
+            staking: ids.staking,
+            params: ids.params,
+            treasury: ids.treasury,
+        };
+        Chain::connect(options).await.unwrap().system().await.unwrap()
     }
 
     /// Checks that what clients read shows one committee, that of the state of stake.

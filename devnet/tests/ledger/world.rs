@@ -12,7 +12,7 @@ use haulout_protocol::chain::call::{
 };
 use haulout_protocol::chain::event::Event;
 use haulout_protocol::chain::object::{Blob, Params, Staking, StakingPool, System};
-use haulout_protocol::chain::{ObjectId, TypeName};
+use haulout_protocol::chain::{CLOCK, ObjectId, TypeName};
 use haulout_protocol::crypto::{SecretKey, aggregate_signatures};
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
@@ -325,6 +325,14 @@ impl World {
             Slot::Storage => fill.storage.expect("the call takes storage"),
             Slot::OtherStorage => fill.other_storage.expect("the call takes two storages"),
             Slot::Blob => fill.blob.expect("the call takes a blob"),
+            Slot::Staking { mutable } => {
+                let id = Address::new(ids.staking_inner());
+                builder.object(ObjectInput::shared(id, 1, mutable))
+            }
+            Slot::Clock => builder.object(ObjectInput::shared(Address::new(CLOCK), 1, false)),
+            Slot::Receipt | Slot::OtherReceipt | Slot::NodeCap => {
+                panic!("the tests of stake name their objects themselves")
+            }
             Slot::Pure(bytes) => builder.pure_bytes(bytes),
         });
         let arguments = arguments.collect();

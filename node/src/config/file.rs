@@ -50,6 +50,7 @@ pub(super) struct Chain {
     pub(super) system: Option<Id>,
     pub(super) staking: Option<Id>,
     pub(super) params: Option<Id>,
+    pub(super) treasury: Option<Id>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

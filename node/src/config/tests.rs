@@ -12,7 +12,7 @@ fn example_client() -> String {
     format!(
         "[network]\nid = \"0x01\"\nbootstrap = [\"/ip4/127.0.0.1/udp/1/quic-v1/p2p/{PEER}\"]\n\
          [chain]\nrpc = \"http://127.0.0.1:9000\"\npackage = \"0x2\"\nsystem = \"0x3\"\n\
-         staking = \"0x4\"\nparams = \"0x5\"\n"
+         staking = \"0x4\"\nparams = \"0x5\"\ntreasury = \"0x6\"\n"
     )
 }
 

@@ -7,7 +7,9 @@
 
 mod blob;
 mod certificate;
+mod epochs;
 mod metadata;
+mod receipts;
 mod staking;
 mod storage;
 mod token;
@@ -16,7 +18,9 @@ use serde::Serialize;
 
 pub use blob::{BurnBlob, DeleteBlob, ExtendBlob, ExtendBlobWithResource, RegisterBlob};
 pub use certificate::{CertifyBlob, InvalidateBlobId, SetProtocolVersion};
+pub use epochs::{EpochChange, EpochSyncDone, ForceSyncDone, UpdatePrices, VotingEnd};
 pub use metadata::{AddMetadata, RemoveMetadataPair, SetMetadataPair, TakeMetadata};
+pub use receipts::{JoinStaked, RequestWithdrawStake, SplitStaked, StakeWithPool, WithdrawStake};
 pub use staking::*;
 pub use storage::{DestroyStorage, FuseStorage, ReserveSpace, SplitByEpoch, SplitBySize};
 pub use token::{AddSubsidy, BurnWal};
@@ -93,6 +97,19 @@ pub enum Argument {
     OtherStorage,
     /// The blob the call is about: an owned object or an earlier result.
     Blob,
+    /// The shared state of stake and epochs; see [`crate::chain::staking_inner`].
+    Staking {
+        /// Whether the call changes it.
+        mutable: bool,
+    },
+    /// Sui's clock, taken by immutable reference.
+    Clock,
+    /// The receipt of stake the call is about.
+    Receipt,
+    /// The receipt that joins another and ends with that, taken by value.
+    OtherReceipt,
+    /// The operator's key to the node the call is about, taken by immutable reference.
+    NodeCap,
     /// A plain value in BCS.
     Pure(Vec<u8>),
 }

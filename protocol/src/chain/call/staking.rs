@@ -1,10 +1,10 @@
-//! What the stake side can be told: its functions and their plain arguments.
+//! What an operator can tell the stake side: nodes come, vote, are paid and go.
 //!
-//! Does not: choose objects; every call names the ones it takes.
+//! Does not: hold what stakers say (`receipts.rs`) or what moves epochs (`epochs.rs`).
 
 use serde::Serialize;
 
-use super::Function;
+use super::{Argument, Function, pure};
 use crate::chain::object::Entry;
 use crate::chain::object::staking::Asks;
 
@@ -39,13 +39,6 @@ impl Function {
     /// multiaddrs, bls_key, bls_proof, commission, storage_ask, write_ask, capacity, metadata)
     /// -> NodeCap`; see [`RegisterNode`]. The whole coin is the bond.
     pub const REGISTER_NODE: Self = Self { module: "node_registry", name: "register_node" };
-    /// `stake_with_pool(&mut StakingInner, &Params, Coin<WAL>, node_id) -> Staked`.
-    pub const STAKE_WITH_POOL: Self = Self { module: "staking", name: "stake_with_pool" };
-    /// `request_withdraw_stake(&mut StakingInner, &mut Staked)`.
-    pub const REQUEST_WITHDRAW_STAKE: Self =
-        Self { module: "staking", name: "request_withdraw_stake" };
-    /// `withdraw_stake(&mut StakingInner, Staked) -> Coin<WAL>`.
-    pub const WITHDRAW_STAKE: Self = Self { module: "staking", name: "withdraw_stake" };
     /// `set_storage_price_vote(&mut StakingInner, &NodeCap, price)`.
     pub const SET_STORAGE_PRICE_VOTE: Self =
         Self { module: "staking", name: "set_storage_price_vote" };
@@ -54,16 +47,6 @@ impl Function {
     /// `set_node_capacity_vote(&mut StakingInner, &NodeCap, capacity)`.
     pub const SET_NODE_CAPACITY_VOTE: Self =
         Self { module: "staking", name: "set_node_capacity_vote" };
-    /// `voting_end(&mut StakingInner, &System, &Params, &Clock)`: chooses the next committee.
-    pub const VOTING_END: Self = Self { module: "staking", name: "voting_end" };
-    /// `epoch_change(&mut StakingInner, &mut System, &Params, &mut Treasury, &Clock)`.
-    pub const EPOCH_CHANGE: Self = Self { module: "staking", name: "epoch_change" };
-    /// `epoch_sync_done(&mut StakingInner, &NodeCap, epoch, &Clock)`.
-    pub const EPOCH_SYNC_DONE: Self = Self { module: "staking", name: "epoch_sync_done" };
-    /// `force_sync_done(&mut StakingInner, &Params, &Clock)`.
-    pub const FORCE_SYNC_DONE: Self = Self { module: "staking", name: "force_sync_done" };
-    /// `update_prices(&StakingInner, &mut System, &Params)`: applies the votes at once.
-    pub const UPDATE_PRICES: Self = Self { module: "staking", name: "update_prices" };
     /// `settle(&mut StakingInner, node_id)`: does what is due in a pool.
     pub const SETTLE: Self = Self { module: "staking", name: "settle" };
     /// `collect_commission(&mut StakingInner, &NodeCap) -> Coin<WAL>`.
@@ -72,13 +55,42 @@ impl Function {
     pub const REQUEST_EXIT: Self = Self { module: "node_registry", name: "request_exit" };
     /// `withdraw_bond(&mut StakingInner, &NodeCap) -> Coin<WAL>`.
     pub const WITHDRAW_BOND: Self = Self { module: "node_registry", name: "withdraw_bond" };
-    /// `split(&mut Staked, &Params, amount) -> Staked`.
-    pub const SPLIT_STAKED: Self = Self { module: "staked", name: "split" };
-    /// `join(&mut Staked, Staked)`.
-    pub const JOIN_STAKED: Self = Self { module: "staked", name: "join" };
+}
+
+/// A vote of a node: the price it asks, or the bytes it can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vote {
+    /// The smallest unit of the token per MiB, or bytes.
+    pub value: u64,
+}
+
+impl Vote {
+    /// The arguments in Move's order.
+    pub fn arguments(&self) -> Vec<Argument> {
+        vec![Argument::Staking { mutable: true }, Argument::NodeCap, pure(&self.value)]
+    }
+}
+
+/// What a node's operator does with nothing but its key: collecting the commission, leaving,
+/// taking the bond back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShowCap;
+
+impl ShowCap {
+    /// The arguments in Move's order.
+    pub fn arguments(&self) -> Vec<Argument> {
+        vec![Argument::Staking { mutable: true }, Argument::NodeCap]
+    }
 }
 
 impl RegisterNode {
+    /// The arguments in Move's order.
+    pub fn arguments(&self) -> Vec<Argument> {
+        let objects = [Argument::Staking { mutable: true }, Argument::Params, Argument::Payment];
+        let plain = self.plain_arguments().into_iter().map(Argument::Pure);
+        objects.into_iter().chain(plain).collect()
+    }
+
     /// The plain arguments, which follow the bond, in Move's order and in BCS.
     pub fn plain_arguments(&self) -> Vec<Vec<u8>> {
         vec![
