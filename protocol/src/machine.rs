@@ -5,6 +5,8 @@
 pub mod announcement;
 pub mod chain_sync;
 pub mod download;
+pub mod epoch_change;
+pub mod epoch_steps;
 pub mod standing;
 pub mod upload;
 

@@ -345,6 +345,7 @@ impl GenesisConfig {
             epoch_started_ms: now_ms,
             epoch_duration_ms: self.epoch_duration_ms,
             committee: founded.staking.committee.clone(),
+            state: founded.staking.state,
         }
     }
 }

@@ -26,7 +26,7 @@ const GENESIS: &str = "genesis";
 /// The key of the layout's version.
 const SCHEMA: &str = "schema";
 /// The layout this code reads and writes.
-const SCHEMA_VERSION: &[u8] = &[3];
+const SCHEMA_VERSION: &[u8] = &[4];
 
 /// Why the ledger's file cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -186,6 +186,8 @@ pub struct Staking {
     pub epoch_duration_ms: u64,
     /// The current committee: which node holds which shards, in the order of the BLS committee.
     pub committee: Vec<Entry<ObjectId, Vec<u16>>>,
+    /// Where the epoch is on its way to the next.
+    pub state: staking::EpochState,
 }
 
 /// One node and, through its id, everything the network calls it by.

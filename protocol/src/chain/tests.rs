@@ -8,6 +8,7 @@ use super::event::{
     InvalidBlobId, ParamChanged, PricesUpdated, ProtocolVersionUpdated, StorageDestroyed,
     StoragePurchased,
 };
+use super::object::staking::EpochState;
 use super::object::{
     Blob, BlsCommittee, BlsMember, Coin, DenyInfo, DynamicField, Entry, FutureAccounting,
     METADATA_FIELD, Metadata, NodeInfo, Params, Ring, Staking, StakingPool, Storage, System, Table,
@@ -119,6 +120,7 @@ fn params_and_staking_have_the_layout_of_the_contracts() {
         epoch_started_ms: 2,
         epoch_duration_ms: 3,
         committee: vec![Entry { key: id(4), value: vec![0, 2, 1] }],
+        state: EpochState::Sync { weight: 2, started_ms: 7 },
     };
     check(
         &staking,
@@ -132,6 +134,7 @@ fn params_and_staking_have_the_layout_of_the_contracts() {
             "01",
             &run(4, 32),
             "03000002000100",
+            "0002000700000000000000",
         ],
     );
 }
@@ -388,6 +391,7 @@ fn sample_view() -> (System, Staking, Vec<StakingPool>) {
         epoch_started_ms: 0,
         epoch_duration_ms: 0,
         committee: nodes.iter().map(|(_, entry, _)| entry.clone()).collect(),
+        state: EpochState::Done { since_ms: 0 },
     };
     (system, staking, nodes.into_iter().map(|(.., pool)| pool).collect())
 }

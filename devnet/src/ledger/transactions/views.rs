@@ -29,7 +29,8 @@ fn epoch(stored: &StoredFields<'_>, state: &State) -> Option<Resource> {
         EpochState::Done { .. } | EpochState::Selected { .. } => old.epoch_started_ms,
     };
     let committee = state.committee.clone();
-    let new = Staking { epoch: state.epoch, epoch_started_ms, committee, ..old.clone() };
+    let (epoch, state) = (state.epoch, state.state);
+    let new = Staking { epoch, state, epoch_started_ms, committee, ..old.clone() };
     (new != old).then_some(Resource::Staking(new))
 }
 

@@ -1,0 +1,159 @@
+//! What a new committee means for one node: which shards it keeps, gains and loses.
+//!
+//! Promises: a shard counts as held only if everything the network stored in it before is here; what
+//! is not here stays missing, across restarts and epochs, until somebody says that it was filled.
+//! Does not: move shards, or read the store; facts come in, a plan goes out.
+
+use std::collections::BTreeMap;
+
+use crate::epoch::Epoch;
+use crate::sliver::ShardIndex;
+
+/// What a node has of one of its shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// Everything the network stored in it.
+    Held,
+    /// Nothing of what was stored before this epoch, in which it was given the shard.
+    Missing {
+        /// The epoch.
+        since: Epoch,
+    },
+}
+
+/// What a node knows when it judges an epoch's committee.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Our shards in its committee.
+    pub ours: &'a [ShardIndex],
+    /// What the store says of shards, from the epochs before; empty on a new disk.
+    pub known: &'a BTreeMap<ShardIndex, Holding>,
+    /// Certified blobs that still live and were certified before this epoch.
+    pub earlier_blobs: u64,
+    /// Certified blobs that still live and of which nothing is stored here.
+    pub absent_blobs: u64,
+}
+
+/// What follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// What the store must say from now on: a holding, or nothing for a shard that is not ours any
+    /// more.
+    pub changes: Vec<(ShardIndex, Option<Holding>)>,
+    /// Our shards that are not here.
+    pub missing: Vec<ShardIndex>,
+    /// Shards that were ours and are not any more.
+    pub lost: Vec<ShardIndex>,
+}
+
+impl Plan {
+    /// Whether the node may say that it holds its shards.
+    pub fn may_report(&self) -> bool {
+        self.missing.is_empty()
+    }
+}
+
+/// Judges a committee.
+pub fn plan(facts: &Facts<'_>) -> Plan {
+    let mut plan = Plan::default();
+    for shard in facts.ours {
+        let known = facts.known.get(shard);
+        let holding = match known {
+            Some(Holding::Held) => Holding::Held,
+            // What was missing has expired or was deleted: nothing is missing any more.
+            Some(Holding::Missing { .. }) if facts.earlier_blobs == 0 => Holding::Held,
+            Some(missing) => *missing,
+            None => gained(facts),
+        };
+        if holding != Holding::Held {
+            plan.missing.push(*shard);
+        }
+        if known != Some(&holding) {
+            plan.changes.push((*shard, Some(holding)));
+        }
+    }
+    for shard in facts.known.keys().filter(|shard| !facts.ours.contains(shard)) {
+        plan.lost.push(*shard);
+        plan.changes.push((*shard, None));
+    }
+    plan
+}
+
+/// What we have of a shard that was not ours before.
+fn gained(facts: &Facts<'_>) -> Holding {
+    // A disk without a memory of shards is new, or it was lost: the blobs on it tell.
+    let unseen = if facts.known.is_empty() { facts.absent_blobs } else { facts.earlier_blobs };
+    if unseen == 0 { Holding::Held } else { Holding::Missing { since: facts.epoch } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MISSING: Holding = Holding::Missing { since: Epoch(4) };
+
+    fn shards(numbers: &[u16]) -> Vec<ShardIndex> {
+        numbers.iter().copied().map(ShardIndex).collect()
+    }
+
+    /// Plans epoch 5 for shards, from what was known and how many blobs are (earlier, absent).
+    fn planned(ours: &[u16], known: &[(u16, Holding)], blobs: (u64, u64)) -> Plan {
+        let known = known.iter().map(|(shard, holding)| (ShardIndex(*shard), *holding)).collect();
+        plan(&Facts {
+            epoch: Epoch(5),
+            ours: &shards(ours),
+            known: &known,
+            earlier_blobs: blobs.0,
+            absent_blobs: blobs.1,
+        })
+    }
+
+    #[test]
+    fn a_node_keeps_the_shards_it_holds() {
+        let plan = planned(&[1, 2], &[(1, Holding::Held), (2, Holding::Held)], (9, 0));
+        assert_eq!(plan, Plan::default());
+        assert!(plan.may_report());
+    }
+
+    #[test]
+    fn a_gained_shard_is_missing_if_anything_was_stored_before() {
+        let held = [(1, Holding::Held)];
+        let plan = planned(&[1, 2], &held, (9, 0));
+        let since = Holding::Missing { since: Epoch(5) };
+        assert_eq!(plan.changes, [(ShardIndex(2), Some(since))]);
+        assert_eq!((plan.missing.clone(), plan.may_report()), (shards(&[2]), false));
+        let plan = planned(&[1, 2], &held, (0, 0));
+        assert_eq!(plan.changes, [(ShardIndex(2), Some(Holding::Held))]);
+        assert!(plan.may_report());
+    }
+
+    #[test]
+    fn what_is_missing_stays_missing_until_nothing_of_it_lives() {
+        let known = [(1, Holding::Held), (2, MISSING)];
+        assert_eq!(planned(&[1, 2], &known, (1, 0)).missing, shards(&[2]));
+        assert_eq!(planned(&[1, 2], &known, (1, 0)).changes, []);
+        let plan = planned(&[1, 2], &known, (0, 0));
+        assert_eq!(plan.changes, [(ShardIndex(2), Some(Holding::Held))]);
+    }
+
+    #[test]
+    fn a_lost_shard_is_forgotten_and_missing_when_it_returns() {
+        let plan = planned(&[1], &[(1, Holding::Held), (2, Holding::Held)], (3, 0));
+        assert_eq!((plan.lost.clone(), plan.may_report()), (shards(&[2]), true));
+        assert_eq!(plan.changes, [(ShardIndex(2), None)]);
+        assert!(!planned(&[1, 2], &[(1, Holding::Held)], (3, 0)).may_report());
+    }
+
+    #[test]
+    fn a_new_disk_holds_its_shards_unless_blobs_are_absent_from_it() {
+        assert!(planned(&[1, 2], &[], (7, 0)).may_report());
+        assert_eq!(planned(&[1, 2], &[], (7, 1)).missing, shards(&[1, 2]));
+    }
+
+    #[test]
+    fn a_node_without_shards_has_nothing_to_do() {
+        assert_eq!(planned(&[], &[], (7, 7)), Plan::default());
+    }
+}
