@@ -8,6 +8,7 @@
 
 mod bech32;
 mod checkpoints;
+mod epochs;
 mod error;
 mod owned;
 mod read;
@@ -83,8 +84,6 @@ pub struct SystemView {
     pub network: NetworkId,
     /// When the epoch began, in milliseconds of ledger time.
     pub epoch_started_ms: u64,
-    /// How long an epoch lasts.
-    pub epoch_duration_ms: u64,
     /// How full the network is.
     pub capacity: Capacity,
     /// The protocol version the nodes agreed on.

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use haulout_protocol::blob::{BlobId, ENCODING};
-use haulout_protocol::chain::event::Event;
+use haulout_protocol::chain::event::{Event, StakeEvent};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::chain_sync::{Step, judge};
 use haulout_storage::{BlobEffect, StoreError};
@@ -51,7 +51,9 @@ pub(crate) enum Message {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Applied {
     checkpoint: u64,
-    epoch_began: bool,
+    time_ms: u64,
+    /// Whether the network is not what we last read.
+    network_changed: bool,
 }
 
 /// What the actor starts with.
@@ -194,9 +196,9 @@ impl State {
             self.checkpoints = Some(Box::new(self.chain.checkpoints(self.applied)));
             return self.go_on(myself);
         };
-        let began = |event: &Event| matches!(event, Event::EpochChangeStart(_));
-        let epoch_began = due.iter().any(|checkpoint| checkpoint.events.iter().any(began));
-        let done = Applied { checkpoint: last, epoch_began };
+        let network_changed = due.iter().any(|one| one.events.iter().any(changes_network));
+        let time_ms = due.last().map_or(0, |checkpoint| checkpoint.time_ms);
+        let done = Applied { checkpoint: last, time_ms, network_changed };
         let (store, follow) = (self.context.store.clone(), self.follow);
         self.spawn(myself, async move {
             if follow == Follow::Blobs {
@@ -215,9 +217,10 @@ impl State {
     /// What is durable becomes everybody's position.
     fn stored(&mut self, myself: &ActorRef<Message>, done: Applied) {
         self.applied = Some(done.checkpoint);
-        self.system_is_stale |= done.epoch_began;
+        self.system_is_stale |= done.network_changed;
         let mut position = self.context.position.current();
         position.checkpoint = done.checkpoint;
+        position.ledger_ms = position.ledger_ms.max(done.time_ms);
         self.context.position.set(position);
         self.count();
         debug!(checkpoint = done.checkpoint, "position moved");
@@ -256,6 +259,21 @@ fn introduce(network: &Network, position: &Position) {
         let addresses = member.addresses.iter();
         let addresses = addresses.filter_map(|bytes| network::address_from_bytes(bytes)).collect();
         network.add_addresses(member.peer_id, addresses);
+    }
+}
+
+/// Whether an event changes what everybody should know of the network.
+fn changes_network(event: &Event) -> bool {
+    match event {
+        Event::EpochChangeStart(_) | Event::PricesUpdated(_) | Event::ParamChanged(_) => true,
+        Event::Stake(said) => matches!(
+            said,
+            StakeEvent::EpochParametersSelected(_)
+                | StakeEvent::EpochChangeDone(_)
+                | StakeEvent::EpochSyncForced(_)
+                | StakeEvent::NodeUpdated(_)
+        ),
+        _ => false,
     }
 }
 

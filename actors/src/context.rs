@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::committee::{Committee, NodeId};
 use haulout_protocol::crypto::{PeerId, SecretKey};
 use haulout_protocol::encoding::Parameters;
@@ -16,7 +17,7 @@ use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{Store, StoreError};
 use tokio::sync::watch;
 
-use crate::chain::{CallError, Chain};
+use crate::chain::{CallError, Chain, Wallet};
 use crate::chain_sync::Follow;
 use crate::metrics::Metrics;
 
@@ -30,6 +31,9 @@ pub struct Context {
     pub store: Store,
     /// The ledger; absent only where a test feeds the position by hand.
     pub chain: Option<Chain>,
+    /// The account of a node's operator, which pays for what the node tells the ledger; without it
+    /// the node only listens.
+    pub operator: Option<Wallet>,
     /// What we sign with.
     pub keys: Arc<Keys>,
     /// Who we are; a committee that lists this peer lists us.
@@ -61,8 +65,16 @@ impl fmt::Debug for Keys {
 pub struct Position {
     /// The last checkpoint whose effects are in our store.
     pub checkpoint: u64,
+    /// The checkpoint at which the ledger said everything below; our store may be behind it.
+    pub read_at: u64,
+    /// The time of the last checkpoint we know, in milliseconds since 1970.
+    pub ledger_ms: u64,
     /// The storage epoch.
     pub epoch: Epoch,
+    /// How far the epoch is.
+    pub phase: EpochState,
+    /// How long the parts of an epoch take.
+    pub timing: Timing,
     /// Who serves it.
     pub committee: Arc<Committee>,
     /// What storage costs.
@@ -73,6 +85,15 @@ pub struct Position {
     pub index_replicas: u16,
     /// How many epochs ahead storage can be bought.
     pub epochs_ahead_max: u32,
+}
+
+/// How long the parts of an epoch take, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// A whole epoch, without the time of its sync; zero if the ledger does not say.
+    pub duration_ms: u64,
+    /// What the nodes of a new committee have to get their shards.
+    pub sync_timeout_ms: u64,
 }
 
 /// Prices in the token's smallest unit, per MiB of encoded bytes.
@@ -104,6 +125,8 @@ pub struct Parts {
     pub chain: Chain,
     /// What we sign with.
     pub keys: Keys,
+    /// The account that pays for what a node tells the ledger.
+    pub operator: Option<Wallet>,
     /// Who we are on the network.
     pub peer: PeerId,
     /// The network we were configured for.
@@ -136,7 +159,7 @@ pub enum ContextError {
 impl Context {
     /// Asks the ledger where the network is and puts the parts together.
     pub async fn connect(parts: Parts) -> Result<Context, ContextError> {
-        let Parts { store, chain, keys, peer, network, metrics, follow } = parts;
+        let Parts { store, chain, keys, operator, peer, network, metrics, follow } = parts;
         let view = chain.system().await?;
         if view.network != network {
             return Err(ContextError::WrongNetwork { configured: network, found: view.network });
@@ -146,7 +169,8 @@ impl Context {
             position.checkpoint = store.position()?.unwrap_or_default();
         }
         let (keys, position) = (Arc::new(keys), PositionWatch::new(position));
-        Ok(Context { store, chain: Some(chain), keys, peer, network, position, metrics })
+        let chain = Some(chain);
+        Ok(Context { store, chain, operator, keys, peer, network, position, metrics })
     }
 }
 

@@ -11,6 +11,7 @@ pub mod session;
 pub mod supervisor;
 pub mod tree;
 
+mod epoch;
 mod sliver_transfer;
 mod tasks;
 mod trace;

@@ -128,6 +128,11 @@ pub const CHAIN_BLOBS_PER_CALL_MAX: usize = 100;
 /// How often objects of one epoch are asked for again while an epoch change is under way.
 pub const CHAIN_VIEW_ATTEMPTS_MAX: u32 = 5;
 
+// ---- epochs ----------------------------------------------------------------------------------
+
+/// The longest sleep before we look at the ledger's time again: it may have been moved ahead.
+pub const EPOCH_ALARM_MAX: Duration = Duration::from_secs(60);
+
 // ---- slivers ---------------------------------------------------------------------------------
 
 /// Sessions on `sliver/1` at once: each may hold two slivers, a file and a thread of the pool.

@@ -44,6 +44,7 @@ struct Inner {
     checkpoint: Level,
     epoch: Level,
     shards_owned: Level,
+    shards_missing: Level,
 }
 
 /// Label of an actor: its name in the tree.
@@ -97,6 +98,7 @@ impl Metrics {
             checkpoint: Level::default(),
             epoch: Level::default(),
             shards_owned: Level::default(),
+            shards_missing: Level::default(),
         };
         inner.register();
         Metrics { inner: Arc::new(inner) }
@@ -185,6 +187,11 @@ impl Metrics {
         self.inner.shards_owned.set(shards_owned);
     }
 
+    /// Says how many of our shards are not here.
+    pub(crate) fn set_shards_missing(&self, shards: usize) {
+        self.inner.shards_missing.set(u64::try_from(shards).unwrap_or(u64::MAX));
+    }
+
     /// The registry of the swarm that lives now.
     fn network(&self) -> MutexGuard<'_, Registry> {
         self.inner.network.lock().unwrap_or_else(PoisonError::into_inner)
@@ -234,6 +241,11 @@ impl Inner {
         own.register("chain_checkpoint", "Last checkpoint applied", self.checkpoint.clone());
         own.register("epoch", "Storage epoch", self.epoch.clone());
         own.register("shards_owned", "Shards this node owns", self.shards_owned.clone());
+        own.register(
+            "shards_missing",
+            "Shards this node owns and does not have",
+            self.shards_missing.clone(),
+        );
     }
 }
 

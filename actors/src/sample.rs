@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::committee::{Committee, Member, NodeId};
 use haulout_protocol::crypto::{PeerId, SecretKey};
 use haulout_protocol::encoding::Parameters;
@@ -55,7 +56,11 @@ pub(crate) fn sample_position(shards: u16) -> Position {
 pub(crate) fn position_of(committee: Committee) -> Position {
     Position {
         checkpoint: 0,
+        read_at: 0,
+        ledger_ms: 0,
         epoch: committee.epoch(),
+        phase: EpochState::Done { since_ms: 0 },
+        timing: Timing::default(),
         parameters: Parameters::new(committee.shards(), SEGMENT_BYTES).expect("valid parameters"),
         committee: Arc::new(committee),
         prices: Prices::default(),
@@ -69,6 +74,7 @@ pub(crate) fn sample_context(position: Position, peer: PeerId, index: usize) -> 
     Context {
         store: Store::in_memory().expect("memory"),
         chain: None,
+        operator: None,
         keys: Arc::new(Keys { network: [0; 32], confirmation: Some(sample_key(index)) }),
         peer,
         network: NETWORK,

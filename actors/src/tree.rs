@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::chain_sync::{self, ChainSyncActor, Follow};
 use crate::context::Context;
+use crate::epoch::{self, EpochActor};
 use crate::gossip::{self, GossipActor};
 use crate::network::Network;
 use crate::sliver_transfer::{self, Patience, SliverTransferActor};
@@ -129,6 +130,8 @@ fn services(context: &Context, network: &Network, role: Role) -> Vec<Child> {
     if role == Role::StorageNode {
         let arguments = gossip::Arguments { context: context.clone(), network: network.clone() };
         services.push(Child::actor("gossip", move || (GossipActor, arguments.clone())));
+        let arguments = epoch::Arguments { context: context.clone() };
+        services.push(Child::actor("epoch", move || (EpochActor, arguments.clone())));
     }
     services
 }

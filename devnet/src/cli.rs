@@ -20,6 +20,7 @@ use crate::settings::Wish;
 use crate::state::{Card, StateDirectory};
 use crate::supervisor;
 
+mod epoch;
 mod logs;
 mod status;
 mod up;
@@ -82,13 +83,18 @@ enum Command {
         #[arg(long)]
         wipe: bool,
     },
-    /// Wait for a fact: `ready`, `stopped`, `checkpoint=N`, `n3=running`, `n3=killed`
+    /// Wait for a fact: `ready`, `stopped`, `epoch=N`, `checkpoint=N`, `n3=running`, `n3=killed`
     Wait {
         /// The fact
         fact: wait::Fact,
         /// How long to wait
         #[arg(long, default_value = "60s", value_parser = duration)]
         timeout: Duration,
+    },
+    /// End epochs by hand
+    Epoch {
+        #[command(subcommand)]
+        verb: epoch::Verb,
     },
     /// Stop everything in order
     Down {
@@ -129,6 +135,9 @@ struct Up {
     /// The ledger's port; node i takes the tenth port after it. 0 takes any free ones [default: 32000]
     #[arg(long, env = "DEVNET_PORT_BASE")]
     port_base: Option<u16>,
+    /// How long an epoch lasts, as in 60s or 5m; 10s at least [default: 24h]
+    #[arg(long, env = "DEVNET_EPOCH", value_name = "TIME", value_parser = duration)]
+    epoch: Option<Duration>,
     /// How long each step of the start may take
     #[arg(long, env = "DEVNET_TIMEOUT", default_value = "60s", value_parser = duration)]
     timeout: Duration,
@@ -142,7 +151,13 @@ struct Up {
 
 impl Up {
     fn wish(&self) -> Wish {
-        Wish { seed: self.seed, nodes: self.nodes, shards: self.shards, port_base: self.port_base }
+        Wish {
+            seed: self.seed,
+            nodes: self.nodes,
+            shards: self.shards,
+            port_base: self.port_base,
+            epoch: self.epoch,
+        }
     }
 
     fn options(&self, name: &str, attached: bool) -> supervisor::Options {
@@ -160,12 +175,13 @@ impl Up {
 fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let refused = || format!("{text:?} is not a time; write 30s, 500ms or 2m");
+    let refused = || format!("{text:?} is not a time; write 500ms, 30s, 2m or 24h");
     let number: u64 = number.parse().map_err(|_| refused())?;
     let millis = match unit {
         "ms" => Some(number),
         "" | "s" => number.checked_mul(1_000),
         "m" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
         _ => None,
     };
     millis.map(Duration::from_millis).ok_or_else(refused)
@@ -231,6 +247,7 @@ impl Cli {
                 block_on(tell(&directory, Request::Restart { target, wipe }, json))
             }
             Command::Wait { fact, timeout } => block_on(wait::run(&directory, fact, timeout)),
+            Command::Epoch { verb } => block_on(epoch::run(&directory, &verb, json)),
             Command::Down { purge } => block_on(down(&directory, purge, json)),
             Command::InternalSupervisor { up, attached } => {
                 log_to_stderr();

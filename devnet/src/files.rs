@@ -13,6 +13,9 @@ use crate::genesis::{Account, Genesis, NodeGenesis};
 use crate::ledger::GenesisIds;
 use crate::state::write_whole;
 
+/// The key of a node's operator, beside the node's own.
+const OPERATOR_KEY: &str = "operator.key";
+
 /// Where the ledger answers, and the names of our objects on it.
 #[derive(Clone, Debug)]
 pub(crate) struct ChainPlace {
@@ -105,7 +108,7 @@ pub(crate) fn node_toml(
         network: network_section(chain, bootstrap, node.listen().to_vec()),
         chain: chain_section(chain),
         keys: Some(KeysSection { dir: folder.join("keys") }),
-        wallet: None,
+        wallet: Some(WalletSection { key_file: folder.join("keys").join(OPERATOR_KEY) }),
         node: Some(NodeSection { data_dir: folder.to_path_buf(), name: node.name.clone() }),
         http: http_port.map(|port| HttpSection { listen: format!("127.0.0.1:{port}") }),
         client: None,
@@ -161,6 +164,7 @@ pub(crate) fn write_node(folder: &Path, node: &NodeGenesis, text: &str) -> Resul
     keep_key(&keys.join("network.key"), &Secret::new(keys::Kind::Ed25519, node.network_key))?;
     let protocol = Secret::new(keys::Kind::Bls12381, *node.protocol_key.to_bytes());
     keep_key(&keys.join("protocol.key"), &protocol)?;
+    keep_key(&keys.join(OPERATOR_KEY), &Secret::new(keys::Kind::Ed25519, node.account))?;
     let path = folder.join("node.toml");
     write_whole(&path, text.as_bytes())?;
     Ok(path)

@@ -49,6 +49,7 @@ impl Fleet {
             seed: settings.seed,
             shards: settings.shards,
             segment_bytes: settings.segment_bytes,
+            epoch_ms: settings.epoch_ms,
             ports: settings.node_ports.iter().map(|ports| PeerPort(ports.peer)).collect(),
         })?;
         let rpc = format!("http://127.0.0.1:{}", settings.ledger_port);

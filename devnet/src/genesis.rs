@@ -7,6 +7,7 @@
 //! These keys are public: anybody who knows the seed knows them. They are for devnets only.
 
 use std::fmt;
+use std::time::Duration;
 
 use haulout_actors::chain::Wallet;
 use haulout_node::error::{Error, Kind, Result};
@@ -31,8 +32,9 @@ const ACCOUNTS: [&str; 4] = ["alice", "bob", "carol", SELF_TEST];
 /// Pays for the blob that `devnet up` stores to see that everything works.
 pub(crate) const SELF_TEST: &str = "selftest";
 
-/// A devnet's epoch never ends by itself: nobody plays at epochs shorter than a day.
-const EPOCH_MS: u64 = 24 * 60 * 60 * 1_000;
+/// The rules' rails for the length of an epoch.
+const EPOCH_MIN: Duration = Duration::from_secs(10);
+const EPOCH_MAX: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 
 /// As on Walrus: about two years of two-week epochs.
 const EPOCHS_AHEAD_MAX: u32 = 53;
@@ -61,6 +63,7 @@ pub(crate) struct Request {
     pub(crate) seed: u64,
     pub(crate) shards: u16,
     pub(crate) segment_bytes: u32,
+    pub(crate) epoch_ms: u64,
     pub(crate) ports: Vec<PeerPort>,
 }
 
@@ -129,7 +132,7 @@ pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
         segment_bytes: request.segment_bytes,
         index_replicas: INDEX_REPLICAS.min(count),
         max_epochs_ahead: EPOCHS_AHEAD_MAX,
-        epoch_duration_ms: EPOCH_MS,
+        epoch_duration_ms: request.epoch_ms,
         capacity: CAPACITY_BYTES,
         storage_price: STORAGE_PRICE,
         write_price: WRITE_PRICE,
@@ -159,6 +162,16 @@ pub(crate) fn check_size(nodes: usize, shards: u16) -> Result<u16> {
         Ok(count) if count > 0 && count <= shards => Ok(count),
         _ => wrong(format!("{nodes} nodes cannot share {shards} shards: each needs at least one")),
     }
+}
+
+/// An epoch's length in milliseconds, if epochs may be so long.
+pub(crate) fn check_epoch(length: Duration) -> Result<u64> {
+    if !(EPOCH_MIN..=EPOCH_MAX).contains(&length) {
+        let message = format!("epochs of {length:?} are not between 10 s and 60 days");
+        return Err(Error::new(Kind::Usage, message)
+            .hint("`devnet epoch next` ends an epoch at once, however long it is"));
+    }
+    Ok(u64::try_from(length.as_millis()).expect("sixty days of milliseconds fit"))
 }
 
 fn node(request: &Request, index: u16, count: u16) -> NodeGenesis {
@@ -236,7 +249,7 @@ mod tests {
 
     fn sample_request(nodes: u16, shards: u16) -> Request {
         let ports = (0..nodes).map(|index| PeerPort(32_010 + 10 * index)).collect();
-        Request { seed: 7, shards, segment_bytes: 1 << 25, ports }
+        Request { seed: 7, shards, segment_bytes: 1 << 25, epoch_ms: 60_000, ports }
     }
 
     #[test]

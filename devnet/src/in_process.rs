@@ -35,6 +35,7 @@ pub struct Builder {
     shards: u16,
     seed: u64,
     segment_bytes: u32,
+    epoch: Duration,
     absent: Vec<usize>,
 }
 
@@ -67,6 +68,13 @@ impl Builder {
         self
     }
 
+    /// How long an epoch lasts: ten seconds at least, by the ledger's clock.
+    #[must_use]
+    pub fn epoch(mut self, length: Duration) -> Self {
+        self.epoch = length;
+        self
+    }
+
     /// Leaves this member's place empty: somebody else will speak with its keys, or nobody.
     #[must_use]
     pub fn without_node(mut self, index: usize) -> Self {
@@ -83,6 +91,7 @@ impl Builder {
             seed: self.seed,
             shards: self.shards,
             segment_bytes: self.segment_bytes,
+            epoch_ms: genesis::check_epoch(self.epoch)?,
             ports: ports.nodes.iter().map(|ports| PeerPort(ports.peer)).collect(),
         })?;
         let rpc = format!("http://127.0.0.1:{}", ports.ledger);
@@ -157,6 +166,7 @@ impl Devnet {
             shards: crate::settings::SHARDS,
             seed: crate::settings::SEED,
             segment_bytes: haulout_protocol::encoding::SEGMENT_BYTES,
+            epoch: crate::settings::EPOCH,
             absent: Vec::new(),
         }
     }

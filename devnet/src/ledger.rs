@@ -18,6 +18,7 @@ mod clock;
 mod faucet;
 mod genesis;
 mod objects;
+mod passing;
 pub mod rules;
 mod server;
 mod store;
@@ -179,10 +180,12 @@ impl Ledger {
     ) -> Self {
         let ids = config.ids();
         let names = Names::new(&ids);
+        let sealer_ms = sealer.time_ms();
         let sealing = Mutex::new(Sealing { sealer, last_sealed: Instant::now() });
         let (published, _) = broadcast::channel(SUBSCRIBER_LAG_MAX);
         let objects = RwLock::new(objects);
-        let ahead_ms = AtomicU64::new(0);
+        // Where time had been moved ahead, it stays ahead: a clock never stands still.
+        let ahead_ms = AtomicU64::new(sealer_ms.saturating_sub(now_ms()));
         let inner =
             Inner { config, ids, names, chain, store, ahead_ms, sealing, objects, published };
         Ledger { inner: Arc::new(inner) }
@@ -210,12 +213,15 @@ impl Ledger {
     }
 
     /// Lets time pass: from now on the ledger's clock is that much further ahead of the machine's,
-    /// until the ledger is closed. Time that has passed never comes back.
-    pub fn skip(&self, time: Duration) {
+    /// also when it is opened again. A checkpoint tells everybody at once. Blocks on the disk.
+    pub fn skip(&self, time: Duration) -> Result<(), StoreError> {
         let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let add = |ahead: u64| Some(ahead.saturating_add(ms));
         // The update never declines.
         let _ = self.inner.ahead_ms.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+        let mut sealing = self.inner.sealing.lock().expect(NOT_POISONED);
+        self.seal(&mut sealing, self.now_ms(), Vec::new(), &Changes::default())?;
+        Ok(())
     }
 
     fn now_ms(&self) -> u64 {

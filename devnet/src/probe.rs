@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use haulout_actors::chain::{Balances, Chain, ChainOptions};
+use haulout_actors::context::Position;
 use haulout_node::error::{Error, Kind, Result};
+use haulout_protocol::chain::object::staking::EpochState;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -37,6 +39,8 @@ const COIN: u64 = 1_000_000_000;
 pub(crate) struct ChainFacts {
     pub(crate) epoch: u32,
     pub(crate) checkpoint: u64,
+    /// How far the epoch is, in a few words.
+    pub(crate) phase: String,
 }
 
 impl ChainFacts {
@@ -49,7 +53,29 @@ impl ChainFacts {
 /// Reads the system object through the same client that nodes use.
 pub(crate) async fn chain(place: &ChainPlace) -> Result<ChainFacts> {
     let system = connect(place).await?.system().await.map_err(|error| unreadable(place, error))?;
-    Ok(ChainFacts { epoch: system.position.epoch.0, checkpoint: system.position.checkpoint })
+    let position = system.position;
+    let phase = phase(&position);
+    Ok(ChainFacts { epoch: position.epoch.0, checkpoint: position.checkpoint, phase })
+}
+
+/// How far an epoch is: `next in 41 s`, `5 of 100 shards held`.
+fn phase(position: &Position) -> String {
+    let left = |since_ms: u64| {
+        let due_ms = since_ms.saturating_add(position.timing.duration_ms);
+        let seconds = due_ms.saturating_sub(position.ledger_ms).div_ceil(1000);
+        match seconds {
+            0..120 => format!("next in {seconds} s"),
+            120..7200 => format!("next in {} min", seconds / 60),
+            _ => format!("next in {} h", seconds / 3600),
+        }
+    };
+    match position.phase {
+        EpochState::Sync { weight, .. } => {
+            format!("nodes report their shards, {weight} of {}", position.committee.shards())
+        }
+        EpochState::Done { since_ms } => left(since_ms),
+        EpochState::Selected { since_ms } => format!("committee chosen, {}", left(since_ms)),
+    }
 }
 
 /// What an account owns.
@@ -62,7 +88,8 @@ pub(crate) fn accounts_summary(count: usize, each: &Balances) -> String {
     format!("{count} funded (the first has {} SUI + {} WAL)", each.sui / COIN, each.wal / COIN)
 }
 
-async fn connect(place: &ChainPlace) -> Result<Chain> {
+/// The ledger, through the same client that nodes use.
+pub(crate) async fn connect(place: &ChainPlace) -> Result<Chain> {
     let options = ChainOptions {
         url: place.rpc.clone(),
         package: place.ids.package,
@@ -149,10 +176,35 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
     }
 }
 
+/// Moves the ledger's time ahead.
+pub(crate) async fn skip(port: u16, milliseconds: u64) -> Result<()> {
+    let body = format!("{{\"skip_ms\":{milliseconds}}}");
+    let head = format!(
+        "POST /devnet/time HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let asked = tokio::time::timeout(LEDGER_PATIENCE, exchange(port, &head)).await;
+    match asked {
+        Ok(Ok(answer)) if answer.contains("now_ms") => Ok(()),
+        Ok(Ok(answer)) => Err(Error::new(Kind::Internal, "the ledger does not move its time")
+            .because(std::io::Error::other(answer))),
+        Ok(Err(error)) => Err(Error::new(Kind::LedgerUnreachable, "the ledger does not answer")
+            .because(error)
+            .hint("see `devnet logs ledger`")),
+        Err(_) => Err(Error::new(Kind::Timeout, "the ledger does not answer")
+            .hint("see `devnet logs ledger`")),
+    }
+}
+
 /// The body of a page on this machine. HTTP/1.0, so that the answer ends with the connection.
 async fn get(port: u16, path: &str) -> std::io::Result<String> {
+    exchange(port, &format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")).await
+}
+
+/// The body of the answer to one request.
+async fn exchange(port: u16, request: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.take(HEALTH_BYTES_MAX).read_to_string(&mut answer).await?;

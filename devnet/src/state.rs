@@ -212,6 +212,8 @@ pub(crate) struct Settings {
     pub(crate) shards: u16,
     /// The bytes of a segment, of every blob of this network.
     pub(crate) segment_bytes: u32,
+    /// How long an epoch lasts.
+    pub(crate) epoch_ms: u64,
     /// Where the ledger listens for gRPC.
     pub(crate) ledger_port: u16,
     /// Where its faucet listens.

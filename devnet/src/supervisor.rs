@@ -285,6 +285,7 @@ pub(crate) fn arguments(options: &Options) -> Vec<OsString> {
         ("--nodes", wish.nodes.map(|value| value.to_string())),
         ("--shards", wish.shards.map(|value| value.to_string())),
         ("--port-base", wish.port_base.map(|value| value.to_string())),
+        ("--epoch", wish.epoch.map(|length| format!("{}ms", length.as_millis()))),
         ("--timeout", Some(options.patience.as_secs().to_string())),
     ];
     for (flag, value) in numbers {

@@ -43,10 +43,10 @@ async fn running_nodes_follow_the_ledger_into_the_next_epoch() {
     let devnet = devnet.start().await.unwrap();
     let ids = devnet.ids();
     let half = Duration::from_millis(devnet.ledger().unwrap().genesis().epoch_duration_ms) / 2;
-    devnet.ledger().unwrap().skip(half);
+    devnet.ledger().unwrap().skip(half).unwrap();
     let objects = [ids.staking_inner(), ids.system, ids.params, CLOCK];
     call(&devnet, Callee::VOTING_END, &objects).await;
-    devnet.ledger().unwrap().skip(half);
+    devnet.ledger().unwrap().skip(half).unwrap();
     let objects = [ids.staking_inner(), ids.system, ids.params, ids.treasury, CLOCK];
     call(&devnet, Callee::EPOCH_CHANGE, &objects).await;
     let until = Instant::now() + PATIENCE;

@@ -32,8 +32,9 @@ impl Calendar {
         Calendar {
             epoch: view.position.epoch.0,
             started_ms: view.epoch_started_ms,
-            duration_ms: view.epoch_duration_ms,
-            now_ms,
+            duration_ms: view.position.timing.duration_ms,
+            // A devnet's ledger may have been told to run ahead of our clock.
+            now_ms: now_ms.max(view.position.ledger_ms),
         }
     }
 

@@ -115,6 +115,9 @@ pub struct NodeConfig {
     pub protocol_key: PathBuf,
     /// The node's object on the ledger; found by its peer id when not given.
     pub node_id: Option<NodeId>,
+    /// File of the operator's wallet, which pays for what the node tells the ledger; without it the
+    /// node only listens.
+    pub wallet: Option<PathBuf>,
     /// A name for logs and traces.
     pub name: Option<String>,
     /// Where metrics and health are served.
@@ -214,6 +217,7 @@ impl Config {
             network_key: file.keys.network.clone().unwrap_or_else(|| keys.join("network.key")),
             protocol_key: file.keys.protocol.clone().unwrap_or_else(|| keys.join("protocol.key")),
             node_id: file.node.id.as_ref().map(|id| NodeId::from_bytes(id.0)),
+            wallet: self.wallet(),
             name: file.node.name.clone(),
             http: file.http.listen,
             stop_within: file.node.stop_within.map_or(STOP_WITHIN, |time| time.0),

@@ -13,6 +13,7 @@ use axum::routing::get;
 use haulout_actors::context::Context;
 use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
+use haulout_protocol::machine::epoch_change::Holding;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -76,9 +77,16 @@ fn report(subject: &Subject, health: &[Health]) -> Value {
         "epoch": position.epoch.0,
         "checkpoint": position.checkpoint,
         "shards": position.shards_of(&peer_id).len(),
+        "shards_missing": missing(subject),
         "peers": peers,
         "actors": health.iter().map(actor).collect::<Vec<_>>(),
     })
+}
+
+/// How many shards the node was given and does not have; nothing while its store cannot tell.
+fn missing(subject: &Subject) -> Option<usize> {
+    let shards = subject.context.store.shards().ok()?;
+    Some(shards.values().filter(|holding| **holding != Holding::Held).count())
 }
 
 fn actor(health: &Health) -> Value {

@@ -65,6 +65,7 @@ impl From<PutError> for Error {
                 Error::new(Kind::Quorum, format!("{message}{}", blamed(&members)))
                     .detail("missing", self::members(&members))
             }
+            PutError::EpochEnded(_) => Error::new(Kind::Quorum, message),
             PutError::Chain(cause) => cause.into(),
             PutError::TooLarge(_) => Error::new(Kind::Usage, message),
             PutError::Ended => Error::new(Kind::Internal, message),

@@ -4,26 +4,36 @@
 //! segments whatever a blob's size; every call ends in bounded time.
 //! Does not: listen for peers, or show progress.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use haulout_actors::chain::Wallet;
 use haulout_actors::context::{Context, Keys};
 use haulout_actors::session::download::{self, Consistency, GetReport};
 use haulout_actors::session::locate::{self, Standing};
-use haulout_actors::session::upload::{self, PutOptions, PutReport, Source};
+use haulout_actors::session::upload::{
+    self, Earlier, PutError, PutOptions, PutReport, Source, Writer,
+};
 use haulout_actors::session::{Observer, Session};
 use haulout_actors::tree::{Role, Tree};
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::epoch::Epoch;
 use haulout_storage::Store;
 use tokio::io::AsyncWrite;
 
 use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
-use crate::storage_node::{not_started, prepare};
+use crate::storage_node::{Identity, not_started, prepare};
 
 /// How long leaving the network may take; nothing is lost by cutting it short.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A put that meets the end of so many epochs gives up.
+const EPOCHS_PER_PUT_MAX: usize = 4;
+
+/// How long news of an epoch may take: the ledger's heartbeat, and reading the committee.
+const EPOCH_NEWS_MAX: Duration = Duration::from_secs(5);
 
 /// A connected client.
 #[derive(Debug)]
@@ -46,10 +56,12 @@ impl LightClient {
 
     async fn join(config: ClientConfig) -> Result<Self> {
         let wallet = config.wallet.as_deref().map(keys::load_wallet).transpose()?;
-        let identity = Secret::generate(KeyKind::Ed25519)?;
-        let keys = Keys { network: *identity.bytes(), confirmation: None };
+        let secret = Secret::generate(KeyKind::Ed25519)?;
+        let keys = Keys { network: *secret.bytes(), confirmation: None };
         let (store, role) = (Store::in_memory()?, Role::Client);
-        let (context, network) = prepare(&config.network, &config.chain, store, keys, role).await?;
+        let identity = Identity { keys, operator: None };
+        let (context, network) =
+            prepare(&config.network, &config.chain, store, identity, role).await?;
         let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
         Ok(Self { context, tree, wallet })
     }
@@ -66,7 +78,18 @@ impl LightClient {
         let chain = self.context.chain.as_ref().ok_or_else(|| {
             Error::new(Kind::LedgerUnreachable, "this client has no ledger to write to")
         })?;
-        Ok(upload::put(&self.session(), chain, wallet, source, options, observer).await?)
+        let (writer, source) = (Writer { chain, wallet }, Arc::new(source));
+        let mut earlier = Earlier::default();
+        for _ in 0..EPOCHS_PER_PUT_MAX {
+            let session = self.session();
+            let put = upload::put(&session, writer, &source, options, earlier, observer);
+            match put.await {
+                Err(PutError::EpochEnded(done)) => earlier = done,
+                done => return Ok(done?),
+            }
+            self.follow_epoch(session.committee.epoch()).await;
+        }
+        Err(PutError::EpochEnded(earlier).into())
     }
 
     /// Writes a blob's bytes, in order and verified, to `sink`.
@@ -105,6 +128,14 @@ impl LightClient {
         if tokio::time::timeout(CLOSE_WITHIN, self.tree.shutdown()).await.is_err() {
             tracing::debug!("left the network in a hurry");
         }
+    }
+
+    /// Waits for an epoch after this one; we may hear of it later than the nodes do.
+    async fn follow_epoch(&self, ended: Epoch) {
+        let mut position = self.context.position.subscribe();
+        let later = position.wait_for(|position| position.epoch > ended);
+        // If it does not come, the nodes were behind and will have caught up.
+        drop(tokio::time::timeout(EPOCH_NEWS_MAX, later).await);
     }
 
     /// The network and the committee of this moment.

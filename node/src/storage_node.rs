@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haulout_actors::chain::{Chain, ChainOptions};
+use haulout_actors::chain::{Chain, ChainOptions, Wallet};
 use haulout_actors::context::{Context, Keys, Parts, Position};
 use haulout_actors::metrics::Metrics;
 use haulout_actors::network::{
@@ -56,7 +56,10 @@ impl StorageNode {
         })?;
         let keys = Keys { network: *network_key.bytes(), confirmation: Some(confirmation) };
         let role = Role::StorageNode;
-        let (context, network) = prepare(&config.network, &config.chain, store, keys, role).await?;
+        let operator = config.wallet.as_deref().map(keys::load_wallet).transpose()?;
+        let identity = Identity { keys, operator };
+        let (context, network) =
+            prepare(&config.network, &config.chain, store, identity, role).await?;
         let peer_id = context.peer;
         let position = context.position.current();
         check_membership(&config, &peer_id, &position);
@@ -167,14 +170,22 @@ pub(crate) fn chain_options(chain: &ChainConfig) -> ChainOptions {
     }
 }
 
+/// With what a process signs.
+pub(crate) struct Identity {
+    pub(crate) keys: Keys,
+    /// The account a node pays with; clients pay with theirs themselves.
+    pub(crate) operator: Option<Wallet>,
+}
+
 /// Sets up the swarm, reaches the ledger, and puts together what the actors share.
 pub(crate) async fn prepare(
     network: &NetworkConfig,
     chain: &ChainConfig,
     store: Store,
-    keys: Keys,
+    identity: Identity,
     role: Role,
 ) -> Result<(Context, Network)> {
+    let Identity { keys, operator } = identity;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &network.id.to_string());
     let mut options = network_options(network, keys.network, role);
     options.registry = metrics.network_registry();
@@ -184,6 +195,7 @@ pub(crate) async fn prepare(
         store,
         chain,
         keys,
+        operator,
         peer: swarm.identity(),
         network: network.id,
         metrics,

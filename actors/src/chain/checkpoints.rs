@@ -15,13 +15,16 @@ use super::{CallError, Chain};
 use crate::limits;
 
 /// The parts of a checkpoint we read.
-const CHECKPOINT_FIELDS: [&str; 2] = ["sequence_number", "transactions.events"];
+const CHECKPOINT_FIELDS: [&str; 3] =
+    ["sequence_number", "summary.timestamp", "transactions.events"];
 
 /// One step of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Its number.
     pub sequence: u64,
+    /// Its time, in milliseconds since 1970; never before that of the checkpoint before.
+    pub time_ms: u64,
     /// What our contracts said in it, in order.
     pub events: Vec<Event>,
 }
@@ -164,8 +167,19 @@ impl Chain {
         for transaction in checkpoint.transactions() {
             events.extend(decode_events(&self.shared.package, transaction)?);
         }
-        Ok(Checkpoint { sequence, events })
+        Ok(Checkpoint { sequence, time_ms: time_of(checkpoint)?, events })
     }
+}
+
+/// When a checkpoint was made, in milliseconds since 1970.
+pub(super) fn time_of(checkpoint: &proto::Checkpoint) -> Result<u64, CallError> {
+    let time = checkpoint.summary().timestamp.as_ref();
+    let parts = time.and_then(|time| {
+        Some((u64::try_from(time.seconds).ok()?, u64::try_from(time.nanos).ok()? / 1_000_000))
+    });
+    let milliseconds =
+        parts.and_then(|(seconds, rest)| seconds.checked_mul(1000)?.checked_add(rest));
+    milliseconds.ok_or_else(|| CallError::unreadable("a checkpoint without time"))
 }
 
 /// Our events of one transaction; those of other packages and newer versions are left out.

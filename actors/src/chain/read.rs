@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use haulout_protocol::chain::object::{Blob, Params, Staking, StakingPool, System, staking};
+use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::chain::{self, CommitteeViewError, ObjectId, TypeName};
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
@@ -15,8 +16,9 @@ use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::Address;
 
+use super::checkpoints::time_of;
 use super::{Balances, CallError, Capacity, Chain, Since, SystemView};
-use crate::context::{Position, Prices};
+use crate::context::{Position, Prices, Timing};
 use crate::limits;
 
 /// The parts of an object we read.
@@ -64,11 +66,16 @@ impl Chain {
 
     /// The last checkpoint the ledger has.
     pub async fn latest_checkpoint(&self) -> Result<u64, CallError> {
+        Ok(self.tip().await?.0)
+    }
+
+    /// The last checkpoint the ledger has, and its time.
+    async fn tip(&self) -> Result<(u64, u64), CallError> {
         let request = proto::GetCheckpointRequest::latest()
-            .with_read_mask(FieldMask::from_paths(["sequence_number"]));
+            .with_read_mask(FieldMask::from_paths(["sequence_number", "summary.timestamp"]));
         let answer = self.client.clone().ledger_client().get_checkpoint(request).await;
-        let answer = answer.map_err(|status| self.call_error(&status, "checkpoint"))?;
-        Ok(answer.into_inner().checkpoint().sequence_number())
+        let answer = answer.map_err(|status| self.call_error(&status, "checkpoint"))?.into_inner();
+        Ok((answer.checkpoint().sequence_number(), time_of(answer.checkpoint())?))
     }
 
     /// Versions at which our objects became shared.
@@ -116,7 +123,7 @@ impl Chain {
     /// One attempt at a consistent view.
     async fn system_once(&self) -> Result<SystemView, Inconsistent> {
         let options = &self.shared.options;
-        let checkpoint = self.latest_checkpoint().await?;
+        let (checkpoint, ledger_ms) = self.tip().await?;
         let fixed = self.objects(&[options.system, options.staking, options.params]).await?;
         let system: System = decode(&fixed[0])?;
         let staking: Staking = decode(&fixed[1])?;
@@ -133,7 +140,11 @@ impl Chain {
             .map_err(CallError::unreadable)?;
         let position = Position {
             checkpoint,
+            read_at: checkpoint,
+            ledger_ms,
             epoch: Epoch(staking.epoch),
+            phase: staking.state,
+            timing: timing(&staking, &params),
             committee: Arc::new(committee),
             prices: Prices { storage: system.storage_price, write: system.write_price },
             parameters,
@@ -144,7 +155,6 @@ impl Chain {
             position,
             network: NetworkId::from_bytes(system.network_id),
             epoch_started_ms: staking.epoch_started_ms,
-            epoch_duration_ms: staking.epoch_duration_ms,
             capacity: Capacity { used: system.used_capacity, total: system.total_capacity },
             protocol_version: system.protocol_version,
         })
@@ -159,6 +169,17 @@ impl Chain {
         let answer = answer.map_err(|status| self.call_error(&status, "balance"))?;
         Ok(answer.into_inner().balance().balance())
     }
+}
+
+/// How long the parts of an epoch take.
+fn timing(staking: &Staking, params: &Params) -> Timing {
+    let duration_ms = staking.epoch_duration_ms;
+    let part = |key: ParamKey| {
+        let stored = params.values.iter().find(|entry| entry.key == key.number());
+        let bps = stored.map_or(0, |entry| entry.value);
+        u64::try_from(u128::from(duration_ms) * u128::from(bps) / 10_000).unwrap_or(u64::MAX)
+    };
+    Timing { duration_ms, sync_timeout_ms: part(ParamKey::SyncTimeoutBps) }
 }
 
 /// Why objects read one after the other do not fit together.

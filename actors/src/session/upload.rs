@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::certificate::Certificate;
+use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::encoding::{Buffers, EncodedSegment};
 use haulout_protocol::machine::Machine;
 use haulout_protocol::machine::upload::{Effect, Failure, Input, Upload};
@@ -70,6 +71,15 @@ pub struct PutReport {
     pub unhelpful: Vec<(String, String)>,
 }
 
+/// What was done for a blob before the epoch ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// What it cost.
+    pub cost: Cost,
+    /// The end it was registered for.
+    pub end_epoch: Option<u32>,
+}
+
 /// What a put cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -97,6 +107,10 @@ pub enum PutError {
         /// Members that failed, by name, and why.
         members: Vec<(String, String)>,
     },
+    /// The epoch ended meanwhile: what was signed in it is worth nothing now. Going on with the
+    /// committee of now sends nothing and pays nothing twice.
+    #[error("the epoch ended while the blob was stored; store it again, nothing is paid twice")]
+    EpochEnded(Earlier),
     /// The ledger refused or cannot be reached.
     #[error(transparent)]
     Chain(#[from] CallError),
@@ -112,27 +126,30 @@ impl PutError {
     /// Whether trying again, unchanged, can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            PutError::NoQuorum { .. } | PutError::Ended => true,
+            PutError::NoQuorum { .. } | PutError::EpochEnded(_) | PutError::Ended => true,
             PutError::Chain(error) => error.is_transient(),
             PutError::Source(_) | PutError::TooLarge(_) => false,
         }
     }
 }
 
-/// Stores a blob and returns when it is certified.
+/// Stores a blob and returns when it is certified; goes on where an attempt in an earlier epoch
+/// was cut off.
 pub async fn put(
     session: &Session,
-    chain: &Chain,
-    wallet: &Wallet,
-    source: Source,
+    writer: Writer<'_>,
+    source: &Arc<Source>,
     options: PutOptions,
+    earlier: Earlier,
     observer: &Observer,
 ) -> Result<PutReport, PutError> {
-    let source = Arc::new(source);
-    let identified = identify(session, &source, observer).await?;
+    let identified = identify(session, source, observer).await?;
     let blob_id = identified.header.blob_id();
     debug!(%blob_id, length = identified.header.length, "blob identified");
-    let end_epoch = session.committee.epoch().0.saturating_add(options.epochs);
+    let epoch = session.committee.epoch().0;
+    let end_epoch = earlier.end_epoch.filter(|end| *end > epoch);
+    let end_epoch = end_epoch.unwrap_or(epoch.saturating_add(options.epochs));
+    let options = PutOptions { epochs: end_epoch.saturating_sub(epoch), ..options };
     if !options.force
         && let Some(end_epoch) = certified_until(session, &blob_id, end_epoch).await
     {
@@ -142,13 +159,14 @@ pub async fn put(
             content_hash: identified.header.content_hash(&session.parameters),
             end_epoch,
             object: None,
-            cost: Cost::default(),
+            cost: earlier.cost,
             shards: (0, session.committee.shards()),
             unhelpful: Vec::new(),
         });
     }
     observer(Progress::Located);
-    let task = Task::new(session, chain, wallet, source, options, observer, identified);
+    let mut task = Task::new(session, writer, source.clone(), options, observer, identified);
+    task.earlier = earlier.cost;
     task.run().await
 }
 
@@ -161,6 +179,15 @@ async fn certified_until(session: &Session, blob_id: &BlobId, wanted: u32) -> Op
         Some(State::Certified { end_epoch, .. }) if end_epoch >= wanted => Some(end_epoch),
         _ => None,
     }
+}
+
+/// Who stores, and where that is written down.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    /// The ledger.
+    pub chain: &'a Chain,
+    /// The account that pays.
+    pub wallet: &'a Wallet,
 }
 
 /// What the upload's helpers report.
@@ -182,8 +209,7 @@ struct Registered {
 /// The put of one blob: carries out what the machine decides.
 struct Task<'a> {
     session: &'a Session,
-    chain: &'a Chain,
-    wallet: &'a Wallet,
+    writer: Writer<'a>,
     source: Arc<Source>,
     options: PutOptions,
     observer: &'a Observer,
@@ -197,6 +223,8 @@ struct Task<'a> {
     helpers: Vec<AbortOnDropHandle<()>>,
     registered: Option<Registered>,
     gas: u64,
+    /// What attempts in earlier epochs cost.
+    earlier: Cost,
     unhelpful: BTreeMap<usize, String>,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
@@ -205,8 +233,7 @@ struct Task<'a> {
 impl<'a> Task<'a> {
     fn new(
         session: &'a Session,
-        chain: &'a Chain,
-        wallet: &'a Wallet,
+        writer: Writer<'a>,
         source: Arc<Source>,
         options: PutOptions,
         observer: &'a Observer,
@@ -219,8 +246,7 @@ impl<'a> Task<'a> {
         Task {
             machine: Upload::new(committee, session.network_id, blob_id, count, WINDOW),
             session,
-            chain,
-            wallet,
+            writer,
             source,
             options,
             observer,
@@ -233,6 +259,7 @@ impl<'a> Task<'a> {
             helpers: Vec::new(),
             registered: None,
             gas: 0,
+            earlier: Cost::default(),
             unhelpful: BTreeMap::new(),
             events,
             inbox,
@@ -289,10 +316,31 @@ impl<'a> Task<'a> {
                 Input::Registered { persistence }
             }
             Event::Certified(gas) => {
-                self.gas += gas?;
+                self.gas += gas.map_err(|error| self.not_certified(error))?;
                 Input::Certified
             }
         })
+    }
+
+    /// A certificate of an epoch that ended is refused, and another one can be had.
+    fn not_certified(&self, error: CallError) -> PutError {
+        match error.abort() {
+            Some(Abort::WrongEpoch | Abort::EpochMismatch) => PutError::EpochEnded(self.so_far()),
+            _ => PutError::Chain(error),
+        }
+    }
+
+    /// What was done until now.
+    fn so_far(&self) -> Earlier {
+        let end_epoch = self.registered.map(|registered| registered.end_epoch);
+        Earlier { cost: self.cost(), end_epoch }
+    }
+
+    /// What was paid until now, in earlier epochs too.
+    fn cost(&self) -> Cost {
+        let paid = self.registered.map(|registered| registered.cost).unwrap_or_default();
+        let earlier = self.earlier;
+        Cost { wal: earlier.wal + paid.wal, gas: earlier.gas + paid.gas + self.gas }
     }
 
     /// The file must not change between the reading that named the blob and the one that sends it.
@@ -370,8 +418,8 @@ impl<'a> Task<'a> {
     }
 
     fn register(&mut self) {
-        let (chain, wallet, events) =
-            (self.chain.clone(), self.wallet.clone(), self.events.clone());
+        let Writer { chain, wallet } = self.writer;
+        let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
         let registration = Registration {
             blob_id: self.blob_id,
             root: self.header.blob_root(),
@@ -387,8 +435,8 @@ impl<'a> Task<'a> {
 
     fn certify(&mut self, certificate: Certificate) {
         let Some(registered) = self.registered else { return };
-        let (chain, wallet, events) =
-            (self.chain.clone(), self.wallet.clone(), self.events.clone());
+        let Writer { chain, wallet } = self.writer;
+        let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
         let network = self.session.network.clone();
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
         self.help(async move {
@@ -414,20 +462,22 @@ impl<'a> Task<'a> {
     }
 
     fn explain(&self, failure: Failure) -> PutError {
-        let Failure { reachable, shards, quorum, members } = failure;
+        if failure.other_epoch {
+            return PutError::EpochEnded(self.so_far());
+        }
+        let Failure { reachable, shards, quorum, members, .. } = failure;
         PutError::NoQuorum { reachable, shards, quorum, members: self.named(&members) }
     }
 
     fn report(&self) -> PutReport {
         let registered = self.registered;
-        let cost = registered.map(|registered| registered.cost).unwrap_or_default();
         PutReport {
             blob_id: self.blob_id,
             length: self.header.length,
             content_hash: self.header.content_hash(&self.session.parameters),
             end_epoch: registered.map_or(0, |registered| registered.end_epoch),
             object: registered.map(|registered| registered.object),
-            cost: Cost { wal: cost.wal, gas: cost.gas + self.gas },
+            cost: self.cost(),
             shards: (self.machine.confirmed_weight(), self.session.committee.shards()),
             unhelpful: self.named(&self.unhelpful),
         }

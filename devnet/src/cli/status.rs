@@ -73,8 +73,12 @@ pub(super) async fn processes(directory: &StateDirectory) -> Result<Option<Vec<P
 
 /// What the ledger says; nothing when it does not answer.
 pub(super) async fn ledger(card: &Card) -> Option<ChainFacts> {
-    let place = ChainPlace { rpc: card.chain.rpc.clone(), ids: ids(card)? };
-    tokio::time::timeout(probe::LEDGER_PATIENCE, probe::chain(&place)).await.ok()?.ok()
+    tokio::time::timeout(probe::LEDGER_PATIENCE, probe::chain(&place(card)?)).await.ok()?.ok()
+}
+
+/// Where the ledger is, as the card has it; nothing if the card is damaged.
+pub(super) fn place(card: &Card) -> Option<ChainPlace> {
+    Some(ChainPlace { rpc: card.chain.rpc.clone(), ids: ids(card)? })
 }
 
 /// The names of our objects, as the card has them.
@@ -140,6 +144,7 @@ fn as_json(
             "state": ledger.map_or("stopped", |ledger| ledger.state.word()).to_lowercase(),
             "pid": ledger.and_then(|ledger| ledger.pid),
             "epoch": chain.map(|chain| chain.epoch),
+            "phase": chain.map(|chain| chain.phase.clone()),
             "checkpoint": chain.map(|chain| chain.checkpoint),
         },
         "nodes": nodes,
@@ -167,7 +172,7 @@ fn as_text(
     let ledger = processes.iter().find(|process| process.name == "ledger");
     let ledger_word = match (ledger, chain) {
         (Some(ledger), Some(chain)) if ledger.state == ProcessState::Running => {
-            format!("epoch {}, checkpoint {}", chain.epoch, chain.checkpoint)
+            format!("epoch {} ({}), checkpoint {}", chain.epoch, chain.phase, chain.checkpoint)
         }
         (Some(ledger), None) if ledger.state == ProcessState::Running => "SILENT".to_owned(),
         (Some(ledger), _) => ledger.state.word().to_owned(),

@@ -20,6 +20,9 @@ fn every_verb_of_the_readme_parses() {
         "devnet restart n3 --wipe",
         "devnet wait ready --timeout 2m",
         "devnet wait checkpoint=12",
+        "devnet wait epoch=3",
+        "devnet up --epoch 60s",
+        "devnet epoch next --timeout 2m",
         "devnet wait n3=killed",
         "devnet down --purge",
     ] {

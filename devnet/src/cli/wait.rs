@@ -24,6 +24,8 @@ pub(super) enum Fact {
     Stopped,
     /// The ledger has reached this checkpoint.
     Checkpoint(u64),
+    /// The network has reached this epoch.
+    Epoch(u32),
     /// A process is in this state.
     Process { name: String, state: ProcessState },
 }
@@ -34,7 +36,8 @@ impl FromStr for Fact {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let refused = || {
             format!(
-                "{text:?} is no fact; write ready, stopped, checkpoint=N, n3=running or n3=killed"
+                "{text:?} is no fact; write ready, stopped, epoch=N, checkpoint=N, n3=running or \
+                 n3=killed"
             )
         };
         match text.split_once('=') {
@@ -44,6 +47,7 @@ impl FromStr for Fact {
             Some(("checkpoint", number)) => {
                 number.parse().map(Fact::Checkpoint).map_err(|_| refused())
             }
+            Some(("epoch", number)) => number.parse().map(Fact::Epoch).map_err(|_| refused()),
             Some((name, word)) => {
                 let states = [
                     ProcessState::Running,
@@ -86,6 +90,11 @@ async fn is_true(directory: &StateDirectory, fact: &Fact) -> Result<bool> {
             let Ok(card) = card_of(directory) else { return Ok(false) };
             let chain = status::ledger(&card).await;
             Ok(chain.is_some_and(|chain| chain.checkpoint >= *wanted))
+        }
+        Fact::Epoch(wanted) => {
+            let Ok(card) = card_of(directory) else { return Ok(false) };
+            let chain = status::ledger(&card).await;
+            Ok(chain.is_some_and(|chain| chain.epoch >= *wanted))
         }
         Fact::Process { name, state } => {
             let processes = status::processes(directory).await?.unwrap_or_default();

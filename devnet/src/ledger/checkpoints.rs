@@ -115,6 +115,11 @@ impl Sealer {
         self.last = Some(checkpoint.summary.clone());
     }
 
+    /// The last checkpoint's time; zero before genesis.
+    pub(super) fn time_ms(&self) -> u64 {
+        self.last.as_ref().map_or(0, |last| last.timestamp_ms)
+    }
+
     /// The last checkpoint's sequence number; nothing before genesis.
     pub(super) fn height(&self) -> Option<u64> {
         self.last.as_ref().map(|last| last.sequence_number)

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::objects::coin_balance;
 use super::transactions::{GAS_COST, GAS_PRICE};
-use super::{Ledger, NOT_POISONED};
+use super::{Ledger, NOT_POISONED, passing};
 
 /// What a request looks like.
 #[derive(Debug, Deserialize)]
@@ -76,6 +76,7 @@ pub(super) async fn serve(
 ) -> Result<(), std::io::Error> {
     let faucet = Faucet { ledger: ledger.clone(), turn: Arc::default() };
     let router = Router::new().route("/v2/gas", post(answer)).with_state(faucet);
+    let router = router.merge(passing::routes(ledger));
     tokio::select! {
         served = async { axum::serve(listener, router).await } => served,
         () = stop.cancelled() => Ok(()),

@@ -121,7 +121,7 @@ async fn the_clock_says_the_time_of_the_checkpoint_and_never_goes_back() {
     let world = World::start().await;
     let alice = funded(&world, 1, 1).await;
     let before = world.now_ms().await;
-    world.ledger.skip(Duration::from_secs(1000));
+    world.ledger.skip(Duration::from_secs(1000)).unwrap();
     world.fund(&alice).await;
     let later = world.now_ms().await;
     assert!(later >= before + 1_000_000, "{before} {later}");
@@ -249,9 +249,9 @@ async fn a_sync_that_takes_too_long_is_declared_over_and_the_missing_earn_nothin
     world.half();
     world.turn(&alice, Turn::EpochChange).await;
     world.turn(&operator(0), Turn::Sync(0, 2)).await;
-    world.ledger.skip(EPOCH / 8);
+    world.ledger.skip(EPOCH / 8).unwrap();
     assert_eq!(world.refused_turn(&alice, Turn::ForceSync).await, Abort::StakingTooEarly);
-    world.ledger.skip(EPOCH / 8);
+    world.ledger.skip(EPOCH / 8).unwrap();
     let done = world.turn(&alice, Turn::ForceSync).await;
     let ids = world.ledger.ids();
     let [Event::Stake(StakeEvent::EpochSyncForced(forced))] = &world.events(&done)[..] else {

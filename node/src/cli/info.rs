@@ -68,7 +68,7 @@ impl Facts {
                 "started": self.calendar.date(position.epoch.0),
                 "ends": self.calendar.due_ms().map(calendar::utc),
                 "overdue": self.calendar.is_overdue(),
-                "duration_ms": view.epoch_duration_ms,
+                "duration_ms": position.timing.duration_ms,
                 "ahead_max": position.epochs_ahead_max,
             },
             "shards": position.committee.shards(),
@@ -188,7 +188,6 @@ mod tests {
             position: sample_position(),
             network: NetworkId::from_bytes([5; 32]),
             epoch_started_ms: 1_803_132_000_000,
-            epoch_duration_ms: 86_400_000,
             capacity: Capacity { used: 1 << 20, total: 3 << 20 },
             protocol_version: 1,
         };

@@ -41,7 +41,11 @@ pub(crate) fn sample_position() -> Position {
     };
     Position {
         checkpoint: 1,
+        read_at: 1,
+        ledger_ms: 1_803_132_000_000,
         epoch: Epoch(4),
+        phase: EpochState::Done { since_ms: 1_803_132_000_000 },
+        timing: Timing { duration_ms: 86_400_000, sync_timeout_ms: 21_600_000 },
         committee: Arc::new(Committee::new(Epoch(4), 4, vec![member]).expect("a sound committee")),
         prices: Prices { storage: 5, write: 1 },
         parameters: Parameters::new(4, 1 << 20).expect("sound parameters"),

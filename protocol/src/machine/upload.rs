@@ -12,6 +12,7 @@ use crate::blob::BlobId;
 use crate::certificate::Certificate;
 use crate::committee::Committee;
 use crate::crypto::Signature;
+use crate::epoch::Epoch;
 use crate::message::{self, NetworkId, Persistence};
 
 /// A node that lags a segment behind a quorum for so long is left behind. Longer than a busy disk's worst pause: a node
@@ -53,6 +54,8 @@ pub enum Input {
     Confirmed {
         /// Index of the member.
         member: usize,
+        /// The epoch it signed for.
+        epoch: Epoch,
         /// Its signature over the blob certificate's message.
         signature: Signature,
     },
@@ -133,6 +136,8 @@ pub struct Failure {
     pub quorum: u16,
     /// Members that failed, and why.
     pub members: BTreeMap<usize, String>,
+    /// Whether a member is in another epoch: then the ledger's committee of now may do.
+    pub other_epoch: bool,
 }
 
 #[derive(Debug, Default)]
@@ -154,6 +159,7 @@ pub struct Upload {
     window: usize,
     peers: BTreeMap<usize, Peer>,
     failed: BTreeMap<usize, String>,
+    other_epoch: bool,
     next_segment: u32,
     in_memory: BTreeSet<u32>,
     encoded: BTreeSet<u32>,
@@ -183,6 +189,7 @@ impl Upload {
             segments,
             window: window.max(1),
             failed: BTreeMap::new(),
+            other_epoch: false,
             next_segment: 0,
             in_memory: BTreeSet::new(),
             encoded: BTreeSet::new(),
@@ -235,12 +242,17 @@ impl Upload {
         members.map(|(member, _)| Effect::Send { member: *member, segment }).collect()
     }
 
-    fn confirmed(&mut self, member: usize, signature: Signature) -> Vec<Effect> {
+    fn confirmed(&mut self, member: usize, epoch: Epoch, signature: Signature) -> Vec<Effect> {
+        if epoch != self.committee.epoch() {
+            // Not a lie: an epoch ended, and one of us has not heard of it yet.
+            self.other_epoch |= epoch.0.abs_diff(self.committee.epoch().0) == 1;
+            self.fail_member(member, format!("it is in epoch {epoch}"));
+            return vec![Effect::Drop { member }];
+        }
         let (Some(persistence), Some(peer)) = (self.persistence, self.peers.get_mut(&member))
         else {
             return Vec::new();
         };
-        let epoch = self.committee.epoch();
         let message =
             message::blob_certificate_message(&self.network, epoch, &self.blob_id, &persistence);
         if signature.verify(&self.committee.members()[member].public_key, &message) {
@@ -354,7 +366,8 @@ impl Upload {
         let waiting = waiting.map(|(member, _)| (*member, "has not answered yet".to_owned()));
         let members = self.failed.clone().into_iter().chain(waiting).collect();
         let (shards, quorum) = (self.committee.shards(), self.committee.quorum());
-        vec![Effect::Fail(Failure { reachable, shards, quorum, members })]
+        let other_epoch = self.other_epoch;
+        vec![Effect::Fail(Failure { reachable, shards, quorum, members, other_epoch })]
     }
 
     /// After the certificate the rest of the members get a little time, then the upload ends.
@@ -420,7 +433,9 @@ impl Machine for Upload {
                 self.persistence = Some(persistence);
                 Vec::new()
             }
-            Input::Confirmed { member, signature } => self.confirmed(member, signature),
+            Input::Confirmed { member, epoch, signature } => {
+                self.confirmed(member, epoch, signature)
+            }
             Input::Failed { member, reason } => {
                 self.fail_member(member, reason);
                 Vec::new()

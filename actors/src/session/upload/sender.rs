@@ -5,6 +5,7 @@ use std::sync::Arc;
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::crypto::Signature;
 use haulout_protocol::encoding::EncodedSegment;
+use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::upload::Input;
 use haulout_protocol::sliver::{self, Axis};
@@ -88,8 +89,8 @@ impl Sender {
                     report(Input::Sent { member, segment }).await;
                 }
                 Command::Finish(deletable) => {
-                    let signature = finish(&mut stream, deletable).await?;
-                    report(Input::Confirmed { member, signature }).await;
+                    let (epoch, signature) = finish(&mut stream, deletable).await?;
+                    report(Input::Confirmed { member, epoch, signature }).await;
                 }
             }
         }
@@ -123,15 +124,19 @@ impl Sender {
 }
 
 /// Asks for the confirmation; acknowledgements of segments come before it.
-async fn finish(stream: &mut Stream, deletable: Option<[u8; 32]>) -> Result<Signature, AskError> {
+async fn finish(
+    stream: &mut Stream,
+    deletable: Option<[u8; 32]>,
+) -> Result<(Epoch, Signature), AskError> {
     stream.write_frame(&Request::Finish { deletable }).await?;
     stream.flush().await?;
     loop {
         match stream.read_frame(HEADER_FRAME_BYTES_MAX).await? {
             Reply::Stored { .. } => (),
-            Reply::Confirmed { signature, .. } => {
+            Reply::Confirmed { epoch, signature } => {
                 let signature = Signature::from_bytes(&signature);
-                return signature.map_err(|_| AskError::Wrong(Blame::WrongProof));
+                let signature = signature.map_err(|_| AskError::Wrong(Blame::WrongProof))?;
+                return Ok((Epoch(epoch), signature));
             }
             other => return Err(unexpected(other)),
         }

@@ -16,6 +16,7 @@ enum Node {
     Silent,
     Forger,
     HasEverything,
+    NextEpoch,
 }
 
 struct World {
@@ -85,7 +86,9 @@ impl World {
                 );
                 let forged = self.nodes[member] == Node::Forger;
                 let signature = self.keys[member].sign(if forged { b"forged" } else { &message });
-                Some(Input::Confirmed { member, signature })
+                let late = self.nodes[member] == Node::NextEpoch;
+                let epoch = Epoch(committee.epoch().0 + u32::from(late));
+                Some(Input::Confirmed { member, epoch, signature })
             }
             Effect::Certify(certificate) => {
                 self.certificate = Some(*certificate);
@@ -160,6 +163,16 @@ fn without_a_quorum_nothing_is_paid_and_the_failure_names_the_nodes() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn nodes_that_have_heard_of_the_next_epoch_are_not_blamed_and_the_failure_says_so() {
+    let nodes = [Node::Honest, Node::NextEpoch, Node::NextEpoch, Node::NextEpoch, Node::NextEpoch];
+    let world = World::new(&nodes, 3).run();
+    assert!(world.certificate.is_none() && world.blamed.is_empty());
+    assert!(matches!(world.end, Some(Effect::Fail(Failure { other_epoch: true, .. }))));
+    let one = [Node::Honest, Node::Honest, Node::Honest, Node::NextEpoch, Node::Honest];
+    assert_eq!(World::new(&one, 3).run().end, Some(Effect::Done), "a quorum is in our epoch");
 }
 
 #[test]

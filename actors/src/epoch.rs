@@ -1,0 +1,330 @@
+//! Carries the node from one committee to the next, and the network from one epoch to the next.
+//!
+//! Promises: for every epoch the store says which of our shards are here before the ledger hears of
+//! it, and a shard that is not here is named aloud and never reported; any node sends the steps that
+//! anybody may send, in its turn, and stops when somebody did; what nobody pays for any more goes.
+//! Does not: move shards. Until it can, a node that gains one stays without it.
+
+use std::time::Duration;
+
+use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::abort::Abort;
+use haulout_protocol::committee::NodeId;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::epoch_change::{self, Facts, Plan};
+use haulout_protocol::machine::epoch_steps::{self, Effect, EpochSteps, Input, Situation, Step};
+use haulout_protocol::machine::{Machine, Timestamp};
+use haulout_protocol::sliver::ShardIndex;
+use haulout_storage::{Store, StoreError};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use crate::chain::{CallError, Chain, Wallet};
+use crate::context::{Context, Position};
+use crate::limits;
+use crate::tasks::Tasks;
+
+/// The actor.
+pub(crate) struct EpochActor;
+
+/// Facts the actor reacts to.
+pub(crate) enum Message {
+    /// The ledger moved on.
+    PositionAdvanced,
+    /// What an epoch's committee means for us is known and durable.
+    CommitteeJudged(Epoch, Result<Plan, StoreError>),
+    /// Bytes nobody pays for any more are gone.
+    ExpiredRemoved(Result<u64, StoreError>),
+    /// A step is on the ledger, or why not; with the key to our node if it was needed.
+    StepSent(Step, Result<Option<ObjectId>, CallError>),
+    /// Our turn may have come.
+    TimeReached,
+}
+
+/// What the actor starts with.
+#[derive(Clone)]
+pub(crate) struct Arguments {
+    pub(crate) context: Context,
+}
+
+/// What the actor knows; all of it can be had again from the store and the ledger.
+pub(crate) struct State {
+    context: Context,
+    machine: EpochSteps,
+    /// The last epoch whose committee was judged, and what it means for us.
+    judged: Option<(Epoch, Plan)>,
+    /// Whether a committee is being judged.
+    judging: bool,
+    /// The key to our node, once it was needed.
+    cap: Option<ObjectId>,
+    /// The ledger's time, and when we heard of it.
+    heard: (u64, Instant),
+    tasks: Tasks,
+    watcher: AbortHandle,
+    alarm: Option<AbortHandle>,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.watcher.abort();
+        self.alarm.take().inspect(AbortHandle::abort);
+    }
+}
+
+impl Actor for EpochActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Message>,
+        arguments: Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let context = arguments.context;
+        if context.operator.is_none() {
+            warn!(
+                "no operator's wallet: this node cannot tell the ledger that it holds its shards, \
+                 and earns nothing; set wallet.key_file"
+            );
+        }
+        let watcher = tokio::spawn(watch(context.clone(), myself)).abort_handle();
+        let heard = (context.position.current().ledger_ms, Instant::now());
+        let machine = EpochSteps::default();
+        let (judged, judging, cap, alarm) = (None, false, None, None);
+        let tasks = Tasks::default();
+        Ok(State { context, machine, judged, judging, cap, heard, tasks, watcher, alarm })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::PositionAdvanced => state.follow(&myself),
+            Message::CommitteeJudged(epoch, plan) => state.judged(&myself, epoch, plan?),
+            Message::ExpiredRemoved(bytes) => report_expired(bytes?),
+            Message::StepSent(step, sent) => state.sent(&myself, step, sent),
+            Message::TimeReached => state.advance(&myself, Input::TimeReached),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Looks where the ledger is, and judges a committee we have not judged.
+    fn follow(&mut self, myself: &ActorRef<Message>) {
+        let position = self.context.position.current();
+        if position.ledger_ms > self.heard.0 {
+            self.heard = (position.ledger_ms, Instant::now());
+        }
+        let is_new = self.judged.as_ref().is_none_or(|(epoch, _)| *epoch != position.epoch);
+        // Before our store has caught up, it knows too little of the blobs there are.
+        if is_new && !self.judging && position.checkpoint >= position.read_at {
+            self.judging = true;
+            let (store, epoch) = (self.context.store.clone(), position.epoch);
+            let ours = position.shards_of(&self.context.peer).to_vec();
+            self.tasks.spawn(myself, async move {
+                Message::CommitteeJudged(epoch, judge(store, epoch, ours).await)
+            });
+        }
+        let situation = self.situation(&position);
+        self.advance(myself, Input::Moved(situation));
+    }
+
+    /// What the ledger says, and whether we may report.
+    fn situation(&self, position: &Position) -> Situation {
+        let node = position.node_of(&self.context.peer);
+        let holds = |(epoch, plan): &(Epoch, Plan)| *epoch == position.epoch && plan.may_report();
+        Situation {
+            epoch: position.epoch,
+            state: position.phase,
+            duration_ms: position.timing.duration_ms,
+            sync_timeout_ms: position.timing.sync_timeout_ms,
+            turn: epoch_steps::turn(&position.committee, node, &position.phase),
+            may_report: node.is_some() && self.judged.as_ref().is_some_and(holds),
+        }
+    }
+
+    /// A committee is judged: says what it means, and goes on.
+    fn judged(&mut self, myself: &ActorRef<Message>, epoch: Epoch, plan: Plan) {
+        self.judging = false;
+        if !plan.lost.is_empty() {
+            info!(%epoch, shards = %listed(&plan.lost), "shards are others' from this epoch on");
+        }
+        if !plan.missing.is_empty() {
+            error!(
+                %epoch,
+                shards = %listed(&plan.missing),
+                "this node was given shards whose blobs it does not have; shards cannot move yet, \
+                 so it neither serves nor reports them"
+            );
+        }
+        self.context.metrics.set_shards_missing(plan.missing.len());
+        self.judged = Some((epoch, plan));
+        let store = self.context.store.clone();
+        self.tasks.spawn(myself, async move { Message::ExpiredRemoved(store.expire(epoch).await) });
+        self.follow(myself);
+    }
+
+    /// A step was answered.
+    fn sent(
+        &mut self,
+        myself: &ActorRef<Message>,
+        step: Step,
+        sent: Result<Option<ObjectId>, CallError>,
+    ) {
+        let epoch = self.context.position.current().epoch;
+        let input = match sent {
+            Ok(cap) => {
+                info!(%epoch, step = name(step), "a step of the epoch is on the ledger");
+                self.cap = cap.or(self.cap);
+                Input::Done
+            }
+            Err(error) if error.abort() == Some(Abort::DuplicateSync) => Input::Done,
+            Err(error) if error.abort().is_some() => {
+                debug!(%epoch, step = name(step), %error, "the ledger does not take the step now");
+                Input::Failed
+            }
+            Err(error) => {
+                warn!(%epoch, step = name(step), %error, "a step of the epoch was not sent");
+                Input::Failed
+            }
+        };
+        self.advance(myself, input);
+    }
+
+    /// Lets the machine decide, carries out what it says, and sets the alarm.
+    fn advance(&mut self, myself: &ActorRef<Message>, input: Input) {
+        let (Some(chain), Some(wallet)) = (&self.context.chain, &self.context.operator) else {
+            return; // a node without a wallet only listens
+        };
+        let (chain, wallet) = (chain.clone(), wallet.clone());
+        for Effect::Send(step) in self.machine.handle(self.now(), input) {
+            let position = self.context.position.current();
+            let call = Call {
+                chain: chain.clone(),
+                wallet: wallet.clone(),
+                node: position.node_of(&self.context.peer),
+                epoch: position.epoch,
+                cap: self.cap,
+            };
+            self.tasks.spawn(myself, async move { Message::StepSent(step, call.send(step).await) });
+        }
+        self.set_alarm(myself);
+    }
+
+    /// Wakes us when the machine wants to be called again.
+    fn set_alarm(&mut self, myself: &ActorRef<Message>) {
+        self.alarm.take().inspect(AbortHandle::abort);
+        let Some(deadline) = self.machine.deadline() else { return };
+        let wait = deadline.0.saturating_sub(self.now().0);
+        // Longer waits end with the ledger's heartbeat, which calls us anyway.
+        let wait = Duration::from_millis(wait).min(limits::EPOCH_ALARM_MAX);
+        let myself = myself.clone();
+        let alarm = tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            // An actor that is gone needs no alarm.
+            drop(myself.cast(Message::TimeReached));
+        });
+        self.alarm = Some(alarm.abort_handle());
+    }
+
+    /// The ledger's time, as far as we can tell: never ahead of it.
+    fn now(&self) -> Timestamp {
+        let (ledger_ms, heard) = self.heard;
+        let since = u64::try_from(heard.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Timestamp(ledger_ms).after(since)
+    }
+}
+
+/// One call on its way.
+struct Call {
+    chain: Chain,
+    wallet: Wallet,
+    node: Option<NodeId>,
+    epoch: Epoch,
+    cap: Option<ObjectId>,
+}
+
+impl Call {
+    /// Sends a step; returns the key to our node if the step needed it.
+    async fn send(self, step: Step) -> Result<Option<ObjectId>, CallError> {
+        let Call { chain, wallet, node, epoch, cap } = self;
+        match step {
+            Step::EndVoting => chain.end_voting(&wallet).await?,
+            Step::ChangeEpoch => chain.change_epoch(&wallet).await?,
+            Step::ForceSync => chain.force_sync(&wallet).await?,
+            Step::ReportShards => {
+                let missing = || CallError::NotFound { what: format!("node key of {wallet}") };
+                let node = node.ok_or_else(missing)?;
+                let cap = match cap {
+                    Some(cap) => cap,
+                    None => chain.node_cap(&wallet, &node).await?.ok_or_else(missing)?,
+                };
+                chain.report_shards(&wallet, &cap, epoch).await?;
+                return Ok(Some(cap));
+            }
+        };
+        Ok(None)
+    }
+}
+
+/// Tells the actor whenever the position moved; several moves may be one message.
+async fn watch(context: Context, actor: ActorRef<Message>) {
+    let mut position = context.position.subscribe();
+    loop {
+        position.mark_unchanged();
+        if actor.cast(Message::PositionAdvanced).is_err() || position.changed().await.is_err() {
+            return; // the actor is gone; its successor starts its own watch
+        }
+    }
+}
+
+/// Judges a committee and makes the verdict durable.
+async fn judge(store: Store, epoch: Epoch, ours: Vec<ShardIndex>) -> Result<Plan, StoreError> {
+    let reader = store.clone();
+    let judged = tokio::task::spawn_blocking(move || {
+        let (known, census) = (reader.shards()?, reader.census(epoch)?);
+        let facts = Facts {
+            epoch,
+            ours: &ours,
+            known: &known,
+            earlier_blobs: census.earlier,
+            absent_blobs: census.absent,
+        };
+        Ok::<_, StoreError>(epoch_change::plan(&facts))
+    });
+    let plan = judged.await.expect("judging neither panics nor is cut off")?;
+    if !plan.changes.is_empty() {
+        store.set_shards(plan.changes.clone()).await?;
+    }
+    Ok(plan)
+}
+
+fn report_expired(bytes: u64) {
+    if bytes > 0 {
+        info!(bytes, "blobs whose time is over were removed");
+    }
+}
+
+/// Shards as people read them: `3, 8, 13`, cut off after a few.
+fn listed(shards: &[ShardIndex]) -> String {
+    let named: Vec<_> = shards.iter().take(16).map(ToString::to_string).collect();
+    let more = if shards.len() > named.len() { ", ..." } else { "" };
+    format!("{}{more} ({} in all)", named.join(", "), shards.len())
+}
+
+/// A step as logs name it.
+fn name(step: Step) -> &'static str {
+    match step {
+        Step::EndVoting => "voting_end",
+        Step::ChangeEpoch => "epoch_change",
+        Step::ReportShards => "epoch_sync_done",
+        Step::ForceSync => "force_sync_done",
+    }
+}
