@@ -6,13 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use haulout_protocol::epoch::Epoch;
 use redb::ReadableTable;
 
 use crate::error::StoreError;
+use crate::expiry;
 use crate::slivers::{Place, SliverRow};
 use crate::tables::{self, BlobKey, PendingKey, SegmentKey, SliverKey, Tables, meta};
-use crate::{blobs, expiry};
 
 /// Blobs looked at in one transaction, so that others' writes are not held up for long.
 pub(crate) const REMOVE_BLOBS_MAX: usize = 64;
@@ -39,6 +38,16 @@ impl Removed {
     }
 }
 
+/// Stores a certificate. It goes with the blob's content and is not counted.
+pub(crate) fn put_certificate(
+    tables: &mut Tables<'_>,
+    blob: &BlobKey,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
+    tables.certificates.insert(blob, tables::seal(bytes).as_slice())?;
+    expiry::watch(tables, blob).map(drop)
+}
+
 /// Notes that a blob's content grew and shrank by so many bytes.
 pub(crate) fn account(
     tables: &mut Tables<'_>,
@@ -50,12 +59,8 @@ pub(crate) fn account(
     let row = tables.content.get(blob)?.map(|row| row.value());
     let (bytes, since_ms) = row.unwrap_or((0, now_ms));
     let key = tables::pending_key(since_ms, blob);
-    if row.is_none() {
-        match blobs::count_and_end(tables, blob)? {
-            // Usually known already; but not if these bytes were under way when the blob expired.
-            (_, Some(end)) => expiry::set_due(tables, blob, Epoch(end))?,
-            (_, None) => drop(tables.pending.insert(&key, ())?),
-        }
+    if row.is_none() && !expiry::watch(tables, blob)? {
+        tables.pending.insert(&key, ())?;
     }
     tables.content.insert(blob, (bytes.saturating_add(added).saturating_sub(removed), since_ms))?;
     add(tables, meta::CONTENT_BYTES, added, removed)?;

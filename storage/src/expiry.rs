@@ -35,6 +35,16 @@ pub(crate) fn set_due(
     Ok(())
 }
 
+/// Has the blob looked at when its last object ends, or next time if that is over; whether it has any.
+///
+/// Usually that is known already; but not if what arrives now was under way when the blob expired.
+pub(crate) fn watch(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<bool, StoreError> {
+    let (_, last_end) = blobs::count_and_end(tables, blob)?;
+    let Some(last_end) = last_end else { return Ok(false) };
+    set_due(tables, blob, Epoch(last_end))?;
+    Ok(true)
+}
+
 /// Removes what is over in that epoch, a bounded number of blobs at once.
 pub(crate) fn expire(tables: &mut Tables<'_>, epoch: Epoch) -> Result<Removed, StoreError> {
     let mut due = Vec::new();

@@ -214,8 +214,10 @@ fn check_due(view: &ReadTransaction) {
         *end = row.value().1.max(*end);
     }
     let content = view.open_table(CONTENT).expect("opens");
+    let certificates = view.open_table(CERTIFICATES).expect("opens");
     for (blob, end) in ends {
-        let has_content = content.get(&blob).expect("read").is_some();
+        let has_content = content.get(&blob).expect("read").is_some()
+            || certificates.get(&blob).expect("read").is_some();
         let latest = if has_content { end } else { end.saturating_add(KEPT_EPOCHS) };
         let due = first_due.get(&blob).copied();
         assert!(due.is_some_and(|due| due <= latest), "due {due:?}, not by {latest}");

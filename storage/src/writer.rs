@@ -218,7 +218,7 @@ impl Change {
                 )?;
             }
             Change::Certificate { blob_id, bytes } => {
-                tables.certificates.insert(blob_id.as_bytes(), tables::seal(bytes).as_slice())?;
+                content::put_certificate(tables, blob_id.as_bytes(), bytes)?;
             }
             Change::Segment(segment) => segment.apply(tables, unused)?,
             Change::Apply { checkpoint, effects } => cursor::apply(tables, *checkpoint, effects)?,

@@ -179,6 +179,9 @@ async fn bytes_that_arrive_after_the_end_go_at_the_next_expiry() {
     assert_eq!(store.pending_bytes().expect("read"), 0, "an object is known");
     check_consistent(&store, None);
     assert_eq!(expire(&store, 6).await, CONTENT_BYTES);
+    store.put_certificate(&sample_blob(1), vec![8; 50]).await.expect("stored");
+    expire(&store, 7).await;
+    assert_eq!(remains(&store, 1), OBJECTS, "a certificate alone goes too");
     expire(&store, 5 + KEPT_EPOCHS).await;
     put(&store, 1).await;
     assert_eq!(store.pending_bytes().expect("read"), CONTENT_BYTES, "now nobody paid for it");
