@@ -1,7 +1,8 @@
 //! What the chain says about blobs: one row per on-chain object, joined per blob id.
 //!
 //! Promises: several objects may stand for one blob id, and each is kept apart; a blob counts as registered or
-//! certified as long as one of its objects is. Does not: know the current epoch, so callers pass the one they decide by.
+//! certified as long as one of its objects is. Does not: know the current epoch, so callers pass the one they decide by;
+//! or forget objects whose time is over, which is `expiry.rs`.
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
@@ -10,6 +11,7 @@ use redb::{ReadTransaction, ReadableTable};
 
 use crate::content;
 use crate::error::StoreError;
+use crate::expiry;
 use crate::tables::{self, BlobKey, INVALID, OBJECTS, ObjectKey, ObjectRow, Tables};
 
 /// What one event of the chain changes about a blob.
@@ -172,12 +174,27 @@ pub(crate) fn has_objects(tables: &Tables<'_>, blob: &BlobKey) -> Result<bool, S
         .is_some())
 }
 
+/// How many objects stand for the blob, and the first epoch in which none of them covers it.
+pub(crate) fn count_and_end(
+    tables: &Tables<'_>,
+    blob: &BlobKey,
+) -> Result<(usize, Option<u32>), StoreError> {
+    let (mut count, mut last) = (0_usize, None);
+    for row in tables.objects.range::<&ObjectKey>(tables::keys(&tables::objects_of(blob)))? {
+        let (_, end, _, _, _) = row?.1.value();
+        count = count.saturating_add(1);
+        last = last.max(Some(end));
+    }
+    Ok((count, last))
+}
+
 /// Writes one effect. Writing it twice changes nothing.
 pub(crate) fn apply(tables: &mut Tables<'_>, effect: &BlobEffect) -> Result<(), StoreError> {
     match effect {
         BlobEffect::Registered { blob_id, object_id, epoch, end_epoch, size, deletable } => {
             let key = tables::object_key(blob_id.as_bytes(), object_id);
             tables.objects.insert(&key, (epoch.0, end_epoch.0, *size, *deletable, None))?;
+            expiry::set_due(tables, blob_id.as_bytes(), *end_epoch)?;
             content::set_registered(tables, blob_id.as_bytes())
         }
         BlobEffect::Certified { blob_id, object_id, epoch, end_epoch } => {
@@ -187,7 +204,8 @@ pub(crate) fn apply(tables: &mut Tables<'_>, effect: &BlobEffect) -> Result<(), 
             let key = tables::object_key(blob_id.as_bytes(), object_id);
             tables.objects.remove(&key)?;
             if has_objects(tables, blob_id.as_bytes())? {
-                return Ok(());
+                // The others may have ended before this one would have.
+                return expiry::set_due(tables, blob_id.as_bytes(), Epoch(0));
             }
             content::set_unregistered(tables, blob_id.as_bytes())
         }
@@ -214,7 +232,8 @@ fn certify(
     let (registered, _, size, deletable, certified) = row;
     let certified = certified.map_or(epoch.0, |first| first.min(epoch.0));
     tables.objects.insert(&key, (registered, end_epoch.0, size, deletable, Some(certified)))?;
-    Ok(())
+    // What was due at the old end stays due then: expiry looks at the blob and finds the new end.
+    expiry::set_due(tables, blob_id.as_bytes(), end_epoch)
 }
 
 #[cfg(test)]

@@ -1,33 +1,51 @@
 //! How many bytes of each blob are held, since when, and which of them nobody has paid for.
 //!
 //! Promises: a blob with bytes but no object on chain is *pending* from its first byte; totals change in the same
-//! transaction as the bytes. Does not: keep time (callers bring theirs) or remove anything on its own.
+//! transaction as the bytes; bytes of a blob that has objects are due when those end. Does not: keep time (callers bring
+//! theirs) or remove anything on its own.
 
 use std::collections::BTreeSet;
 
 use redb::ReadableTable;
 
-use crate::blobs;
 use crate::error::StoreError;
+use crate::expiry;
 use crate::slivers::{Place, SliverRow};
 use crate::tables::{self, BlobKey, PendingKey, SegmentKey, SliverKey, Tables, meta};
 
-/// Blobs forgotten in one transaction, so that others' writes are not held up for long.
-const FORGET_BLOBS_MAX: usize = 64;
-/// Slivers after which a transaction takes no further blob; one blob goes as a whole.
-const FORGET_SLIVERS_MAX: usize = 10_000;
+/// Blobs looked at in one transaction, so that others' writes are not held up for long.
+pub(crate) const REMOVE_BLOBS_MAX: usize = 64;
+/// Rows after which a transaction takes no further blob; one blob goes as a whole.
+const REMOVE_ROWS_MAX: usize = 10_000;
 
-/// What forgetting did.
+/// What one transaction of removing did.
 #[derive(Debug, Default)]
-pub(crate) struct Forgotten {
+pub(crate) struct Removed {
     /// Bytes of content removed.
     pub(crate) bytes: u64,
-    /// Slivers removed.
-    slivers: usize,
-    /// Whether there is more to forget.
+    /// Slivers and objects gone through.
+    pub(crate) rows: usize,
+    /// Whether there is more to remove.
     pub(crate) more: bool,
     /// Bundles nothing points to any more.
     pub(crate) bundles: BTreeSet<u64>,
+}
+
+impl Removed {
+    /// Whether the next blob, before which so many were looked at, is for another transaction.
+    pub(crate) fn is_enough(&self, blobs: usize) -> bool {
+        blobs >= REMOVE_BLOBS_MAX || self.rows >= REMOVE_ROWS_MAX
+    }
+}
+
+/// Stores a certificate. It goes with the blob's content and is not counted.
+pub(crate) fn put_certificate(
+    tables: &mut Tables<'_>,
+    blob: &BlobKey,
+    bytes: &[u8],
+) -> Result<(), StoreError> {
+    tables.certificates.insert(blob, tables::seal(bytes).as_slice())?;
+    expiry::watch(tables, blob).map(drop)
 }
 
 /// Notes that a blob's content grew and shrank by so many bytes.
@@ -41,7 +59,7 @@ pub(crate) fn account(
     let row = tables.content.get(blob)?.map(|row| row.value());
     let (bytes, since_ms) = row.unwrap_or((0, now_ms));
     let key = tables::pending_key(since_ms, blob);
-    if row.is_none() && !blobs::has_objects(tables, blob)? {
+    if row.is_none() && !expiry::watch(tables, blob)? {
         tables.pending.insert(&key, ())?;
     }
     tables.content.insert(blob, (bytes.saturating_add(added).saturating_sub(removed), since_ms))?;
@@ -81,36 +99,37 @@ pub(crate) fn set_unregistered(tables: &mut Tables<'_>, blob: &BlobKey) -> Resul
 pub(crate) fn forget_pending(
     tables: &mut Tables<'_>,
     before_ms: u64,
-) -> Result<Forgotten, StoreError> {
+) -> Result<Removed, StoreError> {
     let mut due = Vec::new();
     let end = tables::pending_key(before_ms, &[0; 32]);
-    for row in tables.pending.range::<&PendingKey>(..&end)?.take(FORGET_BLOBS_MAX + 1) {
+    for row in tables.pending.range::<&PendingKey>(..&end)?.take(REMOVE_BLOBS_MAX + 1) {
         due.push(*row?.0.value());
     }
-    let mut forgotten = Forgotten::default();
+    let mut removed = Removed::default();
     for (count, key) in due.iter().enumerate() {
-        if count >= FORGET_BLOBS_MAX || forgotten.slivers >= FORGET_SLIVERS_MAX {
-            forgotten.more = true;
+        if removed.is_enough(count) {
+            removed.more = true;
             break;
         }
-        let bytes = remove_blob(tables, &tables::blob_of_pending(key), &mut forgotten)?;
+        let bytes = remove(tables, &tables::blob_of_pending(key), &mut removed)?;
         tables.pending.remove(key)?;
         add(tables, meta::PENDING_BYTES, 0, bytes)?;
     }
-    Ok(forgotten)
+    Ok(removed)
 }
 
-fn remove_blob(
+/// Removes everything held of a blob and returns how many bytes that was. Whether they were pending is the caller's.
+pub(crate) fn remove(
     tables: &mut Tables<'_>,
     blob: &BlobKey,
-    forgotten: &mut Forgotten,
+    removed: &mut Removed,
 ) -> Result<u64, StoreError> {
     let slivers = tables::slivers_of(tables::segments_of(blob));
     for row in tables.slivers.range::<&SliverKey>(tables::keys(&slivers))? {
-        forgotten.slivers = forgotten.slivers.saturating_add(1);
+        removed.rows = removed.rows.saturating_add(1);
         // All slivers of a bundle belong to one segment, so the whole bundle goes.
         if let Place::Bundle { id, .. } = SliverRow::from_tuple(row?.1.value()).place
-            && forgotten.bundles.insert(id)
+            && removed.bundles.insert(id)
         {
             tables.bundles.remove(id)?;
         }
@@ -124,7 +143,7 @@ fn remove_blob(
     tables.certificates.remove(blob)?;
     let bytes = tables.content.remove(blob)?.map_or(0, |row| row.value().0);
     add(tables, meta::CONTENT_BYTES, 0, bytes)?;
-    forgotten.bytes = forgotten.bytes.saturating_add(bytes);
+    removed.bytes = removed.bytes.saturating_add(bytes);
     Ok(bytes)
 }
 

@@ -2,13 +2,16 @@
 
 mod blobs;
 mod bundles;
+mod census;
 mod content;
 mod cursor;
 mod error;
+mod expiry;
 mod lock;
 mod reconcile;
 mod schema;
 mod segment;
+mod shards;
 mod slivers;
 mod store;
 mod tables;
@@ -18,6 +21,9 @@ mod writer;
 mod testing;
 
 pub use blobs::{BlobEffect, BlobObject, BlobRecord};
+pub use census::Census;
 pub use error::StoreError;
+pub use expiry::KEPT_EPOCHS;
 pub use segment::SegmentWriter;
+pub use shards::ShardState;
 pub use store::{Options, Store, Usage};

@@ -1,7 +1,8 @@
 //! Opening the index database: creating it, knowing its version, refusing what is not ours.
 //!
 //! Promises: a database under its final name is complete and has a version; one that is damaged, of another version or
-//! missing while bundles exist is refused and left as it is. Does not: migrate; version 1 is the first.
+//! missing while bundles exist is refused and left as it is. Does not: migrate; what another version
+//! wrote is recovered from the network.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,8 +14,8 @@ use crate::bundles::{Bundles, sync_folder};
 use crate::error::StoreError;
 use crate::tables::{META, Tables, meta};
 
-/// Version of the layout in `tables.rs` and of the bundle files.
-const SCHEMA: u64 = 1;
+/// Version of the layout in `tables.rs` and of the bundle files. 2 brought shards and what is due when.
+const SCHEMA: u64 = 2;
 
 /// Opens the database of a data directory, or creates it where there is no store yet.
 pub(crate) fn open(directory: &Path, cache_bytes: usize) -> Result<Database, StoreError> {

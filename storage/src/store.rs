@@ -1,7 +1,8 @@
 //! The store's door: open it, read from it, write to it.
 //!
 //! Promises: see the crate's front page. Reads are snapshots and block only on the disk; writes are `async` and return
-//! when what they wrote is durable. Does not: decide what to keep; it is told.
+//! when what they wrote is durable. Does not: decide what to keep; it is told. Shards, expiry and room are in
+//! `store/upkeep.rs`.
 
 use std::fs;
 use std::path::Path;
@@ -299,35 +300,6 @@ impl Store {
         slivers::holds(&self.view()?, blob_id, segments, shards)
     }
 
-    // Room.
-
-    /// Bytes of blobs that no object on chain stands for.
-    pub fn pending_bytes(&self) -> Result<u64, StoreError> {
-        Ok(tables::number(&self.view()?, meta::PENDING_BYTES)?.unwrap_or(0))
-    }
-
-    /// Removes the bytes of unregistered blobs that came before that time; returns how many went.
-    pub async fn forget_pending(&self, before_ms: u64) -> Result<u64, StoreError> {
-        let mut bytes = 0_u64;
-        loop {
-            let done = self.write(Change::Forget { before_ms }, 0).await?;
-            bytes = bytes.saturating_add(done.bytes);
-            if !done.more {
-                return Ok(bytes);
-            }
-        }
-    }
-
-    /// What the store takes and what is left.
-    pub fn usage(&self) -> Result<Usage, StoreError> {
-        let view = self.view()?;
-        Ok(Usage {
-            content_bytes: tables::number(&view, meta::CONTENT_BYTES)?.unwrap_or(0),
-            pending_bytes: tables::number(&view, meta::PENDING_BYTES)?.unwrap_or(0),
-            free_bytes: self.bundles().map(|bundles| bundles.free_bytes()).transpose()?,
-        })
-    }
-
     // For this crate.
 
     /// A snapshot.
@@ -399,6 +371,8 @@ fn check_size(what: &'static str, bytes: &[u8]) -> Result<usize, StoreError> {
     }
     Ok(bytes.len())
 }
+
+mod upkeep;
 
 #[cfg(test)]
 mod tests;

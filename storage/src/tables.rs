@@ -21,6 +21,8 @@ pub(crate) type SegmentKey = [u8; 36];
 pub(crate) type SliverKey = [u8; 39];
 /// Milliseconds, blob id.
 pub(crate) type PendingKey = [u8; 40];
+/// Epoch, blob id.
+pub(crate) type DueKey = [u8; 36];
 
 /// Registered epoch, end epoch, size, deletable, certified epoch.
 pub(crate) type ObjectRow = (u32, u32, u64, bool, Option<u32>);
@@ -59,6 +61,11 @@ pub(crate) const CONTENT: TableDefinition<'static, &BlobKey, (u64, u64)> =
 /// Blobs with bytes but no object on chain, oldest first.
 pub(crate) const PENDING: TableDefinition<'static, &PendingKey, ()> =
     TableDefinition::new("pending");
+/// Blobs to look at once an epoch has come, because something of them may have to go; see `expiry.rs`.
+pub(crate) const DUE: TableDefinition<'static, &DueKey, ()> = TableDefinition::new("due");
+/// Shards this node has, and since when their older slivers are missing.
+pub(crate) const SHARDS: TableDefinition<'static, u16, Option<u32>> =
+    TableDefinition::new("shards");
 
 /// Names of the numbers in `META`.
 pub(crate) mod meta {
@@ -85,6 +92,8 @@ pub(crate) struct Tables<'txn> {
     pub(crate) bundles: Table<'txn, u64, BundleRow>,
     pub(crate) content: Table<'txn, &'static BlobKey, (u64, u64)>,
     pub(crate) pending: Table<'txn, &'static PendingKey, ()>,
+    pub(crate) due: Table<'txn, &'static DueKey, ()>,
+    pub(crate) shards: Table<'txn, u16, Option<u32>>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -102,6 +111,8 @@ impl<'txn> Tables<'txn> {
             bundles: transaction.open_table(BUNDLES)?,
             content: transaction.open_table(CONTENT)?,
             pending: transaction.open_table(PENDING)?,
+            due: transaction.open_table(DUE)?,
+            shards: transaction.open_table(SHARDS)?,
         })
     }
 }
@@ -188,6 +199,26 @@ pub(crate) fn pending_key(since_ms: u64, blob: &BlobKey) -> PendingKey {
 pub(crate) fn blob_of_pending(key: &PendingKey) -> BlobKey {
     let (_, blob) = key.split_at(8);
     blob.try_into().expect("forty bytes less eight are a blob id")
+}
+
+/// The key of a blob that is due in that epoch.
+pub(crate) fn due_key(epoch: u32, blob: &BlobKey) -> DueKey {
+    let mut key = [0; 36];
+    key[..4].copy_from_slice(&epoch.to_be_bytes());
+    key[4..].copy_from_slice(blob);
+    key
+}
+
+/// The blob a due key names.
+pub(crate) fn blob_of_due(key: &DueKey) -> BlobKey {
+    let (_, blob) = key.split_at(4);
+    blob.try_into().expect("thirty-six bytes less four are a blob id")
+}
+
+/// The blob an object's key names.
+pub(crate) fn blob_of_object(key: &ObjectKey) -> BlobKey {
+    let (blob, _) = key.split_at(32);
+    blob.try_into().expect("the first thirty-two of sixty-four bytes")
 }
 
 /// Puts the hash of the bytes in front of them.

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::{Axis, ShardIndex};
-use redb::ReadableTable;
+use redb::{ReadTransaction, ReadableTable};
 
+use crate::expiry::KEPT_EPOCHS;
 use crate::slivers::{Place, SliverRow};
 use crate::tables::{
-    self, BUNDLES, CONTENT, INDEXES, OBJECTS, ObjectKey, PENDING, SLIVERS, SMALL, meta,
+    self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, INDEXES, OBJECTS, ObjectKey, PENDING,
+    SLIVERS, SMALL, meta,
 };
 use crate::{BlobEffect, Options, Store, StoreError};
 
@@ -88,14 +90,28 @@ pub(crate) fn check_segment(
 }
 
 pub(crate) fn registered(blob: u64, object: u8) -> BlobEffect {
+    registered_until(blob, object, 5)
+}
+
+pub(crate) fn registered_until(blob: u64, object: u8, end: u32) -> BlobEffect {
     BlobEffect::Registered {
         blob_id: sample_blob(blob),
         object_id: [object; 32],
         epoch: Epoch(1),
-        end_epoch: Epoch(5),
+        end_epoch: Epoch(end),
         size: 1000,
         deletable: false,
     }
+}
+
+/// Certified in that epoch, or extended if it was certified before.
+pub(crate) fn certified_until(blob: u64, object: u8, epoch: u32, end: u32) -> BlobEffect {
+    let (epoch, end_epoch) = (Epoch(epoch), Epoch(end));
+    BlobEffect::Certified { blob_id: sample_blob(blob), object_id: [object; 32], epoch, end_epoch }
+}
+
+pub(crate) fn invalidated(blob: u64, epoch: u32) -> BlobEffect {
+    BlobEffect::Invalidated { blob_id: sample_blob(blob), epoch: Epoch(epoch) }
 }
 
 pub(crate) fn deleted(blob: u64, object: u8) -> BlobEffect {
@@ -131,7 +147,7 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
         let (key, value) = row.expect("readable");
         *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }
-    for row in view.open_table(tables::HEADERS).expect("opens").iter().expect("iterates") {
+    for row in view.open_table(HEADERS).expect("opens").iter().expect("iterates") {
         let (key, value) = row.expect("readable");
         *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }
@@ -179,5 +195,43 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
     let usage = store.usage().expect("readable");
     assert_eq!(usage.content_bytes, rows.values().sum::<u64>());
     assert_eq!(usage.pending_bytes, pending_bytes);
-    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(1));
+    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(2));
+    check_due(&view);
+}
+
+/// Checks that nothing is forgotten when its time comes: every blob with objects is due soon enough.
+fn check_due(view: &ReadTransaction) {
+    let mut first_due: BTreeMap<[u8; 32], u32> = BTreeMap::new();
+    for row in view.open_table(DUE).expect("opens").iter().expect("iterates") {
+        let (key, _) = row.expect("readable");
+        let epoch = u32::from_be_bytes(key.value()[..4].try_into().expect("4 bytes"));
+        first_due.entry(tables::blob_of_due(key.value())).or_insert(epoch);
+    }
+    let mut ends: BTreeMap<[u8; 32], u32> = BTreeMap::new();
+    for row in view.open_table(OBJECTS).expect("opens").iter().expect("iterates") {
+        let (key, row) = row.expect("readable");
+        let end = ends.entry(tables::blob_of_object(key.value())).or_default();
+        *end = row.value().1.max(*end);
+    }
+    let content = view.open_table(CONTENT).expect("opens");
+    let certificates = view.open_table(CERTIFICATES).expect("opens");
+    for (blob, end) in ends {
+        let has_content = content.get(&blob).expect("read").is_some()
+            || certificates.get(&blob).expect("read").is_some();
+        let latest = if has_content { end } else { end.saturating_add(KEPT_EPOCHS) };
+        let due = first_due.get(&blob).copied();
+        assert!(due.is_some_and(|due| due <= latest), "due {due:?}, not by {latest}");
+    }
+}
+
+/// What is left of a blob: whether its content, its certificate and its objects are there.
+pub(crate) fn remains(store: &Store, blob: u64) -> (bool, bool, bool) {
+    let view = store.view().expect("readable");
+    let id = sample_blob(blob);
+    let content = view.open_table(CONTENT).expect("opens").get(id.as_bytes()).expect("read");
+    let certificates = view.open_table(CERTIFICATES).expect("opens");
+    let certificate = certificates.get(id.as_bytes()).expect("read");
+    let record = store.blob(&id).expect("readable");
+    let has_objects = record.is_some_and(|record| !record.objects.is_empty());
+    (content.is_some(), certificate.is_some(), has_objects)
 }

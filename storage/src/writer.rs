@@ -8,25 +8,28 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::sliver::ShardIndex;
 use redb::{Database, Durability};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::blobs::BlobEffect;
 use crate::bundles::Bundles;
-use crate::content;
-use crate::cursor;
+use crate::content::{self, Removed};
 use crate::error::{Poison, StoreError};
 use crate::segment::SegmentChange;
+use crate::shards::{self, ShardState};
 use crate::slivers::{self, SliverRow};
 use crate::tables::{self, SliverKey, Tables, bytes_of};
+use crate::{cursor, expiry};
 
 /// Requests that wait at most; their bytes are bounded separately, by permits.
 pub(crate) const QUEUE_REQUESTS_MAX: usize = 1024;
 /// Free bytes below which nothing is committed, not even the chain's effects: redb does not survive a full disk, so
 /// it must not meet one. Several times what a batch of events needs.
 const COMMIT_FLOOR_BYTES: u64 = 16 * 1024 * 1024;
-/// The same for forgetting, which makes room: it needs a few pages first.
-const FORGET_FLOOR_BYTES: u64 = 2 * 1024 * 1024;
+/// The same for removing, which makes room: it needs a few pages first.
+const REMOVE_FLOOR_BYTES: u64 = 2 * 1024 * 1024;
 
 /// Something to write.
 #[derive(Debug)]
@@ -41,6 +44,10 @@ pub(crate) enum Change {
     Apply { checkpoint: u64, effects: Vec<BlobEffect> },
     /// Unpaid bytes are due.
     Forget { before_ms: u64 },
+    /// An epoch has come in which paid time may be over.
+    Expire { epoch: Epoch },
+    /// Shards gained, completed and lost.
+    Shards { changes: Vec<(ShardIndex, Option<ShardState>)> },
     /// A read found wrong bytes.
     Damaged { key: SliverKey, row: SliverRow },
 }
@@ -48,10 +55,18 @@ pub(crate) enum Change {
 /// What a change did, for those who ask.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Done {
-    /// Bytes forgotten.
+    /// Bytes removed.
     pub(crate) bytes: u64,
     /// Whether the same change would find more to do.
     pub(crate) more: bool,
+}
+
+impl Done {
+    /// What is to be said of a removal; its bundles join those to unlink after the commit.
+    fn removed(mut removed: Removed, unused: &mut BTreeSet<u64>) -> Self {
+        unused.append(&mut removed.bundles);
+        Done { bytes: removed.bytes, more: removed.more }
+    }
 }
 
 /// A change, its share of the queue, and who waits for it.
@@ -133,11 +148,11 @@ impl Writer {
         // Small values are rounded up to pages of at worst twice their size.
         let bytes: usize = batch.iter().map(|request| request.change.bytes()).sum();
         let needed = bytes_of(bytes).saturating_mul(2);
-        let (forget, other): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|request| matches!(request.change, Change::Forget { .. }));
-        let mut accepted = Vec::with_capacity(forget.len() + other.len());
+        let (remove, other): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|request| request.change.makes_room());
+        let mut accepted = Vec::with_capacity(remove.len() + other.len());
         for (requests, needed, floor) in
-            [(other, needed, COMMIT_FLOOR_BYTES), (forget, 0, FORGET_FLOOR_BYTES)]
+            [(other, needed, COMMIT_FLOOR_BYTES), (remove, 0, REMOVE_FLOOR_BYTES)]
         {
             // If free space cannot be measured the write itself will tell.
             let Err(StoreError::Full { free, needed }) = bundles.check_free(needed, floor) else {
@@ -203,18 +218,26 @@ impl Change {
                 )?;
             }
             Change::Certificate { blob_id, bytes } => {
-                tables.certificates.insert(blob_id.as_bytes(), tables::seal(bytes).as_slice())?;
+                content::put_certificate(tables, blob_id.as_bytes(), bytes)?;
             }
             Change::Segment(segment) => segment.apply(tables, unused)?,
             Change::Apply { checkpoint, effects } => cursor::apply(tables, *checkpoint, effects)?,
             Change::Forget { before_ms } => {
-                let mut forgotten = content::forget_pending(tables, *before_ms)?;
-                unused.append(&mut forgotten.bundles);
-                return Ok(Done { bytes: forgotten.bytes, more: forgotten.more });
+                let removed = content::forget_pending(tables, *before_ms)?;
+                return Ok(Done::removed(removed, unused));
             }
+            Change::Expire { epoch } => {
+                return Ok(Done::removed(expiry::expire(tables, *epoch)?, unused));
+            }
+            Change::Shards { changes } => shards::set(tables, changes)?,
             Change::Damaged { key, row } => slivers::mark_damaged(tables, key, row)?,
         }
         Ok(Done::default())
+    }
+
+    /// Whether this only takes away.
+    fn makes_room(&self) -> bool {
+        matches!(self, Change::Forget { .. } | Change::Expire { .. })
     }
 
     /// Bytes that will go into the database, without keys and small change.
@@ -222,7 +245,11 @@ impl Change {
         match self {
             Change::Header { bytes, .. } | Change::Certificate { bytes, .. } => bytes.len(),
             Change::Segment(segment) => segment.database_bytes(),
-            Change::Apply { .. } | Change::Forget { .. } | Change::Damaged { .. } => 0,
+            Change::Apply { .. }
+            | Change::Forget { .. }
+            | Change::Expire { .. }
+            | Change::Shards { .. }
+            | Change::Damaged { .. } => 0,
         }
     }
 }

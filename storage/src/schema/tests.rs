@@ -59,19 +59,28 @@ fn a_missing_index_is_refused_while_bundles_exist() {
     check_damaged(directory.path(), "the index is missing");
 }
 
-#[test]
-fn another_version_is_refused_by_number() {
-    let directory = sample_store();
-    let database = Database::open(directory.path().join("index.redb")).expect("opens");
+fn set_version(directory: &Path, version: u64) {
+    let database = Database::open(directory.join("index.redb")).expect("opens");
     let transaction = database.begin_write().expect("begins");
-    transaction.open_table(META).expect("opens").insert(meta::SCHEMA, 77).expect("written");
+    transaction.open_table(META).expect("opens").insert(meta::SCHEMA, version).expect("written");
     transaction.commit().expect("committed");
-    drop(database);
-    let refused = Store::open(directory.path(), sample_options());
-    assert!(
-        matches!(refused, Err(StoreError::UnknownSchema { found: 77, supported: SCHEMA })),
-        "{refused:?}"
-    );
+}
+
+#[test]
+fn older_and_newer_versions_are_refused_by_number_and_left_alone() {
+    let directory = sample_store();
+    for version in [1, 77] {
+        set_version(directory.path(), version);
+        let error = Store::open(directory.path(), sample_options()).expect_err("refused");
+        let StoreError::UnknownSchema { found, supported: SCHEMA } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(found, version);
+        assert!(error.to_string().contains("run the version that wrote it"), "{error}");
+    }
+    set_version(directory.path(), SCHEMA);
+    let store = Store::open(directory.path(), sample_options()).expect("as it was");
+    check_segment(&store, 1, 1, &shards(0..3), 20_000);
 }
 
 #[test]

@@ -7,13 +7,20 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use haulout_protocol::epoch::Epoch;
+
 use super::*;
+use crate::ShardState;
 
 /// Set for the child only: where to write, and the first blob number to use.
 const DIRECTORY: &str = "HAULOUT_STORAGE_CRASH_DIRECTORY";
 const FIRST: &str = "HAULOUT_STORAGE_CRASH_FIRST";
 const TASKS: u64 = 4;
 const BLOBS_PER_ROUND: u64 = 100_000;
+/// First number of the blobs that the chain mentions.
+const CHAIN_BLOBS: u64 = 1_000_000_000;
+/// Always changed together.
+const SHARDS: [ShardIndex; 3] = [ShardIndex(0), ShardIndex(7), ShardIndex(999)];
 
 /// A child that does not outlive its test.
 struct Killed(Child);
@@ -41,6 +48,10 @@ fn is_forgotten(blob: u64) -> bool {
     blob % 7 == 6
 }
 
+fn is_expired(blob: u64) -> bool {
+    blob.is_multiple_of(4)
+}
+
 async fn write_forever(store: Store, mut blob: u64) {
     loop {
         let now_ms = if is_forgotten(blob) { 1 } else { 1000 };
@@ -63,11 +74,20 @@ async fn write_forever(store: Store, mut blob: u64) {
 async fn follow_chain(store: Store) {
     let mut checkpoint = store.position().expect("read").map_or(0, |position| position + 1);
     loop {
-        store
-            .apply(checkpoint, vec![registered(checkpoint + 1_000_000_000, 1)])
-            .await
-            .expect("applied");
+        // Paid for until an epoch that comes at once, or for longer than this test knows.
+        let blob = checkpoint + CHAIN_BLOBS;
+        let end = if is_expired(blob) { 5 } else { 1000 };
+        write_segment(&store, blob, 0, &shards(0..3), LARGE, 1000).await.expect("stored");
+        store.apply(checkpoint, vec![registered_until(blob, 1, end)]).await.expect("applied");
         report(&format!("apply {checkpoint}"));
+        if is_expired(blob) {
+            store.expire(Epoch(5)).await.expect("expired");
+            report(&format!("expire {blob}"));
+        }
+        let since = Epoch(u32::try_from(checkpoint).expect("small"));
+        let missing = Some(ShardState::Missing { since });
+        store.set_shards(SHARDS.map(|shard| (shard, missing)).to_vec()).await.expect("set");
+        report(&format!("shards {checkpoint}"));
         checkpoint += 1;
     }
 }
@@ -113,12 +133,25 @@ fn run_and_kill(directory: &Path, first: u64, acknowledged: usize) -> Vec<(Strin
     seen
 }
 
+/// All of them were changed together, and not before what was acknowledged.
+fn check_shards(store: &Store, acknowledged: Option<u64>) {
+    let since = store.shards().expect("read").into_values().map(|state| match state {
+        ShardState::Missing { since } => u64::from(since.0),
+        ShardState::Held => panic!("nobody said so"),
+    });
+    let since: Vec<_> = since.collect();
+    assert!(since.is_empty() || since.len() == SHARDS.len(), "{since:?}");
+    assert!(since.windows(2).all(|pair| pair[0] == pair[1]), "{since:?}");
+    assert!(since.first().copied() >= acknowledged, "{since:?}, acknowledged {acknowledged:?}");
+}
+
 #[test]
 fn everything_acknowledged_survives_sigkill_and_nothing_else_is_left() {
     let directory = tempdir().expect("created");
     let mut put = BTreeSet::new();
     let mut forgotten = BTreeSet::new();
-    let mut applied = None;
+    let mut expired = BTreeSet::new();
+    let (mut applied, mut changed) = (None, None);
     let mut first = 0;
     // Moments spread from "hardly started" to "well under way".
     for acknowledged in [1, 40, 3, 17, 90, 5, 60, 29] {
@@ -126,6 +159,8 @@ fn everything_acknowledged_survives_sigkill_and_nothing_else_is_left() {
             match what.as_str() {
                 "put" => drop(put.insert(number)),
                 "forgot" => drop(forgotten.insert(number)),
+                "expire" => drop(expired.insert(number)),
+                "shards" => changed = changed.max(Some(number)),
                 _ => applied = applied.max(Some(number)),
             }
         }
@@ -151,6 +186,11 @@ fn everything_acknowledged_survives_sigkill_and_nothing_else_is_left() {
             assert_eq!(store.index(&sample_blob(*blob), 1).expect("read"), None, "blob {blob}");
         }
         assert!(store.position().expect("read") >= applied);
+        for blob in &expired {
+            assert_eq!(remains(&store, *blob), (false, false, true), "blob {blob}");
+        }
+        check_shards(&store, changed);
     }
     assert!(put.len() > 20 && !forgotten.is_empty() && applied.is_some(), "the child did nothing");
+    assert!(!expired.is_empty() && changed.is_some(), "the child did nothing");
 }

@@ -1,10 +1,14 @@
 //! Power cuts: after every operation on the database, every plausible state of the disk must open and hold everything
 //! acknowledged by then. And failing disks: after an error nothing more is acknowledged.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use haulout_protocol::epoch::Epoch;
+
 use super::*;
+use crate::ShardState;
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -89,7 +93,18 @@ impl StorageBackend for Disk {
     }
 }
 
-/// Writes, forgets and follows the chain; calls back after each acknowledged step. Stops at the first error.
+/// How long the blobs that must stay are paid for: beyond every epoch of these tests.
+const LATER: u32 = 1000;
+
+/// The shard of each step is missing, those of earlier steps are held.
+fn shards_after(step: u64) -> Vec<(ShardIndex, Option<ShardState>)> {
+    let number = u16::try_from(step).expect("few steps");
+    let missing = ShardState::Missing { since: Epoch(u32::from(number)) };
+    let held = (ShardIndex(number - 1), Some(ShardState::Held));
+    vec![(ShardIndex(number), Some(missing)), held]
+}
+
+/// Writes, forgets, expires, changes shards and follows the chain; calls back after each acknowledged step. Stops at the first error.
 async fn run(
     store: &Store,
     steps: u64,
@@ -101,8 +116,12 @@ async fn run(
         if step.is_multiple_of(3) {
             store.put_header(&sample_blob(step + 1000), vec![1; 500], 1).await?;
             store.forget_pending(2).await?;
+            write_segment(store, step + 2000, 0, &shards(0..1), 700, step).await?;
         }
-        store.apply(step, vec![registered(step, 1)]).await?;
+        store.set_shards(shards_after(step)).await?;
+        let short = registered_until(step + 2000, 1, u32::try_from(step).expect("few steps"));
+        store.apply(step, vec![registered_until(step, 1, LATER), short]).await?;
+        store.expire(Epoch(u32::try_from(step).expect("few steps"))).await?;
         acknowledged(step);
     }
     Ok(())
@@ -120,7 +139,15 @@ fn check(bytes: Vec<u8>, acknowledged: u64) {
     for step in 1..=acknowledged {
         assert!(store.holds(&sample_blob(step), 1, &shards(0..2)).expect("read"), "step {step}");
         check_segment(&store, step, 0, &shards(0..2), 700);
+        assert_eq!(remains(&store, step + 2000), (false, false, true), "step {step} expired");
     }
+    let states = store.shards().expect("read");
+    let last = states.last_key_value().map_or(0, |(shard, _)| u64::from(shard.0));
+    assert!((acknowledged..=acknowledged + 1).contains(&last), "shards of step {last}");
+    let expected = (1..=last).flat_map(shards_after);
+    let expected: BTreeMap<_, _> =
+        expected.filter_map(|(shard, state)| Some((shard, state?))).collect();
+    assert_eq!(states.into_iter().collect::<BTreeMap<_, _>>(), expected);
 }
 
 #[tokio::test]

@@ -1,0 +1,86 @@
+//! The store's back door: which shards the node answers for, what is due to go, and how much room there is.
+//!
+//! Promises: like the front door, writes are durable when they return; removing takes many small transactions, so that
+//! nobody else waits long. Does not: know the epoch or the time; callers bring both.
+
+use std::collections::BTreeMap;
+
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::sliver::ShardIndex;
+
+use super::{Store, Usage};
+use crate::census::{self, Census};
+use crate::error::StoreError;
+use crate::shards::{self, ShardState};
+use crate::tables::{self, meta};
+use crate::writer::Change;
+
+impl Store {
+    // Shards.
+
+    /// The shards this node has. Those it never had or gave up are not among them.
+    pub fn shards(&self) -> Result<BTreeMap<ShardIndex, ShardState>, StoreError> {
+        shards::read(&self.view()?)
+    }
+
+    /// Changes what is known of some shards, all in one transaction; none removes a shard, of two changes to one shard
+    /// the later holds. Slivers are neither written nor removed by this.
+    pub async fn set_shards(
+        &self,
+        changes: Vec<(ShardIndex, Option<ShardState>)>,
+    ) -> Result<(), StoreError> {
+        let size = size_of::<(ShardIndex, Option<ShardState>)>();
+        let weight = changes.len().saturating_mul(size).saturating_add(1);
+        self.write(Change::Shards { changes }, weight).await.map(drop)
+    }
+
+    /// Counts the blobs the network answers for in that epoch. Goes through every object on chain and blocks on the
+    /// disk: call it where blocking is allowed, and seldom.
+    pub fn census(&self, epoch: Epoch) -> Result<Census, StoreError> {
+        census::take(&self.view()?, epoch)
+    }
+
+    // Room.
+
+    /// Removes what is held of blobs that no object covers in that epoch any more; returns how many bytes went.
+    ///
+    /// Their objects stay known for [`crate::KEPT_EPOCHS`] after the last end, so that a reader can be told that the blob
+    /// expired and when. Epochs may be skipped. Only call it for an epoch whose beginning was applied with
+    /// [`Store::apply`]: an extension the store has not heard of yet cannot save the blob. If it fails half-way or the
+    /// caller goes away, calling it again finishes the work.
+    pub async fn expire(&self, epoch: Epoch) -> Result<u64, StoreError> {
+        self.remove(|| Change::Expire { epoch }).await
+    }
+
+    /// Bytes of blobs that no object on chain stands for.
+    pub fn pending_bytes(&self) -> Result<u64, StoreError> {
+        Ok(tables::number(&self.view()?, meta::PENDING_BYTES)?.unwrap_or(0))
+    }
+
+    /// Removes the bytes of unregistered blobs that came before that time; returns how many went.
+    pub async fn forget_pending(&self, before_ms: u64) -> Result<u64, StoreError> {
+        self.remove(|| Change::Forget { before_ms }).await
+    }
+
+    /// What the store takes and what is left.
+    pub fn usage(&self) -> Result<Usage, StoreError> {
+        let view = self.view()?;
+        Ok(Usage {
+            content_bytes: tables::number(&view, meta::CONTENT_BYTES)?.unwrap_or(0),
+            pending_bytes: tables::number(&view, meta::PENDING_BYTES)?.unwrap_or(0),
+            free_bytes: self.bundles().map(|bundles| bundles.free_bytes()).transpose()?,
+        })
+    }
+
+    /// Makes the same change until it finds nothing more to do; others' writes get in between.
+    async fn remove(&self, change: impl Fn() -> Change) -> Result<u64, StoreError> {
+        let mut bytes = 0_u64;
+        loop {
+            let done = self.write(change(), 0).await?;
+            bytes = bytes.saturating_add(done.bytes);
+            if !done.more {
+                return Ok(bytes);
+            }
+        }
+    }
+}
