@@ -25,5 +25,4 @@ pub use census::Census;
 pub use error::StoreError;
 pub use expiry::KEPT_EPOCHS;
 pub use segment::SegmentWriter;
-pub use shards::ShardState;
 pub use store::{Options, Store, Usage};

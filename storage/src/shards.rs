@@ -6,45 +6,32 @@
 use std::collections::BTreeMap;
 
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::ShardIndex;
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::error::StoreError;
 use crate::tables::{SHARDS, Tables};
 
-/// How much of a shard is here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShardState {
-    /// Everything the network stored before is here.
-    Held,
-    /// Assigned since that epoch; its older slivers are not here.
-    Missing {
-        /// First epoch in which the shard was this node's.
-        since: Epoch,
-    },
+/// Reads a row of `SHARDS`: the epoch since which a shard is missing, if it is.
+fn from_row(since: Option<u32>) -> Holding {
+    since.map_or(Holding::Held, |since| Holding::Missing { since: Epoch(since) })
 }
 
-impl ShardState {
-    /// Reads a row of `SHARDS`.
-    fn from_row(since: Option<u32>) -> Self {
-        since.map_or(ShardState::Held, |since| ShardState::Missing { since: Epoch(since) })
-    }
-
-    /// The row of `SHARDS` for it.
-    fn as_row(self) -> Option<u32> {
-        match self {
-            ShardState::Held => None,
-            ShardState::Missing { since } => Some(since.0),
-        }
+/// The row of `SHARDS` for it.
+fn as_row(holding: Holding) -> Option<u32> {
+    match holding {
+        Holding::Held => None,
+        Holding::Missing { since } => Some(since.0),
     }
 }
 
 /// Every shard this node has.
-pub(crate) fn read(view: &ReadTransaction) -> Result<BTreeMap<ShardIndex, ShardState>, StoreError> {
+pub(crate) fn read(view: &ReadTransaction) -> Result<BTreeMap<ShardIndex, Holding>, StoreError> {
     let mut shards = BTreeMap::new();
     for row in view.open_table(SHARDS)?.iter()? {
         let (shard, since) = row?;
-        shards.insert(ShardIndex(shard.value()), ShardState::from_row(since.value()));
+        shards.insert(ShardIndex(shard.value()), from_row(since.value()));
     }
     Ok(shards)
 }
@@ -52,11 +39,11 @@ pub(crate) fn read(view: &ReadTransaction) -> Result<BTreeMap<ShardIndex, ShardS
 /// Writes the changes in order. Writing them twice changes nothing.
 pub(crate) fn set(
     tables: &mut Tables<'_>,
-    changes: &[(ShardIndex, Option<ShardState>)],
+    changes: &[(ShardIndex, Option<Holding>)],
 ) -> Result<(), StoreError> {
     for (shard, state) in changes {
         match state {
-            Some(state) => drop(tables.shards.insert(shard.0, state.as_row())?),
+            Some(state) => drop(tables.shards.insert(shard.0, as_row(*state))?),
             None => drop(tables.shards.remove(shard.0)?),
         }
     }

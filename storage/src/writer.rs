@@ -18,10 +18,11 @@ use crate::bundles::Bundles;
 use crate::content::{self, Removed};
 use crate::error::{Poison, StoreError};
 use crate::segment::SegmentChange;
-use crate::shards::{self, ShardState};
+use crate::shards;
 use crate::slivers::{self, SliverRow};
 use crate::tables::{self, SliverKey, Tables, bytes_of};
 use crate::{cursor, expiry};
+use haulout_protocol::machine::epoch_change::Holding;
 
 /// Requests that wait at most; their bytes are bounded separately, by permits.
 pub(crate) const QUEUE_REQUESTS_MAX: usize = 1024;
@@ -47,7 +48,7 @@ pub(crate) enum Change {
     /// An epoch has come in which paid time may be over.
     Expire { epoch: Epoch },
     /// Shards gained, completed and lost.
-    Shards { changes: Vec<(ShardIndex, Option<ShardState>)> },
+    Shards { changes: Vec<(ShardIndex, Option<Holding>)> },
     /// A read found wrong bytes.
     Damaged { key: SliverKey, row: SliverRow },
 }

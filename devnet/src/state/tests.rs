@@ -13,6 +13,7 @@ fn sample_settings() -> Settings {
         nodes: 1,
         shards: 4,
         segment_bytes: 1024,
+        epoch_ms: 60_000,
         ledger_port: 1,
         faucet_port: 4,
         node_ports: vec![NodePorts { peer: 2, http: 3 }],

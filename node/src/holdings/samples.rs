@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use haulout_actors::context::{Position, Prices};
+use haulout_actors::context::{Position, Prices, Timing};
+use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::chain::object::{Blob, Storage};
 use haulout_protocol::committee::{Committee, Member, NodeId};
 use haulout_protocol::crypto::{PeerId, SecretKey};

@@ -6,8 +6,8 @@ use super::*;
 use crate::Store;
 use crate::testing::{check_consistent, sample_options};
 
-fn missing(since: u32) -> Option<ShardState> {
-    Some(ShardState::Missing { since: Epoch(since) })
+fn missing(since: u32) -> Option<Holding> {
+    Some(Holding::Missing { since: Epoch(since) })
 }
 
 #[tokio::test]
@@ -21,21 +21,20 @@ async fn a_new_store_has_no_shards() {
 #[tokio::test]
 async fn shards_are_gained_completed_and_given_up() {
     let store = Store::in_memory().expect("opens");
-    let held = Some(ShardState::Held);
+    let held = Some(Holding::Held);
     let changes = vec![(ShardIndex(7), missing(3)), (ShardIndex(2), held), (ShardIndex(0), held)];
     store.set_shards(changes).await.expect("set");
     let expected = BTreeMap::from([
-        (ShardIndex(0), ShardState::Held),
-        (ShardIndex(2), ShardState::Held),
-        (ShardIndex(7), ShardState::Missing { since: Epoch(3) }),
+        (ShardIndex(0), Holding::Held),
+        (ShardIndex(2), Holding::Held),
+        (ShardIndex(7), Holding::Missing { since: Epoch(3) }),
     ]);
     assert_eq!(store.shards().expect("read"), expected);
 
     let changes = vec![(ShardIndex(7), held), (ShardIndex(0), None), (ShardIndex(9), None)];
     store.set_shards(changes.clone()).await.expect("set");
     store.set_shards(changes).await.expect("the same again");
-    let expected =
-        BTreeMap::from([(ShardIndex(2), ShardState::Held), (ShardIndex(7), ShardState::Held)]);
+    let expected = BTreeMap::from([(ShardIndex(2), Holding::Held), (ShardIndex(7), Holding::Held)]);
     assert_eq!(store.shards().expect("read"), expected);
 }
 
@@ -44,11 +43,11 @@ async fn of_two_changes_to_one_shard_the_later_holds() {
     let store = Store::in_memory().expect("opens");
     let changes = vec![(ShardIndex(1), missing(3)), (ShardIndex(1), missing(4))];
     store.set_shards(changes).await.expect("set");
-    let expected = BTreeMap::from([(ShardIndex(1), ShardState::Missing { since: Epoch(4) })]);
+    let expected = BTreeMap::from([(ShardIndex(1), Holding::Missing { since: Epoch(4) })]);
     assert_eq!(store.shards().expect("read"), expected);
     let changes = vec![(ShardIndex(1), None), (ShardIndex(u16::MAX), missing(u32::MAX))];
     store.set_shards(changes).await.expect("set");
-    let last = ShardState::Missing { since: Epoch(u32::MAX) };
+    let last = Holding::Missing { since: Epoch(u32::MAX) };
     assert_eq!(store.shards().expect("read"), BTreeMap::from([(ShardIndex(u16::MAX), last)]));
 }
 
@@ -58,12 +57,12 @@ async fn shards_survive_a_restart() {
     let store = Store::open(directory.path(), sample_options()).expect("opens");
     let changes: Vec<_> = (0..1000).map(|shard| (ShardIndex(shard), missing(5))).collect();
     store.set_shards(changes).await.expect("set");
-    store.set_shards(vec![(ShardIndex(4), Some(ShardState::Held))]).await.expect("set");
+    store.set_shards(vec![(ShardIndex(4), Some(Holding::Held))]).await.expect("set");
     drop(store);
     let store = Store::open(directory.path(), sample_options()).expect("opens");
     let shards = store.shards().expect("read");
     assert_eq!(shards.len(), 1000);
-    assert_eq!(shards.get(&ShardIndex(4)), Some(&ShardState::Held));
+    assert_eq!(shards.get(&ShardIndex(4)), Some(&Holding::Held));
     assert_eq!(shards.get(&ShardIndex(5)).copied(), missing(5));
     check_consistent(&store, Some(directory.path()));
 }

@@ -11,15 +11,16 @@ use haulout_protocol::sliver::ShardIndex;
 use super::{Store, Usage};
 use crate::census::{self, Census};
 use crate::error::StoreError;
-use crate::shards::{self, ShardState};
+use crate::shards;
 use crate::tables::{self, meta};
 use crate::writer::Change;
+use haulout_protocol::machine::epoch_change::Holding;
 
 impl Store {
     // Shards.
 
     /// The shards this node has. Those it never had or gave up are not among them.
-    pub fn shards(&self) -> Result<BTreeMap<ShardIndex, ShardState>, StoreError> {
+    pub fn shards(&self) -> Result<BTreeMap<ShardIndex, Holding>, StoreError> {
         shards::read(&self.view()?)
     }
 
@@ -27,9 +28,9 @@ impl Store {
     /// the later holds. Slivers are neither written nor removed by this.
     pub async fn set_shards(
         &self,
-        changes: Vec<(ShardIndex, Option<ShardState>)>,
+        changes: Vec<(ShardIndex, Option<Holding>)>,
     ) -> Result<(), StoreError> {
-        let size = size_of::<(ShardIndex, Option<ShardState>)>();
+        let size = size_of::<(ShardIndex, Option<Holding>)>();
         let weight = changes.len().saturating_mul(size).saturating_add(1);
         self.write(Change::Shards { changes }, weight).await.map(drop)
     }

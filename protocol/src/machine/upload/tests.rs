@@ -60,7 +60,7 @@ impl World {
                 Node::HasEverything => {
                     Some(Input::Ready { member, stored: (0..segments).collect() })
                 }
-                Node::Honest | Node::Silent | Node::Forger => {
+                Node::Honest | Node::Silent | Node::Forger | Node::NextEpoch => {
                     Some(Input::Ready { member, stored: BTreeSet::new() })
                 }
             },

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use haulout_protocol::epoch::Epoch;
 
 use super::*;
-use crate::ShardState;
+use haulout_protocol::machine::epoch_change::Holding;
 
 /// Set for the child only: where to write, and the first blob number to use.
 const DIRECTORY: &str = "HAULOUT_STORAGE_CRASH_DIRECTORY";
@@ -85,7 +85,7 @@ async fn follow_chain(store: Store) {
             report(&format!("expire {blob}"));
         }
         let since = Epoch(u32::try_from(checkpoint).expect("small"));
-        let missing = Some(ShardState::Missing { since });
+        let missing = Some(Holding::Missing { since });
         store.set_shards(SHARDS.map(|shard| (shard, missing)).to_vec()).await.expect("set");
         report(&format!("shards {checkpoint}"));
         checkpoint += 1;
@@ -136,8 +136,8 @@ fn run_and_kill(directory: &Path, first: u64, acknowledged: usize) -> Vec<(Strin
 /// All of them were changed together, and not before what was acknowledged.
 fn check_shards(store: &Store, acknowledged: Option<u64>) {
     let since = store.shards().expect("read").into_values().map(|state| match state {
-        ShardState::Missing { since } => u64::from(since.0),
-        ShardState::Held => panic!("nobody said so"),
+        Holding::Missing { since } => u64::from(since.0),
+        Holding::Held => panic!("nobody said so"),
     });
     let since: Vec<_> = since.collect();
     assert!(since.is_empty() || since.len() == SHARDS.len(), "{since:?}");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use haulout_protocol::epoch::Epoch;
 
 use super::*;
-use crate::ShardState;
+use haulout_protocol::machine::epoch_change::Holding;
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -97,10 +97,10 @@ impl StorageBackend for Disk {
 const LATER: u32 = 1000;
 
 /// The shard of each step is missing, those of earlier steps are held.
-fn shards_after(step: u64) -> Vec<(ShardIndex, Option<ShardState>)> {
+fn shards_after(step: u64) -> Vec<(ShardIndex, Option<Holding>)> {
     let number = u16::try_from(step).expect("few steps");
-    let missing = ShardState::Missing { since: Epoch(u32::from(number)) };
-    let held = (ShardIndex(number - 1), Some(ShardState::Held));
+    let missing = Holding::Missing { since: Epoch(u32::from(number)) };
+    let held = (ShardIndex(number - 1), Some(Holding::Held));
     vec![(ShardIndex(number), Some(missing)), held]
 }
 

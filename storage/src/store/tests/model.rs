@@ -6,7 +6,8 @@ use haulout_protocol::epoch::Epoch;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{BlobEffect, Census, KEPT_EPOCHS, ShardState};
+use crate::{BlobEffect, Census, KEPT_EPOCHS};
+use haulout_protocol::machine::epoch_change::Holding;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -19,7 +20,7 @@ enum Step {
     Delete { blob: u64, object: u8 },
     Forget { before_ms: u64 },
     Expire { epoch: u32 },
-    Shards { changes: Vec<(ShardIndex, Option<ShardState>)> },
+    Shards { changes: Vec<(ShardIndex, Option<Holding>)> },
     Reopen,
 }
 
@@ -50,11 +51,11 @@ fn epoch_to_expire() -> impl Strategy<Value = u32> {
     prop_oneof![4 => 0..12_u32, 1 => KEPT_EPOCHS..KEPT_EPOCHS + 12]
 }
 
-fn shard_change() -> impl Strategy<Value = (ShardIndex, Option<ShardState>)> {
+fn shard_change() -> impl Strategy<Value = (ShardIndex, Option<Holding>)> {
     let state = prop_oneof![
         Just(None),
-        Just(Some(ShardState::Held)),
-        (0..9_u32).prop_map(|since| Some(ShardState::Missing { since: Epoch(since) })),
+        Just(Some(Holding::Held)),
+        (0..9_u32).prop_map(|since| Some(Holding::Missing { since: Epoch(since) })),
     ];
     ((0..4_u16).prop_map(ShardIndex), state)
 }
@@ -71,7 +72,7 @@ struct Model {
     certificates: BTreeSet<u64>,
     /// Since when there is content.
     since: BTreeMap<u64, u64>,
-    shards: BTreeMap<ShardIndex, ShardState>,
+    shards: BTreeMap<ShardIndex, Holding>,
 }
 
 impl Model {
