@@ -12,8 +12,8 @@ use crate::tables::{self, BlobKey, CONTENT, INVALID, OBJECTS, ObjectRow};
 /// How many blobs the network answers for in an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Live certified blobs that were first certified before that epoch. Objects that remain known although they
-    /// expired count for "first": a blob that was lost and paid for again is an earlier one.
+    /// Live certified blobs that were first certified before that epoch. Expired objects that are still known count for
+    /// "first": a blob that expired and was paid for again is an earlier one.
     pub earlier: u64,
     /// Live certified blobs of which nothing is stored here.
     pub absent: u64,
