@@ -71,7 +71,7 @@ pub struct Position {
     pub ledger_ms: u64,
     /// The storage epoch.
     pub epoch: Epoch,
-    /// How far the epoch is.
+    /// How far the epoch is; the weight of a sync is that of its beginning.
     pub phase: EpochState,
     /// How long the parts of an epoch take.
     pub timing: Timing,

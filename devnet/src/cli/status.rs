@@ -39,6 +39,17 @@ impl NodeView<'_> {
         self.word() == "serving"
     }
 
+    /// Shards it was given and does not have.
+    fn missing(&self) -> usize {
+        let missing = self.health.as_ref().and_then(|health| health.number("shards_missing"));
+        missing.and_then(|missing| usize::try_from(missing).ok()).unwrap_or(0)
+    }
+
+    /// Shards it can serve.
+    fn shards_up(&self) -> usize {
+        if self.serves() { self.card.shards.len().saturating_sub(self.missing()) } else { 0 }
+    }
+
     fn number(&self, name: &str) -> String {
         let value = self.health.as_ref().and_then(|health| health.number(name));
         value.map_or("–".to_owned(), |value| value.to_string())
@@ -109,7 +120,7 @@ async fn view<'a>(card: &'a NodeCard, processes: &[ProcessStatus]) -> NodeView<'
 
 /// Whether reads and writes can succeed with the nodes that serve.
 fn service(card: &Card, views: &[NodeView<'_>]) -> (usize, bool, bool) {
-    let up = views.iter().filter(|view| view.serves()).map(|view| view.card.shards.len()).sum();
+    let up = views.iter().map(NodeView::shards_up).sum();
     let (source, quorum) = Tolerance::needed(card);
     (up, up >= source, up >= quorum)
 }
@@ -130,6 +141,7 @@ fn as_json(
                 "pid": view.process.as_ref().and_then(|process| process.pid),
                 "seconds": view.process.as_ref().map(|process| process.seconds),
                 "shards": view.card.shards.len(),
+                "shards_missing": view.missing(),
                 "health": view.health.as_ref().map(|health| health.json().clone()),
             })
         })
@@ -166,8 +178,12 @@ fn as_text(
         return format!("devnet \"{}\"  stopped; `devnet up{flag}` continues it\n", card.name);
     }
     let (up, reads, writes) = service(card, views);
-    let health =
-        if views.iter().all(NodeView::serves) && chain.is_some() { "HEALTHY" } else { "DEGRADED" };
+    let health = if views.iter().all(|view| view.serves() && view.missing() == 0) && chain.is_some()
+    {
+        "HEALTHY"
+    } else {
+        "DEGRADED"
+    };
     let mut text = format!("devnet \"{}\"  {health}  seed {}\n", card.name, card.seed);
     let ledger = processes.iter().find(|process| process.name == "ledger");
     let ledger_word = match (ledger, chain) {
@@ -193,6 +209,16 @@ fn as_text(
                 view.number("peers"),
                 view.number("checkpoint"),
                 view.card.http
+            ),
+        );
+    }
+    for view in views.iter().filter(|view| view.missing() > 0) {
+        let (name, missing) = (&view.card.name, view.missing());
+        line(
+            &mut text,
+            &format!(
+                " {name} lacks {missing} of its shards: it neither serves what was stored in them \
+                 before nor reports them"
             ),
         );
     }
