@@ -328,3 +328,6 @@ fn name(step: Step) -> &'static str {
         Step::ForceSync => "force_sync_done",
     }
 }
+
+#[cfg(test)]
+mod tests;

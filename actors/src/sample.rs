@@ -12,7 +12,7 @@ use haulout_protocol::message::NetworkId;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::Store;
 
-use crate::context::{Context, Keys, Position, PositionWatch, Prices};
+use crate::context::{Context, Keys, Position, PositionWatch, Prices, Timing};
 use crate::metrics::Metrics;
 use crate::network::{Network, NetworkOptions, Role, Transport};
 use crate::supervisor::Health;

@@ -1,0 +1,97 @@
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::machine::epoch_change::Holding;
+use haulout_storage::BlobEffect;
+
+use super::*;
+use crate::network::Network;
+use crate::sample::{
+    eventually, position_of, restarts, sample_committee, sample_context, sample_network,
+};
+use crate::tree::{Role, Tree};
+
+/// A node with all four shards, which has read the ledger up to checkpoint 0.
+async fn sample_node(effects: Vec<BlobEffect>) -> (Context, Tree) {
+    let network = sample_network(1);
+    let position = position_of(sample_committee(&[network.identity()], 4));
+    let node = sample_context(position, network.identity(), 0);
+    node.store.apply(0, effects).await.unwrap();
+    (node.clone(), start(&node, network).await)
+}
+
+async fn start(node: &Context, network: Network) -> Tree {
+    Tree::start(node.clone(), network, Role::StorageNode).await.unwrap()
+}
+
+/// A blob that was registered and certified in an epoch, and of which nothing is stored here.
+fn certified_elsewhere(epoch: u32, end_epoch: u32) -> Vec<BlobEffect> {
+    let (blob_id, object_id) = (BlobId::from_bytes([7; 32]), [8; 32]);
+    let (epoch, end_epoch) = (Epoch(epoch), Epoch(end_epoch));
+    let deletable = false;
+    vec![
+        BlobEffect::Registered { blob_id, object_id, epoch, end_epoch, size: 9, deletable },
+        BlobEffect::Certified { blob_id, object_id, epoch, end_epoch },
+    ]
+}
+
+/// Moves to a later epoch, with all four shards as before.
+fn enter(node: &Context, epoch: u32) {
+    let mut position = node.position.current();
+    position.epoch = Epoch(epoch);
+    node.position.set(position);
+}
+
+fn holdings(node: &Context) -> Vec<Holding> {
+    node.store.shards().unwrap().into_values().collect()
+}
+
+#[tokio::test]
+async fn a_new_node_of_a_new_network_holds_its_shards_and_remembers_it() {
+    let (node, tree) = sample_node(vec![]).await;
+    eventually("its shards are held", || holdings(&node) == [Holding::Held; 4]).await;
+    assert!(tree.kill("epoch"));
+    eventually("it was restarted", || restarts(&tree.health()) == 1).await;
+    // A blob the network stored later does not make held shards missing.
+    node.store.apply(1, certified_elsewhere(1, 9)).await.unwrap();
+    enter(&node, 2);
+    eventually("it is well", || tree.is_healthy()).await;
+    assert_eq!(holdings(&node), [Holding::Held; 4]);
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_node_with_a_lost_disk_says_which_shards_it_lacks_until_their_blobs_expire() {
+    let (node, tree) = sample_node(certified_elsewhere(1, 3)).await;
+    let missing = Holding::Missing { since: Epoch(1) };
+    eventually("its shards are missing", || holdings(&node) == [missing; 4]).await;
+    let counted = || node.metrics.encode().contains("haulout_shards_missing 4");
+    eventually("operators see it", counted).await;
+    enter(&node, 3);
+    eventually("nothing is missing any more", || holdings(&node) == [Holding::Held; 4]).await;
+    let counted = || node.metrics.encode().contains("haulout_shards_missing 0");
+    eventually("operators see that, too", counted).await;
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn nothing_is_judged_before_the_store_has_read_what_the_ledger_says() {
+    let network = sample_network(1);
+    let mut position = position_of(sample_committee(&[network.identity()], 4));
+    position.read_at = 2;
+    let node = sample_context(position, network.identity(), 0);
+    let tree = start(&node, network).await;
+    node.store.apply(2, certified_elsewhere(1, 3)).await.unwrap();
+    assert_eq!(holdings(&node), []);
+    let mut position = node.position.current();
+    position.checkpoint = 2;
+    node.position.set(position);
+    let missing = Holding::Missing { since: Epoch(1) };
+    eventually("its shards are missing", || holdings(&node) == [missing; 4]).await;
+    tree.shutdown().await;
+}
+
+#[test]
+fn long_lists_of_shards_are_cut_off() {
+    let shards: Vec<_> = (0..40).map(ShardIndex).collect();
+    assert_eq!(listed(&shards[..2]), "0, 1 (2 in all)");
+    assert!(listed(&shards).ends_with("14, 15, ... (40 in all)"));
+}
