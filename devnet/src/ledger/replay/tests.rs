@@ -1,0 +1,1 @@
+//! Logs that lead where they say, and logs that do not.
