@@ -23,6 +23,7 @@ use crate::supervisor;
 mod logs;
 mod status;
 mod up;
+mod verify;
 mod wait;
 
 /// How long a verb waits for the supervisor: a node may take its time to stop or to start.
@@ -95,6 +96,12 @@ enum Command {
         /// Delete the devnet's folder too
         #[arg(long)]
         purge: bool,
+    },
+    /// Execute the ledger's whole log again and compare; the devnet must be down
+    VerifyLedger {
+        /// The ledger's file, if it is not that of the devnet
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
     },
     #[command(hide = true)]
     InternalSupervisor {
@@ -232,6 +239,7 @@ impl Cli {
             }
             Command::Wait { fact, timeout } => block_on(wait::run(&directory, fact, timeout)),
             Command::Down { purge } => block_on(down(&directory, purge, json)),
+            Command::VerifyLedger { file } => verify::run(&directory, file, json),
             Command::InternalSupervisor { up, attached } => {
                 log_to_stderr();
                 // A session of its own: a Ctrl-C in the terminal is for `devnet up`, which asks us.

@@ -21,11 +21,11 @@ mod objects;
 mod replay;
 mod root;
 pub mod rules;
-#[cfg(test)]
-mod scripts;
 mod server;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 use std::path::Path;

@@ -21,6 +21,8 @@ fn every_verb_of_the_readme_parses() {
         "devnet wait ready --timeout 2m",
         "devnet wait checkpoint=12",
         "devnet wait n3=killed",
+        "devnet verify-ledger --json --name other",
+        "devnet verify-ledger --file ledger.redb",
         "devnet down --purge",
     ] {
         parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));

@@ -17,7 +17,7 @@ use crate::ledger::state::State;
 use crate::ledger::{FaucetAmounts, GenesisAccount, GenesisConfig, GenesisNode};
 
 /// The ledger's time at `t = 0`.
-pub(super) const BEGIN_MS: u64 = 1_700_000_000_000;
+pub(in crate::ledger) const BEGIN_MS: u64 = 1_700_000_000_000;
 /// MIST of every actor.
 const SUI: u64 = 1_000_000_000_000;
 

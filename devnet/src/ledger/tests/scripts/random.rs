@@ -1,7 +1,8 @@
 //! Random scripts by the thousand.
 //!
-//! `HAULOUT_SCRIPTS=10000 cargo test --release -p haulout-devnet --lib scripts::random` runs more of
-//! them, `HAULOUT_SCRIPTS_FROM` says with which seed to begin. What fails is printed as a script.
+//! `HAULOUT_SCRIPTS=10000 cargo test --release -p haulout-devnet --lib random_scripts` runs more of
+//! them, `HAULOUT_SCRIPTS_FROM` says with which seed to begin. What fails is printed as a script, to
+//! be saved in `devnet/scripts`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -17,7 +17,7 @@ use super::view::View;
 use crate::ledger::transactions::{Executed, authorise};
 
 /// A transaction with its signatures and the time it was executed at.
-pub(super) type Recorded = (u64, Transaction, Vec<UserSignature>);
+pub(in crate::ledger) type Recorded = (u64, Transaction, Vec<UserSignature>);
 
 /// What a step did.
 #[derive(Clone, Debug, PartialEq)]
