@@ -149,7 +149,8 @@ pub(super) fn generate_with(
 fn world(seed: u64) -> World {
     let shards = [vec![3, 3, 2, 2], vec![4, 3, 3], vec![3, 2, 2, 2, 2, 2]];
     let shards = shards[usize::try_from(seed % 3).unwrap()].clone();
-    let (storage_price, write_price) = if seed % 2 == 0 { (100, 20) } else { (3, 1_000_000_007) };
+    let (storage_price, write_price) =
+        if seed.is_multiple_of(2) { (100, 20) } else { (3, 1_000_000_007) };
     let mut wal = World::default().wal;
     wal.insert("poor".to_owned(), 7);
     let (capacity, ahead) = (48 * MIB, 6);

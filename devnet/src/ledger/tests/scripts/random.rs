@@ -4,8 +4,11 @@
 //! them, `HAULOUT_SCRIPTS_FROM` says with which seed to begin. What fails is printed as a script, to
 //! be saved in `devnet/scripts`.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::commands::COMMANDS;
 use super::format::Status;
 use super::generator::{Generated, generate, generate_with};
 use super::runner::Runner;
@@ -13,7 +16,7 @@ use super::shrink::{run, shrink};
 use super::view::View;
 
 /// Scripts without the environment's word.
-const SCRIPTS: u64 = 150;
+const SCRIPTS: u64 = 100;
 /// Steps of a script.
 const STEPS: usize = 90;
 
@@ -32,11 +35,41 @@ fn check(seed: u64) -> Generated {
     generated
 }
 
+/// What a run of many scripts went through.
+#[derive(Debug, Default)]
+struct Tally {
+    steps: usize,
+    failed: usize,
+    epochs: u64,
+    /// Commands of steps that succeeded.
+    commands: BTreeSet<String>,
+    /// Codes of steps that did not.
+    codes: BTreeSet<u64>,
+}
+
+impl Tally {
+    fn add(&mut self, done: &Generated) {
+        for step in &done.script.steps {
+            self.steps += 1;
+            match &step.expect {
+                None | Some(Status::Done(_)) => {
+                    self.commands.extend(step.cmds.iter().map(|command| command.name.clone()));
+                }
+                Some(Status::Code(code)) => {
+                    self.failed += 1;
+                    self.codes.insert(*code);
+                }
+                Some(_) => self.failed += 1,
+            }
+        }
+        self.epochs += u64::from(done.runner.view.staking().epoch - 1);
+    }
+}
+
 #[test]
 fn random_scripts_break_no_invariant() {
     let (from, count) = (number("HAULOUT_SCRIPTS_FROM", 0), number("HAULOUT_SCRIPTS", SCRIPTS));
-    let (next, steps) = (AtomicU64::new(0), AtomicU64::new(0));
-    let (failed, epochs) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -46,22 +79,21 @@ fn random_scripts_break_no_invariant() {
                         return;
                     }
                     let done = check(from + at);
-                    let wrong =
-                        |status: &Option<Status>| !matches!(status, None | Some(Status::Done(_)));
-                    let wrong = done.script.steps.iter().filter(|step| wrong(&step.expect)).count();
-                    let all = done.script.steps.len();
-                    steps.fetch_add(u64::try_from(all).unwrap(), Ordering::Relaxed);
-                    failed.fetch_add(u64::try_from(wrong).unwrap(), Ordering::Relaxed);
-                    let passed = done.runner.view.staking().epoch - 1;
-                    epochs.fetch_add(passed.into(), Ordering::Relaxed);
+                    tally.lock().unwrap().add(&done);
                 }
             });
         }
     });
-    let (steps, failed) = (steps.into_inner(), failed.into_inner());
-    let share = 100 * failed / steps;
-    assert!((10..30).contains(&share), "{share} % of the steps failed");
-    assert!(epochs.into_inner() > 2 * count, "scripts cross several epochs");
+    let tally = tally.into_inner().unwrap();
+    if count >= SCRIPTS {
+        let share = 100 * tally.failed / tally.steps;
+        assert!((10..30).contains(&share), "{share} % of the steps failed");
+        assert!(tally.epochs > 2 * count, "scripts cross several epochs: {tally:?}");
+        let missing = COMMANDS.iter().filter(|shape| !tally.commands.contains(shape.name));
+        let missing: Vec<_> = missing.map(|shape| shape.name).collect();
+        assert!(missing.is_empty(), "{missing:?} never succeeded");
+        assert!(tally.codes.len() >= 35, "few codes were seen: {:?}", tally.codes);
+    }
 }
 
 #[test]

@@ -110,4 +110,18 @@ fn what_is_no_script_is_refused() {
         let stop = Runner::run(&script).err();
         assert!(matches!(stop, Some((0, super::runner::Stop::Script(_)))), "{unclear}: {stop:?}");
     }
+    for untrue in [
+        r#"{"t":1,"check":{"wal":{"alice":1}}}"#,
+        r#"{"t":1,"check":{"shards":{"N0":2}}}"#,
+        r#"{"t":1,"sender":"alice","cmds":[["settle",{"node":"N9"}]],"expect":{"ok":true}}"#,
+        r#"{"t":1,"sender":"alice","cmds":[["settle",{"node":"N9"}]],"expect":{"code":1608}}"#,
+        r#"{"t":1,"sender":"alice","cmds":[["settle",{"node":"N0"}]],"events":["Burned"]}"#,
+    ] {
+        let script = Script::read(&format!("{header}\n{untrue}")).unwrap();
+        let stop = Runner::run(&script).err();
+        assert!(
+            matches!(stop, Some((0, super::runner::Stop::Unexpected(_)))),
+            "{untrue}: {stop:?}"
+        );
+    }
 }

@@ -13,6 +13,10 @@ impl Generator {
         match self.random.below(10) {
             0..2 => self.register_node(),
             2..6 => self.vote(),
+            6 if self.random.chance(50) => {
+                let sender = self.rich();
+                Some(Proposal::legal(&sender, vec![call("update_prices", json!({}))]))
+            }
             6 => {
                 let node = self.any_node()?;
                 let name = self.node_name(&node)?;

@@ -7,6 +7,9 @@ use super::super::format::{Command, Status};
 use super::stake::Fate;
 use super::{Generator, MIB, Proposal, WAL, call, make};
 
+/// What is wrong with a registration.
+type Change = Box<dyn FnOnce(&mut Value)>;
+
 impl Generator {
     /// Something that must not happen; now and then after something that may, in the same step.
     pub(super) fn wrong(&mut self) -> Option<Proposal> {
@@ -277,18 +280,17 @@ impl Generator {
     fn wrong_node(&mut self) -> Option<Proposal> {
         let set =
             |key: &'static str, value: Value| move |arguments: &mut Value| arguments[key] = value;
-        let (bond, change, code): (u64, Box<dyn FnOnce(&mut Value)>, u64) =
-            match self.random.below(9) {
-                0 => (WAL - 1, Box::new(|_| {}), 1701),
-                1 => (WAL, Box::new(set("tamper", json!("name"))), 1702),
-                2 => (WAL, Box::new(set("tamper", json!("addresses"))), 1703),
-                3 => (WAL, Box::new(set("tamper", json!("peer_proof"))), 1704),
-                4 => (WAL, Box::new(set("epoch", json!("epoch()+1"))), 1704),
-                5 => (WAL, Box::new(set("tamper", json!("bls_proof"))), 1705),
-                6 => (WAL, Box::new(set("keys_of", json!("N1"))), 1706),
-                7 => (WAL, Box::new(set("commission", json!(10_001))), 1707),
-                _ => return self.wrong_exit(),
-            };
+        let (bond, change, code): (u64, Change, u64) = match self.random.below(9) {
+            0 => (WAL - 1, Box::new(|_| {}), 1701),
+            1 => (WAL, Box::new(set("tamper", json!("name"))), 1702),
+            2 => (WAL, Box::new(set("tamper", json!("addresses"))), 1703),
+            3 => (WAL, Box::new(set("tamper", json!("peer_proof"))), 1704),
+            4 => (WAL, Box::new(set("epoch", json!("epoch()+1"))), 1704),
+            5 => (WAL, Box::new(set("tamper", json!("bls_proof"))), 1705),
+            6 => (WAL, Box::new(set("keys_of", json!("N1"))), 1706),
+            7 => (WAL, Box::new(set("commission", json!(10_001))), 1707),
+            _ => return self.wrong_exit(),
+        };
         let (sender, mut cmds) = self.registration(bond, change)?;
         if let Some(register) = cmds.last_mut() {
             register.result = None;
