@@ -24,6 +24,7 @@ mod epoch;
 mod logs;
 mod status;
 mod up;
+mod verify;
 mod wait;
 
 /// How long a verb waits for the supervisor: a node may take its time to stop or to start.
@@ -101,6 +102,12 @@ enum Command {
         /// Delete the devnet's folder too
         #[arg(long)]
         purge: bool,
+    },
+    /// Execute the ledger's whole log again and compare; the devnet must be down
+    VerifyLedger {
+        /// The ledger's file, if it is not that of the devnet
+        #[arg(long, value_name = "PATH")]
+        file: Option<PathBuf>,
     },
     #[command(hide = true)]
     InternalSupervisor {
@@ -249,6 +256,7 @@ impl Cli {
             Command::Wait { fact, timeout } => block_on(wait::run(&directory, fact, timeout)),
             Command::Epoch { verb } => block_on(epoch::run(&directory, &verb, json)),
             Command::Down { purge } => block_on(down(&directory, purge, json)),
+            Command::VerifyLedger { file } => verify::run(&directory, file, json),
             Command::InternalSupervisor { up, attached } => {
                 log_to_stderr();
                 // A session of its own: a Ctrl-C in the terminal is for `devnet up`, which asks us.

@@ -19,9 +19,14 @@ mod faucet;
 mod genesis;
 mod objects;
 mod passing;
+mod replay;
+mod root;
 pub mod rules;
 mod server;
+mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 use std::path::Path;
@@ -38,12 +43,15 @@ use tokio_util::sync::CancellationToken;
 pub use genesis::{
     FaucetAmounts, GenesisAccount, GenesisConfig, GenesisError, GenesisIds, GenesisNode,
 };
+pub use replay::{ReplayError, Replayed};
+pub use state::State;
 pub use store::StoreError;
+pub use transactions::Refused;
 
 use checkpoints::{Checkpoint, ExecutedTransaction, Sealer};
 use objects::{Changes, Names, Objects};
 use store::Store;
-use transactions::{Executed, Refused};
+use transactions::Executed;
 
 /// The longest silence of the checkpoint stream: clients take more for a dead connection.
 const HEARTBEAT: Duration = Duration::from_millis(1_500);
@@ -127,10 +135,15 @@ impl Ledger {
     ///
     /// Blocks on the disk.
     pub fn open(path: &Path, config: GenesisConfig) -> Result<Self, OpenError> {
+        Self::open_at(path, config, now_ms())
+    }
+
+    /// As [`Ledger::open`]; a new ledger begins at this time.
+    fn open_at(path: &Path, config: GenesisConfig, now_ms: u64) -> Result<Self, OpenError> {
         config.check()?;
         let store = Store::open(path)?;
         match store.genesis()? {
-            None => Self::create(store, config),
+            None => Self::create(store, config, now_ms),
             Some(bytes) if bytes == config.to_bytes() => Self::load(store, config),
             Some(_) => Err(OpenError::DifferentGenesis),
         }
@@ -149,8 +162,7 @@ impl Ledger {
         Self::load(store, config)
     }
 
-    fn create(store: Store, config: GenesisConfig) -> Result<Self, OpenError> {
-        let now = now_ms();
+    fn create(store: Store, config: GenesisConfig, now: u64) -> Result<Self, OpenError> {
         let (executed, changes) = config.transaction(now)?;
         let mut sealer = Sealer::new(config.validator_key(), None);
         let checkpoint = sealer.seal(now, vec![executed]);
@@ -274,6 +286,15 @@ impl Ledger {
         transaction: Transaction,
         signatures: Vec<UserSignature>,
     ) -> Result<rpc::ExecutedTransaction, ExecuteError> {
+        self.execute_at(self.now_ms(), transaction, signatures)
+    }
+
+    fn execute_at(
+        &self,
+        now_ms: u64,
+        transaction: Transaction,
+        signatures: Vec<UserSignature>,
+    ) -> Result<rpc::ExecutedTransaction, ExecuteError> {
         transactions::authorise(&transaction, &signatures)?;
         let mut sealing = self.inner.sealing.lock().expect(NOT_POISONED);
         let digest = transaction.digest();
@@ -282,7 +303,7 @@ impl Ledger {
         }
         let (Executed { effects, events, changes }, now_ms) = {
             let objects = self.inner.objects.read().expect(NOT_POISONED);
-            let (clock, now_ms) = clock::next(objects.get(&clock::id()), self.now_ms());
+            let (clock, now_ms) = clock::next(objects.get(&clock::id()), now_ms);
             (transactions::execute(&self.inner.names, &objects, &clock, &transaction)?, now_ms)
         };
         let written = changes.written.clone();

@@ -141,9 +141,18 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     assert_eq!(again["nodes"][0]["peer_id"], card["nodes"][0]["peer_id"]);
     assert!(desk.get(&id) == bytes);
 
+    // The ledger's log is verified when the devnet is down, and not before.
+    let refused = desk.run(&["verify-ledger", "--json"]);
+    let error: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(error["error"]["kind"], "LOCKED");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("devnet down"));
+
     // `down` leaves no process.
     let all = pids(&again);
     desk.json(&["down", "--json"]);
+    let verified = desk.json(&["verify-ledger", "--json"]);
+    assert_eq!(verified["verified"], true);
+    assert!(verified["transactions"].as_u64().unwrap() > 2, "{verified}");
     assert!(!all.into_iter().any(lives));
     let status = desk.json(&["status", "--json"]);
     assert_eq!(status["running"], false);

@@ -24,6 +24,8 @@ fn every_verb_of_the_readme_parses() {
         "devnet up --epoch 60s",
         "devnet epoch next --timeout 2m",
         "devnet wait n3=killed",
+        "devnet verify-ledger --json --name other",
+        "devnet verify-ledger --file ledger.redb",
         "devnet down --purge",
     ] {
         parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));

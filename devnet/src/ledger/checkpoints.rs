@@ -77,12 +77,7 @@ impl Sealer {
 
     /// The next checkpoint; [`Sealer::advance`] makes it the last one.
     pub(super) fn seal(&self, now_ms: u64, transactions: Vec<ExecutedTransaction>) -> Checkpoint {
-        let infos = transactions.iter().map(|executed| {
-            let digest = executed.transaction.digest();
-            let effects = executed.effects.digest();
-            CheckpointTransactionInfo::new(digest, effects, executed.signatures.clone())
-        });
-        let contents = CheckpointContents::new_v1(infos.collect());
+        let contents = contents(&transactions);
         let count = u64::try_from(transactions.len()).expect("an in-memory count fits 64 bits");
         let last = self.last.as_ref();
         let summary = CheckpointSummary {
@@ -98,16 +93,17 @@ impl Sealer {
             end_of_epoch_data: None,
             version_specific_data: vec![],
         };
+        let signature = self.certify(&summary);
+        Checkpoint { summary, signature, contents, transactions }
+    }
+
+    /// The committee's certificate of a summary; always the same for the same one.
+    pub(super) fn certify(&self, summary: &CheckpointSummary) -> ValidatorAggregatedSignature {
         // The sum of one signature is that signature: nothing to aggregate, nothing to verify.
-        let signed = self.key.sign_checkpoint_summary(&summary);
+        let signed = self.key.sign_checkpoint_summary(summary);
         let mut bitmap = Bitmap::new();
         bitmap.insert(0);
-        let signature = ValidatorAggregatedSignature {
-            epoch: signed.epoch,
-            signature: signed.signature,
-            bitmap,
-        };
-        Checkpoint { summary, signature, contents, transactions }
+        ValidatorAggregatedSignature { epoch: signed.epoch, signature: signed.signature, bitmap }
     }
 
     /// Takes a sealed and stored checkpoint as the last one.
@@ -124,6 +120,16 @@ impl Sealer {
     pub(super) fn height(&self) -> Option<u64> {
         self.last.as_ref().map(|last| last.sequence_number)
     }
+}
+
+/// What a checkpoint of these transactions says that it contains.
+pub(super) fn contents(transactions: &[ExecutedTransaction]) -> CheckpointContents {
+    let infos = transactions.iter().map(|executed| {
+        let digest = executed.transaction.digest();
+        let effects = executed.effects.digest();
+        CheckpointTransactionInfo::new(digest, effects, executed.signatures.clone())
+    });
+    CheckpointContents::new_v1(infos.collect())
 }
 
 impl Checkpoint {

@@ -251,7 +251,7 @@ pub(super) fn reference(object: &Object) -> ObjectReference {
 }
 
 /// Every object there is now, with the versions just before.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     versions: BTreeMap<Address, Vec<Object>>,
     owned: BTreeMap<Address, BTreeSet<Address>>,
@@ -275,6 +275,11 @@ impl Objects {
     /// One version of an object, if it is recent.
     pub(super) fn get_version(&self, id: &Address, version: u64) -> Option<&Object> {
         self.versions.get(id)?.iter().find(|object| object.version() == version)
+    }
+
+    /// The latest version of every object, by ascending id.
+    pub(super) fn live(&self) -> impl Iterator<Item = &Object> {
+        self.versions.values().filter_map(|versions| versions.last())
     }
 
     /// Objects an account owns, by id, from `start` on.
@@ -308,7 +313,8 @@ impl Objects {
         }
     }
 
-    fn put(&mut self, object: Object) {
+    /// Adds the next version of an object.
+    pub(super) fn put(&mut self, object: Object) {
         let versions = self.versions.entry(object.object_id()).or_default();
         versions.push(object);
         if versions.len() > VERSIONS_KEPT {

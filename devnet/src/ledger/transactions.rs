@@ -38,7 +38,7 @@ pub(super) const CHAIN_EPOCH: u64 = 0;
 
 /// Why a transaction is not executed at all.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
+pub enum Refused {
     /// The signatures do not authorise it.
     #[error("{0}")]
     Signature(String),

@@ -1,6 +1,7 @@
 //! Golden bytes of every layout, and the committee the objects describe together.
 
 mod calls;
+mod staking;
 
 use super::abort::Abort;
 use super::event::{

@@ -3,6 +3,7 @@
 mod blobs;
 mod certificates;
 mod epochs;
+mod lengths;
 mod metadata;
 mod properties;
 mod space;

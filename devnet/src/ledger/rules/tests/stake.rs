@@ -5,6 +5,7 @@ mod epochs;
 mod pools;
 mod registry;
 mod shards;
+mod sizes;
 mod votes;
 mod withdrawals;
 
@@ -72,7 +73,7 @@ struct World {
     now_ms: u64,
     caps: BTreeMap<u8, NodeCap>,
     events: Vec<StakeEvent>,
-    steps: u8,
+    steps: u16,
 }
 
 impl World {
@@ -104,8 +105,11 @@ impl World {
         &mut self,
         rule: impl FnOnce(&mut Context<'_>, &mut Staking, &StakeParams, u64) -> Result<T, Abort>,
     ) -> Result<T, Abort> {
-        self.steps = self.steps.wrapping_add(1);
-        let mut context = Context::new(Digest::new([self.steps; 32]));
+        self.steps += 1;
+        let [low, high] = self.steps.to_le_bytes();
+        let mut digest = [low; 32];
+        digest[31] ^= high;
+        let mut context = Context::new(Digest::new(digest));
         let mut staking = self.staking.clone();
         let result = rule(&mut context, &mut staking, &self.params, self.now_ms)?;
         self.staking = staking;

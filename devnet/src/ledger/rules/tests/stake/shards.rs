@@ -97,6 +97,26 @@ fn naive(stakes: &[u64], shards: u16) -> Vec<u16> {
     counts
 }
 
+/// A hundred thousand committees, small ones so that it takes a second or two; larger ones are
+/// below. Many stakes are equal or tiny, where rounding would show first.
+#[test]
+fn t77_a_hundred_thousand_small_committees_are_dealt_as_by_exact_fractions() {
+    let mut state = 7_u64;
+    let mut next = |bound: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % bound
+    };
+    for _ in 0..100_000 {
+        let (nodes, most) = (1 + next(8), [3, 100, 1 << 30][usize::try_from(next(3)).unwrap()]);
+        let scale = [1, WAL, u64::MAX / (8 << 30)][usize::try_from(next(3)).unwrap()];
+        let stakes: Vec<_> = (0..nodes).map(|_| (1 + next(most)) * scale).collect();
+        let shards = u16::try_from(1 + next(40)).unwrap();
+        let counts = apportion(&stakes, shards).unwrap();
+        assert_eq!(counts, naive(&stakes, shards), "{stakes:?}, {shards} shards");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]

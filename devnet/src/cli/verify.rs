@@ -1,0 +1,60 @@
+//! `devnet verify-ledger`: executes a ledger's whole log again and compares.
+//!
+//! Promises: exit code 0 means that the log leads to exactly the objects on disk; the first
+//! difference is named. Does not: run beside the ledger, whose file it needs for itself.
+
+use std::path::{Path, PathBuf};
+
+use haulout_node::error::{Error, Kind, Result};
+
+use super::{name_flag, print_line, print_text};
+use crate::ledger::{Ledger, OpenError, ReplayError, Replayed, StoreError};
+use crate::state::StateDirectory;
+
+/// Verifies a file, or the ledger of the devnet.
+pub(super) fn run(directory: &StateDirectory, file: Option<PathBuf>, json: bool) -> Result<()> {
+    let path = file.unwrap_or_else(|| directory.join("ledger/ledger.redb"));
+    let Replayed { checkpoints, transactions, root } = verify(directory, &path)?;
+    let root = hex::encode(root);
+    if json {
+        print_line(&serde_json::json!({
+            "verified": true,
+            "file": path.display().to_string(),
+            "checkpoints": checkpoints,
+            "transactions": transactions,
+            "state_root": root,
+        }));
+    } else {
+        print_text(&format!(
+            "{checkpoints} checkpoints with {transactions} transactions lead to the objects on \
+             disk\nstate root {root}\n"
+        ));
+    }
+    Ok(())
+}
+
+fn verify(directory: &StateDirectory, path: &Path) -> Result<Replayed> {
+    let ledger = Ledger::resume(path).map_err(|error| not_opened(directory, path, error))?;
+    ledger.replay().map_err(|error| differs(path, error))
+}
+
+fn not_opened(directory: &StateDirectory, path: &Path, error: OpenError) -> Error {
+    let shown = path.display();
+    match error {
+        OpenError::Empty => Error::new(Kind::NotFound, format!("there is no ledger in {shown}"))
+            .hint("name its file with --file, or its devnet with --name"),
+        OpenError::Store(StoreError::InUse) => {
+            Error::new(Kind::Locked, format!("a running ledger has {shown} open"))
+                .hint(format!("run `devnet down{}` first", name_flag(directory.name())))
+        }
+        error => Error::new(Kind::Config, format!("cannot open the ledger in {shown}"))
+            .because(error)
+            .hint("it may be damaged or of another version of haulout"),
+    }
+}
+
+fn differs(path: &Path, error: ReplayError) -> Error {
+    let hint = "keep the file and report it; `devnet up --fresh` starts over without its data";
+    let message = format!("the log in {} does not lead where it says", path.display());
+    Error::new(Kind::Verification, message).because(error).hint(hint)
+}

@@ -1,0 +1,3 @@
+//! The ledger as a whole, driven by scripts. `t07_...` is test T07 of the design.
+
+pub(super) mod scripts;
