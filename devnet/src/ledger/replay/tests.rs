@@ -86,7 +86,8 @@ fn a_forged_end_and_forged_objects_are_found_out() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = lived(&directory.path().join("end.redb"), &story);
     let height = ledger.height();
-    forge(&ledger, height, |it| it.summary.timestamp_ms += 1);
+    let other = ledger.inner.store.checkpoint(1).unwrap().unwrap().signature;
+    forge(&ledger, height, |it| it.signature = other);
     let error = ledger.replay().unwrap_err();
     assert!(matches!(error, ReplayError::Checkpoint { what: "certificate", .. }), "{error}");
 
