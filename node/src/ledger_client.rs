@@ -4,6 +4,9 @@
 //! every call ends in bounded time.
 //! Does not: decide what can be done with a blob (`holdings.rs` does), move blobs, or ask anybody.
 
+mod operator;
+mod stake;
+
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 

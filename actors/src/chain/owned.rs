@@ -111,11 +111,7 @@ impl Chain {
     }
 
     /// Asks for the objects of one type of an account, page by page.
-    fn owned_request(
-        &self,
-        account: &ObjectId,
-        kind: &TypeName,
-    ) -> proto::ListOwnedObjectsRequest {
+    fn owned_request(&self, account: &ObjectId, kind: &TypeName) -> proto::ListOwnedObjectsRequest {
         proto::ListOwnedObjectsRequest::default()
             .with_owner(Address::new(*account).to_string())
             .with_object_type(kind.qualified(&self.shared.options.package))
