@@ -129,7 +129,7 @@ enum Command {
     /// Measure this machine, offline
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Run a storage node
+    /// Run a storage node, and tell the ledger of it
     #[command(subcommand)]
     Node(node::Node),
     /// Print a commented configuration with every key

@@ -14,6 +14,7 @@ pub mod ledger_client;
 pub mod light_client;
 pub mod stakes;
 pub mod storage_node;
+pub mod sui_wallet;
 pub mod telemetry;
 
 mod endpoint;

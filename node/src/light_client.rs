@@ -45,7 +45,7 @@ impl LightClient {
     }
 
     async fn join(config: ClientConfig) -> Result<Self> {
-        let wallet = config.wallet.as_deref().map(keys::load_wallet).transpose()?;
+        let wallet = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         let identity = Secret::generate(KeyKind::Ed25519)?;
         let keys = Keys { network: *identity.bytes(), confirmation: None };
         let (store, role) = (Store::in_memory()?, Role::Client);

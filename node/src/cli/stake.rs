@@ -14,6 +14,8 @@ mod nodes;
 mod parts;
 mod withdraw;
 
+pub(super) use nodes::{commission, selection_json, selection_text, shards, status};
+
 /// Stake with nodes, see what it earns, have it back
 #[derive(Debug, Subcommand)]
 pub(super) enum Stake {
