@@ -5,9 +5,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
 mod discovery;
+mod epochs;
 mod faults;
 mod liars;
+mod operator;
 mod owner;
 mod put_get;
 mod restart;
 mod sizes;
+mod staker;
