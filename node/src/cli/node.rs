@@ -27,20 +27,17 @@ use crate::storage_node::{self, StorageNode};
 use crate::telemetry::Telemetry;
 
 /// Run a storage node, and tell the ledger of it
+// Help of most verbs is the text of their structs: words here would cover it.
 #[derive(Debug, Subcommand)]
 pub(super) enum Node {
     /// Run a storage node until it is told to stop
     Run(Run),
-    /// Register this node on the ledger
     Register(register::Register),
-    /// Show the wallet's nodes as the ledger has them
     Show(show::Show),
-    /// Say what the node asks for its work, and how much it can hold
     Vote(vote::Vote),
     /// What the operator earned
     #[command(subcommand)]
     Commission(commission::Commission),
-    /// Leave the network, and have the bond back
     Exit(exit::Exit),
 }
 

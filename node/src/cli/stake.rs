@@ -17,19 +17,14 @@ mod withdraw;
 pub(super) use nodes::{commission, selection_json, selection_text, shards, status};
 
 /// Stake with nodes, see what it earns, have it back
+// Each verb's help is the text of its struct: words here would cover it.
 #[derive(Debug, Subcommand)]
 pub(super) enum Stake {
-    /// List the nodes one can stake with
     Nodes(nodes::Nodes),
-    /// Stake with a node
     Add(add::Add),
-    /// List the wallet's stake: what it is worth, and when one can act
     Ls(ls::Ls),
-    /// Have stake back: asks for it, or is paid, whatever is due
     Withdraw(withdraw::Withdraw),
-    /// Split a receipt in two
     Split(parts::Split),
-    /// Join receipts that differ in nothing but their amount
     Join(parts::Join),
 }
 

@@ -10,7 +10,7 @@ use haulout_protocol::chain::object::staking::{Asks, Pool, Rate, Staking};
 use serde_json::json;
 
 use super::pools::{rate_of, settled, stake_at};
-use super::{epoch_duration_ms, in_current, in_next, next_vote, shards_in};
+use super::{ACTIVE, epoch_duration_ms, in_current, in_next, next_vote, shards_in};
 use crate::error::{Error, Kind, Result};
 use crate::words;
 
@@ -30,7 +30,7 @@ pub struct NodeRow {
     pub role: Role,
     /// Stake at work now, in FROST.
     pub stake: u64,
-    /// Stake at work when the next committee is chosen, in FROST.
+    /// Stake that counts when the next committee is chosen, in FROST; none of a node that leaves.
     pub next_stake: u64,
     /// Shards it holds in this epoch.
     pub shards: usize,
@@ -61,6 +61,8 @@ pub enum Role {
     Candidate,
     /// In neither, and nobody staked with it.
     Unstaked,
+    /// In neither, and not to be chosen: it leaves, left or is jailed.
+    Outside,
 }
 
 /// What a share of a pool gained in one epoch, after the operator's commission.
@@ -96,6 +98,7 @@ impl Role {
             Role::Next => "next",
             Role::Candidate => "candidate",
             Role::Unstaked => "unstaked",
+            Role::Outside => "outside",
         }
     }
 }
@@ -117,7 +120,8 @@ pub(super) fn row(book: &StakeBook, pool: &Pool) -> NodeRow {
     let staking = &book.staking;
     let (epoch, node_id) = (staking.epoch, pool.node.node_id);
     let now = settled(pool, epoch);
-    let next_stake = stake_at(pool, epoch, next_vote(staking));
+    let takes_part = pool.node.status == ACTIVE;
+    let next_stake = if takes_part { stake_at(pool, epoch, next_vote(staking)) } else { 0 };
     let shards = shards_in(&staking.committee, &node_id);
     let next_shards = staking.next.as_ref().map(|next| shards_in(next, &node_id));
     let most = shards.max(next_shards.unwrap_or(0));
@@ -128,6 +132,7 @@ pub(super) fn row(book: &StakeBook, pool: &Pool) -> NodeRow {
         role: match (in_current(staking, &node_id), in_next(staking, &node_id)) {
             (true, _) => Role::Committee,
             (false, true) => Role::Next,
+            (false, false) if !takes_part => Role::Outside,
             (false, false) if next_stake > 0 => Role::Candidate,
             (false, false) => Role::Unstaked,
         },

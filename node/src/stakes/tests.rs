@@ -214,6 +214,10 @@ fn rows_say_where_a_node_serves_and_what_it_earned() {
     assert_eq!(earned.epoch, 3);
     assert!((earned.gain - 0.01).abs() < 1e-12 && (earned.yearly - 3.65).abs() < 1e-9);
     assert_eq!(skua.earned, None, "only one of two epochs is recorded");
+    let mut outside = edit(|pool| pool.node.status = EXITING);
+    outside.staking.committee.remove(0);
+    let row = super::rows(&outside, SortBy::Price).into_iter().find(|row| row.name == "tern");
+    assert_eq!(row.map(|row| (row.role, row.next_stake)), Some((Role::Outside, 0)));
     let next = super::rows(&selected(book, &[3]), SortBy::Price);
     assert_eq!(next.iter().filter(|row| row.role == Role::Next).count(), 1);
 }

@@ -15,11 +15,13 @@ use crate::words::{coins, label, object, wal, wal_json};
 /// What the operator earned
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Commission {
-    /// Have it paid to the wallet; no transaction is sent when there is nothing to collect
     Collect(Collect),
 }
 
 /// Have the commission paid to the wallet
+///
+/// What was earned in the last epoch is free once the next committee is chosen. When there is
+/// nothing to collect, no transaction is sent, and that is no error.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Collect {
     #[command(flatten)]

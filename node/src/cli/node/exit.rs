@@ -45,7 +45,8 @@ impl Exit {
         let json = |done: Option<&Receipt>| leaving_json(held, free, done);
         let until = calendar.until(free);
         let text = format!(
-            "{} leaves for good\n  bond  {} is free from {until}, at the earliest\n",
+            "{} leaves for good\n  duty  keep it running to the end of the last epoch it was \
+             chosen for\n  bond  {}, free from {until}, at the earliest\n",
             label(&held.node.row.name),
             wal(held.node.bond),
         );
@@ -54,10 +55,8 @@ impl Exit {
         } else if self.consent.given(&text).await? {
             let done = held.client.request_exit(&held.cap).await?;
             let gas = coins(done.gas);
-            let text = format!(
-                "✓ {text}  then  haulout node exit --withdraw-bond\n  until then it must serve \
-                 whatever it was chosen for\n  gas   {gas} SUI\n"
-            );
+            let text =
+                format!("✓ {text}  then  haulout node exit --withdraw-bond\n  gas   {gas} SUI\n");
             output.result(&json(Some(&done)), &id, &text);
         }
         Ok(())

@@ -3,6 +3,8 @@
 //! Promises: everything the ledger would refuse is refused before the bond is paid; `--dry-run`
 //! makes no keys.
 
+use std::path::Path;
+
 use clap::Args;
 use haulout_actors::chain::{Balances, NodeRegistration, RegisteredNode, StakeBook};
 use haulout_actors::network;
@@ -136,9 +138,12 @@ impl Register {
     }
 }
 
-/// The keys of a node; makes them if there are none, unless nothing may change.
+/// The keys of a node. If there are none they are made, and kept unless nothing may change.
 fn load_keys(config: &NodeConfig, dry_run: bool) -> Result<NodeKeys> {
-    let load = if dry_run { keys::load } else { keys::load_or_create };
+    let load = |path: &Path, kind| match dry_run && !path.exists() {
+        true => Secret::generate(kind),
+        false => keys::load_or_create(path, kind),
+    };
     let network = load(&config.network_key, KeyKind::Ed25519)?;
     let protocol = load(&config.protocol_key, KeyKind::Bls12381)?;
     let protocol = SecretKey::from_bytes(protocol.bytes()).ok_or_else(|| {

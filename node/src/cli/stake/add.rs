@@ -64,16 +64,15 @@ impl Offer {
     fn leaving(&self) -> String {
         let length = match self.calendar.duration_ms {
             0 => String::new(),
-            duration => format!(" of {}", words::duration(duration)),
+            duration => format!(" ({})", words::duration(duration)),
         };
+        let asked = format!(
+            "ask it back any time: paid when the epoch ends, or one epoch{length} later if the \
+             next committee counts on it"
+        );
         match self.plan.serves {
-            true => format!(
-                "ask it back any time; it is paid from the next epoch{length} on, or from the one \
-                 after that if its committee is chosen already"
-            ),
-            false => "at once as long as no committee has the node, else after the epochs it \
-                      serves"
-                .to_owned(),
+            true => asked,
+            false => format!("at once while no committee has the node; else {asked}"),
         }
     }
 

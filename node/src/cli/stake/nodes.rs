@@ -182,6 +182,7 @@ fn yield_json(earned: &Yield) -> Value {
 fn yearly(part: f64) -> String {
     match part * 100.0 {
         percent if percent > 9999.0 => "> 9999 %".to_owned(),
+        percent if percent > 0.0 && percent < 0.05 => "< 0.1 %".to_owned(),
         percent => format!("{percent:.1} %"),
     }
 }
@@ -235,6 +236,6 @@ mod tests {
     #[test]
     fn a_yield_that_no_year_can_bear_is_not_spelled_out() {
         assert_eq!((yearly(0.0812), yearly(1e9)), ("8.1 %".to_owned(), "> 9999 %".to_owned()));
-        assert_eq!(yearly(-0.5), "-50.0 %");
+        assert_eq!([-0.5, 0.0, 1e-6].map(yearly), ["-50.0 %", "0.0 %", "< 0.1 %"]);
     }
 }

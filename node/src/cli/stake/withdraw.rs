@@ -25,22 +25,30 @@ use crate::words::{coins, object, wal, wal_json};
                         --dry-run\n  haulout stake withdraw --all --node tern --yes"
 )]
 pub(in crate::cli) struct Withdraw {
-    /// The receipt, as `haulout stake ls` prints it
-    #[arg(value_name = "RECEIPT", required_unless_present = "all", conflicts_with = "all")]
-    receipt: Option<String>,
-    /// Every receipt that can take a step now
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    meant: Meant,
     /// Only receipts of this node, by name or id
-    #[arg(long, requires = "all", value_name = "NODE")]
+    #[arg(long, requires = "all", conflicts_with = "receipt", value_name = "NODE")]
     node: Option<String>,
     #[command(flatten)]
     consent: Consent,
 }
 
+/// One receipt, or all of them.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Meant {
+    /// The receipt, as `haulout stake ls` prints it
+    #[arg(value_name = "RECEIPT")]
+    receipt: Option<String>,
+    /// Every receipt that can take a step now
+    #[arg(long)]
+    all: bool,
+}
+
 impl Withdraw {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let receipt = self.receipt.as_deref().map(parse_object).transpose()?;
+        let receipt = self.meant.receipt.as_deref().map(parse_object).transpose()?;
         self.consent.check(output)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let which = self.which(receipt, &client).await?;
