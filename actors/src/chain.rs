@@ -10,8 +10,10 @@ mod bech32;
 mod checkpoints;
 mod epochs;
 mod error;
+mod operator;
 mod owned;
 mod read;
+mod stake;
 mod submit;
 mod wallet;
 
@@ -26,7 +28,9 @@ use tokio::sync::Mutex;
 
 pub use self::checkpoints::{Checkpoint, Checkpoints};
 pub use self::error::CallError;
+pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Votes};
 pub use self::owned::{Extension, Found, Holder, OwnedBlobs, Receipt};
+pub use self::stake::{NewReceipt, OwnedReceipts, Payout, ReceiptStep, StakeBook};
 pub use self::submit::{Certified, Cost, Registered, Registration, Uncertified};
 pub use self::wallet::{Wallet, WalletError};
 use crate::context::Position;

@@ -125,6 +125,8 @@ pub const CHAIN_PAGE_OBJECTS: u32 = 100;
 pub const CHAIN_OBJECTS_MAX: usize = 2_000;
 /// Blobs that one transaction extends or deletes; the ledger takes a thousand commands at most.
 pub const CHAIN_BLOBS_PER_CALL_MAX: usize = 100;
+/// Receipts of stake that one transaction asks back or pays out.
+pub const CHAIN_RECEIPTS_PER_CALL_MAX: usize = 100;
 /// How often objects of one epoch are asked for again while an epoch change is under way.
 pub const CHAIN_VIEW_ATTEMPTS_MAX: u32 = 5;
 

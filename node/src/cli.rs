@@ -35,7 +35,9 @@ mod owner;
 mod put;
 mod rm;
 mod signals;
+mod stake;
 mod status;
+mod table;
 mod wallet;
 
 /// How long the runtime may take to drop what a finished command left behind.
@@ -119,12 +121,15 @@ enum Command {
     Info(info::Info),
     /// Show the wallet: address, balances, key file
     Wallet(wallet::Wallet),
+    /// Stake with nodes, see what it earns, have it back
+    #[command(subcommand)]
+    Stake(stake::Stake),
     /// Compute a file's blob id and content hash, offline
     BlobId(blob_id::BlobId),
     /// Measure this machine, offline
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Run a storage node
+    /// Run a storage node, and tell the ledger of it
     #[command(subcommand)]
     Node(node::Node),
     /// Print a commented configuration with every key
@@ -175,6 +180,7 @@ impl Cli {
             Command::Rm(rm) => self.online(output, rm.run(self, output)),
             Command::Info(info) => self.online(output, info.run(self, output)),
             Command::Wallet(wallet) => self.online(output, wallet.run(self, output)),
+            Command::Stake(stake) => self.online(output, stake.run(self, output)),
             Command::Node(node) => node.run(self, output),
             Command::BlobId(blob_id) => blob_id.run(self, output),
             Command::Bench(bench) => bench.run(output),

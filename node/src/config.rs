@@ -66,6 +66,26 @@ pub struct Setting {
 pub struct Config {
     file: File,
     layers: Layers,
+    /// Sui's own configuration, if this user has one.
+    sui: Option<PathBuf>,
+}
+
+/// Where the wallet's key is, and whose it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalletPlace {
+    /// The file.
+    pub source: WalletSource,
+    /// The account that was chosen; else the key file's, or Sui's active one.
+    pub address: Option<[u8; 32]>,
+}
+
+/// A file with the wallet's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WalletSource {
+    /// A key file.
+    KeyFile(PathBuf),
+    /// Sui's `client.yaml`, which names a keystore.
+    Sui(PathBuf),
 }
 
 /// How to take part in the peer-to-peer network.
@@ -115,9 +135,9 @@ pub struct NodeConfig {
     pub protocol_key: PathBuf,
     /// The node's object on the ledger; found by its peer id when not given.
     pub node_id: Option<NodeId>,
-    /// File of the operator's wallet, which pays for what the node tells the ledger; without it the
-    /// node only listens.
-    pub wallet: Option<PathBuf>,
+    /// The operator's wallet, which pays for what the node tells the ledger; without it the node
+    /// only listens.
+    pub wallet: Option<WalletPlace>,
     /// A name for logs and traces.
     pub name: Option<String>,
     /// Where metrics and health are served.
@@ -137,8 +157,8 @@ pub struct ClientConfig {
     pub network: NetworkConfig,
     /// The ledger.
     pub chain: ChainConfig,
-    /// File of the wallet that pays; needed for writes only.
-    pub wallet: Option<PathBuf>,
+    /// The wallet that pays; needed for writes only.
+    pub wallet: Option<WalletPlace>,
     /// Where temporary copies of piped input live.
     pub state_dir: PathBuf,
     /// How long to wait for the ledger and the network at the start.
@@ -174,14 +194,16 @@ impl Config {
         for setting in &sources.flags {
             layers.push(Layer::from_setting(setting)?);
         }
-        Ok(Self { file: layers.merge()?, layers })
+        let sui = sui_config(&sources.env).filter(|path| path.exists());
+        Ok(Self { file: layers.merge()?, layers, sui })
     }
 
-    /// Reads one file's text; `source` is named in errors and anchors relative paths.
+    /// Reads one file's text; `source` is named in errors and anchors relative paths. Nothing else
+    /// is read, so there is no wallet that the text does not name.
     pub fn from_toml(text: &str, source: &Path) -> Result<Self> {
         let mut layers = Layers::default();
         layers.push(Layer::from_file(source, text)?);
-        Ok(Self { file: layers.merge()?, layers })
+        Ok(Self { file: layers.merge()?, layers, sui: None })
     }
 
     /// The files to read, lowest rank first, and whether each must exist.
@@ -217,7 +239,8 @@ impl Config {
             network_key: file.keys.network.clone().unwrap_or_else(|| keys.join("network.key")),
             protocol_key: file.keys.protocol.clone().unwrap_or_else(|| keys.join("protocol.key")),
             node_id: file.node.id.as_ref().map(|id| NodeId::from_bytes(id.0)),
-            wallet: self.wallet(),
+            // A service spends from a wallet that was named, and from no other.
+            wallet: self.wallet().filter(|_| self.names_wallet()),
             name: file.node.name.clone(),
             http: file.http.listen,
             stop_within: file.node.stop_within.map_or(STOP_WITHIN, |time| time.0),
@@ -240,9 +263,22 @@ impl Config {
         })
     }
 
-    /// The wallet's file, if one is named; needs no other setting.
-    pub fn wallet(&self) -> Option<PathBuf> {
-        self.file.wallet.key_file.clone()
+    /// Where the wallet is: in the key file named, else where Sui keeps its own; needs no other
+    /// setting.
+    pub fn wallet(&self) -> Option<WalletPlace> {
+        let wallet = &self.file.wallet;
+        let sui = || wallet.sui_config.clone().or_else(|| self.sui.clone());
+        let source = match &wallet.key_file {
+            Some(path) => WalletSource::KeyFile(path.clone()),
+            None => WalletSource::Sui(sui()?),
+        };
+        Some(WalletPlace { source, address: wallet.address.as_ref().map(|id| id.0) })
+    }
+
+    /// Whether the configuration itself says where the wallet is.
+    fn names_wallet(&self) -> bool {
+        let wallet = &self.file.wallet;
+        wallet.key_file.is_some() || wallet.sui_config.is_some()
     }
 
     /// Where a client may keep files; needs no other setting.
@@ -296,6 +332,17 @@ impl Config {
             .detail("key", format!("{section}.{key}"))
         })
     }
+}
+
+/// Where Sui's tools keep their configuration.
+fn sui_config(env: &[(String, String)]) -> Option<PathBuf> {
+    let value = |name: &str| {
+        let found = env.iter().find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| PathBuf::from(value))
+    };
+    let folder = value("SUI_CONFIG_DIR");
+    let folder = folder.or_else(|| Some(value("HOME")?.join(".sui").join("sui_config")));
+    Some(folder?.join("client.yaml"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! another by mistake. A wallet file may also hold what Sui tools export (`suiprivkey1...`).
 //! Promises: a file that others can read is refused; a new file is created exclusively and is
 //! durable before anybody learns its public half; secrets are wiped from memory.
+//! A wallet may also be an entry of Sui's own keystore (`sui_wallet.rs` reads it).
 //! Does not: encrypt keys at rest, or derive keys from each other.
 
 use std::fmt;
@@ -16,7 +17,10 @@ use haulout_actors::chain::Wallet;
 use haulout_protocol::crypto::SecretKey;
 use zeroize::Zeroizing;
 
+use crate::config::{WalletPlace, WalletSource};
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::sui_wallet::Keystore;
+use crate::words;
 
 /// A key file is one short line; anything longer is not one.
 const FILE_BYTES_MAX: u64 = 1024;
@@ -137,7 +141,7 @@ pub fn create(path: &Path, secret: &Secret) -> Result<()> {
 
 /// Reads a key file that must hold a key of this kind.
 pub fn load(path: &Path, kind: Kind) -> Result<Secret> {
-    let line = read_guarded(path)?;
+    let line = read_guarded(path, FILE_BYTES_MAX)?;
     let secret = Secret::from_line(&line).ok_or_else(|| malformed(path, kind.name()))?;
     if secret.kind == kind {
         Ok(secret)
@@ -165,9 +169,29 @@ pub fn load_or_create(path: &Path, kind: Kind) -> Result<Secret> {
     Ok(secret)
 }
 
-/// Reads a wallet: an ed25519 or secp256k1 key file, or one line exported by Sui's tools.
-pub fn load_wallet(path: &Path) -> Result<Wallet> {
-    let line = read_guarded(path)?;
+/// Reads a wallet from where it is kept. If an address was chosen, it must be the wallet's.
+pub fn load_wallet(place: &WalletPlace) -> Result<Wallet> {
+    let path = match &place.source {
+        WalletSource::KeyFile(path) => path,
+        WalletSource::Sui(config) => {
+            return Keystore::open(config)?.wallet(place.address.as_ref());
+        }
+    };
+    let wallet = load_wallet_file(path)?;
+    match place.address {
+        Some(address) if address != wallet.address() => {
+            let (file, found) = (path.display(), words::object(&wallet.address()));
+            let message = format!("{file} is the key of {found}, and wallet.address is another");
+            Err(Error::new(ErrorKind::Config, message)
+                .hint("correct wallet.address, or name another wallet.key_file"))
+        }
+        _ => Ok(wallet),
+    }
+}
+
+/// Reads an ed25519 or secp256k1 key file, or one line exported by Sui's tools.
+fn load_wallet_file(path: &Path) -> Result<Wallet> {
+    let line = read_guarded(path, FILE_BYTES_MAX)?;
     let refused = |_| malformed(path, "ed25519:... or secp256k1:...");
     match Secret::from_line(&line) {
         Some(secret) => match secret.kind {
@@ -183,16 +207,16 @@ pub fn load_wallet(path: &Path) -> Result<Wallet> {
 pub(crate) fn no_wallet(purpose: &str) -> Error {
     Error::new(
         ErrorKind::Config,
-        format!("{purpose} needs a wallet, and wallet.key_file is not set"),
+        format!("{purpose} needs a wallet, and there is neither wallet.key_file nor one of Sui's"),
     )
     .hint(
-        "add `key_file = ...` under [wallet], or set HAULOUT_WALLET__KEY_FILE; a devnet's context \
-         has one",
+        "add `key_file = ...` under [wallet], set HAULOUT_WALLET__KEY_FILE, or create a Sui wallet \
+         (`sui client`); a devnet's context has one",
     )
 }
 
-/// The text of a key file, if only its owner can read it.
-fn read_guarded(path: &Path) -> Result<Zeroizing<String>> {
+/// The text of a key file, if only its owner can read it; no more than `most` bytes of it.
+pub(crate) fn read_guarded(path: &Path, most: u64) -> Result<Zeroizing<String>> {
     let failed = |error: std::io::Error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
         let text = format!("cannot read the key file {}", path.display());
@@ -211,7 +235,20 @@ fn read_guarded(path: &Path) -> Result<Zeroizing<String>> {
         .hint(format!("chmod 600 {}", path.display())));
     }
     let mut text = Zeroizing::new(String::new());
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    file.take(most).read_to_string(&mut text).map_err(failed)?;
+    Ok(text)
+}
+
+/// The text of a file without secrets; no more than `most` bytes of it.
+pub(crate) fn read_bounded(path: &Path, most: u64) -> Result<String> {
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Config, format!("cannot read {}", path.display()))
+            .because(error)
+            .hint("check wallet.sui_config; `sui client` creates it")
+    };
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(failed)?;
+    file.take(most).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 

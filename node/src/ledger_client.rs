@@ -4,7 +4,9 @@
 //! every call ends in bounded time.
 //! Does not: decide what can be done with a blob (`holdings.rs` does), move blobs, or ask anybody.
 
-use std::path::Path;
+mod operator;
+mod stake;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use haulout_actors::chain::{Balances, Chain, OwnedBlobs, Receipt, SystemView, Wallet};
@@ -13,7 +15,7 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
 
 use crate::calendar::Calendar;
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, WalletPlace};
 use crate::error::{Error, Kind, Result};
 use crate::holdings::{self, ExtensionPlan, Removal, RemovalPlan, Target};
 use crate::keys;
@@ -30,7 +32,7 @@ pub struct LedgerClient {
 impl LedgerClient {
     /// Reaches the ledger. Looking needs no wallet.
     pub async fn connect(config: ClientConfig) -> Result<Self> {
-        let wallet = config.wallet.as_deref().map(keys::load_wallet).transpose()?;
+        let wallet = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         let patience = config.timeout;
         let reached = tokio::time::timeout(patience, async {
             let chain = Chain::connect(chain_options(&config.chain)).await?;
@@ -135,7 +137,7 @@ impl LedgerClient {
     }
 }
 
-/// The account of a wallet's file; needs no ledger.
-pub fn account_of(file: &Path) -> Result<ObjectId> {
-    Ok(keys::load_wallet(file)?.address())
+/// The account of a wallet; needs no ledger.
+pub fn account_of(place: &WalletPlace) -> Result<ObjectId> {
+    Ok(keys::load_wallet(place)?.address())
 }

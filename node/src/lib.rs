@@ -12,7 +12,9 @@ pub mod input;
 pub mod keys;
 pub mod ledger_client;
 pub mod light_client;
+pub mod stakes;
 pub mod storage_node;
+pub mod sui_wallet;
 pub mod telemetry;
 
 mod endpoint;

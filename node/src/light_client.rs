@@ -55,7 +55,7 @@ impl LightClient {
     }
 
     async fn join(config: ClientConfig) -> Result<Self> {
-        let wallet = config.wallet.as_deref().map(keys::load_wallet).transpose()?;
+        let wallet = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         let secret = Secret::generate(KeyKind::Ed25519)?;
         let keys = Keys { network: *secret.bytes(), confirmation: None };
         let (store, role) = (Store::in_memory()?, Role::Client);

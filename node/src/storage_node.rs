@@ -56,7 +56,7 @@ impl StorageNode {
         })?;
         let keys = Keys { network: *network_key.bytes(), confirmation: Some(confirmation) };
         let role = Role::StorageNode;
-        let operator = config.wallet.as_deref().map(keys::load_wallet).transpose()?;
+        let operator = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         let identity = Identity { keys, operator };
         let (context, network) =
             prepare(&config.network, &config.chain, store, identity, role).await?;

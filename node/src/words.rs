@@ -1,6 +1,9 @@
-//! Amounts and ids as people write them.
+//! Amounts, parts and ids as people write them.
+//!
+//! Promises: an amount that parses is exact; a name from the ledger cannot move the cursor.
 
 use haulout_protocol::chain::ObjectId;
+use serde_json::{Value, json};
 
 /// FROST in a WAL, and MIST in a SUI.
 const UNITS: u64 = 1_000_000_000;
@@ -22,6 +25,72 @@ pub(crate) fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
+/// An amount of the token in its smallest unit: `500`, `500WAL`, `0.5WAL` or `123FROST`; a plain
+/// number is WAL.
+pub(crate) fn amount(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is not an amount: write it as in 500WAL, 0.5WAL or 123FROST");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let decimals = match text[split..].trim_start() {
+        "" | "WAL" | "wal" => 9,
+        "FROST" | "frost" => 0,
+        _ => return Err(wrong()),
+    };
+    decimal(&text[..split], decimals).ok_or_else(wrong)
+}
+
+/// A part of a whole in ten-thousandths: `5%`, `2.5%` or `5`.
+pub(crate) fn basis_points(text: &str) -> Result<u16, String> {
+    let wrong = || format!("`{text}` is not a part: write it as in 5% or 2.5%, at most 100%");
+    let number = text.trim_end().strip_suffix('%').unwrap_or(text).trim_end();
+    let points = decimal(number, 2).filter(|points| *points <= 10_000).ok_or_else(wrong)?;
+    u16::try_from(points).map_err(|_| wrong())
+}
+
+/// A number with so many decimals at most, as a multiple of the last of them.
+fn decimal(text: &str, decimals: usize) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    let fits = !whole.is_empty() && part.len() <= decimals && !text.ends_with('.');
+    if !fits || !is_number(whole) || !is_number(part) {
+        return None;
+    }
+    format!("{whole}{part:0<decimals$}").parse().ok()
+}
+
+/// Ten-thousandths as a percentage: `2.5 %`.
+pub(crate) fn percent(basis_points: u64) -> String {
+    let text = format!("{}.{:02}", basis_points / 100, basis_points % 100);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A period for people, in its largest whole unit: `14 days`, `90 minutes`, `30 seconds`.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    let seconds = milliseconds / 1000;
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let whole = units.into_iter().find(|(length, _)| seconds >= *length && seconds % length == 0);
+    let (length, unit) = whole.unwrap_or((1, "second"));
+    count(usize::try_from(seconds / length).unwrap_or(usize::MAX), unit)
+}
+
+/// An amount of the token for people.
+pub(crate) fn wal(frost: u64) -> String {
+    format!("{} WAL", coins(frost))
+}
+
+/// An amount of the token for programs.
+pub(crate) fn wal_json(frost: u64) -> Value {
+    json!({ "wal_frost": frost, "text": wal(frost) })
+}
+
+/// A name that a stranger chose, on one line and without anything a terminal would obey.
+pub(crate) fn label(name: &str) -> String {
+    let shown = |c: char| if c.is_control() { '?' } else { c };
+    match name.trim().is_empty() {
+        true => "(no name)".to_owned(),
+        false => name.chars().map(shown).collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -30,6 +99,62 @@ mod tests {
         assert_eq!(super::coins(1), "0.000000001");
         assert_eq!(super::coins(1_500_000_000), "1.5");
         assert_eq!(super::coins(20_000_000_000), "20");
+    }
+
+    #[test]
+    fn amounts_are_exact_in_either_unit_and_a_plain_number_is_wal() {
+        for (text, frost) in [
+            ("500WAL", 500_000_000_000),
+            ("500", 500_000_000_000),
+            ("0.5 WAL", 500_000_000),
+            ("0.000000001", 1),
+            ("123FROST", 123),
+            ("0", 0),
+            ("18446744073.709551615wal", u64::MAX),
+        ] {
+            assert_eq!(super::amount(text), Ok(frost), "{text}");
+        }
+        for text in [
+            "",
+            "WAL",
+            ".5",
+            "5.",
+            "1.2.3",
+            "-1",
+            "1e3",
+            "5 SUI",
+            "0.5FROST",
+            "0.0000000001",
+            "18446744073.709551616",
+            "½",
+        ] {
+            let refused = super::amount(text).unwrap_err();
+            assert!(refused.contains("500WAL"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn parts_are_percentages_with_two_decimals_at_most() {
+        for (text, points) in [("5%", 500), ("2.5 %", 250), ("0", 0), ("100%", 10_000)] {
+            assert_eq!(super::basis_points(text), Ok(points), "{text}");
+        }
+        for text in ["", "%", "101%", "0.001%", "five", "-1"] {
+            assert!(super::basis_points(text).is_err(), "{text}");
+        }
+        let shown = [0, 250, 500, 10_000, 1].map(super::percent);
+        assert_eq!(shown, ["0 %", "2.5 %", "5 %", "100 %", "0.01 %"]);
+    }
+
+    #[test]
+    fn periods_are_told_in_their_largest_whole_unit() {
+        let told = [86_400_000, 5_400_000, 60_000, 30_500].map(super::duration);
+        assert_eq!(told, ["1 day", "90 minutes", "1 minute", "30 seconds"]);
+    }
+
+    #[test]
+    fn a_name_cannot_move_the_cursor() {
+        assert_eq!(super::label("n1\u{1b}[2J\n"), "n1?[2J?");
+        assert_eq!(super::label(" "), "(no name)");
     }
 
     #[test]

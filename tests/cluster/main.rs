@@ -6,9 +6,12 @@
 
 mod crossing;
 mod discovery;
+mod epochs;
 mod faults;
 mod liars;
+mod operator;
 mod owner;
 mod put_get;
 mod restart;
 mod sizes;
+mod staker;

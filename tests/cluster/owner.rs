@@ -28,7 +28,7 @@ async fn ledger(devnet: &Devnet, account: &str) -> LedgerClient {
 }
 
 /// The ledger without our checks before it, and an account's key.
-async fn bare(devnet: &Devnet, account: &str) -> (Chain, Wallet) {
+pub(crate) async fn bare(devnet: &Devnet, account: &str) -> (Chain, Wallet) {
     let config = devnet.client_config(account).unwrap();
     let options = ChainOptions {
         url: config.chain.rpc,

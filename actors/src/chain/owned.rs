@@ -7,11 +7,12 @@
 use futures::StreamExt;
 use haulout_protocol::chain::call::{self, BurnBlob, DeleteBlob, ExtendBlob};
 use haulout_protocol::chain::{ObjectId, TypeName, object};
+use serde::de::DeserializeOwned;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::owner::OwnerKind;
 use sui_sdk_types::{Address, StructTag, Transaction};
-use sui_transaction_builder::TransactionBuilder;
+use sui_transaction_builder::{Argument, TransactionBuilder};
 
 use super::read::decode;
 use super::submit::{Executed, Places, owned_input};
@@ -80,24 +81,40 @@ impl From<Executed> for Receipt {
 impl Chain {
     /// The blob objects an account owns.
     pub async fn owned_blobs(&self, account: &ObjectId) -> Result<OwnedBlobs, CallError> {
-        let request = self.blobs_request(account);
+        let (blobs, is_whole) = self.list_owned(account, &TypeName::BLOB, "blob objects").await?;
+        Ok(OwnedBlobs { blobs, is_whole })
+    }
+
+    /// The objects of one type that an account owns, and whether these are all.
+    pub(super) async fn list_owned<T: DeserializeOwned>(
+        &self,
+        account: &ObjectId,
+        kind: &TypeName,
+        what: &str,
+    ) -> Result<(Vec<T>, bool), CallError> {
+        let request = self.owned_request(account, kind);
         let mut listed = Box::pin(self.client.list_owned_objects(request));
-        let mut blobs = Vec::new();
+        let mut found = Vec::new();
         while let Some(object) = listed.next().await {
-            if blobs.len() >= limits::CHAIN_OBJECTS_MAX {
-                return Ok(OwnedBlobs { blobs, is_whole: false });
+            if found.len() >= limits::CHAIN_OBJECTS_MAX {
+                return Ok((found, false));
             }
-            let object = object.map_err(|status| self.call_error(&status, "blob objects"))?;
-            blobs.push(decode(&object)?);
+            let object = object.map_err(|status| self.call_error(&status, what))?;
+            found.push(decode(&object)?);
         }
-        Ok(OwnedBlobs { blobs, is_whole: true })
+        Ok((found, true))
     }
 
     /// Asks for the blob objects of an account, page by page.
     pub(super) fn blobs_request(&self, account: &ObjectId) -> proto::ListOwnedObjectsRequest {
+        self.owned_request(account, &TypeName::BLOB)
+    }
+
+    /// Asks for the objects of one type of an account, page by page.
+    fn owned_request(&self, account: &ObjectId, kind: &TypeName) -> proto::ListOwnedObjectsRequest {
         proto::ListOwnedObjectsRequest::default()
             .with_owner(Address::new(*account).to_string())
-            .with_object_type(TypeName::BLOB.qualified(&self.shared.options.package))
+            .with_object_type(kind.qualified(&self.shared.options.package))
             .with_page_size(limits::CHAIN_PAGE_OBJECTS)
             .with_read_mask(FieldMask::from_paths(["object_id", "contents"]))
     }
@@ -226,14 +243,24 @@ impl Chain {
         builder: &mut TransactionBuilder,
         blob: &ObjectId,
     ) -> Result<Places, CallError> {
-        let object = self.object(blob, "blob object").await?;
-        let blob = Some(builder.object(owned_input(&object)?));
+        let blob = Some(self.own(builder, blob, "blob object").await?);
         Ok(Places { blob, ..Places::default() })
+    }
+
+    /// An object of the wallet, in its present version, as an input.
+    pub(super) async fn own(
+        &self,
+        builder: &mut TransactionBuilder,
+        id: &ObjectId,
+        what: &str,
+    ) -> Result<Argument, CallError> {
+        let object = self.object(id, what).await?;
+        Ok(builder.object(owned_input(&object)?))
     }
 }
 
 /// A transaction of the wallet that does nothing yet.
-fn begin(wallet: &Wallet) -> TransactionBuilder {
+pub(super) fn begin(wallet: &Wallet) -> TransactionBuilder {
     let mut builder = TransactionBuilder::new();
     builder.set_sender(wallet.sender());
     builder

@@ -320,7 +320,8 @@ impl Chain {
             Place::Blob => places.blob.ok_or_else(empty),
             Place::Receipt => places.receipt.ok_or_else(empty),
             Place::NodeCap => places.cap.ok_or_else(empty),
-            Place::OtherStorage | Place::OtherReceipt => Err(empty()),
+            Place::OtherReceipt => places.other_receipt.ok_or_else(empty),
+            Place::OtherStorage => Err(empty()),
             Place::Pure(bytes) => Ok(builder.pure_bytes(bytes)),
         });
         filled.collect()
@@ -450,6 +451,7 @@ pub(super) struct Places {
     pub(super) storage: Option<Argument>,
     pub(super) blob: Option<Argument>,
     pub(super) receipt: Option<Argument>,
+    pub(super) other_receipt: Option<Argument>,
     pub(super) cap: Option<Argument>,
 }
 

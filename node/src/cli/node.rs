@@ -1,8 +1,16 @@
-//! `haulout node run`: a storage node in the foreground, for a service manager or a devnet.
+//! `haulout node`: `run` puts a storage node in the foreground, for a service manager or a devnet;
+//! the other verbs tell the ledger of it, and each has a file in `cli/node/`.
 //!
 //! Promises: says when it accepts peers, once; SIGTERM and SIGINT stop it gracefully, a second one
 //! at once; with `--exit-with-parent` it ends when its parent does, however that happens.
 //! Does not: detach from the terminal.
+
+mod commission;
+mod exit;
+mod operator;
+mod register;
+mod show;
+mod vote;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,11 +26,19 @@ use crate::error::{Error, Kind, Result};
 use crate::storage_node::{self, StorageNode};
 use crate::telemetry::Telemetry;
 
-/// Run a storage node
+/// Run a storage node, and tell the ledger of it
+// Help of most verbs is the text of their structs: words here would cover it.
 #[derive(Debug, Subcommand)]
 pub(super) enum Node {
     /// Run a storage node until it is told to stop
     Run(Run),
+    Register(register::Register),
+    Show(show::Show),
+    Vote(vote::Vote),
+    /// What the operator earned
+    #[command(subcommand)]
+    Commission(commission::Commission),
+    Exit(exit::Exit),
 }
 
 /// Flags of `node run`; each covers a key of the configuration.
@@ -51,8 +67,20 @@ enum Stop {
 
 impl Node {
     pub(super) fn run(&self, cli: &Cli, output: &Output) -> Result<u8> {
-        let Node::Run(run) = self;
-        let config = cli.load(run.settings()?)?.node()?;
+        match self {
+            Node::Run(run) => run.run(cli, output),
+            Node::Register(register) => cli.online(output, register.run(cli, output)),
+            Node::Show(show) => cli.online(output, show.run(cli, output)),
+            Node::Vote(vote) => cli.online(output, vote.run(cli, output)),
+            Node::Commission(commission) => cli.online(output, commission.run(cli, output)),
+            Node::Exit(exit) => cli.online(output, exit.run(cli, output)),
+        }
+    }
+}
+
+impl Run {
+    fn run(&self, cli: &Cli, output: &Output) -> Result<u8> {
+        let config = cli.load(self.settings()?)?.node()?;
         let runtime = super::runtime()?;
         let result = runtime.block_on(async {
             let mut telemetry = cli.telemetry("haulout-node", "info,ractor=warn", output);
@@ -67,7 +95,7 @@ impl Node {
             let result = match started {
                 Ok(node) => {
                     telemetry.export(node.context().metrics.clone());
-                    run.serve(node, output).await
+                    self.serve(node, output).await
                 }
                 Err(error) => Err(error),
             };
@@ -77,9 +105,7 @@ impl Node {
         runtime.shutdown_timeout(WIND_DOWN);
         result
     }
-}
 
-impl Run {
     /// The flags as settings.
     fn settings(&self) -> Result<Vec<Setting>> {
         let mut settings = Vec::new();

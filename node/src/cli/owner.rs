@@ -1,4 +1,4 @@
-//! What `extend` and `rm` share: naming what is meant, and asking before anything changes.
+//! What verbs that change something share: naming what is meant, and asking before anything changes.
 //!
 //! Promises: without `--yes` nothing changes unless a person at a terminal agreed.
 //! Does not: know what is agreed to.
@@ -88,13 +88,15 @@ fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
-fn parse_object(text: &str) -> Result<ObjectId> {
+/// The object id in an argument.
+pub(super) fn parse_object(text: &str) -> Result<ObjectId> {
     let mut id = [0; 32];
     let digits = text.strip_prefix("0x").unwrap_or(text);
     match hex::decode_to_slice(digits, &mut id) {
         Ok(()) => Ok(id),
-        Err(_) => Err(Error::new(Kind::Usage, format!("`{text}` is not an object id"))
-            .hint("an object id is 0x and 64 hex digits, as `haulout ls` prints it")),
+        Err(_) => Err(Error::new(Kind::Usage, format!("`{text}` is not an object id")).hint(
+            "an object id is 0x and 64 hex digits, as `haulout ls` and `haulout stake ls` print it",
+        )),
     }
 }
 

@@ -1,22 +1,22 @@
 //! `haulout wallet`: the account that pays, what it holds, where its key is.
 //!
-//! Promises: never prints a key. `wallet address` needs the key file only, no ledger.
-
-use std::path::Path;
+//! Promises: never prints a key. `wallet address` and `wallet ls` need the key file only, no ledger.
 
 use clap::{Args, Subcommand};
 use haulout_actors::chain::Balances;
 use haulout_protocol::chain::ObjectId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Cli;
 use super::output::Output;
+use crate::config::{WalletPlace, WalletSource};
 use crate::error::Result;
 use crate::keys;
 use crate::ledger_client::{LedgerClient, account_of};
-use crate::words::{coins, object};
+use crate::sui_wallet::Keystore;
+use crate::words::{coins, count, object};
 
-/// Show the wallet: address, balances, key file
+/// Show the wallet: address, balances, where its key is
 #[derive(Debug, Args)]
 pub(super) struct Wallet {
     #[command(subcommand)]
@@ -28,43 +28,102 @@ pub(super) struct Wallet {
 enum Part {
     /// Print the address only, without asking the ledger
     Address,
+    /// List the addresses one can choose among (wallet.address); the one in use has a star
+    Ls,
 }
 
 impl Wallet {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let config = cli.load(Vec::new())?;
-        let file = config.wallet().ok_or_else(|| keys::no_wallet("this"))?;
-        let account = account_of(&file)?;
-        if let Some(Part::Address) = self.part {
-            let address = object(&account);
-            output.result(&json!({ "address": address }), &address, &format!("{address}\n"));
-            return Ok(());
+        let place = config.wallet().ok_or_else(|| keys::no_wallet("this"))?;
+        match self.part {
+            Some(Part::Address) => {
+                let address = object(&account_of(&place)?);
+                output.result(&json!({ "address": address }), &address, &format!("{address}\n"));
+            }
+            Some(Part::Ls) => list(output, &place)?,
+            None => {
+                let account = account_of(&place)?;
+                let balances = LedgerClient::connect(config.client()?).await?.balances().await?;
+                report(output, &account, balances, &place);
+            }
         }
-        let balances = LedgerClient::connect(config.client()?).await?.balances().await?;
-        report(output, &account, balances, &file);
         Ok(())
     }
 }
 
-fn report(output: &Output, account: &ObjectId, balances: Balances, file: &Path) {
+/// The addresses of a keystore, or the one of a key file.
+fn list(output: &Output, place: &WalletPlace) -> Result<()> {
+    let used = account_of(place);
+    let (accounts, others): (Vec<ObjectId>, usize) = match &place.source {
+        WalletSource::KeyFile(_) => (used.iter().copied().collect(), 0),
+        WalletSource::Sui(config) => {
+            let keystore = Keystore::open(config)?;
+            (keystore.wallets.iter().map(|it| it.address()).collect(), keystore.others)
+        }
+    };
+    // A keystore without the chosen address is listed all the same: that is how one chooses.
+    let used = match (used, accounts.is_empty()) {
+        (Err(error), true) => return Err(error),
+        (used, _) => used.ok(),
+    };
+    let mark = |account: &ObjectId| if Some(*account) == used { '*' } else { ' ' };
+    let line = |account: &ObjectId| format!("{} {}\n", mark(account), object(account));
+    let mut text: String = accounts.iter().map(line).collect();
+    if others > 0 {
+        let keys = count(others, "key");
+        text.push_str(&format!("and {keys} of schemes that cannot be used here\n"));
+    }
+    let addresses: Vec<String> = accounts.iter().map(object).collect();
+    let json = json!({
+        "address": used.map(|used| object(&used)),
+        "addresses": addresses,
+        "unusable": others,
+        "source": source_json(place),
+    });
+    output.result(&json, &addresses.join("\n"), &text);
+    Ok(())
+}
+
+fn source_json(place: &WalletPlace) -> Value {
+    match &place.source {
+        WalletSource::KeyFile(file) => json!({ "key_file": file.display().to_string() }),
+        WalletSource::Sui(config) => json!({ "sui_config": config.display().to_string() }),
+    }
+}
+
+fn report(output: &Output, account: &ObjectId, balances: Balances, place: &WalletPlace) {
     let address = object(account);
+    let key_file = match &place.source {
+        WalletSource::KeyFile(file) => Some(file.display().to_string()),
+        WalletSource::Sui(_) => None,
+    };
     let json = json!({
         "address": address,
         "balances": { "sui_mist": balances.sui, "wal_frost": balances.wal },
-        "key_file": file.display().to_string(),
+        "key_file": key_file,
+        "source": source_json(place),
     });
-    output.result(&json, &address, &to_text(&address, balances, file));
+    output.result(&json, &address, &to_text(&address, balances, place));
 }
 
-fn to_text(address: &str, balances: Balances, file: &Path) -> String {
+fn to_text(address: &str, balances: Balances, place: &WalletPlace) -> String {
+    let key = match (&place.source, place.address) {
+        (WalletSource::KeyFile(file), _) => file.display().to_string(),
+        (WalletSource::Sui(config), None) => {
+            format!("Sui's keystore, its active address: {}", config.display())
+        }
+        (WalletSource::Sui(config), Some(_)) => {
+            format!("Sui's keystore, by wallet.address: {}", config.display())
+        }
+    };
     let mut text = format!(
-        "address  {address}\nWAL      {}\nSUI      {}\nkey      {}\n",
+        "address  {address}\nWAL      {}\nSUI      {}\nkey      {key}\n",
         coins(balances.wal),
         coins(balances.sui),
-        file.display()
     );
     if balances.wal == 0 || balances.sui == 0 {
-        text.push_str("storing needs WAL for the storage and SUI for gas\n");
+        text.push_str("storing and staking need WAL, and everything needs SUI for gas\n");
     }
     text
 }
@@ -75,9 +134,11 @@ mod tests {
 
     #[test]
     fn a_wallet_that_cannot_store_says_what_it_lacks() {
-        let of = |sui, wal| to_text("0x1", Balances { sui, wal }, Path::new("w.key"));
+        let source = WalletSource::KeyFile("w.key".into());
+        let place = WalletPlace { source, address: None };
+        let of = |sui, wal| to_text("0x1", Balances { sui, wal }, &place);
         assert_eq!(of(1, 2_000_000_000).lines().count(), 4);
         assert!(of(1, 2_000_000_000).contains("WAL      2\nSUI      0.000000001\n"));
-        assert!(of(0, 1).contains("needs WAL") && of(1, 0).contains("needs WAL"));
+        assert!(of(0, 1).contains("need WAL") && of(1, 0).contains("need WAL"));
     }
 }

@@ -10,11 +10,12 @@ use serde::Deserialize;
 use super::values::{Address, Bootstrap, Id, List, Period, Prefer, Size, Url};
 
 /// Keys that hold paths, made absolute where they are read.
-pub(super) const PATHS: [(&str, &str); 6] = [
+pub(super) const PATHS: [(&str, &str); 7] = [
     ("keys", "dir"),
     ("keys", "network"),
     ("keys", "protocol"),
     ("wallet", "key_file"),
+    ("wallet", "sui_config"),
     ("node", "data_dir"),
     ("client", "state_dir"),
 ];
@@ -65,6 +66,8 @@ pub(super) struct Keys {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Wallet {
     pub(super) key_file: Option<PathBuf>,
+    pub(super) sui_config: Option<PathBuf>,
+    pub(super) address: Option<Id>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

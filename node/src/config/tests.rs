@@ -25,7 +25,8 @@ fn the_example_serves_both_roles() {
     assert_eq!(node.keep_free, 256 << 20);
     assert_eq!(node.stop_within, Duration::from_secs(30));
     let client = config.client().unwrap();
-    assert_eq!(client.wallet.as_deref(), Some(Path::new("/etc/haulout/wallet.key")));
+    let source = WalletSource::KeyFile("/etc/haulout/wallet.key".into());
+    assert_eq!(client.wallet, Some(WalletPlace { source, address: None }));
     assert_eq!(client.chain.package[31], 0x2a);
 }
 
@@ -98,6 +99,28 @@ fn lists_in_variables_have_commas_and_a_wrong_variable_is_named() {
         let error = Layer::from_variable(name, value).unwrap_err();
         assert!(error.message().contains(name), "{error}");
     }
+}
+
+#[test]
+fn a_key_file_outranks_a_named_sui_config_and_both_the_one_in_its_usual_place() {
+    let home = tempfile::tempdir().unwrap();
+    let usual = home.path().join(".sui/sui_config/client.yaml");
+    let mut sources = Sources::default();
+    sources.env.push(("HOME".into(), home.path().to_string_lossy().into_owned()));
+    let source = |sources: &Sources| Config::load(sources).unwrap().wallet().map(|it| it.source);
+    assert_eq!(source(&sources), None, "there is none");
+    std::fs::create_dir_all(usual.parent().unwrap()).unwrap();
+    std::fs::write(&usual, "").unwrap();
+    assert_eq!(source(&sources), Some(WalletSource::Sui(usual)));
+    sources.env.push(("SUI_CONFIG_DIR".into(), "/nowhere".into()));
+    assert_eq!(source(&sources), None, "the variable says where to look");
+    sources.env.push(("HAULOUT_WALLET__SUI_CONFIG".into(), "/a/client.yaml".into()));
+    assert_eq!(source(&sources), Some(WalletSource::Sui("/a/client.yaml".into())));
+    sources.env.push(("HAULOUT_WALLET__ADDRESS".into(), "0x12".into()));
+    sources.env.push(("HAULOUT_WALLET__KEY_FILE".into(), "/a/wallet.key".into()));
+    let place = Config::load(&sources).unwrap().wallet().unwrap();
+    assert_eq!(place.source, WalletSource::KeyFile("/a/wallet.key".into()));
+    assert_eq!(place.address.map(|address| address[31]), Some(0x12));
 }
 
 #[test]

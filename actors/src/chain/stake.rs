@@ -1,0 +1,241 @@
+//! What a staker sees and does on the ledger: receipts of stake, and the calls about them.
+//!
+//! Promises: exactly the amount that was named is staked; all receipts of one call change in one
+//! transaction or none does; a list is bounded and says when it is not whole.
+//! Does not: decide which step a receipt is due for, or whether the ledger will allow it.
+
+use haulout_protocol::chain::call::{
+    self, JoinStaked, RequestWithdrawStake, SplitStaked, StakeWithPool, WithdrawStake,
+};
+use haulout_protocol::chain::event::{Event, StakeEvent};
+use haulout_protocol::chain::object::staking::{Staked, Staking};
+use haulout_protocol::chain::object::{self, Params};
+use haulout_protocol::chain::{ObjectId, TypeName};
+use sui_sdk_types::Transaction;
+
+use super::owned::{Receipt, begin};
+use super::read::decode;
+use super::submit::{Executed, Places};
+use super::{CallError, Chain, Wallet};
+
+/// Everybody's stake and the rules that apply to it.
+#[derive(Clone, Debug)]
+pub struct StakeBook {
+    /// The state of stake and epochs.
+    pub staking: Staking,
+    /// The parameters of the network.
+    pub params: Params,
+    /// The price of a MiB for an epoch, above which asks cost a node shards; in FROST.
+    pub storage_price: u64,
+}
+
+/// The receipts of stake of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnedReceipts {
+    /// In the order of the ledger.
+    pub receipts: Vec<Staked>,
+    /// Whether these are all; a list ends after [`crate::limits::CHAIN_OBJECTS_MAX`].
+    pub is_whole: bool,
+}
+
+/// Stake that was paid in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReceipt {
+    /// The receipt, ours.
+    pub object: ObjectId,
+    /// The first epoch in which it works.
+    pub activation_epoch: u32,
+    /// The transaction.
+    pub receipt: Receipt,
+}
+
+/// What is asked of one receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiptStep {
+    /// Ask it back.
+    Request(ObjectId),
+    /// End it and be paid.
+    Withdraw(ObjectId),
+}
+
+/// What became of receipts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payout {
+    /// Receipts that were asked back, with the epoch from which each is paid.
+    pub requested: Vec<(ObjectId, u32)>,
+    /// Receipts that were paid, with what each brought, in FROST.
+    pub paid: Vec<(ObjectId, u64)>,
+    /// The transaction.
+    pub receipt: Receipt,
+}
+
+impl Chain {
+    /// Everybody's stake with the parameters and prices in force.
+    pub async fn stake_book(&self) -> Result<StakeBook, CallError> {
+        let options = &self.shared.options;
+        let params = async { decode::<Params>(&self.object(&options.params, "parameters").await?) };
+        let system =
+            async { decode::<object::System>(&self.object(&options.system, "system").await?) };
+        let (staking, params, system) = tokio::try_join!(self.stake(), params, system)?;
+        Ok(StakeBook { staking, params, storage_price: system.storage_price })
+    }
+
+    /// The receipts of stake an account owns.
+    pub async fn owned_receipts(&self, account: &ObjectId) -> Result<OwnedReceipts, CallError> {
+        let (receipts, is_whole) =
+            self.list_owned(account, &TypeName::STAKED, "receipts of stake").await?;
+        Ok(OwnedReceipts { receipts, is_whole })
+    }
+
+    /// Stakes exactly `amount` FROST with a node.
+    pub async fn stake_with(
+        &self,
+        wallet: &Wallet,
+        node: &ObjectId,
+        amount: u64,
+    ) -> Result<NewReceipt, CallError> {
+        let executed = self.run(wallet, || self.build_stake(wallet, node, amount)).await?;
+        let found = stake_events(&executed).find_map(|event| match event {
+            StakeEvent::Staked(staked) => Some((staked.object_id, staked.activation_epoch)),
+            _ => None,
+        });
+        let missing = || CallError::unreadable("a stake without a receipt");
+        let (object, activation_epoch) = found.ok_or_else(missing)?;
+        Ok(NewReceipt { object, activation_epoch, receipt: executed.into() })
+    }
+
+    /// Asks receipts of the wallet back, or ends them, in one transaction.
+    pub async fn advance_receipts(
+        &self,
+        wallet: &Wallet,
+        steps: &[ReceiptStep],
+    ) -> Result<Payout, CallError> {
+        let executed = self.run(wallet, || self.build_advance(wallet, steps)).await?;
+        let (mut requested, mut paid) = (Vec::new(), Vec::new());
+        for event in stake_events(&executed) {
+            match event {
+                StakeEvent::UnstakeRequested(event) => {
+                    requested.push((event.object_id, event.withdraw_epoch));
+                }
+                StakeEvent::Unstaked(event) => paid.push((event.object_id, event.paid)),
+                _ => {}
+            }
+        }
+        Ok(Payout { requested, paid, receipt: executed.into() })
+    }
+
+    /// Splits `amount` FROST off a receipt of the wallet into a new one.
+    pub async fn split_receipt(
+        &self,
+        wallet: &Wallet,
+        receipt: &ObjectId,
+        amount: u64,
+    ) -> Result<Receipt, CallError> {
+        Ok(self.run(wallet, || self.build_split(wallet, receipt, amount)).await?.into())
+    }
+
+    /// Joins receipts of the wallet into the first of them.
+    pub async fn join_receipts(
+        &self,
+        wallet: &Wallet,
+        into: &ObjectId,
+        others: &[ObjectId],
+    ) -> Result<Receipt, CallError> {
+        Ok(self.run(wallet, || self.build_join(wallet, into, others)).await?.into())
+    }
+
+    async fn build_stake(
+        &self,
+        wallet: &Wallet,
+        node: &ObjectId,
+        amount: u64,
+    ) -> Result<Transaction, CallError> {
+        let mut builder = begin(wallet);
+        let purse = self.payment(&mut builder, wallet, amount).await?;
+        let amount = builder.pure(&amount);
+        let exact = builder.split_coins(purse, vec![amount]).first().copied();
+        let places = Places { payment: exact, ..Places::default() };
+        let call = StakeWithPool { node_id: *node };
+        let arguments = self.arguments(&mut builder, call.arguments(), &places)?;
+        let function = self.function(&call::Function::STAKE_WITH_POOL)?;
+        let receipt = builder.move_call(function, arguments);
+        let owner = builder.pure(&wallet.sender());
+        builder.transfer_objects(vec![receipt], owner);
+        self.finish(builder, wallet).await
+    }
+
+    async fn build_advance(
+        &self,
+        wallet: &Wallet,
+        steps: &[ReceiptStep],
+    ) -> Result<Transaction, CallError> {
+        let mut builder = begin(wallet);
+        let mut coins = Vec::new();
+        for step in steps {
+            let (id, function, arguments) = match step {
+                ReceiptStep::Request(id) => {
+                    let function = call::Function::REQUEST_WITHDRAW_STAKE;
+                    (id, function, RequestWithdrawStake.arguments())
+                }
+                ReceiptStep::Withdraw(id) => {
+                    (id, call::Function::WITHDRAW_STAKE, WithdrawStake.arguments())
+                }
+            };
+            let receipt = Some(self.own(&mut builder, id, "receipt").await?);
+            let places = Places { receipt, ..Places::default() };
+            let arguments = self.arguments(&mut builder, arguments, &places)?;
+            let result = builder.move_call(self.function(&function)?, arguments);
+            if matches!(step, ReceiptStep::Withdraw(_)) {
+                coins.push(result);
+            }
+        }
+        if !coins.is_empty() {
+            let owner = builder.pure(&wallet.sender());
+            builder.transfer_objects(coins, owner);
+        }
+        self.finish(builder, wallet).await
+    }
+
+    async fn build_split(
+        &self,
+        wallet: &Wallet,
+        receipt: &ObjectId,
+        amount: u64,
+    ) -> Result<Transaction, CallError> {
+        let mut builder = begin(wallet);
+        let receipt = Some(self.own(&mut builder, receipt, "receipt").await?);
+        let places = Places { receipt, ..Places::default() };
+        let arguments = SplitStaked { amount }.arguments();
+        let arguments = self.arguments(&mut builder, arguments, &places)?;
+        let function = self.function(&call::Function::SPLIT_STAKED)?;
+        let part = builder.move_call(function, arguments);
+        let owner = builder.pure(&wallet.sender());
+        builder.transfer_objects(vec![part], owner);
+        self.finish(builder, wallet).await
+    }
+
+    async fn build_join(
+        &self,
+        wallet: &Wallet,
+        into: &ObjectId,
+        others: &[ObjectId],
+    ) -> Result<Transaction, CallError> {
+        let mut builder = begin(wallet);
+        let receipt = Some(self.own(&mut builder, into, "receipt").await?);
+        for other in others {
+            let other_receipt = Some(self.own(&mut builder, other, "receipt").await?);
+            let places = Places { receipt, other_receipt, ..Places::default() };
+            let arguments = self.arguments(&mut builder, JoinStaked.arguments(), &places)?;
+            builder.move_call(self.function(&call::Function::JOIN_STAKED)?, arguments);
+        }
+        self.finish(builder, wallet).await
+    }
+}
+
+/// What the stake side said of a transaction.
+pub(super) fn stake_events(executed: &Executed) -> impl Iterator<Item = &StakeEvent> {
+    executed.events.iter().filter_map(|event| match event {
+        Event::Stake(event) => Some(event),
+        _ => None,
+    })
+}
