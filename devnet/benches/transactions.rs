@@ -56,6 +56,7 @@ fn config(nodes: u16, shards: u16) -> GenesisConfig {
         capacity: 1 << 50,
         storage_price: 100,
         write_price: 20,
+        stake_per_shard: 1_000_000_000,
         nodes: (0..nodes).map(genesis_node).collect(),
         accounts: vec![GenesisAccount { address: USER.into_inner(), sui: MONEY, wal: MONEY }],
         faucet: FaucetAmounts { sui: 1, wal: 1 },

@@ -50,6 +50,7 @@ impl Fleet {
             shards: settings.shards,
             segment_bytes: settings.segment_bytes,
             epoch_ms: settings.epoch_ms,
+            stake_per_shard: genesis::STAKE_PER_SHARD,
             ports: settings.node_ports.iter().map(|ports| PeerPort(ports.peer)).collect(),
         })?;
         let rpc = format!("http://127.0.0.1:{}", settings.ledger_port);

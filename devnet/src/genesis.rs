@@ -42,6 +42,10 @@ const EPOCHS_AHEAD_MAX: u32 = 53;
 /// What the network promises to hold: large enough that a desk never meets it.
 const CAPACITY_BYTES: u64 = 1 << 40;
 
+/// What a node stakes for a shard: more than all the accounts have together, so that nobody moves a
+/// shard by accident while shards cannot move.
+pub(crate) const STAKE_PER_SHARD: u64 = 100_000 * COIN;
+
 /// In FROST per MiB of encoded bytes, for one epoch and for one write.
 const STORAGE_PRICE: u64 = 1_000;
 const WRITE_PRICE: u64 = 2_000;
@@ -64,6 +68,7 @@ pub(crate) struct Request {
     pub(crate) shards: u16,
     pub(crate) segment_bytes: u32,
     pub(crate) epoch_ms: u64,
+    pub(crate) stake_per_shard: u64,
     pub(crate) ports: Vec<PeerPort>,
 }
 
@@ -136,6 +141,7 @@ pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
         capacity: CAPACITY_BYTES,
         storage_price: STORAGE_PRICE,
         write_price: WRITE_PRICE,
+        stake_per_shard: request.stake_per_shard,
         nodes: nodes.iter().map(on_chain).collect(),
         accounts: accounts
             .iter()
@@ -249,7 +255,14 @@ mod tests {
 
     fn sample_request(nodes: u16, shards: u16) -> Request {
         let ports = (0..nodes).map(|index| PeerPort(32_010 + 10 * index)).collect();
-        Request { seed: 7, shards, segment_bytes: 1 << 25, epoch_ms: 60_000, ports }
+        Request {
+            seed: 7,
+            shards,
+            segment_bytes: 1 << 25,
+            epoch_ms: 60_000,
+            stake_per_shard: COIN,
+            ports,
+        }
     }
 
     #[test]

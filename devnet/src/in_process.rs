@@ -36,6 +36,7 @@ pub struct Builder {
     seed: u64,
     segment_bytes: u32,
     epoch: Duration,
+    stake_per_shard: u64,
     absent: Vec<usize>,
 }
 
@@ -75,6 +76,14 @@ impl Builder {
         self
     }
 
+    /// What each node stakes for each of its shards, in the token's smallest unit. Little makes the
+    /// stake of others move shards.
+    #[must_use]
+    pub fn stake_per_shard(mut self, stake: u64) -> Self {
+        self.stake_per_shard = stake;
+        self
+    }
+
     /// Leaves this member's place empty: somebody else will speak with its keys, or nobody.
     #[must_use]
     pub fn without_node(mut self, index: usize) -> Self {
@@ -92,6 +101,7 @@ impl Builder {
             shards: self.shards,
             segment_bytes: self.segment_bytes,
             epoch_ms: genesis::check_epoch(self.epoch)?,
+            stake_per_shard: self.stake_per_shard,
             ports: ports.nodes.iter().map(|ports| PeerPort(ports.peer)).collect(),
         })?;
         let rpc = format!("http://127.0.0.1:{}", ports.ledger);
@@ -167,6 +177,7 @@ impl Devnet {
             seed: crate::settings::SEED,
             segment_bytes: haulout_protocol::encoding::SEGMENT_BYTES,
             epoch: crate::settings::EPOCH,
+            stake_per_shard: genesis::STAKE_PER_SHARD,
             absent: Vec::new(),
         }
     }

@@ -23,7 +23,7 @@ const WAL: u64 = 1_000_000_000;
 
 async fn devnet(seed: u64) -> Devnet {
     let devnet = Devnet::builder().nodes(4).shards(10).seed(seed).segment_bytes(16 << 10);
-    devnet.start().await.unwrap()
+    devnet.stake_per_shard(WAL).start().await.unwrap()
 }
 
 async fn client(devnet: &Devnet, account: &str) -> LedgerClient {

@@ -25,7 +25,7 @@ struct World {
 impl World {
     async fn start(seed: u64) -> World {
         let devnet = Devnet::builder().nodes(4).shards(10).seed(seed).segment_bytes(16 << 10);
-        let devnet = devnet.start().await.unwrap();
+        let devnet = devnet.stake_per_shard(WAL).start().await.unwrap();
         let (chain, wallet) = bare(&devnet, "alice").await;
         World { devnet, chain, wallet }
     }

@@ -62,6 +62,9 @@ pub struct GenesisConfig {
     pub storage_price: u64,
     /// Price of writing one MiB.
     pub write_price: u64,
+    /// What each node stakes for each of its shards; at least what a receipt must hold. Stake of
+    /// others moves shards only when it is as much as this.
+    pub stake_per_shard: u64,
     /// The committee of the first epoch.
     pub nodes: Vec<GenesisNode>,
     /// Who starts with how much.

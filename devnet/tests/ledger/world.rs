@@ -77,6 +77,7 @@ pub(crate) fn sample_config() -> GenesisConfig {
         capacity: CAPACITY,
         storage_price: STORAGE_PRICE,
         write_price: WRITE_PRICE,
+        stake_per_shard: 1_000_000_000,
         nodes: nodes.collect(),
         accounts: accounts.collect(),
         faucet: FAUCET,

@@ -21,11 +21,9 @@ use sui_sdk_types::{Digest, Ed25519Signature};
 use super::{FIRST_EPOCH, GenesisConfig, GenesisError, GenesisIds, GenesisNode};
 use crate::ledger::rules::math::mul_div_floor;
 use crate::ledger::rules::node_registry::{self, GENESIS_SENDER};
-use crate::ledger::rules::stake_params::{StakeParams, WAL};
+use crate::ledger::rules::stake_params::StakeParams;
 use crate::ledger::rules::{Context, committee, epochs, staking, staking_pool};
 
-/// Stake per shard: the least that a receipt may hold, so that any number of shards is enough.
-const STAKE_PER_SHARD: u64 = WAL;
 /// Nodes register before the first epoch.
 const BEFORE: u32 = FIRST_EPOCH - 1;
 
@@ -128,7 +126,7 @@ impl GenesisConfig {
         };
         let bond = params.min_bond;
         let cap = node_registry::register_genesis_node(context, staking, params, id, &call, bond)?;
-        let amount = shards.checked_mul(STAKE_PER_SHARD).ok_or(Abort::StakingOverflow)?;
+        let amount = shards.checked_mul(self.stake_per_shard).ok_or(Abort::StakingOverflow)?;
         Ok((cap, staking::stake_with_pool(context, staking, params, &id, amount)?))
     }
 

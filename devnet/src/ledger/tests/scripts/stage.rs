@@ -89,6 +89,7 @@ pub(super) fn genesis(world: &World) -> GenesisConfig {
         capacity: world.capacity,
         storage_price: world.storage_price,
         write_price: world.write_price,
+        stake_per_shard: 1_000_000_000,
         accounts: accounts.collect(),
         nodes,
         faucet: FaucetAmounts { sui: 1, wal: 1 },
