@@ -67,7 +67,8 @@ pub(crate) fn percent(basis_points: u64) -> String {
 pub(crate) fn duration(milliseconds: u64) -> String {
     let seconds = milliseconds / 1000;
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let whole = units.into_iter().find(|(length, _)| seconds >= *length && seconds % length == 0);
+    let fits = |length: &u64| seconds >= *length && seconds.is_multiple_of(*length);
+    let whole = units.into_iter().find(|(length, _)| fits(length));
     let (length, unit) = whole.unwrap_or((1, "second"));
     count(usize::try_from(seconds / length).unwrap_or(usize::MAX), unit)
 }

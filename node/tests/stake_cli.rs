@@ -34,15 +34,17 @@ fn failure(home: &Path, args: &[&str]) -> (String, Value) {
 
 /// Writes Sui's own files with one key.
 fn write_sui(folder: &Path, address: &str, mode: u32) {
-    std::fs::create_dir_all(folder).unwrap();
+    std::fs::create_dir_all(folder).expect("the folder of a test can be written");
     let keystore = folder.join("sui.keystore");
-    std::fs::write(&keystore, format!("[\n  \"{ENTRY}\"\n]")).unwrap();
-    std::fs::set_permissions(&keystore, std::fs::Permissions::from_mode(mode)).unwrap();
+    std::fs::write(&keystore, format!("[\n  \"{ENTRY}\"\n]"))
+        .expect("the folder of a test can be written");
+    std::fs::set_permissions(&keystore, std::fs::Permissions::from_mode(mode))
+        .expect("the folder of a test can be written");
     let text = format!(
         "---\nkeystore:\n  File: {}\nenvs: []\nactive_env: ~\nactive_address: \"{address}\"\n",
         keystore.display()
     );
-    std::fs::write(folder.join("client.yaml"), text).unwrap();
+    std::fs::write(folder.join("client.yaml"), text).expect("the folder of a test can be written");
 }
 
 fn write_client(home: &Path, rpc: &str) {
@@ -50,7 +52,7 @@ fn write_client(home: &Path, rpc: &str) {
         "[network]\nid = \"0x1\"\n[chain]\nrpc = \"{rpc}\"\npackage = \"0x2\"\nsystem = \"0x3\"\n\
          staking = \"0x4\"\nparams = \"0x5\"\ntreasury = \"0x6\"\n"
     );
-    std::fs::write(home.join("haulout.toml"), text).unwrap();
+    std::fs::write(home.join("haulout.toml"), text).expect("the folder of a test can be written");
 }
 
 #[test]

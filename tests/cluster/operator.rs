@@ -79,6 +79,39 @@ async fn row(client: &LedgerClient, node: &ObjectId) -> NodeRow {
     rows.into_iter().find(|row| row.node_id == *node).unwrap()
 }
 
+/// A node registers, is staked and chosen, and serves in epoch 2; says its id and the receipt.
+async fn come(
+    devnet: &Devnet,
+    epochs: &Epochs<'_>,
+    operator: &LedgerClient,
+    alice: &LedgerClient,
+) -> (ObjectId, ObjectId) {
+    let node = register(operator, &application("late")).await;
+    assert_eq!(row(alice, &node).await.role, Role::Unstaked);
+    let again = application("twice").check(&operator.stake_book().await.unwrap()).unwrap_err();
+    assert_eq!(again.kind(), Kind::Usage, "its keys are known");
+    let plan = alice.plan_stake("late", 3 * WAL).await.unwrap();
+    assert!(!plan.serves);
+    let receipt = alice.stake(&plan).await.unwrap().object;
+    let candidate = row(alice, &node).await;
+    assert_eq!(
+        (candidate.role, candidate.stake, candidate.next_stake),
+        (Role::Candidate, 0, 3 * WAL)
+    );
+
+    epochs.select().await;
+    let chosen = row(alice, &node).await;
+    assert_eq!(chosen.role, Role::Next);
+    epochs.change().await;
+    let serving = row(alice, &node).await;
+    assert_eq!((serving.role, serving.stake), (Role::Committee, 3 * WAL));
+    assert!(serving.shards > 0 && Some(serving.shards) == chosen.next_shards);
+    let position = client(devnet, "alice").await.view().position.clone();
+    let member = position.committee.members().iter().find(|it| *it.node_id.as_bytes() == node);
+    assert_eq!(member.unwrap().shards.len(), serving.shards, "the committee says the same");
+    (node, receipt)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strangers_node_is_staked_chosen_paid_and_leaves_with_its_bond() {
     let devnet = devnet(84).await;
@@ -89,30 +122,7 @@ async fn a_strangers_node_is_staked_chosen_paid_and_leaves_with_its_bond() {
     let options = PutOptions { epochs: 5, deletable: true, force: false };
     bob.put(Source::Memory(sample_blob(2, 5_000).into()), options, &quiet()).await.unwrap();
 
-    let node = register(&operator, &application("late")).await;
-    assert_eq!(row(&alice, &node).await.role, Role::Unstaked);
-    let again = application("twice").check(&operator.stake_book().await.unwrap()).unwrap_err();
-    assert_eq!(again.kind(), Kind::Usage, "its keys are known");
-    let plan = alice.plan_stake("late", 3 * WAL).await.unwrap();
-    assert!(!plan.serves);
-    let receipt = alice.stake(&plan).await.unwrap().object;
-    let candidate = row(&alice, &node).await;
-    assert_eq!(
-        (candidate.role, candidate.stake, candidate.next_stake),
-        (Role::Candidate, 0, 3 * WAL)
-    );
-
-    epochs.select().await;
-    let chosen = row(&alice, &node).await;
-    assert_eq!(chosen.role, Role::Next);
-    epochs.change().await;
-    let serving = row(&alice, &node).await;
-    assert_eq!((serving.role, serving.stake), (Role::Committee, 3 * WAL));
-    assert!(serving.shards > 0 && Some(serving.shards) == chosen.next_shards);
-    let position = client(&devnet, "alice").await.view().position.clone();
-    let member = position.committee.members().iter().find(|it| *it.node_id.as_bytes() == node);
-    assert_eq!(member.unwrap().shards.len(), serving.shards, "the committee says the same");
-
+    let (node, receipt) = come(&devnet, &epochs, &operator, &alice).await;
     let (cap, _) = own(&operator).await;
     let votes = Votes { storage: Some(900), write: None, capacity: Some(1 << 41) };
     operator.vote(&cap, &votes).await.unwrap();

@@ -202,8 +202,8 @@ impl SplitPlan {
     /// Decides whether the ledger would split this receipt so.
     pub fn new(book: &StakeBook, owned: &OwnedReceipts, id: ObjectId, amount: u64) -> Result<Self> {
         let (receipt, least) = (own(owned, id)?, min_stake(book));
-        let left = receipt.principal.checked_sub(amount).unwrap_or(0);
-        if amount >= least && left >= least {
+        let left = receipt.principal.saturating_sub(amount);
+        if (least..receipt.principal).contains(&amount) && left >= least {
             return Ok(SplitPlan { receipt, amount });
         }
         let message = format!(

@@ -311,7 +311,8 @@ fn a_registration_that_cannot_work_is_refused_before_the_bond_is_paid() {
         application.check(&book)
     };
     application(|_| ()).unwrap();
-    let cases: [(fn(&mut Application), &str); 8] = [
+    type Change = fn(&mut Application);
+    let cases: [(Change, &str); 8] = [
         (|it| it.registration.name = " ".to_owned(), "name"),
         (|it| it.registration.name = "x".repeat(101), "name"),
         (|it| it.registration.bond = WAL - 1, "bond"),

@@ -75,6 +75,7 @@ impl Register {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         self.consent.check(output)?;
         let config = cli.load(self.purse.settings()?)?;
+        config.wallet().ok_or_else(|| keys::no_wallet("registering a node"))?;
         let (node, client) = (config.node()?, LedgerClient::connect(config.client()?).await?);
         let node_keys = load_keys(&node, self.consent.dry_run)?;
         let book = client.stake_book().await?;
