@@ -8,6 +8,7 @@ mod crossing;
 mod discovery;
 mod epochs;
 mod faults;
+mod fifty;
 mod liars;
 mod operator;
 mod owner;
