@@ -49,6 +49,11 @@ fn endpoints(text: &mut String, card: &Card) {
         text,
         format_args!("   Ledger (Sui gRPC)  {}      faucet {}", card.chain.rpc, card.chain.faucet),
     );
+    let epoch = length(card.epoch_ms);
+    line(
+        text,
+        format_args!("   Epochs             {epoch} each; `devnet epoch next` ends one now"),
+    );
     line(text, format_args!("   Network            {}", card.chain.network));
     line(text, format_args!("   Package            {}", card.chain.packages.haulout));
     if let Some(first) = card.nodes.first() {
@@ -60,6 +65,14 @@ fn endpoints(text: &mut String, card: &Card) {
             ),
         );
     }
+}
+
+/// A length of time in its largest whole unit: `24 h`, `90 s`.
+fn length(milliseconds: u64) -> String {
+    let units = [(3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
+    let whole = units.into_iter().find(|(unit, _)| milliseconds.is_multiple_of(*unit));
+    let (unit, word) = whole.unwrap_or((1, "ms"));
+    format!("{} {word}", milliseconds / unit)
 }
 
 fn accounts(text: &mut String, card: &Card) {

@@ -248,6 +248,7 @@ impl Fleet {
             supervisor_pid: std::process::id(),
             shards: self.settings.shards,
             segment_bytes: self.settings.segment_bytes,
+            epoch_ms: self.settings.epoch_ms,
             chain: ChainCard {
                 kind: "embedded".to_owned(),
                 network: shown_id(&ids.network_id),

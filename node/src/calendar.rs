@@ -6,6 +6,7 @@
 //! epochs are estimates.
 
 use haulout_actors::chain::SystemView;
+use haulout_protocol::chain::object::staking::EpochState;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 /// Days from 0000-03-01 to 1970-01-01.
@@ -18,7 +19,7 @@ const DAYS_OF_ERA: u64 = 146_097;
 pub struct Calendar {
     /// The current epoch.
     pub epoch: u32,
-    /// When it began, in milliseconds since 1970.
+    /// When it began, in milliseconds since 1970: from then on its length counts.
     pub started_ms: u64,
     /// How long an epoch lasts; 0 if nobody knows.
     pub duration_ms: u64,
@@ -31,7 +32,7 @@ impl Calendar {
     pub fn new(view: &SystemView, now_ms: u64) -> Self {
         Calendar {
             epoch: view.position.epoch.0,
-            started_ms: view.epoch_started_ms,
+            started_ms: begun_ms(view),
             duration_ms: view.position.timing.duration_ms,
             // A devnet's ledger may have been told to run ahead of our clock.
             now_ms: now_ms.max(view.position.ledger_ms),
@@ -73,6 +74,14 @@ impl Calendar {
             Some(date) => format!("epoch {end_epoch}, about {date}"),
             None => format!("epoch {end_epoch}"),
         }
+    }
+}
+
+/// Since when an epoch's length counts: a new committee first takes over its shards.
+fn begun_ms(view: &SystemView) -> u64 {
+    match view.position.phase {
+        EpochState::Sync { started_ms, .. } => started_ms,
+        EpochState::Done { since_ms } | EpochState::Selected { since_ms } => since_ms,
     }
 }
 

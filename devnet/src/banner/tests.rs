@@ -24,6 +24,7 @@ fn sample_card(nodes: u16, shards: u16) -> Card {
         supervisor_pid: 1,
         shards,
         segment_bytes: 1 << 25,
+        epoch_ms: 86_400_000,
         chain: ChainCard {
             kind: "embedded".into(),
             network: "0xab".into(),
@@ -75,4 +76,13 @@ fn the_live_line_counts_hours() {
         Pulse { seconds: 3_725, epoch: Some(1), checkpoint: Some(42), running: 4, nodes: 5 };
     assert!(live(&pulse).starts_with("01:02:05 │ epoch 1 │ checkpoint 42 │ 4/5 nodes"));
     assert!(live(&Pulse::default()).contains("checkpoint ?"));
+}
+
+#[test]
+fn lengths_are_in_their_largest_whole_unit() {
+    for (milliseconds, text) in
+        [(86_400_000, "24 h"), (300_000, "5 min"), (90_000, "90 s"), (10_500, "10500 ms")]
+    {
+        assert_eq!(length(milliseconds), text);
+    }
 }

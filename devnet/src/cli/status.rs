@@ -45,9 +45,16 @@ impl NodeView<'_> {
         missing.and_then(|missing| usize::try_from(missing).ok()).unwrap_or(0)
     }
 
+    /// Shards that are its, as it says; at birth while it does not answer.
+    fn shards(&self) -> usize {
+        let shards = self.health.as_ref().and_then(|health| health.number("shards"));
+        let shards = shards.and_then(|shards| usize::try_from(shards).ok());
+        shards.unwrap_or(self.card.shards.len())
+    }
+
     /// Shards it can serve.
     fn shards_up(&self) -> usize {
-        if self.serves() { self.card.shards.len().saturating_sub(self.missing()) } else { 0 }
+        if self.serves() { self.shards().saturating_sub(self.missing()) } else { 0 }
     }
 
     fn number(&self, name: &str) -> String {
@@ -140,7 +147,7 @@ fn as_json(
                 "state": view.word().to_lowercase(),
                 "pid": view.process.as_ref().and_then(|process| process.pid),
                 "seconds": view.process.as_ref().map(|process| process.seconds),
-                "shards": view.card.shards.len(),
+                "shards": view.shards(),
                 "shards_missing": view.missing(),
                 "health": view.health.as_ref().map(|health| health.json().clone()),
             })
@@ -205,7 +212,7 @@ fn as_text(
                 view.card.name,
                 pid.map_or("–".to_owned(), |pid| pid.to_string()),
                 view.word(),
-                view.card.shards.len(),
+                view.shards(),
                 view.number("peers"),
                 view.number("checkpoint"),
                 view.card.http

@@ -20,6 +20,9 @@ pub(crate) struct Card {
     pub(crate) supervisor_pid: u32,
     pub(crate) shards: u16,
     pub(crate) segment_bytes: u32,
+    /// How long an epoch lasts; absent in devnets made before epochs passed.
+    #[serde(default)]
+    pub(crate) epoch_ms: u64,
     pub(crate) chain: ChainCard,
     pub(crate) bootstrap: Vec<String>,
     pub(crate) accounts: Vec<AccountCard>,

@@ -4,6 +4,7 @@ use clap::Args;
 use haulout_actors::chain::SystemView;
 use haulout_actors::context::Quote;
 use haulout_actors::network::address_from_bytes;
+use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::committee::Member;
 use serde_json::{Value, json};
 
@@ -65,6 +66,7 @@ impl Facts {
             "protocol_version": view.protocol_version,
             "epoch": {
                 "number": position.epoch.0,
+                "state": state_word(position.phase),
                 "started": self.calendar.date(position.epoch.0),
                 "ends": self.calendar.due_ms().map(calendar::utc),
                 "overdue": self.calendar.is_overdue(),
@@ -91,7 +93,7 @@ impl Facts {
             "network   {}\nledger    {} · checkpoint {} · protocol version {}\n",
             view.network, self.ledger, position.checkpoint, view.protocol_version
         );
-        text.push_str(&format!("epoch     {}{}\n", position.epoch.0, self.end()));
+        text.push_str(&format!("epoch     {}{}{}\n", position.epoch.0, self.end(), self.state()));
         text.push_str(&format!(
             "shards    {}, of which {} may fail; {} are a quorum\n",
             position.committee.shards(),
@@ -122,6 +124,19 @@ impl Facts {
         }
     }
 
+    /// How far the epoch is, if that is worth a word.
+    fn state(&self) -> String {
+        let position = &self.view.position;
+        match position.phase {
+            EpochState::Sync { weight, .. } => {
+                let shards = position.committee.shards();
+                format!(" · its nodes take over, {weight} of {shards} shards are held")
+            }
+            EpochState::Done { .. } => String::new(),
+            EpochState::Selected { .. } => " · the next committee is chosen".to_owned(),
+        }
+    }
+
     fn prices(&self) -> String {
         let prices = &self.view.position.prices;
         let mut text = format!(
@@ -139,6 +154,15 @@ impl Facts {
             ));
         }
         text
+    }
+}
+
+/// How far an epoch is, for programs.
+fn state_word(state: EpochState) -> &'static str {
+    match state {
+        EpochState::Sync { .. } => "sync",
+        EpochState::Done { .. } => "done",
+        EpochState::Selected { .. } => "selected",
     }
 }
 

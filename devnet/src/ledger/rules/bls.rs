@@ -61,7 +61,8 @@ pub(super) fn verify(
     if !threshold.is_met(weight, committee.n_shards) {
         return Err(Abort::NotEnoughWeight);
     }
-    let keys: Result<Vec<_>, _> = keys.into_iter().map(PublicKey::from_bytes).collect();
+    // Each key was checked, and its possession proved, when its node was registered.
+    let keys: Result<Vec<_>, _> = keys.into_iter().map(PublicKey::from_checked_bytes).collect();
     let key = keys.and_then(|keys| aggregate_public_keys(&keys));
     match (key, Signature::from_bytes(signature)) {
         (Ok(key), Ok(signature)) if signature.verify(&key, message) => Ok(()),
