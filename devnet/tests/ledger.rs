@@ -22,6 +22,8 @@ mod metadata;
 mod money;
 #[path = "ledger/operators.rs"]
 mod operators;
+#[path = "ledger/refusals.rs"]
+mod refusals;
 #[path = "ledger/setters.rs"]
 mod setters;
 #[path = "ledger/space.rs"]
