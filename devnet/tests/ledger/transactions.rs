@@ -38,6 +38,8 @@ async fn stock_clients_pay_each_other_with_either_kind_of_key() {
     for (from, to) in [(0, 1), (1, 0)] {
         let done = world.run(&accounts[from], pay(accounts[to].address, 1000)).await;
         assert!(done.checkpoint_opt().is_some() && done.timestamp.is_some());
+        let types = done.effects().changed_objects().iter().map(rpc::ChangedObject::object_type);
+        assert!(types.into_iter().all(|it| it.contains("::coin::Coin<")), "coins only");
         let effects: TransactionEffects = done.effects().bcs().deserialize().unwrap();
         assert_eq!(effects.digest().to_string(), done.effects().digest());
     }

@@ -21,7 +21,7 @@ const BY_RULES_ONLY: [(Abort, &str); 22] = [
     (Abort::Locked, "nothing lists or rents blobs yet"),
     (Abort::AccountingOverflow, "the supply bounds rewards, and capacity bounds usage"),
     (Abort::SystemVersion, "nothing upgrades the contracts yet"),
-    (Abort::SystemOverflow, "prices are bounded by votes that one vote cannot move"),
+    (Abort::SystemOverflow, "space is bounded by capacity, and prices by two thirds of the votes"),
     (Abort::UnknownKey, "nothing changes parameters yet"),
     (Abort::OutOfRails, "nothing changes parameters yet"),
     (Abort::InvalidShardAssignment, "the number of shards is fixed at genesis"),
@@ -90,8 +90,11 @@ fn a_code_is_its_modules_number_and_its_own() {
     }
 }
 
+/// Something that a rule must refuse.
+type Attempt = fn() -> Result<(), Abort>;
+
 /// Amounts past every number, which only the rules can be given.
-const OVERFLOWS: [(Abort, fn() -> Result<(), Abort>); 4] = [
+const OVERFLOWS: [(Abort, Attempt); 4] = [
     (Abort::ApportionOverflow, || apportion::apportion(&[u64::MAX, 1], 10).map(drop)),
     (Abort::ActiveSetOverflow, || {
         let mut set = ActiveSet::default();
