@@ -14,12 +14,18 @@ mod ends;
 mod epochs;
 #[path = "ledger/keeper.rs"]
 mod keeper;
+#[path = "ledger/lists.rs"]
+mod lists;
 #[path = "ledger/metadata.rs"]
 mod metadata;
 #[path = "ledger/money.rs"]
 mod money;
 #[path = "ledger/operators.rs"]
 mod operators;
+#[path = "ledger/refusals.rs"]
+mod refusals;
+#[path = "ledger/setters.rs"]
+mod setters;
 #[path = "ledger/space.rs"]
 mod space;
 #[path = "ledger/stake.rs"]

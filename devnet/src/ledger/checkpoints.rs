@@ -171,10 +171,21 @@ impl ExecutedTransaction {
         transaction.digest = Some(self.transaction.digest().to_string());
         transaction.transaction = Some(self.transaction.clone().into());
         transaction.signatures = self.signatures.iter().cloned().map(Into::into).collect();
-        transaction.effects = Some(self.effects.clone().into());
+        let mut effects: rpc::TransactionEffects = self.effects.clone().into();
+        name_types(&mut effects, &self.written);
+        transaction.effects = Some(effects);
         transaction.events = self.events.clone().map(Into::into);
         transaction.objects = Some(object_set(&self.written));
         transaction
+    }
+}
+
+/// Adds the types of written objects, which effects themselves do not hold.
+fn name_types(effects: &mut rpc::TransactionEffects, written: &[Object]) {
+    for changed in &mut effects.changed_objects {
+        let is_it = |object: &&Object| object.object_id().to_string() == changed.object_id();
+        let tag = written.iter().find(is_it).and_then(Object::as_struct);
+        changed.object_type = tag.map(|data| data.object_type().to_string());
     }
 }
 

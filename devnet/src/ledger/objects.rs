@@ -254,7 +254,10 @@ pub(super) fn reference(object: &Object) -> ObjectReference {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Objects {
     versions: BTreeMap<Address, Vec<Object>>,
+    /// By account.
     owned: BTreeMap<Address, BTreeSet<Address>>,
+    /// Dynamic fields, by the object they hang on.
+    children: BTreeMap<Address, BTreeSet<Address>>,
 }
 
 /// What a transaction did to the objects.
@@ -292,6 +295,16 @@ impl Objects {
         ids.filter_map(|id| self.get(id))
     }
 
+    /// Dynamic fields of an object, by their own id, from `start` on.
+    pub(super) fn fields_of(
+        &self,
+        parent: &Address,
+        start: Address,
+    ) -> impl Iterator<Item = &Object> {
+        let ids = self.children.get(parent).into_iter().flat_map(move |ids| ids.range(start..));
+        ids.filter_map(|id| self.get(id))
+    }
+
     /// Moves the clock to a checkpoint.
     pub(super) fn tick(&mut self, checkpoint: &CheckpointSummary) {
         self.put(clock::after(checkpoint));
@@ -306,8 +319,8 @@ impl Objects {
         for object in &changes.written {
             let id = object.object_id();
             self.disown(&id);
-            if let Owner::Address(owner) = object.owner() {
-                self.owned.entry(*owner).or_default().insert(id);
+            if let Some((index, owner)) = self.index_of(object.owner()) {
+                index.entry(owner).or_default().insert(id);
             }
             self.put(object.clone());
         }
@@ -322,12 +335,27 @@ impl Objects {
         }
     }
 
+    /// The index that lists what an owner of this kind has.
+    fn index_of(
+        &mut self,
+        owner: &Owner,
+    ) -> Option<(&mut BTreeMap<Address, BTreeSet<Address>>, Address)> {
+        match owner {
+            Owner::Address(owner) => Some((&mut self.owned, *owner)),
+            Owner::Object(parent) => Some((&mut self.children, *parent)),
+            _ => None,
+        }
+    }
+
     fn disown(&mut self, id: &Address) {
-        let Some(Owner::Address(owner)) = self.get(id).map(|object| *object.owner()) else {
-            return;
-        };
-        if let Some(ids) = self.owned.get_mut(&owner) {
+        let Some(owner) = self.get(id).map(|object| *object.owner()) else { return };
+        let Some((index, owner)) = self.index_of(&owner) else { return };
+        if let Some(ids) = index.get_mut(&owner) {
             ids.remove(id);
+            // What owns nothing any more takes no place.
+            if ids.is_empty() {
+                index.remove(&owner);
+            }
         }
     }
 }

@@ -4,8 +4,11 @@
 //! bounded; what is not there is NOT_FOUND, what is refused says why.
 //! Does not: decide anything about transactions.
 
+mod coins;
 mod execution;
+mod fields;
 mod history;
+mod paging;
 mod state;
 mod subscription;
 

@@ -24,7 +24,7 @@ use loading::Loaded;
 use machine::Machine;
 
 pub(super) use effects::wrap_event;
-pub(super) use resolution::resolve;
+pub(super) use resolution::{Checks, resolve};
 pub(super) use signatures::authorise;
 
 /// What every transaction costs, whatever it does, in MIST.

@@ -19,7 +19,7 @@ const WAL: u64 = 1_000_000_000;
 
 /// An argument of a call, all of which the ledger completes.
 #[derive(Clone, Debug)]
-enum Given {
+pub(crate) enum Given {
     Object(ObjectId),
     Pure(Vec<u8>),
 }
@@ -40,7 +40,7 @@ impl World {
     }
 
     /// Calls a function and keeps what it returns, if it returns something.
-    async fn invoke(
+    pub(crate) async fn invoke(
         &self,
         account: &Account,
         callee: Callee,
@@ -58,7 +58,12 @@ impl World {
     }
 
     /// Calls a function that the ledger finds out will fail; says with which code.
-    async fn would_fail(&self, account: &Account, callee: Callee, given: &[Given]) -> Abort {
+    pub(crate) async fn would_fail(
+        &self,
+        account: &Account,
+        callee: Callee,
+        given: &[Given],
+    ) -> Abort {
         let built = self.build(account, |builder| {
             let _ = self.given(builder, callee, given);
         });
@@ -69,7 +74,7 @@ impl World {
     }
 
     /// One epoch, moved by an account; genesis nodes report.
-    async fn epoch(&self, account: &Account, next: u32) {
+    pub(crate) async fn epoch(&self, account: &Account, next: u32) {
         self.half();
         self.turn(account, Turn::VotingEnd).await;
         self.half();
@@ -77,7 +82,7 @@ impl World {
         self.sync_all(next).await;
     }
 
-    fn state_id(&self) -> Given {
+    pub(crate) fn state_id(&self) -> Given {
         Given::Object(self.ledger.ids().staking_inner())
     }
 }
@@ -87,7 +92,7 @@ fn pure(value: u64) -> Given {
 }
 
 /// What a node of this account was registered as: its id and its cap.
-async fn register(world: &World, account: &Account) -> (ObjectId, ObjectId) {
+pub(crate) async fn register(world: &World, account: &Account) -> (ObjectId, ObjectId) {
     let coins = world.wal_coins(account).await;
     let call = registration(world, account);
     let done = world

@@ -7,6 +7,7 @@ use haulout_protocol::chain::object::Coin;
 use haulout_protocol::chain::wal_coin_type;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as rpc;
+use sui_rpc::proto::sui::rpc::v2::changed_object::OutputObjectState;
 use sui_sdk_types::{Address, TransactionEffects};
 use sui_transaction_builder::{ObjectInput, TransactionBuilder};
 
@@ -38,6 +39,10 @@ async fn stock_clients_pay_each_other_with_either_kind_of_key() {
     for (from, to) in [(0, 1), (1, 0)] {
         let done = world.run(&accounts[from], pay(accounts[to].address, 1000)).await;
         assert!(done.checkpoint_opt().is_some() && done.timestamp.is_some());
+        for changed in done.effects().changed_objects() {
+            let is_there = changed.output_state() != OutputObjectState::DoesNotExist;
+            assert_eq!(changed.object_type().contains("::coin::Coin<"), is_there);
+        }
         let effects: TransactionEffects = done.effects().bcs().deserialize().unwrap();
         assert_eq!(effects.digest().to_string(), done.effects().digest());
     }

@@ -197,4 +197,6 @@ aborts! {
     CommissionTooHigh = 1707 in "node_registry": "a commission is at most 10000",
     /// The bond may still be needed.
     StillBonded = 1708 in "node_registry": "the bond is not free yet",
+    /// More pairs, longer texts, or a key twice.
+    BadNodeMetadata = 1709 in "node_registry": "a node has at most 16 texts of 256 bytes under different keys of 64 bytes",
 }

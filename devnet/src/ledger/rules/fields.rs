@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::{DynamicField, METADATA_FIELD, Metadata};
+use serde::Serialize;
 use sui_sdk_types::{Address, TypeTag};
 
 /// A field of any kind the package has.
@@ -27,6 +28,18 @@ impl Field {
             Field::Metadata(field) => field.id,
         }
     }
+
+    /// Name and value in BCS, for those who list fields.
+    pub(crate) fn name_and_value(&self) -> (Vec<u8>, Vec<u8>) {
+        match self {
+            Field::Invalid(field) => (bytes(&field.name), bytes(&field.value)),
+            Field::Metadata(field) => (bytes(&field.name), bytes(&field.value)),
+        }
+    }
+}
+
+fn bytes(value: &impl Serialize) -> Vec<u8> {
+    bcs::to_bytes(value).expect("numbers, byte vectors and texts always serialise")
 }
 
 /// Where fields are that no running transaction has changed.

@@ -10,6 +10,8 @@
 mod keys;
 mod multiaddr;
 
+use std::collections::BTreeSet;
+
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::RegisterNode;
@@ -32,6 +34,10 @@ use super::{Context, active_set, committee};
 const NAME_MAX: usize = 100;
 /// The most addresses of a node.
 const MULTIADDRS_MAX: usize = 8;
+/// The most texts in a node's metadata, and their longest keys and values, in bytes.
+const METADATA_PAIRS_MAX: usize = 16;
+const METADATA_KEY_MAX: usize = 64;
+const METADATA_VALUE_MAX: usize = 256;
 /// Epochs between the wish to leave and the bond.
 const EXIT_EPOCHS: u32 = 2;
 
@@ -110,7 +116,7 @@ fn check_registration(
     if call.commission_bps > ALL_BPS {
         return Err(Abort::CommissionTooHigh);
     }
-    Ok(())
+    check_metadata(&call.metadata)
 }
 
 fn check_name(name: &str) -> Result<(), Abort> {
@@ -125,6 +131,20 @@ fn check_multiaddrs(multiaddrs: &[Vec<u8>]) -> Result<(), Abort> {
     match few && multiaddrs.iter().all(|address| multiaddr::is_valid(address)) {
         true => Ok(()),
         false => Err(Abort::BadMultiaddrs),
+    }
+}
+
+fn check_metadata(metadata: &[Entry<String, String>]) -> Result<(), Abort> {
+    let fits = |pair: &Entry<String, String>| {
+        pair.key.len() <= METADATA_KEY_MAX && pair.value.len() <= METADATA_VALUE_MAX
+    };
+    let few = metadata.len() <= METADATA_PAIRS_MAX && metadata.iter().all(fits);
+    // Only few and short texts get this far.
+    match few
+        && metadata.iter().map(|pair| &pair.key).collect::<BTreeSet<_>>().len() == metadata.len()
+    {
+        true => Ok(()),
+        false => Err(Abort::BadNodeMetadata),
     }
 }
 
@@ -237,6 +257,7 @@ pub fn set_metadata(
     cap: &NodeCap,
     metadata: Vec<Entry<String, String>>,
 ) -> Result<(), Abort> {
+    check_metadata(&metadata)?;
     pool_mut(staking, &cap.node_id)?.node.metadata = metadata;
     updated(context, staking, cap, Field::Metadata)
 }

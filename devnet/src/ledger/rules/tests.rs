@@ -1,5 +1,6 @@
 //! The rules on values of their own. `t07_...` is test T07 of the design.
 
+mod aborts;
 mod blobs;
 mod certificates;
 mod epochs;

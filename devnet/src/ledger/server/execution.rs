@@ -1,5 +1,6 @@
 //! `TransactionExecutionService`: execute and simulate.
 
+use rpc::simulate_transaction_request::TransactionChecks;
 use rpc::transaction_execution_service_server::TransactionExecutionService;
 use sui_rpc::merge::Merge;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
@@ -7,6 +8,7 @@ use sui_sdk_types::{Transaction, UserSignature};
 use tonic::{Request, Status};
 
 use super::{Answer, Service, blocking, mask};
+use crate::ledger::Checks;
 
 #[tonic::async_trait]
 impl TransactionExecutionService for Service {
@@ -39,7 +41,11 @@ impl TransactionExecutionService for Service {
         let request = request.into_inner();
         let mask = mask(request.read_mask.as_ref(), "transaction.effects.status");
         let ledger = self.ledger.clone();
-        let executed = blocking(move || ledger.simulate(request.transaction())).await??;
+        let checks = match request.checks() {
+            TransactionChecks::Disabled => Checks::Off,
+            _ => Checks::On,
+        };
+        let executed = blocking(move || ledger.simulate(request.transaction(), checks)).await??;
         let mut response = rpc::SimulateTransactionResponse::default();
         if let Some(mask) = mask.subtree("transaction") {
             response.transaction = Some(rpc::ExecutedTransaction::merge_from(&executed, &mask));

@@ -1,21 +1,17 @@
-//! `StateService`: what an account owns.
+//! `StateService`: what an account owns, and what hangs on an object.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use rpc::state_service_server::StateService;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{Address, StructTag, TypeTag};
-use tonic::{Request, Status};
+use tonic::Request;
 
-use super::{Answer, Service, mask, parse};
+use super::{Answer, Service, mask, paging, parse};
 use crate::ledger::NOT_POISONED;
 use crate::ledger::checkpoints::object_to_rpc;
 use crate::ledger::objects::coin_balance;
-
-/// Objects of a page if nobody says how many.
-const PAGE_OBJECTS: u32 = 50;
-/// The most objects of a page.
-const PAGE_OBJECTS_MAX: u32 = 1000;
 
 /// Whether a type is one a filter asks for; a filter without type parameters takes any.
 fn matches(filter: &StructTag, tag: &StructTag) -> bool {
@@ -62,13 +58,8 @@ impl StateService for Service {
             Some(text) => Some(parse::<StructTag>(text, "an object type")?),
             None => None,
         };
-        let start = match &request.page_token {
-            Some(token) => Address::from_bytes(token)
-                .map_err(|_| Status::invalid_argument("this is not a page token of this ledger"))?,
-            None => Address::ZERO,
-        };
-        let page = request.page_size.unwrap_or(PAGE_OBJECTS).clamp(1, PAGE_OBJECTS_MAX);
-        let page = usize::try_from(page).expect("a page fits a usize");
+        let start = paging::start(request.page_token.as_ref())?;
+        let page = paging::size(request.page_size);
         let mask = mask(request.read_mask.as_ref(), "object_id,version,object_type");
         let objects = self.ledger.inner.objects.read().expect(NOT_POISONED);
         let mut found = objects.owned_by(&owner, start).filter(|object| match &filter {
@@ -79,7 +70,7 @@ impl StateService for Service {
         response.objects =
             found.by_ref().take(page).map(|object| object_to_rpc(object, &mask)).collect();
         response.next_page_token =
-            found.next().map(|object| object.object_id().inner().to_vec().into());
+            found.next().map(|object| paging::token(object.object_id()).into());
         Ok(response.into())
     }
 
@@ -100,10 +91,32 @@ impl StateService for Service {
         &self,
         request: Request<rpc::ListBalancesRequest>,
     ) -> Answer<rpc::ListBalancesResponse> {
-        let owner: Address = parse(request.into_inner().owner(), "an address")?;
-        let balances = self.balances(&owner).into_iter();
+        let request = request.into_inner();
+        let owner: Address = parse(request.owner(), "an address")?;
+        let start = match &request.page_token {
+            Some(token) => std::str::from_utf8(token).map_err(|_| paging::bad_token())?,
+            None => "",
+        };
+        let balances = self.balances(&owner);
+        let mut rest = balances.range::<str, _>((Bound::Included(start), Bound::Unbounded));
+        let page = rest.by_ref().take(paging::size(request.page_size));
         let mut response = rpc::ListBalancesResponse::default();
-        response.balances = balances.map(|(token, amount)| balance(token, amount)).collect();
+        response.balances = page.map(|(token, amount)| balance(token.clone(), *amount)).collect();
+        response.next_page_token = rest.next().map(|(token, _)| token.clone().into());
         Ok(response.into())
+    }
+
+    async fn list_dynamic_fields(
+        &self,
+        request: Request<rpc::ListDynamicFieldsRequest>,
+    ) -> Answer<rpc::ListDynamicFieldsResponse> {
+        Ok(self.dynamic_fields(request.get_ref())?.into())
+    }
+
+    async fn get_coin_info(
+        &self,
+        request: Request<rpc::GetCoinInfoRequest>,
+    ) -> Answer<rpc::GetCoinInfoResponse> {
+        Ok(self.coin_info(request.get_ref().coin_type())?.into())
     }
 }

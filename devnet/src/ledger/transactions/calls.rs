@@ -6,6 +6,7 @@
 mod blobs;
 mod certificates;
 mod epochs;
+mod nodes;
 mod receipts;
 mod space;
 mod staking;
@@ -24,7 +25,7 @@ type Results = Result<Vec<Resource>, ExecutionError>;
 /// A function, how many arguments it has, and what executes it.
 type Known = (Function, usize, fn(&mut Machine<'_>, Call<'_>) -> Results);
 
-const KNOWN: [Known; 37] = [
+const KNOWN: [Known; 48] = [
     (Function::RESERVE_SPACE, 6, space::reserve_space),
     (Function::SPLIT_BY_EPOCH, 2, space::split_by_epoch),
     (Function::SPLIT_BY_SIZE, 2, space::split_by_size),
@@ -58,6 +59,17 @@ const KNOWN: [Known; 37] = [
     (Function::UPDATE_PRICES, 3, epochs::update_prices),
     (Function::SETTLE, 2, staking::settle),
     (Function::COLLECT_COMMISSION, 2, staking::collect_commission),
+    (Function::COLLECT_COMMISSION_AS_SENDER, 2, nodes::collect_commission_as_sender),
+    (Function::SET_NEXT_COMMISSION, 3, nodes::set_next_commission),
+    (Function::SET_COMMISSION_RECEIVER, 4, nodes::set_commission_receiver),
+    (Function::SET_COMMISSION_RECEIVER_AS_SENDER, 4, nodes::set_commission_receiver_as_sender),
+    (Function::SET_GOVERNANCE_AUTHORIZED, 4, nodes::set_governance_authorized),
+    (Function::SET_GOVERNANCE_AUTHORIZED_AS_SENDER, 4, nodes::set_governance_authorized_as_sender),
+    (Function::SET_NAME, 3, nodes::set_name),
+    (Function::SET_MULTIADDRS, 3, nodes::set_multiaddrs),
+    (Function::SET_NODE_METADATA, 3, nodes::set_node_metadata),
+    (Function::ROTATE_BLS, 5, nodes::rotate_bls),
+    (Function::ROTATE_PEER, 5, nodes::rotate_peer),
     (Function::REQUEST_EXIT, 2, staking::request_exit),
     (Function::WITHDRAW_BOND, 2, staking::withdraw_bond),
     (Function::SPLIT_STAKED, 3, receipts::split),

@@ -49,8 +49,42 @@ impl Function {
         Self { module: "staking", name: "set_node_capacity_vote" };
     /// `settle(&mut StakingInner, node_id)`: does what is due in a pool.
     pub const SETTLE: Self = Self { module: "staking", name: "settle" };
-    /// `collect_commission(&mut StakingInner, &NodeCap) -> Coin<WAL>`.
+    /// `collect_commission(&mut StakingInner, &NodeCap) -> Coin<WAL>`: for a receiver that is a cap.
     pub const COLLECT_COMMISSION: Self = Self { module: "staking", name: "collect_commission" };
+    /// `collect_commission_as_sender(&mut StakingInner, node_id) -> Coin<WAL>`: for a receiver that
+    /// is an account.
+    pub const COLLECT_COMMISSION_AS_SENDER: Self =
+        Self { module: "staking", name: "collect_commission_as_sender" };
+    /// `set_next_commission(&mut StakingInner, &NodeCap, bps: u16)`: from two epochs later on.
+    pub const SET_NEXT_COMMISSION: Self = Self { module: "staking", name: "set_next_commission" };
+    /// `set_commission_receiver(&mut StakingInner, &NodeCap, of_object: bool, receiver: address)`;
+    /// the cap must be the receiver so far. With `of_object`, `receiver` is the id of an object.
+    pub const SET_COMMISSION_RECEIVER: Self =
+        Self { module: "staking", name: "set_commission_receiver" };
+    /// `set_commission_receiver_as_sender(&mut StakingInner, node_id, of_object, receiver)`: for a
+    /// receiver that is an account.
+    pub const SET_COMMISSION_RECEIVER_AS_SENDER: Self =
+        Self { module: "staking", name: "set_commission_receiver_as_sender" };
+    /// `set_governance_authorized(&mut StakingInner, &NodeCap, of_object: bool, authority: address)`;
+    /// the cap must be the authority so far.
+    pub const SET_GOVERNANCE_AUTHORIZED: Self =
+        Self { module: "staking", name: "set_governance_authorized" };
+    /// `set_governance_authorized_as_sender(&mut StakingInner, node_id, of_object, authority)`: for
+    /// an authority that is an account.
+    pub const SET_GOVERNANCE_AUTHORIZED_AS_SENDER: Self =
+        Self { module: "staking", name: "set_governance_authorized_as_sender" };
+    /// `set_name(&mut StakingInner, &NodeCap, name)`.
+    pub const SET_NAME: Self = Self { module: "node_registry", name: "set_name" };
+    /// `set_multiaddrs(&mut StakingInner, &NodeCap, multiaddrs)`.
+    pub const SET_MULTIADDRS: Self = Self { module: "node_registry", name: "set_multiaddrs" };
+    /// `set_node_metadata(&mut StakingInner, &NodeCap, metadata)`: in place of what there was.
+    pub const SET_NODE_METADATA: Self = Self { module: "node_registry", name: "set_node_metadata" };
+    /// `rotate_bls(&mut StakingInner, &Params, &NodeCap, bls_key, bls_proof)`: from the committee
+    /// on that is selected next.
+    pub const ROTATE_BLS: Self = Self { module: "node_registry", name: "rotate_bls" };
+    /// `rotate_peer(&mut StakingInner, &Params, &NodeCap, peer_key, peer_proof)`: from the next
+    /// epoch on. The proof names the BLS key the node has now.
+    pub const ROTATE_PEER: Self = Self { module: "node_registry", name: "rotate_peer" };
     /// `request_exit(&mut StakingInner, &NodeCap)`: the node is not chosen any more.
     pub const REQUEST_EXIT: Self = Self { module: "node_registry", name: "request_exit" };
     /// `withdraw_bond(&mut StakingInner, &NodeCap) -> Coin<WAL>`.

@@ -1,6 +1,6 @@
 //! Calls of the stake side: nodes register, stake comes and goes, operators vote.
 //!
-//! Does not: move epochs on; those calls are in `epochs`.
+//! Does not: move epochs on, or change nodes; those calls are in `epochs` and `nodes`.
 
 use haulout_protocol::chain::call::RegisterNode;
 use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staked, Staking};
@@ -134,7 +134,7 @@ pub(super) fn withdraw_bond(machine: &mut Machine<'_>, call: Call<'_>) -> Result
 }
 
 /// A new coin of WAL that was in a pool.
-fn pay_out(machine: &mut Machine<'_>, balance: u64) -> Vec<Resource> {
+pub(super) fn pay_out(machine: &mut Machine<'_>, balance: u64) -> Vec<Resource> {
     let coin = Coin { id: machine.context.fresh_id(), balance };
     vec![Resource::Coin { token: machine.names.wal.clone(), coin }]
 }
