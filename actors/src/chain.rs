@@ -8,11 +8,13 @@
 
 mod bech32;
 mod checkpoints;
+mod draft;
 mod epochs;
 mod error;
 mod operator;
 mod owned;
 mod read;
+mod register;
 mod stake;
 mod submit;
 mod wallet;
@@ -30,8 +32,8 @@ pub use self::checkpoints::{Checkpoint, Checkpoints};
 pub use self::error::CallError;
 pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Votes};
 pub use self::owned::{Extension, Found, Holder, OwnedBlobs, Receipt};
+pub use self::register::{Certified, Cost, Registered, Registration, Uncertified};
 pub use self::stake::{NewReceipt, OwnedReceipts, Payout, ReceiptStep, StakeBook};
-pub use self::submit::{Certified, Cost, Registered, Registration, Uncertified};
 pub use self::wallet::{Wallet, WalletError};
 use crate::context::Position;
 use crate::limits;

@@ -5,211 +5,43 @@
 //! same, and what others hold (accept queues, gossip listeners, the peer book) is not disturbed.
 //! libp2p's types never leave this module's folder. Does not: know what the streams carry.
 
+mod address;
 mod behaviours;
+mod errors;
 mod frames;
+mod identity;
+mod inbound;
+mod names;
+mod options;
 mod peers;
+mod shared;
 mod streams;
 mod swarm;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use haulout_protocol::crypto::PeerId;
-use haulout_protocol::message::NetworkId;
-use libp2p::{Multiaddr, StreamProtocol, gossipsub, identity};
-use prometheus_client::registry::Registry;
+use libp2p::Multiaddr;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
+pub use self::address::{address_from_bytes, address_to_bytes};
+pub use self::errors::{NetworkError, OpenError, PublishError};
 pub use self::frames::{Stream, StreamError, StreamReader, StreamWriter};
+pub use self::identity::peer_id;
+pub use self::inbound::{Heard, Incoming, Listener, Verdict};
+pub use self::names::{Protocol, Topic};
+pub use self::options::{NetworkOptions, Role, Transport};
 pub use self::peers::{Blame, Peers};
 
-use self::peers::PeerBook;
-use self::streams::{Arrival, Door, Request};
+use self::identity::to_libp2p;
+use self::shared::Shared;
+use self::streams::Request;
 use self::swarm::{Command, Driver};
 use crate::limits;
 use crate::supervisor::Child;
-
-/// A request protocol: one stream per request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Protocol {
-    /// Headers, indexes, status and certificates of blobs.
-    Blob,
-    /// Slivers, put and got.
-    Sliver,
-}
-
-impl Protocol {
-    const ALL: [Protocol; 2] = [Protocol::Blob, Protocol::Sliver];
-
-    fn name(self, network: &str) -> StreamProtocol {
-        let name = match self {
-            Protocol::Blob => "blob",
-            Protocol::Sliver => "sliver",
-        };
-        StreamProtocol::try_from_owned(format!("/haulout/{network}/{name}/1"))
-            .expect("a protocol name starts with a slash")
-    }
-}
-
-/// A gossip topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Topic {
-    /// Certificates of blobs, so that nodes act before the chain event.
-    Blob,
-}
-
-impl Topic {
-    const ALL: [Topic; 1] = [Topic::Blob];
-
-    fn on(self, network: &str) -> gossipsub::IdentTopic {
-        let name = match self {
-            Topic::Blob => "blob",
-        };
-        gossipsub::IdentTopic::new(format!("/haulout/{network}/gossip/{name}/1"))
-    }
-}
-
-/// What this peer is to the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A node: answers Kademlia queries and is found by them.
-    Server,
-    /// A client: asks, and is not listed.
-    Client,
-}
-
-/// A transport, where there is a choice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Transport {
-    /// QUIC: bounded memory, one round trip to connect.
-    #[default]
-    Quic,
-    /// TCP with Noise and Yamux: about half the CPU for bulk.
-    Tcp,
-}
-
-/// What a network needs to know.
-#[derive(Clone)]
-pub struct NetworkOptions {
-    /// The ed25519 secret key that names this peer.
-    pub secret_key: [u8; 32],
-    /// Peers of other networks are strangers: protocol names carry this.
-    pub network: NetworkId,
-    /// Multiaddrs to listen on; port 0 takes a free one and keeps it across restarts of the actor.
-    pub listen: Vec<String>,
-    /// Multiaddrs others should dial, if not those we listen on.
-    pub external: Vec<String>,
-    /// Multiaddrs of peers to start from, best with `/p2p/<peer id>` at the end.
-    pub bootstrap: Vec<String>,
-    /// Node or client.
-    pub role: Role,
-    /// Which transport to dial first.
-    pub prefer: Transport,
-    /// Takes libp2p's metrics. It belongs to the network alone: a new swarm replaces what it holds.
-    pub registry: Arc<Mutex<Registry>>,
-}
-
-impl std::fmt::Debug for NetworkOptions {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("NetworkOptions")
-            .field("network", &self.network)
-            .field("listen", &self.listen)
-            .field("external", &self.external)
-            .field("bootstrap", &self.bootstrap)
-            .field("role", &self.role)
-            .field("prefer", &self.prefer)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Why there is no network.
-#[derive(Debug, thiserror::Error)]
-pub enum NetworkError {
-    /// A configured address is not a multiaddr.
-    #[error("`{text}` is not a multiaddr such as /ip4/0.0.0.0/udp/4001/quic-v1: {reason}")]
-    Address {
-        /// What was configured.
-        text: String,
-        /// What the parser says.
-        reason: String,
-    },
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {reason}; is the port in use by another process?")]
-    Listen {
-        /// The address.
-        address: String,
-        /// What the system says.
-        reason: String,
-    },
-    /// The transports cannot be set up.
-    #[error("cannot set up the network: {0}")]
-    Setup(String),
-}
-
-/// Why a stream could not be opened.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// No address of the peer answers, and Kademlia knows no other.
-    #[error("the peer cannot be reached: {0}")]
-    Unreachable(String),
-    /// It took longer than it may.
-    #[error("the peer did not answer in time")]
-    TimedOut,
-    /// The peer has no room for another stream.
-    #[error("the peer is busy; retry later")]
-    Busy,
-    /// The peer does not serve this protocol.
-    #[error("the peer does not serve this protocol")]
-    Unsupported,
-    /// The connection ended while the stream was opened.
-    #[error("the connection was lost")]
-    ConnectionLost,
-    /// Too many of our own requests wait.
-    #[error("too many requests wait for the network")]
-    Overloaded,
-    /// The peer is banned here for what it did.
-    #[error("the peer is banned for its faults")]
-    Banned,
-    /// The network is restarting or shut down.
-    #[error("the network is restarting")]
-    Restarting,
-}
-
-impl OpenError {
-    /// Whether the same request, to the same peer, may succeed soon.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            OpenError::Unreachable(_)
-            | OpenError::TimedOut
-            | OpenError::Busy
-            | OpenError::ConnectionLost
-            | OpenError::Overloaded
-            | OpenError::Restarting => true,
-            OpenError::Unsupported | OpenError::Banned => false,
-        }
-    }
-}
-
-/// Why a message was not published.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PublishError {
-    /// Nobody we are connected to listens to the topic yet.
-    #[error("no connected peer listens to this topic yet")]
-    NoPeers,
-    /// The message is above the limit.
-    #[error("the message is larger than {} bytes", limits::GOSSIP_BYTES_MAX)]
-    TooLarge,
-    /// The queues of all peers are full.
-    #[error("the queues of all peers are full")]
-    Overloaded,
-    /// The network is restarting or shut down.
-    #[error("the network is restarting")]
-    Restarting,
-}
 
 /// The network, for everybody who uses it; a cheap handle.
 #[derive(Clone, Debug)]
@@ -340,216 +172,6 @@ impl Network {
     async fn panic_in_swarm(&self) {
         assert!(self.shared.command(Command::Panic).await, "the swarm runs");
     }
-}
-
-/// Streams of one protocol that others opened.
-#[derive(Debug)]
-pub struct Incoming {
-    streams: mpsc::Receiver<Arrival>,
-}
-
-impl Incoming {
-    /// The next stream and who opened it; nothing once somebody else accepts this protocol.
-    pub async fn next(&mut self) -> Option<(PeerId, Stream)> {
-        self.streams.recv().await
-    }
-}
-
-/// Messages of one topic.
-#[derive(Debug)]
-pub struct Listener {
-    messages: mpsc::Receiver<Heard>,
-}
-
-impl Listener {
-    /// The next message; nothing once somebody else listens to this topic.
-    pub async fn next(&mut self) -> Option<Heard> {
-        self.messages.recv().await
-    }
-}
-
-/// A message that waits for a verdict; without one it is not forwarded.
-#[derive(Debug)]
-pub struct Heard {
-    /// The peer that sent it to us, maybe not its author.
-    pub from: PeerId,
-    /// The message.
-    pub bytes: Vec<u8>,
-    id: gossipsub::MessageId,
-    commands: mpsc::Sender<Command>,
-}
-
-impl Heard {
-    /// Says whether the message may travel on. `Reject` costs the sender its standing in gossip.
-    pub fn verdict(self, verdict: Verdict) {
-        let command = Command::Verdict { id: self.id, from: to_libp2p(&self.from), verdict };
-        if self.commands.try_send(command).is_err() {
-            debug!(from = %self.from, "verdict on a message came too late");
-        }
-    }
-}
-
-/// What to do with a gossip message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Valid: forward it.
-    Accept,
-    /// Of no use now: do not forward it, blame nobody.
-    Ignore,
-    /// Invalid: do not forward it, and hold it against the sender.
-    Reject,
-}
-
-/// The peer that holds this ed25519 secret key.
-pub fn peer_id(secret_key: [u8; 32]) -> PeerId {
-    let keypair = identity::Keypair::ed25519_from_bytes(secret_key)
-        .expect("any 32 bytes are an ed25519 secret key");
-    from_libp2p(&keypair.public().to_peer_id()).expect("an ed25519 key has an ed25519 peer id")
-}
-
-/// Turns a text multiaddr into the bytes the chain stores.
-pub fn address_to_bytes(text: &str) -> Result<Vec<u8>, NetworkError> {
-    Ok(parse_address(text)?.to_vec())
-}
-
-/// Turns bytes the chain stores into a text multiaddr; nothing if they are none.
-pub fn address_from_bytes(bytes: &[u8]) -> Option<String> {
-    Multiaddr::try_from(bytes.to_vec()).ok().map(|address| address.to_string())
-}
-
-/// What outlives the swarm: shared by the handles, the actor and the swarm task.
-#[derive(Debug)]
-struct Shared {
-    options: Parsed,
-    identity: PeerId,
-    /// The way to the swarm that runs now, if one does.
-    commands: watch::Sender<Option<mpsc::Sender<Command>>>,
-    peers: watch::Sender<Peers>,
-    addresses: watch::Sender<Vec<String>>,
-    book: Arc<Mutex<PeerBook>>,
-    door: Arc<Door>,
-    listeners: Mutex<BTreeMap<Topic, mpsc::Sender<Heard>>>,
-    /// Our own streams towards each peer.
-    towards: Mutex<BTreeMap<PeerId, Arc<Semaphore>>>,
-    /// The ports that replaced port 0, by place in `options.listen`.
-    ports: Mutex<BTreeMap<usize, u16>>,
-    /// One permit: whoever holds it owns the sockets.
-    sockets: Arc<Semaphore>,
-}
-
-/// The options, checked.
-struct Parsed {
-    keypair: identity::Keypair,
-    network: String,
-    listen: Vec<Multiaddr>,
-    external: Vec<Multiaddr>,
-    bootstrap: Vec<Multiaddr>,
-    role: Role,
-    prefer: Transport,
-    registry: Arc<Mutex<Registry>>,
-}
-
-impl std::fmt::Debug for Parsed {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Parsed").field("network", &self.network).finish_non_exhaustive()
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Shared {
-    fn new(options: NetworkOptions) -> Result<Self, NetworkError> {
-        let parse = |texts: &[String]| -> Result<Vec<Multiaddr>, NetworkError> {
-            texts.iter().map(|text| parse_address(text)).collect()
-        };
-        let keypair = identity::Keypair::ed25519_from_bytes(options.secret_key)
-            .map_err(|error| NetworkError::Setup(error.to_string()))?;
-        let identity = peer_id(options.secret_key);
-        let network = hex::encode(&options.network.as_bytes()[..4]);
-        let options = Parsed {
-            keypair,
-            listen: parse(&options.listen)?,
-            external: parse(&options.external)?,
-            bootstrap: parse(&options.bootstrap)?,
-            role: options.role,
-            prefer: options.prefer,
-            registry: options.registry,
-            network,
-        };
-        Ok(Shared {
-            identity,
-            commands: watch::Sender::new(None),
-            peers: watch::Sender::new(Peers::default()),
-            addresses: watch::Sender::new(Vec::new()),
-            book: Arc::default(),
-            door: Arc::new(Door::new(|protocol| protocol.name(&options.network))),
-            listeners: Mutex::default(),
-            towards: Mutex::default(),
-            ports: Mutex::default(),
-            sockets: Arc::new(Semaphore::new(1)),
-            options,
-        })
-    }
-
-    fn book(&self) -> MutexGuard<'_, PeerBook> {
-        lock(&self.book)
-    }
-
-    fn listeners(&self) -> MutexGuard<'_, BTreeMap<Topic, mpsc::Sender<Heard>>> {
-        lock(&self.listeners)
-    }
-
-    fn show_peers(&self) {
-        let peers = self.book().peers();
-        self.peers.send_if_modified(|shown| {
-            let changed = *shown != peers;
-            if changed {
-                *shown = peers;
-            }
-            changed
-        });
-    }
-
-    /// Our permits towards a peer; peers without streams make room for it.
-    fn permits_towards(&self, peer: PeerId) -> Arc<Semaphore> {
-        let mut towards = lock(&self.towards);
-        if towards.len() >= limits::PEERS_KNOWN_MAX && !towards.contains_key(&peer) {
-            towards.retain(|_, permits| Arc::strong_count(permits) > 1);
-        }
-        let fresh = || Arc::new(Semaphore::new(limits::STREAMS_TO_PEER_MAX));
-        towards.entry(peer).or_insert_with(fresh).clone()
-    }
-
-    /// Hands a command to the swarm, waiting for one if it restarts. False if it ended meanwhile.
-    async fn command(&self, command: Command) -> bool {
-        let mut commands = self.commands.subscribe();
-        let Ok(current) = commands.wait_for(Option::is_some).await.map(|current| current.clone())
-        else {
-            return false;
-        };
-        match current {
-            Some(commands) => commands.send(command).await.is_ok(),
-            None => false,
-        }
-    }
-}
-
-fn parse_address(text: &str) -> Result<Multiaddr, NetworkError> {
-    text.parse().map_err(|error: libp2p::multiaddr::Error| NetworkError::Address {
-        text: text.to_owned(),
-        reason: error.to_string(),
-    })
-}
-
-fn to_libp2p(peer: &PeerId) -> libp2p::PeerId {
-    libp2p::PeerId::from_bytes(&peer.to_multihash()).expect("our peer ids are valid multihashes")
-}
-
-/// Nothing for peers that are named by another kind of key.
-fn from_libp2p(peer: &libp2p::PeerId) -> Option<PeerId> {
-    PeerId::from_multihash(&peer.to_bytes())
 }
 
 enum Message {

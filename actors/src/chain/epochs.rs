@@ -10,8 +10,8 @@ use haulout_protocol::chain::call::{
 use haulout_protocol::committee::NodeId;
 use haulout_protocol::epoch::Epoch;
 
-use super::owned::{Receipt, begin};
-use super::submit::Places;
+use super::draft::{Draft, Places};
+use super::owned::Receipt;
 use super::{CallError, Chain, Wallet};
 
 impl Chain {
@@ -60,15 +60,13 @@ impl Chain {
         cap: Option<&ObjectId>,
     ) -> Result<Receipt, CallError> {
         let build = || async {
-            let mut builder = begin(wallet);
-            let cap = match cap {
-                Some(cap) => Some(self.own(&mut builder, cap, "operator's cap").await?),
-                None => None,
+            let mut draft = Draft::new(self, wallet);
+            let places = match cap {
+                Some(cap) => draft.cap(cap).await?,
+                None => Places::default(),
             };
-            let places = Places { cap, ..Places::default() };
-            let arguments = self.arguments(&mut builder, arguments.clone(), &places)?;
-            builder.move_call(self.function(&function)?, arguments);
-            self.finish(builder, wallet).await
+            draft.call(&function, arguments.clone(), &places)?;
+            draft.finish().await
         };
         Ok(self.run(wallet, build).await?.into())
     }

@@ -112,6 +112,12 @@ impl CallError {
         }
     }
 
+    /// A wallet that cannot pay for gas.
+    pub(super) fn no_gas(wallet: &str) -> CallError {
+        let (wallet, token) = (wallet.to_owned(), "SUI");
+        CallError::InsufficientFunds { wallet, token, needed: 1, available: 0 }
+    }
+
     /// An answer that does not decode.
     pub(super) fn unreadable(what: impl std::fmt::Display) -> CallError {
         CallError::Unreadable { what: what.to_string() }
@@ -175,8 +181,7 @@ pub(super) fn execution_error(error: &ExecutionError, wallet: &str) -> CallError
     }
     let kind = error.kind.and_then(|kind| ExecutionErrorKind::try_from(kind).ok());
     if kind == Some(ExecutionErrorKind::InsufficientGas) {
-        let (wallet, token) = (wallet.to_owned(), "SUI");
-        return CallError::InsufficientFunds { wallet, token, needed: 1, available: 0 };
+        return CallError::no_gas(wallet);
     }
     let kind = kind.map_or("unknown", |kind| kind.as_str_name());
     let reason = format!("{kind} {}", error.description_opt().unwrap_or_default());

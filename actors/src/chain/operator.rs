@@ -16,9 +16,10 @@ use sui_crypto::Signer;
 use sui_crypto::ed25519::Ed25519PrivateKey;
 use sui_sdk_types::{Ed25519Signature, Transaction};
 
-use super::owned::{Receipt, begin};
+use super::draft::Draft;
+use super::owned::Receipt;
 use super::stake::stake_events;
-use super::submit::{Executed, Places};
+use super::submit::Executed;
 use super::{CallError, Chain, Wallet};
 
 /// The caps of an account: its keys to nodes.
@@ -188,16 +189,13 @@ impl Chain {
         pays: bool,
     ) -> Result<Executed, CallError> {
         let build = || async {
-            let mut builder = begin(wallet);
-            let cap = Some(self.own(&mut builder, cap, "operator's cap").await?);
-            let places = Places { cap, ..Places::default() };
-            let arguments = self.arguments(&mut builder, ShowCap.arguments(), &places)?;
-            let result = builder.move_call(self.function(&function)?, arguments);
+            let mut draft = Draft::new(self, wallet);
+            let places = draft.cap(cap).await?;
+            let result = draft.call(&function, ShowCap.arguments(), &places)?;
             if pays {
-                let owner = builder.pure(&wallet.sender());
-                builder.transfer_objects(vec![result], owner);
+                draft.keep(vec![result]);
             }
-            self.finish(builder, wallet).await
+            draft.finish().await
         };
         self.run(wallet, build).await
     }
@@ -208,16 +206,11 @@ impl Chain {
         call: &RegisterNode,
         bond: u64,
     ) -> Result<Transaction, CallError> {
-        let mut builder = begin(wallet);
-        let purse = self.payment(&mut builder, wallet, bond).await?;
-        let bond = builder.pure(&bond);
-        let exact = builder.split_coins(purse, vec![bond]).first().copied();
-        let places = Places { payment: exact, ..Places::default() };
-        let arguments = self.arguments(&mut builder, call.arguments(), &places)?;
-        let cap = builder.move_call(self.function(&call::Function::REGISTER_NODE)?, arguments);
-        let owner = builder.pure(&wallet.sender());
-        builder.transfer_objects(vec![cap], owner);
-        self.finish(builder, wallet).await
+        let mut draft = Draft::new(self, wallet);
+        let places = draft.exact_payment(bond).await?;
+        let cap = draft.call(&call::Function::REGISTER_NODE, call.arguments(), &places)?;
+        draft.keep(vec![cap]);
+        draft.finish().await
     }
 
     async fn build_votes(
@@ -226,9 +219,8 @@ impl Chain {
         cap: &ObjectId,
         votes: &Votes,
     ) -> Result<Transaction, CallError> {
-        let mut builder = begin(wallet);
-        let cap = Some(self.own(&mut builder, cap, "operator's cap").await?);
-        let places = Places { cap, ..Places::default() };
+        let mut draft = Draft::new(self, wallet);
+        let places = draft.cap(cap).await?;
         let all = [
             (call::Function::SET_STORAGE_PRICE_VOTE, votes.storage),
             (call::Function::SET_WRITE_PRICE_VOTE, votes.write),
@@ -236,10 +228,9 @@ impl Chain {
         ];
         for (function, value) in all {
             let Some(value) = value else { continue };
-            let arguments = self.arguments(&mut builder, Vote { value }.arguments(), &places)?;
-            builder.move_call(self.function(&function)?, arguments);
+            draft.call(&function, Vote { value }.arguments(), &places)?;
         }
-        self.finish(builder, wallet).await
+        draft.finish().await
     }
 }
 

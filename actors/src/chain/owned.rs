@@ -4,7 +4,9 @@
 //! transaction or none does; nothing is paid beyond what the caller agreed to.
 //! Does not: decide which blobs to change, or whether the ledger will allow it.
 
-use futures::StreamExt;
+use std::pin::pin;
+
+use futures::{Stream, StreamExt};
 use haulout_protocol::chain::call::{self, BurnBlob, DeleteBlob, ExtendBlob};
 use haulout_protocol::chain::{ObjectId, TypeName, object};
 use serde::de::DeserializeOwned;
@@ -12,10 +14,10 @@ use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::owner::OwnerKind;
 use sui_sdk_types::{Address, StructTag, Transaction};
-use sui_transaction_builder::{Argument, TransactionBuilder};
 
+use super::draft::{Draft, Places};
 use super::read::decode;
-use super::submit::{Executed, Places, owned_input};
+use super::submit::Executed;
 use super::{CallError, Chain, Wallet};
 use crate::limits;
 
@@ -92,44 +94,41 @@ impl Chain {
         kind: &TypeName,
         what: &str,
     ) -> Result<(Vec<T>, bool), CallError> {
-        let request = self.owned_request(account, kind);
-        let mut listed = Box::pin(self.client.list_owned_objects(request));
+        let mut listed = pin!(self.owned(account, kind, what));
         let mut found = Vec::new();
         while let Some(object) = listed.next().await {
             if found.len() >= limits::CHAIN_OBJECTS_MAX {
                 return Ok((found, false));
             }
-            let object = object.map_err(|status| self.call_error(&status, what))?;
-            found.push(decode(&object)?);
+            found.push(object?);
         }
         Ok((found, true))
     }
 
-    /// Asks for the blob objects of an account, page by page.
-    pub(super) fn blobs_request(&self, account: &ObjectId) -> proto::ListOwnedObjectsRequest {
-        self.owned_request(account, &TypeName::BLOB)
-    }
-
-    /// Asks for the objects of one type of an account, page by page.
-    fn owned_request(&self, account: &ObjectId, kind: &TypeName) -> proto::ListOwnedObjectsRequest {
-        proto::ListOwnedObjectsRequest::default()
+    /// The objects of one type that an account owns, fetched page by page as they are asked for.
+    pub(super) fn owned<T: DeserializeOwned>(
+        &self,
+        account: &ObjectId,
+        kind: &TypeName,
+        what: &str,
+    ) -> impl Stream<Item = Result<T, CallError>> {
+        let request = proto::ListOwnedObjectsRequest::default()
             .with_owner(Address::new(*account).to_string())
             .with_object_type(kind.qualified(&self.shared.options.package))
             .with_page_size(limits::CHAIN_PAGE_OBJECTS)
-            .with_read_mask(FieldMask::from_paths(["object_id", "contents"]))
+            .with_read_mask(FieldMask::from_paths(["object_id", "contents"]));
+        self.client
+            .list_owned_objects(request)
+            .map(move |object| decode(&object.map_err(|status| self.call_error(&status, what))?))
     }
 
     /// What is behind an object id, and whose it is; nothing if there is no such object.
     pub async fn find_blob(&self, id: &ObjectId) -> Result<Option<Found>, CallError> {
-        let request = proto::GetObjectRequest::new(&Address::new(*id))
-            .with_read_mask(FieldMask::from_paths(HELD_FIELDS));
-        let answer = self.client.clone().ledger_client().get_object(request).await;
-        let object = match answer.map_err(|status| self.call_error(&status, "object")) {
-            Ok(answer) => answer.into_inner().object,
-            Err(CallError::NotFound { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        object.map(|object| self.identify(&object)).transpose()
+        match self.object_with(&HELD_FIELDS, id, "object").await {
+            Ok(object) => self.identify(&object).map(Some),
+            Err(CallError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads what an object is and whose.
@@ -191,16 +190,14 @@ impl Chain {
         extensions: &[Extension],
         total: u64,
     ) -> Result<Transaction, CallError> {
-        let mut builder = begin(wallet);
-        let payment = self.payment(&mut builder, wallet, total).await?;
+        let mut draft = Draft::new(self, wallet);
+        let payment = Some(draft.purse(total).await?);
         for extension in extensions {
-            let places = self.place(&mut builder, &extension.object).await?;
-            let places = Places { payment: Some(payment), ..places };
+            let places = Places { payment, ..draft.blob(&extension.object).await? };
             let extend = ExtendBlob { epochs: extension.epochs, max_total: extension.price };
-            let arguments = self.arguments(&mut builder, extend.arguments(), &places)?;
-            builder.move_call(self.function(&call::Function::EXTEND_BLOB)?, arguments);
+            draft.call(&call::Function::EXTEND_BLOB, extend.arguments(), &places)?;
         }
-        self.finish(builder, wallet).await
+        draft.finish().await
     }
 
     /// The transaction that deletes blobs and sends their storage to the owner.
@@ -209,17 +206,15 @@ impl Chain {
         wallet: &Wallet,
         blobs: &[ObjectId],
     ) -> Result<Transaction, CallError> {
-        let mut builder = begin(wallet);
+        let mut draft = Draft::new(self, wallet);
         let mut freed = Vec::with_capacity(blobs.len());
         for blob in blobs {
-            let places = self.place(&mut builder, blob).await?;
-            let arguments = self.arguments(&mut builder, DeleteBlob.arguments(), &places)?;
-            let function = self.function(&call::Function::DELETE_BLOB)?;
-            freed.push(builder.move_call(function, arguments));
+            let places = draft.blob(blob).await?;
+            let function = call::Function::DELETE_BLOB;
+            freed.push(draft.call(&function, DeleteBlob.arguments(), &places)?);
         }
-        let owner = builder.pure(&wallet.sender());
-        builder.transfer_objects(freed, owner);
-        self.finish(builder, wallet).await
+        draft.keep(freed);
+        draft.finish().await
     }
 
     /// The transaction that burns blobs.
@@ -228,40 +223,11 @@ impl Chain {
         wallet: &Wallet,
         blobs: &[ObjectId],
     ) -> Result<Transaction, CallError> {
-        let mut builder = begin(wallet);
+        let mut draft = Draft::new(self, wallet);
         for blob in blobs {
-            let places = self.place(&mut builder, blob).await?;
-            let arguments = self.arguments(&mut builder, BurnBlob.arguments(), &places)?;
-            builder.move_call(self.function(&call::Function::BURN_BLOB)?, arguments);
+            let places = draft.blob(blob).await?;
+            draft.call(&call::Function::BURN_BLOB, BurnBlob.arguments(), &places)?;
         }
-        self.finish(builder, wallet).await
+        draft.finish().await
     }
-
-    /// A blob of the wallet, in its present version, as the one a call is about.
-    async fn place(
-        &self,
-        builder: &mut TransactionBuilder,
-        blob: &ObjectId,
-    ) -> Result<Places, CallError> {
-        let blob = Some(self.own(builder, blob, "blob object").await?);
-        Ok(Places { blob, ..Places::default() })
-    }
-
-    /// An object of the wallet, in its present version, as an input.
-    pub(super) async fn own(
-        &self,
-        builder: &mut TransactionBuilder,
-        id: &ObjectId,
-        what: &str,
-    ) -> Result<Argument, CallError> {
-        let object = self.object(id, what).await?;
-        Ok(builder.object(owned_input(&object)?))
-    }
-}
-
-/// A transaction of the wallet that does nothing yet.
-pub(super) fn begin(wallet: &Wallet) -> TransactionBuilder {
-    let mut builder = TransactionBuilder::new();
-    builder.set_sender(wallet.sender());
-    builder
 }

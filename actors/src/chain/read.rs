@@ -1,11 +1,11 @@
-//! Reading objects: the system, nodes, blobs, coins.
+//! Reading objects: the system, nodes, stake, coins.
 //!
 //! Promises: what comes back was read at or after the checkpoint it is stamped with, and objects
 //! that describe one committee are of one epoch.
 
 use std::sync::Arc;
 
-use haulout_protocol::chain::object::{Blob, Params, Staking, StakingPool, System, staking};
+use haulout_protocol::chain::object::{Params, Staking, StakingPool, System, staking};
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::chain::{self, CommitteeViewError, ObjectId, TypeName};
 use haulout_protocol::encoding::Parameters;
@@ -38,15 +38,6 @@ impl Chain {
                 Err(Inconsistent::Call(error)) => return Err(error),
                 Ok(view) => return Ok(view),
             }
-        }
-    }
-
-    /// A blob object, if it exists.
-    pub async fn blob_object(&self, id: &ObjectId) -> Result<Option<Blob>, CallError> {
-        match self.object(id, "blob object").await {
-            Ok(object) => decode(&object).map(Some),
-            Err(CallError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
         }
     }
 
@@ -94,8 +85,18 @@ impl Chain {
         id: &ObjectId,
         what: &str,
     ) -> Result<proto::Object, CallError> {
+        self.object_with(&OBJECT_FIELDS, id, what).await
+    }
+
+    /// One object with these parts of it.
+    pub(super) async fn object_with(
+        &self,
+        fields: &[&str],
+        id: &ObjectId,
+        what: &str,
+    ) -> Result<proto::Object, CallError> {
         let request = proto::GetObjectRequest::new(&Address::new(*id))
-            .with_read_mask(FieldMask::from_paths(OBJECT_FIELDS));
+            .with_read_mask(FieldMask::from_paths(fields));
         let answer = self.client.clone().ledger_client().get_object(request).await;
         let what = format!("{what} {}", Address::new(*id));
         let answer = answer.map_err(|status| self.call_error(&status, &what))?;

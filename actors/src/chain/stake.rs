@@ -13,9 +13,10 @@ use haulout_protocol::chain::object::{self, Params};
 use haulout_protocol::chain::{ObjectId, TypeName};
 use sui_sdk_types::Transaction;
 
-use super::owned::{Receipt, begin};
+use super::draft::{Draft, Places};
+use super::owned::Receipt;
 use super::read::decode;
-use super::submit::{Executed, Places};
+use super::submit::Executed;
 use super::{CallError, Chain, Wallet};
 
 /// Everybody's stake and the rules that apply to it.
@@ -150,18 +151,12 @@ impl Chain {
         node: &ObjectId,
         amount: u64,
     ) -> Result<Transaction, CallError> {
-        let mut builder = begin(wallet);
-        let purse = self.payment(&mut builder, wallet, amount).await?;
-        let amount = builder.pure(&amount);
-        let exact = builder.split_coins(purse, vec![amount]).first().copied();
-        let places = Places { payment: exact, ..Places::default() };
-        let call = StakeWithPool { node_id: *node };
-        let arguments = self.arguments(&mut builder, call.arguments(), &places)?;
-        let function = self.function(&call::Function::STAKE_WITH_POOL)?;
-        let receipt = builder.move_call(function, arguments);
-        let owner = builder.pure(&wallet.sender());
-        builder.transfer_objects(vec![receipt], owner);
-        self.finish(builder, wallet).await
+        let mut draft = Draft::new(self, wallet);
+        let places = draft.exact_payment(amount).await?;
+        let stake = StakeWithPool { node_id: *node };
+        let receipt = draft.call(&call::Function::STAKE_WITH_POOL, stake.arguments(), &places)?;
+        draft.keep(vec![receipt]);
+        draft.finish().await
     }
 
     async fn build_advance(
@@ -169,7 +164,7 @@ impl Chain {
         wallet: &Wallet,
         steps: &[ReceiptStep],
     ) -> Result<Transaction, CallError> {
-        let mut builder = begin(wallet);
+        let mut draft = Draft::new(self, wallet);
         let mut coins = Vec::new();
         for step in steps {
             let (id, function, arguments) = match step {
@@ -181,19 +176,17 @@ impl Chain {
                     (id, call::Function::WITHDRAW_STAKE, WithdrawStake.arguments())
                 }
             };
-            let receipt = Some(self.own(&mut builder, id, "receipt").await?);
+            let receipt = Some(draft.receipt(id).await?);
             let places = Places { receipt, ..Places::default() };
-            let arguments = self.arguments(&mut builder, arguments, &places)?;
-            let result = builder.move_call(self.function(&function)?, arguments);
+            let result = draft.call(&function, arguments, &places)?;
             if matches!(step, ReceiptStep::Withdraw(_)) {
                 coins.push(result);
             }
         }
         if !coins.is_empty() {
-            let owner = builder.pure(&wallet.sender());
-            builder.transfer_objects(coins, owner);
+            draft.keep(coins);
         }
-        self.finish(builder, wallet).await
+        draft.finish().await
     }
 
     async fn build_split(
@@ -202,16 +195,13 @@ impl Chain {
         receipt: &ObjectId,
         amount: u64,
     ) -> Result<Transaction, CallError> {
-        let mut builder = begin(wallet);
-        let receipt = Some(self.own(&mut builder, receipt, "receipt").await?);
+        let mut draft = Draft::new(self, wallet);
+        let receipt = Some(draft.receipt(receipt).await?);
         let places = Places { receipt, ..Places::default() };
-        let arguments = SplitStaked { amount }.arguments();
-        let arguments = self.arguments(&mut builder, arguments, &places)?;
-        let function = self.function(&call::Function::SPLIT_STAKED)?;
-        let part = builder.move_call(function, arguments);
-        let owner = builder.pure(&wallet.sender());
-        builder.transfer_objects(vec![part], owner);
-        self.finish(builder, wallet).await
+        let split = SplitStaked { amount };
+        let part = draft.call(&call::Function::SPLIT_STAKED, split.arguments(), &places)?;
+        draft.keep(vec![part]);
+        draft.finish().await
     }
 
     async fn build_join(
@@ -220,15 +210,14 @@ impl Chain {
         into: &ObjectId,
         others: &[ObjectId],
     ) -> Result<Transaction, CallError> {
-        let mut builder = begin(wallet);
-        let receipt = Some(self.own(&mut builder, into, "receipt").await?);
+        let mut draft = Draft::new(self, wallet);
+        let receipt = Some(draft.receipt(into).await?);
         for other in others {
-            let other_receipt = Some(self.own(&mut builder, other, "receipt").await?);
+            let other_receipt = Some(draft.receipt(other).await?);
             let places = Places { receipt, other_receipt, ..Places::default() };
-            let arguments = self.arguments(&mut builder, JoinStaked.arguments(), &places)?;
-            builder.move_call(self.function(&call::Function::JOIN_STAKED)?, arguments);
+            draft.call(&call::Function::JOIN_STAKED, JoinStaked.arguments(), &places)?;
         }
-        self.finish(builder, wallet).await
+        draft.finish().await
     }
 }
 

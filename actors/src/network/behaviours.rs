@@ -13,12 +13,13 @@ use std::time::Duration;
 use libp2p::connection_limits::ConnectionLimits;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{
-    StreamProtocol, Swarm, SwarmBuilder, allow_block_list, connection_limits, dns, gossipsub,
-    identify, identity, kad, memory_connection_limits, noise, ping, quic, swarm, tcp, yamux,
+    Swarm, SwarmBuilder, allow_block_list, connection_limits, dns, gossipsub, identify, identity,
+    kad, memory_connection_limits, noise, ping, quic, swarm, tcp, yamux,
 };
 use prometheus_client::registry::Registry;
 
-use super::{NetworkError, Role, Shared, Topic, Transport, streams};
+use super::shared::Shared;
+use super::{NetworkError, Role, Topic, Transport, names, streams};
 use crate::limits;
 
 /// Everything a peer does, in the order in which connections are asked for.
@@ -33,12 +34,6 @@ pub(super) struct Behaviour {
     pub(super) gossip: gossipsub::Behaviour,
     identify: identify::Behaviour,
     ping: ping::Behaviour,
-}
-
-/// The Kademlia protocol of one network; the public one belongs to IPFS.
-pub(super) fn kad_protocol(network: &str) -> StreamProtocol {
-    StreamProtocol::try_from_owned(format!("/haulout/{network}/kad/1"))
-        .expect("a protocol name starts with a slash")
 }
 
 /// Builds the swarm; nothing is listened on yet.
@@ -140,7 +135,7 @@ fn kademlia(
     key: &identity::Keypair,
     role: Role,
 ) -> kad::Behaviour<kad::store::MemoryStore> {
-    let mut config = kad::Config::new(kad_protocol(network));
+    let mut config = kad::Config::new(names::kademlia(network));
     config
         .set_query_timeout(limits::KAD_QUERY_TIMEOUT)
         .set_periodic_bootstrap_interval(Some(limits::KAD_BOOTSTRAP_INTERVAL))

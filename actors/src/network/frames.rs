@@ -262,6 +262,15 @@ async fn read_exact<R: AsyncRead + Unpin>(
     bytes: &mut [u8],
 ) -> Result<(), StreamError> {
     let pace = Pace::new(idle, bytes.len());
+    fill(io, &pace, bytes).await
+}
+
+/// Fills a buffer, at a pace that may span more than this buffer.
+async fn fill<R: AsyncRead + Unpin>(
+    io: &mut R,
+    pace: &Pace,
+    bytes: &mut [u8],
+) -> Result<(), StreamError> {
     let mut filled = 0;
     while filled < bytes.len() {
         match pace.step(io.read(&mut bytes[filled..])).await? {
@@ -303,15 +312,10 @@ async fn read_body<R: AsyncRead + Unpin>(
     let length = usize::try_from(announced).expect("we run on at least 32 bits");
     let pace = Pace::new(idle, length);
     let mut body = Vec::new();
-    let mut filled = 0;
-    while filled < length {
-        if filled == body.len() {
-            body.resize((filled + limits::FRAME_STEP_BYTES).min(length), 0);
-        }
-        match pace.step(io.read(&mut body[filled..])).await? {
-            0 => return Err(StreamError::Closed),
-            count => filled += count,
-        }
+    while body.len() < length {
+        let filled = body.len();
+        body.resize((filled + limits::FRAME_STEP_BYTES).min(length), 0);
+        fill(io, &pace, &mut body[filled..]).await?;
     }
     Ok(body)
 }

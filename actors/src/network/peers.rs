@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use haulout_protocol::crypto::PeerId;
 use libp2p::Multiaddr;
-use libp2p::multiaddr::Protocol as Part;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -196,8 +195,12 @@ impl PeerBook {
 
     /// Everybody banned now.
     pub(super) fn banned(&self) -> Vec<PeerId> {
-        let banned = |entry: &Entry| entry.banned_until.is_some();
-        self.entries.iter().filter(|(_, entry)| banned(entry)).map(|(peer, _)| *peer).collect()
+        self.peers_that(|entry| entry.banned_until.is_some())
+    }
+
+    /// The peers of which something holds, sorted.
+    fn peers_that(&self, holds: impl Fn(&Entry) -> bool) -> Vec<PeerId> {
+        self.entries.iter().filter(|(_, entry)| holds(entry)).map(|(peer, _)| *peer).collect()
     }
 
     /// Ends the bans that are over; a peer starts afresh.
@@ -215,33 +218,13 @@ impl PeerBook {
 
     /// The book as others may see it.
     pub(super) fn peers(&self) -> Peers {
-        let connected = |entry: &Entry| entry.connections > 0;
         let blamed = self.entries.iter().filter(|(_, entry)| !entry.blamed.is_empty());
         Peers {
-            connected: self
-                .entries
-                .iter()
-                .filter(|(_, entry)| connected(entry))
-                .map(|(peer, _)| *peer)
-                .collect(),
+            connected: self.peers_that(|entry| entry.connections > 0),
             banned: self.banned(),
             blamed: blamed.map(|(peer, entry)| (*peer, entry.blamed.clone())).collect(),
         }
     }
-}
-
-/// Whether an address stays inside one machine.
-pub(super) fn is_loopback(address: &Multiaddr) -> bool {
-    address.iter().any(|part| match part {
-        Part::Ip4(ip) => ip.is_loopback(),
-        Part::Ip6(ip) => ip.is_loopback(),
-        _ => false,
-    })
-}
-
-/// Whether an address is dialled over TCP.
-pub(super) fn is_tcp(address: &Multiaddr) -> bool {
-    address.iter().any(|part| matches!(part, Part::Tcp(_)))
 }
 
 #[cfg(test)]

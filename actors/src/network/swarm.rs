@@ -22,8 +22,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::behaviours::{self, Behaviour, BehaviourEvent};
+use super::identity::{from_libp2p, to_libp2p};
+use super::peers::PeerBook;
+use super::shared::{Shared, lock};
 use super::streams::{self, Request};
-use super::{Heard, NetworkError, PublishError, Shared, Topic, Verdict, from_libp2p, lock, peers};
+use super::{Heard, NetworkError, PublishError, Topic, Verdict, address, names};
 use crate::limits;
 
 /// What the handles ask of the swarm task.
@@ -93,7 +96,7 @@ impl Driver {
         };
         let mut driver = Driver {
             swarm,
-            kad_protocol: behaviours::kad_protocol(&shared.options.network),
+            kad_protocol: names::kademlia(&shared.options.network),
             shared,
             sender,
             commands,
@@ -120,7 +123,7 @@ impl Driver {
     async fn listen(&mut self) -> Result<(), NetworkError> {
         for (place, address) in self.shared.options.listen.clone().into_iter().enumerate() {
             let port = lock(&self.shared.ports).get(&place).copied();
-            let address = with_port(address, port);
+            let address = address::with_port(address, port);
             // A port we had may stay taken while the old connections drain; a new one may not.
             let patience = if port.is_some() { limits::SWARM_END_TIMEOUT } else { Duration::ZERO };
             let deadline = Instant::now() + patience;
@@ -139,7 +142,7 @@ impl Driver {
     fn listen_on(&mut self, address: &Multiaddr) -> Result<ListenerId, NetworkError> {
         let failed = |reason: String| NetworkError::Listen { address: address.to_string(), reason };
         // libp2p listens with SO_REUSEPORT: two processes would share a TCP port without a word.
-        if let Some(socket) = tcp_socket(address) {
+        if let Some(socket) = address::tcp_socket(address) {
             std::net::TcpListener::bind(socket).map_err(|error| failed(error.to_string()))?;
         }
         self.swarm.listen_on(address.clone()).map_err(|error| failed(error.to_string()))
@@ -241,11 +244,11 @@ impl Driver {
             (book.banned(), forgiven)
         };
         for peer in &banned {
-            self.ban(super::to_libp2p(peer));
+            self.ban(to_libp2p(peer));
         }
         for peer in &forgiven {
             info!(%peer, "ban ended");
-            self.swarm.behaviour_mut().banned.unblock_peer(super::to_libp2p(peer));
+            self.swarm.behaviour_mut().banned.unblock_peer(to_libp2p(peer));
         }
         if !forgiven.is_empty() {
             self.shared.show_peers();
@@ -292,14 +295,14 @@ impl Driver {
                 self.shared.addresses.send_modify(|shown| shown.retain(|text| *text != gone));
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                if peers::is_loopback(endpoint.get_remote_address()) {
+                if address::is_loopback(endpoint.get_remote_address()) {
                     self.local.insert(connection_id);
                 }
-                self.with_book(peer_id, super::PeerBook::connected);
+                self.with_book(peer_id, PeerBook::connected);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 self.local.remove(&connection_id);
-                self.with_book(peer_id, super::PeerBook::disconnected);
+                self.with_book(peer_id, PeerBook::disconnected);
                 let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
                 debug!(peer = %peer_id, cause, "connection closed");
             }
@@ -312,7 +315,7 @@ impl Driver {
         }
     }
 
-    fn with_book(&self, peer: PeerId, change: impl Fn(&mut super::PeerBook, crypto::PeerId)) {
+    fn with_book(&self, peer: PeerId, change: impl Fn(&mut PeerBook, crypto::PeerId)) {
         if let Some(peer) = from_libp2p(&peer) {
             change(&mut self.shared.book(), peer);
             self.shared.show_peers();
@@ -321,7 +324,9 @@ impl Driver {
 
     fn on_listening(&mut self, listener: ListenerId, address: Multiaddr) {
         info!(%address, "listening");
-        if let (Some(place), Some(port)) = (self.listeners.get(&listener), port_of(&address)) {
+        if let (Some(place), Some(port)) =
+            (self.listeners.get(&listener), address::port_of(&address))
+        {
             lock(&self.shared.ports).insert(*place, port);
         }
         self.shared.addresses.send_modify(|shown| shown.push(address.to_string()));
@@ -395,7 +400,7 @@ impl Driver {
             let mut book = self.shared.book();
             let answers = peers.into_iter().filter(|info| info.peer_id == sought);
             for address in answers.flat_map(|info| info.addrs) {
-                found_new |= book.hear_address(peer, without_peer(address));
+                found_new |= book.hear_address(peer, address::without_peer(address));
             }
         }
         let streams = &mut self.swarm.behaviour_mut().streams;
@@ -409,7 +414,7 @@ impl Driver {
     /// Kademlia learns addresses only from here.
     fn on_identified(&mut self, connection: ConnectionId, peer: PeerId, info: identify::Info) {
         let local = self.local.contains(&connection);
-        let usable = |address: &Multiaddr| local || !peers::is_loopback(address);
+        let usable = |address: &Multiaddr| local || !address::is_loopback(address);
         let addresses = info.listen_addrs.into_iter().filter(usable);
         let serves = info.protocols.contains(&self.kad_protocol);
         for address in addresses.take(limits::ADDRESSES_PER_PEER_MAX) {
@@ -417,7 +422,7 @@ impl Driver {
                 self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
             }
             if let Some(peer) = from_libp2p(&peer) {
-                self.shared.book().hear_address(peer, without_peer(address));
+                self.shared.book().hear_address(peer, address::without_peer(address));
             }
         }
     }
@@ -440,41 +445,5 @@ impl Driver {
         }
         debug!(peer = %source, "nobody has time for a message; ignoring it");
         self.judge(&id, &source, Verdict::Ignore);
-    }
-}
-
-fn without_peer(address: Multiaddr) -> Multiaddr {
-    address.into_iter().filter(|part| !matches!(part, Part::P2p(_))).collect()
-}
-
-fn port_of(address: &Multiaddr) -> Option<u16> {
-    address.iter().find_map(|part| match part {
-        Part::Tcp(port) | Part::Udp(port) => Some(port),
-        _ => None,
-    })
-}
-
-/// The address with this port where it says "any".
-fn with_port(address: Multiaddr, port: Option<u16>) -> Multiaddr {
-    let Some(port) = port else { return address };
-    let fixed = address.into_iter().map(|part| match part {
-        Part::Tcp(0) => Part::Tcp(port),
-        Part::Udp(0) => Part::Udp(port),
-        other => other,
-    });
-    fixed.collect()
-}
-
-/// Where a TCP multiaddr listens, if its port is fixed.
-fn tcp_socket(address: &Multiaddr) -> Option<std::net::SocketAddr> {
-    let mut parts = address.iter();
-    let ip = match parts.next()? {
-        Part::Ip4(ip) => std::net::IpAddr::V4(ip),
-        Part::Ip6(ip) => std::net::IpAddr::V6(ip),
-        _ => return None,
-    };
-    match parts.next()? {
-        Part::Tcp(port) if port != 0 => Some((ip, port).into()),
-        _ => None,
     }
 }

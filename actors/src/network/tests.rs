@@ -1,8 +1,13 @@
 //! Real swarms on 127.0.0.1, each under its own supervisor, all ports free ones.
 
 use std::error::Error;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use haulout_protocol::message::NetworkId;
+use prometheus_client::registry::Registry;
+
+use super::shared::lock;
 use super::*;
 use crate::supervisor::{Budget, ChildState, Plan, StartError, Strategy, Supervisor};
 

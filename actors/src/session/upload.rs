@@ -28,6 +28,7 @@ mod identify;
 mod sender;
 mod source;
 
+pub use crate::chain::Cost;
 pub use identify::header;
 use identify::{Identified, encode, identify};
 use sender::{Command, Sender};
@@ -78,15 +79,6 @@ pub struct Earlier {
     pub cost: Cost,
     /// The end it was registered for.
     pub end_epoch: Option<u32>,
-}
-
-/// What a put cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Paid for storage and writing, in FROST.
-    pub wal: u64,
-    /// Paid for gas, in MIST.
-    pub gas: u64,
 }
 
 /// Why a blob cannot be stored.
@@ -495,8 +487,7 @@ async fn register(
         return Ok(Registered { object: found.object, end_epoch: found.end_epoch.0, cost });
     }
     let new = chain.register_blob(wallet, registration).await?;
-    let cost = Cost { wal: new.cost.wal, gas: new.cost.gas };
-    Ok(Registered { object: new.object, end_epoch: new.end_epoch.0, cost })
+    Ok(Registered { object: new.object, end_epoch: new.end_epoch.0, cost: new.cost })
 }
 
 /// Segments a node holds already, as it says.

@@ -1,0 +1,55 @@
+//! What peers talk about, and what that is called on the wire.
+//!
+//! Promises: every name carries the network, so peers of different networks share neither a
+//! protocol nor a topic. Does not: know what is said in a protocol or on a topic.
+
+use libp2p::{StreamProtocol, gossipsub};
+
+/// A request protocol: one stream per request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// Headers, indexes, status and certificates of blobs.
+    Blob,
+    /// Slivers, put and got.
+    Sliver,
+}
+
+impl Protocol {
+    pub(super) const ALL: [Protocol; 2] = [Protocol::Blob, Protocol::Sliver];
+
+    pub(super) fn name(self, network: &str) -> StreamProtocol {
+        let name = match self {
+            Protocol::Blob => "blob",
+            Protocol::Sliver => "sliver",
+        };
+        on_wire(network, name)
+    }
+}
+
+/// A gossip topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Topic {
+    /// Certificates of blobs, so that nodes act before the chain event.
+    Blob,
+}
+
+impl Topic {
+    pub(super) const ALL: [Topic; 1] = [Topic::Blob];
+
+    pub(super) fn on(self, network: &str) -> gossipsub::IdentTopic {
+        let name = match self {
+            Topic::Blob => "blob",
+        };
+        gossipsub::IdentTopic::new(format!("/haulout/{network}/gossip/{name}/1"))
+    }
+}
+
+/// The Kademlia protocol of one network; the public one belongs to IPFS.
+pub(super) fn kademlia(network: &str) -> StreamProtocol {
+    on_wire(network, "kad")
+}
+
+fn on_wire(network: &str, name: &str) -> StreamProtocol {
+    StreamProtocol::try_from_owned(format!("/haulout/{network}/{name}/1"))
+        .expect("a protocol name starts with a slash")
+}

@@ -1,0 +1,103 @@
+//! The accept queues: where inbound streams are admitted.
+//!
+//! Promises: a stream is admitted only with a place in its protocol's queue, one of the peer's
+//! permits and one of the protocol's; who accepts is not disturbed by a restart of the swarm.
+//! Does not: touch a stream, or know which peers are connected.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use haulout_protocol::crypto;
+use libp2p::StreamProtocol;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::limits;
+use crate::network::Protocol;
+use crate::network::frames::Stream;
+use crate::network::shared::lock;
+
+/// A stream that was accepted, on its way to whoever serves its protocol.
+pub(in crate::network) type Arrival = (crypto::PeerId, Stream);
+
+/// Where inbound streams are admitted. Outlives the swarm, so that a restart of the network actor
+/// does not disturb those who accept.
+#[derive(Debug)]
+pub(in crate::network) struct Door {
+    desks: Vec<Desk>,
+}
+
+#[derive(Debug)]
+struct Desk {
+    name: Named,
+    /// Nothing until somebody accepts this protocol; then it stays on offer, busy between acceptors.
+    queue: Mutex<Option<mpsc::Sender<Arrival>>>,
+    permits: Arc<Semaphore>,
+}
+
+/// A protocol with the name it has on the wire.
+#[derive(Clone, Debug)]
+pub(in crate::network) struct Named {
+    pub(super) protocol: Protocol,
+    pub(super) wire: StreamProtocol,
+}
+
+impl AsRef<str> for Named {
+    fn as_ref(&self) -> &str {
+        self.wire.as_ref()
+    }
+}
+
+impl Desk {
+    fn queue(&self) -> MutexGuard<'_, Option<mpsc::Sender<Arrival>>> {
+        lock(&self.queue)
+    }
+}
+
+impl Door {
+    /// A door with a desk per protocol, nobody behind any.
+    pub(in crate::network) fn new(name: impl Fn(Protocol) -> StreamProtocol) -> Self {
+        let desk = |protocol| Desk {
+            name: Named { protocol, wire: name(protocol) },
+            queue: Mutex::new(None),
+            permits: Arc::new(Semaphore::new(limits::STREAMS_PER_PROTOCOL_MAX)),
+        };
+        Door { desks: Protocol::ALL.into_iter().map(desk).collect() }
+    }
+
+    /// What a protocol is called here.
+    pub(super) fn name(&self, protocol: Protocol) -> Named {
+        self.desk(protocol).name.clone()
+    }
+
+    fn desk(&self, protocol: Protocol) -> &Desk {
+        let desk = self.desks.iter().find(|desk| desk.name.protocol == protocol);
+        desk.expect("a door has a desk for every protocol")
+    }
+
+    /// Sits down at a desk; whoever sat there gets nothing more.
+    pub(in crate::network) fn accept(&self, protocol: Protocol) -> mpsc::Receiver<Arrival> {
+        let (sender, receiver) = mpsc::channel(limits::ACCEPT_QUEUE_LEN);
+        *self.desk(protocol).queue() = Some(sender);
+        receiver
+    }
+
+    /// The protocols somebody has accepted.
+    pub(super) fn offered(&self) -> Vec<Named> {
+        let served = |desk: &&Desk| desk.queue().is_some();
+        self.desks.iter().filter(served).map(|desk| desk.name.clone()).collect()
+    }
+
+    /// Takes all the permits a stream needs, or none.
+    pub(super) fn admit(&self, protocol: Protocol, of_peer: &Arc<Semaphore>) -> Option<Admitted> {
+        let desk = self.desk(protocol);
+        let place = desk.queue().clone()?.try_reserve_owned().ok()?;
+        let of_peer = of_peer.clone().try_acquire_owned().ok()?;
+        let of_protocol = desk.permits.clone().try_acquire_owned().ok()?;
+        Some(Admitted { place, permits: vec![of_peer, of_protocol] })
+    }
+}
+
+/// Room for one stream.
+pub(super) struct Admitted {
+    pub(super) place: mpsc::OwnedPermit<Arrival>,
+    pub(super) permits: Vec<OwnedSemaphorePermit>,
+}
