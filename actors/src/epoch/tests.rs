@@ -1,3 +1,5 @@
+//! A node judges each committee once, durably, and says what it lacks.
+
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::epoch_change::Holding;
 use haulout_storage::BlobEffect;

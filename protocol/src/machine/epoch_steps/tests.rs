@@ -1,3 +1,5 @@
+//! Whose turn it is, when, and that epochs go on whoever is dead.
+
 use proptest::prelude::*;
 
 use super::*;
