@@ -17,6 +17,7 @@ mod read;
 mod register;
 mod stake;
 mod submit;
+mod tables;
 mod wallet;
 
 use std::fmt;

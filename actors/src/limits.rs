@@ -127,6 +127,12 @@ pub const CHAIN_OBJECTS_MAX: usize = 2_000;
 pub const CHAIN_BLOBS_PER_CALL_MAX: usize = 100;
 /// Receipts of stake that one transaction asks back or pays out.
 pub const CHAIN_RECEIPTS_PER_CALL_MAX: usize = 100;
+/// Entries of a table asked for in one page: the most a ledger gives.
+pub const CHAIN_PAGE_FIELDS: u32 = 1_000;
+/// Entries of one table read: as many epochs as a network has in decades, more nodes than it may have.
+pub const CHAIN_TABLE_ENTRIES_MAX: usize = 20_000;
+/// Tables read at once; a network has one of rates for each of its nodes.
+pub const CHAIN_TABLES_AT_ONCE: usize = 16;
 /// How often objects of one epoch are asked for again while an epoch change is under way.
 pub const CHAIN_VIEW_ATTEMPTS_MAX: u32 = 5;
 

@@ -25,6 +25,7 @@ pub mod rules;
 mod server;
 mod state;
 mod store;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod transactions;
@@ -178,6 +179,9 @@ impl Ledger {
         let first = store.checkpoint(0)?.ok_or(OpenError::Empty)?;
         let last = store.last_checkpoint()?.map(|checkpoint| checkpoint.summary);
         let mut objects = store.objects()?;
+        if !objects.assemble(&Names::new(&config.ids())) {
+            return Err(StoreError::Incomplete.into());
+        }
         objects.tick(last.as_ref().unwrap_or(&first.summary));
         let sealer = Sealer::new(config.validator_key(), last);
         Ok(Self::assemble(store, config, sealer, objects, first.summary.digest()))

@@ -34,6 +34,8 @@ mod stake;
 mod steps;
 #[path = "ledger/streams.rs"]
 mod streams;
+#[path = "ledger/tables.rs"]
+mod tables;
 #[path = "ledger/transactions.rs"]
 mod transactions;
 #[path = "ledger/verdicts.rs"]

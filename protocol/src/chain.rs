@@ -46,6 +46,10 @@ impl TypeName {
     pub const STAKING: Self = Self { module: "staking", name: "Staking" };
     /// One shared object per node; its id is the node id.
     pub const STAKING_POOL: Self = Self { module: "staking_pool", name: "StakingPool" };
+    /// A node and the money behind it, in the table of all nodes.
+    pub const POOL: Self = Self { module: "staking_pool", name: "Pool" };
+    /// What a share of a pool was worth, in the pool's table of rates.
+    pub const RATE: Self = Self { module: "staking_pool", name: "Rate" };
     /// Reserved space, owned by whoever paid for it.
     pub const STORAGE: Self = Self { module: "storage", name: "Storage" };
     /// A registered, perhaps certified, blob.

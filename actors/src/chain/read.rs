@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use haulout_protocol::chain::object::{Params, Staking, StakingPool, System, staking};
+use haulout_protocol::chain::object::{Params, Staking, StakingPool, System};
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::chain::{self, CommitteeViewError, ObjectId, TypeName};
 use haulout_protocol::encoding::Parameters;
@@ -39,12 +39,6 @@ impl Chain {
                 Ok(view) => return Ok(view),
             }
         }
-    }
-
-    /// Everybody's stake, the committees and how far the epoch is, at one moment.
-    pub async fn stake(&self) -> Result<staking::Staking, CallError> {
-        let id = chain::staking_inner(&self.shared.options.staking);
-        decode(&self.object(&id, "state of stake").await?)
     }
 
     /// What an account holds.

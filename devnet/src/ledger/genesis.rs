@@ -27,7 +27,9 @@ use sui_sdk_types::{
 
 use super::checkpoints::ExecutedTransaction;
 use super::objects::{Changes, Names, Resource, identifier};
+use super::rules::fields::Change;
 use super::rules::wal::SUPPLY;
+use super::tables;
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
 use committee::Founded;
 
@@ -272,10 +274,13 @@ impl GenesisConfig {
             Resource::Treasury(founded.treasury.clone()),
         ];
         objects.extend(founded.pools().map(Resource::StakingPool));
-        let at_work = Resource::StakingInner(Box::new(founded.staking.clone()));
-        objects.push(at_work);
+        objects.push(Resource::StakingInner(founded.staking.clone().into()));
         let shared = || Owner::Shared(VERSION);
         let mut objects: Vec<_> = objects.into_iter().map(|object| (object, shared())).collect();
+        for Change { parent, field } in tables::changes(None, &founded.staking).into_values() {
+            let owner = Owner::Object(Address::new(parent));
+            objects.extend(field.map(|field| (Resource::Field(field), owner)));
+        }
         let faucet = self.faucet_key().public_key().derive_address();
         for ((node, cap), receipt) in self.nodes.iter().zip(&founded.caps).zip(&founded.receipts) {
             let operator = Owner::Address(Address::new(node.operator));
@@ -333,7 +338,8 @@ impl GenesisConfig {
         let wrap = |event| wrap_event(&names, &identifier("staking"), Address::ZERO, event);
         let events = TransactionEvents(founded.events.iter().map(wrap).collect());
         let effects = effects(transaction.digest(), &written, &events);
-        let changes = Changes { written: written.clone(), removed: vec![] };
+        let stake = Some(founded.staking.into());
+        let changes = Changes { written: written.clone(), removed: vec![], stake };
         let (signatures, events) = (vec![], Some(events));
         Ok((ExecutedTransaction { transaction, signatures, effects, events, written }, changes))
     }

@@ -4,13 +4,16 @@
 //! it can be read.
 //! Does not: decide what a transaction may do with an object.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod fields;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use haulout_protocol::chain::TypeName;
 use haulout_protocol::chain::object::staking::{NodeCap, Staked, Staking as StakingInner};
 use haulout_protocol::chain::object::{
     Blob, Clock, Coin, Params, Staking, StakingPool, Storage, System, Treasury,
 };
-use haulout_protocol::chain::{ObjectId, TypeName};
 use sui_sdk_types::{
     Address, CheckpointSummary, Digest, Identifier, MoveStruct, Object, ObjectData,
     ObjectReference, Owner, StructTag, TypeTag,
@@ -18,7 +21,10 @@ use sui_sdk_types::{
 
 use super::clock;
 use super::genesis::GenesisIds;
-use super::rules::fields::{Field, Stored};
+use super::rules::fields::Field;
+use super::tables;
+
+pub(super) use fields::StoredFields;
 
 /// How many versions of an object can be read; older ones are in the checkpoints.
 pub(super) const VERSIONS_KEPT: usize = 8;
@@ -34,6 +40,8 @@ pub(super) struct Names {
     pub(super) wal: StructTag,
     /// The view of the state of stake that clients read.
     pub(super) staking: Address,
+    /// The state of stake itself.
+    pub(super) staking_inner: Address,
 }
 
 impl Names {
@@ -41,57 +49,12 @@ impl Names {
     pub(super) fn new(ids: &GenesisIds) -> Self {
         let package = Address::new(ids.package);
         let (wal, staking) = (tag(package, TypeName::WAL), Address::new(ids.staking));
-        Names { package, sui: StructTag::sui(), wal, staking }
+        let staking_inner = Address::new(ids.staking_inner());
+        Names { package, sui: StructTag::sui(), wal, staking, staking_inner }
     }
 
     fn of(&self, name: TypeName) -> StructTag {
         tag(self.package, name)
-    }
-
-    /// The type of an entry of the table of invalid blob ids.
-    fn invalid_field(&self) -> StructTag {
-        field_tag(TypeTag::U256, TypeTag::U32)
-    }
-
-    /// The type of the field that holds a blob's metadata.
-    fn metadata_field(&self) -> StructTag {
-        let name = TypeTag::Vector(Box::new(TypeTag::U8));
-        field_tag(name, TypeTag::Struct(Box::new(self.of(TypeName::METADATA))))
-    }
-}
-
-/// Sui's type of a dynamic field.
-fn field_tag(name: TypeTag, value: TypeTag) -> StructTag {
-    let (module, field) = (identifier("dynamic_field"), identifier("Field"));
-    StructTag::new(Address::TWO, module, field, vec![name, value])
-}
-
-/// Reads a dynamic field of a kind the package has.
-fn read_field(names: &Names, tag: &StructTag, bytes: &[u8]) -> Option<Field> {
-    if *tag == names.invalid_field() {
-        return bcs::from_bytes(bytes).ok().map(Field::Invalid);
-    }
-    if *tag == names.metadata_field() {
-        return bcs::from_bytes(bytes).ok().map(Field::Metadata);
-    }
-    None
-}
-
-/// The dynamic fields among the objects, for the rules.
-#[derive(Debug)]
-pub(super) struct StoredFields<'a> {
-    /// How the types are spelled.
-    pub(super) names: &'a Names,
-    /// Every object there is.
-    pub(super) objects: &'a Objects,
-}
-
-impl Stored for StoredFields<'_> {
-    fn field(&self, id: &ObjectId) -> Option<Field> {
-        match Resource::read(self.names, self.objects.get(&Address::new(*id))?)? {
-            Resource::Field(field) => Some(field),
-            _ => None,
-        }
     }
 }
 
@@ -130,8 +93,9 @@ pub(super) enum Resource {
     Treasury(Treasury),
     /// A dynamic field of another object.
     Field(Field),
-    /// Everything about stake and epochs, of which the two above are views.
-    StakingInner(Box<StakingInner>),
+    /// Everything about stake and epochs, of which the two above are views; with its tables, so no
+    /// object alone can be read as this.
+    StakingInner(Arc<StakingInner>),
     /// A receipt of stake.
     Staked(Staked),
     /// The operator's hot key to a node.
@@ -174,7 +138,7 @@ impl Resource {
             let coin = bcs::from_bytes(bytes).ok()?;
             return Some(Resource::Coin { token: (**token).clone(), coin });
         }
-        if let Some(field) = read_field(names, tag, bytes) {
+        if let Some(field) = fields::read(names, tag, bytes) {
             return Some(Resource::Field(field));
         }
         if *tag == clock::tag() {
@@ -191,7 +155,6 @@ impl Resource {
             "Staking" => Resource::Staking(bcs::from_bytes(bytes).ok()?),
             "StakingPool" => Resource::StakingPool(bcs::from_bytes(bytes).ok()?),
             "Treasury" => Resource::Treasury(bcs::from_bytes(bytes).ok()?),
-            "StakingInner" => Resource::StakingInner(bcs::from_bytes(bytes).ok()?),
             "Staked" => Resource::Staked(bcs::from_bytes(bytes).ok()?),
             "NodeCap" => Resource::NodeCap(bcs::from_bytes(bytes).ok()?),
             _ => return None,
@@ -220,12 +183,9 @@ impl Resource {
                 (names.of(TypeName::STAKING_POOL), bcs::to_bytes(object))
             }
             Resource::Treasury(object) => (names.of(TypeName::TREASURY), bcs::to_bytes(object)),
-            Resource::Field(Field::Invalid(field)) => (names.invalid_field(), bcs::to_bytes(field)),
-            Resource::Field(Field::Metadata(field)) => {
-                (names.metadata_field(), bcs::to_bytes(field))
-            }
+            Resource::Field(field) => (names.of_field(field), Ok(field.to_bytes())),
             Resource::StakingInner(object) => {
-                (names.of(TypeName::STAKING_INNER), bcs::to_bytes(object))
+                (names.of(TypeName::STAKING_INNER), bcs::to_bytes(object.as_ref()))
             }
             Resource::Staked(object) => (names.of(TypeName::STAKED), bcs::to_bytes(object)),
             Resource::NodeCap(object) => (names.of(TypeName::NODE_CAP), bcs::to_bytes(object)),
@@ -258,6 +218,8 @@ pub(super) struct Objects {
     owned: BTreeMap<Address, BTreeSet<Address>>,
     /// Dynamic fields, by the object they hang on.
     children: BTreeMap<Address, BTreeSet<Address>>,
+    /// What its object and the fields of its tables say, so that no transaction has to read them.
+    stake: Option<Arc<StakingInner>>,
 }
 
 /// What a transaction did to the objects.
@@ -267,6 +229,8 @@ pub(super) struct Changes {
     pub(super) written: Vec<Object>,
     /// Objects that exist no more, or only inside others.
     pub(super) removed: Vec<Address>,
+    /// The state of stake, if what was written is part of it.
+    pub(super) stake: Option<Arc<StakingInner>>,
 }
 
 impl Objects {
@@ -305,6 +269,25 @@ impl Objects {
         ids.filter_map(|id| self.get(id))
     }
 
+    /// The state of stake.
+    pub(super) fn stake(&self) -> Option<&Arc<StakingInner>> {
+        self.stake.as_ref()
+    }
+
+    /// Reads the state of stake from objects that were stored; says whether they are whole.
+    pub(super) fn assemble(&mut self, names: &Names) -> bool {
+        self.stake = tables::assemble(names, self).map(Arc::new);
+        self.stake.is_some()
+    }
+
+    /// An object as the rules see it.
+    pub(super) fn resource(&self, names: &Names, object: &Object) -> Option<Resource> {
+        match object.object_id() == names.staking_inner {
+            true => self.stake.clone().map(Resource::StakingInner),
+            false => Resource::read(names, object),
+        }
+    }
+
     /// Moves the clock to a checkpoint.
     pub(super) fn tick(&mut self, checkpoint: &CheckpointSummary) {
         self.put(clock::after(checkpoint));
@@ -312,6 +295,9 @@ impl Objects {
 
     /// Takes over what a transaction did.
     pub(super) fn apply(&mut self, changes: &Changes) {
+        if let Some(stake) = &changes.stake {
+            self.stake = Some(stake.clone());
+        }
         for id in &changes.removed {
             self.disown(id);
             self.versions.remove(id);

@@ -26,7 +26,7 @@ const GENESIS: &str = "genesis";
 /// The key of the layout's version.
 const SCHEMA: &str = "schema";
 /// The layout this code reads and writes.
-const SCHEMA_VERSION: &[u8] = &[4];
+const SCHEMA_VERSION: &[u8] = &[5];
 
 /// Why the ledger's file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum StoreError {
     /// A record does not decode.
     #[error("the ledger's file is damaged; start over with an empty directory")]
     Damaged(#[from] bcs::Error),
+    /// Objects that belong together are not all there.
+    #[error("objects are missing in the ledger's file; start over with an empty directory")]
+    Incomplete,
 }
 
 /// Converts any of redb's errors.

@@ -13,12 +13,14 @@ mod signatures;
 mod views;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sui_sdk_types::{
     Address, ExecutionError, Object, Owner, Transaction, TransactionEffects, TransactionEvents,
 };
 
 use super::objects::{Changes, Names, Objects, Resource, StoredFields};
+use super::tables;
 use effects::Output;
 use loading::Loaded;
 use machine::Machine;
@@ -98,7 +100,7 @@ pub(super) fn execute(
     let digest = transaction.digest();
     let stored = StoredFields { names, objects };
     let output = match run(&stored, transaction, loaded.clone()) {
-        Ok(output) => Output { views: views::changed(&stored, &output.kept), ..output },
+        Ok(output) => with_stake(&stored, output),
         Err(failure) => Output::failed(&loaded, *failure),
     };
     let mut before = loaded.before();
@@ -107,6 +109,21 @@ pub(super) fn execute(
         before.extend(objects.get(&id).map(|object| (id, object.clone())));
     }
     Ok(effects::record(names, transaction, digest, &loaded, &before, output))
+}
+
+/// Adds what follows from a change of the state of stake: entries of its tables, and its views.
+fn with_stake(stored: &StoredFields<'_>, mut output: Output) -> Output {
+    let new = output.kept.iter().find_map(|object| match object {
+        Resource::StakingInner(state) => Some(state.clone()),
+        _ => None,
+    });
+    let (Some(new), Some(old)) = (new, stored.objects.stake()) else { return output };
+    if !Arc::ptr_eq(&new, old) {
+        output.fields.extend(tables::changes(Some(old), &new));
+        output.views = views::changed(stored, old, &new);
+        output.stake = Some(new);
+    }
+    output
 }
 
 /// Why a run ended early.

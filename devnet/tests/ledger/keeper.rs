@@ -152,8 +152,8 @@ impl World {
         assert_eq!(money, treasury.total_supply);
     }
 
-    /// What a node reads of the network.
-    pub(crate) async fn seen_by_nodes(&self) -> SystemView {
+    /// The ledger as nodes and wallets reach it.
+    pub(crate) async fn chain(&self) -> Chain {
         let (ids, url) = (self.ledger.ids(), format!("http://{}", self.grpc));
         let options = ChainOptions {
             url,
@@ -163,7 +163,12 @@ impl World {
             params: ids.params,
             treasury: ids.treasury,
         };
-        Chain::connect(options).await.unwrap().system().await.unwrap()
+        Chain::connect(options).await.unwrap()
+    }
+
+    /// What a node reads of the network.
+    pub(crate) async fn seen_by_nodes(&self) -> SystemView {
+        self.chain().await.system().await.unwrap()
     }
 
     /// Checks that what clients read shows one committee, that of the state of stake.

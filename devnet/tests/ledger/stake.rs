@@ -3,7 +3,7 @@
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{Function as Callee, RegisterNode};
 use haulout_protocol::chain::event::{Event, StakeEvent};
-use haulout_protocol::chain::object::staking::{Asks, EpochState, Staked, Staking};
+use haulout_protocol::chain::object::staking::{Asks, EpochState, Staked};
 use haulout_protocol::crypto::SecretKey;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, peer_proof_message, proof_of_possession_message};
@@ -17,10 +17,6 @@ use crate::world::{Account, FAUCET, World};
 const WAL: u64 = 1_000_000_000;
 
 impl World {
-    pub(crate) async fn stake_state(&self) -> Staking {
-        self.object(&self.ledger.ids().staking_inner()).await
-    }
-
     /// Calls a function whose first argument is the state of stake.
     pub(crate) fn stake_call(
         &self,
@@ -44,7 +40,7 @@ impl World {
     }
 
     /// All WAL of an account that was funded four times, in one coin, of which 1.5 is split off.
-    async fn stake(&self, account: &Account) -> Staked {
+    pub(crate) async fn stake(&self, account: &Account) -> Staked {
         let coins = self.wal_coins(account).await;
         let node = self.ledger.ids().nodes[0];
         let done = self

@@ -4,6 +4,8 @@
 //! and an address that nobody can dial is refused although the ledger would take it.
 //! Does not: sign anything, or read keys and configurations.
 
+use std::sync::Arc;
+
 use haulout_actors::chain::{NodeRegistration, OwnedCaps, StakeBook};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{Authority, NodeCap, Pool, Staking};
@@ -189,7 +191,7 @@ pub fn own_node(book: &StakeBook, cap: &NodeCap) -> Result<OwnNode> {
 
 /// The pool that a cap speaks for.
 fn pool_of<'a>(staking: &'a Staking, cap: &NodeCap) -> Result<&'a Pool> {
-    staking.pools.get(&cap.node_id).ok_or_else(|| {
+    staking.pools.get(&cap.node_id).map(Arc::as_ref).ok_or_else(|| {
         let node = words::object(&cap.node_id);
         Error::new(Kind::NotFound, format!("the ledger has no node {node}"))
     })

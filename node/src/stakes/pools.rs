@@ -4,7 +4,8 @@
 //! ledger does what is due lazily, and so do we, in the same order and with the same rounding.
 //! Does not: foresee rewards; those come with the change of epochs.
 //!
-//! Rates are looked up in [`rate_at`] and nowhere else: they may move into a table of their own.
+//! Rates are looked up in [`rate_at`] and `rate_of` and nowhere else: they are a table of their own,
+//! which a book has whole.
 
 use std::collections::BTreeSet;
 

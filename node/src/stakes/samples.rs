@@ -1,11 +1,9 @@
 //! What tests of stake start from: a ledger in epoch 4 with three nodes.
 
-use std::collections::BTreeMap;
-
 use haulout_actors::chain::StakeBook;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{
-    ActiveSet, Asks, Authority, EpochState, Pool, Rate, Staked, StakedState, Staking,
+    ActiveSet, Asks, Authority, EpochState, Pool, Rate, Rows, Staked, StakedState, Staking,
 };
 use haulout_protocol::chain::object::{Entry, NodeInfo, Params};
 use haulout_protocol::chain::params::ParamKey;
@@ -57,8 +55,8 @@ pub(crate) fn sample_pool(id: u8, name: &str, stake: u64) -> Pool {
         pending: 0,
         unbonded: 0,
         shares: stake * WAL,
-        rates: BTreeMap::from([(2, Rate::Flat)]),
-        stake_at: BTreeMap::new(),
+        rates: Rows::from_iter([(2, Rate::Flat)]),
+        stake_at: Rows::from_iter([]),
         pending_stake: Vec::new(),
         pending_unstake_shares: Vec::new(),
         pre_active: Vec::new(),
@@ -81,7 +79,7 @@ pub(crate) fn sample_pool(id: u8, name: &str, stake: u64) -> Pool {
 pub(crate) fn sample_book() -> StakeBook {
     let pools = [("tern", 3), ("skua", 1), ("auk", 0)];
     let pools =
-        (1..).zip(pools).map(|(id, (name, stake))| ([id; 32], sample_pool(id, name, stake)));
+        (1..).zip(pools).map(|(id, (name, stake))| ([id; 32], sample_pool(id, name, stake).into()));
     let member = |id: u8, shards: &[u16]| Entry { key: [id; 32], value: shards.to_vec() };
     let staking = Staking {
         id: [9; 32],
@@ -96,13 +94,13 @@ pub(crate) fn sample_book() -> StakeBook {
         next: None,
         next_keys: Vec::new(),
         next_capacity: 0,
-        stake_history: BTreeMap::new(),
+        stake_history: Rows::from_iter([]),
         stalled: Vec::new(),
         synced: Vec::new(),
         first_epoch_start_ms: 0,
         price_base: Asks::default(),
-        by_peer: BTreeMap::new(),
-        by_bls: BTreeMap::new(),
+        by_peer: Rows::from_iter([]),
+        by_bls: Rows::from_iter([]),
     };
     StakeBook { staking, params: params(), storage_price: 1000 }
 }

@@ -1,9 +1,11 @@
 //! The timing and the amounts of `contracts.md` 2.8, and what is refused with which words.
 
+use std::sync::Arc;
+
 use haulout_actors::chain::{NodeRegistration, OwnedCaps, OwnedReceipts, StakeBook};
 use haulout_protocol::chain::object::Entry;
 use haulout_protocol::chain::object::staking::{
-    Asks, Authority, EpochState, NodeCap, Pool, Rate, Staked,
+    Asks, Authority, EpochState, NodeCap, Pool, Rate, Rows, Staked,
 };
 
 use super::samples::{WAL, sample_book, sample_pool, sample_receipt, selected};
@@ -20,7 +22,7 @@ fn step_of(book: &StakeBook, receipt: Staked) -> Step {
 
 fn edit(change: impl FnOnce(&mut Pool)) -> StakeBook {
     let mut book = sample_book();
-    change(book.staking.pools.get_mut(&[1; 32]).unwrap());
+    change(Arc::make_mut(book.staking.pools.get_mut(&[1; 32]).unwrap()));
     book
 }
 
@@ -83,7 +85,8 @@ fn principal_and_rewards_are_those_of_the_worked_example() {
     let book = |unbonded, active, shares| {
         let mut book = edit(|pool| {
             let rate = |tokens, shares| Rate::Variable { tokens, shares };
-            pool.rates = [(1, Rate::Flat), (2, rate(1090, 1000)), (3, rate(1680, 1458))].into();
+            pool.rates =
+                Rows::from_iter([(1, Rate::Flat), (2, rate(1090, 1000)), (3, rate(1680, 1458))]);
             (pool.active, pool.shares, pool.unbonded, pool.last_epoch) =
                 (active, shares, unbonded, 3);
         });
@@ -106,7 +109,7 @@ fn principal_and_rewards_are_those_of_the_worked_example() {
 #[test]
 fn a_pool_that_nobody_touched_is_seen_as_the_ledger_will_settle_it() {
     let book = edit(|pool| {
-        pool.rates = [(2, Rate::Variable { tokens: 1200, shares: 1000 })].into();
+        pool.rates = Rows::from_iter([(2, Rate::Variable { tokens: 1200, shares: 1000 })]);
         (pool.active, pool.shares, pool.pending, pool.last_epoch) = (1200, 1000, 601, 2);
         pool.pending_stake = vec![Entry { key: 4, value: 601 }];
         pool.pending_unstake_shares = vec![Entry { key: 3, value: 500 }];
@@ -123,7 +126,7 @@ fn a_pool_that_nobody_touched_is_seen_as_the_ledger_will_settle_it() {
 #[test]
 fn a_receipt_worth_no_share_cannot_be_asked_back() {
     let book = edit(|pool| {
-        pool.rates = [(2, Rate::Variable { tokens: 10 * WAL, shares: 1 })].into();
+        pool.rates = Rows::from_iter([(2, Rate::Variable { tokens: 10 * WAL, shares: 1 })]);
     });
     let position = Position::new(&book.staking, sample_receipt(7, 1, 2, None)).unwrap();
     let refused = position.check(date).unwrap_err();
@@ -154,7 +157,7 @@ fn a_name_that_two_nodes_have_names_neither() {
     for unknown in ["Tern", "", "0x12", &crate::words::object(&[77; 32])] {
         assert_eq!(find(&book, unknown).unwrap_err().kind(), Kind::NotFound, "{unknown}");
     }
-    book.staking.pools.insert([4; 32], sample_pool(4, "tern", 1));
+    book.staking.pools.insert([4; 32], sample_pool(4, "tern", 1).into());
     let refused = find(&book, "tern").unwrap_err();
     assert_eq!(refused.kind(), Kind::Usage);
     assert!(refused.next_step().contains(&crate::words::object(&[4; 32])), "{refused}");
@@ -261,7 +264,7 @@ fn a_node_leaves_with_its_bond_two_epochs_after_its_last_duty() {
 #[test]
 fn a_cap_is_found_alone_or_by_the_name_of_ones_own_node() {
     let mut book = sample_book();
-    book.staking.pools.insert([4; 32], sample_pool(4, "tern", 1));
+    book.staking.pools.insert([4; 32], sample_pool(4, "tern", 1).into());
     let cap = |id: u8| NodeCap { id: [0xc0 + id; 32], node_id: [id; 32] };
     let own = |caps: &[u8], node| {
         let caps = caps.iter().map(|id| cap(*id)).collect();

@@ -47,7 +47,7 @@ impl Founded {
 
     /// All WAL in the pools.
     pub(super) fn funds(&self) -> Result<u64, GenesisError> {
-        let mut funds = self.staking.pools.values().map(staking_pool::funds);
+        let mut funds = self.staking.pools.values().map(|pool| staking_pool::funds(pool));
         let sum = funds.try_fold(0_u64, |sum, funds| sum.checked_add(funds.ok()?));
         sum.ok_or(GenesisError::Supply)
     }

@@ -93,7 +93,7 @@ fn a_forged_end_and_forged_objects_are_found_out() {
 
     let ledger = lived(&directory.path().join("objects.redb"), &story);
     let id = ledger.inner.objects.read().unwrap().live().next().unwrap().object_id();
-    let gone = Changes { written: vec![], removed: vec![id] };
+    let gone = Changes { removed: vec![id], ..Changes::default() };
     ledger.inner.objects.write().unwrap().apply(&gone);
     let error = ledger.replay().unwrap_err();
     assert!(matches!(error, ReplayError::Root { .. }), "{error}");

@@ -2,14 +2,16 @@
 //!
 //! Promises: a field's id is the one Sui derives from parent, name and type of the name; a
 //! transaction sees its own changes and nobody else does before it succeeds.
-//! Does not: know which object a transaction must name to reach a field; the rules do.
+//! Does not: know which object a transaction must name to reach a field; the rules do. Tables of
+//! stake are read and changed in the state of stake itself, and `ledger::tables` writes them down.
 
 use std::collections::BTreeMap;
 
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::object::staking::{Pool, Rate};
 use haulout_protocol::chain::object::{DynamicField, METADATA_FIELD, Metadata};
 use serde::Serialize;
-use sui_sdk_types::{Address, TypeTag};
+use sui_sdk_types::{Address, Identifier, StructTag, TypeTag};
 
 /// A field of any kind the package has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +20,14 @@ pub(crate) enum Field {
     Invalid(DynamicField<[u8; 32], u32>),
     /// The metadata of a blob.
     Metadata(DynamicField<Vec<u8>, Metadata>),
+    /// An entry of the table of pools.
+    Pool(Box<DynamicField<ObjectId, Pool>>),
+    /// An entry of a pool's table of rates.
+    Rate(DynamicField<u32, Rate>),
+    /// An amount by epoch: an entry of the history of stake, of the whole or of a pool.
+    Amount(DynamicField<u32, u64>),
+    /// A node by one of its keys: an entry of the tables of keys.
+    Node(DynamicField<Vec<u8>, ObjectId>),
 }
 
 impl Field {
@@ -26,6 +36,22 @@ impl Field {
         match self {
             Field::Invalid(field) => field.id,
             Field::Metadata(field) => field.id,
+            Field::Pool(field) => field.id,
+            Field::Rate(field) => field.id,
+            Field::Amount(field) => field.id,
+            Field::Node(field) => field.id,
+        }
+    }
+
+    /// The whole field in BCS.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Field::Invalid(field) => bytes(field),
+            Field::Metadata(field) => bytes(field),
+            Field::Pool(field) => bytes(field),
+            Field::Rate(field) => bytes(field),
+            Field::Amount(field) => bytes(field),
+            Field::Node(field) => bytes(field),
         }
     }
 
@@ -34,12 +60,50 @@ impl Field {
         match self {
             Field::Invalid(field) => (bytes(&field.name), bytes(&field.value)),
             Field::Metadata(field) => (bytes(&field.name), bytes(&field.value)),
+            Field::Pool(field) => (bytes(&field.name), bytes(&field.value)),
+            Field::Rate(field) => (bytes(&field.name), bytes(&field.value)),
+            Field::Amount(field) => (bytes(&field.name), bytes(&field.value)),
+            Field::Node(field) => (bytes(&field.name), bytes(&field.value)),
         }
     }
 }
 
 fn bytes(value: &impl Serialize) -> Vec<u8> {
     bcs::to_bytes(value).expect("numbers, byte vectors and texts always serialise")
+}
+
+/// What the entries of tables of stake are named by.
+pub(crate) trait TableKey: Clone + Ord + Serialize {
+    /// Its type in Move.
+    fn tag() -> TypeTag;
+
+    /// The id of the entry in a table.
+    fn field_id(&self, table: &ObjectId) -> ObjectId {
+        *Address::new(*table).derive_dynamic_child_id(&Self::tag(), &bytes(self)).inner()
+    }
+}
+
+/// An epoch.
+impl TableKey for u32 {
+    fn tag() -> TypeTag {
+        TypeTag::U32
+    }
+}
+
+/// A key of a node.
+impl TableKey for Vec<u8> {
+    fn tag() -> TypeTag {
+        TypeTag::Vector(Box::new(TypeTag::U8))
+    }
+}
+
+/// A node.
+impl TableKey for ObjectId {
+    fn tag() -> TypeTag {
+        let name = |text| Identifier::new(text).expect("a name of Sui's own");
+        let id = StructTag::new(Address::TWO, name("object"), name("ID"), Vec::new());
+        TypeTag::Struct(Box::new(id))
+    }
 }
 
 /// Where fields are that no running transaction has changed.
@@ -106,7 +170,7 @@ impl<'a> Fields<'a> {
     pub(super) fn metadata(&self, blob: &ObjectId) -> Option<Metadata> {
         match self.get(&metadata_id(blob))? {
             Field::Metadata(field) => Some(field.value),
-            Field::Invalid(_) => None,
+            _ => None,
         }
     }
 

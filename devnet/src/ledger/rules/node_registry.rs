@@ -11,12 +11,13 @@ mod keys;
 mod multiaddr;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::RegisterNode;
 use haulout_protocol::chain::event;
-use haulout_protocol::chain::object::staking::{Authority, NodeCap, Pool, Staking};
+use haulout_protocol::chain::object::staking::{Authority, NodeCap, Pool, Rate, Rows, Staking};
 use haulout_protocol::chain::object::{Entry, NodeInfo};
 use haulout_protocol::crypto::PeerId;
 
@@ -157,7 +158,8 @@ fn admit(
     bond: u64,
 ) -> Result<NodeCap, Abort> {
     let cap = NodeCap { id: context.fresh_id(), node_id };
-    let pool = new_pool(staking.epoch, &cap, call, bond);
+    let tables = (Rows::new(context.fresh_id()), Rows::new(context.fresh_id()));
+    let pool = new_pool(staking.epoch, &cap, call, bond, tables);
     context.events.push(
         event::NodeRegistered {
             epoch: staking.epoch,
@@ -171,11 +173,17 @@ fn admit(
     );
     staking.by_peer.insert(call.peer_key.to_vec(), node_id);
     staking.by_bls.insert(call.bls_public_key.clone(), node_id);
-    staking.pools.insert(node_id, pool);
+    staking.pools.insert(node_id, Arc::new(pool));
     Ok(cap)
 }
 
-fn new_pool(epoch: u32, cap: &NodeCap, call: &RegisterNode, bond: u64) -> Pool {
+fn new_pool(
+    epoch: u32,
+    cap: &NodeCap,
+    call: &RegisterNode,
+    bond: u64,
+    (rates, stake_at): (Rows<u32, Rate>, Rows<u32, u64>),
+) -> Pool {
     let node = NodeInfo {
         node_id: cap.node_id,
         name: call.name.clone(),
@@ -194,8 +202,8 @@ fn new_pool(epoch: u32, cap: &NodeCap, call: &RegisterNode, bond: u64) -> Pool {
         pending: 0,
         unbonded: 0,
         shares: 0,
-        rates: Default::default(),
-        stake_at: Default::default(),
+        rates,
+        stake_at,
         pending_stake: Vec::new(),
         pending_unstake_shares: Vec::new(),
         pre_active: Vec::new(),

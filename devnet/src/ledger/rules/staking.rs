@@ -14,12 +14,15 @@ mod epochs;
 mod rewards;
 mod votes;
 
+use std::sync::Arc;
+
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::event::{self, StakeEvent};
 use haulout_protocol::chain::object::staking::{
-    ActiveSet, Asks, EpochState, Pool, Staked, StakedState, Staking,
+    ActiveSet, Asks, EpochState, Pool, Rows, Staked, StakedState, Staking,
 };
+use haulout_protocol::crypto::blake2b_256;
 
 pub use epochs::{epoch_change, epoch_sync_done, force_sync_done, voting_end};
 pub use rewards::{Closing, Opening, distribute};
@@ -39,26 +42,33 @@ pub fn new(id: ObjectId, n_shards: u16, now_ms: u64, first_epoch_start_ms: u64) 
         epoch: 0,
         state: EpochState::Done { since_ms: now_ms },
         n_shards,
-        pools: Default::default(),
+        pools: Rows::new(table_of(&id, "pools")),
         active_set: ActiveSet::default(),
         committee: Vec::new(),
         previous: Vec::new(),
         next: None,
         next_keys: Vec::new(),
         next_capacity: 0,
-        stake_history: Default::default(),
+        stake_history: Rows::new(table_of(&id, "stake_history")),
         stalled: Vec::new(),
         synced: Vec::new(),
         first_epoch_start_ms,
         price_base: Asks { storage: u64::MAX, write: u64::MAX },
-        by_peer: Default::default(),
-        by_bls: Default::default(),
+        by_peer: Rows::new(table_of(&id, "by_peer")),
+        by_bls: Rows::new(table_of(&id, "by_bls")),
     }
+}
+
+/// The id of a table of the state of stake: like the state's own id it follows from what it belongs
+/// to, because no transaction creates it. A pool's tables have ids of the transaction that
+/// registered its node.
+fn table_of(state: &ObjectId, name: &str) -> ObjectId {
+    blake2b_256(&[b"haulout table of stake", state, name.as_bytes()])
 }
 
 /// The pool of a node.
 pub fn pool_mut<'a>(staking: &'a mut Staking, node: &ObjectId) -> Result<&'a mut Pool, Abort> {
-    staking.pools.get_mut(node).ok_or(Abort::UnknownNode)
+    staking.pools.get_mut(node).map(Arc::make_mut).ok_or(Abort::UnknownNode)
 }
 
 fn emit(context: &mut Context<'_>, event: impl Into<event::Event>) {

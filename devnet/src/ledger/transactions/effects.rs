@@ -4,9 +4,11 @@
 //! not; gas is paid whether it succeeded or failed; the bytes and digests are Sui's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{Event, MODULE};
+use haulout_protocol::chain::object::staking::Staking;
 use sui_sdk_types::{
     Address, ChangedObject, Digest, Event as SuiEvent, ExecutionStatus, GasCostSummary,
     IdOperation, Identifier, Object, ObjectIn, ObjectOut, Owner, StructTag, Transaction,
@@ -34,6 +36,8 @@ pub(super) struct Output {
     pub(super) deleted: BTreeSet<Address>,
     /// Dynamic fields that changed.
     pub(super) fields: BTreeMap<ObjectId, Change>,
+    /// The state of stake, if the transaction could change it.
+    pub(super) stake: Option<Arc<Staking>>,
     /// Views that changed with what they show.
     pub(super) views: Vec<Resource>,
     /// What was said, and in which module.
@@ -57,6 +61,7 @@ impl Output {
             created: BTreeSet::new(),
             deleted: BTreeSet::new(),
             fields: BTreeMap::new(),
+            stake: None,
             views: Vec::new(),
             events: Vec::new(),
             reserved: 0,
@@ -145,7 +150,8 @@ pub(super) fn record(
         auxiliary_data_digest: None,
     };
     let effects = TransactionEffects::V2(Box::new(effects));
-    Executed { effects, events, changes: Changes { written, removed } }
+    let changes = Changes { written, removed, stake: output.stake };
+    Executed { effects, events, changes }
 }
 
 fn changed_objects(

@@ -116,7 +116,7 @@ pub(super) fn load(
         if !seen.insert(id) {
             return Err(Refused::Repeated(id));
         }
-        let value = Resource::read(names, object).ok_or(Refused::NotAllowed(id))?;
+        let value = objects.resource(names, object).ok_or(Refused::NotAllowed(id))?;
         // Views change with what they show, and the clock by itself.
         let of_its_own =
             matches!(value, Resource::Staking(_) | Resource::StakingPool(_) | Resource::Clock(_));

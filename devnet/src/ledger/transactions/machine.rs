@@ -114,8 +114,19 @@ impl<'a> Machine<'a> {
         let deleted = self.context.deleted.iter().copied().map(Address::new).collect();
         let (created, fields) = self.context.finish();
         let created = created.into_iter().map(Address::new).collect();
-        let (failure, views) = (None, Vec::new());
-        Ok(Output { failure, kept, transferred, created, deleted, fields, views, events, reserved })
+        let (failure, stake, views) = (None, None, Vec::new());
+        Ok(Output {
+            failure,
+            kept,
+            transferred,
+            created,
+            deleted,
+            fields,
+            stake,
+            views,
+            events,
+            reserved,
+        })
     }
 
     /// Takes an argument out of its place; references must be put back with [`Self::put_back`].

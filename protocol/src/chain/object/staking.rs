@@ -1,16 +1,30 @@
 //! What the stake side stores: BCS twins of its objects.
 //!
 //! Promises: field order as in `contracts.md` 4.5 and 4.6, with what the rules need beyond them at
-//! the end; a Move `Table` is a map here, whose entries live in dynamic fields on Sui.
+//! the end; a Move `Table` is [`Rows`], of which an object holds id and size. Its entries are
+//! dynamic fields of the table's id, each an object of its own:
+//!
+//! ```text
+//! StakingInner  pools          Field<ID, Pool>           by node
+//!               stake_history  Field<u32, u64>           by epoch
+//!               by_peer        Field<vector<u8>, ID>     by libp2p key
+//!               by_bls         Field<vector<u8>, ID>     by BLS key
+//! Pool          rates          Field<u32, Rate>          by epoch
+//!               stake_at       Field<u32, u64>           by epoch
+//! ```
 //! Does not: hold the rules; and [`super::Staking`] and [`super::StakingPool`] are the short views
 //! that clients read today.
 
-use std::collections::BTreeMap;
+mod rows;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, NodeInfo};
 use crate::chain::ObjectId;
+
+pub use rows::Rows;
 
 /// Which node holds which shards, sorted by node id.
 pub type ShardMap = Vec<Entry<ObjectId, Vec<u16>>>;
@@ -88,9 +102,9 @@ pub struct Pool {
     /// Shares of `active`.
     pub shares: u64,
     /// What a share was worth, by epoch.
-    pub rates: BTreeMap<u32, Rate>,
+    pub rates: Rows<u32, Rate>,
     /// Stake at work in the epochs in which the node was in the committee.
-    pub stake_at: BTreeMap<u32, u64>,
+    pub stake_at: Rows<u32, u64>,
     /// Stake by the epoch in which it starts to work.
     pub pending_stake: Pending,
     /// Shares by the epoch in which they leave.
@@ -179,7 +193,7 @@ pub struct ActiveSet {
     pub total_stake: u64,
 }
 
-/// The epoch, its committee and everybody's stake.
+/// The epoch, its committee and everybody's stake: `StakingInner` on the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Staking {
     /// The object's id.
@@ -193,7 +207,7 @@ pub struct Staking {
     /// Shards of the network.
     pub n_shards: u16,
     /// Every node.
-    pub pools: BTreeMap<ObjectId, Pool>,
+    pub pools: Rows<ObjectId, Arc<Pool>>,
     /// The nodes with stake.
     pub active_set: ActiveSet,
     /// The current committee.
@@ -207,7 +221,7 @@ pub struct Staking {
     /// Bytes the next committee can hold.
     pub next_capacity: u64,
     /// Stake at work in each epoch's committee.
-    pub stake_history: BTreeMap<u32, u64>,
+    pub stake_history: Rows<u32, u64>,
     /// Members that did not report their shards before the sync timeout, sorted.
     pub stalled: Vec<ObjectId>,
     /// Members that reported their shards in this epoch, in order.
@@ -217,7 +231,7 @@ pub struct Staking {
     /// Prices before the current epoch, from which this epoch's may move one step.
     pub price_base: Asks,
     /// Which node uses a libp2p key.
-    pub by_peer: BTreeMap<Vec<u8>, ObjectId>,
+    pub by_peer: Rows<Vec<u8>, ObjectId>,
     /// Which node uses a BLS key.
-    pub by_bls: BTreeMap<Vec<u8>, ObjectId>,
+    pub by_bls: Rows<Vec<u8>, ObjectId>,
 }

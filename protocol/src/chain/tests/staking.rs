@@ -1,6 +1,7 @@
 //! Golden bytes of the stake side: its whole state, a pool, receipts, caps and every event.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::{check, id, run};
 use crate::chain::event::{
@@ -9,10 +10,10 @@ use crate::chain::event::{
     ShardsReceived, StakeEvent, Staked as StakedEvent, UnstakeRequested, Unstaked,
 };
 use crate::chain::object::staking::{
-    ActiveNode, ActiveSet, Asks, Authority, EpochState, NodeCap, Pool, Rate, Staked, StakedState,
-    Staking,
+    ActiveNode, ActiveSet, Asks, Authority, EpochState, NodeCap, Pool, Rate, Rows, Staked,
+    StakedState, Staking,
 };
-use crate::chain::object::{Entry, NodeInfo};
+use crate::chain::object::{DynamicField, Entry, NodeInfo};
 
 /// A number of 64 bits as BCS writes it.
 fn u64_hex(number: u64) -> String {
@@ -24,6 +25,22 @@ fn u32_hex(number: u32) -> String {
     hex::encode(number.to_le_bytes())
 }
 
+/// A table with entries.
+fn table<Key: Clone + Ord, Row: Clone>(
+    number: u8,
+    rows: impl IntoIterator<Item = (Key, Row)>,
+) -> Rows<Key, Row> {
+    let mut table = Rows::new(id(number));
+    table.extend(rows);
+    table
+}
+
+/// A table as its owner holds it.
+fn table_hex(number: u8, size: u64) -> String {
+    [run(number, 32), u64_hex(size)].concat()
+}
+
+/// The pool without its tables' entries, which are no part of its bytes.
 fn sample_pool() -> (Pool, String) {
     let node = NodeInfo {
         node_id: id(1),
@@ -44,8 +61,8 @@ fn sample_pool() -> (Pool, String) {
         pending: 3,
         unbonded: 4,
         shares: 5,
-        rates: BTreeMap::from([(6, Rate::Flat), (7, Rate::Variable { tokens: 8, shares: 9 })]),
-        stake_at: BTreeMap::from([(10, 11)]),
+        rates: table(9, [(6, Rate::Flat), (7, Rate::Variable { tokens: 8, shares: 9 })]),
+        stake_at: table(10, [(10, 11)]),
         pending_stake: entry(12, 13),
         pending_unstake_shares: entry(14, 15),
         pre_active: entry(16, 17),
@@ -65,20 +82,47 @@ fn sample_pool() -> (Pool, String) {
     let node = [&run(1, 32), "016e", "20", &run(2, 32), "26", &run(3, 38), "010104", "30"].concat();
     let node = [&node, run(5, 48).as_str(), "000001"].concat();
     let money: String = (1..=5).map(u64_hex).collect();
-    let rates = ["02", &u32_hex(6), "00", &u32_hex(7), "01", &u64_hex(8), &u64_hex(9)].concat();
+    let tables = [table_hex(9, 2), table_hex(10, 1)].concat();
     let due = |key, value| ["01", &u32_hex(key), &u64_hex(value)].concat();
-    let lists = [due(10, 11), due(12, 13), due(14, 15), due(16, 17)].concat();
+    let lists = [due(12, 13), due(14, 15), due(16, 17)].concat();
     let commission = [u64_hex(18), u64_hex(19), "0201".into(), due(20, 21), u32_hex(22)].concat();
     let asks = [u64_hex(23), u64_hex(24), u64_hex(25), u64_hex(26)].concat();
     let exit = ["01", &u32_hex(27), "01", &u32_hex(28), "20", &run(6, 32)].concat();
     let authorities = ["00", &run(7, 32), "01", &run(8, 32)].concat();
-    (pool, [node, money, rates, lists, commission, asks, exit, authorities].concat())
+    (pool, [node, money, tables, lists, commission, asks, exit, authorities].concat())
 }
 
 #[test]
 fn t123_a_pool_has_the_layout_of_the_contracts() {
     let (pool, expected) = sample_pool();
-    check(&pool, &[&expected]);
+    check_tables(&pool, &[&expected]);
+}
+
+/// As [`check`], for what has tables: decoded, their entries are yet to be read.
+fn check_tables<T>(value: &T, expected: &[&str])
+where
+    T: serde::Serialize + serde::de::DeserializeOwned,
+{
+    let bytes = bcs::to_bytes(value).unwrap();
+    assert_eq!(hex::encode(&bytes), expected.concat());
+    let read: T = bcs::from_bytes(&bytes).unwrap();
+    assert_eq!(bcs::to_bytes(&read).unwrap(), bytes);
+}
+
+#[test]
+fn t123_entries_of_tables_have_the_layout_of_dynamic_fields() {
+    let (pool, expected) = sample_pool();
+    let pool = DynamicField { id: id(5), name: id(1), value: pool };
+    check_tables(&pool, &[&run(5, 32), &run(1, 32), &expected]);
+    let rate = Rate::Variable { tokens: 8, shares: 9 };
+    let variable = DynamicField { id: id(5), name: 7_u32, value: rate };
+    check(&variable, &[&run(5, 32), &u32_hex(7), "01", &u64_hex(8), &u64_hex(9)]);
+    let flat = DynamicField { id: id(5), name: 6_u32, value: Rate::Flat };
+    check(&flat, &[&run(5, 32), &u32_hex(6), "00"]);
+    let amount = DynamicField { id: id(5), name: 10_u32, value: 11_u64 };
+    check(&amount, &[&run(5, 32), &u32_hex(10), &u64_hex(11)]);
+    let node = DynamicField { id: id(5), name: vec![9_u8; 32], value: id(1) };
+    check(&node, &[&run(5, 32), "20", &run(9, 32), &run(1, 32)]);
 }
 
 #[test]
@@ -101,14 +145,14 @@ fn t123_receipts_and_caps_have_the_layout_of_the_contracts() {
 
 #[test]
 fn t123_the_state_of_stake_has_the_layout_of_the_contracts() {
-    let (pool, pool_hex) = sample_pool();
+    let (pool, _) = sample_pool();
     let staking = Staking {
         id: id(1),
         version: 1,
         epoch: 2,
         state: EpochState::Sync { weight: 3, started_ms: 4 },
         n_shards: 5,
-        pools: BTreeMap::from([(id(1), pool)]),
+        pools: table(20, [(id(1), Arc::new(pool))]),
         active_set: ActiveSet {
             nodes: vec![ActiveNode { node_id: id(1), staked_amount: 6 }],
             total_stake: 6,
@@ -118,25 +162,25 @@ fn t123_the_state_of_stake_has_the_layout_of_the_contracts() {
         next: Some(vec![Entry { key: id(2), value: vec![7] }]),
         next_keys: vec![Entry { key: id(2), value: vec![8; 48] }],
         next_capacity: 9,
-        stake_history: BTreeMap::from([(2, 10)]),
+        stake_history: table(21, [(2, 10), (3, 11)]),
         stalled: vec![id(3)],
         synced: vec![id(4), id(5)],
         first_epoch_start_ms: 11,
         price_base: Asks { storage: 12, write: 13 },
-        by_peer: BTreeMap::from([(vec![9; 32], id(1))]),
-        by_bls: BTreeMap::from([(vec![10; 48], id(1))]),
+        by_peer: table(22, [(vec![9; 32], id(1))]),
+        by_bls: Rows::new(id(23)),
     };
     let head = [run(1, 32), u64_hex(1), u32_hex(2), "000300".into(), u64_hex(4)].concat();
     let set = ["01", &run(1, 32), &u64_hex(6), &u64_hex(6)].concat();
     let committees =
         ["01", &run(1, 32), "0200000100", "00", "01", "01", &run(2, 32), "010700"].concat();
     let keys = ["01", &run(2, 32), "30", &run(8, 48), &u64_hex(9)].concat();
-    let rest = ["01", &u32_hex(2), &u64_hex(10), "01", &run(3, 32), "02", &run(4, 32), &run(5, 32)];
+    let history = table_hex(21, 2);
+    let rest = [history.as_str(), "01", &run(3, 32), "02", &run(4, 32), &run(5, 32)];
     let prices = [u64_hex(11), u64_hex(12), u64_hex(13)].concat();
-    let tables =
-        ["01", "20", &run(9, 32), &run(1, 32), "01", "30", &run(10, 48), &run(1, 32)].concat();
-    let parts = [&head, "0500", "01", &run(1, 32), &pool_hex, &set, &committees, &keys];
-    check(&staking, &[&parts.concat(), &rest.concat(), &prices, &tables]);
+    let tables = [table_hex(22, 1), table_hex(23, 0)].concat();
+    let parts = [&head, "0500", &table_hex(20, 1), &set, &committees, &keys];
+    check_tables(&staking, &[&parts.concat(), &rest.concat(), &prices, &tables]);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! Promises: the order of steps of `contracts.md` 4.13; whoever calls, and however often, each step
 //! happens once per epoch and not before its time.
 
+use std::sync::Arc;
+
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::event::{self, EpochChangeStart, Event};
@@ -202,6 +204,7 @@ fn record_stake(staking: &mut Staking) -> Result<(), Abort> {
     let (epoch, mut total) = (staking.epoch, 0_u64);
     for member in &staking.committee {
         let pool = staking.pools.get_mut(&member.key).ok_or(Abort::UnknownNode)?;
+        let pool = Arc::make_mut(pool);
         pool.stake_at.insert(epoch, pool.active);
         total = total.checked_add(pool.active).ok_or(Abort::StakingOverflow)?;
     }

@@ -3,6 +3,7 @@
 //! Promises: follows every change; nothing else looks at bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{NodeCap, Staked, Staking};
@@ -41,7 +42,7 @@ pub(super) struct View {
     /// Dynamic fields.
     pub(super) fields: BTreeMap<Address, Field>,
     /// Everything about stake.
-    pub(super) staking: Option<Box<Staking>>,
+    pub(super) staking: Option<Arc<Staking>>,
     /// Everything about storage.
     pub(super) system: Option<System>,
     /// The supply.
@@ -59,7 +60,7 @@ impl View {
             receipts: Map::new(),
             caps: Map::new(),
             fields: BTreeMap::new(),
-            staking: None,
+            staking: stage.state.stored().stake().cloned(),
             system: None,
             treasury: None,
         };
@@ -71,6 +72,9 @@ impl View {
 
     /// Follows a transaction.
     pub(super) fn apply(&mut self, changes: &Changes) {
+        if let Some(stake) = &changes.stake {
+            self.staking = Some(stake.clone());
+        }
         for id in &changes.removed {
             self.remove(id);
         }
@@ -113,7 +117,6 @@ impl View {
             Some(Resource::Field(field)) => {
                 self.fields.insert(id, field);
             }
-            Some(Resource::StakingInner(staking)) => self.staking = Some(staking),
             Some(Resource::System(system)) => self.system = Some(system),
             Some(Resource::Treasury(treasury)) => self.treasury = Some(treasury),
             _ => {}
@@ -139,7 +142,7 @@ impl View {
     pub(super) fn metadata(&self, blob: &ObjectId) -> Option<&Metadata> {
         match self.fields.get(&Address::new(metadata_id(blob)))? {
             Field::Metadata(field) => Some(&field.value),
-            Field::Invalid(_) => None,
+            _ => None,
         }
     }
 

@@ -12,7 +12,7 @@ pub(super) fn voting_end(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let now_ms = call.now_ms(machine, 3)?;
     epochs::voting_end(&mut machine.context, &mut state, &system, &params, now_ms)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::System(system));
     call.put_back(machine, 2, Resource::Params(params));
     Ok(Vec::new())
@@ -27,7 +27,7 @@ pub(super) fn epoch_change(machine: &mut Machine<'_>, call: Call<'_>) -> Results
     let context = &mut machine.context;
     epochs::epoch_change(context, &mut state, &mut system, &params, &mut treasury, now_ms)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::System(system));
     call.put_back(machine, 2, Resource::Params(params));
     call.put_back(machine, 3, Resource::Treasury(treasury));
@@ -41,7 +41,7 @@ pub(super) fn epoch_sync_done(machine: &mut Machine<'_>, call: Call<'_>) -> Resu
     let now_ms = call.now_ms(machine, 3)?;
     staking::epoch_sync_done(&mut machine.context, &mut state, &cap, epoch, now_ms)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::NodeCap(cap));
     Ok(Vec::new())
 }
@@ -52,7 +52,7 @@ pub(super) fn force_sync_done(machine: &mut Machine<'_>, call: Call<'_>) -> Resu
     let now_ms = call.now_ms(machine, 2)?;
     staking::force_sync_done(&mut machine.context, &mut state, &params, now_ms)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     Ok(Vec::new())
 }
 
@@ -63,7 +63,7 @@ pub(super) fn update_prices(machine: &mut Machine<'_>, call: Call<'_>) -> Result
     staking::update_prices(&mut machine.context, &state, &params)
         .and_then(|prices| system::set_prices(&mut system, prices))
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::System(system));
     Ok(Vec::new())
 }

@@ -51,7 +51,7 @@ fn by_cap(
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     let cap = call.node_cap(machine, 1)?;
     change(&mut machine.context, &mut state, &cap).map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::NodeCap(cap));
     Ok(Vec::new())
 }
@@ -64,7 +64,7 @@ pub(super) fn rotate_bls(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let sender = *machine.sender.inner();
     node_registry::rotate_bls(&mut machine.context, &mut state, &params, sender, &cap, key)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 2, Resource::NodeCap(cap));
     Ok(Vec::new())
 }
@@ -77,7 +77,7 @@ pub(super) fn rotate_peer(machine: &mut Machine<'_>, call: Call<'_>) -> Results 
     let sender = *machine.sender.inner();
     node_registry::rotate_peer(&mut machine.context, &mut state, &params, sender, &cap, key)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 2, Resource::NodeCap(cap));
     Ok(Vec::new())
 }
@@ -118,7 +118,7 @@ fn authority_as_sender(machine: &mut Machine<'_>, call: Call<'_>, set: SetAuthor
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     set(&mut machine.context, &mut state, node, proof, new)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     Ok(Vec::new())
 }
 
@@ -128,7 +128,7 @@ pub(super) fn collect_commission_as_sender(machine: &mut Machine<'_>, call: Call
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     let paid = staking::collect_commission(&mut machine.context, &mut state, &node, proof);
     let balance = paid.map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     Ok(pay_out(machine, balance))
 }
 

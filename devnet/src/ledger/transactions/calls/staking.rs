@@ -2,6 +2,8 @@
 //!
 //! Does not: move epochs on, or change nodes; those calls are in `epochs` and `nodes`.
 
+use std::sync::Arc;
+
 use haulout_protocol::chain::call::RegisterNode;
 use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staked, Staking};
 
@@ -34,7 +36,7 @@ pub(super) fn register_node(machine: &mut Machine<'_>, call: Call<'_>) -> Result
     let context = &mut machine.context;
     let cap = node_registry::register_node(context, &mut state, &params, sender, &arguments, bond);
     let cap = cap.map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     Ok(vec![Resource::NodeCap(cap)])
 }
 
@@ -46,7 +48,7 @@ pub(super) fn stake_with_pool(machine: &mut Machine<'_>, call: Call<'_>) -> Resu
     let context = &mut machine.context;
     let staked = staking::stake_with_pool(context, &mut state, &params, &node, amount);
     let staked = staked.map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     Ok(vec![Resource::Staked(staked)])
 }
 
@@ -55,7 +57,7 @@ pub(super) fn request_withdraw_stake(machine: &mut Machine<'_>, call: Call<'_>) 
     let mut staked = call.staked(machine, 1, Use::Mutable)?;
     staking::request_withdraw_stake(&mut machine.context, &mut state, &mut staked)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::Staked(staked));
     Ok(Vec::new())
 }
@@ -66,7 +68,7 @@ pub(super) fn withdraw_stake(machine: &mut Machine<'_>, call: Call<'_>) -> Resul
     machine.delete(staked.id);
     let paid = staking::withdraw_stake(&mut machine.context, &mut state, staked);
     let balance = paid.map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     Ok(pay_out(machine, balance))
 }
 
@@ -88,7 +90,7 @@ fn vote(machine: &mut Machine<'_>, call: Call<'_>, cast: Vote) -> Results {
     let cap = call.node_cap(machine, 1)?;
     cast(&mut machine.context, &mut state, &cap, value)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::NodeCap(cap));
     Ok(Vec::new())
 }
@@ -98,7 +100,7 @@ pub(super) fn settle(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     staking::settle(&mut machine.context, &mut state, &node)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     Ok(Vec::new())
 }
 
@@ -108,7 +110,7 @@ pub(super) fn collect_commission(machine: &mut Machine<'_>, call: Call<'_>) -> R
     let proof = Proof { sender: *machine.sender.inner(), object: Some(cap.id) };
     let paid = staking::collect_commission(&mut machine.context, &mut state, &cap.node_id, proof);
     let balance = paid.map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::NodeCap(cap));
     Ok(pay_out(machine, balance))
 }
@@ -118,7 +120,7 @@ pub(super) fn request_exit(machine: &mut Machine<'_>, call: Call<'_>) -> Results
     let cap = call.node_cap(machine, 1)?;
     node_registry::request_exit(&mut machine.context, &mut state, &cap)
         .map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::NodeCap(cap));
     Ok(Vec::new())
 }
@@ -128,7 +130,7 @@ pub(super) fn withdraw_bond(machine: &mut Machine<'_>, call: Call<'_>) -> Result
     let cap = call.node_cap(machine, 1)?;
     let paid = node_registry::withdraw_bond(&mut machine.context, &mut state, &cap);
     let balance = paid.map_err(|abort| machine.aborted(call, abort))?;
-    call.put_back(machine, 0, Resource::StakingInner(state));
+    call.put_back(machine, 0, Resource::StakingInner(state.into()));
     call.put_back(machine, 1, Resource::NodeCap(cap));
     Ok(pay_out(machine, balance))
 }
@@ -147,7 +149,7 @@ impl Call<'_> {
         usage: Use,
     ) -> Result<Box<Staking>, ExecutionError> {
         self.take(machine, 0, usage, |taken| match taken {
-            Resource::StakingInner(state) => Some(state),
+            Resource::StakingInner(state) => Some(Box::new(Arc::unwrap_or_clone(state))),
             _ => None,
         })
     }

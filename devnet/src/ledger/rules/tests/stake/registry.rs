@@ -133,8 +133,8 @@ fn t66_a_commission_applies_to_rewards_earned_two_epochs_later() {
 
 #[test]
 fn t66_a_commission_that_became_due_in_a_skipped_epoch_still_applies() {
-    let (mut world, _) = World::with_stakes(10, &[40]);
-    let mut pool = world.staking.pools.remove(&world.node(1)).unwrap();
+    let (world, _) = World::with_stakes(10, &[40]);
+    let mut pool = world.pool(1).clone();
     staking_pool::set_next_commission(&mut pool, 2_000, 3).unwrap();
     staking_pool::set_next_commission(&mut pool, 3_000, 5).unwrap();
     assert_eq!(staking_pool::settle(&mut pool, 9, Some(1_000)), Ok(300));
