@@ -129,6 +129,8 @@ fn a_failing_script_is_shrunk_to_the_steps_that_matter() {
     let shrunk = shrink(&found.script, run);
     let names: Vec<_> = shrunk.steps.iter().flat_map(|step| &step.cmds).collect();
     let names: Vec<_> = names.iter().map(|command| command.name.as_str()).collect();
-    assert!(names.len() <= 4 && names.contains(&"certify"), "{}", shrunk.print());
-    assert!(shrunk.steps.len() <= 3, "{}", shrunk.print());
+    // Epochs that lie between stay: without them other steps would be illegal.
+    assert!(names.contains(&"certify"), "{}", shrunk.print());
+    let (before, after) = (found.script.steps.len(), shrunk.steps.len());
+    assert!(after * 3 <= before, "{after} of {before} steps are left: {}", shrunk.print());
 }
