@@ -11,6 +11,7 @@ mod checkpoints;
 mod draft;
 mod epochs;
 mod error;
+mod node_settings;
 mod operator;
 mod owned;
 mod read;
@@ -31,6 +32,7 @@ use tokio::sync::Mutex;
 
 pub use self::checkpoints::{Checkpoint, Checkpoints};
 pub use self::error::CallError;
+pub use self::node_settings::{Changed, Collector};
 pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Votes};
 pub use self::owned::{Extension, Found, Holder, OwnedBlobs, Receipt};
 pub use self::register::{Certified, Cost, Registered, Registration, Uncertified};

@@ -11,7 +11,7 @@ use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::chain::call::Function;
 use haulout_protocol::chain::object::{Blob, Coin, System};
 use haulout_protocol::chain::{CLOCK, ObjectId};
-use haulout_protocol::crypto::{SecretKey, aggregate_signatures};
+use haulout_protocol::crypto::{SecretKey, Signature, aggregate_signatures};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, Persistence, blob_certificate_message};
 use serde::Serialize;
@@ -295,9 +295,22 @@ fn transactions(criterion: &mut Criterion) {
     }
 }
 
+/// What no certificate can do without: reading a signature and checking it under one key.
+fn floor(criterion: &mut Criterion) {
+    let key = SecretKey::from_seed(&seed(1));
+    let (public, message) = (key.public_key(), [5; 105]);
+    let signature = key.sign(&message).to_bytes();
+    criterion.bench_function("one signature of one key", |bench| {
+        bench.iter(|| {
+            let signature = Signature::from_bytes(black_box(&signature)).expect("a signature");
+            assert!(signature.verify(&public, &message));
+        });
+    });
+}
+
 criterion_group! {
     name = ledger;
     config = Criterion::default().measurement_time(Duration::from_secs(3));
-    targets = transactions
+    targets = floor, transactions
 }
 criterion_main!(ledger);

@@ -3,27 +3,22 @@
 //! Promises: every question is bounded in time, and readiness is an answer, never a delay.
 //! Does not: change anything.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures::future::join_all;
 use haulout_actors::chain::{Balances, Chain, ChainOptions};
 use haulout_actors::context::Position;
 use haulout_node::error::{Error, Kind, Result};
+pub(crate) use haulout_node::probe::Health;
+use haulout_node::probe::exchange;
 use haulout_protocol::chain::object::staking::EpochState;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::files::ChainPlace;
 
-/// How long one node may take to say how it is.
-const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
-
 /// How long the ledger may take to say how it is.
 pub(crate) const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
-
-/// A health report is a few hundred bytes.
-const HEALTH_BYTES_MAX: u64 = 256 * 1024;
 
 /// Between two looks at a network that is not ready yet.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -107,32 +102,9 @@ fn unreadable(place: &ChainPlace, error: haulout_actors::chain::CallError) -> Er
         .hint("see `devnet logs ledger`")
 }
 
-/// What a node says of itself; nothing when it does not answer in time.
+/// What the node with this HTTP port says of itself; nothing when it does not answer in time.
 pub(crate) async fn health(port: u16) -> Option<Health> {
-    let asked = tokio::time::timeout(HEALTH_PATIENCE, get(port, "/healthz")).await.ok()?.ok()?;
-    serde_json::from_str(&asked).ok().map(Health)
-}
-
-/// A node's answer at `/healthz`.
-#[derive(Debug)]
-pub(crate) struct Health(serde_json::Value);
-
-impl Health {
-    /// Whether all its actors run.
-    pub(crate) fn is_ok(&self) -> bool {
-        self.0["status"] == "ok"
-    }
-
-    /// A number it reports, by name.
-    pub(crate) fn number(&self, name: &str) -> Option<u64> {
-        let value = &self.0[name];
-        value.as_u64().or_else(|| value.as_array().and_then(|all| u64::try_from(all.len()).ok()))
-    }
-
-    /// The answer as it came.
-    pub(crate) fn json(&self) -> &serde_json::Value {
-        &self.0
-    }
+    haulout_node::probe::health((Ipv4Addr::LOCALHOST, port).into()).await
 }
 
 /// Waits until every node is healthy and connected, and says how well.
@@ -184,7 +156,9 @@ pub(crate) async fn skip(port: u16, milliseconds: u64) -> Result<()> {
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    let asked = tokio::time::timeout(LEDGER_PATIENCE, exchange(port, &head)).await;
+    let asked =
+        tokio::time::timeout(LEDGER_PATIENCE, exchange((Ipv4Addr::LOCALHOST, port).into(), &head))
+            .await;
     match asked {
         Ok(Ok(answer)) if answer.contains("now_ms") => Ok(()),
         Ok(Ok(answer)) => Err(Error::new(Kind::Internal, "the ledger does not move its time")
@@ -195,19 +169,4 @@ pub(crate) async fn skip(port: u16, milliseconds: u64) -> Result<()> {
         Err(_) => Err(Error::new(Kind::Timeout, "the ledger does not answer")
             .hint("see `devnet logs ledger`")),
     }
-}
-
-/// The body of a page on this machine. HTTP/1.0, so that the answer ends with the connection.
-async fn get(port: u16, path: &str) -> std::io::Result<String> {
-    exchange(port, &format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")).await
-}
-
-/// The body of the answer to one request.
-async fn exchange(port: u16, request: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.take(HEALTH_BYTES_MAX).read_to_string(&mut answer).await?;
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    body.ok_or_else(|| std::io::Error::other("an answer without a body"))
 }

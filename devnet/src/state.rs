@@ -32,6 +32,9 @@ const SOCKET_PATH_BYTES_MAX: usize = 100;
 /// Names become folder names and contexts, so they stay short and plain.
 const NAME_BYTES_MAX: usize = 40;
 
+/// What a supervisor has open in its folder, and what starting over must leave.
+const HELD: [&str; 3] = ["lock", "control.sock", "supervisor.log"];
+
 /// The folder of one devnet.
 #[derive(Clone, Debug)]
 pub(crate) struct StateDirectory {
@@ -124,13 +127,13 @@ impl StateDirectory {
         Ok(file)
     }
 
-    /// Removes everything but the lock, which the caller holds.
+    /// Removes everything but what the caller holds: its lock, its socket and its log.
     pub(crate) fn wipe(&self) -> Result<()> {
         let entries =
             fs::read_dir(&self.path).map_err(|error| Error::from_io("list", &self.path, error))?;
         for entry in entries {
             let path = entry.map_err(|error| Error::from_io("list", &self.path, error))?.path();
-            if path.file_name().is_some_and(|name| name == "lock" || name == "supervisor.log") {
+            if path.file_name().is_some_and(|name| HELD.iter().any(|held| name == *held)) {
                 continue;
             }
             let removed =

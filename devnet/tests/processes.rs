@@ -39,18 +39,13 @@ impl Desk {
     }
 
     fn up(&self) -> Value {
-        self.json(&[
-            "up",
-            "--json",
-            "--nodes",
-            "4",
-            "--shards",
-            "7",
-            "--port-base",
-            "0",
-            "--timeout",
-            "120s",
-        ])
+        self.up_as(&[])
+    }
+
+    fn up_as(&self, more: &[&str]) -> Value {
+        let size = ["--nodes", "4", "--shards", "7"];
+        let rest = ["--port-base", "0", "--timeout", "120s", "--json"];
+        self.json(&[&["up"], &size[..], &rest[..], more].concat())
     }
 
     /// Fetches a blob with the `haulout` command of this very executable.
@@ -132,6 +127,14 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     desk.json(&["pause", "n3", "--for", "200ms", "--json"]);
     assert!(desk.run(&["wait", "n3=running", "--timeout", "30s"]).status.success());
 
+    // An epoch ends when it is told to; the node with the lost disk says what it lacks.
+    let next = desk.json(&["epoch", "next", "--json", "--timeout", "60s"]);
+    assert_eq!((&next["epoch"], &next["nodes"]), (&2.into(), &4.into()));
+    let status = desk.json(&["status", "--json"]);
+    let lacking: Vec<_> = (0..4).map(|node| &status["nodes"][node]["shards_missing"]).collect();
+    assert_eq!((lacking[0], lacking[3]), (&0.into(), &status["nodes"][3]["shards"]));
+    assert!(desk.get(&id) == bytes);
+
     // SIGKILL of the supervisor takes every process with it, and loses nothing.
     let supervisor = card["supervisor_pid"].as_u64().unwrap();
     let all = pids(&desk.up());
@@ -156,4 +159,10 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     assert!(!all.into_iter().any(lives));
     let status = desk.json(&["status", "--json"]);
     assert_eq!(status["running"], false);
+
+    // `--fresh` starts over, and remembers nothing.
+    let fresh = desk.up_as(&["--fresh", "--epoch", "30s"]);
+    assert_eq!(fresh["epoch_ms"], 30_000);
+    let gone = desk.run(&["haulout", "get", &id]);
+    assert_eq!(gone.status.code(), Some(4), "{}", String::from_utf8_lossy(&gone.stderr));
 }

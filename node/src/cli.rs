@@ -98,46 +98,33 @@ enum When {
     Never,
 }
 
+// Each verb's help is the text of its struct or enum: words here would cover it.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Store a file; `-` reads stdin
     #[command(alias = "store")]
     Put(put::Put),
-    /// Fetch a blob by its id
     #[command(alias = "read")]
     Get(get::Get),
-    /// Say what the network knows of a blob
     #[command(alias = "blob-status")]
     Status(status::Status),
-    /// List the blobs the wallet owns
     #[command(alias = "list-blobs")]
     Ls(ls::Ls),
-    /// Keep a blob for more epochs
     Extend(extend::Extend),
-    /// Delete a blob before its time
     #[command(alias = "delete")]
     Rm(rm::Rm),
-    /// Describe the network: epoch, committee, prices, capacity
     Info(info::Info),
-    /// Show the wallet: address, balances, key file
     Wallet(wallet::Wallet),
-    /// Stake with nodes, see what it earns, have it back
     #[command(subcommand)]
     Stake(stake::Stake),
-    /// Compute a file's blob id and content hash, offline
     BlobId(blob_id::BlobId),
-    /// Measure this machine, offline
     #[command(subcommand)]
     Bench(bench::Bench),
-    /// Run a storage node, and tell the ledger of it
     #[command(subcommand)]
     Node(node::Node),
     /// Print a commented configuration with every key
     Config,
-    /// Choose among named client configurations
     #[command(subcommand)]
     Context(context::Context),
-    /// Explain a command, or the errors: `help errors`
     Help(help::Help),
 }
 

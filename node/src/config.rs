@@ -275,6 +275,11 @@ impl Config {
         Some(WalletPlace { source, address: wallet.address.as_ref().map(|id| id.0) })
     }
 
+    /// Where a node serves metrics and health; needs no other setting.
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.file.http.listen
+    }
+
     /// Whether the configuration itself says where the wallet is.
     fn names_wallet(&self) -> bool {
         let wallet = &self.file.wallet;

@@ -12,6 +12,7 @@ pub mod input;
 pub mod keys;
 pub mod ledger_client;
 pub mod light_client;
+pub mod probe;
 pub mod stakes;
 pub mod storage_node;
 pub mod sui_wallet;

@@ -8,10 +8,12 @@
 //! A receipt's life: stake comes into the next committee that is not chosen yet, works, is asked
 //! back, and is paid once the committees that count on it are done.
 
+mod commission;
 mod nodes;
 mod operators;
 mod plans;
 mod pools;
+mod profile;
 mod receipts;
 
 use haulout_actors::chain::StakeBook;
@@ -19,13 +21,14 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{EpochState, ShardMap, Staking};
 use haulout_protocol::chain::params::ParamKey;
 
-pub use nodes::{NodeRow, Role, SortBy, Yield, find_node, rows};
-pub use operators::{
-    Application, Collectable, ExitStep, OwnNode, bond_free_from, collectable, exit_step, own_cap,
-    own_node,
+pub use commission::{
+    Collectable, RateChange, check_receiver, collectable, collector, first_epoch, receiver_text,
 };
+pub use nodes::{NodeRow, Role, SortBy, Yield, find_node, rows};
+pub use operators::{Application, ExitStep, OwnNode, bond_free_from, exit_step, own_cap, own_node};
 pub use plans::{JoinPlan, SplitPlan, StakePlan, Which, WithdrawalItem, WithdrawalPlan};
 pub use pools::{rate_at, settled, stake_at};
+pub use profile::{Profile, ProfileChange};
 pub use receipts::{Position, Stage, Step};
 
 /// The node takes part.

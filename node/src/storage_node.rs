@@ -44,6 +44,7 @@ impl StorageNode {
     pub async fn start(config: NodeConfig) -> Result<Self> {
         let network_key = keys::load_or_create(&config.network_key, KeyKind::Ed25519)?;
         let protocol_key = keys::load_or_create(&config.protocol_key, KeyKind::Bls12381)?;
+        let operator = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         ports::check_free(&config.network.listen)?;
         let http = match config.http {
             Some(address) => Some(endpoint::bind(address).await?),
@@ -56,7 +57,6 @@ impl StorageNode {
         })?;
         let keys = Keys { network: *network_key.bytes(), confirmation: Some(confirmation) };
         let role = Role::StorageNode;
-        let operator = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         let identity = Identity { keys, operator };
         let (context, network) =
             prepare(&config.network, &config.chain, store, identity, role).await?;

@@ -38,11 +38,18 @@ pub(crate) fn amount(text: &str) -> Result<u64, String> {
     decimal(&text[..split], decimals).ok_or_else(wrong)
 }
 
-/// A part of a whole in ten-thousandths: `5%`, `2.5%` or `5`.
+/// A part of a whole in ten-thousandths: `5%`, `2.5%`, `5` or `500bps`.
 pub(crate) fn basis_points(text: &str) -> Result<u16, String> {
-    let wrong = || format!("`{text}` is not a part: write it as in 5% or 2.5%, at most 100%");
-    let number = text.trim_end().strip_suffix('%').unwrap_or(text).trim_end();
-    let points = decimal(number, 2).filter(|points| *points <= 10_000).ok_or_else(wrong)?;
+    let wrong =
+        || format!("`{text}` is not a part: write it as in 5%, 2.5% or 250bps, at most 100%");
+    let (number, decimals) = match (text.strip_suffix('%'), text.strip_suffix("bps")) {
+        (Some(number), _) => (number, 2),
+        (None, Some(number)) => (number, 0),
+        (None, None) => (text, 2),
+    };
+    let points = decimal(number.trim_end(), decimals)
+        .filter(|points| *points <= 10_000)
+        .ok_or_else(wrong)?;
     u16::try_from(points).map_err(|_| wrong())
 }
 
@@ -136,10 +143,13 @@ mod tests {
 
     #[test]
     fn parts_are_percentages_with_two_decimals_at_most() {
-        for (text, points) in [("5%", 500), ("2.5 %", 250), ("0", 0), ("100%", 10_000)] {
+        for (text, points) in
+            [("5%", 500), ("2.5 %", 250), ("0", 0), ("100%", 10_000), ("750bps", 750)]
+        {
             assert_eq!(super::basis_points(text), Ok(points), "{text}");
         }
-        for text in ["", "%", "101%", "0.001%", "five", "-1"] {
+        for text in ["", "%", "101%", "0.001%", "five", "-1", "10001bps", "7.5bps", "bps", "5%bps"]
+        {
             assert!(super::basis_points(text).is_err(), "{text}");
         }
         let shown = [0, 250, 500, 10_000, 1].map(super::percent);

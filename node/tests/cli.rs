@@ -279,6 +279,7 @@ fn a_wallet_that_others_can_read_is_refused() {
 fn a_node_makes_its_keys_for_its_owner_only() {
     let home = tempfile::tempdir().unwrap();
     write_client(home.path(), "http://127.0.0.1:1");
+    write_wallet(home.path(), 0o600);
     let (kind, _) = failure(home.path(), &["--log-level", "off", "node", "run"]);
     assert_eq!(kind, "LEDGER_UNREACHABLE");
     for (path, mode) in [("", 0o700), ("network.key", 0o600), ("protocol.key", 0o600)] {

@@ -81,7 +81,16 @@ fn stake_and_its_steps_must_be_named_exactly() {
         vec!["node", "register", "--capacity", "1TiB", "--commission", "101%", "--yes"],
         vec!["node", "register", "--capacity", "1TiB", "--metadata", "site", "--yes"],
         vec!["node", "exit"],
+        vec!["node", "set", "--yes"],
+        vec!["node", "set", "--metadata", "site", "--yes"],
+        vec!["node", "set", "--address", "/ip4/1.2.3.4/tcp/1", "--addresses-from-config", "--yes"],
         vec!["node", "commission"],
+        vec!["node", "commission", "set", "--yes"],
+        vec!["node", "commission", "set", "101%", "--yes"],
+        vec!["node", "commission", "set", "7.5bps", "--yes"],
+        vec!["node", "commission", "receiver", "--yes"],
+        vec!["node", "commission", "receiver", "0x12", "--yes"],
+        vec!["node", "commission", "receiver", &receipt, "--cap", "--yes"],
         vec!["wallet", "keys"],
     ] {
         assert_eq!(failure(home.path(), &wrong).0, "USAGE", "{wrong:?}");
@@ -98,6 +107,13 @@ fn stake_and_its_steps_must_be_named_exactly() {
         vec!["node", "register", "--capacity", "1TiB", "--commission", "2.5%", "--dry-run"],
         vec!["node", "vote", "--storage-price", "900FROST", "--yes"],
         vec!["node", "commission", "collect", "--dry-run"],
+        vec!["node", "commission", "collect", "--node", "tern", "--yes"],
+        vec!["node", "commission", "set", "7.5%", "--dry-run"],
+        vec!["node", "commission", "set", "500bps", "--node", "tern", "--yes"],
+        vec!["node", "commission", "receiver", &receipt, "--yes"],
+        vec!["node", "commission", "receiver", "--cap", "--dry-run"],
+        vec!["node", "set", "--name", "tern", "--address", "/ip4/1.2.3.4/tcp/1", "--yes"],
+        vec!["node", "set", "--addresses-from-config", "--remove-metadata", "site", "--dry-run"],
         vec!["node", "exit", "--withdraw-bond", "--yes"],
         vec!["node", "show", "--node", "tern"],
         vec!["wallet", "ls"],
@@ -115,6 +131,9 @@ fn what_changes_something_asks_first_and_says_how_to_agree() {
         vec!["node", "vote", "--storage-price", "900FROST"],
         vec!["node", "exit"],
         vec!["node", "register", "--capacity", "1TiB"],
+        vec!["node", "set", "--name", "tern"],
+        vec!["node", "commission", "set", "5%"],
+        vec!["node", "commission", "receiver", "--cap"],
     ] {
         let (kind, error) = failure(home.path(), &verb);
         let hint = error["hint"].as_str().unwrap();
@@ -136,6 +155,7 @@ fn a_ledger_that_does_not_answer_is_named_as_such() {
         vec!["stake", "withdraw", "--all", "--dry-run"],
         vec!["node", "show"],
         vec!["node", "commission", "collect", "--yes"],
+        vec!["node", "set", "--name", "tern", "--yes"],
     ] {
         assert_eq!(failure(home.path(), &verb).0, "LEDGER_UNREACHABLE", "{verb:?}");
     }
@@ -168,4 +188,21 @@ fn a_sui_user_has_a_wallet_at_once_and_may_choose_another_address() {
 
     write_sui(&other, ADDRESS, 0o644);
     assert_eq!(failure(home.path(), &["wallet", "address"]).0, "PERMISSION");
+}
+
+#[test]
+fn the_long_help_of_a_verb_says_more_than_its_line_in_the_list() {
+    let home = tempfile::tempdir().unwrap();
+    for (verb, said) in [
+        (vec!["rm"], "deleting does not undo reading"),
+        (vec!["extend"], "Shows the cost first and asks"),
+        (vec!["stake", "withdraw"], "receipt"),
+        (vec!["node", "set"], "What is not named stays"),
+        (vec!["node", "commission", "set"], "so that stakers can leave before"),
+    ] {
+        for help in [[&verb[..], &["--help"]].concat(), [&["help"], &verb[..]].concat()] {
+            let text = String::from_utf8(run(home.path(), &help).stdout).unwrap();
+            assert!(text.contains(said), "{help:?}: {text}");
+        }
+    }
 }

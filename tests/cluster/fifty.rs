@@ -136,12 +136,12 @@ impl World {
         let quote = owner.quote(3_000, epochs).unwrap();
         self.book.storage(epoch..stored.end_epoch, quote.storage);
         *self.book.due.entry(epoch).or_default() += quote.write;
-        if epoch % 3 == 0 {
+        if epoch.is_multiple_of(3) {
             let plan = owner.plan_extension(&Target::Blob(stored.blob_id), 2).await.unwrap();
             owner.extend(&plan).await.unwrap();
             self.book.storage(stored.end_epoch..stored.end_epoch + 2, plan.total);
         }
-        if epoch % 5 == 0 {
+        if epoch.is_multiple_of(5) {
             let target = Target::Blob(stored.blob_id);
             let plan = owner.plan_removal(&target, Removal::Delete).await.unwrap();
             owner.remove(&plan).await.unwrap();
@@ -158,7 +158,7 @@ impl World {
             let plan = carol.plan_stake(&node, u64::from(epoch) * WAL).await.unwrap();
             carol.stake(&plan).await.unwrap();
         }
-        if epoch % 3 == 0 {
+        if epoch.is_multiple_of(3) {
             // With nothing to be done the plan is an error that says so.
             if let Ok(plan) = carol.plan_withdrawal(Which::All(None)).await {
                 carol.withdraw(&plan).await.unwrap();

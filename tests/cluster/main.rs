@@ -11,6 +11,7 @@ mod faults;
 mod fifty;
 mod liars;
 mod operator;
+mod operator_changes;
 mod owner;
 mod put_get;
 mod restart;

@@ -1,6 +1,6 @@
 //! A stranger's node comes, is staked, chosen and paid, and leaves with its bond.
 
-use haulout_actors::chain::{NodeRegistration, Votes};
+use haulout_actors::chain::{Collector, NodeRegistration, Votes};
 use haulout_actors::network;
 use haulout_actors::session::upload::{PutOptions, Source};
 use haulout_devnet::Devnet;
@@ -136,7 +136,7 @@ async fn a_strangers_node_is_staked_chosen_paid_and_leaves_with_its_bond() {
     let free = own(&operator).await.1.commission.free;
     assert_eq!(free, earned.blocked, "it is free once the next committee is chosen");
     let before = operator.balances().await.unwrap().wal;
-    assert_eq!(operator.collect_commission(&cap).await.unwrap().0, free);
+    assert_eq!(operator.collect_commission(Collector::Cap(cap.id)).await.unwrap().0, free);
     assert_eq!(operator.balances().await.unwrap().wal - before, free);
 
     // Asked in epoch 3, chosen for epoch 4: free in epoch 5.

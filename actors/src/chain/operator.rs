@@ -1,8 +1,9 @@
-//! What an operator tells the ledger of its node: registration, votes, commission, leaving.
+//! What an operator tells the ledger of its node: registration, votes, leaving.
 //!
 //! Promises: exactly the bond that was named is paid; the proofs of a registration are made for
 //! the wallet that sends it and the epoch it is sent in; votes of one call are cast together.
-//! Does not: decide what to ask for, or know a node's keys for longer than a call.
+//! Does not: decide what to ask for, know a node's keys for longer than a call, or hold what a node
+//! changes later (`node_settings` does).
 
 use haulout_protocol::chain::call::{self, RegisterNode, ShowCap, Vote};
 use haulout_protocol::chain::event::StakeEvent;
@@ -140,21 +141,6 @@ impl Chain {
         votes: &Votes,
     ) -> Result<Receipt, CallError> {
         Ok(self.run(wallet, || self.build_votes(wallet, cap, votes)).await?.into())
-    }
-
-    /// Pays the node's commission to the wallet; says how much, in FROST.
-    pub async fn collect_commission(
-        &self,
-        wallet: &Wallet,
-        cap: &ObjectId,
-    ) -> Result<(u64, Receipt), CallError> {
-        let function = call::Function::COLLECT_COMMISSION;
-        let executed = self.show_cap(wallet, cap, function, true).await?;
-        let amount = stake_events(&executed).find_map(|event| match event {
-            StakeEvent::CommissionCollected(event) => Some(event.amount),
-            _ => None,
-        });
-        Ok((amount.unwrap_or(0), executed.into()))
     }
 
     /// Says that the node wants to leave.

@@ -17,7 +17,7 @@ use crate::identify;
 /// Blobs past this would not fit the memory of a usual machine, slivers and all.
 const BYTES_MAX: u64 = 1 << 30;
 
-/// Measure this machine, offline.
+/// Measure this machine, offline
 #[derive(Debug, Subcommand)]
 pub(super) enum Bench {
     /// The erasure code: each operation beside the raw arithmetic it cannot do without

@@ -17,7 +17,7 @@ const SHARDS: u16 = 100;
 /// Shards of Walrus's public networks.
 const WALRUS_SHARDS: u16 = 1000;
 
-/// Compute a file's blob id and content hash, offline.
+/// Compute a file's blob id and content hash, offline
 #[derive(Debug, Args)]
 pub(super) struct BlobId {
     /// The file; `-` reads stdin

@@ -7,7 +7,7 @@ use super::output::Output;
 use crate::contexts;
 use crate::error::{Error, Kind, Result};
 
-/// Named client configurations.
+/// Choose among named client configurations
 #[derive(Debug, Subcommand)]
 pub(super) enum Context {
     /// List the contexts; the active one has a star

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::output::{self, Output};
 use crate::error::{Error, Kind, Page, Result, TABLE};
 
-/// Explain a command or the errors.
+/// Explain a command, or the errors: `help errors`
 #[derive(Debug, Args)]
 pub(super) struct Help {
     /// A command (`help put`), `errors`, or `errors KIND`

@@ -9,6 +9,7 @@ mod commission;
 mod exit;
 mod operator;
 mod register;
+mod set;
 mod show;
 mod vote;
 
@@ -34,8 +35,8 @@ pub(super) enum Node {
     Run(Run),
     Register(register::Register),
     Show(show::Show),
+    Set(set::Set),
     Vote(vote::Vote),
-    /// What the operator earned
     #[command(subcommand)]
     Commission(commission::Commission),
     Exit(exit::Exit),
@@ -71,6 +72,7 @@ impl Node {
             Node::Run(run) => run.run(cli, output),
             Node::Register(register) => cli.online(output, register.run(cli, output)),
             Node::Show(show) => cli.online(output, show.run(cli, output)),
+            Node::Set(set) => cli.online(output, set.run(cli, output)),
             Node::Vote(vote) => cli.online(output, vote.run(cli, output)),
             Node::Commission(commission) => cli.online(output, commission.run(cli, output)),
             Node::Exit(exit) => cli.online(output, exit.run(cli, output)),

@@ -14,7 +14,7 @@ mod nodes;
 mod parts;
 mod withdraw;
 
-pub(super) use nodes::{commission, selection_json, selection_text, shards, status};
+pub(super) use nodes::{selection_json, selection_text, shards, status};
 
 /// Stake with nodes, see what it earns, have it back
 // Each verb's help is the text of its struct: words here would cover it.

@@ -3,8 +3,11 @@
 //! Promises: nothing is paid beyond the bond that was agreed to.
 //! Does not: decide (`stakes.rs` does), or keep a node's keys.
 
-use haulout_actors::chain::{OwnedCaps, Proofs, Receipt, RegisteredNode, Votes};
-use haulout_protocol::chain::object::staking::NodeCap;
+use haulout_actors::chain::{
+    Changed, Collector, OwnedCaps, Proofs, Receipt, RegisteredNode, Votes,
+};
+use haulout_protocol::chain::call::NodeSetting;
+use haulout_protocol::chain::object::staking::{Authority, NodeCap};
 use haulout_protocol::crypto::SecretKey;
 
 use super::LedgerClient;
@@ -40,10 +43,25 @@ impl LedgerClient {
         Ok(self.chain.vote(self.wallet("voting")?, &cap.id, votes).await?)
     }
 
+    /// Changes what the ledger says of a node, in one transaction.
+    pub async fn change_node(&self, cap: &NodeCap, settings: &[NodeSetting]) -> Result<Changed> {
+        Ok(self.chain.change_node(self.wallet("changing a node")?, &cap.id, settings).await?)
+    }
+
+    /// Hands a node's commission to somebody else.
+    pub async fn set_commission_receiver(
+        &self,
+        collector: Collector,
+        receiver: Authority,
+    ) -> Result<Changed> {
+        let wallet = self.wallet("handing a commission on")?;
+        Ok(self.chain.set_commission_receiver(wallet, collector, receiver).await?)
+    }
+
     /// Pays a node's free commission to the wallet; says how much, in FROST.
-    pub async fn collect_commission(&self, cap: &NodeCap) -> Result<(u64, Receipt)> {
+    pub async fn collect_commission(&self, collector: Collector) -> Result<(u64, Receipt)> {
         let wallet = self.wallet("collecting a commission")?;
-        Ok(self.chain.collect_commission(wallet, &cap.id).await?)
+        Ok(self.chain.collect_commission(wallet, collector).await?)
     }
 
     /// Says that a node wants to leave.

@@ -1,26 +1,25 @@
-//! What an operator may do with a node: register it, collect what it earned, leave with its bond.
+//! What an operator may do with a node: register it, find it again, leave with its bond.
 //!
-//! Promises: a registration that the ledger would refuse is refused before the bond is touched,
-//! and an address that nobody can dial is refused although the ledger would take it.
-//! Does not: sign anything, or read keys and configurations.
+//! Promises: a registration that the ledger would refuse is refused before the bond is touched.
+//! Does not: sign anything, read keys and configurations, or hold what a node shows (`profile.rs`)
+//! and earns (`commission.rs`).
 
 use std::sync::Arc;
 
 use haulout_actors::chain::{NodeRegistration, OwnedCaps, StakeBook};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{Authority, NodeCap, Pool, Staking};
+use haulout_protocol::crypto::PeerId;
 use serde_json::json;
 
+use super::commission::{Collectable, collectable};
 use super::nodes::{NodeRow, find_node, row};
 use super::plans::affordable;
+use super::profile::{self, Profile};
 use super::{ACTIVE, EXITED, EXITING, in_current, in_next, min_bond, status_name};
 use crate::error::{Error, Kind, Result};
 use crate::words::{self, wal};
 
-/// The longest name, in bytes.
-const NAME_BYTES_MAX: usize = 100;
-/// The most addresses of a node.
-const ADDRESSES_MAX: usize = 8;
 /// Epochs between the wish to leave and the bond.
 const EXIT_EPOCHS: u32 = 2;
 
@@ -33,21 +32,18 @@ pub struct OwnNode {
     pub row: NodeRow,
     /// The deposit, in FROST.
     pub bond: u64,
+    /// What it shows of itself.
+    pub profile: Profile,
     /// What it earned and what of it can be collected.
     pub commission: Collectable,
+    /// Who collects that.
+    pub receiver: Authority,
+    /// The libp2p key it speaks with.
+    pub peer_id: Option<PeerId>,
     /// How far it is in leaving.
     pub exit: ExitStep,
     /// The epoch in which the operator asked to leave.
     pub exit_epoch: Option<u32>,
-}
-
-/// An operator's earnings, in FROST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Collectable {
-    /// What can be collected now.
-    pub free: u64,
-    /// What is free after the next selection.
-    pub blocked: u64,
 }
 
 /// The next step of a node that leaves.
@@ -81,19 +77,17 @@ pub struct Application {
 impl Application {
     /// Refuses what the ledger would refuse, and what nobody could use.
     pub fn check(&self, book: &StakeBook) -> Result<()> {
-        let NodeRegistration { name, bond, .. } = &self.registration;
+        let NodeRegistration { name, bond, metadata, .. } = &self.registration;
         let usage = |message: String| Error::new(Kind::Usage, message);
-        if name.trim().is_empty() || name.len() > NAME_BYTES_MAX {
-            return Err(usage(format!("a node's name has 1 to {NAME_BYTES_MAX} bytes"))
-                .hint("give one with --name, or set node.name"));
-        }
+        profile::check_name(name)?;
         let least = min_bond(book);
         if *bond < least {
             return Err(usage(format!("a bond of {} is too small", wal(*bond)))
                 .hint(format!("deposit {} or more with --bond", wal(least)))
                 .detail("least_frost", least));
         }
-        self.check_addresses()?;
+        profile::check_addresses(&self.addresses)?;
+        profile::check_texts(metadata)?;
         let staking = &book.staking;
         let taken = staking.by_peer.get(self.peer_key.as_slice());
         let taken = taken.or_else(|| staking.by_bls.get(&self.bls_public_key));
@@ -106,28 +100,6 @@ impl Application {
                     .detail("node_id", node))
             }
         }
-    }
-
-    fn check_addresses(&self) -> Result<()> {
-        let count = self.addresses.len();
-        if !(1..=ADDRESSES_MAX).contains(&count) {
-            let message = format!("a node has 1 to {ADDRESSES_MAX} addresses, not {count}");
-            return Err(Error::new(Kind::Config, message)
-                .hint("set network.external, or give --address once for each"));
-        }
-        for address in &self.addresses {
-            let parts: Vec<&str> = address.split('/').collect();
-            let vague = parts.iter().any(|part| matches!(*part, "0.0.0.0" | "::"));
-            let portless = parts.windows(2).any(|it| matches!(it, ["udp" | "tcp", "0"]));
-            if vague || portless {
-                let what = if vague { "no place" } else { "no port" };
-                let message = format!("{address} names {what} that others could dial");
-                return Err(Error::new(Kind::Config, message).hint(
-                    "set network.external to the address others reach you at, or give --address",
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Refuses a bond the wallet cannot pay.
@@ -165,7 +137,11 @@ pub fn own_cap(staking: &Staking, owned: &OwnedCaps, node: Option<&str>) -> Resu
 }
 
 /// A node by id or name; a name means one's own node before a stranger's.
-fn own_node_called(staking: &Staking, owned: &OwnedCaps, text: &str) -> Result<ObjectId> {
+pub(super) fn own_node_called(
+    staking: &Staking,
+    owned: &OwnedCaps,
+    text: &str,
+) -> Result<ObjectId> {
     let pools = owned.caps.iter().filter_map(|cap| staking.pools.get(&cap.node_id));
     let named: Vec<ObjectId> =
         pools.filter(|pool| pool.node.name == text).map(|pool| pool.node.node_id).collect();
@@ -183,7 +159,10 @@ pub fn own_node(book: &StakeBook, cap: &NodeCap) -> Result<OwnNode> {
         cap: cap.id,
         row: row(book, pool),
         bond: pool.bond,
+        profile: Profile::of(pool),
         commission: collectable(pool),
+        receiver: pool.commission_receiver,
+        peer_id: PeerId::from_multihash(&pool.node.peer_id),
         exit: exit_step(staking, pool),
         exit_epoch: pool.exit_epoch,
     })
@@ -197,25 +176,7 @@ fn pool_of<'a>(staking: &'a Staking, cap: &NodeCap) -> Result<&'a Pool> {
     })
 }
 
-/// What a node earned.
-pub fn collectable(pool: &Pool) -> Collectable {
-    let blocked = pool.commission_blocked.min(pool.commission);
-    Collectable { free: pool.commission - blocked, blocked }
-}
-
 impl OwnNode {
-    /// Whether this cap may collect the commission.
-    pub fn check_receiver(staking: &Staking, cap: &NodeCap) -> Result<()> {
-        match pool_of(staking, cap)?.commission_receiver {
-            Authority::Object(object) if object == cap.id => Ok(()),
-            Authority::Object(other) | Authority::Account(other) => {
-                let other = words::object(&other);
-                Err(Error::new(Kind::Permission, format!("the commission is for {other}"))
-                    .hint("collect it with the wallet that has it"))
-            }
-        }
-    }
-
     /// Whether the node may ask to leave.
     pub fn check_exit(&self) -> Result<()> {
         match self.exit {

@@ -1,5 +1,7 @@
 //! What tests of stake start from: a ledger in epoch 4 with three nodes.
 
+use std::sync::Arc;
+
 use haulout_actors::chain::StakeBook;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{
@@ -103,6 +105,11 @@ pub(crate) fn sample_book() -> StakeBook {
         by_bls: Rows::from_iter([]),
     };
     StakeBook { staking, params: params(), storage_price: 1000 }
+}
+
+/// A pool of a book, to be changed.
+pub(crate) fn pool_mut(staking: &mut Staking, id: u8) -> &mut Pool {
+    Arc::make_mut(staking.pools.get_mut(&[id; 32]).expect("a pool of the book"))
 }
 
 /// The same ledger after the selection: these nodes serve epoch 5.

@@ -1,14 +1,12 @@
 //! The timing and the amounts of `contracts.md` 2.8, and what is refused with which words.
 
-use std::sync::Arc;
-
 use haulout_actors::chain::{NodeRegistration, OwnedCaps, OwnedReceipts, StakeBook};
 use haulout_protocol::chain::object::Entry;
 use haulout_protocol::chain::object::staking::{
-    Asks, Authority, EpochState, NodeCap, Pool, Rate, Rows, Staked,
+    Asks, EpochState, NodeCap, Pool, Rate, Rows, Staked,
 };
 
-use super::samples::{WAL, sample_book, sample_pool, sample_receipt, selected};
+use super::samples::{WAL, pool_mut, sample_book, sample_pool, sample_receipt, selected};
 use super::*;
 use crate::error::Kind;
 
@@ -22,7 +20,7 @@ fn step_of(book: &StakeBook, receipt: Staked) -> Step {
 
 fn edit(change: impl FnOnce(&mut Pool)) -> StakeBook {
     let mut book = sample_book();
-    change(Arc::make_mut(book.staking.pools.get_mut(&[1; 32]).unwrap()));
+    change(pool_mut(&mut book.staking, 1));
     book
 }
 
@@ -278,19 +276,6 @@ fn a_cap_is_found_alone_or_by_the_name_of_ones_own_node() {
 }
 
 #[test]
-fn only_what_is_not_blocked_is_collected_and_only_by_its_receiver() {
-    let book = edit(|pool| (pool.commission, pool.commission_blocked) = (10, 7));
-    let pool = &book.staking.pools[&[1; 32]];
-    assert_eq!(collectable(pool), Collectable { free: 3, blocked: 7 });
-    let cap = |id| NodeCap { id, node_id: [1; 32] };
-    OwnNode::check_receiver(&book.staking, &cap([0xca; 32])).unwrap();
-    let other = OwnNode::check_receiver(&book.staking, &cap([0xcb; 32])).unwrap_err();
-    assert_eq!(other.kind(), Kind::Permission);
-    let moved = edit(|pool| pool.commission_receiver = Authority::Account([5; 32]));
-    assert!(OwnNode::check_receiver(&moved.staking, &cap([0xca; 32])).is_err());
-}
-
-#[test]
 fn a_registration_that_cannot_work_is_refused_before_the_bond_is_paid() {
     let application = |change: fn(&mut Application)| {
         let mut application = Application {
@@ -315,13 +300,14 @@ fn a_registration_that_cannot_work_is_refused_before_the_bond_is_paid() {
     };
     application(|_| ()).unwrap();
     type Change = fn(&mut Application);
-    let cases: [(Change, &str); 8] = [
+    let cases: [(Change, &str); 9] = [
         (|it| it.registration.name = " ".to_owned(), "name"),
         (|it| it.registration.name = "x".repeat(101), "name"),
         (|it| it.registration.bond = WAL - 1, "bond"),
         (|it| it.addresses.clear(), "addresses, not 0"),
         (|it| it.addresses = vec!["/ip4/0.0.0.0/udp/1/quic-v1".to_owned()], "no place"),
         (|it| it.addresses = vec!["/ip4/1.2.3.4/tcp/0".to_owned()], "no port"),
+        (|it| it.registration.metadata = vec![Default::default(); 2], "two texts"),
         (|it| it.peer_key = [8; 32], "already"),
         (|it| it.bls_public_key = vec![8; 48], "already"),
     ];

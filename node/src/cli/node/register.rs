@@ -12,7 +12,7 @@ use haulout_protocol::chain::object::staking::Asks;
 use haulout_protocol::crypto::SecretKey;
 use serde_json::{Value, json};
 
-use super::operator::Purse;
+use super::operator::{Purse, advertised, metadata, pair};
 use crate::calendar::Calendar;
 use crate::cli::Cli;
 use crate::cli::output::{Output, size};
@@ -104,7 +104,7 @@ impl Register {
         client: &LedgerClient,
         book: &StakeBook,
     ) -> Result<Application> {
-        let addresses = self.addresses(node);
+        let addresses = advertised(&self.address, &node.network);
         let bytes = addresses.iter().map(|address| network::address_to_bytes(address));
         let prices = client.view().position.prices;
         let registration = NodeRegistration {
@@ -126,17 +126,6 @@ impl Register {
             bls_public_key: keys.protocol.public_key().to_bytes().to_vec(),
         })
     }
-
-    /// Where others reach the node, without its peer id, which the ledger knows.
-    fn addresses(&self, node: &NodeConfig) -> Vec<String> {
-        let lists = [&self.address, &node.network.external, &node.network.listen];
-        let first = lists.into_iter().find(|list| !list.is_empty());
-        let bare = |address: &String| match address.find("/p2p/") {
-            Some(at) => address[..at].to_owned(),
-            None => address.clone(),
-        };
-        first.into_iter().flatten().map(bare).collect()
-    }
 }
 
 /// The keys of a node. If there are none they are made, and kept unless nothing may change.
@@ -152,20 +141,6 @@ fn load_keys(config: &NodeConfig, dry_run: bool) -> Result<NodeKeys> {
         Error::new(Kind::Config, format!("{file} holds no BLS secret key"))
     })?;
     Ok(NodeKeys { network, protocol })
-}
-
-/// A pair of metadata.
-fn pair(text: &str) -> Result<(String, String), String> {
-    let wrong = || format!("`{text}` is no pair: write it as in site=https://tern.example");
-    let (topic, value) = text.split_once('=').ok_or_else(wrong)?;
-    match topic.is_empty() {
-        true => Err(wrong()),
-        false => Ok((topic.to_owned(), value.to_owned())),
-    }
-}
-
-fn metadata(pairs: &[(String, String)]) -> Value {
-    pairs.iter().map(|(topic, text)| (topic.clone(), json!(text))).collect()
 }
 
 /// What will be done, and who pays it from what.
@@ -239,17 +214,5 @@ impl Offer {
             coins(done.receipt.gas),
             selection_text(&self.selection, &self.calendar),
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metadata_is_a_topic_and_a_text() {
-        assert_eq!(pair("site=https://a/?b=c").unwrap().1, "https://a/?b=c");
-        assert_eq!(pair("note=").unwrap(), ("note".to_owned(), String::new()));
-        assert!(pair("note").is_err() && pair("=x").is_err());
     }
 }

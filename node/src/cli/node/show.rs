@@ -1,20 +1,27 @@
-//! `haulout node show`: one's own nodes as the ledger has them.
+//! `haulout node show`: one's own nodes as the ledger has them, and how the running one is.
 //!
-//! Does not: ask whether a node runs; its `/healthz` says so.
+//! Does not: join the peer-to-peer network, or ask any node but the one of the configuration.
+
+mod running;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::operator::Operator;
+use super::commission::authority_json;
+use super::operator::{Operator, metadata};
 use crate::calendar::Calendar;
 use crate::cli::Cli;
 use crate::cli::output::{Output, size};
-use crate::cli::stake::{commission, selection_json, selection_text, shards, status};
+use crate::cli::stake::{selection_json, selection_text, shards, status};
 use crate::error::Result;
-use crate::stakes::{self, ExitStep, OwnNode, Selection};
-use crate::words::{self, object, wal, wal_json};
+use crate::ledger_client::LedgerClient;
+use crate::stakes::{self, ExitStep, OwnNode, Selection, receiver_text};
+use crate::words::{label, object, percent, wal, wal_json};
+use running::Running;
 
 /// Show the wallet's nodes as the ledger has them
+///
+/// If the configuration says where the node serves its health (http.listen), it is asked, too.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Show {
     #[command(flatten)]
@@ -23,7 +30,9 @@ pub(in crate::cli) struct Show {
 
 impl Show {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let client = self.operator.connect(cli).await?;
+        let config = cli.load(self.operator.settings()?)?;
+        let endpoint = config.http();
+        let client = LedgerClient::connect(config.client()?).await?;
         let owned = client.node_caps().await?;
         let book = client.stake_book().await?;
         let (staking, named) = (&book.staking, self.operator.node.as_deref());
@@ -31,11 +40,14 @@ impl Show {
             (None, false) => owned.caps,
             _ => vec![stakes::own_cap(staking, &owned, named)?],
         };
+        let nodes: Result<_> = caps.iter().map(|cap| stakes::own_node(&book, cap)).collect();
+        let running = match endpoint {
+            Some(endpoint) => Some(Running::ask(endpoint).await),
+            None => None,
+        };
         let facts = Facts {
-            nodes: caps
-                .iter()
-                .map(|cap| stakes::own_node(&book, cap))
-                .collect::<Result<Vec<_>>>()?,
+            nodes: nodes?,
+            running,
             shards: staking.n_shards,
             is_selected: staking.next.is_some(),
             selection: stakes::next_selection(&book),
@@ -50,6 +62,7 @@ impl Show {
 /// What there is to tell.
 struct Facts {
     nodes: Vec<OwnNode>,
+    running: Option<Running>,
     shards: u16,
     is_selected: bool,
     selection: Selection,
@@ -58,68 +71,89 @@ struct Facts {
 
 impl Facts {
     fn to_json(&self) -> Value {
-        let node = |node: &OwnNode| {
-            let row = &node.row;
-            let held_until = match node.exit {
-                ExitStep::Wait(epoch) => Some(epoch),
-                _ => None,
-            };
-            json!({
-                "name": row.name,
-                "node_id": object(&row.node_id),
-                "cap": object(&node.cap),
-                "status": stakes::status_name(row.status),
-                "role": row.role.name(),
-                "stake": wal_json(row.stake),
-                "next_stake": wal_json(row.next_stake),
-                "shards": row.shards,
-                "next_shards": row.next_shards,
-                "commission_bps": row.commission_bps,
-                "commission": {
-                    "free": wal_json(node.commission.free),
-                    "blocked": wal_json(node.commission.blocked),
-                },
-                "asks": {
-                    "storage_frost_per_mib_epoch": row.asks.storage,
-                    "write_frost_per_mib": row.asks.write,
-                },
-                "capacity": row.capacity,
-                "bond": wal_json(node.bond),
-                "exit_epoch": node.exit_epoch,
-                "bond_free_epoch": held_until,
-                "bond_free": held_until.and_then(|epoch| self.calendar.date(epoch)),
-            })
-        };
         json!({
             "epoch": self.calendar.epoch,
             "next_selection": selection_json(&self.selection, &self.calendar),
-            "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
+            "nodes": self.nodes.iter().map(|node| self.node_json(node)).collect::<Vec<_>>(),
+            "running": self.running.as_ref().map(Running::to_json),
         })
+    }
+
+    fn node_json(&self, node: &OwnNode) -> Value {
+        let row = &node.row;
+        let held_until = match node.exit {
+            ExitStep::Wait(epoch) => Some(epoch),
+            _ => None,
+        };
+        let change = |(epoch, bps): &(u32, u64)| {
+            json!({
+                "from_epoch": epoch, "from": self.calendar.date(*epoch), "commission_bps": bps,
+            })
+        };
+        json!({
+            "name": row.name,
+            "node_id": object(&row.node_id),
+            "peer_id": node.peer_id.map(|peer| peer.to_string()),
+            "addresses": node.profile.addresses,
+            "metadata": metadata(&node.profile.metadata),
+            "cap": object(&node.cap),
+            "status": stakes::status_name(row.status),
+            "role": row.role.name(),
+            "stake": wal_json(row.stake),
+            "next_stake": wal_json(row.next_stake),
+            "shards": row.shards,
+            "next_shards": row.next_shards,
+            "commission_bps": row.commission_bps,
+            "commission_changes": row.commission_changes.iter().map(change).collect::<Vec<_>>(),
+            "commission": {
+                "free": wal_json(node.commission.free),
+                "blocked": wal_json(node.commission.blocked),
+                "receiver": authority_json(&node.receiver),
+            },
+            "asks": {
+                "storage_frost_per_mib_epoch": row.asks.storage,
+                "write_frost_per_mib": row.asks.write,
+            },
+            "capacity": row.capacity,
+            "bond": wal_json(node.bond),
+            "exit_epoch": node.exit_epoch,
+            "bond_free_epoch": held_until,
+            "bond_free": held_until.and_then(|epoch| self.calendar.date(epoch)),
+            "is_running_here": self.running_of(node).is_some(),
+        })
+    }
+
+    /// The running node, if it is this one.
+    fn running_of(&self, node: &OwnNode) -> Option<&Running> {
+        self.running.as_ref().filter(|running| running.is_of(node.peer_id))
     }
 
     fn to_text(&self) -> String {
         let mut text: String = self.nodes.iter().map(|node| self.node(node)).collect();
         let selection = selection_text(&self.selection, &self.calendar);
         text.push_str(&format!("now epoch {} · {selection}\n", self.calendar.epoch));
+        let is_seen = self.nodes.iter().any(|node| self.running_of(node).is_some());
+        if let Some(running) = self.running.as_ref().filter(|_| !is_seen) {
+            text.push_str(&running.stranger());
+        }
         text
     }
 
     fn node(&self, node: &OwnNode) -> String {
         let row = &node.row;
-        let mut text = format!("{}  {}\n", words::label(&row.name), object(&row.node_id));
+        let mut text = format!("{}  {}\n", label(&row.name), object(&row.node_id));
         let mut line = |name: &str, value: String| {
             text.push_str(&format!("  {name:<11} {value}\n"));
         };
         line("status", status(row) + &self.prospects(node));
+        if let Some(running) = self.running_of(node) {
+            line("running", running.to_text(self.calendar.epoch));
+        }
         line("stake", format!("{} now, {} next", wal(row.stake), wal(row.next_stake)));
         line("shards", shards(row, self.shards));
-        line("commission", format!("{} of rewards", commission(row)));
-        let earned = node.commission;
-        let blocked = match earned.blocked {
-            0 => String::new(),
-            blocked => format!(", {} once the next committee is chosen", wal(blocked)),
-        };
-        line("to collect", format!("{}{blocked}", wal(earned.free)));
+        for (name, value) in self.commission(node) {
+            line(name, value);
+        }
         let asks = row.asks;
         line(
             "asks",
@@ -127,7 +161,34 @@ impl Facts {
         );
         line("capacity", size(row.capacity));
         line("bond", wal(node.bond) + &self.bond(node));
+        let profile = &node.profile;
+        for (at, address) in profile.addresses.iter().enumerate() {
+            line(if at == 0 { "addresses" } else { "" }, label(address));
+        }
+        for (at, (topic, text)) in profile.metadata.iter().enumerate() {
+            let name = if at == 0 { "texts" } else { "" };
+            line(name, format!("{}={}", label(topic), label(text)));
+        }
         text
+    }
+
+    /// The operator's part, what it becomes, what of it waits, and for whom.
+    fn commission(&self, node: &OwnNode) -> Vec<(&'static str, String)> {
+        let row = &node.row;
+        let mut lines =
+            vec![("commission", format!("{} of rewards", percent(row.commission_bps.into())))];
+        for (epoch, bps) in &row.commission_changes {
+            let from = self.calendar.until(*epoch);
+            lines.push(("", format!("{} from the rewards of {from}", percent(*bps))));
+        }
+        let earned = node.commission;
+        let blocked = match earned.blocked {
+            0 => String::new(),
+            blocked => format!(", {} once the next committee is chosen", wal(blocked)),
+        };
+        lines.push(("to collect", format!("{}{blocked}", wal(earned.free))));
+        lines.push(("receiver", receiver_text(&node.receiver)));
+        lines
     }
 
     /// What the next committee means to the node.
@@ -165,6 +226,7 @@ mod tests {
         let cap = NodeCap { id: [0xca; 32], node_id: [id; 32] };
         Facts {
             nodes: vec![stakes::own_node(&book, &cap).unwrap()],
+            running: None,
             shards: 4,
             is_selected: false,
             selection: stakes::next_selection(&book),
@@ -182,5 +244,28 @@ mod tests {
         let json = facts(1).to_json();
         assert_eq!(json["nodes"][0]["commission"]["free"]["wal_frost"], 0);
         assert_eq!(json["nodes"][0]["exit_epoch"], Value::Null);
+        assert_eq!(json["running"], Value::Null);
+    }
+
+    #[test]
+    fn what_others_see_of_the_node_and_what_will_change_is_shown() {
+        let mut facts = facts(1);
+        let node = &mut facts.nodes[0];
+        node.row.commission_changes = vec![(6, 750)];
+        node.profile.addresses = vec!["/ip4/10.0.0.1/tcp/1".to_owned()];
+        node.profile.metadata = vec![("site".to_owned(), "https://tern.example".to_owned())];
+        let text = facts.to_text();
+        for said in [
+            "commission  5 % of rewards\n              7.5 % from the rewards of epoch 6, about 2027",
+            "receiver    who has the cap 0xcaca",
+            "addresses   /ip4/10.0.0.1/tcp/1\n",
+            "texts       site=https://tern.example\n",
+        ] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+        let json = facts.to_json();
+        assert_eq!(json["nodes"][0]["commission_changes"][0]["from_epoch"], 6);
+        assert_eq!(json["nodes"][0]["metadata"]["site"], "https://tern.example");
+        assert!(json["nodes"][0]["commission"]["receiver"]["cap"].is_string());
     }
 }

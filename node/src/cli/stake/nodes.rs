@@ -157,7 +157,7 @@ pub(in crate::cli) fn shards(row: &NodeRow, all: u16) -> String {
 }
 
 /// The operator's part now, and what it changes to.
-pub(in crate::cli) fn commission(row: &NodeRow) -> String {
+fn commission(row: &NodeRow) -> String {
     let mut text = percent(row.commission_bps.into());
     for (epoch, bps) in &row.commission_changes {
         text.push_str(&format!(", {} from epoch {epoch}", percent(*bps)));

@@ -2,11 +2,13 @@
 
 use super::run;
 use crate::chain::call::{
-    AddMetadata, AddSubsidy, Argument, BurnBlob, BurnWal, CertifyBlob, DeleteBlob, DestroyStorage,
-    ExtendBlob, ExtendBlobWithResource, FuseStorage, InvalidateBlobId, RegisterBlob,
-    RemoveMetadataPair, ReserveSpace, SetMetadataPair, SetProtocolVersion, SplitByEpoch,
-    SplitBySize, TakeMetadata,
+    AddMetadata, AddSubsidy, Argument, BurnBlob, BurnWal, CertifyBlob, CollectCommissionAsSender,
+    DeleteBlob, DestroyStorage, ExtendBlob, ExtendBlobWithResource, FuseStorage, InvalidateBlobId,
+    NodeSetting, RegisterBlob, RemoveMetadataPair, ReserveSpace, SetCommissionReceiverAsSender,
+    SetMetadataPair, SetProtocolVersion, SplitByEpoch, SplitBySize, TakeMetadata,
 };
+use crate::chain::object::Entry;
+use crate::chain::object::staking::Authority;
 
 #[test]
 fn arguments_follow_the_order_of_the_contracts() {
@@ -114,4 +116,35 @@ fn arguments_of_verdicts_and_gifts_follow_the_order_of_the_contracts() {
     let expected = vec![system, Argument::Payment, pure("03000000")];
     assert_eq!(AddSubsidy { epochs: 3 }.arguments(), expected);
     assert_eq!(BurnWal.arguments(), vec![Argument::Treasury, Argument::Payment]);
+}
+
+#[test]
+fn what_an_operator_changes_is_one_value_after_the_cap_or_after_the_node() {
+    let pure = |text: &str| Argument::Pure(hex::decode(text).unwrap());
+    let id = "07".repeat(32);
+    let state = Argument::Staking { mutable: true };
+    let pair = Entry { key: "a".to_owned(), value: "b".to_owned() };
+    for (setting, name, values) in [
+        (NodeSetting::Name("ab".to_owned()), "set_name", vec!["026162"]),
+        (NodeSetting::Multiaddrs(vec![vec![4, 5]]), "set_multiaddrs", vec!["01020405"]),
+        (NodeSetting::Metadata(vec![pair]), "set_node_metadata", vec!["0101610162"]),
+        (NodeSetting::NextCommission(750), "set_next_commission", vec!["ee02"]),
+        (
+            NodeSetting::CommissionReceiver(Authority::Object([7; 32])),
+            "set_commission_receiver",
+            vec!["01", &id],
+        ),
+    ] {
+        assert_eq!(setting.function().name, name);
+        let values = values.into_iter().map(pure);
+        let expected: Vec<_> =
+            [state.clone(), Argument::NodeCap].into_iter().chain(values).collect();
+        assert_eq!(setting.arguments(), expected, "{name}");
+    }
+    let collect = CollectCommissionAsSender { node_id: [7; 32] };
+    assert_eq!(collect.arguments(), [state.clone(), pure(&id)]);
+    let receiver = Authority::Account([8; 32]);
+    let hand_on = SetCommissionReceiverAsSender { node_id: [7; 32], receiver };
+    let expected = [state, pure(&id), pure("00"), pure(&"08".repeat(32))];
+    assert_eq!(hand_on.arguments(), expected);
 }
