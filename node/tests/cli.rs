@@ -292,6 +292,7 @@ fn a_node_makes_its_keys_for_its_owner_only() {
 fn a_taken_port_ends_a_node_before_it_starts() {
     let home = tempfile::tempdir().unwrap();
     write_client(home.path(), "http://127.0.0.1:1");
+    write_wallet(home.path(), 0o600);
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let address = format!("/ip4/127.0.0.1/tcp/{port}");
@@ -307,6 +308,7 @@ fn a_taken_port_ends_a_node_before_it_starts() {
 fn a_second_process_on_a_data_directory_names_the_first() {
     let home = tempfile::tempdir().unwrap();
     write_client(home.path(), "http://127.0.0.1:1");
+    write_wallet(home.path(), 0o600);
     let store = home.path().join("data/store");
     std::fs::create_dir_all(&store).unwrap();
     let _held = haulout_storage::Store::open(&store, haulout_storage::Options::default()).unwrap();
