@@ -226,3 +226,59 @@ pub(super) const COMMANDS: [Shape; 37] = [
     shape("request_exit", Function::REQUEST_EXIT, &[Stake(true), Borrowed("cap")], Nothing),
     shape("withdraw_bond", Function::WITHDRAW_BOND, &[Stake(true), Borrowed("cap")], ONE),
 ];
+
+impl Slot {
+    /// The arguments of a command that this slot reads.
+    pub(super) fn keys(self) -> &'static [&'static str] {
+        match self {
+            Slot::System(_) | Slot::Stake(_) | Slot::Params | Slot::Treasury | Slot::Clock => &[],
+            Slot::Borrowed(key)
+            | Slot::Taken(key)
+            | Slot::U64(key)
+            | Slot::U32(key)
+            | Slot::Flag(key)
+            | Slot::Text(key) => single(key),
+            Slot::Encoding => &["encoding"],
+            Slot::Max => &["max"],
+            Slot::Node => &["node"],
+            Slot::BlobId => &["blob", "id"],
+            Slot::Root => &["blob"],
+            Slot::Certificate => &["cert"],
+            Slot::Registration => &[
+                "node",
+                "keys_of",
+                "commission",
+                "storage_ask",
+                "write_ask",
+                "capacity",
+                "epoch",
+                "tamper",
+            ],
+        }
+    }
+}
+
+/// A list of one of the keys there are.
+fn single(key: &'static str) -> &'static [&'static str] {
+    const KEYS: [[&str; 1]; 18] = [
+        ["size"],
+        ["start"],
+        ["end"],
+        ["coin"],
+        ["storage"],
+        ["epoch"],
+        ["other"],
+        ["deletable"],
+        ["blob"],
+        ["epochs"],
+        ["key"],
+        ["value"],
+        ["bond"],
+        ["staked"],
+        ["amount"],
+        ["cap"],
+        ["node"],
+        ["from"],
+    ];
+    KEYS.iter().find(|known| known[0] == key).map_or(&[], |known| known.as_slice())
+}
