@@ -7,7 +7,7 @@
 use haulout_actors::chain::{OwnedReceipts, ReceiptStep, StakeBook};
 use haulout_actors::limits;
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::object::staking::Staked;
+use haulout_protocol::chain::object::staking::{Staked, StakedState};
 
 use super::{ACTIVE, Position, Step, in_current, in_next, min_stake, next_vote, status_name};
 use crate::error::{Error, Kind, Result};
@@ -230,6 +230,7 @@ impl JoinPlan {
                 _ if of(&plan.into) != of(&other) => {
                     "differs from the first in its node, its first epoch or its state"
                 }
+                _ if plan.into.state != StakedState::Staked => "was asked back, as the first was",
                 None => "is too large to be added",
                 Some(sum) => {
                     plan.principal = sum;

@@ -184,6 +184,8 @@ fn parts_keep_the_least_stake_and_only_alike_receipts_are_joined() {
         sample_receipt(7, 3, 2, None),
         sample_receipt(8, 1, 2, None),
         sample_receipt(9, 1, 3, None),
+        sample_receipt(10, 1, 2, Some(5)),
+        sample_receipt(11, 1, 2, Some(5)),
     ];
     let owned = OwnedReceipts { receipts, is_whole: true };
     let split = |amount| SplitPlan::new(&sample_book(), &owned, [7; 32], amount);
@@ -196,6 +198,8 @@ fn parts_keep_the_least_stake_and_only_alike_receipts_are_joined() {
     for wrong in [&[][..], &[[9; 32]], &[[7; 32]], &[[8; 32], [8; 32]]] {
         assert_eq!(join(wrong).unwrap_err().kind(), Kind::Usage, "{wrong:?}");
     }
+    let asked_back = JoinPlan::new(&owned, [10; 32], &[[11; 32]]).unwrap_err();
+    assert!(asked_back.message().contains("asked back"), "{asked_back}");
 }
 
 #[test]

@@ -45,10 +45,11 @@ pub fn split(
     Ok(Staked { id: context.fresh_id(), principal: amount, ..staked.clone() })
 }
 
-/// Adds a receipt to another with the same node, epochs and state.
+/// Adds a receipt to another with the same node and first epoch, neither of them asked back: what is
+/// set aside for one that was is rounded by itself, and two joined could claim more.
 pub fn join(staked: &mut Staked, other: Staked) -> Result<(), Abort> {
     let of = |staked: &Staked| (staked.node_id, staked.activation_epoch, staked.state);
-    if of(staked) != of(&other) {
+    if of(staked) != of(&other) || staked.state != StakedState::Staked {
         return Err(Abort::StakeMismatch);
     }
     let sum = staked.principal.checked_add(other.principal);

@@ -38,12 +38,11 @@ fn t56_only_receipts_that_differ_in_nothing_but_amount_join() {
     let mut fresh = world.stake(1, WAL).unwrap();
     let mut waiting = receipts[0].clone();
     world.request(&mut waiting).unwrap();
-    let later = StakedState::Withdrawing { withdraw_epoch: 9 };
-    let later = Staked { state: later, ..waiting.clone() };
     for other in [receipts[1].clone(), receipts[0].clone(), waiting.clone()] {
         assert_eq!(staked::join(&mut fresh.clone(), other), Err(Abort::StakeMismatch));
     }
-    assert_eq!(staked::join(&mut waiting.clone(), later), Err(Abort::StakeMismatch));
+    // Also not with its like: what is set aside was rounded for each by itself.
+    assert_eq!(staked::join(&mut waiting.clone(), waiting), Err(Abort::StakeMismatch));
     let other = Staked { vote_locks: vec![id(7)], ..fresh.clone() };
     staked::join(&mut fresh, other).unwrap();
     assert_eq!((fresh.principal, &fresh.vote_locks[..]), (2 * WAL, &[id(7)][..]));

@@ -107,7 +107,8 @@ impl Generator {
     }
 
     fn join_receipts(&mut self) -> Option<Proposal> {
-        let (handle, owner, first) = self.receipt(|_, _| true)?;
+        let (handle, owner, first) =
+            self.receipt(|_, receipt| receipt.state == StakedState::Staked)?;
         let of = |staked: &Staked| (staked.node_id, staked.activation_epoch, staked.state);
         let (other, other_owner, _) =
             self.receipt(|_, second| second.id != first.id && of(second) == of(&first))?;

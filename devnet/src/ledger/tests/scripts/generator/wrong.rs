@@ -1,6 +1,6 @@
 //! Steps that are wrong in one way, with the code that the design gives it.
 
-use haulout_protocol::chain::object::staking::EpochState;
+use haulout_protocol::chain::object::staking::{EpochState, Staked, StakedState};
 use serde_json::{Value, json};
 
 use super::super::format::{Command, Status};
@@ -249,8 +249,7 @@ impl Generator {
             3 => {
                 let (handle, owner, receipt) =
                     self.receipt(|this, receipt| this.fate(receipt) != Fate::MustAsk)?;
-                let asked =
-                    receipt.state != haulout_protocol::chain::object::staking::StakedState::Staked;
+                let asked = receipt.state != StakedState::Staked;
                 let code = if asked { 1504 } else { 1507 };
                 Proposal::wrong(&owner, of_receipt("request_withdraw", &handle), code)
             }
@@ -270,7 +269,7 @@ impl Generator {
             _ => {
                 let (handle, owner, first) = self.receipt(|_, _| true)?;
                 let (other, other_owner, _) =
-                    self.receipt(|_, second| second.node_id != first.node_id)?;
+                    self.receipt(|_, second| second.id != first.id && differs(&first, second))?;
                 let join = call("join_staked", json!({ "staked": handle, "other": other }));
                 (owner == other_owner).then(|| Proposal::wrong(&owner, vec![join], 1502))?
             }
@@ -378,4 +377,10 @@ impl Generator {
         (stranger != owner)
             .then(|| Proposal { expect, ..Proposal::legal(&stranger, vec![command(&handle)]) })
     }
+}
+
+/// Whether two receipts of stake may not become one: they differ, or one was asked back.
+fn differs(first: &Staked, second: &Staked) -> bool {
+    let of = |staked: &Staked| (staked.node_id, staked.activation_epoch, staked.state);
+    of(first) != of(second) || first.state != StakedState::Staked
 }
