@@ -91,8 +91,6 @@ pub struct SystemView {
     pub position: Position,
     /// Which network this is.
     pub network: NetworkId,
-    /// When the epoch began, in milliseconds of ledger time.
-    pub epoch_started_ms: u64,
     /// How full the network is.
     pub capacity: Capacity,
     /// The protocol version the nodes agreed on.

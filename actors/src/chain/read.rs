@@ -149,7 +149,6 @@ impl Chain {
         Ok(SystemView {
             position,
             network: NetworkId::from_bytes(system.network_id),
-            epoch_started_ms: staking.epoch_started_ms,
             capacity: Capacity { used: system.used_capacity, total: system.total_capacity },
             protocol_version: system.protocol_version,
         })

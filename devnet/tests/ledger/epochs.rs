@@ -204,7 +204,8 @@ async fn a_whole_epoch_moves_the_epoch_the_ring_rewards_and_prices() {
     assert_eq!(u64::try_from(done.timestamp.unwrap().seconds).unwrap(), started_ms / 1000);
     world.check_views().await;
     let seen = world.seen_by_nodes().await;
-    assert_eq!((seen.position.epoch.0, seen.epoch_started_ms), (2, started_ms));
+    let state = EpochState::Sync { weight: 0, started_ms };
+    assert_eq!((seen.position.epoch.0, seen.position.phase), (2, state));
     assert_eq!((seen.position.prices.storage, seen.position.timing.duration_ms), (125, 60_000));
     world.check_money(&[&alice]).await;
     let done = world.turn(&alice, Turn::UpdatePrices).await;

@@ -211,7 +211,6 @@ mod tests {
         let view = SystemView {
             position: sample_position(),
             network: NetworkId::from_bytes([5; 32]),
-            epoch_started_ms: 1_803_132_000_000,
             capacity: Capacity { used: 1 << 20, total: 3 << 20 },
             protocol_version: 1,
         };
