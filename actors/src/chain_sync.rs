@@ -7,8 +7,6 @@
 //! that the committee's members are.
 //! Does not: act on events; whoever needs to watches the position and reads the store.
 
-use std::time::Duration;
-
 use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::chain::event::{Event, StakeEvent};
 use haulout_protocol::epoch::Epoch;
@@ -21,6 +19,7 @@ use crate::chain::{CallError, Chain, Checkpoint, Checkpoints, SystemView};
 use crate::context::{Context, Position};
 use crate::limits;
 use crate::network::{self, Network};
+use crate::pauses::Pauses;
 use crate::tasks::Tasks;
 
 /// How much of the ledger to follow.
@@ -76,7 +75,7 @@ pub(crate) struct State {
     checkpoints: Option<Box<Checkpoints>>,
     /// Whether the committee must be read before going on.
     system_is_stale: bool,
-    pause: Duration,
+    pauses: Pauses,
     tasks: Tasks,
     span: Span,
 }
@@ -106,7 +105,7 @@ impl Actor for ChainSyncActor {
             applied,
             checkpoints,
             system_is_stale: true,
-            pause: limits::CHAIN_BACKOFF_MIN,
+            pauses: Pauses::between(limits::CHAIN_BACKOFF_MIN, limits::CHAIN_BACKOFF_MAX),
             tasks: Tasks::default(),
             span,
         };
@@ -161,7 +160,7 @@ impl State {
         introduce(&self.network, &position);
         self.context.position.set(position);
         self.system_is_stale = false;
-        self.pause = limits::CHAIN_BACKOFF_MIN;
+        self.pauses.reset();
         self.count();
         self.go_on(myself);
     }
@@ -179,7 +178,7 @@ impl State {
             Ok(batch) => batch,
             Err(error) => return self.retry(myself, &error),
         };
-        self.pause = limits::CHAIN_BACKOFF_MIN;
+        self.pauses.reset();
         let mut applied = self.applied;
         let mut due = Vec::with_capacity(batch.len());
         for checkpoint in batch {
@@ -230,9 +229,9 @@ impl State {
     /// Waits a little longer each time the ledger fails us.
     fn retry(&mut self, myself: &ActorRef<Message>, error: &CallError) {
         self.context.metrics.chain_failed();
-        warn!(%error, pause = ?self.pause, "the ledger failed us; trying again");
-        drop(myself.send_after(self.pause, || Message::RetryDue));
-        self.pause = (self.pause * 2).min(limits::CHAIN_BACKOFF_MAX);
+        let pause = self.pauses.next();
+        warn!(%error, ?pause, "the ledger failed us; trying again");
+        drop(myself.send_after(pause, || Message::RetryDue));
     }
 
     /// Publishes the gauges of the position.

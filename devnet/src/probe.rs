@@ -6,12 +6,13 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use axum::http::Method;
 use futures::future::join_all;
 use haulout_actors::chain::{Balances, Chain, ChainOptions};
 use haulout_actors::context::Position;
 use haulout_node::error::{Error, Kind, Result};
 pub(crate) use haulout_node::probe::Health;
-use haulout_node::probe::exchange;
+use haulout_node::probe::ask;
 use haulout_protocol::chain::object::staking::EpochState;
 use tokio::time::Instant;
 
@@ -151,22 +152,17 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
 /// Moves the ledger's time ahead.
 pub(crate) async fn skip(port: u16, milliseconds: u64) -> Result<()> {
     let body = format!("{{\"skip_ms\":{milliseconds}}}");
-    let head = format!(
-        "POST /devnet/time HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let asked =
-        tokio::time::timeout(LEDGER_PATIENCE, exchange((Ipv4Addr::LOCALHOST, port).into(), &head))
-            .await;
-    match asked {
-        Ok(Ok(answer)) if answer.contains("now_ms") => Ok(()),
-        Ok(Ok(answer)) => Err(Error::new(Kind::Internal, "the ledger does not move its time")
+    let ledger = (Ipv4Addr::LOCALHOST, port).into();
+    match ask(Method::POST, ledger, "/devnet/time", body.into()).await {
+        Ok(answer) if answer.contains("now_ms") => Ok(()),
+        Ok(answer) => Err(Error::new(Kind::Internal, "the ledger does not move its time")
             .because(std::io::Error::other(answer))),
-        Ok(Err(error)) => Err(Error::new(Kind::LedgerUnreachable, "the ledger does not answer")
+        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            Err(Error::new(Kind::Timeout, "the ledger does not answer")
+                .hint("see `devnet logs ledger`"))
+        }
+        Err(error) => Err(Error::new(Kind::LedgerUnreachable, "the ledger does not answer")
             .because(error)
-            .hint("see `devnet logs ledger`")),
-        Err(_) => Err(Error::new(Kind::Timeout, "the ledger does not answer")
             .hint("see `devnet logs ledger`")),
     }
 }
