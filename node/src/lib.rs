@@ -18,6 +18,7 @@ pub mod stakes;
 pub mod storage_node;
 pub mod sui_wallet;
 pub mod telemetry;
+pub mod terminal;
 pub mod whole_file;
 
 mod endpoint;
