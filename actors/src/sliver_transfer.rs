@@ -228,9 +228,9 @@ async fn sweep(shared: &Arc<session::Shared>) -> Result<(), StoreError> {
 
 /// What is registered by now is pending no more. Blocks.
 fn settle_registered(shared: &session::Shared) -> Result<(), StoreError> {
-    let epoch = shared.context.position.current().epoch;
+    let (store, epoch) = (&shared.context.store, shared.context.position.current().epoch);
     for blob_id in shared.pending.blobs() {
-        let record = shared.context.store.blob(&blob_id)?;
+        let record = store.blob(&blob_id)?;
         if record.is_some_and(|record| record.is_registered(epoch)) {
             shared.pending.settle(&blob_id);
         }

@@ -115,6 +115,12 @@ impl LightClient {
         self.context.position.current().committee.shards()
     }
 
+    /// Nodes that own shards.
+    pub fn nodes(&self) -> usize {
+        let committee = self.context.position.current().committee;
+        committee.members().iter().filter(|member| !member.shards.is_empty()).count()
+    }
+
     /// The epoch the client is in.
     pub fn epoch(&self) -> u32 {
         self.context.position.current().epoch.0

@@ -47,6 +47,15 @@ enum Level {
     Strict,
 }
 
+impl From<Level> for Consistency {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Default => Consistency::Default,
+            Level::Strict => Consistency::Strict,
+        }
+    }
+}
+
 impl Get {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let blob_id = super::parse_id(&self.id)?;
@@ -79,10 +88,7 @@ impl Get {
         target: &mut Target,
         stages: &Stages,
     ) -> Result<GetReport> {
-        let consistency = match self.consistency {
-            Level::Default => Consistency::Default,
-            Level::Strict => Consistency::Strict,
-        };
+        let consistency = self.consistency.into();
         let observer = stages.observer();
         match target {
             Target::Stdout => {
@@ -183,7 +189,26 @@ fn not_written(path: &Path, error: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        get: Get,
+    }
+
+    #[test]
+    fn the_level_that_was_asked_for_is_the_one_that_is_checked() {
+        let asked = |arguments: &[&str]| {
+            let line = ["get", "ID"].iter().chain(arguments);
+            Consistency::from(Line::try_parse_from(line).unwrap().get.consistency)
+        };
+        assert_eq!(asked(&[]), Consistency::Default);
+        assert_eq!(asked(&["--consistency", "default"]), Consistency::Default);
+        assert_eq!(asked(&["--consistency", "strict"]), Consistency::Strict);
+    }
 
     #[tokio::test]
     async fn an_unfinished_file_never_appears_under_its_name() {

@@ -108,7 +108,7 @@ pub enum Effect {
         /// Of which pairs.
         pairs: Vec<PairIndex>,
     },
-    /// A member owes an answer for so long that others are asked: remember it.
+    /// A member owes an answer for so long that others are asked, or is asked on trial: remember it until it answers.
     Silent {
         /// Which.
         member: usize,
@@ -284,6 +284,9 @@ impl SegmentDownload {
         for (member, pairs) in by_member {
             let request = self.questions.ask(now, member, self.paces[member], &pairs);
             effects.push(Effect::Ask { request, member, axis: self.axis, pairs });
+            if self.paces[member] == Pace::OnTrial {
+                effects.push(Effect::Silent { member }); // one trial, until it answers
+            }
         }
         effects
     }

@@ -223,6 +223,7 @@ fn a_member_on_trial_is_asked_and_not_waited_for() {
     let world = World::expecting(&nodes, 20, paces.clone()).run();
     assert_eq!((world.end, world.now), (Some(Effect::Finish), Timestamp(0)));
     assert!(world.asked_of.contains(&0));
+    assert_eq!(world.silent, [0], "the next segment need not try it again");
     let world = World::expecting(&[Node::Honest; 5], 20, paces).run();
     assert!(world.download.held.iter().any(|pair| world.held[pair] == 0), "what it sends is used");
 }
