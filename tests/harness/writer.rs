@@ -27,6 +27,8 @@ use haulout_protocol::sliver::{Axis, INDEX_PAIR_BYTES, SliverIndex, pair_of_shar
 use haulout_protocol::wire::HEADER_FRAME_BYTES_MAX;
 use haulout_protocol::wire::sliver::{Reply, Request};
 
+use crate::eventually;
+
 /// A blob of one segment whose last primary sliver is another's.
 struct Lie {
     parameters: Parameters,
@@ -138,8 +140,14 @@ pub async fn put_inconsistent(devnet: &Devnet, account: &str, bytes: &[u8]) -> R
     let object = chain.register_blob(&wallet, &registration).await?.object;
 
     let (network, supervisor) = join(devnet).await?;
+    let members = position.committee.members();
+    eventually("the writer is connected to every member", async || {
+        let peers = network.peers().borrow().clone();
+        members.iter().all(|member| peers.is_connected(&member.peer_id))
+    })
+    .await;
     let mut confirmed = BTreeMap::new();
-    for (index, member) in position.committee.members().iter().enumerate() {
+    for (index, member) in members.iter().enumerate() {
         let mut stream = network.open(member.peer_id, Protocol::Sliver).await?;
         confirmed.insert(index, lie.send(&mut stream, member).await?);
     }
