@@ -1,5 +1,6 @@
 //! How a read treats nodes that are silent, busy or slow, and writers that encoded wrongly.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use haulout_actors::session::download::Consistency;
@@ -63,6 +64,26 @@ async fn nodes_that_say_busy_are_asked_again_until_they_have_time() {
         devnet.start_node(member).await.unwrap();
     }
     assert!(reading.await.unwrap().unwrap() == blob);
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sixty_four_reads_at_once_all_succeed_however_slow_the_nodes_become() {
+    let devnet = Devnet::builder().nodes(5).shards(100).seed(87).segment_bytes(256 << 10);
+    let devnet = devnet.start().await.unwrap();
+    let blob = sample_blob(87, 1024 * KIB);
+    let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
+    let mut reading = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let client = Arc::new(devnet.client("bob").await.unwrap());
+        for _ in 0..8 {
+            let client = client.clone();
+            reading.spawn(async move { get(&client, &id).await });
+        }
+    }
+    while let Some(got) = reading.join_next().await {
+        assert!(got.unwrap().unwrap() == blob);
+    }
     devnet.shutdown().await;
 }
 
