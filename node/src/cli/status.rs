@@ -12,6 +12,7 @@ use super::output::Output;
 use crate::error::{Error, Kind, Result};
 use crate::failures;
 use crate::light_client::LightClient;
+use crate::words::label;
 
 /// Say what the network knows of a blob
 #[derive(Debug, Args)]
@@ -99,7 +100,7 @@ fn people(blob_id: &str, json: &Value, standing: &Standing) -> String {
     }
     text.push('\n');
     for (node, reason) in &standing.silent {
-        text.push_str(&format!("  silent: {node}: {reason}\n"));
+        text.push_str(&format!("  silent: {}: {}\n", label(node), label(reason)));
     }
     text
 }
