@@ -15,6 +15,8 @@ mod operator;
 mod operator_changes;
 mod owner;
 mod put_get;
+mod reading;
 mod restart;
 mod sizes;
 mod staker;
+mod traces;
