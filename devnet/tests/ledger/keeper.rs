@@ -162,6 +162,8 @@ impl World {
             staking: ids.staking,
             params: ids.params,
             treasury: ids.treasury,
+            patience: std::time::Duration::from_secs(30),
+            turns: None,
         };
         Chain::connect(options).await.unwrap()
     }
