@@ -64,8 +64,7 @@ impl StorageNode {
         let role = Role::StorageNode;
         let chain = chain_options(&config.chain, LEDGER_PATIENCE, None);
         let identity = Identity { keys, operator };
-        let (context, network) =
-            prepare(&config.network, chain, store, identity, role).await?;
+        let (context, network) = prepare(&config.network, chain, store, identity, role).await?;
         let peer_id = context.peer;
         let position = context.position.current();
         check_membership(&config, &peer_id, &position);

@@ -2,7 +2,8 @@
 //!
 //! Promises: objects go in in their present version; no more of the token leaves the wallet than
 //! the calls take; a draft the ledger would refuse ends in the reason, and nothing was sent. A
-//! draft does not wait for a ledger that is silent: whoever builds it has the wallet's turn.
+//! draft does not wait for a ledger that is silent: whoever builds it has the wallet's turn. No two
+//! drafts are the same transaction, even if they do the same.
 //! Does not: sign or send (`submit` does), or know what a call is for.
 
 use haulout_protocol::chain::call::{self, Argument as Place};
@@ -19,6 +20,9 @@ use super::{CallError, Chain, Wallet};
 
 /// The clock has been shared since every Sui network began.
 const CLOCK_SINCE: u64 = 1;
+
+/// Chance in a transaction, as an argument that no call takes.
+const NONCE_BYTES: usize = 16;
 
 /// The parts of a trial we read.
 const TRIAL_FIELDS: [&str; 2] = ["transaction.transaction", "transaction.effects"];
@@ -46,6 +50,12 @@ impl<'a> Draft<'a> {
     pub(super) fn new(chain: &Chain, wallet: &'a Wallet) -> Self {
         let mut builder = TransactionBuilder::new();
         builder.set_sender(wallet.sender());
+        // Two who ask for the same at the same time would send the same transaction: the ledger
+        // would execute it once, and tell both that they got what they asked for.
+        let mut nonce = [0; NONCE_BYTES];
+        if getrandom::fill(&mut nonce).is_ok() {
+            builder.pure_bytes(nonce.to_vec());
+        }
         Draft { chain: chain.impatient(), wallet, builder }
     }
 

@@ -131,13 +131,13 @@ mod tests {
 
     #[tokio::test]
     async fn no_attempt_begins_after_the_patience_ended() {
-        let (begun, time) = (Instant::now(), Duration::from_millis(500));
-        let mut patience = Patience::new(time);
-        assert!(patience.pause().await, "there is time for a second attempt");
-        while patience.pause().await {
-            assert!(begun.elapsed() < time + limits::CHAIN_BACKOFF_MIN, "it was begun in time");
-        }
         assert!(!Patience::new(Duration::ZERO).pause().await);
+        let mut patience = Patience::new(limits::CHAIN_BACKOFF_MIN * 5);
+        let mut attempts = 1;
+        while patience.pause().await {
+            attempts += 1;
+        }
+        assert!((2..=5).contains(&attempts), "{attempts} attempts");
     }
 
     #[test]

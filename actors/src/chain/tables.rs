@@ -89,7 +89,8 @@ impl Chain {
             let page = page.await?;
             for field in page.dynamic_fields {
                 let name = bcs::from_bytes(field.name().value()).map_err(CallError::unreadable)?;
-                let value = bcs::from_bytes(field.value().value()).map_err(CallError::unreadable)?;
+                let value =
+                    bcs::from_bytes(field.value().value()).map_err(CallError::unreadable)?;
                 entries.insert(name, value);
             }
             if entries.len() > limits::CHAIN_TABLE_ENTRIES_MAX {
