@@ -164,8 +164,8 @@ pub struct ClientConfig {
     pub wallet: Option<WalletPlace>,
     /// Where temporary copies of piped input live, and where those who share a wallet take turns.
     pub state_dir: PathBuf,
-    /// How long to wait for the ledger and the network at the start, and for the ledger whenever it
-    /// does not answer.
+    /// How long to wait for the ledger and the network at the start, for the ledger whenever it does
+    /// not answer, and in a read for anything new.
     pub timeout: Duration,
 }
 
