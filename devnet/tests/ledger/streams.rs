@@ -1,7 +1,6 @@
 //! Checkpoints: certified, complete, in order, and never silent for long.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures::StreamExt;
 use sui_crypto::bls12381::ValidatorCommitteeSignatureVerifier;
