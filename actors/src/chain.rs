@@ -125,7 +125,7 @@ impl Chain {
         let client = Client::new(options.url.as_str())
             .map_err(|status| unusable(status.message().to_owned()))?
             .with_response_headers_timeout(limits::CHAIN_ANSWER_TIMEOUT);
-        let package = Address::new(options.package);
+        let package = Address::new(options.package.into());
         let shared =
             |options, since| Arc::new(Shared { options, package, since, turn: Mutex::default() });
         let mut chain = Chain { client, shared: shared(options, Since::default()) };

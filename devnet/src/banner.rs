@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::encoding::Parameters;
 
 use crate::control::Phase;
@@ -185,10 +186,7 @@ pub(crate) fn tilde(path: &Path) -> String {
 }
 
 fn short(address: &str) -> String {
-    match (address.get(..6), address.get(address.len().saturating_sub(4)..)) {
-        (Some(head), Some(tail)) if address.len() > 12 => format!("{head}…{tail}"),
-        _ => address.to_owned(),
-    }
+    address.parse().map_or_else(|_| address.to_owned(), |id: ObjectId| id.short())
 }
 
 #[cfg(test)]

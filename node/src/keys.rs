@@ -180,7 +180,7 @@ pub fn load_wallet(place: &WalletPlace) -> Result<Wallet> {
     let wallet = load_wallet_file(path)?;
     match place.address {
         Some(address) if address != wallet.address() => {
-            let (file, found) = (path.display(), words::object(&wallet.address()));
+            let (file, found) = (path.display(), wallet.address().to_string());
             let message = format!("{file} is the key of {found}, and wallet.address is another");
             Err(Error::new(ErrorKind::Config, message)
                 .hint("correct wallet.address, or name another wallet.key_file"))

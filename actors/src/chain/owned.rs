@@ -113,7 +113,7 @@ impl Chain {
         what: &str,
     ) -> impl Stream<Item = Result<T, CallError>> {
         let request = proto::ListOwnedObjectsRequest::default()
-            .with_owner(Address::new(*account).to_string())
+            .with_owner(Address::new((*account).into()).to_string())
             .with_object_type(kind.qualified(&self.shared.options.package))
             .with_page_size(limits::CHAIN_PAGE_OBJECTS)
             .with_read_mask(FieldMask::from_paths(["object_id", "contents"]));
@@ -143,7 +143,7 @@ impl Chain {
         let holder = match owner.kind() {
             OwnerKind::Address => {
                 let account: Address = owner.address().parse().map_err(CallError::unreadable)?;
-                Holder::Account(account.into_inner())
+                Holder::Account(account.into_inner().into())
             }
             _ => Holder::Other,
         };

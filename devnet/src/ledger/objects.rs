@@ -47,9 +47,9 @@ pub(super) struct Names {
 impl Names {
     /// The names of a network.
     pub(super) fn new(ids: &GenesisIds) -> Self {
-        let package = Address::new(ids.package);
-        let (wal, staking) = (tag(package, TypeName::WAL), Address::new(ids.staking));
-        let staking_inner = Address::new(ids.staking_inner());
+        let package = Address::new(ids.package.into());
+        let (wal, staking) = (tag(package, TypeName::WAL), Address::new(ids.staking.into()));
+        let staking_inner = Address::new(ids.staking_inner().into());
         Names { package, sui: StructTag::sui(), wal, staking, staking_inner }
     }
 
@@ -108,13 +108,13 @@ impl Resource {
     /// The object's id.
     pub(super) fn id(&self) -> Address {
         Address::new(match self {
-            Resource::Coin { coin, .. } => coin.id,
-            Resource::Storage(object) => object.id,
-            Resource::Blob(object) => object.id,
-            Resource::System(object) => object.id,
-            Resource::Params(object) => object.id,
-            Resource::Staking(object) => object.id,
-            Resource::StakingPool(object) => object.id,
+            Resource::Coin { coin, .. } => coin.id.into(),
+            Resource::Storage(object) => object.id.into(),
+            Resource::Blob(object) => object.id.into(),
+            Resource::System(object) => object.id.into(),
+            Resource::Params(object) => object.id.into(),
+            Resource::Staking(object) => object.id.into(),
+            Resource::StakingPool(object) => object.id.into(),
             Resource::Treasury(object) => object.id,
             Resource::Field(field) => field.id(),
             Resource::StakingInner(object) => object.id,

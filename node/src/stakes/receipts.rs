@@ -88,7 +88,7 @@ impl Position {
     /// Where a receipt stands; an error if the ledger knows no node for it.
     pub fn new(staking: &Staking, receipt: Staked) -> Result<Self> {
         let pool = staking.pools.get(&receipt.node_id).ok_or_else(|| {
-            let (node, receipt) = (words::object(&receipt.node_id), words::object(&receipt.id));
+            let (node, receipt) = (receipt.node_id.to_string(), receipt.id.to_string());
             Error::new(Kind::NotFound, format!("the ledger has no node {node} for {receipt}"))
         })?;
         let pool = settled(pool, staking.epoch);
@@ -105,7 +105,7 @@ impl Position {
 
     /// Whether the ledger would take the step, or why not.
     pub fn check(&self, date: impl Fn(u32) -> String) -> Result<()> {
-        let receipt = words::object(&self.receipt.id);
+        let receipt = self.receipt.id.to_string();
         match self.step {
             Step::Wait(epoch) => {
                 let message = format!(
