@@ -20,7 +20,6 @@ use zeroize::Zeroizing;
 use crate::config::{WalletPlace, WalletSource};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::sui_wallet::Keystore;
-use crate::words;
 
 /// A key file is one short line; anything longer is not one.
 const FILE_BYTES_MAX: u64 = 1024;

@@ -9,11 +9,11 @@ mod fields;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use haulout_protocol::chain::TypeName;
 use haulout_protocol::chain::object::staking::{NodeCap, Staked, Staking as StakingInner};
 use haulout_protocol::chain::object::{
     Blob, Clock, Coin, Params, Staking, StakingPool, Storage, System, Treasury,
 };
+use haulout_protocol::chain::{ObjectId, TypeName};
 use sui_sdk_types::{
     Address, CheckpointSummary, Digest, Identifier, MoveStruct, Object, ObjectData,
     ObjectReference, Owner, StructTag, TypeTag,
@@ -107,21 +107,22 @@ pub(super) enum Resource {
 impl Resource {
     /// The object's id.
     pub(super) fn id(&self) -> Address {
-        Address::new(match self {
-            Resource::Coin { coin, .. } => coin.id.into(),
-            Resource::Storage(object) => object.id.into(),
-            Resource::Blob(object) => object.id.into(),
-            Resource::System(object) => object.id.into(),
-            Resource::Params(object) => object.id.into(),
-            Resource::Staking(object) => object.id.into(),
-            Resource::StakingPool(object) => object.id.into(),
+        let id: ObjectId = match self {
+            Resource::Coin { coin, .. } => coin.id,
+            Resource::Storage(object) => object.id,
+            Resource::Blob(object) => object.id,
+            Resource::System(object) => object.id,
+            Resource::Params(object) => object.id,
+            Resource::Staking(object) => object.id,
+            Resource::StakingPool(object) => object.id,
             Resource::Treasury(object) => object.id,
             Resource::Field(field) => field.id(),
             Resource::StakingInner(object) => object.id,
             Resource::Staked(object) => object.id,
             Resource::NodeCap(object) => object.id,
             Resource::Clock(clock) => clock.id,
-        })
+        };
+        Address::new(id.into())
     }
 
     /// Whether anyone who owns it may give it away.

@@ -14,7 +14,6 @@ use serde_json::json;
 use super::nodes::NodeRow;
 use super::operators::{own_cap, own_node_called};
 use crate::error::{Error, Kind, Result};
-use crate::words;
 
 /// Epochs from the wish for another part to the first rewards that are shared by it.
 const CHANGE_EPOCHS: u32 = 2;

@@ -18,7 +18,7 @@ use super::plans::affordable;
 use super::profile::{self, Profile};
 use super::{ACTIVE, EXITED, EXITING, in_current, in_next, min_bond, status_name};
 use crate::error::{Error, Kind, Result};
-use crate::words::{self, wal};
+use crate::words::wal;
 
 /// Epochs between the wish to leave and the bond.
 const EXIT_EPOCHS: u32 = 2;

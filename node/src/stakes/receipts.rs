@@ -9,7 +9,6 @@ use haulout_protocol::chain::object::staking::{Pool, Staked, StakedState, Stakin
 use super::pools::{rate_at, rate_now, settled, to_shares, to_tokens};
 use super::{in_current, in_next};
 use crate::error::{Error, Kind, Result};
-use crate::words;
 
 /// What a receipt is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
