@@ -37,13 +37,13 @@ fn registration(number: u8) -> RegisterNode {
     let proof: Ed25519Signature = peer.sign(&peer_proof_message(
         &network,
         epoch,
-        &&ObjectId::from_bytes(SENDER),
+        &ObjectId::from_bytes(SENDER),
         &bls_public_key,
     ));
     let possession = proof_of_possession_message(
         &network,
         epoch,
-        &&ObjectId::from_bytes(SENDER),
+        &ObjectId::from_bytes(SENDER),
         &bls.public_key(),
     );
     RegisterNode {

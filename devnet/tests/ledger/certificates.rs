@@ -49,7 +49,7 @@ async fn every_wrong_certificate_is_refused_with_its_own_code_and_changes_nothin
     let of_kind = proof_of_possession_message(
         &network,
         Epoch(1),
-        &&ObjectId::from_bytes([1; 32]),
+        &ObjectId::from_bytes([1; 32]),
         &bls_key(0).public_key(),
     );
     let altered = |at: usize, byte: u8| {

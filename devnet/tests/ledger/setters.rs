@@ -38,7 +38,7 @@ struct Node {
 impl Node {
     async fn first(world: &World) -> Self {
         let cap = world.cap(0).await.into_inner();
-        let id = world.object::<NodeCap>(&&ObjectId::from_bytes(cap)).await.node_id;
+        let id = world.object::<NodeCap>(&ObjectId::from_bytes(cap)).await.node_id;
         let params = Given::Object(world.ledger.ids().params);
         Node {
             owner: operator(0),

@@ -236,7 +236,7 @@ fn t91_a_protocol_version_begins_in_no_past_epoch_and_only_grows() {
     let message = proof_of_possession_message(
         &network(),
         Epoch(EPOCH),
-        &&ObjectId::from_bytes([1; 32]),
+        &ObjectId::from_bytes([1; 32]),
         &key(0).public_key(),
     );
     let CertifyBlob { signature, signers, message } = certificate(&[0, 1, 2], message);
