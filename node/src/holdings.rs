@@ -12,7 +12,7 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
 
 use crate::error::{Error, Kind, Result};
-use crate::words::{self, wal};
+use crate::words::wal;
 
 /// How the user names what is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
