@@ -318,6 +318,7 @@ fn effect(event: &Event) -> Option<BlobEffect> {
 
 #[cfg(test)]
 mod tests {
+    use haulout_protocol::chain::ObjectId;
     use haulout_protocol::chain::event::{BlobCertified, BlobRegistered, EpochChangeStart};
 
     use super::*;
@@ -332,7 +333,7 @@ mod tests {
                 encoding_type,
                 end_epoch: 8,
                 deletable: false,
-                object_id: [2; 32],
+                object_id: ObjectId::from_bytes([2; 32]),
             })
         };
         let events = [
@@ -344,7 +345,7 @@ mod tests {
                 blob_id: [1; 32],
                 end_epoch: 8,
                 deletable: false,
-                object_id: [2; 32],
+                object_id: ObjectId::from_bytes([2; 32]),
                 is_extension: false,
             }),
         ];
