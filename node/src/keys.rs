@@ -122,7 +122,7 @@ pub fn create(path: &Path, secret: &Secret) -> Result<()> {
         let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
         let error = Error::from_io("create the key file", path, error);
         if exists {
-            error.hint("keys are never overwritten; move the old file away first")
+            error.hint("keys are never overwritten: name another file, or move the old one away first")
         } else {
             error
         }
@@ -210,8 +210,8 @@ pub(crate) fn no_wallet(purpose: &str) -> Error {
         format!("{purpose} needs a wallet, and there is neither wallet.key_file nor one of Sui's"),
     )
     .hint(
-        "add `key_file = ...` under [wallet], set HAULOUT_WALLET__KEY_FILE, or create a Sui wallet \
-         (`sui client`); a devnet's context has one",
+        "`haulout wallet new` makes one and says how to use it; one that exists: add `key_file = ...` \
+         under [wallet], or set HAULOUT_WALLET__KEY_FILE; a devnet's context has one",
     )
 }
 
@@ -257,7 +257,10 @@ fn malformed(path: &Path, expected: &str) -> Error {
         ErrorKind::Config,
         format!("{} is not a key file of the expected kind", path.display()),
     )
-    .hint(format!("it must hold one line: {expected} and 64 hex digits after the colon"))
+    .hint(format!(
+        "it must hold one line: {expected} and 64 hex digits after the colon; `haulout help wallet` \
+         lists what else a wallet's may hold"
+    ))
 }
 
 /// The folder to open for a relative file name: the current one.

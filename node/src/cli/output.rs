@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Common, When};
 use crate::error::Error;
+use crate::hints;
 
 /// How this command speaks.
 #[derive(Debug)]
@@ -17,10 +18,26 @@ pub(super) struct Output {
     json: bool,
     quiet: bool,
     bars: MultiProgress,
+    flags: CommandFlags,
+}
+
+/// What commands in our texts need, so that they mean the same network and wallet when pasted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CommandFlags {
+    /// For `haulout`: the configuration or context that was given.
+    pub(super) haulout: String,
+    /// For `devnet`: its name, if the context is that of one with a name.
+    pub(super) devnet: String,
+}
+
+impl CommandFlags {
+    fn put_into(&self, text: &str) -> String {
+        hints::with_flags(&hints::with_flags(text, "haulout", &self.haulout), "devnet", &self.devnet)
+    }
 }
 
 impl Output {
-    pub(super) fn new(common: &Common) -> Self {
+    pub(super) fn new(common: &Common, flags: CommandFlags) -> Self {
         let shown = match common.progress {
             When::Auto => io::stderr().is_terminal() && !common.json && !common.quiet,
             When::Always => true,
@@ -32,13 +49,14 @@ impl Output {
             json: common.json,
             quiet: common.quiet,
             bars: MultiProgress::with_draw_target(target),
+            flags,
         }
     }
 
     /// For errors of the parser, before there are flags.
     pub(super) fn json_only() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        Self { json: true, quiet: true, bars }
+        Self { json: true, quiet: true, bars, flags: CommandFlags::default() }
     }
 
     pub(super) fn bars(&self) -> &MultiProgress {
@@ -50,7 +68,7 @@ impl Output {
         if self.json {
             text(&format!("{json}\n"));
         } else if !self.quiet {
-            text(people);
+            text(&self.flags.put_into(people));
         } else if !essential.is_empty() {
             text(&format!("{essential}\n"));
         }
@@ -59,7 +77,7 @@ impl Output {
     /// Prints a result of which stdout already carries the bytes: to stderr, and only for people.
     pub(super) fn aside(&self, people: &str) {
         if self.is_for_people() {
-            note(people.trim_end());
+            note(self.flags.put_into(people).trim_end());
         }
     }
 
@@ -76,9 +94,9 @@ impl Output {
     /// Reports a failure and returns its exit code.
     pub(super) fn fail(&self, error: &Error) -> u8 {
         if self.json {
-            text(&format!("{}\n", error.to_json()));
+            text(&format!("{}\n", error.to_json_with(|text| self.flags.put_into(text))));
         } else {
-            note(&error.to_text());
+            note(&self.flags.put_into(&error.to_text()));
         }
         error.kind().exit_code()
     }
