@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
 
 use crate::control::{Connection, Reply, Request};
@@ -42,8 +43,7 @@ const TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
     name = "devnet",
     version,
     disable_help_subcommand = true,
-    after_help = "`devnet haulout ...` is the `haulout` command of this very program.\n\
-                  Exit codes: `devnet help errors`. Words such as WAL and epoch: `devnet help words`.\n\
+    after_help = "Exit codes: `devnet help errors`. Words such as WAL and epoch: `devnet help words`.\n\
                   Completion of verbs and flags: `devnet help completions` says how to install it."
 )]
 struct Cli {
@@ -122,6 +122,13 @@ enum Command {
         /// The ledger's file, if it is not that of the devnet
         #[arg(long, value_name = "PATH")]
         file: Option<PathBuf>,
+    },
+    /// Run the `haulout` command of this very program, in this devnet's context
+    #[command(disable_help_flag = true)]
+    Haulout {
+        /// What comes after `haulout`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
     Completions(help::Completions),
     Help(help::Help),
@@ -225,8 +232,10 @@ pub fn main_with(arguments: Vec<OsString>) -> u8 {
         Err(error) => return refuse(&error, &arguments),
     };
     let json = cli.json;
-    if let Command::Help(help) = &cli.command {
-        return help.run(Cli::command(), json);
+    match cli.command {
+        Command::Help(help) => return help.run(Cli::command(), json),
+        Command::Haulout { arguments } => return haulout(&cli.name, json, arguments),
+        _ => {}
     }
     let directory = match StateDirectory::of(&cli.name) {
         Ok(directory) => directory,
@@ -236,6 +245,15 @@ pub fn main_with(arguments: Vec<OsString>) -> u8 {
         Ok(()) => 0,
         Err(error) => fail(&error, json, |text| directory.spoken(text)),
     }
+}
+
+/// The `haulout` command in the context of this devnet.
+fn haulout(name: &str, json: bool, arguments: Vec<OsString>) -> u8 {
+    let context = contexts::of_devnet(name);
+    let mut line: Vec<OsString> = vec!["haulout".into(), "--context".into(), context.into()];
+    line.extend(json.then(|| "--json".into()));
+    line.extend(arguments);
+    haulout_node::cli::main_with(line)
 }
 
 /// Tells a failure, its commands spoken so that they work when pasted, and returns its exit code.
@@ -291,8 +309,8 @@ impl Cli {
                 print_text(&completions.script(Cli::command()));
                 Ok(())
             }
-            // Needs no devnet, so it has been dealt with.
-            Command::Help(_) => Ok(()),
+            // They need no devnet, so they have been dealt with.
+            Command::Help(_) | Command::Haulout { .. } => Ok(()),
             Command::InternalSupervisor { up, attached } => {
                 log_to_stderr();
                 // A session of its own: a Ctrl-C in the terminal is for `devnet up`, which asks us.

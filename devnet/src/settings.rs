@@ -206,7 +206,8 @@ mod tests {
             node_ports: vec![NodePorts { peer: 22_222, http: 22_223 }],
             ..sample_settings()
         };
-        let asked = |base| agree("x", &settings, &Wish { port_base: Some(base), ..Wish::default() });
+        let asked =
+            |base| agree("x", &settings, &Wish { port_base: Some(base), ..Wish::default() });
         asked(32_000).unwrap();
         asked(22_212).unwrap();
         asked(0).unwrap();

@@ -133,8 +133,9 @@ impl From<LocateError> for Error {
         let message = error.to_string();
         match error {
             LocateError::NotFound(blob_id) | LocateError::NotCertified(blob_id) => {
-                Error::new(Kind::NotFound, message)
-                    .hint(format!("check the id and the context; `haulout status {blob_id}` says what is known"))
+                Error::new(Kind::NotFound, message).hint(format!(
+                    "check the id and the context; `haulout status {blob_id}` says what is known"
+                ))
             }
             LocateError::Expired { end_epoch, .. } => {
                 Error::new(Kind::Expired, message).detail("end_epoch", end_epoch)

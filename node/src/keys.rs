@@ -122,7 +122,9 @@ pub fn create(path: &Path, secret: &Secret) -> Result<()> {
         let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
         let error = Error::from_io("create the key file", path, error);
         if exists {
-            error.hint("keys are never overwritten: name another file, or move the old one away first")
+            error.hint(
+                "keys are never overwritten: name another file, or move the old one away first",
+            )
         } else {
             error
         }

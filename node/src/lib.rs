@@ -21,6 +21,7 @@ pub mod telemetry;
 
 mod endpoint;
 mod failures;
+mod names;
 mod ports;
 mod progress;
 mod words;

@@ -44,7 +44,9 @@ fn forget_context(directory: &StateDirectory) -> Result<String> {
     }
     let active = contexts::remove(&context)?;
     Ok(match active.filter(|_| was_active) {
-        Some(active) => format!("; the context \"{context}\", too, and \"{active}\" is active again"),
+        Some(active) => {
+            format!("; the context \"{context}\", too, and \"{active}\" is active again")
+        }
         None => format!("; the context \"{context}\", too"),
     })
 }

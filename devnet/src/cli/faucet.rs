@@ -6,8 +6,9 @@
 use clap::Args;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::amount::Token;
-use serde_json::{Value, json};
+use haulout_protocol::chain::amount::{Amount, Token};
+use serde_json::json;
+use sui_sdk_types::Address;
 
 use super::{card_of, connect, print_line, print_text, status};
 use crate::files::shown_id;
@@ -25,37 +26,28 @@ pub(super) struct Faucet {
     /// 0x and up to 64 hex digits, or the name of an account of this devnet (alice, bob, carol)
     address: String,
     /// How much, as in 500WAL, 0.5SUI, 100FROST or 100MIST; a plain number is WAL [default: 500WAL 100SUI]
-    #[arg(value_parser = Amount::read, num_args = 0..=2)]
+    #[arg(value_parser = read_amount, num_args = 0..=2)]
     amount: Vec<Amount>,
 }
 
-/// So much of one token, in its smallest unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Amount {
-    token: Token,
-    units: u64,
-}
-
-impl Amount {
-    pub(super) fn read(text: &str) -> std::result::Result<Self, String> {
-        let wrong = || {
-            format!("{text:?} is not an amount: write it as in 500WAL, 0.5SUI, 100FROST or 100MIST")
-        };
-        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let (token, decimals) = match unit.trim().to_ascii_uppercase().as_str() {
-            "" | "WAL" => (Token::Wal, 9),
-            "FROST" => (Token::Wal, 0),
-            "SUI" => (Token::Sui, 9),
-            "MIST" => (Token::Sui, 0),
-            _ => return Err(wrong()),
-        };
-        let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-        let fits = !whole.is_empty() && part.len() <= decimals && !number.ends_with('.');
-        let digits = format!("{whole}{part:0<decimals$}");
-        let units = digits.parse().ok().filter(|_| fits).ok_or_else(wrong)?;
-        Ok(Self { token, units })
-    }
+/// An amount as people write it: a number and its unit.
+fn read_amount(text: &str) -> std::result::Result<Amount, String> {
+    let wrong =
+        || format!("{text:?} is not an amount: write it as in 500WAL, 0.5SUI, 100FROST or 100MIST");
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let (token, decimals) = match unit.trim().to_ascii_uppercase().as_str() {
+        "" | "WAL" => (Token::Wal, 9),
+        "FROST" => (Token::Wal, 0),
+        "SUI" => (Token::Sui, 9),
+        "MIST" => (Token::Sui, 0),
+        _ => return Err(wrong()),
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
+    let fits = !whole.is_empty() && part.len() <= decimals && !number.ends_with('.');
+    let digits = format!("{whole}{part:0<decimals$}");
+    let smallest: Option<u64> = digits.parse().ok().filter(|_| fits);
+    Ok(token.amount(smallest.ok_or_else(wrong)?))
 }
 
 impl Faucet {
@@ -67,8 +59,8 @@ impl Faucet {
         let wanted = |token| self.amount.iter().rev().find(|amount| amount.token == token);
         let body = json!({
             "recipient": shown_id(&recipient),
-            "wal_frost": wanted(Token::Wal).map(|amount| amount.units),
-            "sui_mist": wanted(Token::Sui).map(|amount| amount.units),
+            "wal_frost": wanted(Token::Wal).map(|amount| amount.smallest),
+            "sui_mist": wanted(Token::Sui).map(|amount| amount.smallest),
         });
         let answer = probe::post(card.faucet_port()?, "/devnet/gift", &body).await?;
         if answer["status"] != "Success" {
@@ -89,8 +81,8 @@ impl Faucet {
             print_text(&format!(
                 "✓ {} has {} and {} now\n",
                 shown_id(&recipient),
-                Token::Wal.show(now.wal),
-                Token::Sui.show(now.sui)
+                Token::Wal.amount(now.wal),
+                Token::Sui.amount(now.sui)
             ));
         }
         Ok(())
@@ -100,8 +92,13 @@ impl Faucet {
 /// The address in an argument: an account of this devnet, or any other.
 fn address(card: &Card, text: &str) -> Result<ObjectId> {
     let named = card.accounts.iter().find(|account| account.name == text);
-    let text = named.map_or(text, |account| account.address.as_str());
-    text.parse().map_err(|error| {
+    let is_bare = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let text = match named {
+        Some(account) => account.address.clone(),
+        None if is_bare => format!("0x{text}"),
+        None => text.to_owned(),
+    };
+    text.parse::<Address>().map(|address| *address.inner()).map_err(|error| {
         let names: Vec<&str> = card.accounts.iter().map(|account| account.name.as_str()).collect();
         Error::new(Kind::Usage, format!("{text:?} is not an address")).because(error).hint(format!(
             "write 0x and up to 64 hex digits, as `haulout wallet address` prints them, or {}",
@@ -124,10 +121,12 @@ mod tests {
             ("7MIST", Token::Sui, 7),
             ("0SUI", Token::Sui, 0),
         ] {
-            assert_eq!(Amount::read(text), Ok(Amount { token, units }), "{text}");
+            assert_eq!(read_amount(text), Ok(token.amount(units)), "{text}");
         }
-        for text in ["", "WAL", "5.", "-1", "0.5MIST", "1.0000000001SUI", "5 EUR", "1e3", "99999999999WAL"] {
-            assert!(Amount::read(text).is_err(), "{text}");
+        for text in
+            ["", "WAL", "5.", "-1", "0.5MIST", "1.0000000001SUI", "5 EUR", "1e3", "99999999999WAL"]
+        {
+            assert!(read_amount(text).is_err(), "{text}");
         }
     }
 }

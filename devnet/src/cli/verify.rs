@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use haulout_node::error::{Error, Kind, Result};
 
 use super::{print_line, print_text};
-use crate::ledger_process;
 use crate::ledger::{Ledger, OpenError, ReplayError, Replayed, StoreError};
+use crate::ledger_process;
 use crate::state::StateDirectory;
 
 /// Verifies a file, or the ledger of the devnet.
@@ -48,9 +48,11 @@ fn not_opened(path: &Path, error: OpenError) -> Error {
             Error::new(Kind::Locked, format!("a running ledger has {shown} open"))
                 .hint("run `devnet down` first")
         }
-        error => Error::new(ledger_process::kind(&error), format!("cannot open the ledger in {shown}"))
-            .because(error)
-            .hint("`devnet up --fresh` starts over without its data"),
+        error => {
+            Error::new(ledger_process::kind(&error), format!("cannot open the ledger in {shown}"))
+                .because(error)
+                .hint("`devnet up --fresh` starts over without its data")
+        }
     }
 }
 

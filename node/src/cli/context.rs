@@ -79,7 +79,8 @@ fn show(name: Option<String>, output: &Output) -> Result<()> {
     let name = match name {
         Some(name) => name,
         None => contexts::active()?.ok_or_else(|| {
-            Error::new(Kind::Config, "no context is active").hint("choose one with `haulout context use NAME`")
+            Error::new(Kind::Config, "no context is active")
+                .hint("choose one with `haulout context use NAME`")
         })?,
     };
     let file = contexts::path(&name)?;

@@ -15,8 +15,14 @@ const WORDS: [(&str, &str); 14] = [
     ("SUI", "the ledger's own token; it pays for gas"),
     ("MIST", "the smallest part of a SUI: 1 SUI = 1,000,000,000 MIST"),
     ("gas", "what the ledger takes for executing a transaction, in SUI"),
-    ("epoch", "a period of the ledger (a day on a devnet) for which the committee stays and storage is paid"),
-    ("stake", "WAL put behind a node; it earns rewards, and decides how many shards the node holds"),
+    (
+        "epoch",
+        "a period of the ledger (a day on a devnet) for which the committee stays and storage is paid",
+    ),
+    (
+        "stake",
+        "WAL put behind a node; it earns rewards, and decides how many shards the node holds",
+    ),
     ("committee", "the nodes that hold the shards in an epoch"),
     ("blob", "the bytes of a stored file; its id follows from them, so everybody can check them"),
     ("object", "an entry of the ledger, such as your blob: its id begins with 0x"),
@@ -105,7 +111,9 @@ mod tests {
         let (_, words) = readme.split_once("## Words").expect("the README explains words");
         for (word, _) in super::WORDS {
             let is_row = |line: &str| {
-                line.split('|').nth(1).is_some_and(|cell| cell.split(", ").any(|one| one.trim() == word))
+                line.split('|')
+                    .nth(1)
+                    .is_some_and(|cell| cell.split(", ").any(|one| one.trim() == word))
             };
             assert!(words.lines().any(is_row), "{word}");
         }

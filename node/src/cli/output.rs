@@ -32,7 +32,11 @@ pub(super) struct CommandFlags {
 
 impl CommandFlags {
     fn put_into(&self, text: &str) -> String {
-        hints::with_flags(&hints::with_flags(text, "haulout", &self.haulout), "devnet", &self.devnet)
+        hints::with_flags(
+            &hints::with_flags(text, "haulout", &self.haulout),
+            "devnet",
+            &self.devnet,
+        )
     }
 }
 

@@ -85,16 +85,19 @@ fn chosen(config: &Config) -> Result<WalletPlace> {
 /// Makes a new wallet and says what comes next.
 fn create(cli: &Cli, output: &Output, file: Option<&Path>) -> Result<()> {
     let file = file.map_or_else(|| contexts::config_home().join(NEW_FILE), Path::to_path_buf);
-    let file =
-        std::path::absolute(&file).map_err(|error| Error::from_io("find", &file, error))?;
+    let file = std::path::absolute(&file).map_err(|error| Error::from_io("find", &file, error))?;
     let secret = Secret::generate(keys::Kind::Ed25519)?;
     keys::create(&file, &secret)?;
     let place = WalletPlace { source: WalletSource::KeyFile(file.clone()), address: None };
     let address = object(&account_of(&place)?);
     let json = json!({ "address": address, "key_file": file.display().to_string() });
     let fund = match cli.devnet() {
-        Some(_) => format!("`devnet faucet {address}` (this devnet's), or have WAL and SUI sent to the address"),
-        None => format!("have WAL and SUI sent to the address; on a devnet: `devnet faucet {address}`"),
+        Some(_) => format!(
+            "`devnet faucet {address}` (this devnet's), or have WAL and SUI sent to the address"
+        ),
+        None => {
+            format!("have WAL and SUI sent to the address; on a devnet: `devnet faucet {address}`")
+        }
     };
     output.result(&json, &address, &new_text(&address, &file, &fund));
     Ok(())

@@ -60,11 +60,14 @@ fn people_see_one_line_for_each_member_that_did_not_help() {
 
 #[test]
 fn a_failure_told_as_json_is_the_same_failure_where_it_is_read() {
-    let error = Error::new(Kind::Locked, "another process uses it").hint("stop it").retryable(false);
+    let error =
+        Error::new(Kind::Locked, "another process uses it").hint("stop it").retryable(false);
     let read = Error::from_json(&error.to_json()).expect("it is one");
     assert_eq!((read.kind(), read.message()), (Kind::Locked, error.message()));
     assert_eq!((read.next_step(), read.is_retryable()), ("stop it", false));
-    for other in [serde_json::json!({}), serde_json::json!({ "error": { "kind": "RAIN", "message": "" } })] {
+    for other in
+        [serde_json::json!({}), serde_json::json!({ "error": { "kind": "RAIN", "message": "" } })]
+    {
         assert!(Error::from_json(&other).is_none(), "{other}");
     }
 }
