@@ -19,7 +19,6 @@ mod register;
 mod stake;
 mod submit;
 mod tables;
-mod texts;
 mod wallet;
 
 use std::fmt;
@@ -38,7 +37,6 @@ pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Vo
 pub use self::owned::{Extension, Found, Holder, OwnedBlobs, Receipt};
 pub use self::register::{Certified, Cost, Registered, Registration, Uncertified};
 pub use self::stake::{NewReceipt, OwnedReceipts, Payout, ReceiptStep, StakeBook};
-pub use self::texts::BLOB_NAME;
 pub use self::wallet::{Wallet, WalletError};
 use crate::context::Position;
 use crate::limits;

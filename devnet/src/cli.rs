@@ -6,13 +6,13 @@
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::terminal::{self, note};
 
 use crate::control::{Connection, Reply, Request};
 use crate::ledger_process;
@@ -229,7 +229,7 @@ pub fn main_with(arguments: Vec<OsString>) -> u8 {
     }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error, &arguments),
+        Err(error) => return refuse(error, &arguments),
     };
     let json = cli.json;
     match cli.command {
@@ -258,25 +258,28 @@ fn haulout(name: &str, json: bool, arguments: Vec<OsString>) -> u8 {
 
 /// Tells a failure, its commands spoken so that they work when pasted, and returns its exit code.
 fn fail(error: &Error, json: bool, spoken: impl Fn(&str) -> String) -> u8 {
-    if json {
-        print_line(&error.to_json_with(&spoken));
+    if error.kind() != Kind::Pipe {
+        // Without a stdout the text on stderr has to do.
+        let _ = json.then(|| print_line(&error.to_json_with(&spoken)));
+        note(&spoken(&error.to_text()));
     }
-    note(&spoken(&error.to_text()));
     error.kind().exit_code()
 }
 
 /// Help and version are results; everything else the parser says is a refusal.
-fn refuse(error: &clap::Error, arguments: &[OsString]) -> u8 {
+fn refuse(error: clap::Error, arguments: &[OsString]) -> u8 {
     if error.exit_code() == 0 {
-        print_text(&error.render().to_string());
-        return 0;
+        return match print_text(&error.render().to_string()) {
+            Ok(()) => 0,
+            Err(lost) => lost.kind().exit_code(),
+        };
     }
+    let text = terminal::refusal(error);
     if arguments.iter().any(|argument| argument == "--json" || argument == "-j") {
-        let text = error.render().to_string();
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        print_line(&Error::new(Kind::Usage, first).to_json());
+        let _ = print_line(&Error::new(Kind::Usage, first).to_json());
     }
-    note(error.render().to_string().trim_end());
+    note(text.trim_end());
     Kind::Usage.exit_code()
 }
 
@@ -305,10 +308,7 @@ impl Cli {
             Command::Faucet(faucet) => block_on(faucet.run(directory, json)),
             Command::Down { purge } => block_on(down::run(directory, purge, json)),
             Command::VerifyLedger { file } => verify::run(directory, file, json),
-            Command::Completions(completions) => {
-                print_text(&completions.script(Cli::command()));
-                Ok(())
-            }
+            Command::Completions(completions) => print_text(&completions.script(Cli::command())),
             // They need no devnet, so they have been dealt with.
             Command::Help(_) | Command::Haulout { .. } => Ok(()),
             Command::InternalSupervisor { up, attached } => {
@@ -330,7 +330,8 @@ impl Cli {
 /// The outcome of a process that is not started by a person; its parent reads why it failed.
 fn told(outcome: Result<()>) -> Result<()> {
     if let Err(error) = &outcome {
-        print_line(&error.to_json());
+        // Its parent may have gone meanwhile.
+        let _ = print_line(&error.to_json());
     }
     outcome
 }
@@ -351,7 +352,7 @@ fn log_to_stderr() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(terminal::LogWriter)
         .with_ansi(false)
         .finish();
     // Fails only if there is one already, and then that one is as good.
@@ -362,13 +363,13 @@ fn log_to_stderr() {
 async fn tell(directory: &StateDirectory, request: Request, json: bool) -> Result<()> {
     let reply = connect(directory).await?.ask(&request, PATIENCE).await?;
     if let Reply::Done { message } = &reply {
-        say_done(&directory.spoken(message), json);
+        return say_done(&directory.spoken(message), json);
     }
     Ok(())
 }
 
 /// Says in one sentence what was done.
-fn say_done(message: &str, json: bool) {
+fn say_done(message: &str, json: bool) -> Result<()> {
     match json {
         true => print_line(&serde_json::json!({ "done": message })),
         false => print_text(&format!("{message}\n")),
@@ -392,19 +393,13 @@ fn card_of(directory: &StateDirectory) -> Result<Card> {
 }
 
 /// One JSON object on one line of stdout.
-pub(crate) fn print_line(value: &serde_json::Value) {
-    print_text(&format!("{value}\n"));
+pub(crate) fn print_line(value: &serde_json::Value) -> Result<()> {
+    terminal::json_line(value)
 }
 
-/// Text on stdout. A reader that went away is no failure of ours.
-fn print_text(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-}
-
-/// A line on stderr.
-fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+/// Text on stdout.
+fn print_text(text: &str) -> Result<()> {
+    terminal::answer(text, text)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::contexts;
 use crate::error::{Error, Kind, Result};
 use crate::hints;
 use crate::telemetry::{LogFormat, Options, Telemetry};
+use crate::terminal;
 use output::{CommandFlags, Output};
 
 mod bench;
@@ -147,16 +148,17 @@ pub fn main_with(args: Vec<OsString>) -> u8 {
     match parse(&args) {
         Ok((cli, flags)) => {
             let output = Output::new(&cli.common, flags);
-            let code = cli.execute(&output);
-            code.unwrap_or_else(|error| output.fail(&error))
+            let code = cli.execute(&output).unwrap_or_else(|error| output.fail(&error));
+            output.exit_code(code)
         }
         Err(error) if matches!(error.kind(), ClapKind::DisplayHelp | ClapKind::DisplayVersion) => {
-            output::text(&error.render().to_string());
-            0
+            let output = Output::of_parser(false);
+            output.text(&error.render().to_string());
+            output.exit_code(0)
         }
-        Err(error) if json => Output::json_only().fail(&usage(&error)),
+        Err(error) if json => Output::of_parser(true).fail(&usage(error)),
         Err(error) => {
-            output::note(error.render().to_string().trim_end());
+            output::note(terminal::refusal(error).trim_end());
             Kind::Usage.exit_code()
         }
     }
@@ -180,8 +182,8 @@ fn parse(args: &[OsString]) -> Result<(Cli, CommandFlags), clap::Error> {
 }
 
 /// A refusal of the parser as one of our errors.
-fn usage(error: &clap::Error) -> Error {
-    let text = error.render().to_string();
+fn usage(error: clap::Error) -> Error {
+    let text = terminal::refusal(error);
     let first = text.lines().next().unwrap_or_default();
     Error::new(Kind::Usage, first.trim_start_matches("error: "))
 }
@@ -203,7 +205,7 @@ impl Cli {
             Command::Bench(bench) => bench.run(output),
             Command::Config => config::run(output),
             Command::Context(context) => context.run(output),
-            Command::Completions(completions) => completions.run(Cli::command()),
+            Command::Completions(completions) => completions.run(Cli::command(), output),
             Command::Help(help) => help.run(Cli::command(), output),
         }
     }
@@ -299,7 +301,7 @@ fn runtime() -> Result<Runtime> {
 /// The blob id in an argument.
 fn parse_id(text: &str) -> Result<BlobId> {
     text.parse().map_err(|_: ParseBlobIdError| {
-        Error::new(Kind::Usage, format!("`{text}` is not a blob id"))
+        Error::new(Kind::Usage, format!("`{}` is not a blob id", terminal::line(text)))
             .hint("a blob id has 43 characters, as `haulout put` and `haulout blob-id` print it")
     })
 }

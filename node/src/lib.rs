@@ -18,10 +18,10 @@ pub mod stakes;
 pub mod storage_node;
 pub mod sui_wallet;
 pub mod telemetry;
+pub mod terminal;
 
 mod endpoint;
 mod failures;
-mod names;
 mod ports;
 mod progress;
 mod words;

@@ -30,9 +30,9 @@ mod source;
 
 pub use crate::chain::Cost;
 pub use identify::header;
-use identify::{Identified, encode, identify};
+use identify::{Identified, encode, identify, unchanged};
 use sender::{Command, Sender};
-pub use source::Source;
+pub use source::{Source, SourceError, SourceFile};
 
 /// Encoded segments in memory at once: one being sent, one being encoded.
 pub const WINDOW: usize = 2;
@@ -84,9 +84,9 @@ pub struct Earlier {
 /// Why a blob cannot be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
-    /// Its bytes cannot be read, or changed between two readings.
-    #[error("the blob's bytes cannot be read")]
-    Source(#[from] std::io::Error),
+    /// Its bytes cannot be read, or changed meanwhile.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// Too few nodes can confirm.
     #[error("only {reachable} of {shards} shards can confirm; {quorum} needed")]
     NoQuorum {
@@ -188,6 +188,8 @@ enum Event {
     Encoded(u32, Result<EncodedSegment, PutError>),
     Registered(Result<Registered, CallError>),
     Certified(Result<u64, CallError>),
+    /// The bytes are not those that were sent: what was confirmed is not certified.
+    Changed(PutError),
 }
 
 /// A blob object to certify.
@@ -311,6 +313,7 @@ impl<'a> Task<'a> {
                 self.gas += gas.map_err(|error| self.not_certified(error))?;
                 Input::Certified
             }
+            Event::Changed(error) => return Err(error),
         })
     }
 
@@ -340,8 +343,7 @@ impl<'a> Task<'a> {
         if self.header.segments.get(segment as usize) == Some(&encoded.commitment()) {
             return Ok(encoded);
         }
-        let changed = "the file changed while it was being stored; put it again when it is at rest";
-        Err(PutError::Source(std::io::Error::other(changed)))
+        Err(self.source.changed().into())
     }
 
     fn perform(&mut self, effect: Effect) -> Option<Input> {
@@ -431,7 +433,12 @@ impl<'a> Task<'a> {
         let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
         let network = self.session.network.clone();
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
+        let source = self.source.clone();
         self.help(async move {
+            if let Err(error) = unchanged(&source).await {
+                let _ = events.send(Event::Changed(error)).await;
+                return;
+            }
             // Gossip is a hint: nodes that miss it read the event on chain.
             let announced = network.publish(Topic::Blob, announcement);
             let (_, certified) = tokio::join!(

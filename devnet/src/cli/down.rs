@@ -31,8 +31,7 @@ pub(super) async fn run(directory: &StateDirectory, purge: bool, json: bool) -> 
         (false, true) => "it did not run; its folder is deleted",
         (false, false) => "it does not run",
     };
-    say_done(&directory.spoken(&format!("{message}{context}")), json);
-    Ok(())
+    say_done(&directory.spoken(&format!("{message}{context}")), json)
 }
 
 /// Removes the devnet's context, if it has one, and says which one is active now.

@@ -72,20 +72,14 @@ impl Faucet {
         let place = status::place(&card).ok_or_else(|| card.damaged())?;
         let now = probe::balances(&place, &recipient).await?;
         if json {
-            print_line(&json!({
+            return print_line(&json!({
                 "address": shown_id(&recipient),
                 "coins": answer["coins_sent"],
                 "balances": { "wal_frost": now.wal, "sui_mist": now.sui },
             }));
-        } else {
-            print_text(&format!(
-                "✓ {} has {} and {} now\n",
-                shown_id(&recipient),
-                Token::Wal.amount(now.wal),
-                Token::Sui.amount(now.sui)
-            ));
         }
-        Ok(())
+        let (wal, sui) = (Token::Wal.amount(now.wal), Token::Sui.amount(now.sui));
+        print_text(&format!("✓ {} has {wal} and {sui} now\n", shown_id(&recipient)))
     }
 }
 

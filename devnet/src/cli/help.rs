@@ -50,8 +50,10 @@ impl Help {
                 }
             };
         }
-        print_text(&command.render_long_help().to_string());
-        0
+        match print_text(&command.render_long_help().to_string()) {
+            Ok(()) => 0,
+            Err(lost) => lost.kind().exit_code(),
+        }
     }
 }
 

@@ -71,12 +71,10 @@ pub(super) async fn run(directory: &StateDirectory, json: bool) -> Result<()> {
     let chain = if running { ledger(&card).await } else { None };
     let views = join_all(card.nodes.iter().map(|node| view(node, &processes))).await;
     if json {
-        print_line(&as_json(&card, running, chain.as_ref(), &processes, &views));
-    } else {
-        let text = as_text(&card, running, chain.as_ref(), &processes, &views);
-        print_text(&directory.spoken(&text));
+        return print_line(&as_json(&card, running, chain.as_ref(), &processes, &views));
     }
-    Ok(())
+    let text = as_text(&card, running, chain.as_ref(), &processes, &views);
+    print_text(&directory.spoken(&text))
 }
 
 /// What the supervisor says; nothing when there is none.

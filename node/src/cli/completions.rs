@@ -5,7 +5,7 @@
 use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::output;
+use super::output::Output;
 use crate::error::Result;
 
 /// Print a script that completes verbs and flags in your shell
@@ -21,8 +21,8 @@ pub(super) struct Completions {
 }
 
 impl Completions {
-    pub(super) fn run(&self, grammar: Command) -> Result<u8> {
-        output::text(&script(self.shell, grammar));
+    pub(super) fn run(&self, grammar: Command, output: &Output) -> Result<u8> {
+        output.text(&script(self.shell, grammar));
         Ok(0)
     }
 }

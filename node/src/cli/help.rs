@@ -3,7 +3,7 @@
 use clap::{Args, Command};
 use serde_json::json;
 
-use super::output::{self, Output};
+use super::output::Output;
 use crate::error::{Error, Kind, Page, Result, TABLE};
 
 /// The words that a newcomer meets first; the README has them with those of the inside.
@@ -58,7 +58,7 @@ impl Help {
                             .hint("`haulout help` lists the commands")
                     })?;
                 }
-                output::text(&command.render_long_help().to_string());
+                output.text(&command.render_long_help().to_string());
             }
         }
         Ok(0)

@@ -31,6 +31,9 @@ pub(super) struct Put {
     /// Store it again even if the network holds it for long enough
     #[arg(long)]
     force: bool,
+    /// Store it even if not a byte comes from stdin or a pipe
+    #[arg(long)]
+    allow_empty: bool,
     /// Only show what it would cost; nothing is sent or paid
     #[arg(long, conflicts_with = "force")]
     dry_run: bool,
@@ -39,13 +42,10 @@ pub(super) struct Put {
 impl Put {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let config = cli.load(Vec::new())?.client()?;
-        let input = if self.file.as_os_str() == "-" {
-            let folder = config.state_dir.clone();
-            super::blocking(move || Input::spool_stdin(&folder)).await?
-        } else {
-            Input::open(&self.file)?
-        };
-        let name = input.name().display().to_string();
+        let (file, folder) = (self.file.clone(), config.state_dir.clone());
+        let input = super::blocking(move || Input::named(&file, || Ok(folder))).await?;
+        let input = if self.allow_empty { input } else { input.not_empty()? };
+        let name = input.name().to_owned();
         if self.dry_run {
             return estimate::show(config, output, &name, input.length(), self.epochs).await;
         }

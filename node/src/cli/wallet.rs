@@ -16,7 +16,7 @@ use crate::config::{Config, WalletPlace, WalletSource};
 use crate::contexts;
 use crate::error::{Error, Result};
 use crate::hints;
-use crate::keys::{self, Secret};
+use crate::keys;
 use crate::ledger_client::{LedgerClient, account_of};
 use crate::sui_wallet::Keystore;
 use crate::words::{coins, count, object};
@@ -86,10 +86,7 @@ fn chosen(config: &Config) -> Result<WalletPlace> {
 fn create(cli: &Cli, output: &Output, file: Option<&Path>) -> Result<()> {
     let file = file.map_or_else(|| contexts::config_home().join(NEW_FILE), Path::to_path_buf);
     let file = std::path::absolute(&file).map_err(|error| Error::from_io("find", &file, error))?;
-    let secret = Secret::generate(keys::Kind::Ed25519)?;
-    keys::create(&file, &secret)?;
-    let place = WalletPlace { source: WalletSource::KeyFile(file.clone()), address: None };
-    let address = object(&account_of(&place)?);
+    let address = object(&keys::create_wallet(&file)?.address());
     let json = json!({ "address": address, "key_file": file.display().to_string() });
     let fund = match cli.devnet() {
         Some(_) => format!(
@@ -203,7 +200,7 @@ mod tests {
     #[test]
     fn a_wallet_that_cannot_store_says_what_it_lacks() {
         let source = WalletSource::KeyFile("w.key".into());
-        let place = WalletPlace { source, address: None };
+        let place = WalletPlace { source, address: None, setting: String::new() };
         let of = |sui, wal| to_text("0x1", Balances { sui, wal }, &place);
         assert_eq!(of(1, 2_000_000_000).lines().count(), 4);
         assert!(of(1, 2_000_000_000).contains("WAL      2\nSUI      0.000000001\n"));
