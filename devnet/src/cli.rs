@@ -15,7 +15,6 @@ use haulout_node::error::{Error, Kind, Result};
 use haulout_node::terminal::{self, note};
 
 use crate::control::{Connection, Reply, Request};
-use crate::ledger_process;
 use crate::processes::die_with_parent;
 use crate::settings::Wish;
 use crate::state::{Card, StateDirectory};
@@ -25,6 +24,7 @@ mod down;
 mod epoch;
 mod faucet;
 mod help;
+mod internal;
 mod logs;
 mod status;
 mod up;
@@ -132,22 +132,6 @@ enum Command {
     },
     Completions(help::Completions),
     Help(help::Help),
-    #[command(hide = true)]
-    InternalSupervisor {
-        #[command(flatten)]
-        up: Up,
-        #[arg(long)]
-        attached: bool,
-    },
-    #[command(hide = true)]
-    InternalLedger {
-        #[arg(long)]
-        folder: PathBuf,
-        #[arg(long)]
-        grpc_port: u16,
-        #[arg(long)]
-        faucet_port: u16,
-    },
 }
 
 /// What a devnet shall be.
@@ -227,6 +211,9 @@ pub fn main_with(arguments: Vec<OsString>) -> u8 {
         die_with_parent();
         return haulout_node::cli::main_with(arguments.into_iter().skip(1).collect());
     }
+    if let Some(code) = internal::run(&arguments) {
+        return code;
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(error, &arguments),
@@ -285,7 +272,7 @@ fn refuse(error: clap::Error, arguments: &[OsString]) -> u8 {
 
 impl Cli {
     fn run(self, directory: &StateDirectory) -> Result<()> {
-        let Cli { name, json, command } = self;
+        let Cli { json, command, .. } = self;
         match command {
             Command::Up(up) => block_on(up::run(directory, &up, json)),
             Command::Status => block_on(status::run(directory, json)),
@@ -311,29 +298,8 @@ impl Cli {
             Command::Completions(completions) => print_text(&completions.script(Cli::command())),
             // They need no devnet, so they have been dealt with.
             Command::Help(_) | Command::Haulout { .. } => Ok(()),
-            Command::InternalSupervisor { up, attached } => {
-                log_to_stderr();
-                // A session of its own: a Ctrl-C in the terminal is for `devnet up`, which asks us.
-                let _ = rustix::process::setsid();
-                told(block_on(supervisor::run(up.options(&name, attached))))
-            }
-            Command::InternalLedger { folder, grpc_port, faucet_port } => {
-                die_with_parent();
-                log_to_stderr();
-                let options = ledger_process::Options { folder, grpc_port, faucet_port };
-                told(block_on(ledger_process::run(options)))
-            }
         }
     }
-}
-
-/// The outcome of a process that is not started by a person; its parent reads why it failed.
-fn told(outcome: Result<()>) -> Result<()> {
-    if let Err(error) = &outcome {
-        // Its parent may have gone meanwhile.
-        let _ = print_line(&error.to_json());
-    }
-    outcome
 }
 
 fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
@@ -345,18 +311,6 @@ fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
     // What is left are threads that read stdin or a log; nobody waits for them.
     runtime.shutdown_background();
     outcome
-}
-
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(terminal::LogWriter)
-        .with_ansi(false)
-        .finish();
-    // Fails only if there is one already, and then that one is as good.
-    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// Asks the supervisor for something and says what it did.

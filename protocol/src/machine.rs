@@ -7,6 +7,9 @@ pub mod chain_sync;
 pub mod download;
 pub mod epoch_change;
 pub mod epoch_steps;
+pub mod inquiry;
+pub mod responsiveness;
+pub mod retry;
 pub mod standing;
 pub mod upload;
 

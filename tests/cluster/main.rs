@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
+mod changing;
 mod crossing;
 mod discovery;
 mod epochs;
@@ -14,6 +15,8 @@ mod operator;
 mod operator_changes;
 mod owner;
 mod put_get;
+mod reading;
 mod restart;
 mod sizes;
 mod staker;
+mod traces;

@@ -17,7 +17,7 @@ use haulout_protocol::message::{ObjectId, Persistence};
 use haulout_protocol::wire::{self, announcement::Announcement, blob::State};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument, debug};
+use tracing::{Instrument, debug, debug_span};
 
 use super::{Clock, Observer, Progress, Session, locate};
 use crate::chain::{CallError, Chain, Registration, Wallet};
@@ -135,7 +135,8 @@ pub async fn put(
     earlier: Earlier,
     observer: &Observer,
 ) -> Result<PutReport, PutError> {
-    let identified = identify(session, source, observer).await?;
+    let span = debug_span!("identify", bytes = source.length());
+    let identified = identify(session, source, observer).instrument(span).await?;
     let blob_id = identified.header.blob_id();
     debug!(%blob_id, length = identified.header.length, "blob identified");
     let epoch = session.committee.epoch().0;
@@ -386,7 +387,8 @@ impl<'a> Task<'a> {
         let sender = Sender::new(self.session.clone(), self.blob_id, self.header.clone(), member);
         let events = self.events.clone();
         let task = async move { sender.run(queue, events).await };
-        let task = AbortOnDropHandle::new(tokio::spawn(task.in_current_span()));
+        let span = self.session.send_span(member, &self.blob_id);
+        let task = AbortOnDropHandle::new(tokio::spawn(task.instrument(span)));
         self.senders.insert(member, (commands, task));
     }
 
@@ -422,7 +424,8 @@ impl<'a> Task<'a> {
             deletable: self.options.deletable,
         };
         self.help(async move {
-            let registered = register(&chain, &wallet, &registration).await;
+            let span = debug_span!("register", haulout.blob.id = %registration.blob_id);
+            let registered = register(&chain, &wallet, &registration).instrument(span).await;
             let _ = events.send(Event::Registered(registered)).await;
         });
     }
@@ -432,9 +435,10 @@ impl<'a> Task<'a> {
         let Writer { chain, wallet } = self.writer;
         let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
         let network = self.session.network.clone();
+        let span = debug_span!("certify", haulout.blob.id = %self.blob_id);
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
         let source = self.source.clone();
-        self.help(async move {
+        let certify = async move {
             if let Err(error) = unchanged(&source).await {
                 let _ = events.send(Event::Changed(error)).await;
                 return;
@@ -447,7 +451,8 @@ impl<'a> Task<'a> {
             );
             let gas = certified.map(|certified| certified.cost.gas);
             let _ = events.send(Event::Certified(gas)).await;
-        });
+        };
+        self.help(certify.instrument(span));
     }
 
     fn help(&mut self, task: impl Future<Output = ()> + Send + 'static) {

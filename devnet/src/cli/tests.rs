@@ -97,9 +97,9 @@ fn a_supervisor_is_given_exactly_what_was_asked() {
     let arguments = supervisor::arguments(&options);
     let mut line = vec![OsString::from("devnet")];
     line.extend(arguments);
-    let parsed = Cli::try_parse_from(line).unwrap();
+    let parsed = internal::Internal::try_parse_from(line).unwrap();
     assert_eq!(parsed.name, "night");
-    let Command::InternalSupervisor { up, attached } = parsed.command else {
+    let internal::Process::InternalSupervisor { up, attached } = parsed.process else {
         panic!("no supervisor")
     };
     assert!(attached && up.fresh);

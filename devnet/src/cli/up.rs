@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::terminal;
 
 use super::down::stop;
 use super::{Up, card_of, note, print_line, print_text, status};
@@ -126,7 +127,7 @@ async fn start(
         }
         if Instant::now() > until {
             return Err(Error::new(Kind::Timeout, "the supervisor does not listen")
-                .hint(format!("see {}", log.display())));
+                .hint(format!("see {}", terminal::path(&log))));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -146,7 +147,10 @@ fn ended(child: &mut Child, directory: &StateDirectory) -> Option<Error> {
     let log = supervisor::log_file(directory);
     let tail = log_tail(&log).unwrap_or_default();
     let message = format!("the supervisor ended ({status}); its log ends with\n{tail}");
-    Some(Error::new(Kind::Internal, message).hint(format!("the whole log: {}", log.display())))
+    Some(
+        Error::new(Kind::Internal, message)
+            .hint(format!("the whole log: {}", terminal::path(&log))),
+    )
 }
 
 /// Says each phase as it finishes; returns when the devnet is ready.

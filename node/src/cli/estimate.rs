@@ -12,7 +12,7 @@ use crate::calendar::Calendar;
 use crate::config::ClientConfig;
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
-use crate::words::coins;
+use crate::words::{coins, wal};
 
 /// Prints what a put of `length` bytes would cost.
 pub(super) async fn show(
@@ -70,21 +70,21 @@ impl Estimate<'_> {
 
     fn to_text(&self) -> String {
         let mut text = format!(
-            "{}  {} ({} encoded)\n  cost    {} WAL and gas: {} for storage, {} for writing\n",
+            "{}  {} ({} encoded)\n  cost    {} and gas: {} for storage, {} for writing\n",
             self.name,
             size(self.length),
             size(self.quote.encoded_bytes),
-            coins(self.total()),
-            coins(self.quote.storage),
-            coins(self.quote.write),
+            wal(self.total()),
+            wal(self.quote.storage),
+            wal(self.quote.write),
         );
         text.push_str(&format!(
             "          nothing, if the network already has it for as long\n  until   {} (exclusive)\n",
             self.calendar.until(self.end_epoch)
         ));
-        if let Some(Balances { wal, .. }) = self.balances {
-            let lack = if wal < self.total() { ", too little" } else { "" };
-            text.push_str(&format!("  wallet  {} WAL{lack}\n", coins(wal)));
+        if let Some(Balances { wal: held, .. }) = self.balances {
+            let lack = if held < self.total() { ", too little" } else { "" };
+            text.push_str(&format!("  wallet  {}{lack}\n", wal(held)));
         }
         text
     }

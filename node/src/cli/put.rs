@@ -15,7 +15,7 @@ use crate::failures;
 use crate::input::Input;
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
-use crate::words::coins;
+use crate::words::{label, sui, wal};
 
 /// Store a file; `-` reads stdin
 #[derive(Debug, Args)]
@@ -85,16 +85,16 @@ fn to_text(name: &str, report: &PutReport) -> String {
     if let Some(object) = report.object {
         text.push_str(&format!("  object  0x{}\n", hex::encode(object)));
         text.push_str(&format!(
-            "  paid    {} WAL + {} SUI gas\n  signed  {} of {} shards\n",
-            coins(report.cost.wal),
-            coins(report.cost.gas),
+            "  paid    {} + {} gas\n  signed  {} of {} shards\n",
+            wal(report.cost.wal),
+            sui(report.cost.gas),
             report.shards.0,
             report.shards.1,
         ));
     }
     text.push_str(&format!("  until   epoch {} (exclusive)\n", report.end_epoch));
     for (node, reason) in &report.unhelpful {
-        text.push_str(&format!("  without {node}: {reason}\n"));
+        text.push_str(&format!("  without {}: {}\n", label(node), label(reason)));
     }
     text
 }
