@@ -104,8 +104,9 @@ fn create(cli: &Cli, output: &Output, file: Option<&Path>) -> Result<()> {
 /// A new wallet, its next steps, and what must not happen to its file.
 fn new_text(address: &str, file: &Path, fund: &str) -> String {
     let word = hints::quoted(&file.to_string_lossy());
-    let line = format!("[wallet]\nkey_file = {}\n", Value::from(file.to_string_lossy()));
-    let append = format!("printf %s {} >> haulout.toml", hints::quoted(&line));
+    let text = Value::from(file.to_string_lossy()).to_string();
+    let append =
+        format!(r"printf '[wallet]\nkey_file = %s\n' {} >> haulout.toml", hints::quoted(&text));
     format!(
         "✓ New wallet\n\
          address   {address}\n\
