@@ -109,7 +109,12 @@ fn commands(text: &mut String, card: &Card) {
     );
     line(text, format_args!("   haulout put FILE                # prints the blob's id"));
     line(text, format_args!("   haulout get ID -o COPY"));
-    line(text, format_args!("   devnet{named} kill {last} && haulout get ID -o COPY\n"));
+    line(
+        text,
+        format_args!(
+            "   devnet{named} kill {last}             # then get it again: nothing is missed\n"
+        ),
+    );
 }
 
 /// What a devnet survives, from the worst case of who dies.

@@ -88,7 +88,7 @@ fn create(cli: &Cli, output: &Output, file: Option<&Path>) -> Result<()> {
     let file = file.map_or_else(|| contexts::config_home().join(NEW_FILE), Path::to_path_buf);
     let file = std::path::absolute(&file).map_err(|error| Error::from_io("find", &file, error))?;
     let address = object(&keys::create_wallet(&file)?.address());
-    let json = json!({ "address": address, "key_file": file.display().to_string() });
+    let json = json!({ "address": address, "key_file": file.to_string_lossy() });
     let fund = match cli.devnet() {
         Some(_) => format!(
             "`devnet faucet {address}` (this devnet's), or have WAL and SUI sent to the address"
@@ -115,7 +115,7 @@ fn new_text(address: &str, file: &Path, fund: &str) -> String {
          use it    export HAULOUT_WALLET__KEY_FILE={word}   # in this shell\n\
          \x20         {append}   # in this folder\n\
          see it    `haulout wallet`\n",
-        file.display()
+        terminal::path(file)
     )
 }
 
