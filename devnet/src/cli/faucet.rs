@@ -8,10 +8,8 @@ use haulout_node::error::{Error, Kind, Result};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::amount::{Amount, Token};
 use serde_json::json;
-use sui_sdk_types::Address;
 
 use super::{card_of, connect, print_line, print_text, status};
-use crate::files::shown_id;
 use crate::probe;
 use crate::state::{Card, StateDirectory};
 
@@ -58,7 +56,7 @@ impl Faucet {
         let recipient = address(&card, &self.address)?;
         let wanted = |token| self.amount.iter().rev().find(|amount| amount.token == token);
         let body = json!({
-            "recipient": shown_id(&recipient),
+            "recipient": recipient.to_string(),
             "wal_frost": wanted(Token::Wal).map(|amount| amount.smallest),
             "sui_mist": wanted(Token::Sui).map(|amount| amount.smallest),
         });
@@ -73,13 +71,13 @@ impl Faucet {
         let now = probe::balances(&place, &recipient).await?;
         if json {
             return print_line(&json!({
-                "address": shown_id(&recipient),
+                "address": recipient.to_string(),
                 "coins": answer["coins_sent"],
                 "balances": { "wal_frost": now.wal, "sui_mist": now.sui },
             }));
         }
         let (wal, sui) = (Token::Wal.amount(now.wal), Token::Sui.amount(now.sui));
-        print_text(&format!("✓ {} has {wal} and {sui} now\n", shown_id(&recipient)))
+        print_text(&format!("✓ {} has {wal} and {sui} now\n", recipient.to_string()))
     }
 }
 
@@ -92,7 +90,7 @@ fn address(card: &Card, text: &str) -> Result<ObjectId> {
         None if is_bare => format!("0x{text}"),
         None => text.to_owned(),
     };
-    text.parse::<Address>().map(|address| *address.inner()).map_err(|error| {
+    text.parse().map_err(|error| {
         let names: Vec<&str> = card.accounts.iter().map(|account| account.name.as_str()).collect();
         Error::new(Kind::Usage, format!("{text:?} is not an address")).because(error).hint(format!(
             "write 0x and up to 64 hex digits, as `haulout wallet address` prints them, or {}",

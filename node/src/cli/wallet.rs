@@ -20,7 +20,7 @@ use crate::keys;
 use crate::ledger_client::{LedgerClient, account_of};
 use crate::sui_wallet::Keystore;
 use crate::terminal;
-use crate::words::{count, object, sui, wal};
+use crate::words::{count, sui, wal};
 
 /// Show the wallet: address, balances, where its key is
 #[derive(Debug, Args)]
@@ -62,7 +62,7 @@ impl Wallet {
         match &self.part {
             Some(Part::New { file }) => create(cli, output, file.as_deref())?,
             Some(Part::Address) => {
-                let address = object(&account_of(&chosen(&cli.load(Vec::new())?)?)?);
+                let address = account_of(&chosen(&cli.load(Vec::new())?)?)?.to_string();
                 output.result(&json!({ "address": address }), &address, &format!("{address}\n"));
             }
             Some(Part::Ls) => list(output, &chosen(&cli.load(Vec::new())?)?)?,
@@ -87,7 +87,7 @@ fn chosen(config: &Config) -> Result<WalletPlace> {
 fn create(cli: &Cli, output: &Output, file: Option<&Path>) -> Result<()> {
     let file = file.map_or_else(|| contexts::config_home().join(NEW_FILE), Path::to_path_buf);
     let file = std::path::absolute(&file).map_err(|error| Error::from_io("find", &file, error))?;
-    let address = object(&keys::create_wallet(&file)?.address());
+    let address = keys::create_wallet(&file)?.address().to_string();
     let json = json!({ "address": address, "key_file": file.to_string_lossy() });
     let fund = match cli.devnet() {
         Some(_) => format!(
@@ -135,15 +135,15 @@ fn list(output: &Output, place: &WalletPlace) -> Result<()> {
         (used, _) => used.ok(),
     };
     let mark = |account: &ObjectId| if Some(*account) == used { '*' } else { ' ' };
-    let line = |account: &ObjectId| format!("{} {}\n", mark(account), object(account));
+    let line = |account: &ObjectId| format!("{} {account}\n", mark(account));
     let mut text: String = accounts.iter().map(line).collect();
     if others > 0 {
         let keys = count(others, "key");
         text.push_str(&format!("and {keys} of schemes that cannot be used here\n"));
     }
-    let addresses: Vec<String> = accounts.iter().map(object).collect();
+    let addresses: Vec<String> = accounts.iter().map(ToString::to_string).collect();
     let json = json!({
-        "address": used.map(|used| object(&used)),
+        "address": used.map(|used| used.to_string()),
         "addresses": addresses,
         "unusable": others,
         "source": source_json(place),
@@ -160,7 +160,7 @@ fn source_json(place: &WalletPlace) -> Value {
 }
 
 fn report(output: &Output, account: &ObjectId, balances: Balances, place: &WalletPlace) {
-    let address = object(account);
+    let address = account.to_string();
     let key_file = match &place.source {
         WalletSource::KeyFile(file) => Some(file.to_string_lossy().into_owned()),
         WalletSource::Sui(_) => None,
