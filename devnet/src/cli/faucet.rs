@@ -90,7 +90,7 @@ fn address(card: &Card, text: &str) -> Result<ObjectId> {
         None if is_bare => format!("0x{text}"),
         None => text.to_owned(),
     };
-    text.parse().map_err(|error| {
+    text.parse::<ObjectId>().map_err(|error| {
         let names: Vec<&str> = card.accounts.iter().map(|account| account.name.as_str()).collect();
         Error::new(Kind::Usage, format!("{text:?} is not an address")).because(error).hint(format!(
             "write 0x and up to 64 hex digits, as `haulout wallet address` prints them, or {}",
