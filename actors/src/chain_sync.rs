@@ -329,6 +329,7 @@ fn effect(event: &Event) -> Option<BlobEffect> {
 
 #[cfg(test)]
 mod tests {
+    use haulout_protocol::chain::ObjectId;
     use haulout_protocol::chain::event::{BlobCertified, BlobRegistered, EpochChangeStart};
 
     use super::*;
@@ -343,7 +344,7 @@ mod tests {
                 encoding_type,
                 end_epoch: 8,
                 deletable: false,
-                object_id: [2; 32],
+                object_id: ObjectId::from_bytes([2; 32]),
             })
         };
         let events = [
@@ -355,7 +356,7 @@ mod tests {
                 blob_id: [1; 32],
                 end_epoch: 8,
                 deletable: false,
-                object_id: [2; 32],
+                object_id: ObjectId::from_bytes([2; 32]),
                 is_extension: false,
             }),
         ];

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::chain::ObjectId;
 use crate::crypto::{PeerId, PublicKey};
 use crate::epoch::Epoch;
 use crate::sliver::ShardIndex;
-use crate::text;
 
 /// A node's id: the id of its object on chain, written as `0x` and 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +16,7 @@ pub struct NodeId([u8; 32]);
 
 /// A text that is no node id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a node id; it is 0x and 64 hex digits")]
+#[error("not a node id; it is 0x and up to 64 hex digits")]
 pub struct ParseNodeIdError;
 
 impl NodeId {
@@ -31,9 +31,21 @@ impl NodeId {
     }
 }
 
+impl From<ObjectId> for NodeId {
+    fn from(id: ObjectId) -> Self {
+        NodeId(id.into())
+    }
+}
+
+impl From<NodeId> for ObjectId {
+    fn from(id: NodeId) -> Self {
+        ObjectId::from_bytes(id.0)
+    }
+}
+
 impl std::fmt::Display for NodeId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "0x{}", hex::encode(self.0))
+        ObjectId::from_bytes(self.0).fmt(formatter)
     }
 }
 
@@ -47,7 +59,7 @@ impl std::str::FromStr for NodeId {
     type Err = ParseNodeIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseNodeIdError> {
-        text::from_hex(text).map(NodeId).ok_or(ParseNodeIdError)
+        text.parse().map(|id: ObjectId| id.into()).map_err(|_| ParseNodeIdError)
     }
 }
 

@@ -193,6 +193,7 @@ fn state_of(record: Option<&BlobRecord>, epoch: Epoch) -> State {
 
 #[cfg(test)]
 mod tests {
+    use haulout_protocol::chain::ObjectId;
     use haulout_storage::BlobObject;
 
     use super::*;
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn the_state_follows_the_objects_that_are_still_live() {
         let object = |end, certified: Option<u32>| BlobObject {
-            object_id: [0; 32],
+            object_id: ObjectId::from_bytes([0; 32]),
             registered_epoch: Epoch(1),
             end_epoch: Epoch(end),
             size: 1,

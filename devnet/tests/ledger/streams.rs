@@ -129,7 +129,7 @@ async fn the_service_says_which_chain_it_is() {
     assert_eq!(info.chain_id(), world.ledger.chain_id());
     assert_eq!(info.lowest_available_checkpoint(), 0);
     assert_eq!(client.get_reference_gas_price().await.unwrap(), 1000);
-    let object = rpc::GetObjectRequest::new(&Address::new(world.ledger.ids().system))
+    let object = rpc::GetObjectRequest::new(&Address::new((world.ledger.ids().system).into()))
         .with_read_mask(FieldMask::from_str("*"));
     let object = client.ledger_client().get_object(object).await.unwrap().into_inner();
     let decoded: sui_sdk_types::Object = object.object().bcs().deserialize().unwrap();

@@ -71,7 +71,7 @@ impl Listing {
         let (shown, others) = self.shown();
         let blob = |blob: &&Blob| {
             json!({
-                "object_id": words::object(&blob.id),
+                "object_id": blob.id.to_string(),
                 "blob_id": blob_id(blob),
                 "size": blob.size,
                 "encoded_size": blob.storage.storage_size,
@@ -108,7 +108,7 @@ impl Listing {
                 if blob.deletable { "deletable" } else { "permanent" },
                 self.calendar.until(blob.storage.end_epoch),
                 blob_id(blob),
-                words::object(&blob.id),
+                blob.id.to_string(),
             ));
         }
         text + &self.footer(shown.len(), others)

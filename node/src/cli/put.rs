@@ -69,7 +69,7 @@ fn to_json(report: &PutReport) -> Value {
         "blob_id": report.blob_id.to_string(),
         "size": report.length,
         "content_hash": hex::encode(report.content_hash),
-        "object_id": report.object.map(|object| format!("0x{}", hex::encode(object))),
+        "object_id": report.object.map(|object| object.to_string()),
         "already_certified": report.object.is_none(),
         "end_epoch": report.end_epoch,
         "cost": { "wal_frost": report.cost.wal, "gas_mist": report.cost.gas },
@@ -83,7 +83,7 @@ fn to_text(name: &str, report: &PutReport) -> String {
     let mut text =
         format!("✓ {verb}  {name}  {}\n  blob    {}\n", size(report.length), report.blob_id);
     if let Some(object) = report.object {
-        text.push_str(&format!("  object  0x{}\n", hex::encode(object)));
+        text.push_str(&format!("  object  {object}\n"));
         text.push_str(&format!(
             "  paid    {} + {} gas\n  signed  {} of {} shards\n",
             wal(report.cost.wal),
