@@ -15,6 +15,7 @@ pub(crate) use haulout_node::probe::Health;
 use haulout_node::probe::ask;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::EpochState;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::files::ChainPlace;
@@ -154,12 +155,19 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
 
 /// Moves the ledger's time ahead.
 pub(crate) async fn skip(port: u16, milliseconds: u64) -> Result<()> {
-    let body = format!("{{\"skip_ms\":{milliseconds}}}");
+    let answer = post(port, "/devnet/time", &json!({ "skip_ms": milliseconds })).await?;
+    if answer.get("now_ms").is_some() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Internal, "the ledger does not move its time")
+        .because(std::io::Error::other(answer.to_string())))
+}
+
+/// Asks the ledger's own HTTP endpoint; what is no JSON becomes the text that it is.
+pub(crate) async fn post(port: u16, path: &str, body: &Value) -> Result<Value> {
     let ledger = (Ipv4Addr::LOCALHOST, port).into();
-    match ask(Method::POST, ledger, "/devnet/time", body.into()).await {
-        Ok(answer) if answer.contains("now_ms") => Ok(()),
-        Ok(answer) => Err(Error::new(Kind::Internal, "the ledger does not move its time")
-            .because(std::io::Error::other(answer))),
+    match ask(Method::POST, ledger, path, body.to_string().into()).await {
+        Ok(answer) => Ok(serde_json::from_str(&answer).unwrap_or_else(|_| Value::from(answer))),
         Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             Err(Error::new(Kind::Timeout, "the ledger does not answer")
                 .hint("see `devnet logs ledger`"))
