@@ -7,6 +7,9 @@ pub mod chain_sync;
 pub mod download;
 pub mod epoch_change;
 pub mod epoch_steps;
+pub mod permanence;
+pub mod put_plan;
+pub mod space;
 pub mod standing;
 pub mod upload;
 
