@@ -119,8 +119,8 @@ pub const CHAIN_BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub const CHAIN_BACKFILL_BATCH: u64 = 16;
 /// Coins looked at to pay for one call; a wallet with more should merge them.
 pub const CHAIN_COINS_MAX: usize = 256;
-/// Objects asked for in one page of a wallet's list.
-pub const CHAIN_PAGE_OBJECTS: u32 = 100;
+/// Objects asked for in one page of a wallet's list: the most a ledger gives.
+pub const CHAIN_PAGE_OBJECTS: u32 = 1_000;
 /// Objects of a wallet looked at to find one; a put that finds none registers anew.
 pub const CHAIN_OBJECTS_MAX: usize = 2_000;
 /// Blobs that one transaction extends or deletes; the ledger takes a thousand commands at most.

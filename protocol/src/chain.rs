@@ -5,6 +5,7 @@
 //! Does not: talk to a ledger, know a Sui crate, or decide what a call does to the state.
 
 pub mod abort;
+pub mod amount;
 pub mod call;
 pub mod event;
 pub mod object;

@@ -4,6 +4,7 @@
 //! the calls take; a draft the ledger would refuse ends in the reason, and nothing was sent.
 //! Does not: sign or send (`submit` does), or know what a call is for.
 
+use haulout_protocol::chain::amount::Token;
 use haulout_protocol::chain::call::{self, Argument as Place};
 use haulout_protocol::chain::{CLOCK, ObjectId, TypeName, staking_inner};
 use sui_rpc::proto::sui::rpc::v2 as proto;
@@ -88,7 +89,7 @@ impl<'a> Draft<'a> {
             inputs.push(self.builder.object(owned_input(coin)?));
         }
         if available < needed || inputs.is_empty() {
-            let (wallet, token) = (self.wallet.to_string(), "WAL");
+            let (wallet, token) = (self.wallet.to_string(), Token::Wal);
             return Err(CallError::InsufficientFunds { wallet, token, needed, available });
         }
         let first = inputs.remove(0);

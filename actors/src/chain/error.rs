@@ -1,6 +1,7 @@
 //! What can go wrong between us and the ledger, told apart by what the reader can do about it.
 
 use haulout_protocol::chain::abort::Abort;
+use haulout_protocol::chain::amount::Token;
 use sui_rpc::proto::sui::rpc::v2::ExecutionError;
 use sui_rpc::proto::sui::rpc::v2::execution_error::ExecutionErrorKind;
 use tonic::{Code, Status};
@@ -35,15 +36,19 @@ pub enum CallError {
         code: u64,
     },
     /// The wallet holds too little.
-    #[error("the wallet {wallet} holds {available} of {token} and needs {needed}; send it more")]
+    #[error(
+        "the wallet {wallet} holds {} and needs at least {}; send it more",
+        token.amount(*available),
+        token.amount(*needed)
+    )]
     InsufficientFunds {
         /// The account.
         wallet: String,
-        /// `SUI` or `WAL`.
-        token: &'static str,
-        /// What the call takes, at least.
+        /// What it lacks.
+        token: Token,
+        /// What the call takes, at least, in the token's smallest unit.
         needed: u64,
-        /// What is there.
+        /// All that is there, in the token's smallest unit.
         available: u64,
     },
     /// The transaction ran and failed for another reason than a refusal.
@@ -114,7 +119,7 @@ impl CallError {
 
     /// A wallet that cannot pay for gas.
     pub(super) fn no_gas(wallet: &str) -> CallError {
-        let (wallet, token) = (wallet.to_owned(), "SUI");
+        let (wallet, token) = (wallet.to_owned(), Token::Sui);
         CallError::InsufficientFunds { wallet, token, needed: 1, available: 0 }
     }
 

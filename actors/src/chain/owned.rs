@@ -4,9 +4,10 @@
 //! transaction or none does; nothing is paid beyond what the caller agreed to.
 //! Does not: decide which blobs to change, or whether the ledger will allow it.
 
-use std::pin::pin;
+use std::future::ready;
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::call::{self, BurnBlob, DeleteBlob, ExtendBlob};
 use haulout_protocol::chain::{ObjectId, TypeName, object};
 use serde::de::DeserializeOwned;
@@ -29,7 +30,7 @@ const HELD_FIELDS: [&str; 4] = ["object_id", "object_type", "owner", "contents"]
 pub struct OwnedBlobs {
     /// In the order of the ledger.
     pub blobs: Vec<object::Blob>,
-    /// Whether these are all; a list ends after [`limits::CHAIN_OBJECTS_MAX`].
+    /// Whether these are all.
     pub is_whole: bool,
 }
 
@@ -87,39 +88,80 @@ impl Chain {
         Ok(OwnedBlobs { blobs, is_whole })
     }
 
+    /// All blob objects an account owns, in the order of the ledger, fetched page by page as they
+    /// are asked for; it ends with the first error.
+    pub fn blobs(
+        &self,
+        account: &ObjectId,
+    ) -> impl Stream<Item = Result<object::Blob, CallError>> + Send + use<> {
+        self.owned(account, &TypeName::BLOB, "blob objects")
+    }
+
+    /// All objects an account has for one blob, as the ledger shows them now.
+    pub async fn blobs_of(
+        &self,
+        account: &ObjectId,
+        blob_id: &BlobId,
+    ) -> Result<Vec<object::Blob>, CallError> {
+        let is_meant = |blob: &object::Blob| blob.blob_id == *blob_id.as_bytes();
+        let meant = self.blobs(account).try_filter(|blob| ready(is_meant(blob)));
+        meant.try_collect().await
+    }
+
+    /// All storage an account owns that holds no blob.
+    pub async fn storages(&self, account: &ObjectId) -> Result<Vec<object::Storage>, CallError> {
+        self.owned(account, &TypeName::STORAGE, "storage objects").try_collect().await
+    }
+
     /// The objects of one type that an account owns, and whether these are all.
-    pub(super) async fn list_owned<T: DeserializeOwned>(
+    pub(super) async fn list_owned<T: DeserializeOwned + Send>(
         &self,
         account: &ObjectId,
         kind: &TypeName,
-        what: &str,
+        what: &'static str,
     ) -> Result<(Vec<T>, bool), CallError> {
-        let mut listed = pin!(self.owned(account, kind, what));
-        let mut found = Vec::new();
-        while let Some(object) = listed.next().await {
-            if found.len() >= limits::CHAIN_OBJECTS_MAX {
-                return Ok((found, false));
-            }
-            found.push(object?);
-        }
-        Ok((found, true))
+        Ok((self.owned(account, kind, what).try_collect().await?, true))
     }
 
-    /// The objects of one type that an account owns, fetched page by page as they are asked for.
+    /// The objects of one of our types that an account owns, read.
     pub(super) fn owned<T: DeserializeOwned>(
         &self,
         account: &ObjectId,
         kind: &TypeName,
-        what: &str,
-    ) -> impl Stream<Item = Result<T, CallError>> {
-        let request = proto::ListOwnedObjectsRequest::default()
+        what: &'static str,
+    ) -> impl Stream<Item = Result<T, CallError>> + Send + use<T> {
+        let kind = kind.qualified(&self.shared.options.package);
+        self.owned_objects(account, kind, &["object_id", "contents"], what)
+            .map(|object| decode(&object?))
+    }
+
+    /// The objects of one type that an account owns with these parts of them, fetched page by page
+    /// as they are asked for.
+    pub(super) fn owned_objects(
+        &self,
+        account: &ObjectId,
+        kind: String,
+        fields: &[&str],
+        what: &'static str,
+    ) -> impl Stream<Item = Result<proto::Object, CallError>> + Send + use<> {
+        let first = proto::ListOwnedObjectsRequest::default()
             .with_owner(Address::new(*account).to_string())
-            .with_object_type(kind.qualified(&self.shared.options.package))
+            .with_object_type(kind)
             .with_page_size(limits::CHAIN_PAGE_OBJECTS)
-            .with_read_mask(FieldMask::from_paths(["object_id", "contents"]));
-        self.client
-            .list_owned_objects(request)
-            .map(move |object| decode(&object.map_err(|status| self.call_error(&status, what))?))
+            .with_read_mask(FieldMask::from_paths(fields));
+        let pages = (self.clone(), Some(first));
+        let pages = stream::try_unfold(pages, move |(chain, request)| async move {
+            let Some(mut request) = request else { return Ok::<_, CallError>(None) };
+            let mut client = chain.client.clone().state_client();
+            let page = client.list_owned_objects(request.clone()).await;
+            let page = page.map_err(|status| chain.call_error(&status, what))?.into_inner();
+            let next = page.next_page_token.map(|token| {
+                request.page_token = Some(token);
+                request
+            });
+            Ok(Some((stream::iter(page.objects.into_iter().map(Ok)), (chain, next))))
+        });
+        pages.try_flatten()
     }
 
     /// What is behind an object id, and whose it is; nothing if there is no such object.

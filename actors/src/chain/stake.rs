@@ -35,7 +35,7 @@ pub struct StakeBook {
 pub struct OwnedReceipts {
     /// In the order of the ledger.
     pub receipts: Vec<Staked>,
-    /// Whether these are all; a list ends after [`crate::limits::CHAIN_OBJECTS_MAX`].
+    /// Whether these are all.
     pub is_whole: bool,
 }
 
