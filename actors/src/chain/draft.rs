@@ -61,11 +61,7 @@ impl<'a> Draft<'a> {
     }
 
     /// An object of the wallet, in its present version, as an input.
-    pub(super) async fn own(
-        &mut self,
-        id: &ObjectId,
-        what: &str,
-    ) -> Result<Argument, CallError> {
+    pub(super) async fn own(&mut self, id: &ObjectId, what: &str) -> Result<Argument, CallError> {
         let object = self.chain.object(id, what).await?;
         Ok(self.builder.object(owned_input(&object)?))
     }

@@ -47,6 +47,13 @@ pub struct Cost {
     pub gas: u64,
 }
 
+impl Cost {
+    /// The cost of both.
+    pub fn plus(self, other: Cost) -> Cost {
+        Cost { wal: self.wal.saturating_add(other.wal), gas: self.gas.saturating_add(other.gas) }
+    }
+}
+
 /// A blob registered by us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {

@@ -27,8 +27,7 @@ impl Draft<'_> {
             (Some(cut), Some(bought)) => {
                 let storage = self.cut(cut).await?;
                 let other_storage = Some(self.buy(bought, payment)?);
-                let places =
-                    Places { storage: Some(storage), other_storage, ..Places::default() };
+                let places = Places { storage: Some(storage), other_storage, ..Places::default() };
                 self.call(&Function::FUSE_STORAGE, FuseStorage.arguments(), &places)?;
                 Ok(storage)
             }
@@ -65,11 +64,7 @@ impl Draft<'_> {
     }
 
     /// Buys space.
-    fn buy(
-        &mut self,
-        bought: &Purchase,
-        payment: Option<Argument>,
-    ) -> Result<Argument, CallError> {
+    fn buy(&mut self, bought: &Purchase, payment: Option<Argument>) -> Result<Argument, CallError> {
         let Purchase { start_epoch, end_epoch, bytes, price } = *bought;
         let reserve = ReserveSpace { size: bytes, start_epoch, end_epoch, max_total: price };
         let places = Places { payment, ..Places::default() };

@@ -241,12 +241,15 @@ mod tests {
         };
         assert_eq!(until(&[object(9, false, Some(2)), object(7, false, Some(2))], None), Some(9));
         assert_eq!(until(&[object(6, false, Some(2))], None), Some(6));
-        for useless in
-            [object(9, true, Some(2)), object(9, false, None), object(5, false, Some(2))]
+        for useless in [object(9, true, Some(2)), object(9, false, None), object(5, false, Some(2))]
         {
             assert_eq!(until(&[useless], None), None, "{useless:?}");
         }
-        assert_eq!(until(&[object(9, false, Some(2))], Some(4)), None, "an invalid blob is no blob");
+        assert_eq!(
+            until(&[object(9, false, Some(2))], Some(4)),
+            None,
+            "an invalid blob is no blob"
+        );
         assert_eq!(permanent_until(None, Epoch(5)), None);
     }
 }

@@ -74,6 +74,10 @@ mod tests {
         assert_eq!(of(&[(7, None)], 3), Verdict::No);
         assert_eq!(of(&[(1, Some(9)), (6, None)], 3), Verdict::Open);
         assert_eq!(of(&[(4, Some(9))], 6), Verdict::Until(9));
-        assert_eq!(of(&[(1, Some(9)), (6, None)], 0), Verdict::No, "who never answers says nothing");
+        assert_eq!(
+            of(&[(1, Some(9)), (6, None)], 0),
+            Verdict::No,
+            "who never answers says nothing"
+        );
     }
 }

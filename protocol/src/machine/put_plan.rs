@@ -126,6 +126,16 @@ impl Plan {
         }
     }
 
+    /// Puts the space that was used in the place of the one that was planned.
+    pub fn use_space(&mut self, used: Space) {
+        match self {
+            Plan::Extend { space, .. }
+            | Plan::Register { space, .. }
+            | Plan::Certify { extension: Some(space), .. } => *space = used,
+            Plan::Nothing { .. } | Plan::Certify { extension: None, .. } => {}
+        }
+    }
+
     /// The first epoch in which the blob may be gone when the plan is carried out.
     pub fn end_epoch(&self) -> u32 {
         match self {

@@ -99,7 +99,8 @@ impl Terms {
 impl Cut {
     /// The part of a storage object that serves a need; nothing if it does not cover the need's first epoch.
     fn of(storage: &Storage, need: &Need, terms: &Terms) -> Option<Cut> {
-        let covers = storage.start_epoch <= need.start_epoch && need.start_epoch < storage.end_epoch;
+        let covers =
+            storage.start_epoch <= need.start_epoch && need.start_epoch < storage.end_epoch;
         let rest = storage.storage_size.checked_sub(need.bytes).filter(|_| covers)?;
         let is_whole_time = storage.end_epoch >= need.end_epoch;
         // A rest that can hold no blob stays, unless the size must match something else.

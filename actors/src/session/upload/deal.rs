@@ -11,9 +11,10 @@ use haulout_protocol::machine::put_plan::{self, Ask, Existing, Facts, Plan};
 use haulout_protocol::machine::space::{Space, Terms};
 use tracing::debug;
 
-use super::{Earlier, PutError, PutOptions};
+use super::{Earlier, PutError, PutOptions, permanence};
 use crate::chain::{CallError, Chain, Cost, Registration, Wallet};
 use crate::limits;
+use crate::session::Session;
 
 /// A plan and the terms it was made on.
 #[derive(Clone, Debug)]
@@ -46,13 +47,41 @@ pub(super) struct Object {
     pub(super) extension: Option<Space>,
 }
 
-/// What became of a plan.
+/// How far a plan is carried out.
 #[derive(Clone, Debug)]
 pub(super) struct Settled {
     pub(super) agreed: Agreed,
-    /// The caller's object; none if somebody's permanent object does.
+    /// The caller's object; none before it is registered, or if somebody's permanent object does.
     pub(super) object: Option<Object>,
+    /// What was paid.
     pub(super) cost: Cost,
+}
+
+impl Settled {
+    /// A plan of which nothing is done yet.
+    pub(super) fn of(agreed: Agreed) -> Settled {
+        let of = |existing: &Existing, extension: Option<&Space>| Object {
+            existing: *existing,
+            extension: extension.cloned(),
+        };
+        let object = match &agreed.plan {
+            Plan::Nothing { existing, .. } => existing.as_ref().map(|existing| of(existing, None)),
+            Plan::Extend { existing, space } => Some(of(existing, Some(space))),
+            Plan::Certify { existing, extension } => Some(of(existing, extension.as_ref())),
+            Plan::Register { .. } => None,
+        };
+        Settled { agreed, object, cost: Cost::default() }
+    }
+
+    /// The plan to tell of: of several attempts at one put, the one that bought something.
+    pub(super) fn told(&self, earlier: Option<Plan>) -> Plan {
+        match (&self.agreed.plan, earlier) {
+            (Plan::Nothing { .. } | Plan::Certify { extension: None, .. }, Some(earlier)) => {
+                earlier
+            }
+            (plan, _) => plan.clone(),
+        }
+    }
 }
 
 impl Deal {
@@ -118,8 +147,17 @@ impl Deal {
         Ok(blobs)
     }
 
+    /// Until when somebody's permanent object keeps the blob; not asked where the answer would change nothing.
+    pub(super) async fn permanence(&self, session: &Session, agreed: &Agreed) -> Option<u32> {
+        let costs = agreed.plan.price() > 0;
+        if !costs || self.options.force || self.object.is_some() {
+            return None;
+        }
+        permanence::until(session, &self.blob_id, self.end(&agreed.terms)).await
+    }
+
     /// Makes sure that an object stands for the blob, by the plan or by the one the facts have moved to. What the
-    /// object lacks in epochs is left to be added when it is certified.
+    /// object lacks in epochs is left to [`Self::complete`].
     pub(super) async fn settle(
         &self,
         wallet: &Wallet,
@@ -127,30 +165,47 @@ impl Deal {
         permanent_until: Option<u32>,
     ) -> Result<Settled, PutError> {
         let mut agreed = agreed;
-        for _ in 1..limits::PUT_PLANS_MAX {
-            match self.carry_out(wallet, &agreed).await {
+        if permanent_until.is_some() {
+            agreed = self.plan(permanent_until).await?;
+        }
+        for _ in 0..limits::PUT_PLANS_MAX {
+            let mut settled = Settled::of(agreed);
+            match self.register(wallet, &mut settled).await {
+                Ok(()) => return Ok(settled),
                 Err(error) => {
-                    agreed = self.moved(error, &agreed, permanent_until).await?;
+                    agreed = self.moved(error, &settled.agreed, permanent_until).await?;
                 }
-                Ok(settled) => return Ok(settled),
             }
         }
-        Ok(self.carry_out(wallet, &agreed).await?)
+        Err(PutError::Moved)
     }
 
-    /// Extends a certified object by its plan; the plan the facts have moved to, if it cannot be.
-    pub(super) async fn extend(
+    /// Gives a certified object the epochs it lacks. If the facts have moved so far that it is no matter of extending
+    /// any more, the plan they make now comes back.
+    pub(super) async fn complete(
         &self,
         wallet: &Wallet,
-        agreed: &Agreed,
-        (existing, space): (&Existing, &Space),
-        permanent_until: Option<u32>,
-    ) -> Result<Result<(Space, Cost), Agreed>, PutError> {
-        let space = (&agreed.terms, space);
-        match self.chain.prolong_blob(wallet, &existing.object, space).await {
-            Ok(done) => Ok(Ok((done.space, done.cost))),
-            Err(error) => Ok(Err(self.moved(error, agreed, permanent_until).await?)),
+        settled: &mut Settled,
+    ) -> Result<Option<Agreed>, PutError> {
+        for _ in 0..limits::PUT_PLANS_MAX {
+            let Some(object) = &mut settled.object else { return Ok(None) };
+            let Some(space) = &object.extension else { return Ok(None) };
+            let (id, terms) = (object.existing.object, settled.agreed.terms);
+            let error = match self.chain.prolong_blob(wallet, &id, (&terms, space)).await {
+                Ok(done) => {
+                    object.extension = None;
+                    settled.cost = settled.cost.plus(done.cost);
+                    settled.agreed.plan.use_space(done.space);
+                    return Ok(None);
+                }
+                Err(error) => error,
+            };
+            let now = self.moved(error, &settled.agreed, None).await?;
+            let Plan::Extend { existing, space } = &now.plan else { return Ok(Some(now)) };
+            settled.object = Some(Object { existing: *existing, extension: Some(space.clone()) });
+            settled.agreed = now;
         }
+        Err(PutError::Moved)
     }
 
     /// The plan by the facts of now, if the ledger refused one made on facts that have moved; the refusal, if it is
@@ -176,38 +231,23 @@ impl Deal {
         Ok(now)
     }
 
-    /// One attempt at a plan.
-    async fn carry_out(&self, wallet: &Wallet, agreed: &Agreed) -> Result<Settled, CallError> {
-        let mut settled = Settled { agreed: agreed.clone(), object: None, cost: Cost::default() };
-        match &agreed.plan {
-            Plan::Nothing { existing, .. } => {
-                settled.object = existing.map(|existing| Object { existing, extension: None });
-            }
-            Plan::Certify { existing, extension } => {
-                let extension = extension.clone();
-                settled.object = Some(Object { existing: *existing, extension });
-            }
-            Plan::Extend { existing, space } => {
-                let extension = Some(space.clone());
-                settled.object = Some(Object { existing: *existing, extension });
-            }
-            Plan::Register { space, write } => {
-                let registration = Registration {
-                    blob_id: self.blob_id,
-                    root: self.root,
-                    length: self.length,
-                    deletable: self.options.deletable,
-                    write: *write,
-                };
-                let space = (&agreed.terms, space);
-                let new = self.chain.register_blob(wallet, &registration, space).await?;
-                let (object, end_epoch) = (new.object, new.end_epoch.0);
-                let existing = Existing { object, end_epoch, deletable: self.options.deletable };
-                settled.object = Some(Object { existing, extension: None });
-                settled.agreed.plan = Plan::Register { space: new.space, write: *write };
-                settled.cost = new.cost;
-            }
-        }
-        Ok(settled)
+    /// Registers the blob if the plan says so.
+    async fn register(&self, wallet: &Wallet, settled: &mut Settled) -> Result<(), CallError> {
+        let Plan::Register { space, write } = &settled.agreed.plan else { return Ok(()) };
+        let deletable = self.options.deletable;
+        let registration = Registration {
+            blob_id: self.blob_id,
+            root: self.root,
+            length: self.length,
+            deletable,
+            write: *write,
+        };
+        let space = (&settled.agreed.terms, space);
+        let new = self.chain.register_blob(wallet, &registration, space).await?;
+        let existing = Existing { object: new.object, end_epoch: new.end_epoch.0, deletable };
+        settled.object = Some(Object { existing, extension: None });
+        settled.agreed.plan.use_space(new.space);
+        settled.cost = settled.cost.plus(new.cost);
+        Ok(())
     }
 }

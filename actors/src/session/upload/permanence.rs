@@ -13,8 +13,7 @@ use crate::session::{Session, node};
 /// The end of a permanent object that lasts until `wanted` at least; nothing if there is none, or nobody can say.
 pub(super) async fn until(session: &Session, blob_id: &BlobId, wanted: u32) -> Option<u32> {
     let committee = &session.committee;
-    let members =
-        (0..committee.members().len()).filter(|member| committee.weight(*member) > 0);
+    let members = (0..committee.members().len()).filter(|member| committee.weight(*member) > 0);
     let ask = async |member: usize| (member, node::permanence(session, member, blob_id).await);
     let mut asked: FuturesUnordered<_> = members.map(ask).collect();
     let (mut answers, mut awaited) = (Vec::new(), committee.shards());
