@@ -13,6 +13,7 @@ mod liars;
 mod operator;
 mod operator_changes;
 mod owner;
+mod payment;
 mod put_get;
 mod restart;
 mod sizes;

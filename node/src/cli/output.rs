@@ -56,6 +56,16 @@ impl Output {
         }
     }
 
+    /// Prints a part of a result that comes bit by bit: lines for people, or essential lines. Nothing of
+    /// it is JSON, which is one object.
+    pub(super) fn part(&self, essential: &str, people: &str) {
+        match (self.json, self.quiet) {
+            (true, _) => {}
+            (false, true) => text(essential),
+            (false, false) => text(people),
+        }
+    }
+
     /// Prints a result of which stdout already carries the bytes: to stderr, and only for people.
     pub(super) fn aside(&self, people: &str) {
         if self.is_for_people() {
