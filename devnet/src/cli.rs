@@ -6,12 +6,12 @@
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::terminal::{self, note};
 
 use crate::control::{Connection, Reply, Request};
 use crate::ledger_process;
@@ -202,33 +202,38 @@ pub fn main_with(arguments: Vec<OsString>) -> u8 {
     }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error, &arguments),
+        Err(error) => return refuse(error, &arguments),
     };
     let json = cli.json;
     match cli.run() {
         Ok(()) => 0,
         Err(error) => {
-            if json {
-                print_line(&error.to_json());
+            if json && error.kind() != Kind::Pipe {
+                // Without a stdout the text on stderr has to do.
+                let _ = print_line(&error.to_json());
             }
-            note(&error.to_text());
+            if error.kind() != Kind::Pipe {
+                note(&error.to_text());
+            }
             error.kind().exit_code()
         }
     }
 }
 
 /// Help and version are results; everything else the parser says is a refusal.
-fn refuse(error: &clap::Error, arguments: &[OsString]) -> u8 {
+fn refuse(error: clap::Error, arguments: &[OsString]) -> u8 {
     if error.exit_code() == 0 {
-        print_text(&error.render().to_string());
-        return 0;
+        return match print_text(&error.render().to_string()) {
+            Ok(()) => 0,
+            Err(lost) => lost.kind().exit_code(),
+        };
     }
+    let text = terminal::refusal(error);
     if arguments.iter().any(|argument| argument == "--json" || argument == "-j") {
-        let text = error.render().to_string();
         let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        print_line(&Error::new(Kind::Usage, first).to_json());
+        let _ = print_line(&Error::new(Kind::Usage, first).to_json());
     }
-    note(error.render().to_string().trim_end());
+    note(text.trim_end());
     Kind::Usage.exit_code()
 }
 
@@ -269,7 +274,7 @@ impl Cli {
                 let options = ledger_process::Options { folder, grpc_port, faucet_port };
                 let served = block_on(ledger_process::run(options));
                 if let Err(error) = &served {
-                    print_line(&error.to_json());
+                    let _ = print_line(&error.to_json());
                 }
                 served
             }
@@ -293,7 +298,7 @@ fn log_to_stderr() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(terminal::LogWriter)
         .with_ansi(false)
         .finish();
     // Fails only if there is one already, and then that one is as good.
@@ -305,10 +310,9 @@ async fn tell(directory: &StateDirectory, request: Request, json: bool) -> Resul
     let reply = connect(directory).await?.ask(&request, PATIENCE).await?;
     if let Reply::Done { message } = &reply {
         if json {
-            print_line(&serde_json::json!({ "done": message }));
-        } else {
-            print_text(&format!("{message}\n"));
+            return print_line(&serde_json::json!({ "done": message }));
         }
+        return print_text(&format!("{message}\n"));
     }
     Ok(())
 }
@@ -350,11 +354,9 @@ async fn down(directory: &StateDirectory, purge: bool, json: bool) -> Result<()>
         (false, false) => "it does not run",
     };
     if json {
-        print_line(&serde_json::json!({ "done": message }));
-    } else {
-        print_text(&format!("{message}\n"));
+        return print_line(&serde_json::json!({ "done": message }));
     }
-    Ok(())
+    print_text(&format!("{message}\n"))
 }
 
 /// Stops a devnet and returns when its lock is free; false if it did not run.
@@ -375,19 +377,13 @@ async fn stop(directory: &StateDirectory) -> Result<bool> {
 }
 
 /// One JSON object on one line of stdout.
-pub(crate) fn print_line(value: &serde_json::Value) {
-    print_text(&format!("{value}\n"));
+pub(crate) fn print_line(value: &serde_json::Value) -> Result<()> {
+    terminal::json_line(value)
 }
 
-/// Text on stdout. A reader that went away is no failure of ours.
-fn print_text(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-}
-
-/// A line on stderr.
-fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+/// Text on stdout.
+fn print_text(text: &str) -> Result<()> {
+    terminal::answer(text, text)
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         "event": "ready",
         "chain_id": ledger.chain_id(),
         "pid": std::process::id(),
-    }));
+    }))?;
     ledger
         .serve(grpc, faucet, shutdown)
         .await

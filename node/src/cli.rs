@@ -17,6 +17,7 @@ use tokio::runtime::Runtime;
 use crate::config::{ClientConfig, Config, Setting, Sources};
 use crate::error::{Error, Kind, Result};
 use crate::telemetry::{LogFormat, Options, Telemetry};
+use crate::terminal;
 use output::Output;
 
 mod bench;
@@ -135,24 +136,25 @@ pub fn main_with(args: Vec<OsString>) -> u8 {
     match Cli::try_parse_from(&args) {
         Ok(cli) => {
             let output = Output::new(&cli.common);
-            let code = cli.execute(&output);
-            code.unwrap_or_else(|error| output.fail(&error))
+            let code = cli.execute(&output).unwrap_or_else(|error| output.fail(&error));
+            output.exit_code(code)
         }
         Err(error) if matches!(error.kind(), ClapKind::DisplayHelp | ClapKind::DisplayVersion) => {
-            output::text(&error.render().to_string());
-            0
+            let output = Output::of_parser(false);
+            output.text(&error.render().to_string());
+            output.exit_code(0)
         }
-        Err(error) if json => Output::json_only().fail(&usage(&error)),
+        Err(error) if json => Output::of_parser(true).fail(&usage(error)),
         Err(error) => {
-            output::note(error.render().to_string().trim_end());
+            output::note(terminal::refusal(error).trim_end());
             Kind::Usage.exit_code()
         }
     }
 }
 
 /// A refusal of the parser as one of our errors.
-fn usage(error: &clap::Error) -> Error {
-    let text = error.render().to_string();
+fn usage(error: clap::Error) -> Error {
+    let text = terminal::refusal(error);
     let first = text.lines().next().unwrap_or_default();
     Error::new(Kind::Usage, first.trim_start_matches("error: "))
 }
@@ -259,7 +261,7 @@ fn runtime() -> Result<Runtime> {
 /// The blob id in an argument.
 fn parse_id(text: &str) -> Result<BlobId> {
     text.parse().map_err(|_: ParseBlobIdError| {
-        Error::new(Kind::Usage, format!("`{text}` is not a blob id"))
+        Error::new(Kind::Usage, format!("`{}` is not a blob id", terminal::line(text)))
             .hint("a blob id has 43 characters, as `haulout put` and `haulout blob-id` print it")
     })
 }

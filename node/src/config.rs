@@ -16,7 +16,8 @@ use haulout_protocol::message::NetworkId;
 
 use crate::contexts;
 use crate::error::{Error, Kind, Result};
-use file::File;
+use crate::terminal;
+use file::{File, Leads};
 use layers::{Layer, Layers};
 
 mod file;
@@ -77,6 +78,8 @@ pub struct WalletPlace {
     pub source: WalletSource,
     /// The account that was chosen; else the key file's, or Sui's active one.
     pub address: Option<[u8; 32]>,
+    /// The setting that names the file, and where it is set: for error messages.
+    pub setting: String,
 }
 
 /// A file with the wallet's key.
@@ -179,7 +182,8 @@ impl Config {
                 Ok(text) => layers.push(Layer::from_file(&path, &text)?),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {}
                 Err(error) => {
-                    let message = format!("cannot read the configuration {}", path.display());
+                    let message =
+                        format!("cannot read the configuration {}", terminal::path(&path));
                     return Err(Error::new(Kind::Config, message)
                         .because(error)
                         .hint("check the path; `haulout config` prints an example to start from"));
@@ -209,6 +213,10 @@ impl Config {
     /// The files to read, lowest rank first, and whether each must exist.
     fn files(sources: &Sources) -> Result<Vec<(PathBuf, bool)>> {
         if let Some(path) = &sources.file {
+            if path.as_os_str().is_empty() {
+                let message = "--config, or HAULOUT_CONFIG, is empty and names no file";
+                return Err(Error::new(Kind::Config, message).hint("name a file, or leave it out"));
+            }
             return Ok(vec![(path.clone(), true)]);
         }
         let mut files = vec![(contexts::config_home().join("client.toml"), false)];
@@ -231,6 +239,10 @@ impl Config {
     /// What a storage node needs, or the first thing that is missing.
     pub fn node(&self) -> Result<NodeConfig> {
         let file = &self.file;
+        self.leads_to_folder(file.node.data_dir.as_deref(), "node", "data_dir")?;
+        self.leads_to_folder(file.keys.dir.as_deref(), "keys", "dir")?;
+        self.leads_to_file(file.keys.network.as_deref(), "keys", "network")?;
+        self.leads_to_file(file.keys.protocol.as_deref(), "keys", "protocol")?;
         let data_dir = self.need(file.node.data_dir.clone(), "node", "data_dir")?;
         let keys = file.keys.dir.clone().unwrap_or_else(|| data_dir.join("keys"));
         Ok(NodeConfig {
@@ -254,6 +266,7 @@ impl Config {
     /// What a client needs, or the first thing that is missing.
     pub fn client(&self) -> Result<ClientConfig> {
         let file = &self.file;
+        self.leads_to_folder(file.client.state_dir.as_deref(), "client", "state_dir")?;
         Ok(ClientConfig {
             network: self.network()?,
             chain: self.chain()?,
@@ -268,11 +281,12 @@ impl Config {
     pub fn wallet(&self) -> Option<WalletPlace> {
         let wallet = &self.file.wallet;
         let sui = || wallet.sui_config.clone().or_else(|| self.sui.clone());
-        let source = match &wallet.key_file {
-            Some(path) => WalletSource::KeyFile(path.clone()),
-            None => WalletSource::Sui(sui()?),
+        let (source, key) = match &wallet.key_file {
+            Some(path) => (WalletSource::KeyFile(path.clone()), "key_file"),
+            None => (WalletSource::Sui(sui()?), "sui_config"),
         };
-        Some(WalletPlace { source, address: wallet.address.as_ref().map(|id| id.0) })
+        let setting = self.layers.setting("wallet", key);
+        Some(WalletPlace { source, setting, address: wallet.address.as_ref().map(|id| id.0) })
     }
 
     /// Where a node serves metrics and health; needs no other setting.
@@ -322,6 +336,22 @@ impl Config {
         })
     }
 
+    /// Refuses a path at which there is something else than the folder it should be.
+    fn leads_to_folder(&self, path: Option<&Path>, section: &str, key: &str) -> Result<()> {
+        match path.filter(|path| path.exists() && !path.is_dir()) {
+            Some(path) => Err(misled(&self.layers.setting(section, key), path, Leads::ToFolder)),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a path at which there is something else than the file it should be.
+    fn leads_to_file(&self, path: Option<&Path>, section: &str, key: &str) -> Result<()> {
+        match path.filter(|path| path.exists() && !path.is_file()) {
+            Some(path) => Err(misled(&self.layers.setting(section, key), path, Leads::ToFile)),
+            None => Ok(()),
+        }
+    }
+
     /// The value, or an error that names the key and the three ways to set it.
     fn need<T>(&self, value: Option<T>, section: &str, key: &str) -> Result<T> {
         value.ok_or_else(|| {
@@ -337,6 +367,34 @@ impl Config {
             .detail("key", format!("{section}.{key}"))
         })
     }
+}
+
+impl WalletPlace {
+    /// Refuses a setting that names no file at all.
+    ///
+    /// # Errors
+    /// If there is nothing, or something that is no file; the error names the setting.
+    pub fn check(&self) -> Result<()> {
+        let (WalletSource::KeyFile(path) | WalletSource::Sui(path)) = &self.source;
+        match path.is_file() {
+            true => Ok(()),
+            false => Err(misled(&self.setting, path, Leads::ToFile)),
+        }
+    }
+}
+
+/// The error of a setting whose path leads to nothing, or to something else than it should.
+fn misled(setting: &str, path: &Path, leads: Leads) -> Error {
+    let found = match std::fs::metadata(path) {
+        Ok(facts) if facts.is_dir() => "is a folder".to_owned(),
+        Ok(facts) if facts.is_file() => "is a file".to_owned(),
+        Ok(_) => "is a device or a pipe".to_owned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "does not exist".to_owned(),
+        Err(error) => format!("cannot be looked at: {error}"),
+    };
+    let (shown, wanted) = (terminal::path(path), leads.word());
+    let message = format!("{setting} names {shown}, which {found}; it must be a {wanted}");
+    Error::new(Kind::Config, message).hint(format!("correct {setting}"))
 }
 
 /// Where Sui's tools keep their configuration.

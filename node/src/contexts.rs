@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
+use crate::terminal;
 
 /// Longest name of a context.
 const NAME_BYTES_MAX: usize = 64;
@@ -42,7 +43,8 @@ pub fn path(name: &str) -> Result<PathBuf> {
         || name.starts_with('.')
         || !name.chars().all(plain)
     {
-        return Err(Error::new(Kind::Usage, format!("`{name}` is not a name of a context"))
+        let shown = terminal::line(name);
+        return Err(Error::new(Kind::Usage, format!("`{shown}` is not a name of a context"))
             .hint("use letters, digits, - and _; see `haulout context ls`"));
     }
     Ok(config_home().join("contexts").join(format!("{name}.toml")))
@@ -70,7 +72,9 @@ pub fn list() -> Result<Vec<String>> {
     for entry in entries {
         let entry = entry.map_err(|error| Error::from_io("read", &folder, error))?;
         let file = entry.file_name();
-        names.extend(file.to_str().and_then(|name| name.strip_suffix(".toml")).map(str::to_owned));
+        let name = file.to_str().and_then(|name| name.strip_suffix(".toml"));
+        // A file whose name is none of a context cannot be chosen.
+        names.extend(name.filter(|name| path(name).is_ok()).map(str::to_owned));
     }
     names.sort();
     Ok(names)

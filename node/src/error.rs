@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::terminal;
+
 mod table;
 
 pub use table::{Kind, Page, TABLE};
@@ -109,14 +111,21 @@ impl Error {
         serde_json::json!({ "error": error })
     }
 
-    /// The lines that people see on stderr.
+    /// The lines that people see on stderr. A message of several lines is set apart, so that no
+    /// name in it can pass for a line of ours.
     pub fn to_text(&self) -> String {
-        let mut text = format!("✗ {}  {}\n", self.kind.name(), self.message());
+        let message = self.message().trim_end().replace('\n', "\n  │ ");
+        let mut text = format!("✗ {}  {message}\n", self.kind.name());
         for member in self.details.get("missing").and_then(Value::as_array).into_iter().flatten() {
             let field = |name: &str| member.get(name).and_then(Value::as_str).unwrap_or_default();
-            text.push_str(&format!("  {}: {}\n", field("node"), field("reason")));
+            let (node, reason) = (terminal::line(field("node")), terminal::line(field("reason")));
+            text.push_str(&format!("  {node}: {reason}\n"));
         }
-        text + "  " + self.next_step()
+        let answer = self.details.get("answer").and_then(Value::as_str);
+        for line in answer.into_iter().flat_map(str::lines) {
+            text.push_str(&format!("  the answer: {line}\n"));
+        }
+        text + "  " + &terminal::line(self.next_step())
     }
 
     /// A failure of the operating system on a path: a full disk and a refused permission get
@@ -128,7 +137,7 @@ impl Error {
             ErrorKind::PermissionDenied => Kind::Permission,
             _ => Kind::File,
         };
-        Self::new(kind, format!("cannot {action} {}", path.display())).because(error)
+        Self::new(kind, format!("cannot {action} {}", terminal::path(path))).because(error)
     }
 }
 

@@ -3,17 +3,20 @@
 //! Promises: no variant is forgotten, because none is matched by `_`.
 //! Does not: lose the text of the original; it stays the message.
 
+use std::path::Path;
+
 use haulout_actors::chain::CallError;
 use haulout_actors::context::ContextError;
 use haulout_actors::network::NetworkError;
 use haulout_actors::session::download::GetError;
 use haulout_actors::session::locate::LocateError;
-use haulout_actors::session::upload::PutError;
+use haulout_actors::session::upload::{PutError, SourceError};
 use haulout_protocol::machine::put_plan::Refusal;
 use haulout_storage::StoreError;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind};
+use crate::terminal;
 
 impl From<CallError> for Error {
     fn from(error: CallError) -> Self {
@@ -56,12 +59,24 @@ impl From<NetworkError> for Error {
     }
 }
 
+impl From<SourceError> for Error {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Unreadable { name, error } => {
+                Error::from_io("read", Path::new(&name), error)
+            }
+            SourceError::Changed { .. } => Error::new(Kind::File, error.to_string())
+                .hint("put it again when nobody writes to it, or put a copy of it"),
+        }
+    }
+}
+
 impl From<PutError> for Error {
     fn from(error: PutError) -> Self {
         let message = error.to_string();
         let retryable = error.is_transient();
         let converted = match error {
-            PutError::Source(cause) => Error::new(Kind::File, message).because(cause),
+            PutError::Source(cause) => cause.into(),
             PutError::NoQuorum { members, .. } => {
                 Error::new(Kind::Quorum, format!("{message}{}", blamed(&members)))
                     .detail("missing", self::members(&members))
@@ -106,6 +121,7 @@ impl From<GetError> for Error {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     Error::new(Kind::Full, message).because(cause)
                 }
+                std::io::ErrorKind::BrokenPipe => terminal::gone(),
                 _ => Error::new(Kind::File, message).because(cause),
             },
             GetError::Ended => Error::new(Kind::Internal, message),

@@ -41,7 +41,7 @@ pub async fn identify(
 /// The id Walrus gives the same bytes on a network with this many shards. Blocks.
 pub fn walrus(shards: u16, input: &Input) -> Result<String> {
     let too_large = || {
-        let message = format!("{} is too large for a Walrus blob id", input.name().display());
+        let message = format!("{} is too large for a Walrus blob id", input.name());
         Error::new(Kind::Usage, message).hint(
             "Walrus's encoding limits a blob by the shards, and we keep all of it in memory: 1 GiB",
         )

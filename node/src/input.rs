@@ -1,106 +1,189 @@
-//! What is put: a file, or stdin kept in a file without a name.
+//! What is put: a file, or bytes of a stream kept in a file without a name.
 //!
 //! The blob id must be known before the first byte is sent, so input is read twice. A file that
-//! changes in between is noticed by its length and time, and by its content.
-//! Promises: memory does not grow with the input; a copy of stdin vanishes with the process,
-//! however it ends. Does not: read ahead.
+//! changes in between is noticed by its length and time, and by its content. What cannot be read
+//! twice (stdin, pipes) or does not say how long it is (`/proc`, `/sys`) is copied first.
+//! Promises: memory does not grow with the input; a copy vanishes with the process, however it
+//! ends; a failure blames the side that failed. Does not: read ahead.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::fs::{self, File, Metadata};
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
-use haulout_actors::session::upload::Source;
+use haulout_actors::session::upload::{Source, SourceFile};
 
 use crate::error::{Error, Kind, Result};
+use crate::terminal;
+
+/// Bytes copied at a time.
+const COPY_BYTES: usize = 1 << 20;
 
 /// Bytes that can be read again at any position.
 #[derive(Debug)]
 pub struct Input {
-    file: File,
-    name: PathBuf,
-    length: u64,
+    file: SourceFile,
+    /// Whether it was copied from something that ends when its writer does.
+    from_stream: bool,
 }
 
 impl Input {
-    /// Opens a regular file.
-    pub fn open(path: &Path) -> Result<Self> {
-        let failed = |error| Error::from_io("read", path, error);
-        let file = File::open(path).map_err(failed)?;
-        let facts = file.metadata().map_err(failed)?;
-        if !facts.is_file() {
-            return Err(Error::new(Kind::File, format!("{} is no regular file", path.display()))
-                .hint("name a file, or pipe into `-`"));
+    /// What `name` names: stdin for `-`, else a file, a pipe, or a terminal. Blocks; `spool` says in
+    /// which folder to keep what can be read only once, if it must be kept.
+    ///
+    /// # Errors
+    /// If it is a folder or a device, or cannot be read or kept.
+    pub fn named(name: &Path, spool: impl FnOnce() -> Result<PathBuf>) -> Result<Self> {
+        if name.as_os_str() == "-" {
+            return Self::copy_of(io::stdin().lock(), "stdin", true, &spool()?);
         }
-        Ok(Self { file, name: path.to_owned(), length: facts.len() })
+        let shown = terminal::path(name);
+        let failed = |error| Error::from_io("read", name, error);
+        // Looked at before it is opened: to open a device can do something.
+        let is_stream = is_stream(name, &fs::metadata(name).map_err(failed)?)?;
+        let file = File::open(name).map_err(failed)?;
+        if is_stream {
+            return Self::copy_of(file, &shown, true, &spool()?);
+        }
+        let length = file.metadata().map_err(failed)?.len();
+        if !has_bytes_at_end(&file, length).map_err(failed)? {
+            return Self::copy_of(file, &shown, false, &spool()?);
+        }
+        Ok(Self { file: SourceFile::new(file, shown).map_err(failed)?, from_stream: false })
     }
 
-    /// Copies stdin to a file in `folder` that has no name any more.
-    pub fn spool_stdin(folder: &Path) -> Result<Self> {
-        Self::spool(io::stdin().lock(), folder)
-    }
-
-    /// Copies a reader to a file in `folder` that has no name any more.
-    pub fn spool(mut reader: impl Read, folder: &Path) -> Result<Self> {
+    /// Copies a reader to a file in `folder` that has no name. What it is called and whether it is
+    /// a stream is for messages.
+    fn copy_of(reader: impl Read, name: &str, from_stream: bool, folder: &Path) -> Result<Self> {
         let failed = |error| {
-            Error::from_io("keep stdin in", folder, error)
+            Error::from_io(&format!("keep {name} in"), folder, error)
                 .hint("free space there, or name another folder in client.state_dir")
         };
         fs::create_dir_all(folder).map_err(failed)?;
-        let path = folder.join(format!("stdin-{}.tmp", std::process::id()));
-        // A file of this name can only be left over from a dead process of the same number.
-        let _ = fs::remove_file(&path);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(failed)?;
-        fs::remove_file(&path).map_err(failed)?;
-        let length = io::copy(&mut reader, &mut file).map_err(failed)?;
-        Ok(Self { file, name: PathBuf::from("stdin"), length })
+        let file = tempfile::tempfile_in(folder).map_err(failed)?;
+        copy(reader, &file).map_err(|error| match error {
+            Stopped::Reading(error) => unreadable(name, error),
+            Stopped::Writing(error) => failed(error),
+        })?;
+        Ok(Self { file: SourceFile::new(file, name).map_err(failed)?, from_stream })
+    }
+
+    /// Refuses a stream without a byte: most likely what should have filled it failed.
+    ///
+    /// # Errors
+    /// If it is one. An empty file is none: somebody made it so.
+    pub fn not_empty(self) -> Result<Self> {
+        if self.length() > 0 || !self.from_stream {
+            return Ok(self);
+        }
+        let message = format!("{} is empty or closed: not a byte came", self.name());
+        Err(Error::new(Kind::File, message)
+            .hint("see whether what writes it failed; --allow-empty stores no bytes on purpose"))
     }
 
     /// The same bytes, for a session.
     pub fn into_source(self) -> Source {
-        Source::File { file: self.file, length: self.length }
+        Source::File(self.file)
     }
 
     /// Bytes in total.
     pub fn length(&self) -> u64 {
-        self.length
+        self.file.length()
     }
 
-    /// What to call it in messages.
-    pub fn name(&self) -> &Path {
-        &self.name
+    /// What to call it in messages: on one line, and without anything a terminal would obey.
+    pub fn name(&self) -> &str {
+        self.file.name()
     }
 
     /// Reads exactly these bytes. Blocks.
+    ///
+    /// # Errors
+    /// If the file became shorter, or cannot be read.
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
-        self.file.read_exact_at(buffer, offset).map_err(|error| {
-            if error.kind() == io::ErrorKind::UnexpectedEof {
-                Error::new(
-                    Kind::File,
-                    format!("{} became shorter while it was read", self.name.display()),
-                )
-                .hint("put it again when nobody writes to it")
-            } else {
-                Error::from_io("read", &self.name, error)
-            }
-        })
+        Ok(self.file.read_exact_at(buffer, offset)?)
     }
+}
+
+/// Whether it can be read only once; refuses what is no input at all.
+fn is_stream(name: &Path, facts: &Metadata) -> Result<bool> {
+    let kind = facts.file_type();
+    if kind.is_file() {
+        return Ok(false);
+    }
+    if kind.is_fifo() || is_terminal(name, &kind) {
+        return Ok(true);
+    }
+    let (what, hint) = match () {
+        () if kind.is_dir() => {
+            ("a folder", "name a file, or pipe an archive: tar c . | haulout put -")
+        }
+        () if kind.is_socket() => ("a socket", "pipe what it says into `haulout put -`"),
+        () => ("a device, which may never end", "pipe a part of it: head -c 1MiB | haulout put -"),
+    };
+    Err(Error::new(Kind::File, format!("{} is {what}", terminal::path(name))).hint(hint))
+}
+
+/// Whether it is a device at which a person types.
+fn is_terminal(name: &Path, kind: &fs::FileType) -> bool {
+    kind.is_char_device() && File::open(name).is_ok_and(|device| device.is_terminal())
+}
+
+/// Whether a file has the length it says: files of `/proc` and `/sys` say something else, and an
+/// empty one has no end to look at.
+fn has_bytes_at_end(file: &File, length: u64) -> io::Result<bool> {
+    match length.checked_sub(1) {
+        Some(last) => Ok(file.read_at(&mut [0], last)? == 1),
+        None => Ok(false),
+    }
+}
+
+/// Which side of a copy failed.
+enum Stopped {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+fn copy(mut reader: impl Read, mut writer: impl Write) -> Result<(), Stopped> {
+    let mut buffer = vec![0; COPY_BYTES];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => writer.write_all(&buffer[..count]).map_err(Stopped::Writing)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Stopped::Reading(error)),
+        }
+    }
+}
+
+fn unreadable(name: &str, error: io::Error) -> Error {
+    let hint = match error.kind() {
+        io::ErrorKind::IsADirectory => {
+            "it is a folder: redirect a file (`< FILE`), or pipe into it"
+        }
+        _ => "see what it is connected to, and put it again when it can be read",
+    };
+    Error::from_io("read", Path::new(name), error).hint(hint)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn named(path: &Path, folder: &Path) -> Result<Input> {
+        Input::named(path, || Ok(folder.to_owned()))
+    }
+
+    fn content(input: &Input) -> Vec<u8> {
+        let mut bytes = vec![0; usize::try_from(input.length()).unwrap()];
+        input.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    }
+
     #[test]
-    fn spooled_input_reads_back_and_leaves_no_name() {
+    fn a_copy_reads_back_and_leaves_no_name() {
         let folder = tempfile::tempdir().unwrap();
-        let input = Input::spool(&b"hello network"[..], folder.path()).unwrap();
+        let input = Input::copy_of(&b"hello network"[..], "stdin", true, folder.path()).unwrap();
         assert_eq!(input.length(), 13);
         let mut part = [0; 7];
         input.read_exact_at(&mut part, 6).unwrap();
@@ -109,11 +192,11 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_and_a_missing_file_are_refused_by_name() {
+    fn a_folder_a_device_and_a_missing_file_are_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("missing");
-        for path in [folder.path(), &missing] {
-            let error = Input::open(path).unwrap_err();
+        for path in [folder.path(), &missing, Path::new("/dev/zero"), Path::new("/dev/null")] {
+            let error = named(path, folder.path()).unwrap_err();
             assert_eq!(error.kind(), Kind::File);
             assert!(error.message().contains(&path.display().to_string()), "{error}");
         }
@@ -124,9 +207,70 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, b"0123456789").unwrap();
-        let input = Input::open(&path).unwrap();
+        let input = named(&path, folder.path()).unwrap();
         fs::write(&path, b"0123").unwrap();
         let error = input.read_exact_at(&mut [0; 10], 0).unwrap_err();
-        assert!(error.message().contains("shorter"), "{error}");
+        assert!(error.message().contains("became shorter"), "{error}");
+        assert!(error.message().contains(&path.display().to_string()), "{error}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_does_not_say_how_long_it_is_is_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path();
+        for path in ["/proc/version", "/sys/kernel/mm/transparent_hugepage/enabled"] {
+            let Ok(bytes) = fs::read(path) else { continue };
+            assert_eq!(content(&named(Path::new(path), spool).unwrap()), bytes, "{path}");
+        }
+        let input = named(Path::new("/proc/version"), spool).unwrap();
+        assert!(input.length() > 0, "/proc always is");
+        // Holes are bytes, and an empty file is an empty file.
+        let path = folder.path().join("file");
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(named(&path, spool).unwrap().length(), 1 << 40);
+        File::create(&path).unwrap();
+        assert_eq!(named(&path, spool).unwrap().not_empty().unwrap().length(), 0);
+    }
+
+    #[test]
+    fn a_pipe_is_read_to_its_end_and_one_without_a_byte_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        for bytes in [&b"from a pipe"[..], b""] {
+            let fifo = path.clone();
+            let writer = std::thread::spawn(move || fs::write(fifo, bytes));
+            let input = named(&path, folder.path()).unwrap();
+            writer.join().unwrap().unwrap();
+            assert_eq!(content(&input), bytes);
+            match input.not_empty() {
+                Ok(input) => assert!(input.length() > 0),
+                Err(error) => assert!(error.next_step().contains("--allow-empty"), "{error}"),
+            }
+        }
+    }
+
+    /// A source, or a sink, that breaks.
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::ConnectionReset.into())
+        }
+    }
+
+    #[test]
+    fn reading_and_writing_are_blamed_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Input::copy_of(Broken, "stdin", true, folder.path()).unwrap_err();
+        assert!(error.message().starts_with("cannot read stdin"), "{error}");
+        assert!(!error.next_step().contains("state_dir"), "{error}");
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = Input::copy_of(&b"x"[..], "stdin", true, &file).unwrap_err();
+        assert!(error.message().starts_with("cannot keep stdin in"), "{error}");
+        assert!(error.next_step().contains("state_dir"), "{error}");
     }
 }

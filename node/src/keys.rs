@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 use crate::config::{WalletPlace, WalletSource};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::sui_wallet::Keystore;
+use crate::terminal;
 use crate::words;
 
 /// A key file is one short line; anything longer is not one.
@@ -150,7 +151,7 @@ pub fn load(path: &Path, kind: Kind) -> Result<Secret> {
             ErrorKind::Config,
             format!(
                 "{} holds a key for {}, not {}",
-                path.display(),
+                terminal::path(path),
                 secret.kind.name(),
                 kind.name()
             ),
@@ -171,6 +172,7 @@ pub fn load_or_create(path: &Path, kind: Kind) -> Result<Secret> {
 
 /// Reads a wallet from where it is kept. If an address was chosen, it must be the wallet's.
 pub fn load_wallet(place: &WalletPlace) -> Result<Wallet> {
+    place.check()?;
     let path = match &place.source {
         WalletSource::KeyFile(path) => path,
         WalletSource::Sui(config) => {
@@ -180,7 +182,7 @@ pub fn load_wallet(place: &WalletPlace) -> Result<Wallet> {
     let wallet = load_wallet_file(path)?;
     match place.address {
         Some(address) if address != wallet.address() => {
-            let (file, found) = (path.display(), words::object(&wallet.address()));
+            let (file, found) = (terminal::path(path), words::object(&wallet.address()));
             let message = format!("{file} is the key of {found}, and wallet.address is another");
             Err(Error::new(ErrorKind::Config, message)
                 .hint("correct wallet.address, or name another wallet.key_file"))
@@ -217,22 +219,28 @@ pub(crate) fn no_wallet(purpose: &str) -> Error {
 
 /// The text of a key file, if only its owner can read it; no more than `most` bytes of it.
 pub(crate) fn read_guarded(path: &Path, most: u64) -> Result<Zeroizing<String>> {
+    let shown = terminal::path(path);
     let failed = |error: std::io::Error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
-        let text = format!("cannot read the key file {}", path.display());
+        let text = format!("cannot read the key file {shown}");
         let kind = if missing { ErrorKind::Config } else { ErrorKind::Permission };
         Error::new(kind, text)
             .because(error)
             .hint("check the path, and that you own the file (mode 0600)")
     };
     let file = fs::File::open(path).map_err(failed)?;
-    let mode = file.metadata().map_err(failed)?.mode();
+    let facts = file.metadata().map_err(failed)?;
+    if !facts.is_file() {
+        return Err(Error::new(ErrorKind::Config, format!("{shown} is no file, so no key file"))
+            .hint("check the path: it must lead to a file with one key"));
+    }
+    let mode = facts.mode();
     if mode & 0o077 != 0 {
         return Err(Error::new(
             ErrorKind::Permission,
-            format!("others can read the key file {} (mode {:04o})", path.display(), mode & 0o7777),
+            format!("others can read the key file {shown} (mode {:04o})", mode & 0o7777),
         )
-        .hint(format!("chmod 600 {}", path.display())));
+        .hint(format!("chmod 600 {}", terminal::shell(&path.to_string_lossy()))));
     }
     let mut text = Zeroizing::new(String::new());
     file.take(most).read_to_string(&mut text).map_err(failed)?;
@@ -242,7 +250,7 @@ pub(crate) fn read_guarded(path: &Path, most: u64) -> Result<Zeroizing<String>> 
 /// The text of a file without secrets; no more than `most` bytes of it.
 pub(crate) fn read_bounded(path: &Path, most: u64) -> Result<String> {
     let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Config, format!("cannot read {}", path.display()))
+        Error::new(ErrorKind::Config, format!("cannot read {}", terminal::path(path)))
             .because(error)
             .hint("check wallet.sui_config; `sui client` creates it")
     };
@@ -255,7 +263,7 @@ pub(crate) fn read_bounded(path: &Path, most: u64) -> Result<String> {
 fn malformed(path: &Path, expected: &str) -> Error {
     Error::new(
         ErrorKind::Config,
-        format!("{} is not a key file of the expected kind", path.display()),
+        format!("{} is not a key file of the expected kind", terminal::path(path)),
     )
     .hint(format!("it must hold one line: {expected} and 64 hex digits after the colon"))
 }

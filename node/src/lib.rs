@@ -17,6 +17,7 @@ pub mod stakes;
 pub mod storage_node;
 pub mod sui_wallet;
 pub mod telemetry;
+pub mod terminal;
 
 mod endpoint;
 mod failures;

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
 use crate::keys;
+use crate::terminal;
 use crate::words;
 
 /// A configuration longer than this is none.
@@ -108,14 +109,14 @@ impl Keystore {
     pub fn open(config: &Path) -> Result<Self> {
         let text = keys::read_bounded(config, CONFIG_BYTES_MAX)?;
         let parsed = SuiConfig::parse(&text).map_err(|(line, reason)| {
-            Error::new(Kind::Config, format!("{}:{line}: {reason}", config.display()))
+            Error::new(Kind::Config, format!("{}:{line}: {reason}", terminal::path(config)))
                 .hint("export the key (`sui keytool export`) and name its file as wallet.key_file")
         })?;
         let folder = config.parent().unwrap_or(Path::new(""));
         let file = folder.join(parsed.keystore.as_deref().unwrap_or(KEYSTORE));
         let active = parsed.active_address.as_deref().map(|text| {
             parse_address(text).ok_or_else(|| {
-                let message = format!("{}: active_address is no address", config.display());
+                let message = format!("{}: active_address is no address", terminal::path(config));
                 Error::new(Kind::Config, message).hint("choose one with `sui client switch`")
             })
         });
@@ -136,7 +137,7 @@ impl Keystore {
     }
 
     fn missing(&self, wanted: &ObjectId) -> Error {
-        let (file, wanted) = (self.file.display(), words::object(wanted));
+        let (file, wanted) = (terminal::path(&self.file), words::object(wanted));
         let error = Error::new(Kind::Config, format!("{file} holds no usable key of {wanted}"));
         match self.others {
             0 => error.hint("`haulout wallet ls` lists its addresses; set wallet.address to one"),
@@ -159,7 +160,7 @@ fn parse_address(text: &str) -> Option<ObjectId> {
 /// The keys of a keystore: those we can use, and how many are of other schemes.
 fn parse_entries(file: &Path, text: &str) -> Result<(Vec<Wallet>, usize)> {
     let malformed = |what: String| {
-        Error::new(Kind::Config, format!("{} is no keystore of Sui: {what}", file.display()))
+        Error::new(Kind::Config, format!("{} is no keystore of Sui: {what}", terminal::path(file)))
             .hint("it must be a JSON list of base64 keys, as `sui keytool` writes it")
     };
     let entries: Vec<Zeroizing<String>> = serde_json::from_str::<Vec<String>>(text)

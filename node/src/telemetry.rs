@@ -21,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::error::{Error, Kind, Result};
+use crate::terminal::{LogForm, log_line};
 
 mod bridge;
 
@@ -73,8 +74,13 @@ impl Telemetry {
         let traces = wants("TRACES").then(|| tracer(resource.clone())).transpose()?;
         let meters = wants("METRICS").then(|| meter(resource)).transpose()?;
 
-        let writer = BesideBars(options.bars);
         let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let form = match options.format {
+            LogFormat::Text if colours => LogForm::Coloured,
+            LogFormat::Text => LogForm::Plain,
+            LogFormat::Json => LogForm::Json,
+        };
+        let writer = BesideBars { bars: options.bars, form };
         let lines = match options.format {
             LogFormat::Text => {
                 tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer).boxed()
@@ -157,13 +163,17 @@ fn no_exporter(error: opentelemetry_otlp::ExporterBuildError) -> Error {
         .hint("correct OTEL_EXPORTER_OTLP_ENDPOINT (gRPC, as in http://127.0.0.1:4317) or unset it")
 }
 
-/// Writes log lines to stderr with the bars out of the way.
+/// Writes log lines to stderr with the bars out of the way; what peers say in them stays on its line.
 #[derive(Clone, Debug)]
-struct BesideBars(MultiProgress);
+struct BesideBars {
+    bars: MultiProgress,
+    form: LogForm,
+}
 
 impl Write for BesideBars {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().lock().write_all(line))?;
+        let safe = log_line(line, self.form);
+        self.bars.suspend(|| io::stderr().lock().write_all(safe.as_bytes()))?;
         Ok(line.len())
     }
 

@@ -5,6 +5,8 @@
 use haulout_protocol::chain::ObjectId;
 use serde_json::{Value, json};
 
+use crate::terminal;
+
 /// FROST in a WAL, and MIST in a SUI.
 const UNITS: u64 = 1_000_000_000;
 
@@ -92,10 +94,9 @@ pub(crate) fn wal_json(frost: u64) -> Value {
 
 /// A name that a stranger chose, on one line and without anything a terminal would obey.
 pub(crate) fn label(name: &str) -> String {
-    let shown = |c: char| if c.is_control() { '?' } else { c };
     match name.trim().is_empty() {
         true => "(no name)".to_owned(),
-        false => name.chars().map(shown).collect(),
+        false => terminal::line(name).into_owned(),
     }
 }
 
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_name_cannot_move_the_cursor() {
-        assert_eq!(super::label("n1\u{1b}[2J\n"), "n1?[2J?");
+        assert_eq!(super::label("n1\u{1b}[2J\n"), r"n1\u{1b}[2J\n");
         assert_eq!(super::label(" "), "(no name)");
     }
 

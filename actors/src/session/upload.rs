@@ -36,9 +36,9 @@ pub use crate::chain::Cost;
 pub use deal::Agreed;
 use deal::{Deal, Settled};
 pub use identify::header;
-use identify::{Identified, encode, identify};
+use identify::{Identified, encode, identify, unchanged};
 use sender::{Command, Sender};
-pub use source::Source;
+pub use source::{Source, SourceError, SourceFile};
 
 /// Encoded segments in memory at once: one being sent, one being encoded.
 pub const WINDOW: usize = 2;
@@ -96,9 +96,9 @@ pub struct Earlier {
 /// Why a blob cannot be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum PutError {
-    /// Its bytes cannot be read, or changed between two readings.
-    #[error("the blob's bytes cannot be read")]
-    Source(#[from] std::io::Error),
+    /// Its bytes cannot be read, or changed meanwhile.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// Too few nodes can confirm.
     #[error("only {reachable} of {shards} shards can confirm; {quorum} needed")]
     NoQuorum {
@@ -158,6 +158,7 @@ pub async fn put(
 ) -> Result<PutReport, PutError> {
     let identified = identify(session, source, observer).await?;
     debug!(blob_id = %identified.header.blob_id(), length = identified.header.length, "blob identified");
+    unchanged(source).await?;
     let account = Some(writer.wallet.address());
     let deal = Deal::new(writer.chain, account, &identified.header, options, &earlier);
     let mut agreed = deal.plan(None).await?;
@@ -246,6 +247,8 @@ enum Event {
     Encoded(u32, Result<EncodedSegment, PutError>),
     Registered(Result<Settled, PutError>),
     Certified(Result<Settled, PutError>),
+    /// The bytes are not those that were sent: what was confirmed is not certified.
+    Changed(PutError),
 }
 
 /// The put of one blob: carries out what the machine decides.
@@ -376,6 +379,7 @@ impl<'a> Task<'a> {
                 self.settled = settled.map_err(|error| self.not_certified(error))?;
                 Input::Certified
             }
+            Event::Changed(error) => return Err(error),
         }))
     }
 
@@ -409,8 +413,7 @@ impl<'a> Task<'a> {
         if self.header.segments.get(segment as usize) == Some(&encoded.commitment()) {
             return Ok(encoded);
         }
-        let changed = "the file changed while it was being stored; put it again when it is at rest";
-        Err(PutError::Source(std::io::Error::other(changed)))
+        Err(self.source.changed().into())
     }
 
     fn perform(&mut self, effect: Effect) -> Option<Input> {
@@ -496,7 +499,12 @@ impl<'a> Task<'a> {
         let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
         let (network, deal) = (self.session.network.clone(), self.deal.clone());
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
+        let source = self.source.clone();
         self.help(async move {
+            if let Err(error) = unchanged(&source).await {
+                let _ = events.send(Event::Changed(error)).await;
+                return;
+            }
             let certify = async {
                 let Some(object) = &settled.object else { return Ok(settled) };
                 let object = object.existing.object;

@@ -46,12 +46,12 @@ pub(super) async fn run(directory: &StateDirectory, verb: &Verb, json: bool) -> 
     let (epoch, nodes) = (after.position.epoch.0, after.position.committee.members().len());
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     if json {
-        print_line(&serde_json::json!({ "epoch": epoch, "nodes": nodes, "millis": millis }));
-    } else {
-        let seconds = Duration::from_millis(millis).as_secs_f64();
-        print_text(&format!("epoch {epoch} began: {nodes} nodes, in {seconds:.1} s\n"));
+        return print_line(
+            &serde_json::json!({ "epoch": epoch, "nodes": nodes, "millis": millis }),
+        );
     }
-    Ok(())
+    let seconds = Duration::from_millis(millis).as_secs_f64();
+    print_text(&format!("epoch {epoch} began: {nodes} nodes, in {seconds:.1} s\n"))
 }
 
 /// Moves time ahead until an epoch is over.

@@ -80,7 +80,7 @@ impl Log {
             self.partial.push_str(&String::from_utf8_lossy(&bytes));
             bytes.clear();
             if self.partial.ends_with('\n') {
-                print_text(&format!("{:<10} │ {}", self.name, self.partial));
+                print_text(&format!("{:<10} │ {}", self.name, self.partial))?;
                 self.partial.clear();
             }
         }

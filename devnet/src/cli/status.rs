@@ -71,11 +71,9 @@ pub(super) async fn run(directory: &StateDirectory, json: bool) -> Result<()> {
     let chain = if running { ledger(&card).await } else { None };
     let views = join_all(card.nodes.iter().map(|node| view(node, &processes))).await;
     if json {
-        print_line(&as_json(&card, running, chain.as_ref(), &processes, &views));
-    } else {
-        print_text(&as_text(&card, running, chain.as_ref(), &processes, &views));
+        return print_line(&as_json(&card, running, chain.as_ref(), &processes, &views));
     }
-    Ok(())
+    print_text(&as_text(&card, running, chain.as_ref(), &processes, &views))
 }
 
 /// What the supervisor says; nothing when there is none.

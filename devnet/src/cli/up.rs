@@ -38,8 +38,14 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
     if up.fresh {
         stop(directory).await?;
     }
-    let mut say = |text: &str| if json { note(text) } else { print_text(&format!("{text}\n")) };
-    say(&banner::title(directory.name(), directory.path()));
+    let mut say = |text: &str| {
+        if json {
+            note(text);
+            return Ok(());
+        }
+        print_text(&format!("{text}\n"))
+    };
+    say(&banner::title(directory.name(), directory.path()))?;
     let (connection, hold) = match listening(directory).await {
         Some(running) => {
             if let Some(settings) = directory.settings()? {
@@ -55,18 +61,14 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
     if json {
         let text = serde_json::to_value(&card)
             .map_err(|error| Error::new(Kind::Internal, "cannot write JSON").because(error))?;
-        print_line(&text);
-        return Ok(());
+        return print_line(&text);
     }
-    print_text(&banner::card(&card));
-    print_text(&context_note(&card, previous.as_deref()));
-    print_text(&format!(" Ready in {:.1} s.\n", started.elapsed().as_secs_f64()));
+    print_text(&banner::card(&card))?;
+    print_text(&context_note(&card, previous.as_deref()))?;
+    print_text(&format!(" Ready in {:.1} s.\n", started.elapsed().as_secs_f64()))?;
     match hold {
         Some(hold) if attached => live(directory, &card, hold).await,
-        _ => {
-            print_text(" It goes on running; `devnet status` shows it, `devnet down` stops it.\n");
-            Ok(())
-        }
+        _ => print_text(" It goes on running; `devnet status` shows it, `devnet down` stops it.\n"),
     }
 }
 
@@ -138,11 +140,14 @@ fn ended(child: &mut Child, directory: &StateDirectory) -> Option<Error> {
 }
 
 /// Says each phase as it finishes; returns when the devnet is ready.
-async fn follow(mut connection: Connection, say: &mut impl FnMut(&str)) -> Result<()> {
+async fn follow(
+    mut connection: Connection,
+    say: &mut impl FnMut(&str) -> Result<()>,
+) -> Result<()> {
     connection.write(&Request::Follow).await?;
     loop {
         match connection.read::<Reply>().await?.map(Reply::into_result).transpose()? {
-            Some(Reply::Phase(phase)) => say(&banner::phase(&phase)),
+            Some(Reply::Phase(phase)) => say(&banner::phase(&phase))?,
             Some(_) => return Ok(()),
             None => {
                 return Err(Error::new(Kind::Internal, "the supervisor ended while starting")
@@ -169,17 +174,18 @@ async fn live(directory: &StateDirectory, card: &Card, hold: Hold) -> Result<()>
             },
             _ = tokio::signal::ctrl_c() => {
                 draw("");
-                print_text("stopping; data stays for the next `devnet up`\n");
+                let said = print_text("stopping; data stays for the next `devnet up`\n");
                 stop(directory).await?;
                 drop(hold);
-                return Ok(());
+                return said;
             }
             Some(()) = keys.recv() => {
                 super::connect(directory).await?.ask(&Request::Detach, super::PATIENCE).await?;
                 drop(hold);
                 draw("");
-                print_text("detached; `devnet status` shows it, `devnet down` stops it\n");
-                return Ok(());
+                return print_text(
+                    "detached; `devnet status` shows it, `devnet down` stops it\n",
+                );
             }
         }
     }

@@ -17,20 +17,18 @@ pub(super) fn run(directory: &StateDirectory, file: Option<PathBuf>, json: bool)
     let Replayed { checkpoints, transactions, root } = verify(directory, &path)?;
     let root = hex::encode(root);
     if json {
-        print_line(&serde_json::json!({
+        return print_line(&serde_json::json!({
             "verified": true,
             "file": path.display().to_string(),
             "checkpoints": checkpoints,
             "transactions": transactions,
             "state_root": root,
         }));
-    } else {
-        print_text(&format!(
-            "{checkpoints} checkpoints with {transactions} transactions lead to the objects on \
-             disk\nstate root {root}\n"
-        ));
     }
-    Ok(())
+    print_text(&format!(
+        "{checkpoints} checkpoints with {transactions} transactions lead to the objects on \
+         disk\nstate root {root}\n"
+    ))
 }
 
 fn verify(directory: &StateDirectory, path: &Path) -> Result<Replayed> {

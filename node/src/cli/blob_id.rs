@@ -34,11 +34,7 @@ impl BlobId {
     pub(super) fn run(&self, cli: &Cli, output: &Output) -> Result<u8> {
         let shards = self.shards.unwrap_or(if self.walrus { WALRUS_SHARDS } else { SHARDS });
         let parameters = identify::parameters(shards)?;
-        let input = if self.file.as_os_str() == "-" {
-            Input::spool_stdin(&cli.state_dir()?)?
-        } else {
-            Input::open(&self.file)?
-        };
+        let input = Input::named(&self.file, || cli.state_dir())?;
         let walrus = self.walrus.then(|| identify::walrus(shards, &input)).transpose()?;
         let bar = crate::progress::bytes(output.bars(), "identify", input.length());
         let moving = bar.clone();

@@ -1,6 +1,6 @@
 //! `haulout config`: prints a commented example with every key.
 
-use super::output::{self, Output};
+use super::output::Output;
 use crate::config::Config;
 use crate::error::Result;
 
@@ -8,7 +8,7 @@ pub(super) fn run(output: &Output) -> Result<u8> {
     if output.is_json() {
         output.result(&serde_json::json!({ "example": Config::example() }), "", "");
     } else {
-        output::text(Config::example());
+        output.text(Config::example());
     }
     Ok(0)
 }

@@ -31,7 +31,7 @@ pub(super) async fn show(
     let ledger = LedgerClient::connect(config.clone()).await?;
     let terms = ledger.view().position.terms();
     put_plan::check_end(terms.epoch.saturating_add(options.epochs), &terms)?;
-    let (name, length) = (input.name().display().to_string(), input.length());
+    let (name, length) = (input.name().to_owned(), input.length());
     let client = LightClient::connect(config).await?;
     let stages = Stages::new(output.bars(), &progress::PUT, length, client.shards());
     let planned = client.plan_put(input.into_source(), options, &stages.observer()).await;

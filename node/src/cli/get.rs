@@ -1,17 +1,17 @@
-//! `haulout get`: fetches a blob to a file or to stdout.
+//! `haulout get`: fetches a blob to a file, to stdout, or onto the terminal.
 //!
-//! Promises: a file appears under its name only when it is whole and verified. Does not: protect
-//! stdout in the same way; there, a failure is told by the exit code only.
+//! Promises: a file appears under its name only when it is whole and verified; what reaches a terminal
+//! is whole, and is text unless somebody agreed. Does not: protect a pipe in the same way as a file;
+//! there, a failure is told by the exit code only.
 
-use std::fs;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use haulout_actors::session::download::{Consistency, GetReport};
 use haulout_protocol::blob::BlobId;
 use serde_json::json;
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tracing::Instrument;
 
 use super::Cli;
@@ -19,11 +19,20 @@ use super::output::{Output, size};
 use crate::error::{Error, Kind, Result};
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
+use crate::terminal;
+use file::Target;
+use screen::Shown;
 
-/// Bytes handed to a blocking thread at a time.
+mod file;
+mod screen;
+
+/// Bytes handed to a blocking thread at a time, or on their way to a terminal.
 const WRITE_BYTES: usize = 4 << 20;
 
 /// Fetch a blob by its id
+///
+/// Without -o the blob goes to stdout. If that is your terminal, only text is shown without asking;
+/// `-o -` shows anything.
 #[derive(Debug, Args)]
 pub(super) struct Get {
     /// The blob's id
@@ -47,175 +56,144 @@ enum Level {
     Strict,
 }
 
+/// Where the bytes go.
+enum Place<'a> {
+    /// A file, or a device or pipe with a name.
+    File(&'a Path),
+    /// Whatever stdout is.
+    Stdout,
+    /// A terminal that nobody asked to show anything but text.
+    Screen,
+}
+
+/// One fetch, wherever its bytes go.
+struct Fetch<'a> {
+    client: &'a LightClient,
+    blob_id: BlobId,
+    consistency: Consistency,
+    stages: &'a Stages,
+}
+
 impl Get {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let blob_id = super::parse_id(&self.id)?;
         let config = cli.reader()?;
-        let file = self.output.as_deref().filter(|path| path.as_os_str() != "-");
-        if output.is_json() && file.is_none() {
-            return Err(Error::new(Kind::Usage, "stdout cannot carry both the blob and JSON")
-                .hint("add -o FILE, or leave out --json"));
-        }
-        let mut target = match file {
-            Some(path) => Target::file(path).await?,
-            None => Target::Stdout,
+        let place = self.place();
+        let target = match &place {
+            Place::File(path) => Some(Target::open(path).await?),
+            Place::Stdout | Place::Screen => {
+                if output.is_json() {
+                    let message = "stdout cannot carry both the blob and JSON";
+                    return Err(
+                        Error::new(Kind::Usage, message).hint("add -o FILE, or leave out --json")
+                    );
+                }
+                output.give_up_stdout();
+                None
+            }
         };
         let client = LightClient::connect(config).await?;
         let stages = Stages::new(output.bars(), &progress::GET, 0, client.shards());
-        let span = tracing::info_span!("get", %blob_id);
-        let fetched = self.fetch(&client, &blob_id, &mut target, &stages).instrument(span).await;
-        stages.finish();
-        client.close().await;
-        let report = fetched?;
-        target.keep()?;
-        self.tell(output, file, &blob_id, &report);
-        Ok(())
-    }
-
-    async fn fetch(
-        &self,
-        client: &LightClient,
-        blob_id: &BlobId,
-        target: &mut Target,
-        stages: &Stages,
-    ) -> Result<GetReport> {
         let consistency = match self.consistency {
             Level::Default => Consistency::Default,
             Level::Strict => Consistency::Strict,
         };
-        let observer = stages.observer();
-        match target {
-            Target::Stdout => {
-                let mut stdout = tokio::io::stdout();
-                let report = client.get(blob_id, consistency, &mut stdout, &observer).await?;
-                stdout.flush().await.map_err(|error| not_written(Path::new("stdout"), error))?;
-                Ok(report)
+        let fetch = Fetch { client: &client, blob_id, consistency, stages: &stages };
+        let span = tracing::info_span!("get", %blob_id);
+        let fetched = fetch.run(&place, target, output).instrument(span).await;
+        stages.finish();
+        client.close().await;
+        match (place, fetched?) {
+            (_, None) => {
+                output.aside(&format!("Not shown. To keep it: haulout get {blob_id} -o FILE"))
             }
-            Target::File { file, path, .. } => {
-                let report = client.get(blob_id, consistency, file, &observer).await?;
-                file.flush().await.map_err(|error| not_written(path, error))?;
-                Ok(report)
-            }
-        }
-    }
-
-    fn tell(&self, output: &Output, file: Option<&Path>, blob_id: &BlobId, report: &GetReport) {
-        let Some(file) = file else {
-            output.aside(&format!("✓ {}  peer to peer, verified", size(report.length)));
-            return;
-        };
-        let name = file.display().to_string();
-        let json = json!({
-            "blob_id": blob_id.to_string(),
-            "size": report.length,
-            "content_hash": hex::encode(report.content_hash),
-            "file": name,
-        });
-        let people = format!("✓ {name}  {}  peer to peer, verified\n", size(report.length));
-        output.result(&json, &name, &people);
-    }
-}
-
-/// Where the bytes go.
-#[derive(Debug)]
-enum Target {
-    Stdout,
-    File {
-        file: File,
-        path: PathBuf,
-        /// Renamed to `path` in the end; none when `path` is a device or a pipe.
-        temporary: Option<Temporary>,
-    },
-}
-
-/// A file that is deleted unless it was renamed.
-#[derive(Debug)]
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-impl Target {
-    async fn file(path: &Path) -> Result<Self> {
-        let special = match fs::metadata(path) {
-            Ok(facts) if facts.is_dir() => {
-                return Err(Error::new(Kind::File, format!("{} is a folder", path.display()))
-                    .hint("name a file"));
-            }
-            Ok(facts) => !facts.is_file(),
-            Err(_) => false,
-        };
-        let (place, temporary) = if special {
-            (path.to_owned(), None)
-        } else {
-            // Through a link, so that the link stays and its target is replaced.
-            let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-            let name = real.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let place = real.with_file_name(format!(".{name}.{}.part", std::process::id()));
-            (place.clone(), Some(Temporary(place)))
-        };
-        let options =
-            fs::OpenOptions::new().write(true).create(!special).truncate(!special).clone();
-        let mut file = tokio::fs::OpenOptions::from(options)
-            .open(&place)
-            .await
-            .map_err(|error| not_written(path, error))?;
-        file.set_max_buf_size(WRITE_BYTES);
-        Ok(Self::File { file, path: path.to_owned(), temporary })
-    }
-
-    /// Puts a complete file in its place.
-    fn keep(self) -> Result<()> {
-        if let Self::File { path, temporary: Some(temporary), .. } = self {
-            let real = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-            fs::rename(&temporary.0, real).map_err(|error| not_written(&path, error))?;
+            (Place::File(path), Some(report)) => tell(output, path, &blob_id, &report),
+            (_, Some(report)) => output.aside(&verified(report.length)),
         }
         Ok(())
     }
-}
 
-fn not_written(path: &Path, error: std::io::Error) -> Error {
-    Error::from_io("write", path, error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_unfinished_file_never_appears_under_its_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("out.bin");
-        fs::write(&path, "old").unwrap();
-        drop(Target::file(&path).await.unwrap());
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
-    }
-
-    #[tokio::test]
-    async fn a_finished_file_replaces_the_old_one_also_through_a_link() {
-        let folder = tempfile::tempdir().unwrap();
-        let (path, link) = (folder.path().join("out.bin"), folder.path().join("link"));
-        fs::write(&path, "old").unwrap();
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        let mut target = Target::file(&link).await.unwrap();
-        if let Target::File { file, .. } = &mut target {
-            file.write_all(b"new").await.unwrap();
-            file.flush().await.unwrap();
+    fn place(&self) -> Place<'_> {
+        match self.output.as_deref() {
+            Some(path) if path.as_os_str() != "-" => Place::File(path),
+            Some(_) => Place::Stdout,
+            None if io::stdout().is_terminal() => Place::Screen,
+            None => Place::Stdout,
         }
-        target.keep().unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}
+
+impl Fetch<'_> {
+    /// Fetches the blob to its place; nothing if somebody did not want to see it.
+    async fn run(
+        &self,
+        place: &Place<'_>,
+        target: Option<Target>,
+        output: &Output,
+    ) -> Result<Option<GetReport>> {
+        match (place, target) {
+            (Place::Screen, _) => self.show(output).await,
+            (_, Some(mut target)) => {
+                let report = self.write(target.file()).await?;
+                target.keep().await?;
+                Ok(Some(report))
+            }
+            (_, None) => {
+                let mut stdout = tokio::io::stdout();
+                let report = self.write(&mut stdout).await?;
+                stdout.flush().await.map_err(not_shown)?;
+                Ok(Some(report))
+            }
+        }
     }
 
-    #[tokio::test]
-    async fn a_device_is_written_to_and_not_replaced() {
-        let target = Target::file(Path::new("/dev/null")).await.unwrap();
-        target.keep().unwrap();
-        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    async fn write(&self, sink: &mut (impl AsyncWrite + Unpin)) -> Result<GetReport> {
+        let observer = self.stages.observer();
+        self.client.get(&self.blob_id, self.consistency, sink, &observer).await
+    }
+
+    /// Fetches and shows side by side, so that a question can be asked in between.
+    async fn show(&self, output: &Output) -> Result<Option<GetReport>> {
+        let (mut writer, reader) = tokio::io::duplex(WRITE_BYTES);
+        let can_ask = io::stdin().is_terminal() && output.is_for_people();
+        let fetching = async move {
+            let report = self.write(&mut writer).await;
+            let _ = writer.shutdown().await;
+            report
+        };
+        let (fetched, shown) = tokio::join!(
+            fetching,
+            screen::show(reader, tokio::io::stdout(), &self.blob_id, can_ask)
+        );
+        // Where showing ended early, fetching did because of it.
+        match shown? {
+            Shown::Declined => return Ok(None),
+            Shown::WholeLines => {}
+            Shown::PartOfLine => output.aside_after_text(),
+        }
+        fetched.map(Some)
+    }
+}
+
+fn tell(output: &Output, file: &Path, blob_id: &BlobId, report: &GetReport) {
+    let json = json!({
+        "blob_id": blob_id.to_string(),
+        "size": report.length,
+        "content_hash": hex::encode(report.content_hash),
+        "file": file.to_string_lossy(),
+    });
+    let people =
+        format!("✓ {}  {}  peer to peer, verified\n", terminal::path(file), size(report.length));
+    output.result(&json, &file.to_string_lossy(), &people);
+}
+
+fn verified(length: u64) -> String {
+    format!("✓ {}  peer to peer, verified", size(length))
+}
+
+fn not_shown(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => terminal::gone(),
+        _ => Error::from_io("write to", Path::new("stdout"), error),
     }
 }

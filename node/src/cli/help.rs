@@ -3,7 +3,7 @@
 use clap::{Args, Command};
 use serde_json::json;
 
-use super::output::{self, Output};
+use super::output::Output;
 use crate::error::{Error, Kind, Page, Result, TABLE};
 
 /// Explain a command, or the errors: `help errors`
@@ -33,7 +33,7 @@ impl Help {
                             .hint("haulout help")
                     })?;
                 }
-                output::text(&command.render_long_help().to_string());
+                output.text(&command.render_long_help().to_string());
             }
         }
         Ok(0)

@@ -6,6 +6,7 @@
 mod storage;
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::pin::pin;
 
 use clap::{Args, ValueEnum};
@@ -64,16 +65,20 @@ impl Ls {
             sort(&mut blobs, self.sort.unwrap_or(Sort::End));
             match output.is_json() {
                 true => output.result(&listing.to_json(&blobs), "", ""),
-                false => listing.print(&blobs, output),
+                false if listing.print(&blobs, output).is_break() => return Ok(()),
+                false => {}
             }
         } else {
             let mut chunks = pin!(client.blobs()?.ready_chunks(CHUNK));
             while let Some(chunk) = chunks.next().await {
                 let blobs = listing.take(chunk.into_iter().collect::<Result<_>>()?);
-                listing.print(&blobs, output);
+                if listing.print(&blobs, output).is_break() {
+                    return Ok(()); // nobody reads on
+                }
             }
         }
-        output.part("", &listing.footer());
+        // A lost answer changes the exit code by itself.
+        let _ = output.part("", &listing.footer());
         Ok(())
     }
 }
@@ -125,11 +130,12 @@ impl Listing {
         blobs
     }
 
-    fn print(&mut self, blobs: &[Blob], output: &Output) {
-        if !blobs.is_empty() {
-            let (ids, rows) = (self.ids(blobs), self.rows(blobs));
-            output.part(&ids, &rows);
+    fn print(&mut self, blobs: &[Blob], output: &Output) -> ControlFlow<()> {
+        if blobs.is_empty() {
+            return ControlFlow::Continue(());
         }
+        let (ids, rows) = (self.ids(blobs), self.rows(blobs));
+        output.part(&ids, &rows)
     }
 
     /// Blob ids that were not printed before, one a line.

@@ -1,22 +1,32 @@
 //! What a command prints, and where.
 //!
-//! Promises: a reader that goes away (`| head`) is no failure; JSON is one object on one line.
+//! Promises: an answer that cannot be written changes the exit code, and what is essential of it is
+//! told on stderr, whichever verb it is of; a reader that goes away (`| head`) is told by the exit
+//! code alone; JSON is one object on one line; bars never share a terminal with what stdout carries.
 //! Does not: know what is printed.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::Value;
 
 use super::{Common, When};
-use crate::error::Error;
+use crate::error::{Error, Kind, Result};
+use crate::terminal;
+
+pub(super) use crate::terminal::{ask, note};
 
 /// How this command speaks.
 #[derive(Debug)]
 pub(super) struct Output {
     json: bool,
     quiet: bool,
+    progress: When,
     bars: MultiProgress,
+    /// Why an answer could not be written, as the exit code.
+    lost: OnceLock<u8>,
 }
 
 impl Output {
@@ -31,45 +41,93 @@ impl Output {
         Self {
             json: common.json,
             quiet: common.quiet,
+            progress: common.progress,
             bars: MultiProgress::with_draw_target(target),
+            lost: OnceLock::new(),
         }
     }
 
-    /// For errors of the parser, before there are flags.
-    pub(super) fn json_only() -> Self {
+    /// For what the parser says by itself, before there are flags.
+    pub(super) fn of_parser(json: bool) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        Self { json: true, quiet: true, bars }
+        Self { json, quiet: false, progress: When::Never, bars, lost: OnceLock::new() }
     }
 
     pub(super) fn bars(&self) -> &MultiProgress {
         &self.bars
     }
 
+    /// Gives stdout to the bytes of a blob: bars would erase them on the terminal they may reach,
+    /// also behind a pipe. There, one may insist.
+    pub(super) fn give_up_stdout(&self) {
+        let facts = rustix::fs::fstat(io::stdout());
+        let is_file = facts.is_ok_and(|facts| {
+            rustix::fs::FileType::from_raw_mode(facts.st_mode) == rustix::fs::FileType::RegularFile
+        });
+        let insists = matches!(self.progress, When::Always) && !io::stdout().is_terminal();
+        if !is_file && !insists {
+            self.bars.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
+
     /// Prints a result in the form asked for: JSON, the essential value, or lines for people.
     pub(super) fn result(&self, json: &Value, essential: &str, people: &str) {
-        if self.json {
-            text(&format!("{json}\n"));
+        self.keep(if self.json {
+            terminal::json_line(json)
         } else if !self.quiet {
-            text(people);
+            terminal::answer(people, if essential.is_empty() { people } else { essential })
         } else if !essential.is_empty() {
-            text(&format!("{essential}\n"));
+            terminal::exact(&format!("{essential}\n"))
+        } else {
+            Ok(())
+        });
+    }
+
+    /// Prints text that is the whole result, as help is.
+    pub(super) fn text(&self, text: &str) {
+        self.keep(terminal::answer(text, ""));
+    }
+
+    /// Remembers, and tells, that an answer was not written.
+    fn keep(&self, written: Result<()>) {
+        if let Err(error) = written {
+            let code = error.kind().exit_code();
+            if self.lost.set(code).is_ok() {
+                tell(&error, self.json);
+            }
         }
     }
 
     /// Prints a part of a result that comes bit by bit: lines for people, or essential lines. Nothing of
-    /// it is JSON, which is one object.
-    pub(super) fn part(&self, essential: &str, people: &str) {
-        match (self.json, self.quiet) {
-            (true, _) => {}
-            (false, true) => text(essential),
-            (false, false) => text(people),
+    /// it is JSON, which is one object. After a failure nothing more is tried.
+    pub(super) fn part(&self, essential: &str, people: &str) -> ControlFlow<()> {
+        self.keep(match (self.json, self.quiet) {
+            (true, _) => Ok(()),
+            (false, true) => terminal::exact(essential),
+            (false, false) => terminal::answer(people, ""),
+        });
+        match self.lost.get() {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
         }
+    }
+
+    /// The exit code of a command that ended so: a lost answer is a failure.
+    pub(super) fn exit_code(&self, code: u8) -> u8 {
+        if code == 0 { self.lost.get().copied().unwrap_or(0) } else { code }
     }
 
     /// Prints a result of which stdout already carries the bytes: to stderr, and only for people.
     pub(super) fn aside(&self, people: &str) {
         if self.is_for_people() {
             note(people.trim_end());
+        }
+    }
+
+    /// Ends the line on which a blob left the cursor, so that what is said next has its own.
+    pub(super) fn aside_after_text(&self) {
+        if self.is_for_people() {
+            note("");
         }
     }
 
@@ -85,30 +143,22 @@ impl Output {
 
     /// Reports a failure and returns its exit code.
     pub(super) fn fail(&self, error: &Error) -> u8 {
-        if self.json {
-            text(&format!("{}\n", error.to_json()));
-        } else {
-            note(&error.to_text());
+        let is_told = self.json
+            && (error.kind() == Kind::Pipe || terminal::json_line(&error.to_json()).is_ok());
+        if !is_told {
+            tell(error, self.json);
         }
         error.kind().exit_code()
     }
 }
 
-/// Writes to stdout; a closed stdout is no failure.
-pub(super) fn text(text: &str) {
-    let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-}
-
-/// Writes a line to stderr.
-pub(super) fn note(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
-}
-
-/// Writes a question to stderr, on whose line the answer will be.
-pub(super) fn ask(question: &str) {
-    let mut stderr = io::stderr().lock();
-    let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+/// Says on stderr what went wrong; nothing of a reader that went away.
+fn tell(error: &Error, as_json: bool) {
+    match (error.kind(), as_json) {
+        (Kind::Pipe, _) => {}
+        (_, true) => note(&terminal::json(&error.to_json())),
+        (_, false) => note(&error.to_text()),
+    }
 }
 
 /// Bytes as people read them: `24.0 MiB`.

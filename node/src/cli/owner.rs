@@ -69,19 +69,24 @@ impl Consent {
         }
         output::note(what.trim_end());
         output::ask("Continue? [y/N] ");
-        let answer = super::blocking(|| {
-            let mut line = String::new();
-            io::stdin().read_line(&mut line).map_err(|error| {
-                Error::new(Kind::File, "cannot read the answer from stdin").because(error)
-            })?;
-            Ok(line)
-        });
-        let agreed = is_yes(&answer.await?);
+        let agreed = agreed().await?;
         if !agreed {
             output::note("Nothing was changed.");
         }
         Ok(agreed)
     }
+}
+
+/// Waits for a person's answer to the question just asked.
+pub(super) async fn agreed() -> Result<bool> {
+    let answer = super::blocking(|| {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).map_err(|error| {
+            Error::new(Kind::File, "cannot read the answer from stdin").because(error)
+        })?;
+        Ok(line)
+    });
+    Ok(is_yes(&answer.await?))
 }
 
 fn is_yes(answer: &str) -> bool {

@@ -36,6 +36,9 @@ pub(super) struct Put {
     /// Make a new object even if yours or a permanent one keeps it for long enough
     #[arg(long)]
     force: bool,
+    /// Store it even if not a byte comes from stdin or a pipe
+    #[arg(long)]
+    allow_empty: bool,
     /// Only show what it would do and cost; nothing is sent or paid
     #[arg(long)]
     dry_run: bool,
@@ -44,18 +47,15 @@ pub(super) struct Put {
 impl Put {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let config = cli.load(Vec::new())?.client()?;
-        let input = if self.file.as_os_str() == "-" {
-            let folder = config.state_dir.clone();
-            super::blocking(move || Input::spool_stdin(&folder)).await?
-        } else {
-            Input::open(&self.file)?
-        };
+        let (file, folder) = (self.file.clone(), config.state_dir.clone());
+        let input = super::blocking(move || Input::named(&file, || Ok(folder))).await?;
+        let input = if self.allow_empty { input } else { input.not_empty()? };
         let options =
             PutOptions { epochs: self.epochs, deletable: !self.permanent, force: self.force };
         if self.dry_run {
             return estimate::show(config, output, input, options).await;
         }
-        let name = input.name().display().to_string();
+        let name = input.name().to_owned();
         let client = LightClient::connect(config).await?;
         let stages = Stages::new(output.bars(), &progress::PUT, input.length(), client.shards());
         let span = tracing::info_span!("put", bytes = input.length());

@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_wallet_that_cannot_store_says_what_it_lacks() {
         let source = WalletSource::KeyFile("w.key".into());
-        let place = WalletPlace { source, address: None };
+        let place = WalletPlace { source, address: None, setting: String::new() };
         let of = |sui, wal| to_text("0x1", Balances { sui, wal }, &place);
         assert_eq!(of(1, 2_000_000_000).lines().count(), 4);
         assert!(of(1, 2_000_000_000).contains("WAL      2\nSUI      0.000000001\n"));

@@ -9,16 +9,33 @@ use serde::Deserialize;
 
 use super::values::{Address, Bootstrap, Id, List, Period, Prefer, Size, Url};
 
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leads {
+    ToFile,
+    ToFolder,
+}
+
 /// Keys that hold paths, made absolute where they are read.
-pub(super) const PATHS: [(&str, &str); 7] = [
-    ("keys", "dir"),
-    ("keys", "network"),
-    ("keys", "protocol"),
-    ("wallet", "key_file"),
-    ("wallet", "sui_config"),
-    ("node", "data_dir"),
-    ("client", "state_dir"),
+pub(super) const PATHS: [(&str, &str, Leads); 7] = [
+    ("keys", "dir", Leads::ToFolder),
+    ("keys", "network", Leads::ToFile),
+    ("keys", "protocol", Leads::ToFile),
+    ("wallet", "key_file", Leads::ToFile),
+    ("wallet", "sui_config", Leads::ToFile),
+    ("node", "data_dir", Leads::ToFolder),
+    ("client", "state_dir", Leads::ToFolder),
 ];
+
+impl Leads {
+    /// What there should be, in words.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Leads::ToFile => "file",
+            Leads::ToFolder => "folder",
+        }
+    }
+}
 
 /// A whole file.
 #[derive(Clone, Debug, Default, Deserialize)]

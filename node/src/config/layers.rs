@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::Setting;
 use super::file::{File, PATHS};
 use crate::error::{Error, Kind, Result};
+use crate::terminal;
 
 /// Variables that set keys begin so and have a double underscore between section and key.
 const PREFIX: &str = "HAULOUT_";
@@ -34,8 +35,9 @@ impl Layer {
         let mut table: Table = toml::from_str(text).map_err(located)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let folder = std::path::absolute(folder.join(".")).unwrap_or_else(|_| folder.to_owned());
-        anchor_paths(&mut table, &folder);
-        Ok(Self { origin: path.display().to_string(), table })
+        let origin = terminal::path(path);
+        anchor_paths(&mut table, &folder, &origin)?;
+        Ok(Self { origin, table })
     }
 
     /// Reads an environment variable, if it is one of ours.
@@ -62,7 +64,7 @@ impl Layer {
                 .hint("correct or unset it; `haulout config` lists every key")
                 .detail("key", format!("{section}.{key}"))
         })?;
-        anchor_paths(&mut table, &std::env::current_dir().unwrap_or_default());
+        anchor_paths(&mut table, &std::env::current_dir().unwrap_or_default(), &origin)?;
         Ok(Self { origin, table })
     }
 }
@@ -80,6 +82,16 @@ impl Layers {
         }
         let names: Vec<&str> = self.0.iter().map(|layer| layer.origin.as_str()).collect();
         names.join(", ")
+    }
+
+    /// The key with the place that sets it, for error messages; the key alone if none does.
+    pub(super) fn setting(&self, section: &str, key: &str) -> String {
+        let sets =
+            |layer: &&Layer| layer.table.get(section).is_some_and(|it| it.get(key).is_some());
+        match self.0.iter().rev().find(sets) {
+            Some(layer) => format!("{section}.{key} ({})", layer.origin),
+            None => format!("{section}.{key}"),
+        }
     }
 
     /// The settings with higher layers over lower ones.
@@ -106,18 +118,26 @@ fn cover(lower: &mut Table, upper: &Table) {
     }
 }
 
-/// Makes the known path keys absolute.
-fn anchor_paths(table: &mut Table, folder: &Path) {
-    for (section, key) in PATHS {
+/// Makes the known path keys absolute. An empty one would become the folder itself.
+fn anchor_paths(table: &mut Table, folder: &Path, origin: &str) -> Result<()> {
+    for (section, key, leads) in PATHS {
         let value = table
             .get_mut(section)
             .and_then(Value::as_table_mut)
             .and_then(|section| section.get_mut(key));
         if let Some(Value::String(text)) = value {
+            if text.is_empty() {
+                let message =
+                    format!("{origin}: {section}.{key} is empty and names no {}", leads.word());
+                return Err(Error::new(Kind::Config, message)
+                    .hint(format!("name a {}, or leave {section}.{key} out", leads.word()))
+                    .detail("key", format!("{section}.{key}")));
+            }
             let path: PathBuf = folder.join(&*text).components().collect();
             *text = path.to_string_lossy().into_owned();
         }
     }
+    Ok(())
 }
 
 /// Turns a parse error into file, line, key and reason.
@@ -141,12 +161,10 @@ fn error_in_file(path: &Path, text: &str, error: &toml::de::Error) -> Error {
         (None, Some(key)) if !key.is_empty() => format!("{key}: "),
         _ => String::new(),
     };
-    let message = format!("{}:{line}: {name}{}", path.display(), one_line(error.message()));
+    let shown = terminal::path(path);
+    let message = format!("{shown}:{line}: {name}{}", one_line(error.message()));
     Error::new(Kind::Config, message)
-        .hint(format!(
-            "correct line {line} of {}; `haulout config` prints a valid example",
-            path.display()
-        ))
+        .hint(format!("correct line {line} of {shown}; `haulout config` prints a valid example"))
         .detail("file", path.display().to_string())
         .detail("line", line)
 }

@@ -26,7 +26,8 @@ fn the_example_serves_both_roles() {
     assert_eq!(node.stop_within, Duration::from_secs(30));
     let client = config.client().unwrap();
     let source = WalletSource::KeyFile("/etc/haulout/wallet.key".into());
-    assert_eq!(client.wallet, Some(WalletPlace { source, address: None }));
+    let setting = "wallet.key_file (/etc/haulout/node.toml)".to_owned();
+    assert_eq!(client.wallet, Some(WalletPlace { source, address: None, setting }));
     assert_eq!(client.chain.package[31], 0x2a);
 }
 
@@ -129,4 +130,40 @@ fn a_named_file_must_exist() {
     let error = Config::load(&sources).unwrap_err();
     assert_eq!(error.kind(), Kind::Config);
     assert!(error.message().contains("/nowhere/a.toml"));
+}
+
+#[test]
+fn a_path_that_is_empty_or_leads_to_something_else_is_named_with_its_setting() {
+    for (section, key, leads) in file::PATHS {
+        let error = read(&format!("[{section}]\n{key} = \"\"\n")).unwrap_err();
+        let message = error.message();
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(message.starts_with("/etc/haulout/node.toml: "), "{message}");
+        assert!(message.contains(&format!("{section}.{key} is empty")), "{message}");
+        let name = format!("HAULOUT_{}__{}", section.to_uppercase(), key.to_uppercase());
+        let sources = Sources { env: vec![(name.clone(), String::new())], ..Sources::default() };
+        let message = Config::load(&sources).unwrap_err().message();
+        assert!(message.contains(&name) && message.contains("is empty"), "{message}");
+
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        std::fs::create_dir(folder.path().join("folder")).unwrap();
+        let (wrong, found) = match leads {
+            Leads::ToFile => ("folder", "is a folder; it must be a file"),
+            Leads::ToFolder => ("file", "is a file; it must be a folder"),
+        };
+        let data_dir = if section == "node" { "" } else { "[node]\ndata_dir = \"data\"\n" };
+        let text = format!("{}{data_dir}[{section}]\n{key} = \"{wrong}\"\n", example_client());
+        let config = Config::from_toml(&text, &folder.path().join("c.toml")).unwrap();
+        let used = match section {
+            "client" => config.client().map(drop),
+            "wallet" => config.wallet().expect("it is named").check(),
+            _ => config.node().map(drop),
+        };
+        let message = used.unwrap_err().message();
+        assert!(message.starts_with(&format!("{section}.{key} (")), "{message}");
+        assert!(message.contains("c.toml") && message.contains(found), "{message}");
+    }
+    let sources = Sources { file: Some(PathBuf::new()), ..Sources::default() };
+    assert!(Config::load(&sources).unwrap_err().message().contains("--config"));
 }

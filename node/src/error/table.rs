@@ -131,6 +131,10 @@ pages! {
     Interrupted "INTERRUPTED" 130 true
         "Stopped by Ctrl-C (SIGINT)."
         => "run it again; nothing is paid twice for the same blob";
+    Pipe "PIPE" 141 false
+        "The reader of stdout went away, as `head` does when it has enough. Nothing is said of it; \
+         141 is what a shell reports for `cat`."
+        => "nothing, if that was meant; else write to a file (`> FILE`)";
     Terminated "TERMINATED" 143 true
         "Stopped by SIGTERM."
         => "run it again; nothing is paid twice for the same blob";

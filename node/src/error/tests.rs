@@ -20,7 +20,7 @@ fn each_kind_has_one_page_and_a_unique_name() {
 fn exit_codes_are_the_documented_contract() {
     let codes: Vec<u8> = TABLE.iter().map(|page| page.code).collect();
     assert!(codes.is_sorted());
-    for code in (1..=15).chain([130, 143]) {
+    for code in (1..=15).chain([130, 141, 143]) {
         assert!(codes.contains(&code), "no kind for exit code {code}");
     }
     let verification = TABLE.iter().filter(|page| page.code == 7).count();
@@ -47,6 +47,21 @@ fn a_full_disk_has_its_own_exit_code() {
     let error = Error::from_io("write", std::path::Path::new("/tmp/x"), full);
     assert_eq!(error.kind().exit_code(), 13);
     assert!(error.message().contains("/tmp/x"));
+}
+
+#[test]
+fn a_name_of_two_lines_cannot_pass_for_a_line_of_ours() {
+    let path = std::path::Path::new("a\n✗ FULL  \u{1b}[31m");
+    let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+    let text = Error::from_io("read", path, missing).to_text();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    let forged = Error::new(Kind::File, "there is no `a\n✗ FULL  b`").hint("a\nb").to_text();
+    assert_eq!(forged.lines().nth(1), Some("  │ ✗ FULL  b`"));
+    assert_eq!(forged.lines().nth(2), Some("  a\\nb"));
+    let silent = [("n1\n✗ FULL".to_owned(), "b\rc".to_owned())];
+    let missing = crate::failures::members(&silent);
+    let text = Error::new(Kind::Quorum, "too few").detail("missing", missing).to_text();
+    assert_eq!(text.lines().nth(1), Some("  n1\\n✗ FULL: b\\rc"));
 }
 
 #[test]

@@ -62,3 +62,22 @@ fn a_secret_does_not_print_itself() {
     let text = format!("{:?}", Secret::new(Kind::Ed25519, [0xab; 32]));
     assert_eq!(text, "Secret(ed25519)");
 }
+
+#[test]
+fn a_folder_is_no_key_file_and_nobody_is_told_to_change_its_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = load(folder.path(), Kind::Ed25519).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(!error.next_step().contains("chmod"), "{error}");
+}
+
+#[test]
+fn the_mode_of_a_key_file_is_mended_by_a_command_that_can_be_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("my key's");
+    create(&path, &Secret::new(Kind::Ed25519, [7; 32])).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let hint = load(&path, Kind::Ed25519).unwrap_err().next_step().to_owned();
+    assert!(std::process::Command::new("sh").args(["-c", &hint]).status().unwrap().success());
+    load(&path, Kind::Ed25519).unwrap();
+}

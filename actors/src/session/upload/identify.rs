@@ -7,7 +7,7 @@ use haulout_protocol::blob::BlobHeader;
 use haulout_protocol::encoding::{self, Buffers, EncodedSegment, Pipeline, SegmentPosition};
 use haulout_protocol::wire;
 
-use super::{PutError, Source, WINDOW};
+use super::{PutError, Source, SourceError, WINDOW};
 use crate::limits;
 use crate::session::{Observer, Progress, Session};
 
@@ -28,18 +28,26 @@ pub async fn header(
     let observer = observer.clone();
     let work = move || {
         let pipeline = Pipeline::new(&session_parameters, limits::SEGMENTS_IDENTIFYING_MAX);
-        pipeline.identify(source.reader(), |segment| {
+        let header = pipeline.identify(source.clone().reader(), |segment| {
             let bytes = u64::from(segment) * u64::from(session_parameters.segment_bytes());
             let last = session_parameters.segment_length(length, segment);
             observer(Progress::Identified { bytes: bytes + u64::from(last) });
-        })
+        });
+        let header = header.map_err(|error| source.unreadable(error))?;
+        if header.length != length {
+            return Err(source.changed());
+        }
+        source.check()?;
+        Ok(header)
     };
-    let header = tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??;
-    if header.length == length {
-        return Ok(header);
-    }
-    let changed = "the file became shorter while it was read; put it again when it is at rest";
-    Err(PutError::Source(std::io::Error::other(changed)))
+    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??)
+}
+
+/// Fails if the source's bytes may not be those that were read from it.
+pub(super) async fn unchanged(source: &Arc<Source>) -> Result<(), PutError> {
+    let source = source.clone();
+    let work = move || source.check();
+    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??)
 }
 
 fn segment_count(parameters: &encoding::Parameters, length: u64) -> Result<u32, PutError> {
@@ -72,6 +80,7 @@ pub(super) async fn identify(
         encoded.insert(segment, Arc::new(result));
         observer(Progress::Identified { bytes });
     }
+    unchanged(source).await?;
     let segments = encoded.values().map(|segment| segment.commitment()).collect();
     Ok(Identified { header: Arc::new(BlobHeader { length, segments }), encoded })
 }
@@ -85,7 +94,7 @@ pub(super) async fn encode(
     blob_bytes: u64,
 ) -> Result<EncodedSegment, PutError> {
     let (parameters, source, buffers) = (session.parameters, source.clone(), buffers.clone());
-    let work = move || -> std::io::Result<EncodedSegment> {
+    let work = move || -> Result<EncodedSegment, SourceError> {
         let data = source.segment(&parameters, segment)?;
         let position = SegmentPosition { segment, blob_bytes };
         Ok(encoding::encode_segment_into(&buffers, &parameters, position, data))

@@ -166,7 +166,7 @@ mod tests {
         let text = to_text(&before, &after);
         let expected = "tern\n  name     - tern\n           + gull\n  address  - /ip4/10.0.0.1/tcp/1\n\
                         \x20          + /ip4/10.0.0.9/tcp/1\n             /ip4/10.0.0.2/tcp/1\n\
-                        \x20 text     - site=a?[2J\n";
+                        \x20 text     - site=a\\u{1b}[2J\n";
         assert_eq!(text, expected);
         assert_eq!(to_text(&before, &before), "tern\n");
     }

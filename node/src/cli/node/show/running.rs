@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(nobody.to_json()["ok"], Value::Null);
         let other = running(Some(json!({ "status": "failing", "peer_id": "12D3\u{1b}" })));
         assert!(!other.is_of(None));
-        assert!(other.stranger().contains("is the peer 12D3?, none of these"));
+        assert!(other.stranger().contains("is the peer 12D3\\u{1b}, none of these"));
         assert!(other.to_text(1).starts_with("failing"), "{}", other.to_text(1));
     }
 }

@@ -1,0 +1,206 @@
+//! A file that appears under its name when it is whole.
+//!
+//! Promises: until then what was there stays; then the new one has the old one's mode, and its owner
+//! where we may give it, and nobody can read it meanwhile who could not read the old one. Devices and
+//! pipes are written to and not replaced. Does not: keep access lists or extended attributes.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tempfile::TempPath;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+use super::WRITE_BYTES;
+use crate::error::{Error, Kind, Result};
+use crate::terminal;
+
+/// Mode of a new file, before the umask takes its part.
+const MODE_NEW: u32 = 0o666;
+
+/// Where a blob is written.
+#[derive(Debug)]
+pub(super) struct Target {
+    file: File,
+    path: PathBuf,
+    /// None when the path is a device or a pipe.
+    replacement: Option<Replacement>,
+}
+
+/// A file beside its place, deleted unless it gets there.
+#[derive(Debug)]
+struct Replacement {
+    temporary: TempPath,
+    place: PathBuf,
+    /// What lies in the place now.
+    old: Option<Metadata>,
+}
+
+impl Target {
+    /// Opens a place for the bytes.
+    pub(super) async fn open(path: &Path) -> Result<Self> {
+        let path = path.to_owned();
+        crate::cli::blocking(move || Self::open_now(path)).await
+    }
+
+    fn open_now(path: PathBuf) -> Result<Self> {
+        let failed = |error| not_written(&path, error);
+        let old = fs::metadata(&path).ok();
+        if old.as_ref().is_some_and(Metadata::is_dir) {
+            let message = format!("{} is a folder", terminal::path(&path));
+            return Err(Error::new(Kind::File, message).hint("name a file"));
+        }
+        let (file, replacement) = match old {
+            Some(special) if !special.is_file() => {
+                (fs::OpenOptions::new().write(true).open(&path).map_err(failed)?, None)
+            }
+            old => {
+                let (file, replacement) = beside(&path, old).map_err(failed)?;
+                (file, Some(replacement))
+            }
+        };
+        let mut file = File::from_std(file);
+        file.set_max_buf_size(WRITE_BYTES);
+        Ok(Self { file, path, replacement })
+    }
+
+    /// Where to write.
+    pub(super) fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Puts a complete file in its place.
+    pub(super) async fn keep(mut self) -> Result<()> {
+        let path = self.path;
+        self.file.flush().await.map_err(|error| not_written(&path, error))?;
+        let Some(replacement) = self.replacement else { return Ok(()) };
+        let keep = move || replacement.keep().map_err(|error| not_written(&path, error));
+        crate::cli::blocking(keep).await
+    }
+}
+
+/// A new file in the folder of `path`, or of what a link there leads to: the link stays.
+fn beside(path: &Path, old: Option<Metadata>) -> io::Result<(fs::File, Replacement)> {
+    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".haulout-").suffix(".part");
+    if old.is_none() {
+        builder.permissions(Permissions::from_mode(MODE_NEW));
+    }
+    let made = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    let (file, temporary) = made.into_parts();
+    Ok((file, Replacement { temporary, place, old }))
+}
+
+impl Replacement {
+    fn keep(self) -> io::Result<()> {
+        if let Some(old) = &self.old {
+            let mode = inherit(&self.temporary, old)?;
+            fs::set_permissions(&self.temporary, Permissions::from_mode(mode))?;
+        }
+        self.temporary.persist(self.place).map_err(|failed| failed.error)
+    }
+}
+
+/// Gives a new file the owner and group of the old one, as far as we may, and says which mode it may
+/// have then: that of the old one, without what a group would get that the old one did not name, and
+/// without running as somebody else.
+fn inherit(new: &Path, old: &Metadata) -> io::Result<u32> {
+    let facts = fs::metadata(new)?;
+    let keeps =
+        |same: bool, user, group| same || std::os::unix::fs::chown(new, user, group).is_ok();
+    let group_kept = keeps(facts.gid() == old.gid(), None, Some(old.gid()));
+    let owner_kept = keeps(facts.uid() == old.uid(), Some(old.uid()), None);
+    let mode = old.mode() & 0o7777;
+    Ok(match (owner_kept, group_kept) {
+        (true, true) => mode,
+        (false, true) => mode & 0o777,
+        (_, false) => (mode & 0o707) | (mode & 0o070 & (mode & 0o007) << 3),
+    })
+}
+
+fn not_written(path: &Path, error: io::Error) -> Error {
+    Error::from_io("write", path, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn put(path: &Path, text: &str) {
+        let mut target = Target::open(path).await.unwrap();
+        target.file().write_all(text.as_bytes()).await.unwrap();
+        target.keep().await.unwrap();
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("it exists").mode() & 0o7777
+    }
+
+    #[tokio::test]
+    async fn an_unfinished_file_never_appears_under_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.bin");
+        fs::write(&path, "old").unwrap();
+        drop(Target::open(&path).await.unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[tokio::test]
+    async fn a_finished_file_replaces_the_old_one_also_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("out.bin"), folder.path().join("link"));
+        fs::write(&path, "old").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        put(&link, "new").await;
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_file_keeps_the_mode_of_the_one_it_replaces_and_is_never_more_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.bin");
+        for kept in [0o600, 0o640, 0o444, 0o755, 0o1666] {
+            fs::write(&path, "old").unwrap();
+            fs::set_permissions(&path, Permissions::from_mode(kept)).unwrap();
+            let target = Target::open(&path).await.unwrap();
+            let temporary = &target.replacement.as_ref().expect("a file is replaced").temporary;
+            assert_eq!(mode(temporary) & 0o077, 0, "while it is written");
+            drop(target);
+            put(&path, "new").await;
+            assert_eq!(mode(&path), kept, "{kept:o}");
+            fs::remove_file(&path).unwrap();
+        }
+        // A new one has what the umask leaves, as any other new file.
+        put(&path, "new").await;
+        let other = folder.path().join("other");
+        fs::write(&other, "").unwrap();
+        assert_eq!(mode(&path), mode(&other));
+    }
+
+    #[tokio::test]
+    async fn a_file_of_a_group_keeps_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.bin");
+        fs::write(&path, "old").unwrap();
+        // Only root may give a file to a group that is not its own; anybody else has no such file.
+        if std::os::unix::fs::chown(&path, Some(12345), Some(54321)).is_ok() {
+            fs::set_permissions(&path, Permissions::from_mode(0o660)).unwrap();
+            put(&path, "new").await;
+            let facts = fs::metadata(&path).unwrap();
+            assert_eq!((facts.uid(), facts.gid(), mode(&path)), (12345, 54321, 0o660));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_device_is_written_to_and_not_replaced() {
+        put(Path::new("/dev/null"), "new").await;
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+    }
+}

@@ -1,0 +1,270 @@
+//! Where text leaves the process: stdout, stderr and logs, whatever the command.
+//!
+//! Promises: nothing leaves by here that a terminal would obey or that reads otherwise than it is
+//! written, whoever chose it: control characters, marks that turn the direction of writing, and
+//! characters without width are shown as `\u{1b}`, in JSON as `\u001b`. An answer that cannot be
+//! written is an error which carries the answer; a reader that went away is [`Kind::Pipe`].
+//! Does not: know what is printed, or look at the bytes of blobs.
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use clap::builder::StyledStr;
+use clap::error::ContextValue;
+use serde_json::Value;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::error::{Error, Kind, Result};
+
+/// Lines of an answer that are repeated on stderr when stdout takes none: it may be a long list.
+const LINES_REPEATED_MAX: usize = 20;
+
+/// Writes a command's answer to stdout. `essential` is what must not be lost with it.
+///
+/// # Errors
+/// [`Kind::Pipe`] if nobody reads any more; else the reason, with what must not be lost.
+pub fn answer(text: &str, essential: &str) -> Result<()> {
+    written(io::stdout().lock(), &block(text), essential)
+}
+
+/// Writes bytes that programs read: to a terminal as text, to everything else as they are.
+pub(crate) fn exact(text: &str) -> Result<()> {
+    if io::stdout().is_terminal() {
+        return answer(text, text);
+    }
+    written(io::stdout().lock(), text, text)
+}
+
+/// Writes one JSON value on one line of stdout.
+///
+/// # Errors
+/// As for [`answer`]; what must not be lost is all of it.
+pub fn json_line(value: &Value) -> Result<()> {
+    let line = json(value);
+    written(io::stdout().lock(), &format!("{line}\n"), &line)
+}
+
+/// Writes a line to stderr, best effort: there is no other place to say that it failed.
+pub fn note(line: &str) {
+    let line = format!("{}\n", block(line));
+    let _ = io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// Writes a question to stderr, on whose line the answer will be.
+pub(crate) fn ask(question: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = stderr.write_all(block(question).as_bytes()).and_then(|()| stderr.flush());
+}
+
+fn written(mut out: impl Write, text: &str, essential: &str) -> Result<()> {
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return gone();
+        }
+        let mut lost: Vec<&str> = essential.lines().take(LINES_REPEATED_MAX).collect();
+        if essential.lines().count() > lost.len() {
+            lost.push("…");
+        }
+        Error::from_io("write the answer to", Path::new("stdout"), error)
+            .detail("answer", lost.join("\n"))
+            .hint("what was asked for is done; only its answer was not written where it should be")
+    })
+}
+
+/// The error of a reader that went away, of which nobody wants to hear.
+pub(crate) fn gone() -> Error {
+    Error::new(Kind::Pipe, "the reader of stdout went away")
+}
+
+/// A refusal of the command line's parser, with what was typed on one line each.
+pub fn refusal(mut error: clap::Error) -> String {
+    let typed = error.context().filter_map(|(kind, value)| {
+        let safe = match value {
+            ContextValue::String(text) => ContextValue::String(line(text).into_owned()),
+            ContextValue::Strings(texts) => {
+                ContextValue::Strings(texts.iter().map(|text| line(text).into_owned()).collect())
+            }
+            _ => return None,
+        };
+        Some((kind, safe))
+    });
+    for (kind, safe) in typed.collect::<Vec<_>>() {
+        error.insert(kind, safe);
+    }
+    let text = error.render().to_string();
+    // What a value's own parser says is not part of the context, and is printed without colours.
+    match std::error::Error::source(&error).map(ToString::to_string) {
+        Some(reason) if !reason.is_empty() => {
+            text.replace(&StyledStr::from(reason.clone()).to_string(), &line(&reason))
+        }
+        _ => text,
+    }
+}
+
+/// Whether a character does something to the text around it instead of being seen.
+fn acts(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            u32::from(character),
+            0xad | 0x34f
+                | 0x61c
+                | 0x115f..=0x1160
+                | 0x17b4..=0x17b5
+                | 0x180b..=0x180f
+                | 0x200b..=0x200f
+                | 0x2028..=0x202e
+                | 0x2060..=0x206f
+                | 0x3164
+                | 0xfeff
+                | 0xffa0
+                | 0xfff0..=0xfffb
+                | 0xe0000..=0xe0fff
+        )
+}
+
+/// Text with each character that `is_wrong` in its visible form.
+fn escaped(text: &str, is_wrong: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&is_wrong) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match is_wrong(character) {
+            true => safe.extend(character.escape_default()),
+            false => safe.push(character),
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Lines of ours: line ends and tabs stay.
+pub fn block(text: &str) -> Cow<'_, str> {
+    escaped(text, |c| acts(c) && c != '\n' && c != '\t')
+}
+
+/// A text that somebody else chose, on one line.
+pub fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, acts)
+}
+
+/// A path on one line.
+pub fn path(path: &Path) -> String {
+    line(&path.to_string_lossy()).into_owned()
+}
+
+/// A value as JSON on one line, which a terminal can show too.
+pub fn json(value: &Value) -> String {
+    json_safe(&value.to_string())
+}
+
+/// JSON in which characters that act are escaped; they occur in its strings only.
+fn json_safe(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if acts(character) {
+            let units = &mut [0; 2];
+            for unit in character.encode_utf16(units) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+/// A word as a shell takes it, so that a command in a hint works when pasted.
+pub fn shell(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+=,-".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    if !word.contains(acts) {
+        return format!("'{}'", word.replace('\'', r"'\''"));
+    }
+    let mut quoted = String::from("$'");
+    for character in word.chars() {
+        match character {
+            '\'' | '\\' => quoted.extend(['\\', character]),
+            _ if acts(character) => {
+                let bytes = &mut [0; 4];
+                for byte in character.encode_utf8(bytes).bytes() {
+                    quoted.push_str(&format!("\\x{byte:02x}"));
+                }
+            }
+            _ => quoted.push(character),
+        }
+    }
+    quoted + "'"
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogForm {
+    /// Text.
+    Plain,
+    /// Text with colours of ours.
+    Coloured,
+    /// JSON.
+    Json,
+}
+
+/// One line of a log, whatever the event in it says.
+pub(crate) fn log_line(bytes: &[u8], form: LogForm) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let (body, end) = text.strip_suffix('\n').map_or((&*text, ""), |body| (body, "\n"));
+    let safe = match form {
+        LogForm::Plain => line(body).into_owned(),
+        LogForm::Json => json_safe(body),
+        LogForm::Coloured => coloured(body),
+    };
+    safe + end
+}
+
+/// Keeps colours: an escape, `[`, digits and semicolons, `m`.
+fn coloured(body: &str) -> String {
+    let mut parts = body.split('\u{1b}');
+    let mut safe = line(parts.next().unwrap_or_default()).into_owned();
+    for part in parts {
+        let codes = part.strip_prefix('[').and_then(|rest| rest.split_once('m'));
+        let is_colour = |codes: &str| codes.chars().all(|c| c.is_ascii_digit() || c == ';');
+        match codes.filter(|(codes, _)| is_colour(codes)) {
+            Some((codes, rest)) => {
+                safe.push_str(&format!("\u{1b}[{codes}m"));
+                safe.push_str(&line(rest));
+            }
+            None => {
+                safe.push_str("\\u{1b}");
+                safe.push_str(&line(part));
+            }
+        }
+    }
+    safe
+}
+
+/// Plain log lines on stderr.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        io::stderr().lock().write_all(log_line(line, LogForm::Plain).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'a> MakeWriter<'a> for LogWriter {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        *self
+    }
+}
+
+#[cfg(test)]
+mod tests;
