@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use haulout_node::terminal;
 use haulout_protocol::encoding::Parameters;
 
 use crate::control::Phase;
@@ -179,8 +180,8 @@ pub(crate) fn live(pulse: &Pulse) -> String {
 pub(crate) fn tilde(path: &Path) -> String {
     let home = std::env::var_os("HOME").unwrap_or_default();
     match path.strip_prefix(&home) {
-        Ok(inside) if !home.is_empty() => format!("~/{}", inside.display()),
-        _ => path.display().to_string(),
+        Ok(inside) if !home.is_empty() => format!("~/{}", terminal::path(inside)),
+        _ => terminal::path(path),
     }
 }
 

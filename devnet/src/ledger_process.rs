@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::terminal;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -45,7 +46,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 /// Opens the ledger of this genesis; another one in its place is a mistake worth explaining.
 pub(crate) fn open(database: &Path, genesis: GenesisConfig) -> Result<Ledger> {
     Ledger::open(database, genesis).map_err(|error| {
-        Error::new(Kind::Config, format!("cannot open the ledger in {}", database.display()))
+        Error::new(Kind::Config, format!("cannot open the ledger in {}", terminal::path(database)))
             .because(error)
             .hint("`devnet up --fresh` starts over without its data")
     })
@@ -67,7 +68,7 @@ pub(crate) async fn bind(port: u16) -> Result<TcpListener> {
 fn read_genesis(path: &Path) -> Result<GenesisConfig> {
     let text = std::fs::read(path).map_err(|error| Error::from_io("read", path, error))?;
     serde_json::from_slice(&text).map_err(|error| {
-        Error::new(Kind::Config, format!("{} is damaged", path.display())).because(error)
+        Error::new(Kind::Config, format!("{} is damaged", terminal::path(path))).because(error)
     })
 }
 

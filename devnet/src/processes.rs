@@ -13,6 +13,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::terminal;
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -144,7 +145,7 @@ impl Process {
     fn did_not_start(&self, how: &str) -> Error {
         let tail = log_tail(&self.log).unwrap_or_default();
         Error::new(Kind::Internal, format!("{} {how}; its log ends with\n{tail}", self.name))
-            .hint(format!("the whole log: {}", self.log.display()))
+            .hint(format!("the whole log: {}", terminal::path(&self.log)))
     }
 
     /// SIGKILL: what is not on disk is gone.

@@ -20,6 +20,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::terminal;
 use serde::{Deserialize, Serialize};
 
 mod card;
@@ -171,7 +172,7 @@ impl StateDirectory {
             Err(error) => return Err(Error::from_io("read", &path, error)),
         };
         serde_json::from_str(&text).map(Some).map_err(|error| {
-            Error::new(Kind::Config, format!("{} is damaged", path.display()))
+            Error::new(Kind::Config, format!("{} is damaged", terminal::path(&path)))
                 .because(error)
                 .hint(format!("start over with `devnet up --fresh --name {}`", self.name))
         })

@@ -13,7 +13,7 @@ use haulout_protocol::chain::object::Blob;
 use haulout_protocol::machine::put_plan;
 
 use crate::error::{Error, Kind, Result};
-use crate::words::{self, coins};
+use crate::words::{self, wal};
 
 /// How the user names what is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,8 +112,7 @@ impl ExtensionPlan {
         if balance >= self.total {
             return Ok(());
         }
-        let message =
-            format!("it costs {} WAL and the wallet holds {}", coins(self.total), coins(balance));
+        let message = format!("it costs {} and the wallet holds {}", wal(self.total), wal(balance));
         Err(Error::new(Kind::Funds, message)
             .detail("needed_frost", self.total)
             .detail("available_frost", balance))

@@ -1,12 +1,15 @@
 //! Progress bars: numbered stages on stderr.
 //!
-//! Promises: costs nothing when bars are hidden. Does not: decide whether to show them.
+//! Promises: costs nothing when bars are hidden; names in them are on one line and do not act.
+//! Does not: decide whether to show them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use haulout_actors::session::{Observer, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::terminal;
 
 /// How often a bar without news is drawn again.
 const TICK: Duration = Duration::from_millis(120);
@@ -121,6 +124,7 @@ impl Stages {
     }
 
     fn message(&self, stage: usize, text: String) {
+        let text = terminal::line(&text).into_owned();
         self.with(stage, false, |bar| bar.set_message(text));
     }
 

@@ -52,7 +52,7 @@ impl StorageNode {
         };
         let store = open_store(&config).await?;
         let confirmation = SecretKey::from_bytes(protocol_key.bytes()).ok_or_else(|| {
-            let file = config.protocol_key.display();
+            let file = crate::terminal::path(&config.protocol_key);
             Error::new(Kind::Config, format!("{file} holds no BLS secret key"))
         })?;
         let keys = Keys { network: *network_key.bytes(), confirmation: Some(confirmation) };

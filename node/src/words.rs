@@ -3,16 +3,14 @@
 //! Promises: an amount that parses is exact; a name from the ledger cannot move the cursor.
 
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::amount::{SMALLEST_PER_COIN, Token};
 use serde_json::{Value, json};
 
 use crate::terminal;
 
-/// FROST in a WAL, and MIST in a SUI.
-const UNITS: u64 = 1_000_000_000;
-
-/// An amount in whole coins, without trailing zeros.
+/// An amount in whole coins, without trailing zeros or unit: for programs that asked for one value.
 pub(crate) fn coins(smallest: u64) -> String {
-    let text = format!("{}.{:09}", smallest / UNITS, smallest % UNITS);
+    let text = format!("{}.{:09}", smallest / SMALLEST_PER_COIN, smallest % SMALLEST_PER_COIN);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -84,7 +82,12 @@ pub(crate) fn duration(milliseconds: u64) -> String {
 
 /// An amount of the token for people.
 pub(crate) fn wal(frost: u64) -> String {
-    format!("{} WAL", coins(frost))
+    Token::Wal.amount(frost).to_string()
+}
+
+/// An amount of gas for people.
+pub(crate) fn sui(mist: u64) -> String {
+    Token::Sui.amount(mist).to_string()
 }
 
 /// An amount of the token for programs.

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
+mod changing;
 mod crossing;
 mod discovery;
 mod epochs;

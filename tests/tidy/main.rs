@@ -241,6 +241,14 @@ fn nothing_is_unsafe_or_unbounded() {
 }
 
 #[test]
+fn paths_reach_people_through_terminal_path() {
+    // A path may hold anything but a zero; `Path::display` would send it to the terminal as it is.
+    let shows = |line: &String| ["node/src/", "devnet/src/"].iter().any(|at| line.starts_with(at));
+    let findings: Vec<_> = lines_with(&[".display()"], false).into_iter().filter(shows).collect();
+    check("show it by `terminal::path`, in JSON by `to_string_lossy`", &findings);
+}
+
+#[test]
 fn every_profile_unwinds() {
     let manifest = manifest(".");
     let profiles = manifest["profile"].as_table().unwrap();

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::terminal;
 
 use super::{Up, card_of, note, print_line, print_text, status, stop};
 use crate::banner;
@@ -122,7 +123,7 @@ async fn start(
         }
         if Instant::now() > until {
             return Err(Error::new(Kind::Timeout, "the supervisor does not listen")
-                .hint(format!("see {}", log.display())));
+                .hint(format!("see {}", terminal::path(&log))));
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -136,7 +137,7 @@ fn ended(child: &mut Child, directory: &StateDirectory) -> Option<Error> {
     let message = format!("the supervisor ended ({status}); its log ends with\n{tail}");
     let locked = status.code() == Some(i32::from(Kind::Locked.exit_code()));
     let kind = if locked { Kind::Locked } else { Kind::Internal };
-    Some(Error::new(kind, message).hint(format!("the whole log: {}", log.display())))
+    Some(Error::new(kind, message).hint(format!("the whole log: {}", terminal::path(&log))))
 }
 
 /// Says each phase as it finishes; returns when the devnet is ready.

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::terminal;
 
 use super::{name_flag, print_line, print_text};
 use crate::ledger::{Ledger, OpenError, ReplayError, Replayed, StoreError};
@@ -19,7 +20,7 @@ pub(super) fn run(directory: &StateDirectory, file: Option<PathBuf>, json: bool)
     if json {
         return print_line(&serde_json::json!({
             "verified": true,
-            "file": path.display().to_string(),
+            "file": path.to_string_lossy(),
             "checkpoints": checkpoints,
             "transactions": transactions,
             "state_root": root,
@@ -37,7 +38,7 @@ fn verify(directory: &StateDirectory, path: &Path) -> Result<Replayed> {
 }
 
 fn not_opened(directory: &StateDirectory, path: &Path, error: OpenError) -> Error {
-    let shown = path.display();
+    let shown = terminal::path(path);
     match error {
         OpenError::Empty => Error::new(Kind::NotFound, format!("there is no ledger in {shown}"))
             .hint("name its file with --file, or its devnet with --name"),
@@ -53,6 +54,6 @@ fn not_opened(directory: &StateDirectory, path: &Path, error: OpenError) -> Erro
 
 fn differs(path: &Path, error: ReplayError) -> Error {
     let hint = "keep the file and report it; `devnet up --fresh` starts over without its data";
-    let message = format!("the log in {} does not lead where it says", path.display());
+    let message = format!("the log in {} does not lead where it says", terminal::path(path));
     Error::new(Kind::Verification, message).because(error).hint(hint)
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::output::Output;
 use crate::contexts;
 use crate::error::{Error, Kind, Result};
+use crate::terminal;
 
 /// Choose among named client configurations
 #[derive(Debug, Subcommand)]
@@ -65,11 +66,11 @@ fn show(name: Option<String>, output: &Output) -> Result<()> {
     };
     let file = contexts::path(&name)?;
     let text = std::fs::read_to_string(&file).map_err(|error| {
-        Error::new(Kind::Config, format!("cannot read {}", file.display()))
+        Error::new(Kind::Config, format!("cannot read {}", terminal::path(&file)))
             .because(error)
             .hint("see `haulout context ls`")
     })?;
-    let json = json!({ "name": name, "file": file.display().to_string(), "text": text });
-    output.result(&json, &text, &format!("# {}\n{text}", file.display()));
+    let json = json!({ "name": name, "file": file.to_string_lossy(), "text": text });
+    output.result(&json, &text, &format!("# {}\n{text}", terminal::path(&file)));
     Ok(())
 }

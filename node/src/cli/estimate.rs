@@ -19,7 +19,7 @@ use crate::input::Input;
 use crate::ledger_client::LedgerClient;
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
-use crate::words::coins;
+use crate::words::{coins, wal};
 
 /// Prints what a put would do and cost.
 pub(super) async fn show(
@@ -97,20 +97,20 @@ impl Estimate {
         text.push_str(&match &self.plan {
             Plan::Nothing { .. } => "  cost    nothing\n".to_owned(),
             Plan::Register { space, write } => format!(
-                "  cost    {} WAL and gas: {} for storage, {} for writing\n",
-                coins(price),
-                coins(Space::price(space)),
-                coins(*write)
+                "  cost    {} and gas: {} for storage, {} for writing\n",
+                wal(price),
+                wal(Space::price(space)),
+                wal(*write)
             ),
             Plan::Extend { .. } | Plan::Certify { .. } => {
-                format!("  cost    {} WAL and gas\n", coins(price))
+                format!("  cost    {} and gas\n", wal(price))
             }
         });
         let until = self.calendar.until(self.plan.end_epoch());
         text.push_str(&format!("  until   {until} (exclusive)\n"));
-        if let Some(Balances { wal, .. }) = self.balances {
-            let lack = if wal < price { ", too little" } else { "" };
-            text.push_str(&format!("  wallet  {} WAL{lack}\n", coins(wal)));
+        if let Some(Balances { wal: held, .. }) = self.balances {
+            let lack = if held < price { ", too little" } else { "" };
+            text.push_str(&format!("  wallet  {}{lack}\n", wal(held)));
         }
         text
     }

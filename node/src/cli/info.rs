@@ -13,7 +13,7 @@ use super::output::{Output, size};
 use crate::calendar::{self, Calendar};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
-use crate::words::{coins, object};
+use crate::words::{label, object, wal};
 
 /// What the example stores, and for how many epochs.
 const EXAMPLE: (u64, u32) = (1 << 30, 5);
@@ -140,16 +140,16 @@ impl Facts {
     fn prices(&self) -> String {
         let prices = &self.view.position.prices;
         let mut text = format!(
-            "prices    {} WAL for a MiB and an epoch, {} WAL to write a MiB (encoded bytes)\n",
-            coins(prices.storage),
-            coins(prices.write)
+            "prices    {} for a MiB and an epoch, {} to write a MiB (encoded bytes)\n",
+            wal(prices.storage),
+            wal(prices.write)
         );
         if let Some((quote, total)) = self.example() {
             text.push_str(&format!(
-                "          so {} for {} epochs cost {} WAL ({} encoded)\n",
+                "          so {} for {} epochs cost {} ({} encoded)\n",
                 size(EXAMPLE.0),
                 EXAMPLE.1,
-                coins(total),
+                wal(total),
                 size(quote.encoded_bytes),
             ));
         }
@@ -182,8 +182,12 @@ fn member(member: &Member) -> Value {
 
 /// A member for people: a line, and one for each address.
 fn node(member: &Member) -> String {
-    let mut text =
-        format!("  {:<12}  {:>4} shards  {}\n", member.name, member.shards.len(), member.peer_id);
+    let mut text = format!(
+        "  {:<12}  {:>4} shards  {}\n",
+        label(&member.name),
+        member.shards.len(),
+        member.peer_id
+    );
     for address in addresses(member) {
         text.push_str(&format!("    {address}\n"));
     }

@@ -26,6 +26,7 @@ use crate::config::Setting;
 use crate::error::{Error, Kind, Result};
 use crate::storage_node::{self, StorageNode};
 use crate::telemetry::Telemetry;
+use crate::terminal;
 
 /// Run a storage node, and tell the ledger of it
 // Help of most verbs is the text of their structs: words here would cover it.
@@ -113,7 +114,7 @@ impl Run {
         let mut settings = Vec::new();
         if let Some(path) = &self.data_dir {
             let value = path.to_str().map(str::to_owned).ok_or_else(|| {
-                Error::new(Kind::Usage, format!("{} is not UTF-8", path.display()))
+                Error::new(Kind::Usage, format!("{} is not UTF-8", terminal::path(path)))
             })?;
             settings.push(Setting { flag: "--data-dir", section: "node", key: "data_dir", value });
         }

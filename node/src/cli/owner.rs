@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::output::{self, Output};
 use crate::error::{Error, Kind, Result};
 use crate::holdings::{Skipped, Target};
+use crate::terminal;
 use crate::words::object;
 
 /// Which blob is meant: all objects the wallet has for a blob id, or one object.
@@ -113,7 +114,9 @@ pub(super) fn skipped_json(skipped: &Skipped) -> Value {
 
 /// Objects that are left as they are, for people.
 pub(super) fn skipped_text(skipped: &Skipped) -> String {
-    let line = |(_, error): &(ObjectId, Error)| format!("  left alone: {}\n", error.message());
+    let line = |(_, error): &(ObjectId, Error)| {
+        format!("  left alone: {}\n", terminal::line(&error.message()))
+    };
     skipped.iter().map(line).collect()
 }
 

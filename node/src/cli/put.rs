@@ -17,7 +17,7 @@ use crate::failures;
 use crate::input::Input;
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
-use crate::words::{coins, object};
+use crate::words::{label, object, sui, wal};
 
 /// Store a file; `-` reads stdin
 ///
@@ -99,8 +99,8 @@ fn to_text(name: &str, report: &PutReport) -> String {
     }
     text.push_str(&plan::reused(&report.plan));
     if !matches!(report.plan, Plan::Nothing { .. }) {
-        let (paid, gas) = (coins(report.cost.wal), coins(report.cost.gas));
-        text.push_str(&format!("  paid    {paid} WAL + {gas} SUI gas\n"));
+        let (paid, gas) = (wal(report.cost.wal), sui(report.cost.gas));
+        text.push_str(&format!("  paid    {paid} + {gas} gas\n"));
     }
     if report.shards.0 > 0 {
         let (signed, all) = report.shards;
@@ -108,7 +108,7 @@ fn to_text(name: &str, report: &PutReport) -> String {
     }
     text.push_str(&format!("  until   epoch {} (exclusive)\n", report.end_epoch));
     for (node, reason) in &report.unhelpful {
-        text.push_str(&format!("  without {node}: {reason}\n"));
+        text.push_str(&format!("  without {}: {}\n", label(node), label(reason)));
     }
     text
 }

@@ -12,7 +12,7 @@ use super::owner::{Consent, Which, skipped_json, skipped_text};
 use crate::error::Result;
 use crate::holdings::{Removal, RemovalPlan};
 use crate::ledger_client::LedgerClient;
-use crate::words::{coins, object};
+use crate::words::{object, sui};
 
 /// Delete a blob before its time
 ///
@@ -105,7 +105,7 @@ fn to_text(plan: &RemovalPlan, receipt: Option<&Receipt>) -> String {
     }
     text.push_str(&skipped_text(&plan.skipped));
     if let Some(receipt) = receipt {
-        text.push_str(&format!("  paid     {} SUI gas\n", coins(receipt.gas)));
+        text.push_str(&format!("  paid     {} gas\n", sui(receipt.gas)));
     }
     text
 }

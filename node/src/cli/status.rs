@@ -10,6 +10,7 @@ use super::output::Output;
 use crate::error::{Error, Kind, Result};
 use crate::failures;
 use crate::light_client::LightClient;
+use crate::words::label;
 
 /// Say what the network knows of a blob
 #[derive(Debug, Args)]
@@ -82,7 +83,7 @@ fn people(blob_id: &str, json: &Value, standing: &Standing, shards: u16) -> Stri
     text.push_str(&format!(" · now epoch {}\n", json["epoch"]));
     text.push_str(&format!("  {} of {shards} shards answered\n", standing.answered));
     for (node, reason) in &standing.silent {
-        text.push_str(&format!("  silent: {node}: {reason}\n"));
+        text.push_str(&format!("  silent: {}: {}\n", label(node), label(reason)));
     }
     text
 }

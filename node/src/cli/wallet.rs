@@ -14,7 +14,8 @@ use crate::error::Result;
 use crate::keys;
 use crate::ledger_client::{LedgerClient, account_of};
 use crate::sui_wallet::Keystore;
-use crate::words::{coins, count, object};
+use crate::terminal;
+use crate::words::{count, object, sui, wal};
 
 /// Show the wallet: address, balances, where its key is
 #[derive(Debug, Args)]
@@ -87,15 +88,15 @@ fn list(output: &Output, place: &WalletPlace) -> Result<()> {
 
 fn source_json(place: &WalletPlace) -> Value {
     match &place.source {
-        WalletSource::KeyFile(file) => json!({ "key_file": file.display().to_string() }),
-        WalletSource::Sui(config) => json!({ "sui_config": config.display().to_string() }),
+        WalletSource::KeyFile(file) => json!({ "key_file": file.to_string_lossy() }),
+        WalletSource::Sui(config) => json!({ "sui_config": config.to_string_lossy() }),
     }
 }
 
 fn report(output: &Output, account: &ObjectId, balances: Balances, place: &WalletPlace) {
     let address = object(account);
     let key_file = match &place.source {
-        WalletSource::KeyFile(file) => Some(file.display().to_string()),
+        WalletSource::KeyFile(file) => Some(file.to_string_lossy().into_owned()),
         WalletSource::Sui(_) => None,
     };
     let json = json!({
@@ -109,18 +110,18 @@ fn report(output: &Output, account: &ObjectId, balances: Balances, place: &Walle
 
 fn to_text(address: &str, balances: Balances, place: &WalletPlace) -> String {
     let key = match (&place.source, place.address) {
-        (WalletSource::KeyFile(file), _) => file.display().to_string(),
+        (WalletSource::KeyFile(file), _) => terminal::path(file),
         (WalletSource::Sui(config), None) => {
-            format!("Sui's keystore, its active address: {}", config.display())
+            format!("Sui's keystore, its active address: {}", terminal::path(config))
         }
         (WalletSource::Sui(config), Some(_)) => {
-            format!("Sui's keystore, by wallet.address: {}", config.display())
+            format!("Sui's keystore, by wallet.address: {}", terminal::path(config))
         }
     };
     let mut text = format!(
-        "address  {address}\nWAL      {}\nSUI      {}\nkey      {key}\n",
-        coins(balances.wal),
-        coins(balances.sui),
+        "address  {address}\nholds    {}\n         {}\nkey      {key}\n",
+        wal(balances.wal),
+        sui(balances.sui),
     );
     if balances.wal == 0 || balances.sui == 0 {
         text.push_str("storing and staking need WAL, and everything needs SUI for gas\n");
@@ -138,7 +139,7 @@ mod tests {
         let place = WalletPlace { source, address: None, setting: String::new() };
         let of = |sui, wal| to_text("0x1", Balances { sui, wal }, &place);
         assert_eq!(of(1, 2_000_000_000).lines().count(), 4);
-        assert!(of(1, 2_000_000_000).contains("WAL      2\nSUI      0.000000001\n"));
+        assert!(of(1, 2_000_000_000).contains("holds    2 WAL\n         0.000000001 SUI\n"));
         assert!(of(0, 1).contains("need WAL") && of(1, 0).contains("need WAL"));
     }
 }

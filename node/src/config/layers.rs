@@ -165,7 +165,7 @@ fn error_in_file(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     let message = format!("{shown}:{line}: {name}{}", one_line(error.message()));
     Error::new(Kind::Config, message)
         .hint(format!("correct line {line} of {shown}; `haulout config` prints a valid example"))
-        .detail("file", path.display().to_string())
+        .detail("file", path.to_string_lossy())
         .detail("line", line)
 }
 

@@ -15,7 +15,7 @@ use crate::cli::Cli;
 use crate::cli::output::Output;
 use crate::cli::owner::Consent;
 use crate::error::Result;
-use crate::words::{coins, label, object, wal, wal_json};
+use crate::words::{coins, label, object, sui, wal, wal_json};
 
 /// What the operator earns: have it paid, change how much, choose for whom
 // Each verb's help is the text of its struct: words here would cover it.
@@ -62,8 +62,8 @@ impl Collect {
             output.result(&to_json(&earner, true, None), &coins(free), &text);
         } else if self.consent.given(&text).await? {
             let done = earner.client.collect_commission(earner.collector).await?;
-            let (paid, gas) = (wal(done.0), coins(done.1.gas));
-            let text = format!("✓ Collected  {paid}{}\n  gas  {gas} SUI\n", blocked(&earner));
+            let (paid, gas) = (wal(done.0), sui(done.1.gas));
+            let text = format!("✓ Collected  {paid}{}\n  gas  {gas}\n", blocked(&earner));
             output.result(&to_json(&earner, false, Some(&done)), &coins(done.0), &text);
         }
         Ok(())

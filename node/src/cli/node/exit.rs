@@ -10,7 +10,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::stakes;
-use crate::words::{coins, label, object, wal, wal_json};
+use crate::words::{coins, label, object, sui, wal, wal_json};
 
 /// Leave the network, and have the bond back
 ///
@@ -54,9 +54,9 @@ impl Exit {
             output.result(&json(None), &id, &text);
         } else if self.consent.given(&text).await? {
             let done = held.client.request_exit(&held.cap).await?;
-            let gas = coins(done.gas);
+            let gas = sui(done.gas);
             let text =
-                format!("✓ {text}  then  haulout node exit --withdraw-bond\n  gas   {gas} SUI\n");
+                format!("✓ {text}  then  haulout node exit --withdraw-bond\n  gas   {gas}\n");
             output.result(&json(Some(&done)), &id, &text);
         }
         Ok(())
@@ -87,8 +87,8 @@ impl Exit {
             output.result(&json(None), &coins(bond), &text);
         } else if self.consent.given(&text).await? {
             let done = held.client.withdraw_bond(&held.cap).await?;
-            let (paid, gas) = (wal(done.0), coins(done.1.gas));
-            let text = format!("✓ Paid back  {paid}\n  gas  {gas} SUI\n");
+            let (paid, gas) = (wal(done.0), sui(done.1.gas));
+            let text = format!("✓ Paid back  {paid}\n  gas  {gas}\n");
             output.result(&json(Some(&done)), &coins(done.0), &text);
         }
         Ok(())

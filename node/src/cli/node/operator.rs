@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, Collectable, OwnNode};
+use crate::terminal;
 
 /// Whose wallet.
 #[derive(Debug, Args)]
@@ -57,7 +58,7 @@ impl Purse {
     /// The flag as a setting.
     pub(super) fn settings(&self) -> Result<Vec<Setting>> {
         let Some(path) = &self.wallet else { return Ok(Vec::new()) };
-        let not_text = || Error::new(Kind::Usage, format!("{} is not UTF-8", path.display()));
+        let not_text = || Error::new(Kind::Usage, format!("{} is not UTF-8", terminal::path(path)));
         let value = path.to_str().ok_or_else(not_text)?.to_owned();
         Ok(vec![Setting { flag: "--wallet", section: "wallet", key: "key_file", value }])
     }

@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, Application, Selection};
-use crate::words::{self, coins, object, percent, wal, wal_json};
+use crate::words::{self, object, percent, sui, wal, wal_json};
 
 /// Register this node on the ledger
 ///
@@ -137,7 +137,7 @@ fn load_keys(config: &NodeConfig, dry_run: bool) -> Result<NodeKeys> {
     let network = load(&config.network_key, KeyKind::Ed25519)?;
     let protocol = load(&config.protocol_key, KeyKind::Bls12381)?;
     let protocol = SecretKey::from_bytes(protocol.bytes()).ok_or_else(|| {
-        let file = config.protocol_key.display();
+        let file = crate::terminal::path(&config.protocol_key);
         Error::new(Kind::Config, format!("{file} holds no BLS secret key"))
     })?;
     Ok(NodeKeys { network, protocol })
@@ -205,13 +205,13 @@ impl Offer {
     fn done(&self, done: &RegisteredNode) -> String {
         let node = object(&done.node_id);
         format!(
-            "✓ Registered  {}\n  node  {node}\n  paid  a bond of {} + {} SUI gas\n  next  it \
+            "✓ Registered  {}\n  node  {node}\n  paid  a bond of {} + {} gas\n  next  it \
              serves once it has stake enough; anybody may give it:\n          haulout stake add \
              {node} AMOUNT\n        {}\n        run it: haulout --config FILE node run\n        \
              watch it: haulout node show\n",
             self.name(),
             wal(self.application.registration.bond),
-            coins(done.receipt.gas),
+            sui(done.receipt.gas),
             selection_text(&self.selection, &self.calendar),
         )
     }

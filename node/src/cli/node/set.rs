@@ -12,7 +12,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::stakes::{Profile, ProfileChange};
-use crate::words::{coins, label, object};
+use crate::words::{label, object, sui};
 
 /// Change the node's name, addresses or free text on the ledger
 ///
@@ -69,11 +69,11 @@ impl Set {
             output.result(&json(None), &id, &text);
         } else if self.consent.given(&text).await? {
             let done = held.client.change_node(&held.cap, &settings).await?;
-            let gas = coins(done.receipt.gas);
+            let gas = sui(done.receipt.gas);
             output.result(
                 &json(Some(&done)),
                 &id,
-                &format!("✓ Changed  {text}  gas        {gas} SUI\n"),
+                &format!("✓ Changed  {text}  gas        {gas}\n"),
             );
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::cli::output::{Output, size};
 use crate::cli::owner::Consent;
 use crate::config::Size;
 use crate::error::Result;
-use crate::words::{self, coins, object};
+use crate::words::{self, object, sui};
 
 /// Say what the node asks for its work, and how much it can hold
 ///
@@ -58,7 +58,7 @@ impl Vote {
             output.result(&to_json(&held, &votes, None), &id, &text);
         } else if self.consent.given(&text).await? {
             let done = held.client.vote(&held.cap, &votes).await?;
-            let text = format!("✓ Voted: {text}  gas       {} SUI\n", coins(done.gas));
+            let text = format!("✓ Voted: {text}  gas       {}\n", sui(done.gas));
             output.result(&to_json(&held, &votes, Some(&done)), &id, &text);
         }
         Ok(())

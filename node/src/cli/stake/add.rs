@@ -11,7 +11,7 @@ use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::StakePlan;
-use crate::words::{self, coins, object, percent, wal, wal_json};
+use crate::words::{self, coins, object, percent, sui, wal, wal_json};
 
 /// Stake with a node
 ///
@@ -120,14 +120,14 @@ impl Offer {
 
     fn done(&self, done: &NewReceipt) -> String {
         format!(
-            "✓ Staked   {} with {}\n  receipt  {}\n  works    from {}\n  paid     {} + {} SUI \
+            "✓ Staked   {} with {}\n  receipt  {}\n  works    from {}\n  paid     {} + {} \
              gas\n  see      haulout stake ls\n",
             wal(self.plan.amount),
             self.plan.name,
             object(&done.object),
             self.calendar.until(done.activation_epoch),
             wal(self.plan.amount),
-            coins(done.receipt.gas),
+            sui(done.receipt.gas),
         )
     }
 }

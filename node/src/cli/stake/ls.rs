@@ -11,7 +11,7 @@ use crate::cli::table::{Align, table};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{Position, Stage, Step};
-use crate::words::{self, coins, object, wal, wal_json};
+use crate::words::{self, object, wal, wal_json};
 
 const COLUMNS: [(&str, Align); 7] = [
     ("NODE", Align::Left),
@@ -26,7 +26,7 @@ const COLUMNS: [(&str, Align); 7] = [
 /// List the wallet's stake: what it is worth, and when one can act
 ///
 /// WORTH is principal and rewards by the rate the ledger recorded last; a receipt that works on
-/// earns until it is paid. All amounts are in WAL.
+/// earns until it is paid.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  haulout stake ls\n  haulout -q stake ls   # only receipts, \
                         one a line")]
@@ -114,9 +114,9 @@ impl Listing {
         let row = |(name, position): &(String, Position)| {
             vec![
                 name.clone(),
-                coins(position.receipt.principal),
-                coins(position.worth),
-                coins(position.rewards()),
+                wal(position.receipt.principal),
+                wal(position.worth),
+                wal(position.rewards()),
                 position.stage.name().to_owned(),
                 self.next(position),
                 object(&position.receipt.id),

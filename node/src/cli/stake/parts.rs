@@ -10,7 +10,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::{Consent, parse_object};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
-use crate::words::{self, coins, object, wal, wal_json};
+use crate::words::{self, object, sui, wal, wal_json};
 
 /// Split a receipt in two
 ///
@@ -98,5 +98,5 @@ impl Join {
 }
 
 fn done_text(verb: &str, text: &str, done: &Receipt) -> String {
-    format!("{verb}  {text}  gas    {} SUI\n  see    haulout stake ls\n", coins(done.gas))
+    format!("{verb}  {text}  gas    {}\n  see    haulout stake ls\n", sui(done.gas))
 }

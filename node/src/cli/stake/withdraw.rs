@@ -13,7 +13,7 @@ use crate::cli::owner::{Consent, parse_object, skipped_json, skipped_text};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, Position, Step, Which, WithdrawalPlan};
-use crate::words::{coins, object, wal, wal_json};
+use crate::words::{object, sui, wal, wal_json};
 
 /// Have stake back: asks for it, or is paid, whatever is due
 ///
@@ -144,7 +144,7 @@ impl Offer {
             ));
         }
         text.push_str(&skipped_text(&self.plan.skipped));
-        text + &format!("  gas   {} SUI\n", coins(done.receipt.gas))
+        text + &format!("  gas   {}\n", sui(done.receipt.gas))
     }
 }
 

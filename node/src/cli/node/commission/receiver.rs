@@ -16,7 +16,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::{Consent, parse_object};
 use crate::error::{Error, Kind, Result};
 use crate::stakes::{self, receiver_text};
-use crate::words::{coins, label, object, wal};
+use crate::words::{label, object, sui, wal};
 
 /// Choose who collects the commission
 ///
@@ -66,8 +66,8 @@ impl Receiver {
         } else if self.consent.given(&text).await? {
             let done = earner.client.set_commission_receiver(earner.collector, after).await?;
             let (name, who) = (label(&earner.name), receiver_text(&after));
-            let gas = coins(done.receipt.gas);
-            let text = format!("✓ The commission of {name} is for {who}\n  gas  {gas} SUI\n");
+            let gas = sui(done.receipt.gas);
+            let text = format!("✓ The commission of {name} is for {who}\n  gas  {gas}\n");
             output.result(&json(Some(&done)), &id, &text);
         }
         Ok(())

@@ -15,7 +15,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::stakes::{self, RateChange};
-use crate::words::{self, coins, label, object, percent};
+use crate::words::{self, label, object, percent, sui};
 
 /// Change the operator's part of rewards
 ///
@@ -56,7 +56,7 @@ impl Set {
             // The epoch may have ended while somebody was asked.
             let change = RateChange { from_epoch: stakes::first_epoch(done.epoch), ..change };
             let text = to_text(&name, &change, &calendar);
-            let text = format!("✓ Set: {text}  gas   {} SUI\n", coins(done.receipt.gas));
+            let text = format!("✓ Set: {text}  gas   {}\n", sui(done.receipt.gas));
             output.result(&to_json(&held, &change, false, Some(&done)), &id, &text);
         }
         Ok(())
