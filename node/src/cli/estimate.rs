@@ -136,7 +136,9 @@ mod tests {
     #[test]
     fn an_estimate_says_what_is_missing_and_does_without_a_wallet() {
         // Two MiB for five epochs at 5 FROST, and writing them for 1.
-        let of = |wal| estimate(sample_plan(false, false), wal.map(|wal| Balances { sui: 0, wal }));
+        let of = |wal: Option<u64>| {
+            estimate(sample_plan(false, false), wal.map(|wal| Balances { sui: 0, wal }))
+        };
         assert!(of(Some(51)).to_text().contains("wallet  0.000000051 WAL, too little"));
         assert_eq!(of(Some(51)).to_json()["affordable"], false);
         assert!(of(Some(52)).to_text().ends_with("wallet  0.000000052 WAL\n"));
