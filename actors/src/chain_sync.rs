@@ -93,7 +93,10 @@ impl Actor for ChainSyncActor {
     ) -> Result<State, ActorProcessingErr> {
         let Arguments { context, chain, network, follow } = arguments;
         let applied = match follow {
-            Follow::Blobs => context.store.position()?,
+            Follow::Blobs => {
+                let store = context.store.clone();
+                tokio::task::spawn_blocking(move || store.position()).await??
+            }
             Follow::Committees => Some(context.position.current().checkpoint),
         };
         let span = info_span!("chain_sync", ledger = %chain.url());

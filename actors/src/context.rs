@@ -167,7 +167,10 @@ impl Context {
         }
         let mut position = view.position;
         if follow == Follow::Blobs {
-            position.checkpoint = store.position()?.unwrap_or_default();
+            let reader = store.clone();
+            let read = tokio::task::spawn_blocking(move || reader.position()).await;
+            position.checkpoint =
+                read.expect("reading neither panics nor is cut off")?.unwrap_or_default();
         }
         let (keys, position) = (Arc::new(keys), PositionWatch::new(position));
         let chain = Some(chain);

@@ -184,5 +184,6 @@ pub const PUT_PLANS_MAX: usize = 8;
 pub const SEGMENTS_IDENTIFYING_MAX: usize = haulout_protocol::encoding::MIN_IN_FLIGHT;
 /// Memory a put keeps between two segments, so that the next one needs no fresh pages: one segment's slivers.
 pub const ENCODING_BYTES_KEPT_MAX: usize = 128 * 1024 * 1024;
-/// Once a correct member says that a blob does not exist, members that are silent have so long to know better.
-pub const DENIAL_WAIT_MAX: Duration = Duration::from_millis(500);
+/// Whoever asks for a blob's status waits so long for the slow, once those that answered have settled it: it only completes
+/// the list of who answers.
+pub const STATUS_STRAGGLERS_MAX: Duration = Duration::from_secs(2);

@@ -21,6 +21,7 @@ mod swarm;
 use std::sync::Arc;
 
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::responsiveness::{Pace, Sample};
 use libp2p::Multiaddr;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -155,6 +156,22 @@ impl Network {
             let _ = current.map(|commands| commands.try_send(Command::Ban(to_libp2p(&peer))));
         }
         self.shared.show_peers();
+    }
+
+    /// Notes that a peer answered, and how fast: who answers fast is asked first.
+    pub(crate) fn answered(&self, peer: PeerId, sample: Sample) {
+        self.shared.book().answered(peer, self.shared.now(), sample);
+    }
+
+    /// Notes that a peer owes an answer for so long that others were asked.
+    pub(crate) fn fell_silent(&self, peer: PeerId) {
+        self.shared.book().fell_silent(peer, self.shared.now());
+    }
+
+    /// What to expect of each of these peers if it is asked for so many bytes now.
+    pub(crate) fn paces(&self, peers: impl Iterator<Item = PeerId>, bytes: u64) -> Vec<Pace> {
+        let (book, now) = (self.shared.book(), self.shared.now());
+        peers.map(|peer| book.pace(&peer, now, bytes)).collect()
     }
 
     /// Who is connected, banned and blamed.

@@ -9,18 +9,22 @@ pub mod download;
 pub mod locate;
 pub mod upload;
 
+mod inquiry;
 mod node;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use haulout_protocol::blob::BlobId;
 use haulout_protocol::committee::Committee;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::machine::Timestamp;
+use haulout_protocol::machine::responsiveness::{Pace, preferences};
 use haulout_protocol::message::NetworkId;
+use tracing::{Span, debug_span};
 
-use crate::network::Network;
+use crate::network::{Network, Protocol};
 
 /// What a session needs to know and hold: cheap to clone, made anew for each put or get.
 #[derive(Clone, Debug)]
@@ -33,6 +37,10 @@ pub struct Session {
     pub committee: Arc<Committee>,
     /// Shards and segment size.
     pub parameters: Parameters,
+    /// The checkpoint of the ledger that was the last when the request began, as far as we know.
+    pub checkpoint: u64,
+    /// A read that gets nothing new for so long is given up.
+    pub patience: Duration,
 }
 
 impl Session {
@@ -45,15 +53,63 @@ impl Session {
         format!("{} ({})", member.name, member.peer_id)
     }
 
-    /// Ranks the members for reading: connected peers first, banned ones only if nothing else is left.
-    fn preference(&self) -> Vec<usize> {
-        let peers = self.network.peers().borrow().clone();
-        let rank = |peer: PeerId| match (peers.is_banned(&peer), peers.is_connected(&peer)) {
-            (true, _) => usize::MAX,
-            (false, true) => 0,
-            (false, false) => 1,
-        };
-        self.committee.members().iter().map(|member| rank(member.peer_id)).collect()
+    /// What to expect of each member that is asked for so many bytes now.
+    fn paces(&self, bytes: u64) -> Vec<Pace> {
+        let peers = self.committee.members().iter().map(|member| member.peer_id);
+        self.network.paces(peers, bytes)
+    }
+
+    /// The members that own shards; whoever answers fast comes first.
+    fn members_by_pace(&self) -> Vec<usize> {
+        let paces = self.paces(0);
+        let weight = |member: usize| usize::from(self.committee.weight(member));
+        let shares: Vec<_> = (0..paces.len()).map(weight).collect();
+        let preferences = preferences(&paces, &shares, usize::from(self.committee.quorum()));
+        let mut members: Vec<_> = (0..paces.len()).filter(|member| shares[*member] > 0).collect();
+        members.sort_by_key(|member| preferences[*member]);
+        members
+    }
+
+    /// The span of what one member is sent in a put.
+    fn send_span(&self, member: usize, blob_id: &BlobId) -> Span {
+        let member = &self.committee.members()[member];
+        debug_span!(
+            "send",
+            otel.kind = "client",
+            rpc.system = "libp2p",
+            rpc.service = Protocol::Sliver.service(),
+            rpc.method = "put",
+            node = %member.name,
+            haulout.peer.id = %member.peer_id,
+            haulout.blob.id = %blob_id,
+        )
+    }
+
+    /// The span of what one member is asked for in a get.
+    fn fetch_span(&self, member: usize, blob_id: &BlobId, segment: u32) -> Span {
+        let member = &self.committee.members()[member];
+        debug_span!(
+            "fetch",
+            otel.kind = "client",
+            rpc.system = "libp2p",
+            rpc.service = Protocol::Sliver.service(),
+            rpc.method = "get",
+            node = %member.name,
+            haulout.peer.id = %member.peer_id,
+            haulout.blob.id = %blob_id,
+            haulout.segment = segment,
+        )
+    }
+
+    fn patience_ms(&self) -> u64 {
+        u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A number of this client's own, so that clients which were refused together do not come back together.
+    fn noise(&self) -> u64 {
+        let identity = self.network.identity();
+        let key = identity.key().iter().take(8);
+        key.fold(0, |noise, byte| (noise << 8) | u64::from(*byte))
     }
 }
 

@@ -211,23 +211,38 @@ async fn accept(
 }
 
 /// One look at everything that is pending.
-async fn sweep(shared: &session::Shared) -> Result<(), StoreError> {
-    let epoch = shared.context.position.current().epoch;
-    for blob_id in shared.pending.blobs() {
-        let record = shared.context.store.blob(&blob_id)?;
-        if record.is_some_and(|record| record.is_registered(epoch)) {
-            shared.pending.settle(&blob_id);
-        }
-    }
+async fn sweep(shared: &Arc<session::Shared>) -> Result<(), StoreError> {
+    let ours = shared.clone();
+    read(move || settle_registered(&ours)).await?;
     let age = u64::try_from(shared.patience.pending_time.as_millis()).unwrap_or(u64::MAX);
     let before_ms = now_ms().saturating_sub(age);
     let freed = shared.context.store.forget_pending(before_ms).await?;
     if freed > 0 {
         debug!(bytes = freed, "forgot bytes that nobody registered");
     }
-    let pending = shared.pending.sweep(before_ms, shared.context.store.pending_bytes()?);
-    shared.context.metrics.set_pending_bytes(pending);
+    let store = shared.context.store.clone();
+    let on_disk = read(move || store.pending_bytes()).await?;
+    shared.context.metrics.set_pending_bytes(shared.pending.sweep(before_ms, on_disk));
     Ok(())
+}
+
+/// What is registered by now is pending no more. Blocks.
+fn settle_registered(shared: &session::Shared) -> Result<(), StoreError> {
+    let (store, epoch) = (&shared.context.store, shared.context.position.current().epoch);
+    for blob_id in shared.pending.blobs() {
+        let record = store.blob(&blob_id)?;
+        if record.is_some_and(|record| record.is_registered(epoch)) {
+            shared.pending.settle(&blob_id);
+        }
+    }
+    Ok(())
+}
+
+/// Reads the store where blocking is allowed.
+async fn read<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    tokio::task::spawn_blocking(work).await.expect("reading neither panics nor is cut off")
 }
 
 #[cfg(test)]

@@ -164,7 +164,7 @@ pub struct ClientConfig {
     pub wallet: Option<WalletPlace>,
     /// Where temporary copies of piped input live.
     pub state_dir: PathBuf,
-    /// How long to wait for the ledger and the network at the start.
+    /// How long to wait for the ledger and the network at the start, and in a read for anything new.
     pub timeout: Duration,
 }
 

@@ -42,6 +42,7 @@ pub struct LightClient {
     context: Context,
     tree: Tree,
     wallet: Option<Wallet>,
+    patience: Duration,
 }
 
 impl LightClient {
@@ -58,13 +59,14 @@ impl LightClient {
     async fn join(config: ClientConfig) -> Result<Self> {
         let wallet = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         let secret = Secret::generate(KeyKind::Ed25519)?;
+        let patience = config.timeout;
         let keys = Keys { network: *secret.bytes(), confirmation: None };
         let (store, role) = (Store::in_memory()?, Role::Client);
         let identity = Identity { keys, operator: None };
         let (context, network) =
             prepare(&config.network, &config.chain, store, identity, role).await?;
         let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
-        Ok(Self { context, tree, wallet })
+        Ok(Self { context, tree, wallet, patience })
     }
 
     /// What [`Self::put`] would do and cost now; nothing is sent or paid. Without a wallet nothing is
@@ -131,14 +133,20 @@ impl LightClient {
         Ok(download::get(&self.session(), blob_id, consistency, sink, observer).await?)
     }
 
-    /// What the committee says of a blob.
+    /// What the committee says of a blob; waits for every node that answers.
     pub async fn status(&self, blob_id: &BlobId) -> Standing {
-        locate::standing(&self.session(), blob_id).await
+        locate::census(&self.session(), blob_id).await
     }
 
     /// Shards of the network.
     pub fn shards(&self) -> u16 {
         self.context.position.current().committee.shards()
+    }
+
+    /// Nodes that own shards.
+    pub fn nodes(&self) -> usize {
+        let committee = self.context.position.current().committee;
+        committee.members().iter().filter(|member| !member.shards.is_empty()).count()
     }
 
     /// The epoch the client is in.
@@ -174,6 +182,8 @@ impl LightClient {
             network_id: self.context.network,
             committee: position.committee,
             parameters: position.parameters,
+            checkpoint: position.checkpoint,
+            patience: self.patience,
         }
     }
 }

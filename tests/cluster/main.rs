@@ -16,6 +16,8 @@ mod operator_changes;
 mod owner;
 mod payment;
 mod put_get;
+mod reading;
 mod restart;
 mod sizes;
 mod staker;
+mod traces;

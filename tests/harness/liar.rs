@@ -31,7 +31,12 @@ pub enum Lie {
     OversizedFrames,
     /// Accepts everything and answers nothing.
     Silence,
+    /// Has no time for slivers, and nothing to say of blobs, whenever it is asked.
+    Busy,
 }
+
+/// What a node says that has no time.
+const BUSY: Refusal = Refusal::Busy { retry_after_ms: 50 };
 
 /// A running liar.
 #[derive(Debug)]
@@ -41,6 +46,7 @@ pub struct Liar {
     port: u16,
     answering: Vec<JoinHandle<()>>,
     told: Arc<AtomicUsize>,
+    asked_for_slivers: Arc<AtomicUsize>,
 }
 
 /// What the liar needs to know to lie well.
@@ -50,6 +56,7 @@ struct Script {
     parameters: Parameters,
     blob_bytes: u64,
     told: Arc<AtomicUsize>,
+    asked_for_slivers: Arc<AtomicUsize>,
 }
 
 impl Liar {
@@ -85,11 +92,19 @@ impl Liar {
         })
         .await?;
         let told = Arc::new(AtomicUsize::new(0));
-        let script = Script { lie, parameters, blob_bytes, told: told.clone() };
+        let asked_for_slivers = Arc::new(AtomicUsize::new(0));
+        let script = Script {
+            lie,
+            parameters,
+            blob_bytes,
+            told: told.clone(),
+            asked_for_slivers: asked_for_slivers.clone(),
+        };
         let answering = [Protocol::Blob, Protocol::Sliver]
             .map(|protocol| tokio::spawn(answer(network.clone(), protocol, script.clone())))
             .into();
-        Ok(Self { supervisor, peer_id: network.identity(), port: keys.port, answering, told })
+        let (peer_id, port) = (network.identity(), keys.port);
+        Ok(Self { supervisor, peer_id, port, answering, told, asked_for_slivers })
     }
 
     /// Who it is to its victims.
@@ -100,6 +115,11 @@ impl Liar {
     /// How many questions it has answered with a lie so far.
     pub fn told(&self) -> usize {
         self.told.load(Ordering::Relaxed)
+    }
+
+    /// How many requests for slivers, or to take some, it got so far.
+    pub fn asked_for_slivers(&self) -> usize {
+        self.asked_for_slivers.load(Ordering::Relaxed)
     }
 
     /// Leaves the network.
@@ -137,6 +157,7 @@ impl Script {
         let answer = match (self.lie, request.question) {
             (Lie::Silence, _) => return keep_waiting(stream).await,
             (Lie::OversizedFrames, _) => return oversize(stream).await,
+            (Lie::Busy, _) => blob::Answer::Refused(BUSY),
             (Lie::WrongProofs, blob::Question::Header) => blob::Answer::Header(noise(72)),
             (Lie::WrongProofs, blob::Question::Index { .. }) => {
                 blob::Answer::Index(noise(64 * usize::from(self.parameters.shards())))
@@ -156,9 +177,14 @@ impl Script {
     async fn about_slivers(self, mut stream: Stream) -> Result<()> {
         let request: sliver::Request = stream.read_frame(wire::HEADER_FRAME_BYTES_MAX).await?;
         self.told.fetch_add(1, Ordering::Relaxed);
+        self.asked_for_slivers.fetch_add(1, Ordering::Relaxed);
         match self.lie {
             Lie::Silence => return keep_waiting(stream).await,
             Lie::OversizedFrames => return oversize(stream).await,
+            Lie::Busy => {
+                stream.write_frame(&sliver::Reply::Refused(BUSY)).await?;
+                return Ok(stream.close().await?);
+            }
             Lie::WrongBytes | Lie::WrongProofs => {}
         }
         let sliver::Request::Get { segment, axis, pairs, .. } = request else {

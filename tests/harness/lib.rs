@@ -16,6 +16,8 @@ use haulout_protocol::blob::BlobId;
 
 pub mod liar;
 pub mod log;
+pub mod spans;
+pub mod writer;
 
 /// A kibibyte.
 pub const KIB: usize = 1024;
@@ -48,8 +50,13 @@ pub async fn put(client: &LightClient, bytes: &[u8]) -> Result<PutReport> {
 
 /// Reads a whole blob into memory.
 pub async fn get(client: &LightClient, id: &BlobId) -> Result<Vec<u8>> {
+    get_with(client, id, Consistency::Default).await
+}
+
+/// Reads a whole blob into memory and checks this much.
+pub async fn get_with(client: &LightClient, id: &BlobId, level: Consistency) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    client.get(id, Consistency::Default, &mut bytes, &quiet()).await?;
+    client.get(id, level, &mut bytes, &quiet()).await?;
     Ok(bytes)
 }
 

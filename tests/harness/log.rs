@@ -1,9 +1,16 @@
-//! What this process logged at `warn` and above, for tests that promise a log line.
+//! What this process logged at `warn` and above, and the spans it ended, for tests that promise either.
 //!
 //! Promises: keeps the newest mebibyte. Does not: print; a failing test shows its own reason.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, Once, PoisonError};
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use crate::spans;
 
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
@@ -26,14 +33,18 @@ impl Write for Keeper {
     }
 }
 
-/// Keeps what is logged from now on.
+/// Which spans are kept: ours, as telemetry exports them.
+const SPANS: &str = "off,haulout_node=debug,haulout_actors=debug,cluster=debug";
+
+/// Keeps what is logged and traced from now on.
 pub fn keep() {
     ONCE.call_once(|| {
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
-            .with_ansi(false)
-            .with_writer(|| Keeper)
-            .finish();
+        let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(|| Keeper);
+        let provider = SdkTracerProvider::builder().with_simple_exporter(spans::Keeper).build();
+        let traces = tracing_opentelemetry::layer().with_tracer(provider.tracer("tests"));
+        let subscriber = tracing_subscriber::registry()
+            .with(lines.with_filter(tracing_subscriber::filter::LevelFilter::WARN))
+            .with(traces.with_filter(EnvFilter::new(SPANS)));
         tracing::subscriber::set_global_default(subscriber).expect("nobody else keeps the log");
     });
 }

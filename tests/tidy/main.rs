@@ -234,6 +234,44 @@ fn no_test_sleeps() {
     check("poll with a deadline instead", &findings);
 }
 
+/// The verbs with which the store is read: they block.
+fn reading_verbs() -> Vec<String> {
+    let mut verbs = Vec::new();
+    for path in sources().iter().filter(|path| shown(path).starts_with("storage/src/store")) {
+        let text = fs::read_to_string(path).unwrap();
+        for line in text.lines() {
+            let verb =
+                line.trim_start().strip_prefix("pub fn ").and_then(|rest| rest.split_once('('));
+            if let Some((verb, rest)) = verb
+                && (rest.is_empty() || rest.starts_with("&self"))
+            {
+                verbs.push(format!("context.store.{verb}("));
+            }
+        }
+    }
+    verbs
+}
+
+#[test]
+fn no_actor_reads_the_store_where_others_wait() {
+    let verbs = reading_verbs();
+    assert!(verbs.iter().any(|verb| verb == "context.store.blob("), "only {verbs:?}");
+    // A closure for the blocking pool owns its store; whoever reads through the context is on a thread of the runtime.
+    let mut findings = Vec::new();
+    for path in sources().iter().filter(|path| path.starts_with(root().join("actors/src"))) {
+        let text = fs::read_to_string(path).unwrap();
+        if is_test_file(path) {
+            continue;
+        }
+        for (number, line) in code_lines(&text) {
+            if verbs.iter().any(|verb| line.contains(verb.as_str())) {
+                findings.push(format!("{}:{number}: {}", shown(path), line.trim()));
+            }
+        }
+    }
+    check("the store is read on the blocking pool", &findings);
+}
+
 #[test]
 fn nothing_is_unsafe_or_unbounded() {
     let words = ["unsafe {", "unsafe fn", "unbounded_channel(", "mpsc::unbounded("];

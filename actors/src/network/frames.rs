@@ -53,10 +53,11 @@ impl StreamError {
     /// Whether the same request, to the same peer, may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
-            StreamError::Closed | StreamError::TimedOut(_) | StreamError::Io(_) => true,
-            StreamError::TooSlow | StreamError::TooLarge { .. } | StreamError::Malformed(_) => {
-                false
-            }
+            StreamError::Closed
+            | StreamError::TimedOut(_)
+            | StreamError::TooSlow
+            | StreamError::Io(_) => true,
+            StreamError::TooLarge { .. } | StreamError::Malformed(_) => false,
         }
     }
 

@@ -17,6 +17,14 @@ pub enum Protocol {
 impl Protocol {
     pub(super) const ALL: [Protocol; 2] = [Protocol::Blob, Protocol::Sliver];
 
+    /// What traces call it.
+    pub(crate) fn service(self) -> &'static str {
+        match self {
+            Protocol::Blob => "haulout/blob/1",
+            Protocol::Sliver => "haulout/sliver/1",
+        }
+    }
+
     pub(super) fn name(self, network: &str) -> StreamProtocol {
         let name = match self {
             Protocol::Blob => "blob",

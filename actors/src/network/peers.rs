@@ -1,4 +1,4 @@
-//! What we know of other peers: addresses, connections, faults, bans.
+//! What we know of other peers: addresses, connections, faults, bans, and how fast they answer.
 //!
 //! Promises: bounded (the quietest stranger makes room), a fault that can be proved is logged with
 //! the peer's name, enough of them ban the peer for a while. Does not: keep anything on disk, or
@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::Timestamp;
+use haulout_protocol::machine::responsiveness::{Pace, Responsiveness, Sample};
 use libp2p::Multiaddr;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -66,6 +68,7 @@ struct Entry {
     blamed: BTreeMap<Blame, u32>,
     banned_until: Option<Instant>,
     walked: Option<Instant>,
+    responsiveness: Responsiveness,
     seen: Instant,
 }
 
@@ -90,6 +93,7 @@ impl PeerBook {
             blamed: BTreeMap::new(),
             banned_until: None,
             walked: None,
+            responsiveness: Responsiveness::default(),
             seen: now,
         });
         entry.seen = now;
@@ -186,6 +190,25 @@ impl PeerBook {
         entry.banned_until = Some(now + limits::BAN_DURATION);
         warn!(%peer, reason = %blame, seconds = limits::BAN_DURATION.as_secs(), "peer banned");
         true
+    }
+
+    /// The peer answered a question of ours.
+    pub(super) fn answered(&mut self, peer: PeerId, now: Timestamp, sample: Sample) {
+        self.entry(peer).responsiveness.answered(now, sample);
+    }
+
+    /// The peer owes us an answer for too long.
+    pub(super) fn fell_silent(&mut self, peer: PeerId, now: Timestamp) {
+        self.entry(peer).responsiveness.fell_silent(now);
+    }
+
+    /// What to expect of the peer if we ask it for so many bytes.
+    pub(super) fn pace(&self, peer: &PeerId, now: Timestamp, bytes: u64) -> Pace {
+        match self.entries.get(peer) {
+            Some(entry) if entry.banned_until.is_some() => Pace::Banned,
+            Some(entry) => entry.responsiveness.pace(now, bytes),
+            None => Pace::Untried,
+        }
     }
 
     /// Whether we refuse to talk to the peer.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::Timestamp;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 use super::identity::peer_id;
 use super::options::Parsed;
@@ -35,6 +37,7 @@ pub(super) struct Shared {
     pub(super) ports: Mutex<BTreeMap<usize, u16>>,
     /// One permit: whoever holds it owns the sockets.
     pub(super) sockets: Arc<Semaphore>,
+    started: Instant,
 }
 
 impl Shared {
@@ -52,8 +55,14 @@ impl Shared {
             towards: Mutex::default(),
             ports: Mutex::default(),
             sockets: Arc::new(Semaphore::new(1)),
+            started: Instant::now(),
             options,
         })
+    }
+
+    /// The time by which peers' answers are measured.
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, PeerBook> {

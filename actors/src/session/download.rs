@@ -10,7 +10,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::encoding::{self, Buffers, SegmentPosition, SliverVerifier};
-use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload};
+use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload, Terms};
+use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::sliver::{Axis, PairIndex, SliverIndex};
 use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
@@ -18,10 +19,11 @@ use haulout_protocol::wire::sliver::{Reply, Request};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument, debug};
+use tracing::{Instrument, debug, debug_span};
 
+use super::inquiry::Inquiry;
 use super::locate::{self, LocateError};
-use super::node::{self, AskError};
+use super::node::{self, AskError, Stopwatch};
 use super::{Clock, Observer, Progress, Session};
 use crate::network::Protocol;
 use crate::trace;
@@ -109,7 +111,8 @@ pub async fn get(
     sink: &mut (impl AsyncWrite + Unpin),
     observer: &Observer,
 ) -> Result<GetReport, GetError> {
-    let header = Arc::new(locate::header(session, blob_id).await?);
+    let span = debug_span!("locate", haulout.blob.id = %blob_id);
+    let header = Arc::new(locate::header(session, blob_id).instrument(span).await?);
     let buffers = Buffers::new(SEGMENTS_AHEAD * session.parameters.segment_bytes() as usize);
     observer(Progress::Located);
     let count = u32::try_from(header.segments.len()).unwrap_or(u32::MAX);
@@ -181,10 +184,16 @@ impl Fetch {
         consistency: Consistency,
     ) -> Self {
         let (events, inbox) = mpsc::channel(EVENTS_WAITING_MAX);
-        let preference = session.preference();
         let (parameters, committee) = (session.parameters, session.committee.clone());
+        let length = parameters.segment_length(header.length, segment);
+        let bytes = parameters.sliver_bytes(Axis::Primary, length);
+        let terms = Terms {
+            paces: session.paces(u64::try_from(bytes).unwrap_or(u64::MAX)),
+            patience_ms: session.patience_ms(),
+            noise: session.noise().wrapping_add(u64::from(segment)),
+        };
         Fetch {
-            machine: SegmentDownload::new(parameters, &committee, &blob_id, segment, preference),
+            machine: SegmentDownload::new(parameters, &committee, &blob_id, segment, terms),
             session,
             buffers,
             blob_id,
@@ -240,11 +249,15 @@ impl Fetch {
             }
             Event::Missing { request, pair } => Some(Input::Missing { request, pair }),
             Event::Ended { request, member, result } => {
+                let end = match &result {
+                    Ok(()) => End::Done,
+                    Err(error) => error.end(),
+                };
                 if let Err(error) = result {
                     self.failed(member, &error);
                 }
                 self.requests.remove(&request);
-                Some(Input::Ended { request })
+                Some(Input::Ended { request, end })
             }
         }
     }
@@ -255,6 +268,11 @@ impl Fetch {
         error.report(&self.session, member);
     }
 
+    fn silent(&mut self, member: usize) {
+        self.reasons.entry(member).or_insert_with(|| "gave no answer in time".to_owned());
+        self.session.network.fell_silent(self.session.peer(member));
+    }
+
     async fn perform(&mut self, effect: Effect) -> Result<Option<Input>, GetError> {
         match effect {
             Effect::Ask { request, member, axis, pairs } => self.ask(request, member, axis, pairs),
@@ -262,6 +280,7 @@ impl Fetch {
             Effect::Decode { axis, pairs } => return self.decode(axis, pairs).await.map(Some),
             Effect::FetchIndex { members } => return Ok(Some(self.fetch_index(members).await)),
             Effect::Verify { axis, pairs } => return self.verify(axis, pairs).await.map(Some),
+            Effect::Silent { member } => self.silent(member),
             Effect::Blame { member, reason } => {
                 self.reasons.insert(member, reason.to_string());
                 self.session.network.blame(self.session.peer(member), reason);
@@ -288,7 +307,9 @@ impl Fetch {
             let result = question.run(&events).await;
             let _ = events.send(Event::Ended { request, member, result }).await;
         };
-        self.requests.insert(request, AbortOnDropHandle::new(tokio::spawn(task.in_current_span())));
+        let span = self.session.fetch_span(member, &self.blob_id, self.segment);
+        let task = AbortOnDropHandle::new(tokio::spawn(task.instrument(span)));
+        self.requests.insert(request, task);
     }
 
     fn held(&self, axis: Axis, pairs: &[PairIndex]) -> Vec<(PairIndex, u16, Bytes)> {
@@ -322,7 +343,9 @@ impl Fetch {
                 !strict || encoding::identify_segment(&parameters, position, &bytes) == commitment;
             matches.then_some(bytes)
         };
-        let decoded = tokio::task::spawn_blocking(work).await.map_err(|_| GetError::Ended)?;
+        let span = debug_span!("decode", haulout.segment = self.segment);
+        let decoded = tokio::task::spawn_blocking(work).instrument(span).await;
+        let decoded = decoded.map_err(|_| GetError::Ended)?;
         let matches = decoded.is_some();
         self.decoded = decoded.unwrap_or_default();
         Ok(Input::Decoded { matches })
@@ -330,18 +353,26 @@ impl Fetch {
 
     async fn fetch_index(&mut self, members: Vec<usize>) -> Input {
         let commitment = self.header.segments[self.segment as usize];
-        for member in members {
-            let index =
-                node::index(&self.session, member, &self.blob_id, self.segment, &commitment).await;
-            match index {
-                Ok(index) => {
-                    self.index = Some(Arc::new(index));
-                    return Input::Indexed { found: true };
+        let (session, blob_id, segment) = (&self.session, &self.blob_id, self.segment);
+        let ask = async |member: usize| {
+            (member, node::index(session, member, blob_id, segment, &commitment).await)
+        };
+        let mut indexes = Inquiry::start(session, members, locate::HEADER_REQUESTS, ask);
+        let mut reasons = BTreeMap::new();
+        let index = loop {
+            match indexes.next().await {
+                Some((_, Ok(index))) => break Some(Arc::new(index)),
+                Some((member, Err(error))) => {
+                    indexes.judged(member, error.end());
+                    reasons.insert(member, error.to_string());
                 }
-                Err(error) => drop(self.reasons.insert(member, error.to_string())),
+                None => break None,
             }
-        }
-        Input::Indexed { found: false }
+        };
+        drop(indexes);
+        self.reasons.extend(reasons);
+        self.index = index;
+        Input::Indexed { found: self.index.is_some() }
     }
 
     async fn verify(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
@@ -356,7 +387,9 @@ impl Fetch {
             };
             slivers.iter().filter_map(is_wrong).collect()
         };
-        let wrong = tokio::task::spawn_blocking(work).await.map_err(|_| GetError::Ended)?;
+        let span = debug_span!("verify", haulout.segment = self.segment);
+        let wrong = tokio::task::spawn_blocking(work).instrument(span).await;
+        let wrong = wrong.map_err(|_| GetError::Ended)?;
         Ok(Input::Verified { wrong })
     }
 
@@ -393,6 +426,7 @@ impl Question {
     async fn run(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
         let peer = self.session.peer(self.member);
         let mut stream = self.session.network.open(peer, Protocol::Sliver).await?;
+        let mut stopwatch = Stopwatch::start(&self.session.network, peer);
         let request = Request::Get {
             blob_id: *self.blob_id.as_bytes(),
             segment: self.segment,
@@ -405,7 +439,9 @@ impl Question {
         let mut owed: Vec<_> = self.pairs.clone();
         let request = self.request;
         loop {
-            let event = match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
+            let reply = stream.read_frame(SMALL_FRAME_BYTES_MAX).await?;
+            stopwatch.heard(0);
+            let event = match reply {
                 Reply::Sliver { pair, bytes } => {
                     let pair = take(&mut owed, pair)?;
                     if bytes as usize != self.sliver_bytes {
@@ -413,6 +449,7 @@ impl Question {
                     }
                     let mut buffer = vec![0; self.sliver_bytes];
                     stream.read_exact(&mut buffer).await?;
+                    stopwatch.heard(u64::from(bytes));
                     Event::Arrived { request, pair, bytes: buffer.into() }
                 }
                 Reply::Missing { pair } => Event::Missing { request, pair: take(&mut owed, pair)? },

@@ -1,24 +1,28 @@
 //! Finds out what the network knows of a blob: its header, or why there is none.
 //!
-//! Promises: a header handed out matches the blob id; "does not exist" is said only when members with more than a
-//! third of the shards say so and none knows better, so at least one correct node said it; every answer comes in
-//! bounded time. Does not: fetch slivers.
+//! Promises: a header handed out matches the blob id; "does not exist" is said when members with more than a third of
+//! the shards, which have read the ledger as far as we have, say so: at least one of them is correct, and dead nodes are
+//! not waited for; slow nodes are asked again until the reader's patience is over, which bounds every answer.
+//! Does not: fetch slivers.
 
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::standing;
 use haulout_protocol::wire::blob::{State, Status};
 use tokio::time::{Instant, timeout_at};
 
 use super::Session;
+use super::inquiry::Inquiry;
 use super::node::{self, AskError};
 use crate::limits;
 
 /// What the committee says of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// What most of the weight that answered says; nothing when too few answered.
+    /// What a correct member stands behind; nothing when too few answered.
     pub state: Option<State>,
     /// Shards of the members that answered.
     pub answered: u16,
@@ -64,96 +68,139 @@ pub enum LocateError {
 #[derive(Debug)]
 struct Tally<'a> {
     session: &'a Session,
-    answers: Vec<standing::Answer>,
-    silent: Vec<(String, String)>,
-    waiting: u16,
+    answers: BTreeMap<usize, standing::Answer>,
+    /// Members that gave no answer the last time, and why.
+    failed: BTreeMap<usize, String>,
+    /// Shards of the members that never will.
+    refused: u16,
 }
 
 impl<'a> Tally<'a> {
     fn new(session: &'a Session) -> Self {
-        let waiting = session.committee.shards();
-        Tally { session, answers: Vec::new(), silent: Vec::new(), waiting }
+        Tally { session, answers: BTreeMap::new(), failed: BTreeMap::new(), refused: 0 }
     }
 
-    fn add(&mut self, member: usize, answer: Result<Status, AskError>) {
+    /// Takes an answer; whether the member is asked again. One that has not read as far as we have may know better soon.
+    fn add(&mut self, member: usize, answer: Result<Status, AskError>) -> End {
         let weight = self.session.committee.weight(member);
-        self.waiting -= weight;
         match answer {
-            Ok(status) => self.answers.push((weight, status.state)),
-            Err(error) => self.silent.push((self.session.name(member), error.to_string())),
+            Ok(Status { checkpoint, state, .. }) => {
+                self.failed.remove(&member);
+                self.answers.insert(member, standing::Answer { weight, checkpoint, state });
+                match checkpoint >= self.session.checkpoint || self.is_settled() {
+                    true => End::Done,
+                    false => End::Again { after_ms: 0 },
+                }
+            }
+            Err(error) => {
+                let end = error.end();
+                if end == End::Never {
+                    self.refused += weight;
+                }
+                self.failed.insert(member, error.to_string());
+                end
+            }
         }
     }
 
-    fn state(&self) -> Option<State> {
-        standing::state(&self.session.committee, &self.answers)
+    fn said(&self) -> Vec<standing::Answer> {
+        self.answers.values().copied().collect()
     }
 
     fn is_settled(&self) -> bool {
-        standing::is_settled(&self.session.committee, &self.answers, self.waiting)
+        let asked_at = self.session.checkpoint;
+        let said = self.said();
+        let final_answers = said.iter().filter(|answer| answer.checkpoint >= asked_at);
+        let heard: u16 = final_answers.map(|answer| answer.weight).sum();
+        let awaited = self.session.committee.shards().saturating_sub(heard + self.refused);
+        standing::is_settled(&self.session.committee, &said, awaited, asked_at)
+    }
+
+    /// Names those of whom nothing was heard at all.
+    fn note_silence(&mut self, members: &[usize]) {
+        for member in members.iter().filter(|member| !self.answers.contains_key(member)) {
+            let silence = || "gave no answer in time".to_owned();
+            self.failed.entry(*member).or_insert_with(silence);
+        }
     }
 
     fn finish(self) -> Standing {
-        let answered = self.answers.iter().map(|(weight, _)| weight).sum();
-        Standing { state: self.state(), answered, silent: self.silent }
+        let answered = self.answers.values().map(|answer| answer.weight).sum();
+        let named = |(member, reason)| (self.session.name(member), reason);
+        let silent = self.failed.clone().into_iter().map(named).collect();
+        Standing { state: standing::state(&self.session.committee, &self.said()), answered, silent }
     }
 }
 
-/// Asks every member what it knows of the blob, until the answer is settled. Once a correct member denies the blob and
-/// nobody knows better, silent members get [`limits::DENIAL_WAIT_MAX`] more: nodes that are up answer in milliseconds.
+/// Asks every member what it knows of the blob, until the answer is settled by what they have read of the ledger: slow
+/// members, and those that have not read as far as we have, are asked again.
 pub async fn standing(session: &Session, blob_id: &BlobId) -> Standing {
+    ask_everybody(session, blob_id, Duration::ZERO).await
+}
+
+/// Asks every member what it knows of the blob, and waits for all that answer: at most [`limits::STATUS_STRAGGLERS_MAX`]
+/// past the moment in which the answer is settled.
+pub async fn census(session: &Session, blob_id: &BlobId) -> Standing {
+    ask_everybody(session, blob_id, limits::STATUS_STRAGGLERS_MAX).await
+}
+
+async fn ask_everybody(session: &Session, blob_id: &BlobId, stragglers: Duration) -> Standing {
     let mut tally = Tally::new(session);
-    let members = 0..session.committee.members().len();
+    let members = session.members_by_pace();
     let ask = async |member: usize| (member, node::status(session, member, blob_id).await);
-    let mut answers: FuturesUnordered<_> =
-        members.filter(|member| session.committee.weight(*member) > 0).map(ask).collect();
-    let mut denial_ends: Option<Instant> = None;
+    let mut inquiry = Inquiry::start(session, members.clone(), usize::MAX, ask);
+    let mut ends: Option<Instant> = None;
     loop {
-        let answer = match denial_ends {
-            None => answers.next().await,
-            Some(end) => timeout_at(end, answers.next()).await.unwrap_or(None),
+        let answer = match ends {
+            None => inquiry.next().await,
+            Some(end) => timeout_at(end, inquiry.next()).await.unwrap_or(None),
         };
         let Some((member, answer)) = answer else { break };
-        tally.add(member, answer);
+        let end = tally.add(member, answer);
+        inquiry.judged(member, end);
         if tally.is_settled() {
-            break;
-        }
-        denial_ends = match tally.state() {
-            Some(State::Nonexistent) => {
-                denial_ends.or_else(|| Some(Instant::now() + limits::DENIAL_WAIT_MAX))
+            if stragglers.is_zero() {
+                break;
             }
-            _ => None,
-        };
+            ends.get_or_insert_with(|| Instant::now() + stragglers);
+        }
     }
-    drop(answers);
+    drop(inquiry);
+    if !stragglers.is_zero() {
+        tally.note_silence(&members);
+    }
     tally.finish()
 }
 
-/// Members asked for the header at once; the next one is asked when one of them cannot help.
-const HEADER_REQUESTS: usize = 3;
+/// Members asked for the header at once; the next one is asked when one of them cannot help or is slow.
+pub(super) const HEADER_REQUESTS: usize = 3;
 
 /// The verified header of a blob, or why there is none.
 pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, LocateError> {
-    let preference = session.preference();
-    let mut members: Vec<_> =
-        (0..preference.len()).filter(|member| session.committee.weight(*member) > 0).collect();
-    members.sort_by_key(|member| preference[*member]);
-    let requests =
-        members.into_iter().map(async |member| node::header(session, member, blob_id).await);
-    let mut headers =
-        std::pin::pin!(futures::stream::iter(requests).buffer_unordered(HEADER_REQUESTS));
+    let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
+    let members = session.members_by_pace();
+    let mut headers = Inquiry::start(session, members, HEADER_REQUESTS, ask);
     let mut standing = std::pin::pin!(standing(session, blob_id));
     let mut known: Option<Standing> = None;
+    let mut reasons = BTreeMap::new();
     loop {
         tokio::select! {
             biased;
             header = headers.next() => match header {
-                Some(Ok(header)) => return Ok(header),
-                Some(Err(_)) => (),
+                Some((_, Ok(header))) => return Ok(header),
+                Some((member, Err(error))) => {
+                    headers.judged(member, error.end());
+                    reasons.insert(session.name(member), error.to_string());
+                }
                 None => {
-                    let standing = match known {
+                    let mut standing = match known {
                         Some(standing) => standing,
                         None => standing.await,
                     };
+                    for (name, reason) in standing.silent {
+                        reasons.entry(name).or_insert(reason);
+                    }
+                    standing.silent = reasons.into_iter().collect();
                     return Err(explain(session, blob_id, standing));
                 }
             },

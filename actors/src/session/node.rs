@@ -1,7 +1,10 @@
 //! Single questions to single nodes, checked before anyone believes the answers.
 
 use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
+use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::Blame;
+use haulout_protocol::machine::responsiveness::Sample;
+use haulout_protocol::machine::retry::End;
 use haulout_protocol::sliver::SliverIndex;
 use haulout_protocol::wire::blob::{Answer, Question, Request, Status};
 use haulout_protocol::wire::{
@@ -9,8 +12,9 @@ use haulout_protocol::wire::{
 };
 
 use super::Session;
-use crate::network::{OpenError, Protocol, StreamError};
+use crate::network::{Network, OpenError, Protocol, StreamError};
 use crate::trace;
+use tokio::time::Instant;
 
 /// Why a node gave no usable answer.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +36,9 @@ async fn ask(
     blob_id: &BlobId,
     question: Question,
 ) -> Result<Answer, AskError> {
-    let mut stream = session.network.open(session.peer(member), Protocol::Blob).await?;
+    let peer = session.peer(member);
+    let mut stream = session.network.open(peer, Protocol::Blob).await?;
+    let mut stopwatch = Stopwatch::start(&session.network, peer);
     let request = Request { blob_id: *blob_id.as_bytes(), question, trace: trace::current() };
     stream.write_frame(&request).await?;
     stream.flush().await?;
@@ -41,7 +47,11 @@ async fn ask(
         Question::Index { .. } => INDEX_FRAME_BYTES_MAX,
         Question::Status | Question::Certificate | Question::Permanence => SMALL_FRAME_BYTES_MAX,
     };
-    match stream.read_frame(limit).await {
+    let answer = stream.read_frame(limit).await;
+    if answer.is_ok() {
+        stopwatch.heard(0);
+    }
+    match answer {
         Ok(Answer::Refused(refusal)) => Err(AskError::Refused(refusal)),
         Ok(answer) => Ok(answer),
         Err(error) => Err(error.into()),
@@ -53,7 +63,59 @@ pub(super) fn nonsense() -> AskError {
     AskError::Wrong(Blame::Malformed)
 }
 
+/// Measures one answer of a peer; what it measured is noted when it is dropped, be the request done or cancelled.
+pub(super) struct Stopwatch {
+    network: Network,
+    peer: PeerId,
+    asked: Instant,
+    first: Option<Instant>,
+    last: Instant,
+    bytes: u64,
+}
+
+impl Stopwatch {
+    /// Starts with the question. Reaching the peer is not measured: that says more of us than of the peer.
+    pub(super) fn start(network: &Network, peer: PeerId) -> Self {
+        let asked = Instant::now();
+        Stopwatch { network: network.clone(), peer, asked, first: None, last: asked, bytes: 0 }
+    }
+
+    /// A frame of the answer came, or so many bytes behind one.
+    pub(super) fn heard(&mut self, bytes: u64) {
+        self.last = Instant::now();
+        self.first.get_or_insert(self.last);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+impl Drop for Stopwatch {
+    fn drop(&mut self) {
+        let Some(first) = self.first else { return };
+        let between = |from: Instant, to: Instant| {
+            u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u64::MAX)
+        };
+        let (wait_ms, transfer_ms) = (between(self.asked, first), between(first, self.last));
+        self.network.answered(self.peer, Sample { wait_ms, bytes: self.bytes, transfer_ms });
+    }
+}
+
 impl AskError {
+    /// Whether the member may be asked again, and when.
+    pub(super) fn end(&self) -> End {
+        let again = End::Again { after_ms: 0 };
+        match self {
+            AskError::Open(error) if error.is_transient() => again,
+            AskError::Stream(error) if error.is_transient() => again,
+            AskError::Refused(Refusal::Busy { retry_after_ms }) => {
+                End::Again { after_ms: u64::from(*retry_after_ms) }
+            }
+            AskError::Refused(refusal) if refusal.is_transient() => again,
+            AskError::Open(_) | AskError::Stream(_) | AskError::Refused(_) | AskError::Wrong(_) => {
+                End::Never
+            }
+        }
+    }
+
     /// Blames the member if the error is its fault; a broken connection is nobody's.
     pub(super) fn report(&self, session: &Session, member: usize) {
         let blame = match self {

@@ -19,7 +19,7 @@ use haulout_protocol::message::{ObjectId, Persistence};
 use haulout_protocol::wire::{self, announcement::Announcement};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument, debug};
+use tracing::{Instrument, debug, debug_span};
 
 use super::{Clock, Observer, Progress, Session};
 use crate::chain::{CallError, Chain, Wallet};
@@ -156,7 +156,8 @@ pub async fn put(
     earlier: Earlier,
     observer: &Observer,
 ) -> Result<PutReport, PutError> {
-    let identified = identify(session, source, observer).await?;
+    let span = debug_span!("identify", bytes = source.length());
+    let identified = identify(session, source, observer).instrument(span).await?;
     debug!(blob_id = %identified.header.blob_id(), length = identified.header.length, "blob identified");
     unchanged(source).await?;
     let account = Some(writer.wallet.address());
@@ -457,7 +458,8 @@ impl<'a> Task<'a> {
         let sender = Sender::new(self.session.clone(), self.blob_id, self.header.clone(), member);
         let events = self.events.clone();
         let task = async move { sender.run(queue, events).await };
-        let task = AbortOnDropHandle::new(tokio::spawn(task.in_current_span()));
+        let span = self.session.send_span(member, &self.blob_id);
+        let task = AbortOnDropHandle::new(tokio::spawn(task.instrument(span)));
         self.senders.insert(member, (commands, task));
     }
 
@@ -486,9 +488,10 @@ impl<'a> Task<'a> {
         let Some(asking) = self.asking.take() else { return };
         let (deal, wallet) = (self.deal.clone(), self.writer.wallet.clone());
         let (agreed, events) = (self.settled.agreed.clone(), self.events.clone());
+        let span = debug_span!("register", haulout.blob.id = %self.blob_id);
         self.help(async move {
             let until = asking.await.ok().flatten();
-            let settled = deal.settle(&wallet, agreed, until).await;
+            let settled = deal.settle(&wallet, agreed, until).instrument(span).await;
             let _ = events.send(Event::Registered(settled)).await;
         });
     }
@@ -498,9 +501,10 @@ impl<'a> Task<'a> {
         let Writer { chain, wallet } = self.writer;
         let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
         let (network, deal) = (self.session.network.clone(), self.deal.clone());
+        let span = debug_span!("certify", haulout.blob.id = %self.blob_id);
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
         let source = self.source.clone();
-        self.help(async move {
+        let certify = async move {
             if let Err(error) = unchanged(&source).await {
                 let _ = events.send(Event::Changed(error)).await;
                 return;
@@ -519,7 +523,8 @@ impl<'a> Task<'a> {
             let announced = network.publish(Topic::Blob, announcement);
             let (_, certified) = tokio::join!(announced, certify);
             let _ = events.send(Event::Certified(certified)).await;
-        });
+        };
+        self.help(certify.instrument(span));
     }
 
     fn help(&mut self, task: impl Future<Output = ()> + Send + 'static) {

@@ -14,7 +14,7 @@ use haulout_protocol::wire::sliver::Reply;
 use haulout_storage::{BlobRecord, Store, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
-use tracing::{debug, warn};
+use tracing::{Instrument, Span, debug, debug_span, warn};
 
 use super::put::axis_word;
 use super::session::{Fault, Session, blocking};
@@ -44,7 +44,8 @@ impl Session {
         if wanted.pairs.len() > limits::PAIRS_PER_GET_MAX || wanted.pairs.iter().any(outside) {
             return Err(Fault::out_of_place("a list of pairs like this"));
         }
-        let record = self.shared.context.store.blob(&wanted.blob_id)?;
+        let (store, blob_id) = (self.shared.context.store.clone(), wanted.blob_id);
+        let record = blocking(move || store.blob(&blob_id)).await??;
         let record = record.filter(|record| record.is_registered(position.epoch));
         let length = record.and_then(|record| record.size());
         let length = length.ok_or(Fault::Refused(Refusal::NotFound))?;
@@ -53,6 +54,12 @@ impl Session {
         }
         let length = parameters.segment_length(length, wanted.segment);
         let bytes = parameters.sliver_bytes(wanted.axis, length);
+        let reads = debug_span!(
+            "read",
+            haulout.segment = wanted.segment,
+            haulout.sliver.type = axis_word(wanted.axis),
+            slivers = wanted.pairs.len(),
+        );
         let mut ahead: Option<Reading> = None;
         for &pair in &wanted.pairs {
             // The next sliver is read from disk while the one before is sent; but whoever holds
@@ -61,7 +68,7 @@ impl Session {
                 None => self.shared.room(bytes).await,
                 Some(reading) => match self.shared.try_room(bytes) {
                     Some(room) => {
-                        ahead = Some(self.read(&wanted, &parameters, pair, room));
+                        ahead = Some(self.read(&reads, &wanted, &parameters, pair, room));
                         self.send(&wanted, reading).await?;
                         continue;
                     }
@@ -71,8 +78,9 @@ impl Session {
                     }
                 },
             };
-            ahead = Some(self.read(&wanted, &parameters, pair, room));
+            ahead = Some(self.read(&reads, &wanted, &parameters, pair, room));
         }
+        drop(reads);
         if let Some(reading) = ahead {
             self.send(&wanted, reading).await?;
         }
@@ -80,9 +88,10 @@ impl Session {
         Ok(self.stream.flush().await?)
     }
 
-    /// Starts to read a sliver.
+    /// Starts to read a sliver, inside the span of all reads.
     fn read(
         &self,
+        reads: &Span,
         wanted: &Wanted,
         parameters: &Parameters,
         pair: u16,
@@ -91,8 +100,10 @@ impl Session {
         let (blob_id, segment, axis) = (wanted.blob_id, wanted.segment, wanted.axis);
         let shard = shard_of_pair(parameters, &blob_id, segment, PairIndex(pair));
         let store = self.shared.context.store.clone();
-        let task =
-            tokio::task::spawn_blocking(move || store.sliver(&blob_id, segment, shard, axis));
+        let reads = reads.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            reads.in_scope(|| store.sliver(&blob_id, segment, shard, axis))
+        });
         Reading { pair, _room: room, task }
     }
 
@@ -128,7 +139,7 @@ impl Session {
         let store = self.shared.context.store.clone();
         let (checkpoint, epoch) = (position.checkpoint, position.epoch);
         let answer = blocking(move || look_up(&store, &blob_id, question, checkpoint, epoch));
-        let answer = answer.await??;
+        let answer = answer.instrument(debug_span!("read", haulout.blob.id = %blob_id)).await??;
         debug!(?question, "answered");
         self.stream.write_frame(&answer).await?;
         Ok(self.stream.flush().await?)

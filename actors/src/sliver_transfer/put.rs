@@ -17,7 +17,7 @@ use haulout_protocol::wire::{self, Refusal};
 use haulout_storage::SegmentWriter;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
-use tracing::{debug, info};
+use tracing::{Instrument, Span, debug, debug_span, info};
 
 use super::Patience;
 use super::session::{Fault, Session, blocking};
@@ -49,6 +49,22 @@ struct Received {
 struct Sink {
     verifier: SliverVerifier,
     writer: SegmentWriter,
+    spans: Spans,
+}
+
+/// Where the time of a segment goes.
+struct Spans {
+    verify: Span,
+    store: Span,
+}
+
+impl Spans {
+    fn of(segment: u32, slivers: u16) -> Self {
+        Spans {
+            verify: debug_span!("verify", haulout.segment = segment, slivers),
+            store: debug_span!("store", haulout.segment = segment, slivers),
+        }
+    }
 }
 
 /// The sink of a segment, here or with the task that fills it.
@@ -88,7 +104,8 @@ impl Session {
                 }
                 Request::Finish { deletable } => {
                     let persistence = Request::persistence(deletable);
-                    return self.confirm(&mut upload, persistence).await;
+                    let confirm = debug_span!("confirm", haulout.blob.id = %blob_id);
+                    return self.confirm(&mut upload, persistence).instrument(confirm).await;
                 }
                 Request::Get { .. } | Request::Put { .. } | Request::Sliver { .. } => {
                     return Err(Fault::out_of_place("a frame of an upload"));
@@ -107,6 +124,7 @@ impl Session {
             let read = BlobHeader::read_verified(&header, &parameters, &blob_id);
             (header, read)
         })
+        .instrument(debug_span!("verify", haulout.blob.id = %blob_id))
         .await?;
         let header = header.map_err(|error| Fault::Blamed {
             blame: Blame::WrongProof,
@@ -119,7 +137,8 @@ impl Session {
             Upload { blob_id, header, parameters, segments, shards, is_registered: false };
         self.make_room(&mut upload, bytes.len()).await?;
         let store = self.shared.context.store.clone();
-        store.put_header(&blob_id, bytes, now_ms()).await?;
+        let kept = store.put_header(&blob_id, bytes, now_ms());
+        kept.instrument(debug_span!("store", haulout.blob.id = %blob_id)).await?;
         let shards = upload.shards.clone();
         let stored = blocking(move || store.stored_segments(&blob_id, &shards)).await??;
         debug!(segments, already = stored.len(), "upload began");
@@ -160,7 +179,8 @@ impl Session {
             reason: format!("the sliver index of segment {segment} does not match the header"),
         })?;
         let verifier = SliverVerifier::new(&parameters, length);
-        let mut work = Work::Idle(Box::new(Sink { verifier, writer: writer? }));
+        let spans = Spans::of(segment, slivers);
+        let mut work = Work::Idle(Box::new(Sink { verifier, writer: writer?, spans }));
         let mut seen = Vec::with_capacity(usize::from(slivers));
         for _ in 0..slivers {
             // The next sliver arrives while the one before is checked and written.
@@ -173,7 +193,9 @@ impl Session {
                 sink.keep(&root, received).map(|()| sink)
             }));
         }
-        work.finish().await?.writer.commit().await?;
+        let Sink { writer, spans, .. } = *work.finish().await?;
+        drop(spans.verify);
+        writer.commit().instrument(spans.store).await?;
         let metrics = &self.shared.context.metrics;
         for axis in [Axis::Primary, Axis::Secondary] {
             let bytes = u64::try_from(of_axis(axis)).unwrap_or(u64::MAX);
@@ -245,7 +267,7 @@ impl Session {
     /// Makes sure that `bytes` more of a blob may be stored: it is registered, or there is room
     /// among the pending, or the registration comes while we wait.
     async fn make_room(&mut self, upload: &mut Upload, bytes: usize) -> Result<(), Fault> {
-        if upload.is_registered || self.is_registered(upload, None)?.is_some() {
+        if upload.is_registered || self.is_registered(upload, None).await?.is_some() {
             return Ok(());
         }
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
@@ -271,7 +293,7 @@ impl Session {
         let deadline = tokio::time::Instant::now() + self.shared.patience.registration_wait;
         loop {
             moves.borrow_and_update();
-            if let Some(position) = self.is_registered(upload, persistence)? {
+            if let Some(position) = self.is_registered(upload, persistence).await? {
                 return Ok(Some(position));
             }
             match tokio::time::timeout_at(deadline, moves.changed()).await {
@@ -282,14 +304,15 @@ impl Session {
     }
 
     /// Whether the blob is registered as asked for, and at which position we saw it.
-    fn is_registered(
+    async fn is_registered(
         &self,
         upload: &mut Upload,
         persistence: Option<Persistence>,
     ) -> Result<Option<Position>, Fault> {
         let position = self.shared.context.position.current();
         let epoch = position.epoch;
-        let Some(record) = self.shared.context.store.blob(&upload.blob_id)? else {
+        let (store, blob_id) = (self.shared.context.store.clone(), upload.blob_id);
+        let Some(record) = blocking(move || store.blob(&blob_id)).await?? else {
             return Ok(None);
         };
         if record.invalid.is_some() {
@@ -321,12 +344,14 @@ impl Sink {
     /// Checks a sliver and adds it to the segment. Blocks.
     fn keep(&mut self, root: &Digest, received: Received) -> Result<(), Fault> {
         let Received { shard, axis, index, bytes, room } = received;
-        let checked = self.verifier.verify(axis, index, &bytes, root);
+        let verifier = &mut self.verifier;
+        let checked = self.spans.verify.in_scope(|| verifier.verify(axis, index, &bytes, root));
         checked.map_err(|error| Fault::Blamed {
             blame: Blame::WrongBytes,
             reason: format!("{axis} sliver {index}: {error}"),
         })?;
-        self.writer.append(shard, axis, &bytes)?;
+        let writer = &mut self.writer;
+        self.spans.store.in_scope(|| writer.append(shard, axis, &bytes))?;
         drop(room);
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::sliver::ShardIndex;
-use haulout_protocol::wire::{self, Refusal, TraceContext, blob, sliver};
+use haulout_protocol::wire::{self, Refusal, blob, sliver};
 use haulout_storage::StoreError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, Span, debug, error, info_span, warn};
@@ -16,7 +16,7 @@ use tracing::{Instrument, Span, debug, error, info_span, warn};
 use super::pending::Pending;
 use super::{Arguments, Patience};
 use crate::context::{Context, Position};
-use crate::network::{Blame, Network, Stream, StreamError};
+use crate::network::{Blame, Network, Protocol, Stream, StreamError};
 use crate::{limits, trace};
 
 /// Bytes behind one permit of the memory semaphore.
@@ -168,13 +168,15 @@ impl Session {
         let served = match first.map_err(Fault::from) {
             Ok(sliver::Request::Get { blob_id, segment, axis, pairs, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);
-                let span = request_span("get", &blob_id, trace);
+                let span = serve_span(&self.peer, &blob_id, segment);
+                trace::adopt(&span, trace);
                 let wanted = super::get::Wanted { blob_id, segment, axis, pairs };
                 self.send_slivers(wanted).instrument(span).await
             }
             Ok(sliver::Request::Put { blob_id, header, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);
-                let span = request_span("put", &blob_id, trace);
+                let span = receive_span(&self.peer, &blob_id);
+                trace::adopt(&span, trace);
                 self.take_slivers(blob_id, header).instrument(span).await
             }
             Ok(_) => Err(Fault::out_of_place("the first frame")),
@@ -189,7 +191,8 @@ impl Session {
         let served = match first.map_err(Fault::from) {
             Ok(blob::Request { blob_id, question, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);
-                let span = request_span("question", &blob_id, trace);
+                let span = answer_span(&self.peer, &blob_id, &question);
+                trace::adopt(&span, trace);
                 self.answer(blob_id, question).instrument(span).await
             }
             Err(fault) => Err(fault),
@@ -227,9 +230,42 @@ impl Session {
     }
 }
 
-/// The span of one request, inside the caller's trace.
-fn request_span(request: &'static str, blob_id: &BlobId, trace: Option<TraceContext>) -> Span {
-    let span = info_span!("request", request, blob_id = %blob_id.short());
-    trace::adopt(&span, trace);
-    span
+/// The span of a get, on our side.
+fn serve_span(peer: &PeerId, blob_id: &BlobId, segment: u32) -> Span {
+    info_span!(
+        "serve",
+        otel.kind = "server",
+        rpc.system = "libp2p",
+        rpc.service = Protocol::Sliver.service(),
+        rpc.method = "get",
+        haulout.peer.id = %peer,
+        haulout.blob.id = %blob_id,
+        haulout.segment = segment,
+    )
+}
+
+/// The span of a put, on our side.
+fn receive_span(peer: &PeerId, blob_id: &BlobId) -> Span {
+    info_span!(
+        "receive",
+        otel.kind = "server",
+        rpc.system = "libp2p",
+        rpc.service = Protocol::Sliver.service(),
+        rpc.method = "put",
+        haulout.peer.id = %peer,
+        haulout.blob.id = %blob_id,
+    )
+}
+
+/// The span of a question about a blob, on our side.
+fn answer_span(peer: &PeerId, blob_id: &BlobId, question: &blob::Question) -> Span {
+    info_span!(
+        "answer",
+        otel.kind = "server",
+        rpc.system = "libp2p",
+        rpc.service = Protocol::Blob.service(),
+        rpc.method = ?question,
+        haulout.peer.id = %peer,
+        haulout.blob.id = %blob_id,
+    )
 }

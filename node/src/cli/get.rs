@@ -56,6 +56,15 @@ enum Level {
     Strict,
 }
 
+impl From<Level> for Consistency {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Default => Consistency::Default,
+            Level::Strict => Consistency::Strict,
+        }
+    }
+}
+
 /// Where the bytes go.
 enum Place<'a> {
     /// A file, or a device or pipe with a name.
@@ -94,10 +103,7 @@ impl Get {
         };
         let client = LightClient::connect(config).await?;
         let stages = Stages::new(output.bars(), &progress::GET, 0, client.shards());
-        let consistency = match self.consistency {
-            Level::Default => Consistency::Default,
-            Level::Strict => Consistency::Strict,
-        };
+        let consistency = self.consistency.into();
         let fetch = Fetch { client: &client, blob_id, consistency, stages: &stages };
         let span = tracing::info_span!("get", %blob_id);
         let fetched = fetch.run(&place, target, output).instrument(span).await;
@@ -195,5 +201,29 @@ fn not_shown(error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => terminal::gone(),
         _ => Error::from_io("write to", Path::new("stdout"), error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        get: Get,
+    }
+
+    #[test]
+    fn the_level_that_was_asked_for_is_the_one_that_is_checked() {
+        let asked = |arguments: &[&str]| {
+            let line = ["get", "ID"].iter().chain(arguments);
+            Consistency::from(Line::try_parse_from(line).unwrap().get.consistency)
+        };
+        assert_eq!(asked(&[]), Consistency::Default);
+        assert_eq!(asked(&["--consistency", "default"]), Consistency::Default);
+        assert_eq!(asked(&["--consistency", "strict"]), Consistency::Strict);
     }
 }

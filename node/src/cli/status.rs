@@ -1,5 +1,7 @@
 //! `haulout status`: what the committee says of a blob.
 
+use std::time::{Duration, Instant};
+
 use clap::Args;
 use haulout_actors::session::locate::Standing;
 use haulout_protocol::wire::blob::State;
@@ -26,12 +28,16 @@ impl Status {
         let config = cli.reader()?;
         let client = LightClient::connect(config).await?;
         let (shards, epoch) = (client.shards(), client.epoch());
+        let nodes = client.nodes();
+        let asked = Instant::now();
         let standing = client.status(&blob_id).await;
+        let waited = asked.elapsed();
         client.close().await;
         let Some(state) = standing.state else {
             let message = format!(
-                "only {} of {shards} shards answer, too few to say{}",
+                "only {} of {shards} shards answer within {}, too few to say{}",
                 standing.answered,
+                seconds(waited),
                 failures::blamed(&standing.silent)
             );
             return Err(Error::new(Kind::Unavailable, message)
@@ -47,12 +53,14 @@ impl Status {
             "state": name,
             "epoch": epoch,
             "shards": { "answered": standing.answered, "total": shards },
+            "nodes": { "asked": nodes, "silent": standing.silent.len() },
+            "waited_ms": u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
             "silent": failures::members(&standing.silent),
         });
         if let (Some(json), Value::Object(facts)) = (json.as_object_mut(), facts) {
             json.extend(facts);
         }
-        let people = people(&blob_id.to_string(), &json, &standing, shards);
+        let people = people(&blob_id.to_string(), &json, &standing);
         output.result(&json, name, &people);
         Ok(())
     }
@@ -71,7 +79,7 @@ fn describe(state: &State) -> (&'static str, Value) {
     }
 }
 
-fn people(blob_id: &str, json: &Value, standing: &Standing, shards: u16) -> String {
+fn people(blob_id: &str, json: &Value, standing: &Standing) -> String {
     let name = json["state"].as_str().unwrap_or_default().to_uppercase();
     let mut text = format!("{blob_id}\n  {name}");
     if let Some(epoch) = json.get("certified_epoch") {
@@ -81,9 +89,53 @@ fn people(blob_id: &str, json: &Value, standing: &Standing, shards: u16) -> Stri
         text.push_str(&format!(" · until epoch {epoch} (exclusive)"));
     }
     text.push_str(&format!(" · now epoch {}\n", json["epoch"]));
-    text.push_str(&format!("  {} of {shards} shards answered\n", standing.answered));
+    let (answered, shards) = (standing.answered, &json["shards"]["total"]);
+    let nodes = &json["nodes"]["asked"];
+    text.push_str(&format!(
+        "  {answered} of {shards} shards answered, all {nodes} nodes were asked"
+    ));
+    if !standing.silent.is_empty() {
+        let waited = Duration::from_millis(json["waited_ms"].as_u64().unwrap_or_default());
+        text.push_str(&format!(" and given {}", seconds(waited)));
+    }
+    text.push('\n');
     for (node, reason) in &standing.silent {
         text.push_str(&format!("  silent: {}: {}\n", label(node), label(reason)));
     }
     text
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(answered: u16, silent: &[(&str, &str)]) -> String {
+        let json = json!({
+            "state": "certified", "certified_epoch": 1, "end_epoch": 6, "epoch": 2,
+            "shards": { "answered": answered, "total": 100 },
+            "nodes": { "asked": 5, "silent": silent.len() },
+            "waited_ms": 2_040,
+        });
+        let owned = |(node, reason): &(&str, &str)| ((*node).to_owned(), (*reason).to_owned());
+        let silent = silent.iter().map(owned).collect();
+        people("ID", &json, &Standing { state: None, answered, silent })
+    }
+
+    #[test]
+    fn a_healthy_blob_is_told_by_all_and_a_silent_node_with_the_time_it_had() {
+        assert_eq!(
+            told(100, &[]),
+            "ID\n  CERTIFIED since epoch 1 · until epoch 6 (exclusive) · now epoch 2\n  \
+             100 of 100 shards answered, all 5 nodes were asked\n"
+        );
+        let text = told(80, &[("n5 (12D3)", "gave no answer in time")]);
+        assert!(text.ends_with(
+            "  80 of 100 shards answered, all 5 nodes were asked and given 2.0 s\n  \
+             silent: n5 (12D3): gave no answer in time\n"
+        ));
+    }
 }

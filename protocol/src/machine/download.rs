@@ -1,19 +1,28 @@
 //! Fetches one segment: whom to ask, when to hedge, when to decode, whom to blame.
 //!
-//! Promises: asks for no more slivers than needed unless a node is slow, silent or wrong; ends in the segment's exact
+//! Promises: asks for no more slivers than needed unless a node is slow, silent, on trial or wrong; asks members that keep
+//! pace first, and of those the systematic slivers, which need no decoding; a member that could not answer is asked again
+//! until nothing arrived for as long as the reader is patient, so slow is not taken for dead; ends in the segment's exact
 //! bytes, in [`Failure::Inconsistent`] after enough *verified* slivers missed the content hash, or in
 //! [`Failure::Unavailable`] naming the members that did not help. Does not: decode, verify or open streams itself.
 //! Source: `protocol.md` section 4.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::responsiveness::{Pace, Preference, preferences};
+use super::retry::{End, Rests};
 use super::{Blame, Machine, RequestId, Timestamp};
 use crate::blob::BlobId;
 use crate::committee::Committee;
 use crate::encoding::Parameters;
 use crate::sliver::{self, Axis, PairIndex};
 
-/// A request without progress for so long is hedged: others are asked for what it owes.
+mod questions;
+
+use questions::Questions;
+
+/// A request without progress for so long is hedged: others are asked for what it owes. A member that is known to need
+/// longer gets longer.
 pub const HEDGE_AFTER_MS: u64 = 400;
 
 /// What can happen to a download.
@@ -35,10 +44,12 @@ pub enum Input {
         /// Which pair is missing.
         pair: PairIndex,
     },
-    /// The request is over, well or not; pairs it still owes will not come.
+    /// The request is over, well or not; pairs it still owes will not come by it.
     Ended {
         /// Which request.
         request: RequestId,
+        /// How it ended.
+        end: End,
     },
     /// The slivers were decoded; whether the bytes match the segment's content hash.
     Decoded {
@@ -97,6 +108,11 @@ pub enum Effect {
         /// Of which pairs.
         pairs: Vec<PairIndex>,
     },
+    /// A member owes an answer for so long that others are asked, or is asked on trial: remember it until it answers.
+    Silent {
+        /// Which.
+        member: usize,
+    },
     /// A member lied.
     Blame {
         /// Which.
@@ -128,12 +144,15 @@ pub enum Failure {
     Inconsistent,
 }
 
-#[derive(Debug)]
-struct Question {
-    member: usize,
-    owed: BTreeSet<PairIndex>,
-    hedge_at: Timestamp,
-    hedged: bool,
+/// What a reader brings to a download.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What to expect of each member.
+    pub paces: Vec<Pace>,
+    /// Gives up after so long without anything new, in milliseconds.
+    pub patience_ms: u64,
+    /// Spreads the pauses of many readers; any number.
+    pub noise: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +169,9 @@ enum Phase {
 pub struct SegmentDownload {
     parameters: Parameters,
     owners: Vec<usize>,
-    preference: Vec<usize>,
+    paces: Vec<Pace>,
+    preferences: Vec<Preference>,
+    patience_ms: u64,
     axis: Axis,
     phase: Phase,
     indexed: bool,
@@ -159,28 +180,37 @@ pub struct SegmentDownload {
     lost: BTreeSet<PairIndex>,
     bad_members: BTreeSet<usize>,
     failed_members: BTreeSet<usize>,
-    questions: BTreeMap<RequestId, Question>,
-    next_request: u64,
+    rests: Rests,
+    questions: Questions,
+    progress_at: Option<Timestamp>,
+    seen: Timestamp,
 }
 
 impl SegmentDownload {
-    /// A download of `segment` from the committee. `preference[member]` ranks members: lower is asked first, and
-    /// `usize::MAX` only if nothing else is left.
+    /// A download of `segment` from the committee.
     pub fn new(
         parameters: Parameters,
         committee: &Committee,
         blob_id: &BlobId,
         segment: u32,
-        preference: Vec<usize>,
+        terms: Terms,
     ) -> Self {
         let owner = |pair| {
             let shard = sliver::shard_of_pair(&parameters, blob_id, segment, PairIndex(pair));
             committee.member_of_shard(shard).expect("a committee owns every shard of its network")
         };
+        let members = committee.members().len();
+        let mut paces = terms.paces;
+        paces.resize(members, Pace::Untried);
+        let shares: Vec<_> =
+            (0..members).map(|member| usize::from(committee.weight(member))).collect();
+        let needed = usize::from(parameters.source(Axis::Primary));
         SegmentDownload {
             owners: (0..parameters.shards()).map(owner).collect(),
             parameters,
-            preference,
+            preferences: preferences(&paces, &shares, needed),
+            paces,
+            patience_ms: terms.patience_ms,
             axis: Axis::Primary,
             phase: Phase::Gathering,
             indexed: false,
@@ -189,8 +219,10 @@ impl SegmentDownload {
             lost: BTreeSet::new(),
             bad_members: BTreeSet::new(),
             failed_members: BTreeSet::new(),
-            questions: BTreeMap::new(),
-            next_request: 0,
+            rests: Rests::new(terms.noise),
+            questions: Questions::default(),
+            progress_at: None,
+            seen: Timestamp(0),
         }
     }
 
@@ -202,67 +234,64 @@ impl SegmentDownload {
         self.owners[usize::from(pair.0)]
     }
 
-    /// How gladly a pair is asked for: systematic slivers of preferred members first.
-    fn rank(&self, pair: PairIndex) -> (usize, bool, u16) {
-        let preference = self.preference.get(self.owner(pair)).copied().unwrap_or(usize::MAX);
+    fn pairs(&self) -> impl Iterator<Item = PairIndex> + use<> {
+        (0..self.parameters.shards()).map(PairIndex)
+    }
+
+    /// How gladly a pair is asked for. Among members that keep pace systematic slivers win, for they need no decoding.
+    fn rank(&self, pair: PairIndex) -> (Preference, bool, u16) {
         let index = pair.sliver_index(self.axis, &self.parameters);
         let is_repair = index >= self.parameters.source(self.axis);
-        // An unreachable member comes last; among reachable ones systematic slivers win, for they need no decoding.
-        if preference == usize::MAX { (1, is_repair, index) } else { (0, is_repair, index) }
+        (self.preferences[self.owner(pair)], is_repair, index)
     }
 
-    fn is_asked(&self, pair: PairIndex) -> bool {
-        self.questions.values().any(|question| question.owed.contains(&pair))
+    /// Whether nothing will come of this member any more.
+    fn is_gone(&self, member: usize) -> bool {
+        self.bad_members.contains(&member) || self.failed_members.contains(&member)
     }
 
-    /// Pairs not held, not lost, of members that have not failed us.
-    fn candidates(&self) -> Vec<PairIndex> {
-        let all = (0..self.parameters.shards()).map(PairIndex);
+    /// Pairs not held and not lost, of members that may be asked now; best first.
+    fn candidates(&self, now: Timestamp) -> Vec<PairIndex> {
         let usable = |pair: &PairIndex| {
             let owner = self.owner(*pair);
             !self.held.contains(pair)
                 && !self.lost.contains(pair)
-                && !self.bad_members.contains(&owner)
-                && !self.failed_members.contains(&owner)
+                && !self.is_gone(owner)
+                && !self.rests.is_resting(now, owner)
+                && !self.questions.is_asked(*pair)
         };
-        let mut pairs: Vec<_> = all.filter(usable).collect();
+        let mut pairs: Vec<_> = self.pairs().filter(usable).collect();
         pairs.sort_by_key(|pair| self.rank(*pair));
         pairs
     }
 
-    /// Asks for as many pairs as are still missing, beyond those promised by requests in good standing.
+    /// Asks for as many pairs as are still missing, beyond those on their way. Members on trial are asked, not counted.
     fn ask_more(&mut self, now: Timestamp) -> Vec<Effect> {
-        let promised: BTreeSet<_> = self
-            .questions
-            .values()
-            .filter(|question| !question.hedged)
-            .flat_map(|question| question.owed.iter().copied())
-            .collect();
-        let missing = self.needed().saturating_sub(self.held.len() + promised.len());
-        let candidates = self.candidates();
-        let fresh: Vec<_> = candidates
-            .iter()
-            .filter(|pair| !self.is_asked(**pair))
-            .take(missing)
-            .copied()
-            .collect();
+        let mut missing = self.needed().saturating_sub(self.held.len() + self.questions.promised());
+        if missing == 0 {
+            return Vec::new();
+        }
         let mut by_member: BTreeMap<usize, Vec<PairIndex>> = BTreeMap::new();
-        for pair in fresh {
-            by_member.entry(self.owner(pair)).or_default().push(pair);
+        for pair in self.candidates(now) {
+            if missing == 0 {
+                break;
+            }
+            let owner = self.owner(pair);
+            by_member.entry(owner).or_default().push(pair);
+            missing -= usize::from(self.paces[owner] != Pace::OnTrial);
         }
         let mut effects = Vec::new();
         for (member, pairs) in by_member {
-            let request = RequestId(self.next_request);
-            self.next_request += 1;
-            let owed = pairs.iter().copied().collect();
-            let hedge_at = now.after(HEDGE_AFTER_MS);
-            self.questions.insert(request, Question { member, owed, hedge_at, hedged: false });
+            let request = self.questions.ask(now, member, self.paces[member], &pairs);
             effects.push(Effect::Ask { request, member, axis: self.axis, pairs });
+            if self.paces[member] == Pace::OnTrial {
+                effects.push(Effect::Silent { member }); // one trial, until it answers
+            }
         }
         effects
     }
 
-    /// Decides what the facts at hand allow: decode, ask, switch the axis, or give up.
+    /// Decides what the facts at hand allow: decode, ask, wait, switch the axis, or give up.
     fn advance(&mut self, now: Timestamp) -> Vec<Effect> {
         if self.phase != Phase::Gathering {
             return Vec::new();
@@ -270,17 +299,27 @@ impl SegmentDownload {
         if self.held.len() >= self.needed() {
             return self.enough();
         }
+        if self.gives_up_at().is_some_and(|end| end <= now) {
+            return self.unavailable();
+        }
         let mut effects = self.ask_more(now);
-        if self.questions.is_empty() {
-            effects.extend(self.switch_axis_or_fail(now));
+        if effects.is_empty() && self.questions.are_all_late() {
+            effects.extend(self.stuck(now));
         }
         effects
     }
 
+    fn gives_up_at(&self) -> Option<Timestamp> {
+        self.progress_at.map(|progress| progress.after(self.patience_ms))
+    }
+
+    fn cancel_all(&mut self) -> Vec<Effect> {
+        let open = self.questions.clear().into_iter();
+        open.map(|request| Effect::Cancel { request }).collect()
+    }
+
     fn enough(&mut self) -> Vec<Effect> {
-        let mut effects: Vec<_> =
-            self.questions.keys().map(|request| Effect::Cancel { request: *request }).collect();
-        self.questions.clear();
+        let mut effects = self.cancel_all();
         let unverified: Vec<_> = self.held.difference(&self.verified).copied().collect();
         if self.indexed && !unverified.is_empty() {
             self.phase = Phase::Verifying;
@@ -293,37 +332,55 @@ impl SegmentDownload {
         effects
     }
 
-    fn switch_axis_or_fail(&mut self, now: Timestamp) -> Vec<Effect> {
-        if self.axis == Axis::Primary {
-            let available = u16::try_from(self.held.len()).expect("fewer pairs than u16::MAX");
-            let needed = self.parameters.source(Axis::Primary);
-            let gone = |pair: &u16| {
-                let owner = self.owner(PairIndex(*pair));
-                self.failed_members.contains(&owner) || self.bad_members.contains(&owner)
-            };
-            let reachable = (0..self.parameters.shards()).filter(|pair| !gone(pair)).count();
-            if reachable < usize::from(self.parameters.source(Axis::Secondary)) {
-                return self.fail(Failure::Unavailable {
-                    available,
-                    needed,
-                    members: self.unhelpful(),
-                });
-            }
-            self.axis = Axis::Secondary;
-            for set in [&mut self.held, &mut self.verified, &mut self.lost] {
-                set.clear();
-            }
-            return self.advance(now);
+    /// Nobody can be asked now. The other axis helps if its slivers are at hand, or if this one's are gone for good;
+    /// otherwise those that are slow, or could not answer, are waited for.
+    fn stuck(&mut self, now: Timestamp) -> Vec<Effect> {
+        let of = |is_usable: &dyn Fn(usize) -> bool| {
+            self.pairs().filter(|pair| is_usable(self.owner(*pair))).count()
+        };
+        let late: BTreeSet<_> = self.questions.late_members().collect();
+        let at_hand = of(&|member| {
+            !self.is_gone(member) && !self.rests.is_resting(now, member) && !late.contains(&member)
+        });
+        let may_come = |pair: &PairIndex| {
+            self.held.contains(pair)
+                || (!self.lost.contains(pair) && !self.is_gone(self.owner(*pair)))
+        };
+        let is_hopeless = self.pairs().filter(may_come).count() < self.needed();
+        let other = usize::from(self.parameters.source(Axis::Secondary));
+        let other_may_come = of(&|member| !self.is_gone(member)) >= other;
+        match self.axis {
+            Axis::Primary if at_hand >= other => self.switch_axis(now),
+            Axis::Primary if is_hopeless && other_may_come => self.switch_axis(now),
+            Axis::Primary | Axis::Secondary if is_hopeless => self.unavailable(),
+            Axis::Primary | Axis::Secondary => Vec::new(),
         }
+    }
+
+    fn switch_axis(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut effects = self.cancel_all();
+        self.axis = Axis::Secondary;
+        for set in [&mut self.held, &mut self.verified, &mut self.lost] {
+            set.clear();
+        }
+        effects.extend(self.advance(now));
+        effects
+    }
+
+    fn unavailable(&mut self) -> Vec<Effect> {
         let available = u16::try_from(self.held.len()).expect("fewer pairs than u16::MAX");
         let needed = self.parameters.source(self.axis);
-        self.fail(Failure::Unavailable { available, needed, members: self.unhelpful() })
+        let members = self.unhelpful();
+        let mut effects = self.cancel_all();
+        effects.extend(self.fail(Failure::Unavailable { available, needed, members }));
+        effects
     }
 
     fn unhelpful(&self) -> Vec<usize> {
         let lacking = self.lost.iter().map(|pair| self.owner(*pair));
-        let members: BTreeSet<_> =
-            self.failed_members.union(&self.bad_members).copied().chain(lacking).collect();
+        let gone = self.failed_members.union(&self.bad_members).copied();
+        let slow = self.rests.members().chain(self.questions.late_members());
+        let members: BTreeSet<_> = gone.chain(slow).chain(lacking).collect();
         members.into_iter().collect()
     }
 
@@ -333,31 +390,28 @@ impl SegmentDownload {
     }
 
     fn arrived(&mut self, now: Timestamp, request: RequestId, pair: PairIndex, held: bool) {
-        let Some(question) = self.questions.get_mut(&request) else { return };
-        if !question.owed.remove(&pair) {
-            return;
-        }
-        question.hedge_at = now.after(HEDGE_AFTER_MS);
-        question.hedged = false;
+        let Some(member) = self.questions.answered(now, request, pair) else { return };
+        self.rests.forgive(member);
         if held {
-            self.held.insert(pair)
+            self.progress_at = Some(now);
+            self.held.insert(pair);
         } else {
-            self.lost.insert(pair)
-        };
-    }
-
-    fn ended(&mut self, request: RequestId) {
-        if let Some(question) = self.questions.remove(&request)
-            && !question.owed.is_empty()
-        {
-            self.failed_members.insert(question.member);
+            self.lost.insert(pair);
         }
     }
 
-    fn hedge(&mut self, now: Timestamp) {
-        for question in self.questions.values_mut() {
-            question.hedged |= question.hedge_at <= now;
+    fn ended(&mut self, now: Timestamp, request: RequestId, end: End) {
+        let Some(question) = self.questions.end(now, request) else { return };
+        match end {
+            _ if question.owed.is_empty() => (),
+            End::Again { after_ms } => self.rests.begin(now, question.member, after_ms),
+            End::Done | End::Never => drop(self.failed_members.insert(question.member)),
         }
+    }
+
+    fn mark_late(&mut self, now: Timestamp) -> Vec<Effect> {
+        let silent = self.questions.mark_late(now).into_iter();
+        silent.map(|member| Effect::Silent { member }).collect()
     }
 
     fn decoded(&mut self, matches: bool) -> Vec<Effect> {
@@ -372,14 +426,16 @@ impl SegmentDownload {
             return self.fail(Failure::Inconsistent);
         }
         self.phase = Phase::Indexing;
-        let mut members: Vec<_> = (0..self.preference.len())
-            .filter(|member| !self.failed_members.contains(member))
-            .collect();
-        members.sort_by_key(|member| self.preference[*member]);
+        let mut members: Vec<_> =
+            (0..self.paces.len()).filter(|member| !self.failed_members.contains(member)).collect();
+        members.sort_by_key(|member| self.preferences[*member]);
         vec![Effect::FetchIndex { members }]
     }
 
     fn got_index(&mut self, found: bool) -> Vec<Effect> {
+        if self.phase != Phase::Indexing {
+            return Vec::new();
+        }
         if !found {
             let needed = self.parameters.source(self.axis);
             let members = self.unhelpful();
@@ -389,10 +445,11 @@ impl SegmentDownload {
         self.enough()
     }
 
-    fn got_verified(&mut self, now: Timestamp, wrong: Vec<PairIndex>) -> Vec<Effect> {
+    fn got_verified(&mut self, now: Timestamp, wrong: &[PairIndex]) -> Vec<Effect> {
         if self.phase != Phase::Verifying {
             return Vec::new();
         }
+        let wrong: Vec<_> = wrong.iter().filter(|pair| self.held.contains(pair)).copied().collect();
         let liars: BTreeSet<_> = wrong.iter().map(|pair| self.owner(*pair)).collect();
         for pair in &wrong {
             self.held.remove(pair);
@@ -400,6 +457,7 @@ impl SegmentDownload {
         self.verified = self.held.clone();
         self.bad_members.extend(&liars);
         self.phase = Phase::Gathering;
+        self.progress_at = Some(now);
         let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };
         let mut effects: Vec<_> = liars.into_iter().map(blame).collect();
         effects.extend(self.advance(now));
@@ -412,22 +470,29 @@ impl Machine for SegmentDownload {
     type Effect = Effect;
 
     fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        self.seen = now;
+        self.progress_at.get_or_insert(now);
+        let mut effects = Vec::new();
         match input {
             Input::Started => (),
             Input::Arrived { request, pair } => self.arrived(now, request, pair, true),
             Input::Missing { request, pair } => self.arrived(now, request, pair, false),
-            Input::Ended { request } => self.ended(request),
-            Input::TimeReached => self.hedge(now),
+            Input::Ended { request, end } => self.ended(now, request, end),
+            Input::TimeReached => effects = self.mark_late(now),
             Input::Decoded { matches } => return self.decoded(matches),
             Input::Indexed { found } => return self.got_index(found),
-            Input::Verified { wrong } => return self.got_verified(now, wrong),
+            Input::Verified { wrong } => return self.got_verified(now, &wrong),
         }
-        self.advance(now)
+        effects.extend(self.advance(now));
+        effects
     }
 
     fn deadline(&self) -> Option<Timestamp> {
-        let waiting = self.questions.values().filter(|question| !question.hedged);
-        waiting.map(|question| question.hedge_at).min()
+        if self.phase != Phase::Gathering {
+            return None;
+        }
+        let rested = self.rests.next(self.seen);
+        [self.questions.deadline(), rested, self.gives_up_at()].into_iter().flatten().min()
     }
 }
 

@@ -1,16 +1,25 @@
 //! What to believe when members say what they have read of a blob on chain.
 //!
 //! Promises: nothing is believed on the word of members with a third of the shards or less, so one correct member stands
-//! behind every state and every epoch given out. Does not: ask; and a correct member may be behind the chain, which
-//! is why "certified" outweighs "registered", and that "does not exist".
+//! behind every state and every epoch given out; that a blob is *not* certified is settled by what correct members have
+//! read of the ledger, never by how long others take to answer. Does not: ask; and a correct member may be behind the
+//! chain, which is why "certified" outweighs "registered", and that "does not exist".
 
 use std::cmp::Reverse;
 
 use crate::committee::Committee;
 use crate::wire::blob::State;
 
-/// What one member says, with the weight of its shards.
-pub type Answer = (u16, State);
+/// What one member says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The weight of its shards.
+    pub weight: u16,
+    /// The checkpoint up to which it has read the ledger.
+    pub checkpoint: u64,
+    /// What it read there.
+    pub state: State,
+}
 
 /// The largest number that a correct member stands behind: one correct member says this much or more.
 fn vouched(committee: &Committee, claims: impl Iterator<Item = (u16, u32)>) -> Option<u32> {
@@ -29,7 +38,7 @@ pub fn state(committee: &Committee, answers: &[Answer]) -> Option<State> {
     let claim = |read: &dyn Fn(&State) -> Option<u32>| {
         vouched(
             committee,
-            answers.iter().filter_map(|(weight, state)| Some((*weight, read(state)?))),
+            answers.iter().filter_map(|answer| Some((answer.weight, read(&answer.state)?))),
         )
     };
     let certified = |read: fn(u32, u32) -> u32| {
@@ -62,15 +71,26 @@ pub fn state(committee: &Committee, answers: &[Answer]) -> Option<State> {
         .or_else(|| is_said(State::Nonexistent).then_some(State::Nonexistent))
 }
 
-/// Whether the answers of the members still awaited, of this weight in all, cannot turn the state into "certified".
-pub fn is_settled(committee: &Committee, answers: &[Answer], awaited: u16) -> bool {
+/// Whether nothing can change the state any more: a correct member vouches for "certified"; or one that has read up to
+/// `asked_at`, the checkpoint at which the question was asked, says that it was not certified there; or the members
+/// still awaited, of this weight in all, are too few to say otherwise.
+pub fn is_settled(committee: &Committee, answers: &[Answer], awaited: u16, asked_at: u64) -> bool {
+    let weight_of = |holds: &dyn Fn(&Answer) -> bool| {
+        let answers = answers.iter().filter(|answer| holds(answer));
+        answers.map(|answer| answer.weight).sum::<u16>()
+    };
     match state(committee, answers) {
         Some(State::Invalid | State::Certified { .. }) => true,
-        Some(State::Nonexistent | State::Registered { .. } | State::Expired { .. }) => {
-            let certified =
-                answers.iter().filter(|(_, state)| matches!(state, State::Certified { .. }));
-            let certified: u16 = certified.map(|(weight, _)| weight).sum();
-            !committee.is_one_correct(certified + awaited)
+        Some(
+            believed @ (State::Nonexistent | State::Registered { .. } | State::Expired { .. }),
+        ) => {
+            let same = std::mem::discriminant(&believed);
+            let is_fresh = |answer: &Answer| {
+                answer.checkpoint >= asked_at && std::mem::discriminant(&answer.state) == same
+            };
+            let is_certified = |answer: &Answer| matches!(answer.state, State::Certified { .. });
+            committee.is_one_correct(weight_of(&is_fresh))
+                || !committee.is_one_correct(weight_of(&is_certified) + awaited)
         }
         None => false,
     }
@@ -95,8 +115,23 @@ mod tests {
     const REGISTERED: State = State::Registered { end_epoch: 5 };
     const CERTIFIED: State = State::Certified { certified_epoch: 2, end_epoch: 5 };
 
-    fn believed(answers: &[Answer]) -> Option<State> {
-        state(&sample_committee(5, 10).0, answers)
+    fn answers(said: &[(u16, u64, State)]) -> Vec<Answer> {
+        let answer = |(weight, checkpoint, state): &(u16, u64, State)| Answer {
+            weight: *weight,
+            checkpoint: *checkpoint,
+            state: *state,
+        };
+        said.iter().map(answer).collect()
+    }
+
+    fn believed(said: &[(u16, State)]) -> Option<State> {
+        let said: Vec<_> = said.iter().map(|(weight, state)| (*weight, 0, *state)).collect();
+        state(&sample_committee(5, 10).0, &answers(&said))
+    }
+
+    /// Whether this settles a question that was asked at checkpoint 100.
+    fn settles(said: &[(u16, u64, State)], awaited: u16) -> bool {
+        is_settled(&sample_committee(5, 10).0, &answers(said), awaited, 100)
     }
 
     #[test]
@@ -116,10 +151,21 @@ mod tests {
     #[test]
     fn members_behind_the_chain_do_not_hide_a_certificate() {
         assert_eq!(believed(&[(6, State::Nonexistent), (4, CERTIFIED)]), Some(CERTIFIED));
-        let (committee, _) = sample_committee(5, 10);
-        assert!(!is_settled(&committee, &[(6, State::Nonexistent)], 4));
-        assert!(is_settled(&committee, &[(8, State::Nonexistent)], 2));
-        assert!(is_settled(&committee, &[(4, CERTIFIED)], 6));
+        assert!(!settles(&[(6, 99, State::Nonexistent)], 4));
+        assert!(settles(&[(8, 99, State::Nonexistent)], 2), "the others are too few");
+        assert!(settles(&[(4, 99, CERTIFIED)], 6));
+    }
+
+    #[test]
+    fn one_correct_member_that_read_far_enough_settles_a_denial_without_the_others() {
+        assert!(settles(&[(4, 100, State::Nonexistent)], 6));
+        assert!(!settles(&[(3, 100, State::Nonexistent)], 7), "three shards may all lie");
+        assert!(!settles(&[(2, 100, State::Nonexistent), (2, 99, State::Nonexistent)], 6));
+        assert!(settles(&[(4, 101, REGISTERED)], 6));
+        let mixed = [(2, 100, State::Nonexistent), (2, 100, REGISTERED)];
+        assert!(!settles(&mixed, 6), "nobody correct stands behind either");
+        let expired = State::Expired { end_epoch: 4 };
+        assert!(settles(&[(4, 100, expired)], 6) && !settles(&[(4, 99, expired)], 6));
     }
 
     fn any_state() -> impl Strategy<Value = State> {
@@ -141,6 +187,17 @@ mod tests {
             let mut answers: Vec<_> = lies.into_iter().map(|lie| (1, lie)).collect();
             answers.push((7, CERTIFIED));
             prop_assert_eq!(believed(&answers), Some(CERTIFIED));
+        }
+
+        #[test]
+        fn whatever_a_third_of_the_shards_say_a_certificate_is_not_denied(
+            lies in proptest::collection::vec((any_state(), any::<u64>()), 3), behind in 0_u16..7,
+        ) {
+            // Correct members that have not read far enough know nothing yet.
+            let mut said: Vec<_> = lies.iter().map(|(lie, at)| (1, *at, *lie)).collect();
+            said.push((behind, 99, State::Nonexistent));
+            let denied = state(&sample_committee(5, 10).0, &answers(&said)) == Some(State::Nonexistent);
+            prop_assert!(!(denied && settles(&said, 7 - behind) && 7 - behind > 3));
         }
     }
 }

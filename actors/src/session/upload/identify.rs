@@ -6,6 +6,7 @@ use std::sync::Arc;
 use haulout_protocol::blob::BlobHeader;
 use haulout_protocol::encoding::{self, Buffers, EncodedSegment, Pipeline, SegmentPosition};
 use haulout_protocol::wire;
+use tracing::{Instrument, debug_span};
 
 use super::{PutError, Source, SourceError, WINDOW};
 use crate::limits;
@@ -99,5 +100,7 @@ pub(super) async fn encode(
         let position = SegmentPosition { segment, blob_bytes };
         Ok(encoding::encode_segment_into(&buffers, &parameters, position, data))
     };
-    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| PutError::Ended)??)
+    let span = debug_span!("encode", haulout.segment = segment);
+    let encoded = tokio::task::spawn_blocking(work).instrument(span).await;
+    Ok(encoded.map_err(|_| PutError::Ended)??)
 }

@@ -12,6 +12,7 @@ use haulout_protocol::sliver::{self, Axis};
 use haulout_protocol::wire::HEADER_FRAME_BYTES_MAX;
 use haulout_protocol::wire::sliver::{Reply, Request};
 use tokio::sync::mpsc;
+use tracing::{Instrument, debug_span};
 
 use super::{Event, stored_set};
 use crate::network::{Protocol, Stream, StreamError};
@@ -89,7 +90,8 @@ impl Sender {
                     report(Input::Sent { member, segment }).await;
                 }
                 Command::Finish(deletable) => {
-                    let (epoch, signature) = finish(&mut stream, deletable).await?;
+                    let confirmed = finish(&mut stream, deletable);
+                    let (epoch, signature) = confirmed.instrument(debug_span!("confirm")).await?;
                     report(Input::Confirmed { member, epoch, signature }).await;
                 }
             }

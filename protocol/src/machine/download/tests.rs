@@ -15,7 +15,13 @@ enum Node {
     Silent,
     Liar,
     Empty,
+    /// Answers "busy" until this moment.
+    Busy(u64),
+    /// Sends everything, so many milliseconds after it was asked.
+    Slow(u64),
 }
+
+const PATIENCE_MS: u64 = 30_000;
 
 struct World {
     download: SegmentDownload,
@@ -24,51 +30,67 @@ struct World {
     asked: usize,
     blamed: BTreeSet<usize>,
     held: BTreeMap<PairIndex, usize>,
+    asked_of: BTreeSet<usize>,
+    silent: Vec<usize>,
+    later: Vec<(Timestamp, Vec<Input>)>,
     inconsistent: bool,
     end: Option<Effect>,
 }
 
 impl World {
     fn new(nodes: &[Node], shards: u16) -> Self {
+        World::expecting(nodes, shards, vec![Pace::Untried; nodes.len()])
+    }
+
+    fn expecting(nodes: &[Node], shards: u16, paces: Vec<Pace>) -> Self {
         let count = u8::try_from(nodes.len()).expect("a handful of nodes");
         let (committee, _) = sample_committee(count, shards);
         let parameters = Parameters::new(shards, 1024).expect("valid parameters");
-        let preference = vec![0; nodes.len()];
+        let terms = Terms { paces, patience_ms: PATIENCE_MS, noise: 3 };
         let blob = BlobId::from_bytes([7; 32]);
         World {
-            download: SegmentDownload::new(parameters, &committee, &blob, 0, preference),
+            download: SegmentDownload::new(parameters, &committee, &blob, 0, terms),
             nodes: nodes.to_vec(),
             now: Timestamp(0),
             asked: 0,
             blamed: BTreeSet::new(),
             held: BTreeMap::new(),
+            asked_of: BTreeSet::new(),
+            silent: Vec::new(),
+            later: Vec::new(),
             inconsistent: false,
             end: None,
         }
     }
 
     fn is_wrong(&self, pair: &PairIndex) -> bool {
-        self.nodes[self.held[pair]] == Node::Liar
+        self.held.get(pair).is_none_or(|member| self.nodes[*member] == Node::Liar)
     }
 
     fn answer(&mut self, effect: Effect) -> Vec<Input> {
         match effect {
             Effect::Ask { request, member, pairs, .. } => {
                 self.asked += pairs.len();
+                self.asked_of.insert(member);
                 let mut inputs = Vec::new();
+                let mut end = End::Done;
                 match self.nodes[member] {
                     Node::Silent => return inputs,
-                    Node::Dead => (),
+                    Node::Dead => end = End::Never,
+                    Node::Busy(free) if self.now.0 < free => end = End::Again { after_ms: 500 },
                     Node::Empty => inputs
                         .extend(pairs.iter().map(|pair| Input::Missing { request, pair: *pair })),
-                    Node::Honest | Node::Liar => {
+                    Node::Honest | Node::Liar | Node::Busy(_) | Node::Slow(_) => {
                         self.held.extend(pairs.iter().map(|pair| (*pair, member)));
                         inputs.extend(
                             pairs.iter().map(|pair| Input::Arrived { request, pair: *pair }),
                         );
                     }
                 }
-                inputs.push(Input::Ended { request });
+                inputs.push(Input::Ended { request, end });
+                if let Node::Slow(delay) = self.nodes[member] {
+                    self.later.push((self.now.after(delay), std::mem::take(&mut inputs)));
+                }
                 inputs
             }
             Effect::Decode { pairs, .. } => {
@@ -86,6 +108,10 @@ impl World {
                 Vec::new()
             }
             Effect::Cancel { .. } => Vec::new(),
+            Effect::Silent { member } => {
+                self.silent.push(member);
+                Vec::new()
+            }
             Effect::Finish | Effect::Fail(_) => {
                 assert!(self.end.replace(effect).is_none(), "a download ends once");
                 Vec::new()
@@ -93,28 +119,37 @@ impl World {
         }
     }
 
-    /// Runs to the end; silent requests time out only when nothing else can happen.
-    fn run(mut self) -> Self {
+    /// What happens when nothing is left to do at this moment: time passes, to whatever comes first.
+    fn wait(&mut self) -> Vec<Input> {
+        let deadline = self.download.deadline().expect("somebody is waited for, not for ever");
+        let due = self.later.iter().map(|(at, _)| *at).min().filter(|at| *at <= deadline);
+        self.now = due.unwrap_or(deadline).max(self.now);
+        let now = self.now;
+        let (arrived, later) = self.later.drain(..).partition(|(at, _)| *at <= now);
+        self.later = later;
+        let arrived: Vec<(Timestamp, Vec<Input>)> = arrived;
+        match due {
+            Some(_) => arrived.into_iter().flat_map(|(_, inputs)| inputs).collect(),
+            None => vec![Input::TimeReached],
+        }
+    }
+
+    fn run(self) -> Self {
+        self.run_after(Vec::new())
+    }
+
+    /// Runs to the end after these inputs; time passes only when nothing else can happen.
+    fn run_after(mut self, first: Vec<Input>) -> Self {
         let mut inputs = VecDeque::from([Input::Started]);
+        inputs.extend(first);
         for _ in 0..10_000 {
-            if self.end.is_some() {
+            if self.end.is_some() && inputs.is_empty() {
                 return self;
             }
-            let input = inputs.pop_front().unwrap_or_else(|| match self.download.deadline() {
-                Some(deadline) => {
-                    self.now = deadline;
-                    Input::TimeReached
-                }
-                None => {
-                    let request = self
-                        .download
-                        .questions
-                        .keys()
-                        .next()
-                        .expect("somebody is being waited for");
-                    Input::Ended { request: *request }
-                }
-            });
+            if inputs.is_empty() {
+                inputs.extend(self.wait());
+            }
+            let input = inputs.pop_front().expect("waiting brings something");
             for effect in self.download.handle(self.now, input) {
                 inputs.extend(self.answer(effect));
             }
@@ -154,10 +189,135 @@ fn an_unavailable_segment_names_the_members_that_failed() {
     match World::new(&nodes, 20).run().end {
         Some(Effect::Fail(Failure::Unavailable { available, needed, members })) => {
             assert_eq!((available, needed), (4, 8));
+            assert!(members.contains(&1));
             assert!(members.contains(&0) && members.contains(&3) && !members.contains(&2));
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_silent_member_costs_one_hedge_and_is_reported() {
+    let nodes = [Node::Silent, Node::Honest, Node::Honest, Node::Honest, Node::Honest];
+    let world = World::new(&nodes, 20).run();
+    assert_eq!((world.end, world.now), (Some(Effect::Finish), Timestamp(HEDGE_AFTER_MS)));
+    assert_eq!(world.silent, [0]);
+}
+
+#[test]
+fn a_member_that_was_silent_before_is_not_asked_while_others_suffice() {
+    let nodes = [Node::Silent, Node::Honest, Node::Honest, Node::Honest, Node::Honest];
+    let mut paces = vec![Pace::Untried; 5];
+    paces[0] = Pace::Silent { times: 1 };
+    let world = World::expecting(&nodes, 20, paces).run();
+    assert_eq!((world.end, world.now), (Some(Effect::Finish), Timestamp(0)));
+    assert!(!world.asked_of.contains(&0));
+}
+
+#[test]
+fn a_member_on_trial_is_asked_and_not_waited_for() {
+    let mut nodes = [Node::Honest; 5];
+    nodes[0] = Node::Silent;
+    let mut paces = vec![Pace::Untried; 5];
+    paces[0] = Pace::OnTrial;
+    let world = World::expecting(&nodes, 20, paces.clone()).run();
+    assert_eq!((world.end, world.now), (Some(Effect::Finish), Timestamp(0)));
+    assert!(world.asked_of.contains(&0));
+    assert_eq!(world.silent, [0], "the next segment need not try it again");
+    let world = World::expecting(&[Node::Honest; 5], 20, paces).run();
+    assert!(world.download.held.iter().any(|pair| world.held[pair] == 0), "what it sends is used");
+}
+
+#[test]
+fn members_that_lag_are_asked_last_and_systematic_slivers_win_among_equals() {
+    let expected = |milliseconds| Pace::Expected { milliseconds };
+    let equal = [10, 40, 20, 60, 30].map(expected).to_vec();
+    let world = World::expecting(&[Node::Honest; 5], 20, equal).run();
+    assert!(world.held.keys().all(|pair| pair.0 < 8), "about equal: nothing is decoded");
+    let lagging = [10, 40, 900, 60, 30].map(expected).to_vec();
+    let world = World::expecting(&[Node::Honest; 5], 20, lagging).run();
+    assert_eq!(world.end, Some(Effect::Finish));
+    assert!(!world.asked_of.contains(&2), "the one that lags is left in peace");
+}
+
+#[test]
+fn nobody_is_hedged_sooner_than_it_is_known_to_answer() {
+    let nodes = [Node::Slow(900); 5];
+    let paces = vec![Pace::Expected { milliseconds: 900 }; 5];
+    let world = World::expecting(&nodes, 20, paces).run();
+    assert_eq!((world.asked, world.silent.as_slice()), (8, [].as_slice()), "no needless request");
+}
+
+#[test]
+fn a_request_that_trickles_is_hedged_when_the_others_are_long_done() {
+    let (committee, _) = sample_committee(5, 20);
+    let parameters = Parameters::new(20, 1024).expect("valid parameters");
+    let terms = Terms { paces: vec![Pace::Untried; 5], patience_ms: PATIENCE_MS, noise: 3 };
+    let blob = BlobId::from_bytes([7; 32]);
+    let mut download = SegmentDownload::new(parameters, &committee, &blob, 0, terms);
+    let mut asked = download.handle(Timestamp(0), Input::Started);
+    let Some(Effect::Ask { request: slow, pairs: owed, .. }) = asked.pop() else { panic!() };
+    for effect in asked {
+        let Effect::Ask { request, pairs, .. } = effect else { panic!("{effect:?}") };
+        for pair in pairs {
+            assert_eq!(download.handle(Timestamp(10), Input::Arrived { request, pair }), []);
+        }
+        let ended = Input::Ended { request, end: End::Done };
+        assert_eq!(download.handle(Timestamp(10), ended), []);
+    }
+    assert!(owed.len() > 1, "the slow one owes more than it will send");
+    let trickle = Input::Arrived { request: slow, pair: owed[0] };
+    assert_eq!(download.handle(Timestamp(350), trickle), [], "it makes progress");
+    let due = download.deadline().expect("the slow one is watched");
+    assert!(due < Timestamp(350 + HEDGE_AFTER_MS), "{due:?}");
+    let hedge = download.handle(due, Input::TimeReached);
+    assert!(matches!(hedge[..], [Effect::Ask { .. }, ..]), "{hedge:?}");
+}
+
+#[test]
+fn busy_is_not_dead_and_members_are_asked_until_they_have_time() {
+    let world = World::new(&[Node::Busy(20_000); 5], 20).run();
+    assert_eq!(world.end, Some(Effect::Finish));
+    assert!((20_000..27_000).contains(&world.now.0), "{:?}", world.now);
+}
+
+#[test]
+fn a_reader_gives_up_when_nothing_came_for_as_long_as_it_is_patient() {
+    let nodes = [Node::Busy(u64::MAX), Node::Silent, Node::Honest, Node::Dead, Node::Dead];
+    let world = World::new(&nodes, 20).run();
+    assert_eq!(world.now, Timestamp(PATIENCE_MS));
+    let Some(Effect::Fail(Failure::Unavailable { members, .. })) = world.end else { panic!() };
+    assert_eq!(members, [0, 1, 3, 4], "all but the honest one");
+}
+
+#[test]
+fn when_all_refuse_for_good_nothing_is_waited_for() {
+    let world = World::new(&[Node::Dead, Node::Dead, Node::Empty, Node::Dead, Node::Dead], 20);
+    let world = world.run();
+    assert_eq!(world.now, Timestamp(0));
+    assert!(matches!(world.end, Some(Effect::Fail(Failure::Unavailable { .. }))));
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    let request = (0_u64..12).prop_map(RequestId);
+    let pair = (0_u16..70).prop_map(PairIndex);
+    let end = prop_oneof![
+        Just(End::Done),
+        Just(End::Never),
+        any::<u64>().prop_map(|after_ms| End::Again { after_ms })
+    ];
+    prop_oneof![
+        Just(Input::Started),
+        (request.clone(), pair.clone())
+            .prop_map(|(request, pair)| Input::Arrived { request, pair }),
+        (request.clone(), pair.clone())
+            .prop_map(|(request, pair)| Input::Missing { request, pair }),
+        (request, end).prop_map(|(request, end)| Input::Ended { request, end }),
+        any::<bool>().prop_map(|matches| Input::Decoded { matches }),
+        any::<bool>().prop_map(|found| Input::Indexed { found }),
+        proptest::collection::vec(pair, 0..5).prop_map(|wrong| Input::Verified { wrong }),
+        Just(Input::TimeReached),
+    ]
 }
 
 fn nodes() -> impl Strategy<Value = Vec<Node>> {
@@ -169,6 +329,19 @@ fn nodes() -> impl Strategy<Value = Vec<Node>> {
 }
 
 proptest! {
+    #[test]
+    fn whatever_is_said_in_whatever_order_a_download_ends_once_and_well(
+        inputs in proptest::collection::vec(any_input(), 0..40), nodes in nodes(), shards in 9_u16..40,
+    ) {
+        let world = World::new(&nodes, shards).run_after(inputs);
+        prop_assert!(matches!(world.end, Some(Effect::Finish | Effect::Fail(_))));
+        prop_assert_eq!(world.download.deadline(), None);
+        let mut download = world.download;
+        for input in [Input::Started, Input::TimeReached, Input::Indexed { found: true }] {
+            prop_assert_eq!(download.handle(world.now, input), []);
+        }
+    }
+
     #[test]
     fn a_segment_is_read_exactly_when_honest_nodes_hold_enough_of_it(nodes in nodes(), shards in 9_u16..40) {
         let (committee, _) = sample_committee(u8::try_from(nodes.len()).expect("few"), shards);

@@ -1,0 +1,160 @@
+//! The requests of one download that are under way, and which of them nobody counts on any more.
+//!
+//! Promises: a request counts as late when nothing of it arrived for a while (silent), when the others were long done
+//! (overdue), or from the start when its member is on trial; what silence means fits what the member was measured at.
+//! Does not: decide whom to ask instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::HEDGE_AFTER_MS;
+use crate::machine::responsiveness::Pace;
+use crate::machine::{RequestId, Timestamp};
+use crate::sliver::PairIndex;
+
+/// A member known to be slow gets more time, but never more than this.
+const HEDGE_AFTER_MAX_MS: u64 = 4_000;
+/// So many times what others needed for as much is too long.
+const OVERDUE_FACTOR: u64 = 3;
+
+/// One request to one member.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) member: usize,
+    pub(super) owed: BTreeSet<PairIndex>,
+    asked: usize,
+    asked_at: Timestamp,
+    patience_ms: u64,
+    silent_at: Timestamp,
+    is_silent: bool,
+    is_overdue: bool,
+    is_on_trial: bool,
+}
+
+impl Question {
+    pub(super) fn is_late(&self) -> bool {
+        self.is_silent || self.is_overdue || self.is_on_trial
+    }
+}
+
+/// All requests under way.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    open: BTreeMap<RequestId, Question>,
+    next: u64,
+    /// Of the requests that were answered, the slowest: what it took, and for how many pairs.
+    slowest: Option<(u64, usize)>,
+}
+
+impl Questions {
+    /// A new request.
+    pub(super) fn ask(
+        &mut self,
+        now: Timestamp,
+        member: usize,
+        pace: Pace,
+        pairs: &[PairIndex],
+    ) -> RequestId {
+        let patience_ms = match pace {
+            Pace::Expected { milliseconds } => milliseconds
+                .saturating_mul(OVERDUE_FACTOR)
+                .clamp(HEDGE_AFTER_MS, HEDGE_AFTER_MAX_MS),
+            Pace::Untried | Pace::OnTrial | Pace::Silent { .. } | Pace::Banned => HEDGE_AFTER_MS,
+        };
+        let request = RequestId(self.next);
+        self.next += 1;
+        let question = Question {
+            member,
+            owed: pairs.iter().copied().collect(),
+            asked: pairs.len(),
+            asked_at: now,
+            patience_ms,
+            silent_at: now.after(patience_ms),
+            is_silent: false,
+            is_overdue: false,
+            is_on_trial: pace == Pace::OnTrial,
+        };
+        self.open.insert(request, question);
+        request
+    }
+
+    /// A pair came, or the word that it is missing. The member, if the request owed it.
+    pub(super) fn answered(
+        &mut self,
+        now: Timestamp,
+        request: RequestId,
+        pair: PairIndex,
+    ) -> Option<usize> {
+        let question = self.open.get_mut(&request)?;
+        question.owed.remove(&pair).then(|| {
+            question.silent_at = now.after(question.patience_ms);
+            question.is_silent = false;
+            question.is_on_trial = false;
+            question.member
+        })
+    }
+
+    /// The request is over.
+    pub(super) fn end(&mut self, now: Timestamp, request: RequestId) -> Option<Question> {
+        let question = self.open.remove(&request)?;
+        if question.owed.is_empty() {
+            let took = now.0.saturating_sub(question.asked_at.0);
+            self.slowest = self.slowest.max(Some((took, question.asked)));
+        }
+        Some(question)
+    }
+
+    /// Marks what is late by now; the members that fell silent.
+    pub(super) fn mark_late(&mut self, now: Timestamp) -> Vec<usize> {
+        let mut silent = Vec::new();
+        let slowest = self.slowest;
+        for question in self.open.values_mut() {
+            if question.silent_at <= now && !question.is_silent {
+                question.is_silent = true;
+                silent.push(question.member);
+            }
+            question.is_overdue |= overdue_at(slowest, question).is_some_and(|at| at <= now);
+        }
+        silent
+    }
+
+    /// When the next request becomes late.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let silent = self.open.values().filter(|question| !question.is_silent);
+        let overdue = self.open.values().filter(|question| !question.is_late());
+        let overdue = overdue.filter_map(|question| overdue_at(self.slowest, question));
+        silent.map(|question| question.silent_at).chain(overdue).min()
+    }
+
+    /// Pairs that are on their way, from members we count on.
+    pub(super) fn promised(&self) -> usize {
+        let counted = self.open.values().filter(|question| !question.is_late());
+        counted.map(|question| question.owed.len()).sum()
+    }
+
+    pub(super) fn is_asked(&self, pair: PairIndex) -> bool {
+        self.open.values().any(|question| question.owed.contains(&pair))
+    }
+
+    /// Members that owe us something for too long.
+    pub(super) fn late_members(&self) -> impl Iterator<Item = usize> {
+        self.open.values().filter(|question| question.is_late()).map(|question| question.member)
+    }
+
+    /// Whether nobody is left that we count on.
+    pub(super) fn are_all_late(&self) -> bool {
+        self.open.values().all(Question::is_late)
+    }
+
+    /// Ends all of them.
+    pub(super) fn clear(&mut self) -> Vec<RequestId> {
+        std::mem::take(&mut self.open).into_keys().collect()
+    }
+}
+
+/// When a request takes too long beside the slowest that was answered.
+fn overdue_at(slowest: Option<(u64, usize)>, question: &Question) -> Option<Timestamp> {
+    let (took, pairs) = slowest?;
+    let share = u64::try_from(question.asked.div_ceil(pairs.max(1))).unwrap_or(u64::MAX);
+    let fair = took.saturating_mul(share).saturating_mul(OVERDUE_FACTOR);
+    Some(question.asked_at.after(HEDGE_AFTER_MS.saturating_add(fair)))
+}
