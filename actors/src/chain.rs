@@ -1,6 +1,7 @@
 //! The ledger: a Sui gRPC endpoint that knows our contracts.
 //!
-//! Promises: every call ends in bounded time; checkpoints come each exactly once and in order; a
+//! Promises: every call ends in bounded time, which includes waiting for a ledger that is away for a
+//! moment; checkpoints come each exactly once and in order; a
 //! transaction is signed once and only ever sent again as the same bytes, so nothing is paid twice;
 //! an error says whether trying again can help. This file and those below it are the only ones that
 //! name Sui crates.
@@ -14,22 +15,28 @@ mod error;
 mod node_settings;
 mod operator;
 mod owned;
+mod patience;
+mod purse;
 mod read;
+mod refusal;
 mod register;
 mod space;
 mod stake;
 mod submit;
 mod tables;
+mod turns;
 mod wallet;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::message::NetworkId;
 use sui_rpc::Client;
 use sui_sdk_types::Address;
-use tokio::sync::Mutex;
 
 pub use self::checkpoints::{Checkpoint, Checkpoints};
 pub use self::error::CallError;
@@ -38,6 +45,7 @@ pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Vo
 pub use self::owned::{Extension, Found, Holder, OwnedBlobs, Receipt};
 pub use self::register::{Certified, Cost, Extended, Registered, Registration};
 pub use self::stake::{NewReceipt, OwnedReceipts, Payout, ReceiptStep, StakeBook};
+use self::turns::Turns;
 pub use self::wallet::{Wallet, WalletError};
 use crate::context::Position;
 use crate::limits;
@@ -57,6 +65,12 @@ pub struct ChainOptions {
     pub params: ObjectId,
     /// The shared object that knows the token's supply.
     pub treasury: ObjectId,
+    /// How long a ledger that does not answer, or a wallet that others are using, is waited for.
+    /// With none, each exchange is tried once.
+    pub patience: Duration,
+    /// Where processes that share a wallet take turns: a folder they all know, made if it is not
+    /// there. Without it, they lose races to each other and try again.
+    pub turns: Option<PathBuf>,
 }
 
 /// A ledger we have reached; a cheap handle.
@@ -64,6 +78,8 @@ pub struct ChainOptions {
 pub struct Chain {
     client: Client,
     shared: Arc<Shared>,
+    /// How long a silent ledger is waited for.
+    patience: Duration,
 }
 
 /// What all handles on one ledger know.
@@ -73,7 +89,9 @@ struct Shared {
     package: Address,
     since: Since,
     /// Held by the one who submits a transaction.
-    turn: Mutex<()>,
+    turns: Turns,
+    /// Whether the last exchange got no answer.
+    is_silent: AtomicBool,
 }
 
 /// Versions at which our objects became shared; transactions must name them.
@@ -126,16 +144,22 @@ impl Chain {
         let client = Client::new(options.url.as_str())
             .map_err(|status| unusable(status.message().to_owned()))?
             .with_response_headers_timeout(limits::CHAIN_ANSWER_TIMEOUT);
-        let package = Address::new(options.package);
-        let shared =
-            |options, since| Arc::new(Shared { options, package, since, turn: Mutex::default() });
-        let mut chain = Chain { client, shared: shared(options, Since::default()) };
+        let patience = options.patience;
+        let shared = |options: ChainOptions, since| {
+            let turns = Turns::new(options.turns.clone(), options.system);
+            let (package, is_silent) = (Address::new(options.package), AtomicBool::new(false));
+            Arc::new(Shared { options, package, since, turns, is_silent })
+        };
+        let shared_with = shared(options, Since::default());
+        let first = patience.min(limits::CHAIN_CONNECT_TIMEOUT);
+        let mut chain = Chain { client, shared: shared_with, patience: first };
         let reached = tokio::time::timeout(limits::CHAIN_CONNECT_TIMEOUT, chain.shared_since());
         let Ok(found) = reached.await else {
             return Err(chain.unreachable("no answer in time"));
         };
         let options = chain.shared.options.clone();
         chain.shared = shared(options, found?);
+        chain.patience = patience;
         Ok(chain)
     }
 

@@ -92,6 +92,7 @@ impl Actor for ChainSyncActor {
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
         let Arguments { context, chain, network, follow } = arguments;
+        let chain = chain.impatient(); // an outage is waited for and counted here
         let applied = match follow {
             Follow::Blobs => {
                 let store = context.store.clone();

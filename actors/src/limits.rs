@@ -107,18 +107,32 @@ pub const CHAIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const CHAIN_ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long an executed transaction may take to appear in a checkpoint.
 pub const CHAIN_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(15);
-/// How often the same signed transaction is sent before we say that its fate is unknown.
-pub const CHAIN_SUBMISSIONS_MAX: u32 = 4;
-/// How often a transaction is built anew because an object in it had moved on.
+/// How long the same signed transaction is sent again at least before we say that its fate is
+/// unknown, also by those who wait for nothing else.
+pub const CHAIN_SUBMISSION_PATIENCE_MIN: Duration = Duration::from_secs(5);
+/// How often a transaction is built anew that the ledger refuses though nothing in it moved: its
+/// nodes may see our objects later than we do.
 pub const CHAIN_REBUILDS_MAX: u32 = 8;
+/// Between two looks at a wallet's turn: a transaction on a ledger nearby takes some milliseconds.
+pub const CHAIN_TURN_LOOK_MIN: Duration = Duration::from_millis(2);
+/// As it grows while we wait; more would leave the wallet idle between two turns.
+pub const CHAIN_TURN_LOOK_MAX: Duration = Duration::from_millis(20);
+/// How long a wallet's turn may last while nobody else gets one: longer than any transaction is
+/// waited for. Whoever holds it is stopped then, and we go on beside it.
+pub const CHAIN_TURN_STUCK_MAX: Duration = Duration::from_secs(60);
 /// First pause between two attempts at the ledger.
 pub const CHAIN_BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between two attempts at the ledger; it ends an outage for us this late at most.
 pub const CHAIN_BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Checkpoints fetched at once while catching up: enough to hide a round trip, small in memory.
 pub const CHAIN_BACKFILL_BATCH: u64 = 16;
-/// Coins looked at to pay for one call; a wallet with more should merge them.
-pub const CHAIN_COINS_MAX: usize = 256;
+/// Coins that one transaction pays with; if it takes more, they are merged first. Ledgers allow
+/// 512 arguments of a command.
+pub const CHAIN_COINS_PER_CALL_MAX: usize = 256;
+/// Transactions that merge coins for one payment: enough for sixteen thousand coins.
+pub const CHAIN_MERGES_PER_CALL_MAX: u32 = 64;
+/// Objects looked at in one request; ledgers allow a thousand.
+pub const CHAIN_BATCH_OBJECTS: usize = 500;
 /// Objects asked for in one page of a wallet's list: the most a ledger gives.
 pub const CHAIN_PAGE_OBJECTS: u32 = 1_000;
 /// Objects of a wallet looked at to find one; a put that finds none registers anew.
@@ -134,7 +148,7 @@ pub const CHAIN_TABLE_ENTRIES_MAX: usize = 20_000;
 /// Tables read at once; a network has one of rates for each of its nodes.
 pub const CHAIN_TABLES_AT_ONCE: usize = 16;
 /// How often objects of one epoch are asked for again while an epoch change is under way.
-pub const CHAIN_VIEW_ATTEMPTS_MAX: u32 = 5;
+pub const CHAIN_VIEW_ATTEMPTS_MAX: usize = 5;
 
 // ---- epochs ----------------------------------------------------------------------------------
 

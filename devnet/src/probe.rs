@@ -92,6 +92,8 @@ pub(crate) async fn connect(place: &ChainPlace) -> Result<Chain> {
         staking: place.ids.staking,
         params: place.ids.params,
         treasury: place.ids.treasury,
+        patience: std::time::Duration::ZERO,
+        turns: None,
     };
     Chain::connect(options).await.map_err(|error| unreadable(place, error))
 }

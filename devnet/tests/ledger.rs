@@ -24,6 +24,8 @@ mod money;
 mod operators;
 #[path = "ledger/refusals.rs"]
 mod refusals;
+#[path = "ledger/relay.rs"]
+mod relay;
 #[path = "ledger/setters.rs"]
 mod setters;
 #[path = "ledger/space.rs"]
@@ -40,5 +42,7 @@ mod tables;
 mod transactions;
 #[path = "ledger/verdicts.rs"]
 mod verdicts;
+#[path = "ledger/wallets.rs"]
+mod wallets;
 #[path = "ledger/world.rs"]
 mod world;

@@ -162,10 +162,18 @@ pub struct ClientConfig {
     pub chain: ChainConfig,
     /// The wallet that pays; needed for writes only.
     pub wallet: Option<WalletPlace>,
-    /// Where temporary copies of piped input live.
+    /// Where temporary copies of piped input live, and where those who share a wallet take turns.
     pub state_dir: PathBuf,
-    /// How long to wait for the ledger and the network at the start, and in a read for anything new.
+    /// How long to wait for the ledger and the network at the start, for the ledger whenever it does
+    /// not answer, and in a read for anything new.
     pub timeout: Duration,
+}
+
+impl ClientConfig {
+    /// Where processes that share a wallet take turns.
+    pub(crate) fn turns_dir(&self) -> PathBuf {
+        self.state_dir.join("turns")
+    }
 }
 
 impl Config {

@@ -26,9 +26,10 @@ impl From<CallError> for Error {
             }
             CallError::Unreachable { .. } => Kind::LedgerUnreachable,
             CallError::InsufficientFunds { .. } => Kind::Funds,
-            CallError::Refused { .. } | CallError::Failed { .. } | CallError::Rejected { .. } => {
-                Kind::Chain
-            }
+            CallError::Refused { .. }
+            | CallError::Failed { .. }
+            | CallError::Rejected { .. }
+            | CallError::Contended { .. } => Kind::Chain,
             CallError::Unconfirmed { .. } => Kind::Timeout,
             CallError::Unreadable { .. } => Kind::Version,
             CallError::TooLarge => Kind::Usage,

@@ -34,9 +34,9 @@ impl LedgerClient {
     /// Reaches the ledger. Looking needs no wallet.
     pub async fn connect(config: ClientConfig) -> Result<Self> {
         let wallet = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
-        let patience = config.timeout;
+        let (patience, turns) = (config.timeout, Some(config.turns_dir()));
         let reached = tokio::time::timeout(patience, async {
-            let chain = Chain::connect(chain_options(&config.chain)).await?;
+            let chain = Chain::connect(chain_options(&config.chain, patience, turns)).await?;
             let view = chain.system().await?;
             Ok::<_, Error>((chain, view))
         });

@@ -25,7 +25,7 @@ use tokio::io::AsyncWrite;
 use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
-use crate::storage_node::{Identity, not_started, prepare};
+use crate::storage_node::{Identity, chain_options, not_started, prepare};
 
 /// How long leaving the network may take; nothing is lost by cutting it short.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -63,8 +63,9 @@ impl LightClient {
         let keys = Keys { network: *secret.bytes(), confirmation: None };
         let (store, role) = (Store::in_memory()?, Role::Client);
         let identity = Identity { keys, operator: None };
-        let (context, network) =
-            prepare(&config.network, &config.chain, store, identity, role).await?;
+        let turns = Some(config.turns_dir());
+        let chain = chain_options(&config.chain, config.timeout, turns);
+        let (context, network) = prepare(&config.network, chain, store, identity, role).await?;
         let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
         Ok(Self { context, tree, wallet, patience })
     }

@@ -5,6 +5,7 @@
 //! Does not: handle signals or print; the command line does.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,10 @@ use crate::endpoint::{self, Subject};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind};
 use crate::ports;
+
+/// How long a node waits for a ledger that does not answer before it says so: its actors try again
+/// by themselves.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A running storage node.
 #[derive(Debug)]
@@ -57,9 +62,9 @@ impl StorageNode {
         })?;
         let keys = Keys { network: *network_key.bytes(), confirmation: Some(confirmation) };
         let role = Role::StorageNode;
+        let chain = chain_options(&config.chain, LEDGER_PATIENCE, None);
         let identity = Identity { keys, operator };
-        let (context, network) =
-            prepare(&config.network, &config.chain, store, identity, role).await?;
+        let (context, network) = prepare(&config.network, chain, store, identity, role).await?;
         let peer_id = context.peer;
         let position = context.position.current();
         check_membership(&config, &peer_id, &position);
@@ -159,7 +164,11 @@ async fn open_store(config: &NodeConfig) -> Result<Store> {
 }
 
 /// Where the ledger is, as the actors want to know it.
-pub(crate) fn chain_options(chain: &ChainConfig) -> ChainOptions {
+pub(crate) fn chain_options(
+    chain: &ChainConfig,
+    patience: Duration,
+    turns: Option<PathBuf>,
+) -> ChainOptions {
     ChainOptions {
         url: chain.rpc.clone(),
         package: chain.package,
@@ -167,6 +176,8 @@ pub(crate) fn chain_options(chain: &ChainConfig) -> ChainOptions {
         staking: chain.staking,
         params: chain.params,
         treasury: chain.treasury,
+        patience,
+        turns,
     }
 }
 
@@ -180,7 +191,7 @@ pub(crate) struct Identity {
 /// Sets up the swarm, reaches the ledger, and puts together what the actors share.
 pub(crate) async fn prepare(
     network: &NetworkConfig,
-    chain: &ChainConfig,
+    chain: ChainOptions,
     store: Store,
     identity: Identity,
     role: Role,
@@ -190,7 +201,7 @@ pub(crate) async fn prepare(
     let mut options = network_options(network, keys.network, role);
     options.registry = metrics.network_registry();
     let swarm = Network::new(options)?;
-    let chain = Chain::connect(chain_options(chain)).await?;
+    let chain = Chain::connect(chain).await?;
     let parts = Parts {
         store,
         chain,

@@ -37,6 +37,8 @@ pub(crate) async fn bare(devnet: &Devnet, account: &str) -> (Chain, Wallet) {
         staking: config.chain.staking,
         params: config.chain.params,
         treasury: config.chain.treasury,
+        patience: std::time::Duration::from_secs(30),
+        turns: None,
     };
     let wallet = keys::load_wallet(&config.wallet.unwrap()).unwrap();
     (Chain::connect(options).await.unwrap(), wallet)

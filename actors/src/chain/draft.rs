@@ -1,26 +1,35 @@
 //! A transaction before it is signed: calls of our contracts, put together.
 //!
 //! Promises: objects go in in their present version; no more of the token leaves the wallet than
-//! the calls take; a draft the ledger would refuse ends in the reason, and nothing was sent.
+//! the calls take; a draft the ledger would refuse ends in the reason, and nothing was sent. A
+//! draft does not wait for a ledger that is silent: whoever builds it has the wallet's turn. No two
+//! drafts are the same transaction, even if they do the same.
 //! Does not: sign or send (`submit` does), or know what a call is for.
 
-use haulout_protocol::chain::amount::Token;
 use haulout_protocol::chain::call::{self, Argument as Place};
-use haulout_protocol::chain::{CLOCK, ObjectId, TypeName, staking_inner};
+use haulout_protocol::chain::{CLOCK, ObjectId, staking_inner};
+use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::{Address, Identifier, Transaction, TypeTag};
-use sui_transaction_builder::{Argument, Error, Function, ObjectInput, TransactionBuilder};
+use sui_sdk_types::{Address, Digest, Identifier, Transaction};
+use sui_transaction_builder::{Argument, Function, ObjectInput, TransactionBuilder};
 
 use super::error::execution_error;
+use super::purse::Coin;
+use super::refusal::inputs;
 use super::{CallError, Chain, Wallet};
-use crate::limits;
 
 /// The clock has been shared since every Sui network began.
 const CLOCK_SINCE: u64 = 1;
 
+/// Chance in a transaction, as an argument that no call takes.
+const NONCE_BYTES: usize = 16;
+
+/// The parts of a trial we read.
+const TRIAL_FIELDS: [&str; 2] = ["transaction.transaction", "transaction.effects"];
+
 /// A transaction of a wallet that is being put together.
 pub(super) struct Draft<'a> {
-    chain: &'a Chain,
+    chain: Chain,
     wallet: &'a Wallet,
     builder: TransactionBuilder,
 }
@@ -39,10 +48,16 @@ pub(super) struct Places {
 
 impl<'a> Draft<'a> {
     /// A transaction that does nothing yet.
-    pub(super) fn new(chain: &'a Chain, wallet: &'a Wallet) -> Self {
+    pub(super) fn new(chain: &Chain, wallet: &'a Wallet) -> Self {
         let mut builder = TransactionBuilder::new();
         builder.set_sender(wallet.sender());
-        Draft { chain, wallet, builder }
+        // Two who ask for the same at the same time would send the same transaction: the ledger
+        // would execute it once, and tell both that they got what they asked for.
+        let mut nonce = [0; NONCE_BYTES];
+        if getrandom::fill(&mut nonce).is_ok() {
+            builder.pure_bytes(nonce.to_vec());
+        }
+        Draft { chain: chain.impatient(), wallet, builder }
     }
 
     /// A blob of the wallet, as the one a call is about.
@@ -68,29 +83,18 @@ impl<'a> Draft<'a> {
 
     /// A coin that holds at least `needed`, merged from several if one is not enough.
     pub(super) async fn purse(&mut self, needed: u64) -> Result<Argument, CallError> {
-        let name = TypeName::WAL.qualified(&self.chain.shared.options.package);
-        let coin_type: TypeTag = name.parse().map_err(CallError::unreadable)?;
-        let (owner, count) = (self.wallet.sender(), limits::CHAIN_COINS_MAX);
-        let coins =
-            self.chain.client.select_up_to_n_largest_coins(&owner, &coin_type, count, &[]).await;
-        let mut coins = coins.map_err(|status| self.chain.call_error(&status, "coins"))?;
-        coins.sort_by_key(|coin| std::cmp::Reverse(coin.balance()));
-        let mut available = 0u64;
-        let mut inputs = Vec::new();
-        for coin in coins.iter().filter(|coin| coin.balance() > 0) {
-            if available >= needed && !inputs.is_empty() {
-                break;
-            }
-            available = available.saturating_add(coin.balance());
-            inputs.push(self.builder.object(owned_input(coin)?));
-        }
-        if available < needed || inputs.is_empty() {
-            let (wallet, token) = (self.wallet.to_string(), Token::Wal);
-            return Err(CallError::InsufficientFunds { wallet, token, needed, available });
-        }
-        let first = inputs.remove(0);
-        if !inputs.is_empty() {
-            self.builder.merge_coins(first, inputs);
+        let coins = self.chain.coins_for(self.wallet, needed).await?;
+        self.merged(&coins)
+    }
+
+    /// One coin that holds what these hold; there must be one.
+    fn merged(&mut self, coins: &[Coin]) -> Result<Argument, CallError> {
+        let input = |coin: &Coin| ObjectInput::owned(coin.id, coin.version, coin.digest);
+        let mut inputs = coins.iter().map(|coin| self.builder.object(input(coin)));
+        let first = inputs.next().ok_or_else(|| CallError::unreadable("a payment of no coin"))?;
+        let rest: Vec<Argument> = inputs.collect();
+        if !rest.is_empty() {
+            self.builder.merge_coins(first, rest);
         }
         Ok(first)
     }
@@ -161,19 +165,46 @@ impl<'a> Draft<'a> {
 
     /// Lets the ledger choose gas and try the transaction.
     pub(super) async fn finish(self) -> Result<Transaction, CallError> {
-        let error = match self.builder.build(&mut self.chain.client.clone()).await {
-            Ok(transaction) => return Ok(transaction),
-            Err(error) => error,
+        let Draft { chain, wallet, mut builder } = self;
+        // A transaction is complete with gas only; what is put in here is taken out again.
+        builder.set_gas_price(1);
+        builder.set_gas_budget(1);
+        builder.add_gas_objects([ObjectInput::owned(Address::ZERO, 0, Digest::ZERO)]);
+        let mut draft = builder.try_build().map_err(CallError::unreadable)?;
+        draft.gas_payment.objects.clear();
+        let named = inputs(&draft);
+        let mut sketch = proto::Transaction::from(draft);
+        (sketch.bcs, sketch.digest) = (None, None);
+        let payer = proto::GasPayment::default().with_owner(wallet.to_string());
+        sketch.gas_payment = Some(payer);
+        let request = proto::SimulateTransactionRequest::default()
+            .with_transaction(sketch)
+            .with_do_gas_selection(true)
+            .with_read_mask(FieldMask::from_paths(TRIAL_FIELDS));
+        let tried = chain.exchange(|client| {
+            let (mut client, request) = (client.clone().execution_client(), request.clone());
+            async move { client.simulate_transaction(request).await }
+        });
+        let tried = match tried.await {
+            Ok(tried) => tried,
+            Err(status) => return Err(chain.refusal(wallet, &status, &named).await),
         };
-        if let Error::SimulationFailure(failure) = &error {
-            return Err(execution_error(failure.execution_error(), &self.wallet.to_string()));
+        let status = tried.transaction().effects().status();
+        if !status.success() {
+            return Err(execution_error(status.error(), &wallet.to_string()));
         }
-        // The builder hides the status behind words: ask whether anybody is there, and for gas.
-        let balances = self.chain.balances(&self.wallet.address()).await?;
-        if balances.sui == 0 {
-            return Err(CallError::no_gas(&self.wallet.to_string()));
-        }
-        Err(CallError::Rejected { reason: error.to_string() })
+        tried.transaction().transaction().bcs().deserialize().map_err(CallError::unreadable)
+    }
+}
+
+impl Chain {
+    /// Merges coins of the wallet into the first of them. The caller has the wallet's turn.
+    pub(super) async fn merge(&self, wallet: &Wallet, coins: &[Coin]) -> Result<(), CallError> {
+        let mut draft = Draft::new(self, wallet);
+        draft.merged(coins)?;
+        let transaction = draft.finish().await?;
+        self.run_before(wallet, transaction).await?;
+        Ok(())
     }
 }
 

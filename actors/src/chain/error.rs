@@ -63,6 +63,15 @@ pub enum CallError {
         /// What the ledger says.
         reason: String,
     },
+    /// Others kept spending what the transaction was to spend; nothing was executed.
+    #[error(
+        "another program keeps using the wallet {wallet}, so no transaction of ours was taken; try \
+         again when it is done, or give it a wallet of its own"
+    )]
+    Contended {
+        /// The account.
+        wallet: String,
+    },
     /// The transaction was sent and its fate could not be learnt.
     #[error(
         "transaction {digest} was sent, but the ledger did not say what became of it; ask again"
@@ -97,6 +106,7 @@ impl CallError {
         match self {
             CallError::Unreachable { .. }
             | CallError::Rejected { .. }
+            | CallError::Contended { .. }
             | CallError::Unconfirmed { .. } => true,
             CallError::InvalidUrl { .. }
             | CallError::Refused { .. }

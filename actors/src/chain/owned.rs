@@ -152,9 +152,11 @@ impl Chain {
         let pages = (self.clone(), Some(first));
         let pages = stream::try_unfold(pages, move |(chain, request)| async move {
             let Some(mut request) = request else { return Ok::<_, CallError>(None) };
-            let mut client = chain.client.clone().state_client();
-            let page = client.list_owned_objects(request.clone()).await;
-            let page = page.map_err(|status| chain.call_error(&status, what))?.into_inner();
+            let page = chain.ask(what, |client| {
+                let (mut client, request) = (client.clone().state_client(), request.clone());
+                async move { client.list_owned_objects(request).await }
+            });
+            let page = page.await?;
             let next = page.next_page_token.map(|token| {
                 request.page_token = Some(token);
                 request

@@ -17,6 +17,7 @@ use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::Address;
 
 use super::checkpoints::time_of;
+use super::patience::pauses;
 use super::{Balances, CallError, Capacity, Chain, Since, SystemView};
 use crate::context::{Position, Prices, Timing};
 use crate::limits;
@@ -27,16 +28,15 @@ const OBJECT_FIELDS: [&str; 5] = ["object_id", "version", "digest", "owner", "co
 impl Chain {
     /// What the ledger says of the network now.
     pub async fn system(&self) -> Result<SystemView, CallError> {
-        let mut attempt = 1;
+        let mut pauses = pauses().take(limits::CHAIN_VIEW_ATTEMPTS_MAX - 1);
         loop {
-            match self.system_once().await {
-                Err(Inconsistent::Epochs(_)) if attempt < limits::CHAIN_VIEW_ATTEMPTS_MAX => {
-                    tokio::time::sleep(limits::CHAIN_BACKOFF_MIN * attempt).await;
-                    attempt += 1;
+            match (self.system_once().await, pauses.next()) {
+                (Err(Inconsistent::Epochs(_)), Some(pause)) => tokio::time::sleep(pause).await,
+                (Err(Inconsistent::Epochs(error)), None) => {
+                    return Err(CallError::unreadable(error));
                 }
-                Err(Inconsistent::Epochs(error)) => return Err(CallError::unreadable(error)),
-                Err(Inconsistent::Call(error)) => return Err(error),
-                Ok(view) => return Ok(view),
+                (Err(Inconsistent::Call(error)), _) => return Err(error),
+                (Ok(view), _) => return Ok(view),
             }
         }
     }
@@ -58,8 +58,11 @@ impl Chain {
     async fn tip(&self) -> Result<(u64, u64), CallError> {
         let request = proto::GetCheckpointRequest::latest()
             .with_read_mask(FieldMask::from_paths(["sequence_number", "summary.timestamp"]));
-        let answer = self.client.clone().ledger_client().get_checkpoint(request).await;
-        let answer = answer.map_err(|status| self.call_error(&status, "checkpoint"))?.into_inner();
+        let answer = self.ask("checkpoint", |client| {
+            let (mut client, request) = (client.clone().ledger_client(), request.clone());
+            async move { client.get_checkpoint(request).await }
+        });
+        let answer = answer.await?;
         Ok((answer.checkpoint().sequence_number(), time_of(answer.checkpoint())?))
     }
 
@@ -91,10 +94,13 @@ impl Chain {
     ) -> Result<proto::Object, CallError> {
         let request = proto::GetObjectRequest::new(&Address::new(*id))
             .with_read_mask(FieldMask::from_paths(fields));
-        let answer = self.client.clone().ledger_client().get_object(request).await;
         let what = format!("{what} {}", Address::new(*id));
-        let answer = answer.map_err(|status| self.call_error(&status, &what))?;
-        answer.into_inner().object.ok_or(CallError::NotFound { what })
+        let answer = self.ask(&what, |client| {
+            let (mut client, request) = (client.clone().ledger_client(), request.clone());
+            async move { client.get_object(request).await }
+        });
+        let answer = answer.await?;
+        answer.object.ok_or(CallError::NotFound { what })
     }
 
     /// Several objects at one moment.
@@ -103,8 +109,11 @@ impl Chain {
         let request = proto::BatchGetObjectsRequest::default()
             .with_requests(requests.collect::<Vec<_>>())
             .with_read_mask(FieldMask::from_paths(OBJECT_FIELDS));
-        let answer = self.client.clone().ledger_client().batch_get_objects(request).await;
-        let answer = answer.map_err(|status| self.call_error(&status, "objects"))?.into_inner();
+        let answer = self.ask("objects", |client| {
+            let (mut client, request) = (client.clone().ledger_client(), request.clone());
+            async move { client.batch_get_objects(request).await }
+        });
+        let answer = answer.await?;
         if answer.objects.len() != ids.len() {
             return Err(CallError::unreadable("fewer objects than asked for"));
         }
@@ -159,9 +168,11 @@ impl Chain {
         let request = proto::GetBalanceRequest::default()
             .with_owner(Address::new(*account).to_string())
             .with_coin_type(coin_type.to_owned());
-        let answer = self.client.clone().state_client().get_balance(request).await;
-        let answer = answer.map_err(|status| self.call_error(&status, "balance"))?;
-        Ok(answer.into_inner().balance().balance())
+        let answer = self.ask("balance", |client| {
+            let (mut client, request) = (client.clone().state_client(), request.clone());
+            async move { client.get_balance(request).await }
+        });
+        Ok(answer.await?.balance().balance())
     }
 }
 

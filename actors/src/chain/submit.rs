@@ -1,20 +1,25 @@
 //! Submitting a transaction: sign once, send until its fate is known.
 //!
-//! Promises: a transaction is signed once; whatever happens to the connection, only those bytes are
-//! sent again, and the ledger executes a digest once. A transaction is built anew only when the
-//! ledger said that it did not take the old one.
+//! Promises: those who share a wallet on this machine build and send one after the other, and wait
+//! for checkpoints side by side. A transaction is signed once; whatever happens to the connection,
+//! only those bytes are sent again, and the ledger executes a digest once. It is built anew only
+//! when the old one cannot happen any more: nothing was sent, or the ledger refused it, it is not
+//! in the ledger, and if an answer was lost before, its objects have moved on.
 //! Does not: know what is in a transaction (`draft` and those who use it do), or remember anything
-//! across a restart of the program; the caller's journal does.
+//! across a restart of the program; the ledger does.
 
 use haulout_protocol::chain::event::Event;
-use sui_rpc::client::ExecuteAndWaitError;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::{Transaction, UserSignature};
+use sui_sdk_types::Transaction;
+use tokio::time::Instant;
+use tonic::Code;
 use tracing::debug;
 
 use super::checkpoints::decode_events;
 use super::error::execution_error;
+use super::patience::{Patience, pauses};
+use super::refusal::inputs;
 use super::{CallError, Chain, Wallet};
 use crate::limits;
 
@@ -30,8 +35,17 @@ pub(super) struct Executed {
     pub(super) gas: u64,
 }
 
+/// What became of a transaction that was not executed.
+enum Failed {
+    /// It was refused after it had been built; another one may be taken.
+    Refused(CallError),
+    /// Nothing that another attempt of the same kind would change.
+    Final(CallError),
+}
+
 impl Chain {
-    /// Builds, signs and executes; builds anew as long as the ledger did not take the transaction.
+    /// Builds, signs and executes; builds anew as long as the ledger did not take the transaction
+    /// and this chain's patience lasts.
     pub(super) async fn run<Build, Built>(
         &self,
         wallet: &Wallet,
@@ -41,67 +55,129 @@ impl Chain {
         Build: Fn() -> Built,
         Built: Future<Output = Result<Transaction, CallError>>,
     {
-        // Transactions of one wallet spend the same coins: one after the other, none is in vain.
-        let _turn = self.shared.turn.lock().await;
-        let mut attempt = 1;
+        let mut patience: Option<Patience> = None;
+        let mut refusals = 0;
         loop {
-            match self.attempt(wallet, build().await).await {
-                Err(CallError::Rejected { reason }) if attempt < limits::CHAIN_REBUILDS_MAX => {
-                    debug!(%reason, attempt, "transaction was not taken, building it anew");
-                    tokio::time::sleep(limits::CHAIN_BACKOFF_MIN * attempt).await;
-                    attempt += 1;
+            let turn = self.shared.turns.take(&wallet.address()).await;
+            let done = match build().await {
+                Ok(transaction) => self.send(wallet, transaction).await,
+                Err(error) => Err(Failed::Final(error)),
+            };
+            drop(turn); // the others need not wait for the checkpoint
+            let error = match done {
+                Ok(executed) => return Ok(self.in_checkpoint(executed).await),
+                Err(Failed::Refused(error @ CallError::Rejected { .. })) => {
+                    refusals += 1;
+                    if refusals >= limits::CHAIN_REBUILDS_MAX {
+                        return Err(error);
+                    }
+                    error
                 }
-                other => return other,
+                Err(Failed::Refused(error) | Failed::Final(error)) => error,
+            };
+            let patience = patience.get_or_insert_with(|| Patience::new(self.patience));
+            let goes_on = match &error {
+                CallError::Unreachable { reason, .. } => self.wait_out(patience, reason).await,
+                CallError::Contended { .. } | CallError::Rejected { .. } if refusals > 0 => {
+                    debug!(%error, "transaction was not taken, building it anew");
+                    patience.pause().await
+                }
+                CallError::Contended { .. } => {
+                    debug!("what the transaction spends moved on, building it anew");
+                    patience.pause().await
+                }
+                _ => false,
+            };
+            if !goes_on {
+                return Err(error);
             }
         }
     }
 
-    /// Signs and executes a transaction that could be built.
-    async fn attempt(
-        &self,
-        wallet: &Wallet,
-        built: Result<Transaction, CallError>,
-    ) -> Result<Executed, CallError> {
-        let transaction = built?;
-        let signature = wallet.sign(&transaction)?;
-        self.execute(wallet, transaction, signature).await
-    }
-
-    /// Sends one signed transaction until its fate is known.
-    async fn execute(
+    /// Signs and executes one transaction on behalf of another. The caller has the wallet's turn.
+    pub(super) async fn run_before(
         &self,
         wallet: &Wallet,
         transaction: Transaction,
-        signature: UserSignature,
     ) -> Result<Executed, CallError> {
-        let digest = transaction.digest().to_string();
+        self.send(wallet, transaction).await.map_err(|failed| match failed {
+            Failed::Refused(error) | Failed::Final(error) => error,
+        })
+    }
+
+    /// Signs a transaction and sends it until its fate is known.
+    async fn send(&self, wallet: &Wallet, transaction: Transaction) -> Result<Executed, Failed> {
+        let signature = wallet.sign(&transaction).map_err(|error| Failed::Final(error.into()))?;
+        let (digest, inputs) = (transaction.digest().to_string(), inputs(&transaction));
         let request = proto::ExecuteTransactionRequest::default()
             .with_transaction(transaction)
             .with_signatures(vec![signature.into()])
             .with_read_mask(FieldMask::from_paths(RESULT_FIELDS));
-        let wait = limits::CHAIN_CHECKPOINT_TIMEOUT;
-        for attempt in 1..=limits::CHAIN_SUBMISSIONS_MAX {
-            let mut client = self.client.clone();
-            let sent = client.execute_transaction_and_wait_for_checkpoint(request.clone(), wait);
-            let response = match sent.await {
-                Ok(response)
-                | Err(ExecuteAndWaitError::CheckpointTimeout(response))
-                | Err(ExecuteAndWaitError::CheckpointStreamError { response, .. }) => response,
-                Err(ExecuteAndWaitError::RpcError(status)) => {
-                    match self.call_error(&status, "transaction") {
-                        CallError::Unreachable { reason, .. } => {
-                            debug!(digest, reason, attempt, "sending the same transaction again");
-                            tokio::time::sleep(limits::CHAIN_BACKOFF_MIN * (1 << attempt)).await;
-                            continue;
-                        }
-                        error => return Err(error),
-                    }
+        let mut patience = Patience::new(self.patience.max(limits::CHAIN_SUBMISSION_PATIENCE_MIN));
+        let mut is_in_doubt = false;
+        loop {
+            let mut client = self.client.clone().execution_client();
+            let status = match client.execute_transaction(request.clone()).await {
+                Ok(answer) => {
+                    self.answered();
+                    let done = self.judge(wallet, digest, answer.get_ref().transaction());
+                    return done.map_err(Failed::Final);
                 }
-                Err(error) => return Err(CallError::unreadable(error)),
+                Err(status) => status,
             };
-            return self.judge(wallet, digest, response.get_ref().transaction());
+            if let CallError::Unreachable { reason, .. } = self.call_error(&status, "transaction") {
+                is_in_doubt = true;
+                debug!(digest, reason, "sending the same transaction again");
+                if !self.wait_out(&mut patience, &reason).await {
+                    return Err(Failed::Final(CallError::Unconfirmed { digest }));
+                }
+                continue;
+            }
+            // First what moved, then whether it was executed: the other way round, our own
+            // transaction could be what moved them.
+            let error = self.refusal(wallet, &status, &inputs).await;
+            return match self.look_up(&digest).await {
+                Ok(Some(found)) => self.judge(wallet, digest, &found).map_err(Failed::Final),
+                // What has no answer and can still happen must not be paid beside another.
+                Ok(None) if is_in_doubt && !matches!(error, CallError::Contended { .. }) => {
+                    Err(Failed::Final(CallError::Unconfirmed { digest }))
+                }
+                Ok(None) => Err(Failed::Refused(error)),
+                Err(_) => Err(Failed::Final(CallError::Unconfirmed { digest })),
+            };
         }
-        Err(CallError::Unconfirmed { digest })
+    }
+
+    /// A transaction that is on the ledger.
+    async fn look_up(&self, digest: &str) -> Result<Option<proto::ExecutedTransaction>, CallError> {
+        let request = proto::GetTransactionRequest::default()
+            .with_digest(digest)
+            .with_read_mask(FieldMask::from_paths(RESULT_FIELDS));
+        let found = self.exchange(|client| {
+            let (mut client, request) = (client.clone().ledger_client(), request.clone());
+            async move { client.get_transaction(request).await }
+        });
+        match found.await {
+            Ok(found) => Ok(found.transaction),
+            Err(status) if status.code() == Code::NotFound => Ok(None),
+            Err(status) => Err(self.call_error(&status, "transaction")),
+        }
+    }
+
+    /// Waits until an executed transaction is in a checkpoint, so that whoever reads next sees it.
+    async fn in_checkpoint(&self, mut executed: Executed) -> Executed {
+        let until = Instant::now() + limits::CHAIN_CHECKPOINT_TIMEOUT;
+        let mut pauses = pauses();
+        while executed.checkpoint.is_none() {
+            let found = self.look_up(&executed.digest).await;
+            executed.checkpoint = found.ok().flatten().and_then(|found| found.checkpoint);
+            let Some(next) = pauses.next().map(|pause| Instant::now() + pause) else { break };
+            if executed.checkpoint.is_some() || next >= until {
+                break;
+            }
+            tokio::time::sleep_until(next).await;
+        }
+        executed
     }
 
     /// Reads what an executed transaction did.

@@ -6,7 +6,6 @@
 //! [`Rows::unread`](haulout_protocol::chain::object::staking::Rows::unread) says so of them.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
@@ -19,6 +18,7 @@ use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::Address;
 
+use super::patience::pauses;
 use super::read::decode;
 use super::{CallError, Chain};
 use crate::limits;
@@ -28,7 +28,7 @@ impl Chain {
     pub async fn stake(&self) -> Result<Staking, CallError> {
         let id = chain::staking_inner(&self.shared.options.staking);
         let mut object = self.object(&id, "state of stake").await?;
-        for attempt in 1..=limits::CHAIN_VIEW_ATTEMPTS_MAX {
+        for pause in pauses().take(limits::CHAIN_VIEW_ATTEMPTS_MAX) {
             let mut staking: Staking = decode(&object)?;
             self.fill_tables(&mut staking).await?;
             // Whoever changes an entry of a table changes the object's version.
@@ -36,7 +36,7 @@ impl Chain {
             if now.version() == object.version() && is_whole(&staking) {
                 return Ok(staking);
             }
-            tokio::time::sleep(limits::CHAIN_BACKOFF_MIN * (attempt - 1)).await;
+            tokio::time::sleep(pause).await;
             object = now;
         }
         let times = limits::CHAIN_VIEW_ATTEMPTS_MAX;
@@ -77,19 +77,29 @@ impl Chain {
         if table.size == 0 {
             return Ok(entries);
         }
-        let request = proto::ListDynamicFieldsRequest::default()
+        let mut request = proto::ListDynamicFieldsRequest::default()
             .with_parent(Address::new(table.id).to_string())
             .with_page_size(limits::CHAIN_PAGE_FIELDS)
             .with_read_mask(FieldMask::from_paths(["name", "value"]));
-        let mut listed = pin!(self.client.list_dynamic_fields(request));
-        while let Some(field) = listed.next().await {
-            let field = field.map_err(|status| self.call_error(&status, "table of stake"))?;
-            if entries.len() >= limits::CHAIN_TABLE_ENTRIES_MAX {
+        loop {
+            let page = self.ask("table of stake", |client| {
+                let (mut client, request) = (client.clone().state_client(), request.clone());
+                async move { client.list_dynamic_fields(request).await }
+            });
+            let page = page.await?;
+            for field in page.dynamic_fields {
+                let name = bcs::from_bytes(field.name().value()).map_err(CallError::unreadable)?;
+                let value =
+                    bcs::from_bytes(field.value().value()).map_err(CallError::unreadable)?;
+                entries.insert(name, value);
+            }
+            if entries.len() > limits::CHAIN_TABLE_ENTRIES_MAX {
                 return Err(CallError::unreadable("a table of stake is longer than we read"));
             }
-            let name = bcs::from_bytes(field.name().value()).map_err(CallError::unreadable)?;
-            let value = bcs::from_bytes(field.value().value()).map_err(CallError::unreadable)?;
-            entries.insert(name, value);
+            if page.next_page_token.is_none() {
+                break;
+            }
+            request.page_token = page.next_page_token;
         }
         Ok(entries)
     }

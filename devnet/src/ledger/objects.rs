@@ -7,6 +7,7 @@
 mod fields;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::iter;
 use std::sync::Arc;
 
 use haulout_protocol::chain::TypeName;
@@ -216,6 +217,8 @@ pub(super) struct Objects {
     versions: BTreeMap<Address, Vec<Object>>,
     /// By account.
     owned: BTreeMap<Address, BTreeSet<Address>>,
+    /// By account and type, so that a wallet's coins are found among ten thousand blobs.
+    owned_by_type: BTreeMap<Address, BTreeMap<StructTag, BTreeSet<Address>>>,
     /// Dynamic fields, by the object they hang on.
     children: BTreeMap<Address, BTreeSet<Address>>,
     /// What its object and the fields of its tables say, so that no transaction has to read them.
@@ -257,6 +260,36 @@ impl Objects {
     ) -> impl Iterator<Item = &Object> {
         let ids = self.owned.get(owner).into_iter().flat_map(move |ids| ids.range(start..));
         ids.filter_map(|id| self.get(id))
+    }
+
+    /// Objects of one type that an account owns, by id, from `start` on; a type that leaves out its
+    /// parameters stands for all of them.
+    pub(super) fn owned_of_type<'a>(
+        &'a self,
+        owner: &'a Address,
+        kind: &'a StructTag,
+        start: Address,
+    ) -> Box<dyn Iterator<Item = &'a Object> + 'a> {
+        let Some(types) = self.owned_by_type.get(owner) else { return Box::new(iter::empty()) };
+        let mut sets = types.range(kind..).take_while(|(tag, _)| is_of(kind, tag));
+        match (sets.next(), sets.next()) {
+            (None, _) => Box::new(iter::empty()),
+            (Some((_, ids)), None) => Box::new(ids.range(start..).filter_map(|id| self.get(id))),
+            (Some(_), Some(_)) => Box::new(self.owned_by(owner, start).filter(|object| {
+                object.as_struct().is_some_and(|data| is_of(kind, data.object_type()))
+            })),
+        }
+    }
+
+    /// What an account holds of every token.
+    pub(super) fn balances(&self, owner: &Address) -> BTreeMap<String, u64> {
+        let mut balances = BTreeMap::new();
+        for (tag, ids) in self.owned_by_type.get(owner).into_iter().flatten() {
+            let Some(token) = tag.is_coin() else { continue };
+            let held = ids.iter().filter_map(|id| coin_balance(self.get(id)?));
+            balances.insert(token.to_string(), held.fold(0, u64::saturating_add));
+        }
+        balances
     }
 
     /// Dynamic fields of an object, by their own id, from `start` on.
@@ -308,6 +341,10 @@ impl Objects {
             if let Some((index, owner)) = self.index_of(object.owner()) {
                 index.entry(owner).or_default().insert(id);
             }
+            if let (Owner::Address(owner), Some(data)) = (object.owner(), object.as_struct()) {
+                let types = self.owned_by_type.entry(*owner).or_default();
+                types.entry(data.object_type().clone()).or_default().insert(id);
+            }
             self.put(object.clone());
         }
     }
@@ -334,14 +371,37 @@ impl Objects {
     }
 
     fn disown(&mut self, id: &Address) {
-        let Some(owner) = self.get(id).map(|object| *object.owner()) else { return };
-        let Some((index, owner)) = self.index_of(&owner) else { return };
-        if let Some(ids) = index.get_mut(&owner) {
-            ids.remove(id);
-            // What owns nothing any more takes no place.
-            if ids.is_empty() {
-                index.remove(&owner);
+        let Some(object) = self.get(id) else { return };
+        let owner = *object.owner();
+        let kind = object.as_struct().map(|data| data.object_type().clone());
+        if let Some((index, owner)) = self.index_of(&owner) {
+            remove(index, &owner, id);
+        }
+        if let (Owner::Address(owner), Some(kind)) = (owner, kind)
+            && let Some(types) = self.owned_by_type.get_mut(&owner)
+        {
+            remove(types, &kind, id);
+            if types.is_empty() {
+                self.owned_by_type.remove(&owner);
             }
         }
     }
+}
+
+/// Takes an id out of an index; what lists nothing any more takes no place.
+fn remove<Key: Ord>(index: &mut BTreeMap<Key, BTreeSet<Address>>, key: &Key, id: &Address) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.remove(id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
+    }
+}
+
+/// Whether a type is the one that is meant; one that leaves out its parameters means any.
+fn is_of(meant: &StructTag, tag: &StructTag) -> bool {
+    meant.address() == tag.address()
+        && meant.module() == tag.module()
+        && meant.name() == tag.name()
+        && (meant.type_params().is_empty() || meant.type_params() == tag.type_params())
 }

@@ -1,8 +1,9 @@
 //! Whoever moves epochs on: signed turns, time that passes, and all the money there is.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use haulout_actors::chain::{Chain, ChainOptions, SystemView};
+use haulout_actors::chain::{CallError, Chain, ChainOptions, SystemView};
 use haulout_devnet::ledger::rules::staking_pool;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::Function as Callee;
@@ -14,7 +15,7 @@ use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::Address;
 use sui_transaction_builder::{ObjectInput, TransactionBuilder};
 
-use crate::world::{Account, SHARDS, World, operator, sample_config};
+use crate::world::{Account, PATIENCE, SHARDS, World, operator, sample_config};
 
 /// How long an epoch lasts in these tests, by the ledger's clock.
 pub(crate) const EPOCH: Duration = Duration::from_secs(60);
@@ -154,7 +155,16 @@ impl World {
 
     /// The ledger as nodes and wallets reach it.
     pub(crate) async fn chain(&self) -> Chain {
-        let (ids, url) = (self.ledger.ids(), format!("http://{}", self.grpc));
+        self.chain_at(self.grpc, PATIENCE).await.unwrap()
+    }
+
+    /// The ledger through another address, by somebody of this patience.
+    pub(crate) async fn chain_at(
+        &self,
+        grpc: SocketAddr,
+        patience: Duration,
+    ) -> Result<Chain, CallError> {
+        let (ids, url) = (self.ledger.ids(), format!("http://{grpc}"));
         let options = ChainOptions {
             url,
             package: ids.package,
@@ -162,8 +172,10 @@ impl World {
             staking: ids.staking,
             params: ids.params,
             treasury: ids.treasury,
+            patience,
+            turns: None,
         };
-        Chain::connect(options).await.unwrap()
+        Chain::connect(options).await
     }
 
     /// What a node reads of the network.

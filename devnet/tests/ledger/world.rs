@@ -154,9 +154,14 @@ impl World {
     }
 
     async fn start_in(directory: tempfile::TempDir) -> Self {
+        World::start_at(directory, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// Starts the ledger of a directory at an address, as if it had been there all the time.
+    pub(crate) async fn start_at(directory: tempfile::TempDir, grpc: SocketAddr) -> Self {
         let path = directory.path().join("ledger.redb");
         let ledger = Ledger::open(&path, sample_config()).unwrap();
-        let grpc_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let grpc_listener = TcpListener::bind(grpc).await.unwrap();
         let faucet_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let grpc = grpc_listener.local_addr().unwrap();
         let client = Client::new(format!("http://{grpc}")).unwrap();

@@ -5,35 +5,17 @@ use std::ops::Bound;
 
 use rpc::state_service_server::StateService;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
-use sui_sdk_types::{Address, StructTag, TypeTag};
+use sui_sdk_types::{Address, Object, StructTag, TypeTag};
 use tonic::Request;
 
 use super::{Answer, Service, mask, paging, parse};
 use crate::ledger::NOT_POISONED;
 use crate::ledger::checkpoints::object_to_rpc;
-use crate::ledger::objects::coin_balance;
-
-/// Whether a type is one a filter asks for; a filter without type parameters takes any.
-fn matches(filter: &StructTag, tag: &StructTag) -> bool {
-    filter.address() == tag.address()
-        && filter.module() == tag.module()
-        && filter.name() == tag.name()
-        && (filter.type_params().is_empty() || filter.type_params() == tag.type_params())
-}
 
 impl Service {
     /// What an account holds of every token.
     fn balances(&self, owner: &Address) -> BTreeMap<String, u64> {
-        let objects = self.ledger.inner.objects.read().expect(NOT_POISONED);
-        let mut balances: BTreeMap<String, u64> = BTreeMap::new();
-        for object in objects.owned_by(owner, Address::ZERO) {
-            let token = object.as_struct().and_then(|data| data.object_type().is_coin());
-            if let (Some(token), Some(balance)) = (token, coin_balance(object)) {
-                let sum = balances.entry(token.to_string()).or_default();
-                *sum = sum.saturating_add(balance);
-            }
-        }
-        balances
+        self.ledger.inner.objects.read().expect(NOT_POISONED).balances(owner)
     }
 }
 
@@ -62,10 +44,10 @@ impl StateService for Service {
         let page = paging::size(request.page_size);
         let mask = mask(request.read_mask.as_ref(), "object_id,version,object_type");
         let objects = self.ledger.inner.objects.read().expect(NOT_POISONED);
-        let mut found = objects.owned_by(&owner, start).filter(|object| match &filter {
-            Some(filter) => object.as_struct().is_some_and(|it| matches(filter, it.object_type())),
-            None => true,
-        });
+        let mut found: Box<dyn Iterator<Item = &Object>> = match &filter {
+            Some(filter) => objects.owned_of_type(&owner, filter, start),
+            None => Box::new(objects.owned_by(&owner, start)),
+        };
         let mut response = rpc::ListOwnedObjectsResponse::default();
         response.objects =
             found.by_ref().take(page).map(|object| object_to_rpc(object, &mask)).collect();

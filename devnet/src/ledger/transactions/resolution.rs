@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use haulout_protocol::chain::amount::Token;
 use haulout_protocol::chain::call::Function;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{
@@ -162,9 +163,10 @@ fn resolve_gas(
     if !payment.objects.is_empty() {
         return Ok(());
     }
+    let gas = StructTag::coin(TypeTag::Struct(Box::new(StructTag::sui())));
     let mut coins: Vec<(u64, &Object)> = objects
-        .owned_by(&owner, Address::ZERO)
-        .filter(|object| is_sui(object) && !inputs.contains(&object.object_id()))
+        .owned_of_type(&owner, &gas, Address::ZERO)
+        .filter(|object| !inputs.contains(&object.object_id()))
         .filter_map(|object| Some((coin_balance(object)?, object)))
         .collect();
     coins.sort_by_key(|(balance, _)| std::cmp::Reverse(*balance));
@@ -178,16 +180,10 @@ fn resolve_gas(
         chosen.push(reference(coin).into());
     }
     if total < budget {
-        let text = format!("{owner} has {total} MIST for gas and needs {budget}; ask the faucet");
+        let [held, needed] = [total, budget].map(|mist| Token::Sui.amount(mist));
+        let text = format!("{owner} has {held} for gas and needs {needed}; ask the faucet");
         return Err(Refused::Gas(text));
     }
     payment.objects = chosen;
     Ok(())
-}
-
-fn is_sui(object: &Object) -> bool {
-    object
-        .as_struct()
-        .and_then(|data| data.object_type().is_coin())
-        .is_some_and(|token| *token == TypeTag::Struct(Box::new(StructTag::sui())))
 }

@@ -1,0 +1,151 @@
+//! Waiting for a ledger that does not answer.
+//!
+//! Promises: an exchange that got no answer is repeated, with pauses that grow and differ from
+//! caller to caller, until the chain's patience ends; then the last failure is told as it is. The
+//! person hears once that an outage began and once that it ended. Only what changes nothing is
+//! repeated here, or the same signed bytes.
+//! Does not: repeat what the ledger refused, or build a transaction anew.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use sui_rpc::Client;
+use tokio::time::Instant;
+use tonic::{Response, Status};
+use tracing::{debug, info, warn};
+
+use super::{CallError, Chain};
+use crate::limits;
+
+/// What is left of the time to wait, and how long to pause next.
+#[derive(Debug)]
+pub(super) struct Patience {
+    ends: Instant,
+    pauses: ExponentialBackoff,
+}
+
+impl Patience {
+    /// So much time from now on.
+    pub(super) fn new(time: Duration) -> Patience {
+        Patience { ends: Instant::now() + time, pauses: pauses() }
+    }
+
+    /// Pauses before another attempt; `false` at once if it would begin too late.
+    pub(super) async fn pause(&mut self) -> bool {
+        let Some(until) = self.pauses.next().map(|pause| Instant::now() + pause) else {
+            return false;
+        };
+        let in_time = until < self.ends;
+        if in_time {
+            tokio::time::sleep_until(until).await;
+        }
+        in_time
+    }
+}
+
+/// Pauses between attempts at the ledger: they double, and each is up to twice as long by chance,
+/// so that those who failed together do not come back together.
+pub(super) fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_jitter()
+        .with_min_delay(limits::CHAIN_BACKOFF_MIN)
+        .with_max_delay(limits::CHAIN_BACKOFF_MAX)
+        .without_max_times()
+        .build()
+}
+
+impl Chain {
+    /// The same ledger for somebody who prefers a failure to waiting: each exchange is tried once.
+    #[must_use]
+    pub fn impatient(&self) -> Chain {
+        Chain { patience: Duration::ZERO, ..self.clone() }
+    }
+
+    /// One exchange that changes nothing, repeated while the ledger does not answer; `what` names
+    /// the thing asked for.
+    pub(super) async fn ask<Answer, Sent>(
+        &self,
+        what: &str,
+        send: impl Fn(Client) -> Sent,
+    ) -> Result<Answer, CallError>
+    where
+        Sent: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        self.exchange(send).await.map_err(|status| self.call_error(&status, what))
+    }
+
+    /// As [`Chain::ask`], for those who look at the refusal themselves.
+    pub(super) async fn exchange<Answer, Sent>(
+        &self,
+        send: impl Fn(Client) -> Sent,
+    ) -> Result<Answer, Status>
+    where
+        Sent: Future<Output = Result<Response<Answer>, Status>>,
+    {
+        let mut patience = Patience::new(self.patience);
+        loop {
+            let status = match send(self.client.clone()).await {
+                Ok(answer) => {
+                    self.answered();
+                    return Ok(answer.into_inner());
+                }
+                Err(status) => status,
+            };
+            match self.call_error(&status, "") {
+                CallError::Unreachable { reason, .. } => {
+                    if !self.wait_out(&mut patience, &reason).await {
+                        return Err(status);
+                    }
+                }
+                _ => return Err(status),
+            }
+        }
+    }
+
+    /// Pauses before the ledger is tried again; the first to notice that it is silent says so.
+    pub(super) async fn wait_out(&self, patience: &mut Patience, reason: &str) -> bool {
+        if self.patience.is_zero() {
+            return false;
+        }
+        if !self.shared.is_silent.swap(true, Ordering::Relaxed) {
+            let (ledger, up_to) = (self.url(), self.patience);
+            warn!(%ledger, reason, ?up_to, "the ledger does not answer; waiting for it");
+        } else {
+            debug!(reason, "the ledger still does not answer");
+        }
+        patience.pause().await
+    }
+
+    /// Notes an answer.
+    pub(super) fn answered(&self) {
+        if self.shared.is_silent.swap(false, Ordering::Relaxed) {
+            info!(ledger = %self.url(), "the ledger answers again");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_attempt_begins_after_the_patience_ended() {
+        assert!(!Patience::new(Duration::ZERO).pause().await);
+        let mut patience = Patience::new(limits::CHAIN_BACKOFF_MIN * 5);
+        let mut attempts = 1;
+        while patience.pause().await {
+            attempts += 1;
+        }
+        assert!((2..=5).contains(&attempts), "{attempts} attempts");
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_differ() {
+        let bound = limits::CHAIN_BACKOFF_MAX * 2; // by chance up to twice as long
+        let [first, second] = [(); 2].map(|()| pauses().take(12).collect::<Vec<_>>());
+        assert_ne!(first, second);
+        assert!(first[0] >= limits::CHAIN_BACKOFF_MIN && first[11] >= limits::CHAIN_BACKOFF_MAX);
+        assert!(first.iter().all(|pause| *pause <= bound));
+    }
+}

@@ -1,0 +1,185 @@
+//! Coins to pay with: all of a wallet's count, however many there are.
+//!
+//! Promises: a call pays with the largest coins, as few as do; if more are needed than one
+//! transaction takes, the largest are merged first, by transactions of their own; a refusal names
+//! the whole balance.
+//! Does not: choose coins for gas; the ledger does.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::pin::pin;
+
+use futures::TryStreamExt;
+use haulout_protocol::chain::amount::Token;
+use haulout_protocol::chain::wal_coin_type;
+use sui_sdk_types::{Address, Digest};
+use tracing::info;
+
+use super::{CallError, Chain, Wallet};
+use crate::limits;
+
+/// The parts of a coin that a transaction names, and what it holds.
+const COIN_FIELDS: [&str; 4] = ["object_id", "version", "digest", "balance"];
+
+/// A coin of the token in its present version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Coin {
+    /// What it holds, in the token's smallest unit; first, because coins are ordered by it.
+    pub(super) balance: u64,
+    pub(super) id: Address,
+    pub(super) version: u64,
+    pub(super) digest: Digest,
+}
+
+/// A wallet's coins as far as one transaction can use them.
+#[derive(Debug, Default)]
+pub(super) struct Purse {
+    /// The largest, those that hold most first.
+    largest: Vec<Coin>,
+    /// What all coins hold together.
+    total: u64,
+}
+
+/// How to pay.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Payment {
+    /// With these coins, at least one.
+    With(Vec<Coin>),
+    /// With the coin these are merged into, if that is enough then.
+    Merge(Vec<Coin>),
+    /// Not at all: this is all there is.
+    Short(u64),
+}
+
+impl Purse {
+    /// How to pay so much.
+    pub(super) fn pay(&self, needed: u64) -> Payment {
+        if self.total < needed || self.largest.is_empty() {
+            return Payment::Short(self.total);
+        }
+        let (mut sum, mut chosen) = (0u64, Vec::new());
+        for coin in &self.largest {
+            chosen.push(*coin);
+            sum = sum.saturating_add(coin.balance);
+            if sum >= needed {
+                return Payment::With(chosen);
+            }
+        }
+        Payment::Merge(chosen)
+    }
+}
+
+/// Coins while they are read: memory for those one transaction takes, whatever their number.
+#[derive(Default)]
+struct Heap {
+    largest: BinaryHeap<Reverse<Coin>>,
+    total: u64,
+}
+
+impl Heap {
+    fn add(&mut self, coin: Coin) {
+        if coin.balance == 0 {
+            return;
+        }
+        self.total = self.total.saturating_add(coin.balance);
+        self.largest.push(Reverse(coin));
+        if self.largest.len() > limits::CHAIN_COINS_PER_CALL_MAX {
+            self.largest.pop();
+        }
+    }
+
+    fn close(self) -> Purse {
+        let largest = self.largest.into_sorted_vec().into_iter().map(|Reverse(coin)| coin);
+        Purse { largest: largest.collect(), total: self.total }
+    }
+}
+
+impl Chain {
+    /// The coins of the token that a wallet has.
+    async fn purse(&self, wallet: &Wallet) -> Result<Purse, CallError> {
+        let kind = wal_coin_type(&self.shared.options.package);
+        let mut coins = pin!(self.owned_objects(&wallet.address(), kind, &COIN_FIELDS, "coins"));
+        let mut purse = Heap::default();
+        while let Some(object) = coins.try_next().await? {
+            purse.add(Coin {
+                balance: object.balance(),
+                id: object.object_id().parse().map_err(CallError::unreadable)?,
+                version: object.version(),
+                digest: object.digest().parse().map_err(CallError::unreadable)?,
+            });
+        }
+        Ok(purse.close())
+    }
+
+    /// Coins that hold at least `needed` and fit one transaction; merges others before if they do
+    /// not. The caller has the wallet's turn.
+    pub(super) async fn coins_for(
+        &self,
+        wallet: &Wallet,
+        needed: u64,
+    ) -> Result<Vec<Coin>, CallError> {
+        for _ in 0..limits::CHAIN_MERGES_PER_CALL_MAX {
+            match self.purse(wallet).await?.pay(needed) {
+                Payment::With(coins) => return Ok(coins),
+                Payment::Short(available) => {
+                    let (wallet, token) = (wallet.to_string(), Token::Wal);
+                    return Err(CallError::InsufficientFunds { wallet, token, needed, available });
+                }
+                Payment::Merge(coins) => {
+                    info!(count = coins.len(), "merging coins: a payment needs more than fit");
+                    self.merge(wallet, &coins).await?;
+                }
+            }
+        }
+        let amount = Token::Wal.amount(needed);
+        Err(CallError::Rejected {
+            reason: format!("{amount} are scattered over too many coins; merge some of them first"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn purse(count: u64, balance: impl Fn(u64) -> u64) -> Purse {
+        let coin = |number: u64| Coin {
+            balance: balance(number),
+            id: Address::new([u8::try_from(number % 251).unwrap(); 32]),
+            version: number,
+            digest: Digest::ZERO,
+        };
+        let mut purse = Heap::default();
+        (0..count).for_each(|number| purse.add(coin(number)));
+        purse.close()
+    }
+
+    #[test]
+    fn a_payment_takes_the_largest_coins_and_no_more_than_it_needs() {
+        let ten = purse(10, |number| number);
+        let Payment::With(chosen) = ten.pay(17) else { panic!("{:?}", ten.pay(17)) };
+        assert_eq!(chosen.iter().map(|coin| coin.balance).collect::<Vec<_>>(), [9, 8]);
+        let Payment::With(chosen) = ten.pay(18) else { panic!("{:?}", ten.pay(18)) };
+        assert_eq!(chosen.len(), 3);
+        let Payment::With(chosen) = ten.pay(0) else { panic!("{:?}", ten.pay(0)) };
+        assert_eq!(chosen.len(), 1, "even nothing is paid with a coin");
+    }
+
+    #[test]
+    fn all_coins_count_and_those_that_do_not_fit_are_merged_first() {
+        let many = u64::try_from(limits::CHAIN_COINS_PER_CALL_MAX).unwrap() + 44;
+        let hoard = purse(many, |_| 500);
+        let fits = 500 * u64::try_from(limits::CHAIN_COINS_PER_CALL_MAX).unwrap();
+        assert!(matches!(hoard.pay(fits), Payment::With(_)));
+        let Payment::Merge(merged) = hoard.pay(fits + 1) else { panic!("they do not fit") };
+        assert_eq!(merged.len(), limits::CHAIN_COINS_PER_CALL_MAX);
+        assert!(matches!(hoard.pay(500 * many), Payment::Merge(_)));
+        assert_eq!(hoard.pay(500 * many + 1), Payment::Short(500 * many));
+    }
+
+    #[test]
+    fn a_wallet_without_coins_pays_nothing_and_empty_coins_are_none() {
+        assert_eq!(purse(0, |_| 1).pay(0), Payment::Short(0));
+        assert_eq!(purse(5, |_| 0).pay(1), Payment::Short(0));
+    }
+}

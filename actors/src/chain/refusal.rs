@@ -1,0 +1,90 @@
+//! Why the ledger did not take a transaction: because what it spends moved on, or for good.
+//!
+//! Promises: a lost race is recognised by the objects themselves, whatever words a ledger has for
+//! it, and nobody who is shown the error has to know of versions.
+//! Does not: decide whether to try again; `submit` does.
+
+use sui_rpc::field::{FieldMask, FieldMaskUtil};
+use sui_rpc::proto::sui::rpc::v2 as proto;
+use sui_sdk_types::{Address, Input, Transaction, TransactionKind};
+use tonic::{Code, Status};
+use tracing::debug;
+
+use super::{CallError, Chain, Wallet};
+use crate::limits;
+
+/// An object that a transaction takes in one version and no other.
+pub(super) type Named = (Address, u64);
+
+/// The objects of its sender that a transaction names, those that pay for gas included.
+pub(super) fn inputs(transaction: &Transaction) -> Vec<Named> {
+    let inputs = match &transaction.kind {
+        TransactionKind::ProgrammableTransaction(commands) => commands.inputs.as_slice(),
+        _ => &[],
+    };
+    let owned = inputs.iter().filter_map(|input| match input {
+        Input::ImmutableOrOwned(reference) => Some(reference),
+        _ => None,
+    });
+    let all = owned.chain(&transaction.gas_payment.objects);
+    all.map(|reference| (*reference.object_id(), reference.version())).collect()
+}
+
+impl Chain {
+    /// What a refusal means, seen that the transaction names these objects.
+    pub(super) async fn refusal(
+        &self,
+        wallet: &Wallet,
+        status: &Status,
+        named: &[Named],
+    ) -> CallError {
+        let error = match self.call_error(status, "transaction") {
+            // It is not the transaction that is missing, but something it names.
+            CallError::NotFound { .. } => {
+                CallError::Rejected { reason: status.message().to_owned() }
+            }
+            CallError::Rejected { reason } => CallError::Rejected { reason },
+            other => return other,
+        };
+        debug!(reason = status.message(), "transaction refused");
+        // Other transactions hold an object, or took it.
+        let by_others =
+            matches!(status.code(), Code::FailedPrecondition | Code::Aborted | Code::AlreadyExists);
+        match self.moved(named).await {
+            Ok(moved) if moved || by_others => {
+                return CallError::Contended { wallet: wallet.to_string() };
+            }
+            Ok(_) => {}
+            Err(unknown) => return unknown,
+        }
+        match self.balances(&wallet.address()).await {
+            Ok(balances) if balances.sui == 0 => CallError::no_gas(&wallet.to_string()),
+            _ => error,
+        }
+    }
+
+    /// Whether any of these objects is in another version now, or gone.
+    async fn moved(&self, named: &[Named]) -> Result<bool, CallError> {
+        for batch in named.chunks(limits::CHAIN_BATCH_OBJECTS) {
+            let wanted = batch.iter().map(|(id, _)| proto::GetObjectRequest::new(id));
+            let request = proto::BatchGetObjectsRequest::default()
+                .with_requests(wanted.collect::<Vec<_>>())
+                .with_read_mask(FieldMask::from_paths(["object_id", "version"]));
+            let answer = self.ask("objects", |client| {
+                let (mut client, request) = (client.clone().ledger_client(), request.clone());
+                async move { client.batch_get_objects(request).await }
+            });
+            let answer = answer.await?;
+            if answer.objects.len() != batch.len() {
+                return Err(CallError::unreadable("fewer objects than asked for"));
+            }
+            let is_as_named = |(found, (_, version)): (&proto::GetObjectResult, &Named)| {
+                found.object_opt().is_some_and(|object| object.version() == *version)
+            };
+            if !answer.objects.iter().zip(batch).all(is_as_named) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

@@ -1,0 +1,229 @@
+//! Wallets that are shared, scattered over many coins or full of objects, and a ledger that is away
+//! for a moment: what the client of nodes and wallets makes of it.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use futures::future::try_join_all;
+use haulout_actors::chain::{CallError, Chain, Wallet};
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::amount::Token;
+use haulout_protocol::chain::call::{Function as Callee, RegisterBlob};
+use sui_rpc::field::{FieldMask, FieldMaskUtil};
+use sui_rpc::proto::sui::rpc::v2 as rpc;
+use sui_sdk_types::{Address, TypeTag};
+
+use crate::relay::Relay;
+use crate::world::{Account, FAUCET, Fill, PATIENCE, World, sample_blob};
+
+/// The least a receipt of stake holds, and more than the faucet gives at a time.
+const STAKE: u64 = 1_000_000_000;
+
+/// An account twice: as the tests sign, and as our client does.
+fn alice() -> (Account, Wallet) {
+    (Account::ed25519(1), Wallet::from_ed25519([1; 32]))
+}
+
+impl World {
+    /// Splits so many coins of one size off a coin the faucet gave.
+    async fn scatter(&self, account: &Account, count: usize, size: u64) {
+        let wal: TypeTag = self.wal_type().parse().unwrap();
+        let coins = self.client.select_up_to_n_largest_coins(&account.address, &wal, 500, &[]);
+        let coins = coins.await.unwrap();
+        let gift = coins.iter().find(|coin| coin.balance() == FAUCET.wal).unwrap();
+        let gift = self.owned(gift.object_id().parse::<Address>().unwrap().inner()).await;
+        self.run(account, |builder| {
+            let gift = builder.object(gift);
+            let size = builder.pure(&size);
+            let parts = builder.split_coins(gift, vec![size; count]);
+            let owner = builder.pure(&account.address);
+            builder.transfer_objects(parts, owner);
+        })
+        .await;
+    }
+
+    /// Registers so many blobs that are alike but for the last bytes of their root, in one
+    /// transaction; gives one more storage object to the account.
+    async fn register_many(&self, account: &Account, roots: std::ops::Range<u16>) {
+        let coin = self.owned(&self.wal_coin(account).await).await;
+        let space = self.sample_space(numbered(0).size);
+        self.run(account, |builder| {
+            let paid = Fill { payment: Some(builder.object(coin)), ..Fill::default() };
+            let mut made = Vec::new();
+            for root in roots {
+                let storage = self.call(builder, Callee::RESERVE_SPACE, space.arguments(), &paid);
+                let fill = Fill { storage: Some(storage), ..paid };
+                let blob = numbered(root).arguments();
+                made.push(self.call(builder, Callee::REGISTER_BLOB, blob, &fill));
+            }
+            made.push(self.call(builder, Callee::RESERVE_SPACE, space.arguments(), &paid));
+            let owner = builder.pure(&account.address);
+            builder.transfer_objects(made, owner);
+        })
+        .await;
+    }
+
+    async fn stake_wal(
+        &self,
+        chain: &Chain,
+        wallet: &Wallet,
+        amount: u64,
+    ) -> Result<(), CallError> {
+        chain.stake_with(wallet, &self.ledger.ids().nodes[0], amount).await.map(drop)
+    }
+}
+
+fn numbered(number: u16) -> RegisterBlob {
+    let mut root = [9; 32];
+    root[..2].copy_from_slice(&number.to_be_bytes());
+    let blob = sample_blob(0, true);
+    RegisterBlob { blob_id: *BlobId::derive(blob.size, &root).as_bytes(), root, ..blob }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_machines_with_one_wallet_both_get_all_their_transactions_through() {
+    let world = World::start().await;
+    let (account, wallet) = alice();
+    for _ in 0..16 {
+        world.fund(&account).await; // half a WAL each: a stake takes two coins and leaves none
+    }
+    // No folder in common, so neither knows of the other.
+    let machines = [world.chain().await, world.chain().await];
+    let stakes = (0..8).map(|number| world.stake_wal(&machines[number % 2], &wallet, STAKE));
+    try_join_all(stakes).await.unwrap();
+    assert_eq!(world.balance(&account, &world.wal_type()).await, 0, "each was paid once");
+    let receipts = machines[0].owned_receipts(&wallet.address()).await.unwrap().receipts;
+    assert_eq!(receipts.len(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_from_more_coins_than_one_transaction_takes_merges_them_first() {
+    let world = World::start().await;
+    let (account, wallet) = alice();
+    for _ in 0..3 {
+        world.fund(&account).await;
+    }
+    let each = FAUCET.wal / 100;
+    for _ in 0..3 {
+        world.scatter(&account, 99, each).await;
+    }
+    let (chain, all) = (world.chain().await, 3 * FAUCET.wal);
+    let refused = world.stake_wal(&chain, &wallet, all + 1).await.unwrap_err();
+    let CallError::InsufficientFunds { token, available, needed, .. } = &refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((*token, *available, *needed), (Token::Wal, all, all + 1));
+    assert!(refused.to_string().contains("holds 1.5 WAL and needs at least"), "{refused}");
+
+    let amount = all - 10 * each; // 290 of the 300 coins
+    world.stake_wal(&chain, &wallet, amount).await.unwrap();
+    assert_eq!(world.balance(&account, &world.wal_type()).await, all - amount);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_wallet_owns_is_found_beyond_its_first_two_thousand_objects() {
+    let world = World::start().await;
+    let (account, wallet) = alice();
+    world.fund(&account).await;
+    let (per_call, calls) = (350, 6);
+    for call in 0..calls {
+        world.register_many(&account, call * per_call..(call + 1) * per_call).await;
+    }
+    let chain = world.chain().await;
+    let owner = wallet.address();
+    let all: Vec<_> = chain.blobs(&owner).try_collect().await.unwrap();
+    assert_eq!(all.len(), usize::from(per_call * calls));
+    let last = all.last().unwrap();
+    let found = chain.blobs_of(&owner, &BlobId::from_bytes(last.blob_id)).await.unwrap();
+    assert_eq!(found, [last.clone()]);
+    assert!(chain.blobs_of(&owner, &BlobId::from_bytes([1; 32])).await.unwrap().is_empty());
+    assert_eq!(chain.storages(&owner).await.unwrap().len(), usize::from(calls));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_without_its_parameters_lists_all_of_its_kind_in_order_and_no_others() {
+    let world = World::start().await;
+    let (account, _) = alice();
+    for _ in 0..3 {
+        world.fund(&account).await;
+    }
+    world.register(&account, 1, true).await;
+    let list = async |kind: &str, size: u32| {
+        let request = rpc::ListOwnedObjectsRequest::default()
+            .with_owner(account.address)
+            .with_object_type(kind)
+            .with_page_size(size)
+            .with_read_mask(FieldMask::from_str("object_id,object_type"));
+        let listed = world.client.list_owned_objects(request).try_collect::<Vec<_>>();
+        listed.await.unwrap().iter().map(|one| one.object_id().to_owned()).collect::<Vec<_>>()
+    };
+    let wal = format!("0x2::coin::Coin<{}>", world.wal_type());
+    let (wal, sui) = (list(&wal, 2).await, list("0x2::coin::Coin<0x2::sui::SUI>", 2).await);
+    assert_eq!((wal.len(), sui.len()), (3, 3));
+    let mut both: Vec<_> = wal.into_iter().chain(sui).collect();
+    both.sort();
+    assert_eq!(list("0x2::coin::Coin", 2).await, both);
+    assert!(list("0x2::coin::CoinMetadata", 2).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_asked_for_again_and_nothing_is_paid_twice() {
+    let world = World::start().await;
+    let (account, wallet) = alice();
+    for _ in 0..5 {
+        world.fund(&account).await;
+    }
+    let (client, owner, kind) = (world.client.clone(), account.address, world.wal_type());
+    let is_paid = move || {
+        let request =
+            rpc::GetBalanceRequest::default().with_owner(owner).with_coin_type(kind.clone());
+        let mut client = client.clone().state_client();
+        async move {
+            let answer = client.get_balance(request).await.unwrap();
+            answer.into_inner().balance().balance() < 5 * FAUCET.wal
+        }
+    };
+    let relay = Relay::start(world.grpc, is_paid).await;
+    let chain = world.chain_at(relay.address, PATIENCE).await.unwrap();
+    world.stake_wal(&chain, &wallet, STAKE).await.unwrap();
+    assert_eq!(relay.cuts.load(Ordering::SeqCst), 1, "the answer got lost once");
+    assert_eq!(world.balance(&account, &world.wal_type()).await, 5 * FAUCET.wal - STAKE);
+    assert_eq!(chain.owned_receipts(&wallet.address()).await.unwrap().receipts.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_is_away_for_a_moment_is_waited_for() {
+    let world = World::start().await;
+    let (account, wallet) = alice();
+    for _ in 0..4 {
+        world.fund(&account).await;
+    }
+    let (chain, address) = (world.chain().await, world.grpc);
+    let node = world.ledger.ids().nodes[0];
+    let directory = world.stop().await;
+    let staked = chain.stake_with(&wallet, &node, STAKE);
+    let balances = chain.impatient().balances(&account.address.into_inner()).await.unwrap_err();
+    assert!(matches!(balances, CallError::Unreachable { .. }), "{balances:?}");
+    let mut staked = std::pin::pin!(staked);
+    let waited = tokio::time::timeout(Duration::from_millis(700), &mut staked).await;
+    assert!(waited.is_err(), "it waits: {waited:?}");
+    let world = World::start_at(directory, address).await;
+    staked.await.unwrap();
+    assert_eq!(world.balance(&account, &world.wal_type()).await, 4 * FAUCET.wal - STAKE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_stays_away_is_an_error_when_the_patience_ends() {
+    let world = World::start().await;
+    let (_, wallet) = alice();
+    let patience = Duration::from_millis(300);
+    let chain = world.chain_at(world.grpc, patience).await.unwrap();
+    let node = world.ledger.ids().nodes[0];
+    let address = world.grpc;
+    drop(world.stop().await);
+    let error = chain.stake_with(&wallet, &node, STAKE).await.unwrap_err();
+    let CallError::Unreachable { url, reason } = error else { panic!("{error:?}") };
+    assert_eq!(url, format!("http://{address}"));
+    assert!(reason.contains("refused"), "{reason}");
+}
