@@ -147,7 +147,8 @@ impl Chain {
         let patience = options.patience;
         let shared = |options: ChainOptions, since| {
             let turns = Turns::new(options.turns.clone(), options.system);
-            let (package, is_silent) = (Address::new(options.package), AtomicBool::new(false));
+            let (package, is_silent) =
+                (Address::new(options.package.into()), AtomicBool::new(false));
             Arc::new(Shared { options, package, since, turns, is_silent })
         };
         let shared_with = shared(options, Since::default());

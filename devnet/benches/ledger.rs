@@ -12,6 +12,7 @@ use haulout_devnet::ledger::rules::stake_params::{StakeParams, WAL};
 use haulout_devnet::ledger::rules::staking::{
     self, Closing, epoch_change, epoch_sync_done, stake_with_pool, voting_end,
 };
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::call::RegisterNode;
 use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staking};
 use haulout_protocol::crypto::SecretKey;
@@ -26,16 +27,25 @@ const SHARDS: u16 = 1_000;
 const SENDER: [u8; 32] = [8; 32];
 
 fn params() -> StakeParams {
-    StakeParams { max_nodes: NODES.into(), ..StakeParams::devnet([9; 32]) }
+    StakeParams { max_nodes: NODES.into(), ..StakeParams::devnet(ObjectId::from_bytes([9; 32])) }
 }
 
 fn registration(number: u8) -> RegisterNode {
     let (network, epoch) = (NetworkId::from_bytes([9; 32]), Epoch(0));
     let (peer, bls) = (Ed25519PrivateKey::new([number; 32]), SecretKey::from_seed(&[number; 32]));
     let bls_public_key = bls.public_key().to_bytes().to_vec();
-    let proof: Ed25519Signature =
-        peer.sign(&peer_proof_message(&network, epoch, &SENDER, &bls_public_key));
-    let possession = proof_of_possession_message(&network, epoch, &SENDER, &bls.public_key());
+    let proof: Ed25519Signature = peer.sign(&peer_proof_message(
+        &network,
+        epoch,
+        &ObjectId::from_bytes(SENDER),
+        &bls_public_key,
+    ));
+    let possession = proof_of_possession_message(
+        &network,
+        epoch,
+        &ObjectId::from_bytes(SENDER),
+        &bls.public_key(),
+    );
     RegisterNode {
         name: format!("n{number}"),
         peer_key: peer.public_key().into_inner(),
@@ -53,11 +63,18 @@ fn registration(number: u8) -> RegisterNode {
 /// A network half way through epoch 1, with fresh stake and withdrawals in every pool.
 fn network() -> Staking {
     let (mut context, params) = (Context::new(Digest::ZERO), params());
-    let mut staking = staking::new([1; 32], SHARDS, 0, 0);
+    let mut staking = staking::new(ObjectId::from_bytes([1; 32]), SHARDS, 0, 0);
     let mut caps: Vec<NodeCap> = Vec::new();
     for number in 1..=NODES {
         let call = registration(number);
-        let cap = register_node(&mut context, &mut staking, &params, SENDER, &call, WAL);
+        let cap = register_node(
+            &mut context,
+            &mut staking,
+            &params,
+            ObjectId::from_bytes(SENDER),
+            &call,
+            WAL,
+        );
         caps.push(cap.expect("a sound registration"));
     }
     let stake = |staking: &mut Staking, context: &mut Context<'_>| {

@@ -42,7 +42,7 @@ fn config(nodes: u16, shards: u16) -> GenesisConfig {
         multiaddrs: vec![vec![4, 127, 0, 0, 1, 6, 0x1f, 0x90]],
         bls_public_key: SecretKey::from_seed(&seed(number)).public_key().to_bytes().to_vec(),
         shards: (0..shards).filter(|shard| shard % nodes == number).collect(),
-        operator: [8; 32],
+        operator: ObjectId::from_bytes([8; 32]),
         peer_proof: vec![],
         bls_proof: vec![],
     };
@@ -58,7 +58,11 @@ fn config(nodes: u16, shards: u16) -> GenesisConfig {
         write_price: 20,
         stake_per_shard: 1_000_000_000,
         nodes: (0..nodes).map(genesis_node).collect(),
-        accounts: vec![GenesisAccount { address: USER.into_inner(), sui: MONEY, wal: MONEY }],
+        accounts: vec![GenesisAccount {
+            address: ObjectId::from_bytes(USER.into_inner()),
+            sui: MONEY,
+            wal: MONEY,
+        }],
         faucet: FaucetAmounts { sui: 1, wal: 1 },
     };
     let network = config.ids().network_id;
@@ -82,7 +86,8 @@ impl Desk {
     }
 
     fn object(&self, id: ObjectId) -> &Object {
-        let found = self.state.objects().find(|object| object.object_id() == Address::new(id));
+        let found =
+            self.state.objects().find(|object| object.object_id() == Address::new(id.into()));
         found.expect("it is there")
     }
 
@@ -126,7 +131,7 @@ impl Draft<'_> {
     }
 
     fn shared(&mut self, id: ObjectId, mutable: bool) -> Argument {
-        self.input(Input::Shared(SharedInput::new(Address::new(id), 1, mutable)))
+        self.input(Input::Shared(SharedInput::new(Address::new(id.into()), 1, mutable)))
     }
 
     fn owned(&mut self, object: &Object) -> Argument {
@@ -141,7 +146,7 @@ impl Draft<'_> {
     fn call(&mut self, function: Function, arguments: Vec<Argument>) -> Argument {
         let name = |name| Identifier::new(name).expect("names are identifiers");
         self.command(Command::MoveCall(MoveCall {
-            package: Address::new(self.desk.config.ids().package),
+            package: Address::new((self.desk.config.ids().package).into()),
             module: name(function.module),
             function: name(function.name),
             type_arguments: vec![],
@@ -203,9 +208,9 @@ fn register(desk: &Desk) -> Transaction {
 fn certify(desk: &Desk) -> Transaction {
     let (ids, mut draft) = (desk.config.ids(), desk.draft());
     let object = desk.mine("::Blob");
-    let blob: Blob = desk.read(object.object_id().into_inner());
+    let blob: Blob = desk.read(ObjectId::from_bytes(object.object_id().into_inner()));
     let system: System = desk.read(ids.system);
-    let network = NetworkId::from_bytes(ids.network_id);
+    let network = NetworkId::from_bytes(ids.network_id.into());
     let id = BlobId::from_bytes(blob.blob_id);
     let message = blob_certificate_message(&network, Epoch(1), &id, &Persistence::Permanent);
     let members = system.committee.members.len();
@@ -275,7 +280,8 @@ fn measure(
 fn transactions(criterion: &mut Criterion) {
     for (nodes, shards) in [(5, 100), (150, 1_000)] {
         let mut desk = Desk::new(nodes, shards);
-        let rich: Coin = desk.read(desk.mine("::WAL").object_id().into_inner());
+        let rich: Coin =
+            desk.read(ObjectId::from_bytes(desk.mine("::WAL").object_id().into_inner()));
         assert_eq!(rich.balance, MONEY);
         let of = |what: &str| format!("{what}/{nodes} nodes, {shards} shards");
         let buy = register(&desk);

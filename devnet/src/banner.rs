@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use haulout_node::terminal;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::encoding::Parameters;
 
 use crate::control::Phase;
@@ -186,10 +187,7 @@ pub(crate) fn tilde(path: &Path) -> String {
 }
 
 fn short(address: &str) -> String {
-    match (address.get(..6), address.get(address.len().saturating_sub(4)..)) {
-        (Some(head), Some(tail)) if address.len() > 12 => format!("{head}…{tail}"),
-        _ => address.to_owned(),
-    }
+    address.parse().map_or_else(|_| address.to_owned(), |id: ObjectId| id.short())
 }
 
 #[cfg(test)]

@@ -82,18 +82,6 @@ struct ClientSection {
     state_dir: PathBuf,
 }
 
-/// `0x` and 64 digits, as ids are written everywhere.
-pub(crate) fn shown_id(id: &[u8; 32]) -> String {
-    format!("0x{}", hex::encode(id))
-}
-
-/// Reads what [`shown_id`] wrote.
-pub(crate) fn read_id(text: &str) -> Option<[u8; 32]> {
-    let mut id = [0; 32];
-    hex::decode_to_slice(text.strip_prefix("0x")?, &mut id).ok()?;
-    Some(id)
-}
-
 /// The configuration of one node whose folder is `folder`; without a port it has no HTTP.
 pub(crate) fn node_toml(
     chain: &ChainPlace,
@@ -139,17 +127,17 @@ fn network_section(
     bootstrap: Vec<String>,
     listen: Vec<String>,
 ) -> NetworkSection {
-    NetworkSection { id: shown_id(&chain.ids.network_id), bootstrap, listen }
+    NetworkSection { id: chain.ids.network_id.to_string(), bootstrap, listen }
 }
 
 fn chain_section(chain: &ChainPlace) -> ChainSection {
     ChainSection {
         rpc: chain.rpc.clone(),
-        package: shown_id(&chain.ids.package),
-        system: shown_id(&chain.ids.system),
-        staking: shown_id(&chain.ids.staking),
-        params: shown_id(&chain.ids.params),
-        treasury: shown_id(&chain.ids.treasury),
+        package: chain.ids.package.to_string(),
+        system: chain.ids.system.to_string(),
+        staking: chain.ids.staking.to_string(),
+        params: chain.ids.params.to_string(),
+        treasury: chain.ids.treasury.to_string(),
     }
 }
 

@@ -14,7 +14,7 @@ use haulout_node::error::{Error, Kind, Result};
 use tokio::time::Instant;
 
 use crate::control::{ProcessStatus, Reply, Request};
-use crate::files::{self, ChainPlace, shown_id};
+use crate::files::{self, ChainPlace};
 use crate::genesis::{self, Genesis, NodeGenesis, PeerPort};
 use crate::probe;
 use crate::processes::Process;
@@ -229,7 +229,7 @@ impl Fleet {
             NodeCard {
                 name: node.name.clone(),
                 peer_id: node.peer_id.to_string(),
-                node_id: shown_id(&ids.nodes[place]),
+                node_id: ids.nodes[place].to_string(),
                 pid: pid(place + 1),
                 address: node.address(),
                 metrics: format!("{http}/metrics"),
@@ -251,21 +251,21 @@ impl Fleet {
             epoch_ms: self.settings.epoch_ms,
             chain: ChainCard {
                 kind: "embedded".to_owned(),
-                network: shown_id(&ids.network_id),
+                network: ids.network_id.to_string(),
                 rpc: self.chain.rpc.clone(),
                 faucet: format!("http://127.0.0.1:{}", self.settings.faucet_port),
                 pid: pid(0),
-                packages: Packages { haulout: shown_id(&ids.package) },
-                system_object: shown_id(&ids.system),
-                staking_object: shown_id(&ids.staking),
-                params_object: shown_id(&ids.params),
-                treasury_object: shown_id(&ids.treasury),
+                packages: Packages { haulout: ids.package.to_string() },
+                system_object: ids.system.to_string(),
+                staking_object: ids.staking.to_string(),
+                params_object: ids.params.to_string(),
+                treasury_object: ids.treasury.to_string(),
             },
             bootstrap: vec![self.genesis.nodes[0].address()],
             accounts: accounts
                 .map(|account| AccountCard {
                     name: account.name.to_owned(),
-                    address: shown_id(&account.address),
+                    address: account.address.to_string(),
                     key_file: self.directory.join("keys").join(format!("{}.key", account.name)),
                 })
                 .collect(),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use haulout_actors::chain::Wallet;
 use haulout_node::error::{Error, Kind, Result};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::{PeerId, SecretKey};
 use sui_crypto::ed25519::Ed25519PrivateKey;
 
@@ -116,7 +117,7 @@ impl NodeGenesis {
 pub(crate) struct Account {
     pub(crate) name: &'static str,
     pub(crate) secret: [u8; 32],
-    pub(crate) address: [u8; 32],
+    pub(crate) address: ObjectId,
 }
 
 impl fmt::Debug for Account {
@@ -213,7 +214,7 @@ fn on_chain(node: &NodeGenesis) -> GenesisNode {
 }
 
 /// The account of the node's operator.
-fn operator(node: &NodeGenesis) -> [u8; 32] {
+fn operator(node: &NodeGenesis) -> ObjectId {
     Wallet::from_ed25519(node.account).address()
 }
 

@@ -12,6 +12,7 @@ use haulout_actors::context::Position;
 use haulout_node::error::{Error, Kind, Result};
 pub(crate) use haulout_node::probe::Health;
 use haulout_node::probe::exchange;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::EpochState;
 use tokio::time::Instant;
 
@@ -74,7 +75,7 @@ fn phase(position: &Position) -> String {
 }
 
 /// What an account owns.
-pub(crate) async fn balances(place: &ChainPlace, address: &[u8; 32]) -> Result<Balances> {
+pub(crate) async fn balances(place: &ChainPlace, address: &ObjectId) -> Result<Balances> {
     connect(place).await?.balances(address).await.map_err(|error| unreadable(place, error))
 }
 

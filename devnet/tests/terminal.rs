@@ -93,6 +93,7 @@ fn blobs_come_out_whole_and_harmless_and_nothing_is_lost_on_the_way() {
     succeeded(&desk.command(&[&size[..], &rest[..]].concat()).output().unwrap());
 
     text_on_a_terminal_is_whole(&desk);
+    an_answer_on_a_terminal_is_not_erased(&desk);
     what_is_no_text_is_asked_for(&desk);
     an_id_is_not_lost(&desk);
     a_reader_that_has_enough_hears_nothing(&desk);
@@ -113,6 +114,20 @@ fn text_on_a_terminal_is_whole(desk: &Desk) {
             assert!(seen[text.len()..].trim().starts_with('✓'), "{seen:?}");
         }
     }
+}
+
+fn an_answer_on_a_terminal_is_not_erased(desk: &Desk) {
+    fs::write(desk.folder.path().join("seen"), vec![b'a'; 1 << 20]).unwrap();
+    for arguments in [&["put", "seen"][..], &["put", "seen", "--force"], &["blob-id", "seen"]] {
+        let (code, seen) = desk.on_terminal(arguments, None);
+        assert_eq!(code, Some(0), "{seen}");
+        let answer = seen.rfind(if arguments[0] == "put" { "✓" } else { "blob  " });
+        let answer = &seen[answer.expect("it is told")..];
+        assert!(answer.contains("\n") && !answer.contains('\u{1b}'), "{answer:?}");
+    }
+    let (code, seen) = desk.on_terminal(&["get", &"A".repeat(43)], None);
+    assert_eq!(code, Some(4), "{seen}");
+    assert!(!seen[seen.find('✗').expect("it is told")..].contains('\u{1b}'), "{seen:?}");
 }
 
 fn what_is_no_text_is_asked_for(desk: &Desk) {

@@ -224,7 +224,6 @@ impl Cli {
             tokio::task::block_in_place(|| telemetry.shutdown());
             result
         });
-        output.bars().clear().ok();
         runtime.shutdown_timeout(WIND_DOWN);
         result.map(|()| 0)
     }

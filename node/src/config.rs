@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::committee::NodeId;
 use haulout_protocol::message::NetworkId;
 
@@ -77,7 +78,7 @@ pub struct WalletPlace {
     /// The file.
     pub source: WalletSource,
     /// The account that was chosen; else the key file's, or Sui's active one.
-    pub address: Option<[u8; 32]>,
+    pub address: Option<ObjectId>,
     /// The setting that names the file, and where it is set: for error messages.
     pub setting: String,
 }
@@ -112,15 +113,15 @@ pub struct ChainConfig {
     /// Address of a Sui gRPC server.
     pub rpc: String,
     /// The package of the contracts.
-    pub package: [u8; 32],
+    pub package: ObjectId,
     /// The system object.
-    pub system: [u8; 32],
+    pub system: ObjectId,
     /// The staking object.
-    pub staking: [u8; 32],
+    pub staking: ObjectId,
     /// The parameters object.
-    pub params: [u8; 32],
+    pub params: ObjectId,
     /// The treasury object.
-    pub treasury: [u8; 32],
+    pub treasury: ObjectId,
 }
 
 /// Everything a storage node needs.
@@ -258,7 +259,7 @@ impl Config {
             chain: self.chain()?,
             network_key: file.keys.network.clone().unwrap_or_else(|| keys.join("network.key")),
             protocol_key: file.keys.protocol.clone().unwrap_or_else(|| keys.join("protocol.key")),
-            node_id: file.node.id.as_ref().map(|id| NodeId::from_bytes(id.0)),
+            node_id: file.node.id.as_ref().map(|id| NodeId::from_bytes(id.0.into())),
             // A service spends from a wallet that was named, and from no other.
             wallet: self.wallet().filter(|_| self.names_wallet()),
             name: file.node.name.clone(),
@@ -319,7 +320,7 @@ impl Config {
             list.iter().flat_map(|list| &list.0).map(|address| address.0.clone()).collect()
         };
         Ok(NetworkConfig {
-            id: NetworkId::from_bytes(self.need(network.id.as_ref(), "network", "id")?.0),
+            id: NetworkId::from_bytes((self.need(network.id.as_ref(), "network", "id")?.0).into()),
             bootstrap: network
                 .bootstrap
                 .iter()

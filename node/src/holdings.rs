@@ -13,7 +13,7 @@ use haulout_protocol::chain::object::Blob;
 use haulout_protocol::machine::put_plan;
 
 use crate::error::{Error, Kind, Result};
-use crate::words::{self, wal};
+use crate::words::wal;
 
 /// How the user names what is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +153,7 @@ pub fn of_blob(found: Vec<Blob>, blob_id: &BlobId, wallet: &ObjectId) -> Result<
     if !found.is_empty() {
         return Ok(found);
     }
-    let wallet = words::object(wallet);
+    let wallet = wallet.to_string();
     let hint = format!(
         "only the owner of a blob can do this; `haulout ls` lists what you own, `haulout status \
          {blob_id}` says whether the network has it"
@@ -165,7 +165,7 @@ pub fn of_blob(found: Vec<Blob>, blob_id: &BlobId, wallet: &ObjectId) -> Result<
 
 /// The blob object that was named, if it is the account's.
 pub fn of_object(found: Option<Found>, id: &ObjectId, wallet: &ObjectId) -> Result<Vec<Blob>> {
-    let name = words::object(id);
+    let name = id.to_string();
     match found {
         None => Err(Error::new(Kind::NotFound, format!("the ledger has no object {name}"))
             .hint("it may have been deleted; `haulout ls` lists what you own")),
@@ -176,10 +176,10 @@ pub fn of_object(found: Option<Found>, id: &ObjectId, wallet: &ObjectId) -> Resu
         Some(Found::Blob(blob, Holder::Account(owner))) if owner == *wallet => Ok(vec![*blob]),
         Some(Found::Blob(_, holder)) => {
             let owner = match holder {
-                Holder::Account(owner) => words::object(&owner),
+                Holder::Account(owner) => owner.to_string(),
                 Holder::Other => "no single account".to_owned(),
             };
-            let wallet = words::object(wallet);
+            let wallet = wallet.to_string();
             let message =
                 format!("the blob object {name} belongs to {owner}, not to the wallet {wallet}");
             Err(Error::new(Kind::Permission, message)
@@ -216,7 +216,7 @@ fn sort_out(
 
 /// Whether the ledger would extend a blob.
 fn extendable(blob: &Blob, epochs: u32, position: &Position) -> Result<()> {
-    let (name, epoch, end) = (words::object(&blob.id), position.epoch.0, blob.storage.end_epoch);
+    let (name, epoch, end) = (blob.id.to_string(), position.epoch.0, blob.storage.end_epoch);
     match State::of(blob, epoch) {
         State::Expired => return Err(expired(blob, epoch)),
         State::Registered => {
@@ -252,7 +252,7 @@ fn deletable(blob: &Blob, epoch: u32) -> Result<()> {
     if blob.deletable {
         return Ok(());
     }
-    let (name, end) = (words::object(&blob.id), blob.storage.end_epoch);
+    let (name, end) = (blob.id.to_string(), blob.storage.end_epoch);
     let message = format!(
         "the blob object {name} is permanent: it was stored with the promise that nobody, not \
          even its owner, deletes it before epoch {end}"
@@ -266,13 +266,13 @@ fn deletable(blob: &Blob, epoch: u32) -> Result<()> {
 /// Whether no listing or rental holds a blob.
 fn unlocked(blob: &Blob) -> Result<()> {
     let Some(holder) = &blob.locked_by else { return Ok(()) };
-    let (name, holder) = (words::object(&blob.id), words::object(holder));
+    let (name, holder) = (blob.id.to_string(), holder.to_string());
     let message = format!("the blob object {name} is locked by the listing or rental {holder}");
     Err(Error::new(Kind::Permission, message).hint("end the listing or the rental first"))
 }
 
 fn expired(blob: &Blob, epoch: u32) -> Error {
-    let (name, end) = (words::object(&blob.id), blob.storage.end_epoch);
+    let (name, end) = (blob.id.to_string(), blob.storage.end_epoch);
     let message =
         format!("the blob object {name} expired in epoch {end}, and now is epoch {epoch}");
     Error::new(Kind::Expired, message).detail("end_epoch", end)

@@ -21,7 +21,6 @@ use crate::config::{WalletPlace, WalletSource};
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::sui_wallet::Keystore;
 use crate::terminal;
-use crate::words;
 
 /// A key file is one short line; anything longer is not one.
 const FILE_BYTES_MAX: u64 = 1024;
@@ -182,7 +181,7 @@ pub fn load_wallet(place: &WalletPlace) -> Result<Wallet> {
     let wallet = load_wallet_file(path)?;
     match place.address {
         Some(address) if address != wallet.address() => {
-            let (file, found) = (terminal::path(path), words::object(&wallet.address()));
+            let (file, found) = (terminal::path(path), wallet.address().to_string());
             let message = format!("{file} is the key of {found}, and wallet.address is another");
             Err(Error::new(ErrorKind::Config, message)
                 .hint("correct wallet.address, or name another wallet.key_file"))

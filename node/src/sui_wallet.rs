@@ -115,7 +115,7 @@ impl Keystore {
         let folder = config.parent().unwrap_or(Path::new(""));
         let file = folder.join(parsed.keystore.as_deref().unwrap_or(KEYSTORE));
         let active = parsed.active_address.as_deref().map(|text| {
-            parse_address(text).ok_or_else(|| {
+            text.parse().map_err(|_| {
                 let message = format!("{}: active_address is no address", terminal::path(config));
                 Error::new(Kind::Config, message).hint("choose one with `sui client switch`")
             })
@@ -137,7 +137,7 @@ impl Keystore {
     }
 
     fn missing(&self, wanted: &ObjectId) -> Error {
-        let (file, wanted) = (terminal::path(&self.file), words::object(wanted));
+        let (file, wanted) = (terminal::path(&self.file), wanted.to_string());
         let error = Error::new(Kind::Config, format!("{file} holds no usable key of {wanted}"));
         match self.others {
             0 => error.hint("`haulout wallet ls` lists its addresses; set wallet.address to one"),
@@ -148,13 +148,6 @@ impl Keystore {
             )),
         }
     }
-}
-
-/// `0x` and 64 hex digits.
-fn parse_address(text: &str) -> Option<ObjectId> {
-    let mut id = [0; 32];
-    hex::decode_to_slice(text.strip_prefix("0x")?, &mut id).ok()?;
-    Some(id)
 }
 
 /// The keys of a keystore: those we can use, and how many are of other schemes.

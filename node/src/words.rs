@@ -2,7 +2,6 @@
 //!
 //! Promises: an amount that parses is exact; a name from the ledger cannot move the cursor.
 
-use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::amount::{SMALLEST_PER_COIN, Token};
 use serde_json::{Value, json};
 
@@ -12,11 +11,6 @@ use crate::terminal;
 pub(crate) fn coins(smallest: u64) -> String {
     let text = format!("{}.{:09}", smallest / SMALLEST_PER_COIN, smallest % SMALLEST_PER_COIN);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-/// An object or an account.
-pub(crate) fn object(id: &ObjectId) -> String {
-    format!("0x{}", hex::encode(id))
 }
 
 /// A number of things: `1 object`, `2 objects`.

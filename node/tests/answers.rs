@@ -132,3 +132,24 @@ fn a_long_answer_ends_with_its_reader() {
     child.stdout.take().expect("piped").read_exact(&mut some).unwrap();
     assert!(child.wait().unwrap().code().is_some_and(|code| code == 0 || code == 141));
 }
+
+#[test]
+fn a_wallet_setting_that_names_no_file_is_blamed_by_its_name_and_no_mode_is_changed() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("folder")).unwrap();
+    for (value, said) in
+        [("", "is empty"), ("folder", "which is a folder"), ("missing", "which does not exist")]
+    {
+        let text = format!("[wallet]\nkey_file = \"{value}\"\n");
+        std::fs::write(home.path().join("haulout.toml"), text).unwrap();
+        for verb in [vec!["wallet", "address"], vec!["wallet", "ls"]] {
+            let told = haulout(home.path()).args(&verb).output().unwrap();
+            let text = harmless(&told);
+            assert_eq!(told.status.code(), Some(3), "{text}");
+            for part in ["haulout.toml", "wallet.key_file", said] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+            assert!(!text.contains("chmod"), "{text}");
+        }
+    }
+}

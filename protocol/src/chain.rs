@@ -17,16 +17,14 @@ mod tests;
 
 use crate::crypto::blake2b_256;
 
+pub use crate::object_id::{ObjectId, ParseObjectIdError};
 pub use view::{CommitteeViewError, committee};
-
-/// The id of an object, a package or an account: 32 opaque bytes.
-pub type ObjectId = [u8; 32];
 
 /// Where every Sui network has its clock: the shared object `0x6`.
 pub const CLOCK: ObjectId = {
     let mut id = [0; 32];
     id[31] = 6;
-    id
+    ObjectId::from_bytes(id)
 };
 
 /// The name of a struct declared by the package: where Move declares it and what it is called.
@@ -70,14 +68,14 @@ impl TypeName {
 
     /// The full name under a package, as queries and type filters write it.
     pub fn qualified(&self, package: &ObjectId) -> String {
-        format!("0x{}::{}::{}", hex::encode(package), self.module, self.name)
+        format!("{package}::{}::{}", self.module, self.name)
     }
 }
 
 /// The id of the state of stake and epochs that belongs to a `Staking` object; calls that change
 /// stake name it, readers mostly want the view.
 pub fn staking_inner(staking: &ObjectId) -> ObjectId {
-    blake2b_256(&[b"haulout staking state", staking])
+    blake2b_256(&[b"haulout staking state", staking.as_bytes()]).into()
 }
 
 /// The full name of the token's coin type, for balance queries and coin selection.

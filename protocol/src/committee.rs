@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::chain::ObjectId;
 use crate::crypto::{PeerId, PublicKey};
 use crate::epoch::Epoch;
 use crate::sliver::ShardIndex;
-use crate::text;
 
 /// A node's id: the id of its object on chain, written as `0x` and 64 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +16,7 @@ pub struct NodeId([u8; 32]);
 
 /// A text that is no node id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a node id; it is 0x and 64 hex digits")]
+#[error("not a node id; it is 0x and up to 64 hex digits")]
 pub struct ParseNodeIdError;
 
 impl NodeId {
@@ -31,9 +31,21 @@ impl NodeId {
     }
 }
 
+impl From<ObjectId> for NodeId {
+    fn from(id: ObjectId) -> Self {
+        NodeId(id.into())
+    }
+}
+
+impl From<NodeId> for ObjectId {
+    fn from(id: NodeId) -> Self {
+        ObjectId::from_bytes(id.0)
+    }
+}
+
 impl std::fmt::Display for NodeId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "0x{}", hex::encode(self.0))
+        ObjectId::from_bytes(self.0).fmt(formatter)
     }
 }
 
@@ -47,7 +59,7 @@ impl std::str::FromStr for NodeId {
     type Err = ParseNodeIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseNodeIdError> {
-        text::from_hex(text).map(NodeId).ok_or(ParseNodeIdError)
+        text.parse().map(|id: ObjectId| id.into()).map_err(|_| ParseNodeIdError)
     }
 }
 
@@ -222,5 +234,44 @@ pub(crate) mod tests {
         assert_eq!(twice, Err(CommitteeError::SharedShard(1)));
         let repeated = with(&|members| members[1].peer_id = members[0].peer_id);
         assert!(matches!(repeated, Err(CommitteeError::Repeated(_))));
+    }
+
+    #[test]
+    fn members_are_found_by_peer_by_node_and_by_shard() {
+        let (committee, _) = sample_committee(4, 10);
+        for (index, seed) in (0_u8..4).enumerate() {
+            assert_eq!(committee.member_by_peer(&PeerId::from_key([seed; 32])), Some(index));
+            assert_eq!(committee.member_by_node(&NodeId::from_bytes([seed; 32])), Some(index));
+            assert_eq!(committee.member_of_shard(ShardIndex(u16::from(seed) + 4)), Some(index));
+        }
+        assert_eq!(committee.member_by_peer(&PeerId::from_key([9; 32])), None);
+        assert_eq!(committee.member_by_node(&NodeId::from_bytes([9; 32])), None);
+        assert_eq!(committee.member_of_shard(ShardIndex(10)), None);
+        assert_eq!(committee.weight(0), 3, "of shards 0, 4 and 8");
+        assert_eq!(committee.weight(4), 0, "there is no such member");
+    }
+
+    #[test]
+    fn a_repeated_node_or_key_is_refused_by_the_name_of_the_second() {
+        let (committee, _) = sample_committee(4, 8);
+        let repeated = |repeat: &dyn Fn(&Member, &mut Member)| {
+            let mut members = committee.members().to_vec();
+            let first = members[0].clone();
+            repeat(&first, &mut members[1]);
+            let second = members[1].node_id;
+            assert_eq!(Committee::new(Epoch(1), 8, members), Err(CommitteeError::Repeated(second)));
+        };
+        repeated(&|first, second| second.node_id = first.node_id);
+        repeated(&|first, second| second.public_key = first.public_key);
+        repeated(&|first, second| second.peer_id = first.peer_id);
+    }
+
+    #[test]
+    fn a_node_id_reads_what_it_writes() {
+        let id = NodeId::from_bytes([0xa7; 32]);
+        assert_eq!(id.to_string(), format!("0x{}", "a7".repeat(32)));
+        assert_eq!(format!("{id:?}"), id.to_string());
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("0xa7zz".parse::<NodeId>(), Err(ParseNodeIdError));
     }
 }

@@ -14,4 +14,5 @@ pub mod message;
 pub mod sliver;
 pub mod wire;
 
+mod object_id;
 mod text;

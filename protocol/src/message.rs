@@ -5,9 +5,9 @@
 //! Source: `contracts.md` 4.3.
 
 use crate::blob::BlobId;
+use crate::chain::ObjectId;
 use crate::crypto::PublicKey;
 use crate::epoch::Epoch;
-use crate::text;
 
 /// Names a network: the id of its `System` object on Sui, the hash of its genesis on the devnet's ledger.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +15,7 @@ pub struct NetworkId([u8; 32]);
 
 /// A text that is no network id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a network id; it is 0x and 64 hex digits")]
+#[error("not a network id; it is 0x and up to 64 hex digits")]
 pub struct ParseNetworkIdError;
 
 impl NetworkId {
@@ -32,7 +32,7 @@ impl NetworkId {
 
 impl std::fmt::Display for NetworkId {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "0x{}", hex::encode(self.0))
+        ObjectId::from_bytes(self.0).fmt(formatter)
     }
 }
 
@@ -46,12 +46,10 @@ impl std::str::FromStr for NetworkId {
     type Err = ParseNetworkIdError;
 
     fn from_str(text: &str) -> Result<Self, ParseNetworkIdError> {
-        text::from_hex(text).map(NetworkId).ok_or(ParseNetworkIdError)
+        let id: ObjectId = text.parse().map_err(|_| ParseNetworkIdError)?;
+        Ok(NetworkId(id.into()))
     }
 }
-
-/// An object's id on chain.
-pub type ObjectId = [u8; 32];
 
 /// Whether a blob object may be deleted by its owner before it expires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -114,11 +112,11 @@ fn header(kind: Kind, network: &NetworkId, epoch: Epoch) -> Vec<u8> {
 pub fn proof_of_possession_message(
     network: &NetworkId,
     epoch: Epoch,
-    sender: &[u8; 32],
+    sender: &ObjectId,
     key: &PublicKey,
 ) -> Vec<u8> {
     let mut bytes = header(Kind::ProofOfPossession, network, epoch);
-    bytes.extend_from_slice(sender);
+    bytes.extend_from_slice(sender.as_bytes());
     bytes.extend_from_slice(&key.to_bytes());
     bytes
 }
@@ -127,11 +125,12 @@ pub fn proof_of_possession_message(
 pub fn peer_proof_message(
     network: &NetworkId,
     epoch: Epoch,
-    sender: &[u8; 32],
+    sender: &ObjectId,
     bls_public_key: &[u8],
 ) -> Vec<u8> {
     let epoch = epoch.0.to_le_bytes();
-    [b"haulout-peer-v1", network.as_bytes().as_slice(), &epoch, sender, bls_public_key].concat()
+    let (network, sender) = (network.as_bytes(), sender.as_bytes());
+    [b"haulout-peer-v1", network.as_slice(), &epoch, sender, bls_public_key].concat()
 }
 
 /// What a node signs when all its pairs of a registered blob are durable.
@@ -147,7 +146,7 @@ pub fn blob_certificate_message(
         Persistence::Permanent => bytes.push(0),
         Persistence::Deletable(object) => {
             bytes.push(1);
-            bytes.extend_from_slice(object);
+            bytes.extend_from_slice(object.as_bytes());
         }
     }
     bytes
@@ -212,7 +211,8 @@ pub fn read_blob_certificate_message(
     let persistence = match persistence.split_first() {
         Some((0, [])) => Persistence::Permanent,
         Some((1, object)) => {
-            Persistence::Deletable(object.try_into().map_err(|_| MessageError::Malformed)?)
+            let object = object.try_into().map_err(|_| MessageError::Malformed)?;
+            Persistence::Deletable(ObjectId::from_bytes(object))
         }
         _ => return Err(MessageError::Malformed),
     };
@@ -256,7 +256,9 @@ mod tests {
     #[test]
     fn a_blob_message_reads_back_and_every_changed_field_is_noticed() {
         let blob = BlobId::from_bytes([5; 32]);
-        for persistence in [Persistence::Permanent, Persistence::Deletable([8; 32])] {
+        for persistence in
+            [Persistence::Permanent, Persistence::Deletable(ObjectId::from_bytes([8; 32]))]
+        {
             let bytes = blob_certificate_message(&NETWORK, Epoch(2), &blob, &persistence);
             let read = |bytes: &[u8]| read_blob_certificate_message(bytes, &NETWORK, Epoch(2));
             assert_eq!(read(&bytes), Ok((blob, persistence)));
@@ -274,7 +276,8 @@ mod tests {
     #[test]
     fn a_proof_of_possession_is_no_blob_message() {
         let key = SecretKey::from_seed(&[1; 32]).public_key();
-        let bytes = proof_of_possession_message(&NETWORK, Epoch(0), &[4; 32], &key);
+        let bytes =
+            proof_of_possession_message(&NETWORK, Epoch(0), &ObjectId::from_bytes([4; 32]), &key);
         assert_eq!(bytes.len(), HEADER_BYTES + 80);
         let read = read_blob_certificate_message(&bytes, &NETWORK, Epoch(0));
         assert_eq!(read, Err(MessageError::Kind(0)));
@@ -282,7 +285,8 @@ mod tests {
 
     #[test]
     fn a_peer_proof_names_network_epoch_sender_and_key() {
-        let bytes = peer_proof_message(&NETWORK, Epoch(0x0102), &[4; 32], &[5; 48]);
+        let bytes =
+            peer_proof_message(&NETWORK, Epoch(0x0102), &ObjectId::from_bytes([4; 32]), &[5; 48]);
         let fields = ["03".repeat(32), "02010000".into(), "04".repeat(32), "05".repeat(48)];
         assert_eq!(hex::encode(bytes), hex::encode("haulout-peer-v1") + &fields.concat());
     }
@@ -319,5 +323,36 @@ mod tests {
         assert_eq!(read_version(&[&version[..], &[0]].concat()), Err(MessageError::Malformed));
         assert_eq!(read_verdict(&version), Err(MessageError::Kind(6)));
         assert_eq!(read_version(&verdict), Err(MessageError::Kind(2)));
+    }
+
+    #[test]
+    fn each_field_of_the_header_is_refused_by_its_name() {
+        let blob = BlobId::from_bytes([5; 32]);
+        let bytes = blob_certificate_message(&NETWORK, Epoch(2), &blob, &Persistence::Permanent);
+        let mut network = [3; 32];
+        network[0] = 9;
+        for (at, expected) in [
+            (0, MessageError::Kind(9)),
+            (1, MessageError::Version(9)),
+            (2, MessageError::Application(9)),
+            (3, MessageError::Network(NetworkId::from_bytes(network))),
+            (35, MessageError::Epoch(Epoch(9))),
+        ] {
+            let mut bytes = bytes.clone();
+            bytes[at] = 9;
+            let read = read_blob_certificate_message(&bytes, &NETWORK, Epoch(2));
+            assert_eq!(read, Err(expected), "byte {at}");
+        }
+        assert_eq!(epoch_of(&bytes[..HEADER_BYTES]), Some(Epoch(2)));
+        assert_eq!(epoch_of(&bytes[..HEADER_BYTES - 1]), None);
+    }
+
+    #[test]
+    fn a_network_id_reads_what_it_writes() {
+        let id = NetworkId::from_bytes([0xa7; 32]);
+        assert_eq!(id.to_string(), format!("0x{}", "a7".repeat(32)));
+        assert_eq!(format!("{id:?}"), id.to_string());
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("0xa7zz".parse::<NetworkId>(), Err(ParseNetworkIdError));
     }
 }

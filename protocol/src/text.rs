@@ -1,4 +1,4 @@
-//! Text forms of byte strings: lower-case hex, base58 and base64url.
+//! Text forms of byte strings: base58 and base64url.
 //!
 //! Promises: decoding is exact (one text per value) and bounded by the length asked for.
 //! Does not: know what the bytes mean.
@@ -19,13 +19,6 @@ pub(crate) fn from_base64url(text: &str) -> Option<[u8; 32]> {
         .decode_slice(text.as_bytes(), &mut bytes)
         .ok()?;
     (length == 32).then(|| bytes[..32].try_into().expect("the slice has 32 bytes"))
-}
-
-/// The 32 bytes written as `0x` and 64 hex digits, or nothing.
-pub(crate) fn from_hex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    hex::decode_to_slice(text.strip_prefix("0x").unwrap_or(text), &mut bytes).ok()?;
-    Some(bytes)
 }
 
 /// Base58 with the alphabet of Bitcoin, as libp2p writes peer ids.

@@ -5,8 +5,8 @@
 //! or forget objects whose time is over, which is `expiry.rs`.
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::epoch::Epoch;
-use haulout_protocol::message::ObjectId;
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::content;
@@ -144,8 +144,8 @@ pub(crate) fn read(
     {
         let (key, row) = row?;
         let (_, object_id) = key.value().split_at(32);
-        let object_id = object_id.try_into().expect("an object key is two ids of 32 bytes");
-        objects.push(object_of(object_id, row.value()));
+        let bytes: [u8; 32] = object_id.try_into().expect("an object key is two ids of 32 bytes");
+        objects.push(object_of(bytes.into(), row.value()));
     }
     let invalid = view.open_table(INVALID)?.get(blob)?.map(|epoch| Epoch(epoch.value()));
     let known = !objects.is_empty() || invalid.is_some();
@@ -192,7 +192,7 @@ pub(crate) fn count_and_end(
 pub(crate) fn apply(tables: &mut Tables<'_>, effect: &BlobEffect) -> Result<(), StoreError> {
     match effect {
         BlobEffect::Registered { blob_id, object_id, epoch, end_epoch, size, deletable } => {
-            let key = tables::object_key(blob_id.as_bytes(), object_id);
+            let key = tables::object_key(blob_id.as_bytes(), object_id.as_bytes());
             tables.objects.insert(&key, (epoch.0, end_epoch.0, *size, *deletable, None))?;
             expiry::set_due(tables, blob_id.as_bytes(), *end_epoch)?;
             content::set_registered(tables, blob_id.as_bytes())
@@ -201,7 +201,7 @@ pub(crate) fn apply(tables: &mut Tables<'_>, effect: &BlobEffect) -> Result<(), 
             certify(tables, blob_id, object_id, *epoch, *end_epoch)
         }
         BlobEffect::Deleted { blob_id, object_id } => {
-            let key = tables::object_key(blob_id.as_bytes(), object_id);
+            let key = tables::object_key(blob_id.as_bytes(), object_id.as_bytes());
             tables.objects.remove(&key)?;
             if has_objects(tables, blob_id.as_bytes())? {
                 // The others may have ended before this one would have.
@@ -223,7 +223,7 @@ fn certify(
     epoch: Epoch,
     end_epoch: Epoch,
 ) -> Result<(), StoreError> {
-    let key = tables::object_key(blob_id.as_bytes(), object_id);
+    let key = tables::object_key(blob_id.as_bytes(), object_id.as_bytes());
     let Some(row) = tables.objects.get(&key)?.map(|row| row.value()) else {
         // Possible only if the chain was followed from a point after the registration.
         tracing::warn!(blob_id = %blob_id.short(), "certified a blob object whose registration was never seen");

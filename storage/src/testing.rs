@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::{Axis, ShardIndex};
 use redb::{ReadTransaction, ReadableTable};
@@ -96,7 +97,7 @@ pub(crate) fn registered(blob: u64, object: u8) -> BlobEffect {
 pub(crate) fn registered_until(blob: u64, object: u8, end: u32) -> BlobEffect {
     BlobEffect::Registered {
         blob_id: sample_blob(blob),
-        object_id: [object; 32],
+        object_id: ObjectId::from_bytes([object; 32]),
         epoch: Epoch(1),
         end_epoch: Epoch(end),
         size: 1000,
@@ -107,7 +108,12 @@ pub(crate) fn registered_until(blob: u64, object: u8, end: u32) -> BlobEffect {
 /// Certified in that epoch, or extended if it was certified before.
 pub(crate) fn certified_until(blob: u64, object: u8, epoch: u32, end: u32) -> BlobEffect {
     let (epoch, end_epoch) = (Epoch(epoch), Epoch(end));
-    BlobEffect::Certified { blob_id: sample_blob(blob), object_id: [object; 32], epoch, end_epoch }
+    BlobEffect::Certified {
+        blob_id: sample_blob(blob),
+        object_id: ObjectId::from_bytes([object; 32]),
+        epoch,
+        end_epoch,
+    }
 }
 
 pub(crate) fn invalidated(blob: u64, epoch: u32) -> BlobEffect {
@@ -115,7 +121,10 @@ pub(crate) fn invalidated(blob: u64, epoch: u32) -> BlobEffect {
 }
 
 pub(crate) fn deleted(blob: u64, object: u8) -> BlobEffect {
-    BlobEffect::Deleted { blob_id: sample_blob(blob), object_id: [object; 32] }
+    BlobEffect::Deleted {
+        blob_id: sample_blob(blob),
+        object_id: ObjectId::from_bytes([object; 32]),
+    }
 }
 
 /// Every file of the bundles in a data directory.

@@ -20,14 +20,14 @@ async fn a_node_started_by_hand_with_one_address_finds_all_the_others() {
          [chain]\nrpc = \"{}\"\npackage = \"{}\"\nsystem = \"{}\"\nstaking = \"{}\"\nparams = \"{}\"\n\
          treasury = \"{}\"\n\
          [node]\ndata_dir = \"{}\"\nname = \"by hand\"\n",
-        id(&ids.network_id),
+        id(ids.network_id.as_bytes()),
         devnet.address(3),
         devnet.rpc(),
-        id(&ids.package),
-        id(&ids.system),
-        id(&ids.staking),
-        id(&ids.params),
-        id(&ids.treasury),
+        id(ids.package.as_bytes()),
+        id(ids.system.as_bytes()),
+        id(ids.staking.as_bytes()),
+        id(ids.params.as_bytes()),
+        id(ids.treasury.as_bytes()),
         folder.display(),
     );
     let config = Config::from_toml(&text, Path::new("by-hand.toml")).unwrap().node().unwrap();

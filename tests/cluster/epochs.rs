@@ -19,7 +19,7 @@ use sui_sdk_types::{Address, Identifier};
 use sui_transaction_builder::{Function, ObjectInput, TransactionBuilder};
 
 /// How long one call may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The epochs of a devnet.
 pub(crate) struct Epochs<'a> {
@@ -80,7 +80,7 @@ impl<'a> Epochs<'a> {
         for index in 0..self.devnet.members() {
             let account = Ed25519PrivateKey::new(self.devnet.member_keys(index).account);
             let account = account.public_key().derive_address().into_inner();
-            let caps = self.chain.node_caps(&account).await.unwrap().caps;
+            let caps = self.chain.node_caps(&ObjectId::from_bytes(account)).await.unwrap().caps;
             let objects = [self.devnet.ids().staking_inner(), caps[0].id, CLOCK];
             self.call(index, Callee::EPOCH_SYNC_DONE, &objects, Some(epoch)).await;
         }
@@ -98,14 +98,14 @@ impl<'a> Epochs<'a> {
         let mut client = Client::new(self.devnet.rpc()).unwrap();
         let mut builder = TransactionBuilder::new();
         builder.set_sender(key.public_key().derive_address());
-        let object = |id: &ObjectId| builder.object(ObjectInput::new(Address::new(*id)));
+        let object = |id: &ObjectId| builder.object(ObjectInput::new(Address::new((*id).into())));
         let mut arguments: Vec<_> = objects.iter().map(object).collect();
         if let Some(number) = number {
             let number = builder.pure(&number);
             arguments.insert(arguments.len() - 1, number);
         }
         let (module, name) = (Identifier::new(callee.module), Identifier::new(callee.name));
-        let package = Address::new(self.devnet.ids().package);
+        let package = Address::new((self.devnet.ids().package).into());
         builder.move_call(Function::new(package, module.unwrap(), name.unwrap()), arguments);
         let Ok(transaction) = builder.build(&mut client).await else { return };
         let signature = key.sign_transaction(&transaction).unwrap();

@@ -47,7 +47,7 @@ impl Book {
     }
 
     /// Checks what a committee was paid, and carries the rest over.
-    fn close(&mut self, said: &RewardsDistributed, shards: &BTreeMap<[u8; 32], u64>) {
+    fn close(&mut self, said: &RewardsDistributed, shards: &BTreeMap<ObjectId, u64>) {
         let total = self.due.get(&said.epoch).copied().unwrap_or_default();
         assert_eq!(said.total, total, "what epoch {} earned", said.epoch);
         assert_eq!((said.burned, said.forfeited), (total * 3 / 100, 0));
@@ -105,7 +105,7 @@ impl World {
 
     /// An object of the ledger, as anybody can read it.
     async fn object<T: DeserializeOwned>(&self, id: &ObjectId) -> T {
-        let request = rpc::GetObjectRequest::new(&Address::new(*id))
+        let request = rpc::GetObjectRequest::new(&Address::new((*id).into()))
             .with_read_mask(FieldMask::from_str("contents"));
         let mut client = Client::new(self.devnet.rpc()).unwrap();
         let answer = client.ledger_client().get_object(request).await.unwrap().into_inner();
@@ -216,7 +216,7 @@ async fn fifty_epochs_pass_unattended_and_every_unit_of_money_is_accounted_for()
     let committee = world.chain.system().await.unwrap().position.committee;
     let members = committee.members().iter();
     let shards: BTreeMap<_, _> =
-        members.map(|one| (*one.node_id.as_bytes(), one.shards.len() as u64)).collect();
+        members.map(|one| (one.node_id.into(), one.shards.len() as u64)).collect();
     let (mut paid, mut forced) = (0, 0);
     for event in world.history().await {
         match event {

@@ -107,7 +107,7 @@ async fn come(
     assert_eq!((serving.role, serving.stake), (Role::Committee, 3 * WAL));
     assert!(serving.shards > 0 && Some(serving.shards) == chosen.next_shards);
     let position = client(devnet, "alice").await.view().position.clone();
-    let member = position.committee.members().iter().find(|it| *it.node_id.as_bytes() == node);
+    let member = position.committee.members().iter().find(|it| it.node_id == node.into());
     assert_eq!(member.unwrap().shards.len(), serving.shards, "the committee says the same");
     (node, receipt)
 }
@@ -175,7 +175,7 @@ async fn only_the_operator_speaks_for_a_node_and_a_name_is_not_an_identity() {
     let node = register(&operator, &application("n1")).await;
     let refused = alice.plan_stake("n1", WAL).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Usage);
-    let id = format!("0x{}", node.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    let id = node.to_string();
     assert!(refused.next_step().contains(&id), "{}", refused.next_step());
     assert_eq!(alice.plan_stake(&id, WAL).await.unwrap().node_id, node);
 

@@ -55,7 +55,7 @@ fn known(devnet: &Devnet, node: &ObjectId) -> Vec<Member> {
     let nodes = (0..devnet.members()).filter_map(|index| devnet.node(index));
     let position = nodes.map(|node| node.context().position.current());
     let members = position.map(|position| position.committee.members().to_vec());
-    members.flatten().filter(|member| member.node_id.as_bytes() == node).collect()
+    members.flatten().filter(|member| member.node_id == (*node).into()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

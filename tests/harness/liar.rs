@@ -72,7 +72,7 @@ impl Liar {
         let others = (0..devnet.members()).filter(|other| *other != member);
         let network = Network::new(NetworkOptions {
             secret_key: keys.network_key,
-            network: NetworkId::from_bytes(devnet.ids().network_id),
+            network: NetworkId::from_bytes(devnet.ids().network_id.into()),
             listen: vec![
                 format!("/ip4/127.0.0.1/udp/{}/quic-v1", keys.port),
                 format!("/ip4/127.0.0.1/tcp/{}", keys.port),

@@ -103,7 +103,7 @@ impl Lie {
 async fn join(devnet: &Devnet) -> Result<(Network, Supervisor)> {
     let network = Network::new(NetworkOptions {
         secret_key: [91; 32],
-        network: NetworkId::from_bytes(devnet.ids().network_id),
+        network: NetworkId::from_bytes(devnet.ids().network_id.into()),
         listen: Vec::new(),
         external: Vec::new(),
         bootstrap: (0..devnet.members()).map(|member| devnet.address(member)).collect(),
@@ -163,7 +163,7 @@ pub async fn put_inconsistent(devnet: &Devnet, account: &str, bytes: &[u8]) -> R
         confirmed.insert(index, lie.send(&mut stream, member).await?);
     }
     let (epoch, _) = confirmed[&0];
-    let id = NetworkId::from_bytes(devnet.ids().network_id);
+    let id = NetworkId::from_bytes(devnet.ids().network_id.into());
     let message = blob_certificate_message(&id, epoch, &blob_id, &Persistence::Permanent);
     let signed: Vec<_> =
         confirmed.into_iter().map(|(index, (_, signature))| (index, signature)).collect();

@@ -210,7 +210,7 @@ impl Chain {
 
 /// A shared object as an input.
 fn input(id: &ObjectId, since: u64, mutable: bool) -> ObjectInput {
-    ObjectInput::shared(Address::new(*id), since, mutable)
+    ObjectInput::shared(Address::new((*id).into()), since, mutable)
 }
 
 /// An object of the sender as an input.

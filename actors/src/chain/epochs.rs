@@ -48,7 +48,7 @@ impl Chain {
         node: &NodeId,
     ) -> Result<Option<ObjectId>, CallError> {
         let caps = self.node_caps(&wallet.address()).await?.caps;
-        Ok(caps.iter().find(|cap| cap.node_id == *node.as_bytes()).map(|cap| cap.id))
+        Ok(caps.iter().find(|cap| cap.node_id == (*node).into()).map(|cap| cap.id))
     }
 
     /// A transaction of one call that takes nothing but objects of ours.

@@ -145,7 +145,7 @@ impl Chain {
         what: &'static str,
     ) -> impl Stream<Item = Result<proto::Object, CallError>> + Send + use<> {
         let first = proto::ListOwnedObjectsRequest::default()
-            .with_owner(Address::new(*account).to_string())
+            .with_owner(Address::new((*account).into()).to_string())
             .with_object_type(kind)
             .with_page_size(limits::CHAIN_PAGE_OBJECTS)
             .with_read_mask(FieldMask::from_paths(fields));
@@ -187,7 +187,7 @@ impl Chain {
         let holder = match owner.kind() {
             OwnerKind::Address => {
                 let account: Address = owner.address().parse().map_err(CallError::unreadable)?;
-                Holder::Account(account.into_inner())
+                Holder::Account(account.into_inner().into())
             }
             _ => Holder::Other,
         };

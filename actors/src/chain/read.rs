@@ -92,9 +92,9 @@ impl Chain {
         id: &ObjectId,
         what: &str,
     ) -> Result<proto::Object, CallError> {
-        let request = proto::GetObjectRequest::new(&Address::new(*id))
+        let request = proto::GetObjectRequest::new(&Address::new((*id).into()))
             .with_read_mask(FieldMask::from_paths(fields));
-        let what = format!("{what} {}", Address::new(*id));
+        let what = format!("{what} {id}");
         let answer = self.ask(&what, |client| {
             let (mut client, request) = (client.clone().ledger_client(), request.clone());
             async move { client.get_object(request).await }
@@ -105,7 +105,8 @@ impl Chain {
 
     /// Several objects at one moment.
     async fn objects(&self, ids: &[ObjectId]) -> Result<Vec<proto::Object>, CallError> {
-        let requests = ids.iter().map(|id| proto::GetObjectRequest::new(&Address::new(*id)));
+        let requests =
+            ids.iter().map(|id| proto::GetObjectRequest::new(&Address::new((*id).into())));
         let request = proto::BatchGetObjectsRequest::default()
             .with_requests(requests.collect::<Vec<_>>())
             .with_read_mask(FieldMask::from_paths(OBJECT_FIELDS));
@@ -118,7 +119,7 @@ impl Chain {
             return Err(CallError::unreadable("fewer objects than asked for"));
         }
         let found = answer.objects.into_iter().zip(ids).map(|(found, id)| {
-            let what = format!("object {}", Address::new(*id));
+            let what = format!("object {id}");
             found.to_result().map_err(|_| CallError::NotFound { what })
         });
         found.collect()
@@ -157,7 +158,7 @@ impl Chain {
         };
         Ok(SystemView {
             position,
-            network: NetworkId::from_bytes(system.network_id),
+            network: NetworkId::from_bytes(system.network_id.into()),
             capacity: Capacity { used: system.used_capacity, total: system.total_capacity },
             protocol_version: system.protocol_version,
         })
@@ -166,7 +167,7 @@ impl Chain {
     /// How much of one coin type an account holds.
     async fn balance(&self, account: &ObjectId, coin_type: &str) -> Result<u64, CallError> {
         let request = proto::GetBalanceRequest::default()
-            .with_owner(Address::new(*account).to_string())
+            .with_owner(Address::new((*account).into()).to_string())
             .with_coin_type(coin_type.to_owned());
         let answer = self.ask("balance", |client| {
             let (mut client, request) = (client.clone().state_client(), request.clone());

@@ -78,7 +78,7 @@ impl Chain {
             return Ok(entries);
         }
         let mut request = proto::ListDynamicFieldsRequest::default()
-            .with_parent(Address::new(table.id).to_string())
+            .with_parent(Address::new(table.id.into()).to_string())
             .with_page_size(limits::CHAIN_PAGE_FIELDS)
             .with_read_mask(FieldMask::from_paths(["name", "value"]));
         loop {

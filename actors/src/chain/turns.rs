@@ -168,11 +168,14 @@ mod tests {
 
     use super::*;
 
-    const ACCOUNT: ObjectId = [7; 32];
+    const ACCOUNT: ObjectId = ObjectId::from_bytes([7; 32]);
 
     /// Queues with files of their own: to the system, as those of two processes.
     fn two_processes(folder: &Path, stuck_after: Duration) -> [Turns; 2] {
-        [(); 2].map(|()| Turns { stuck_after, ..Turns::new(Some(folder.into()), [1; 32]) })
+        [(); 2].map(|()| Turns {
+            stuck_after,
+            ..Turns::new(Some(folder.into()), ObjectId::from_bytes([1; 32]))
+        })
     }
 
     #[tokio::test]
@@ -192,7 +195,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [first, second] = two_processes(folder.path(), limits::CHAIN_TURN_STUCK_MAX);
         let _turn = first.take(&ACCOUNT).await;
-        assert!(second.take(&[8; 32]).await.file.is_some());
+        assert!(second.take(&ObjectId::from_bytes([8; 32])).await.file.is_some());
     }
 
     #[tokio::test]
@@ -210,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn a_folder_that_cannot_be_used_costs_the_turns_and_nothing_else() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let turns = Turns::new(Some(file.path().into()), [1; 32]);
+        let turns = Turns::new(Some(file.path().into()), ObjectId::from_bytes([1; 32]));
         assert!(turns.take(&ACCOUNT).await.file.is_none());
     }
 }

@@ -3,6 +3,7 @@
 //! Promises: the secret never appears in `Debug`, logs or errors.
 //! Does not: read files, ask for balances, or guard the key on disk.
 
+use haulout_protocol::chain::ObjectId;
 use std::fmt;
 
 use sui_crypto::SuiSigner;
@@ -86,8 +87,8 @@ impl Wallet {
     }
 
     /// The account this key controls.
-    pub fn address(&self) -> [u8; 32] {
-        self.address.into_inner()
+    pub fn address(&self) -> ObjectId {
+        self.address.into_inner().into()
     }
 
     /// The account as the SDK names it.

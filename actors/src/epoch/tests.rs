@@ -26,7 +26,7 @@ async fn start(node: &Context, network: Network) -> Tree {
 
 /// A blob that was registered and certified in an epoch, and of which nothing is stored here.
 fn certified_elsewhere(epoch: u32, end_epoch: u32) -> Vec<BlobEffect> {
-    let (blob_id, object_id) = (BlobId::from_bytes([7; 32]), [8; 32]);
+    let (blob_id, object_id) = (BlobId::from_bytes([7; 32]), ObjectId::from_bytes([8; 32]));
     let (epoch, end_epoch) = (Epoch(epoch), Epoch(end_epoch));
     let deletable = false;
     vec![

@@ -10,12 +10,13 @@ use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::certificate::Certificate;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::encoding::{Buffers, EncodedSegment};
 use haulout_protocol::machine::Machine;
 use haulout_protocol::machine::put_plan::{Plan, Refusal};
 use haulout_protocol::machine::upload::{Effect, Failure, Input, Upload};
-use haulout_protocol::message::{ObjectId, Persistence};
+use haulout_protocol::message::Persistence;
 use haulout_protocol::wire::{self, announcement::Announcement};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;

@@ -206,6 +206,7 @@ fn permanent_until(record: Option<&BlobRecord>, epoch: Epoch) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use haulout_protocol::chain::ObjectId;
     use haulout_storage::BlobObject;
 
     use super::*;
@@ -213,7 +214,7 @@ mod tests {
     #[test]
     fn the_state_follows_the_objects_that_are_still_live() {
         let object = |end, certified: Option<u32>| BlobObject {
-            object_id: [0; 32],
+            object_id: ObjectId::from_bytes([0; 32]),
             registered_epoch: Epoch(1),
             end_epoch: Epoch(end),
             size: 1,
@@ -239,7 +240,7 @@ mod tests {
     #[test]
     fn only_a_live_certified_and_permanent_object_makes_a_blob_last() {
         let object = |end, deletable, certified: Option<u32>| BlobObject {
-            object_id: [0; 32],
+            object_id: [0; 32].into(),
             registered_epoch: Epoch(1),
             end_epoch: Epoch(end),
             size: 1,

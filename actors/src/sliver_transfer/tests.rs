@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use haulout_protocol::blob::BlobHeader;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::{PeerId, Signature};
 use haulout_protocol::encoding::{EncodedSegment, Parameters, SegmentPosition, encode_segment};
 use haulout_protocol::epoch::Epoch;
@@ -95,7 +96,7 @@ impl World {
         position.checkpoint += 1;
         let effect = BlobEffect::Registered {
             blob_id: blob.header.blob_id(),
-            object_id: [4; 32],
+            object_id: ObjectId::from_bytes([4; 32]),
             epoch: Epoch(1),
             end_epoch: Epoch(9),
             size: blob.header.length,
@@ -383,7 +384,7 @@ async fn an_incomplete_upload_is_not_confirmed() {
     send(&mut stream, &Request::Finish { deletable: None }).await;
     assert_invalid(&reply(&mut stream).await);
     let (mut stream, _) = world.begin(&blob).await;
-    send(&mut stream, &Request::Finish { deletable: Some([4; 32]) }).await;
+    send(&mut stream, &Request::Finish { deletable: Some(ObjectId::from_bytes([4; 32])) }).await;
     let refused = reply(&mut stream);
     assert_eq!(refused.await, Reply::Refused(Refusal::NotRegistered), "the object is permanent");
 }

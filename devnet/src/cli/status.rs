@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{PATIENCE, card_of, name_flag, print_line, print_text};
 use crate::banner::Tolerance;
 use crate::control::{Connection, ProcessState, ProcessStatus, Reply, Request};
-use crate::files::{ChainPlace, read_id};
+use crate::files::ChainPlace;
 use crate::ledger::GenesisIds;
 use crate::probe::{self, ChainFacts, Health};
 use crate::state::{Card, NodeCard, StateDirectory};
@@ -101,13 +101,13 @@ pub(super) fn place(card: &Card) -> Option<ChainPlace> {
 fn ids(card: &Card) -> Option<GenesisIds> {
     let chain = &card.chain;
     Some(GenesisIds {
-        network_id: read_id(&chain.network)?,
-        package: read_id(&chain.packages.haulout)?,
-        system: read_id(&chain.system_object)?,
-        params: read_id(&chain.params_object)?,
-        staking: read_id(&chain.staking_object)?,
-        treasury: read_id(&chain.treasury_object)?,
-        nodes: card.nodes.iter().map(|node| read_id(&node.node_id)).collect::<Option<_>>()?,
+        network_id: chain.network.parse().ok()?,
+        package: chain.packages.haulout.parse().ok()?,
+        system: chain.system_object.parse().ok()?,
+        params: chain.params_object.parse().ok()?,
+        staking: chain.staking_object.parse().ok()?,
+        treasury: chain.treasury_object.parse().ok()?,
+        nodes: card.nodes.iter().map(|node| node.node_id.parse().ok()).collect::<Option<_>>()?,
     })
 }
 

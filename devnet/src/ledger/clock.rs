@@ -17,7 +17,7 @@ const SHARED_SINCE: u64 = 1;
 
 /// The id under which everybody knows it.
 pub(super) fn id() -> Address {
-    Address::new(CLOCK)
+    Address::new(CLOCK.into())
 }
 
 /// The clock's type.

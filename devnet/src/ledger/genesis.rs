@@ -91,7 +91,7 @@ pub struct GenesisNode {
     /// ones, and a devnet spreads them.
     pub shards: Vec<u16>,
     /// The account that gets the node's cap and the receipt of its stake.
-    pub operator: [u8; 32],
+    pub operator: ObjectId,
     /// The peer key's signature over its registration; see [`GenesisNode::prove`].
     pub peer_proof: Vec<u8>,
     /// The BLS key's proof of possession; see [`GenesisNode::prove`].
@@ -102,7 +102,7 @@ pub struct GenesisNode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GenesisAccount {
     /// The account.
-    pub address: [u8; 32],
+    pub address: ObjectId,
     /// MIST in one coin; none for zero.
     pub sui: u64,
     /// The smallest unit of WAL in one coin; none for zero.
@@ -183,10 +183,10 @@ impl GenesisIds {
 impl GenesisConfig {
     /// The ids of everything genesis creates.
     pub fn ids(&self) -> GenesisIds {
-        let network_id = blake2b_256(&[b"haulout genesis", &self.unproven().to_bytes()]);
-        let mut ids =
-            (0..).map(|count| *Address::derive_id(Digest::new(network_id), count).inner());
-        let mut next = || ids.next().expect("the counter is endless");
+        let hash = blake2b_256(&[b"haulout genesis", &self.unproven().to_bytes()]);
+        let network_id = ObjectId::from_bytes(hash);
+        let mut ids = (0..).map(|count| *Address::derive_id(Digest::new(hash), count).inner());
+        let mut next = || ObjectId::from_bytes(ids.next().expect("the counter is endless"));
         let (package, system, params, staking) = (next(), next(), next(), next());
         let mut nodes: Vec<_> = self.nodes.iter().map(|_| next()).collect();
         // Committees are sorted by id; so the first node of the list has the lowest.
@@ -278,26 +278,30 @@ impl GenesisConfig {
         let shared = || Owner::Shared(VERSION);
         let mut objects: Vec<_> = objects.into_iter().map(|object| (object, shared())).collect();
         for Change { parent, field } in tables::changes(None, &founded.staking).into_values() {
-            let owner = Owner::Object(Address::new(parent));
+            let owner = Owner::Object(Address::new(parent.into()));
             objects.extend(field.map(|field| (Resource::Field(field), owner)));
         }
         let faucet = self.faucet_key().public_key().derive_address();
         for ((node, cap), receipt) in self.nodes.iter().zip(&founded.caps).zip(&founded.receipts) {
-            let operator = Owner::Address(Address::new(node.operator));
+            let operator = Owner::Address(Address::new(node.operator.into()));
             objects.push((Resource::NodeCap(cap.clone()), operator));
             objects.push((Resource::Staked(receipt.clone()), operator));
         }
-        let coins = Digest::new(blake2b_256(&[b"haulout genesis coins", &ids.network_id]));
+        let coins =
+            Digest::new(blake2b_256(&[b"haulout genesis coins", ids.network_id.as_bytes()]));
         let mut coin = |token: &StructTag, owner: Address, balance: u64| {
             let count = u64::try_from(objects.len()).expect("an in-memory count fits 64 bits");
             let id = *Address::derive_id(coins, count).inner();
-            let coin = Resource::Coin { token: token.clone(), coin: Coin { id, balance } };
+            let coin = Resource::Coin {
+                token: token.clone(),
+                coin: Coin { id: ObjectId::from_bytes(id), balance },
+            };
             objects.push((coin, Owner::Address(owner)));
         };
         for account in &self.accounts {
             for (token, balance) in [(&names.sui, account.sui), (&names.wal, account.wal)] {
                 if balance > 0 {
-                    coin(token, Address::new(account.address), balance);
+                    coin(token, Address::new(account.address.into()), balance);
                 }
             }
         }

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::sync::Arc;
 
-use haulout_protocol::chain::TypeName;
 use haulout_protocol::chain::object::staking::{NodeCap, Staked, Staking as StakingInner};
 use haulout_protocol::chain::object::{
     Blob, Clock, Coin, Params, Staking, StakingPool, Storage, System, Treasury,
 };
+use haulout_protocol::chain::{ObjectId, TypeName};
 use sui_sdk_types::{
     Address, CheckpointSummary, Digest, Identifier, MoveStruct, Object, ObjectData,
     ObjectReference, Owner, StructTag, TypeTag,
@@ -48,9 +48,9 @@ pub(super) struct Names {
 impl Names {
     /// The names of a network.
     pub(super) fn new(ids: &GenesisIds) -> Self {
-        let package = Address::new(ids.package);
-        let (wal, staking) = (tag(package, TypeName::WAL), Address::new(ids.staking));
-        let staking_inner = Address::new(ids.staking_inner());
+        let package = Address::new(ids.package.into());
+        let (wal, staking) = (tag(package, TypeName::WAL), Address::new(ids.staking.into()));
+        let staking_inner = Address::new(ids.staking_inner().into());
         Names { package, sui: StructTag::sui(), wal, staking, staking_inner }
     }
 
@@ -108,7 +108,7 @@ pub(super) enum Resource {
 impl Resource {
     /// The object's id.
     pub(super) fn id(&self) -> Address {
-        Address::new(match self {
+        let id: ObjectId = match self {
             Resource::Coin { coin, .. } => coin.id,
             Resource::Storage(object) => object.id,
             Resource::Blob(object) => object.id,
@@ -122,7 +122,8 @@ impl Resource {
             Resource::Staked(object) => object.id,
             Resource::NodeCap(object) => object.id,
             Resource::Clock(clock) => clock.id,
-        })
+        };
+        Address::new(id.into())
     }
 
     /// Whether anyone who owns it may give it away.

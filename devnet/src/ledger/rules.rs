@@ -78,7 +78,7 @@ impl Context<'static> {
 impl Context<'_> {
     /// The id of the next object, as Sui derives it.
     pub fn fresh_id(&mut self) -> ObjectId {
-        let id = *Address::derive_id(self.transaction, self.count).inner();
+        let id = Address::derive_id(self.transaction, self.count).into_inner().into();
         self.count += 1;
         self.created.insert(id);
         id

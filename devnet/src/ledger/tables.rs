@@ -102,7 +102,7 @@ impl StoredTables<'_> {
         table: &mut Rows<Key, Row>,
         entry: fn(Field) -> Option<(Key, Row)>,
     ) -> Option<()> {
-        let parent = Address::new(table.table().id);
+        let parent = Address::new((table.table().id).into());
         let fields = self.objects.fields_of(&parent, Address::ZERO);
         let rows = fields.map(|object| match Resource::read(self.names, object)? {
             Resource::Field(field) => entry(field),

@@ -104,7 +104,7 @@ pub(super) fn execute(
         Err(failure) => Output::failed(&loaded, *failure),
     };
     let mut before = loaded.before();
-    let fields = output.fields.keys().copied().map(Address::new);
+    let fields = output.fields.keys().copied().map(|id| Address::new(id.into()));
     for id in fields.chain(output.views.iter().map(Resource::id)) {
         before.extend(objects.get(&id).map(|object| (id, object.clone())));
     }

@@ -22,7 +22,7 @@ async fn the_objects_of_genesis_describe_the_committee() {
     assert_eq!(weights, SHARDS);
     for (index, member) in committee.members().iter().enumerate() {
         let node = &world.ledger.genesis().nodes[index];
-        assert_eq!(member.node_id.as_bytes(), &world.ledger.ids().nodes[index]);
+        assert_eq!(member.node_id, world.ledger.ids().nodes[index].into());
         assert_eq!(member.peer_id.key(), &node.peer_key);
         assert_eq!((&member.name, &member.addresses), (&node.name, &node.multiaddrs));
     }
@@ -163,7 +163,7 @@ async fn space_can_be_bought_first_and_used_later() {
     world.fund(&alice).await;
     let coin = world.wal_coin(&alice).await;
     let reserve = world.sample_space(1000);
-    let payment = ObjectInput::new(Address::new(coin));
+    let payment = ObjectInput::new(Address::new(coin.into()));
     let done = world
         .run(&alice, |builder| {
             let fill = Fill { payment: Some(builder.object(payment.clone())), ..Fill::default() };
@@ -175,7 +175,7 @@ async fn space_can_be_bought_first_and_used_later() {
     let [Event::StoragePurchased(bought)] = &world.events(&done)[..] else {
         panic!("one purchase");
     };
-    let storage = ObjectInput::new(Address::new(bought.object_id));
+    let storage = ObjectInput::new(Address::new(bought.object_id.into()));
     world
         .run(&alice, |builder| {
             let fill = Fill {

@@ -1,6 +1,7 @@
 //! Certificates that must not certify.
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{CertifyBlob, Function as Callee};
 use haulout_protocol::chain::object::Blob;
@@ -28,7 +29,7 @@ async fn refused(world: &World, account: &Account, blob: &Blob, wrong: &CertifyB
 }
 
 fn message(world: &World, blob: &Blob, persistence: Persistence) -> Vec<u8> {
-    let network = NetworkId::from_bytes(world.ledger.ids().network_id);
+    let network = NetworkId::from_bytes((world.ledger.ids().network_id).into());
     blob_certificate_message(&network, Epoch(1), &BlobId::from_bytes(blob.blob_id), &persistence)
 }
 
@@ -40,13 +41,17 @@ async fn every_wrong_certificate_is_refused_with_its_own_code_and_changes_nothin
     let (blob, _) = world.register(&alice, 3, false).await;
     let good = world.certificate(&blob, &ALL);
     let id = BlobId::from_bytes(blob.blob_id);
-    let network = NetworkId::from_bytes(world.ledger.ids().network_id);
+    let network = NetworkId::from_bytes((world.ledger.ids().network_id).into());
     let permanent = &Persistence::Permanent;
     let of_network =
         blob_certificate_message(&NetworkId::from_bytes([9; 32]), Epoch(1), &id, permanent);
     let of_epoch = blob_certificate_message(&network, Epoch(2), &id, permanent);
-    let of_kind =
-        proof_of_possession_message(&network, Epoch(1), &[1; 32], &bls_key(0).public_key());
+    let of_kind = proof_of_possession_message(
+        &network,
+        Epoch(1),
+        &ObjectId::from_bytes([1; 32]),
+        &bls_key(0).public_key(),
+    );
     let altered = |at: usize, byte: u8| {
         let mut message = good.message.clone();
         message[at] = byte;

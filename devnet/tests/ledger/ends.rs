@@ -156,8 +156,8 @@ async fn t122_a_block_of_calls_happens_completely_or_not_at_all() {
     assert_eq!(abort, Some(Abort::InvalidBlobId));
     assert_eq!(world.object::<Blob>(&blob.id).await, blob, "the deletion did not happen either");
     assert_eq!(FAUCET.wal - world.balance(&alice, &world.wal_type()).await, paid);
-    let coin = ObjectInput::new(Address::new(world.wal_coin(&alice).await));
-    let input = ObjectInput::new(Address::new(blob.id));
+    let coin = ObjectInput::new(Address::new((world.wal_coin(&alice).await).into()));
+    let input = ObjectInput::new(Address::new(blob.id.into()));
     let done = world.run(&alice, sketch(coin, input, 1000)).await;
     assert_eq!(fate(&done, &blob.id), Some("deleted"));
     assert_eq!(fate(&done, &blob.storage.id), None, "it went from one blob into another");

@@ -45,7 +45,7 @@ pub(crate) fn names(world: &World, done: &rpc::ExecutedTransaction) -> Vec<&'sta
 impl World {
     /// Gives the account's richest coin to the committees of the current epoch and the next one.
     pub(crate) async fn donate(&self, account: &Account) {
-        let coin = Address::new(self.wal_coin(account).await);
+        let coin = Address::new((self.wal_coin(account).await).into());
         self.run(account, |builder| {
             let payment = builder.object(ObjectInput::new(coin));
             let fill = Fill { payment: Some(payment), ..Fill::default() };
@@ -99,7 +99,7 @@ impl World {
 
     async fn ask_back(&self, account: &Account, receipt: &ObjectId) {
         self.run(account, |builder| {
-            let staked = builder.object(ObjectInput::new(Address::new(*receipt)));
+            let staked = builder.object(ObjectInput::new(Address::new((*receipt).into())));
             self.stake_call(builder, Callee::REQUEST_WITHDRAW_STAKE, vec![staked]);
         })
         .await;
@@ -107,7 +107,7 @@ impl World {
 
     async fn take_back(&self, account: &Account, receipt: &ObjectId) {
         self.run(account, |builder| {
-            let staked = builder.object(ObjectInput::new(Address::new(*receipt)));
+            let staked = builder.object(ObjectInput::new(Address::new((*receipt).into())));
             let coin = self.stake_call(builder, Callee::WITHDRAW_STAKE, vec![staked]);
             let to = builder.pure(&account.address);
             builder.transfer_objects(vec![coin], to);
@@ -128,7 +128,7 @@ async fn the_clock_says_the_time_of_the_checkpoint_and_never_goes_back() {
     let (_, abort) = world
         .run_refused(&alice, |builder| {
             let params = builder.object(world.params_input());
-            let clock = builder.object(ObjectInput::shared(Address::new(CLOCK), 1, false));
+            let clock = builder.object(ObjectInput::shared(Address::new(CLOCK.into()), 1, false));
             world.stake_call(builder, Callee::FORCE_SYNC_DONE, vec![params, clock]);
         })
         .await;
@@ -136,7 +136,7 @@ async fn the_clock_says_the_time_of_the_checkpoint_and_never_goes_back() {
     // Nobody may change the clock.
     let error = world.build(&alice, |builder| {
         let params = builder.object(world.params_input());
-        let clock = builder.object(ObjectInput::shared(Address::new(CLOCK), 1, true));
+        let clock = builder.object(ObjectInput::shared(Address::new(CLOCK.into()), 1, true));
         world.stake_call(builder, Callee::FORCE_SYNC_DONE, vec![params, clock]);
     });
     assert!(error.await.unwrap_err().to_string().contains("may not be used this way"));

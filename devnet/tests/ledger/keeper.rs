@@ -72,7 +72,7 @@ impl World {
 
     /// The cap of an account with one node.
     pub(crate) async fn cap_of(&self, account: &Account) -> Address {
-        Address::new(self.owned_of(account, TypeName::NODE_CAP).await[0])
+        Address::new((self.owned_of(account, TypeName::NODE_CAP).await[0]).into())
     }
 
     /// The receipts of an account.
@@ -86,12 +86,14 @@ impl World {
             .with_object_type(kind.qualified(&self.ledger.ids().package));
         let answer = self.client.clone().state_client().list_owned_objects(request).await.unwrap();
         let objects = answer.into_inner().objects;
-        objects.iter().map(|it| it.object_id().parse::<Address>().unwrap().into_inner()).collect()
+        objects.iter().map(|it| it.object_id().parse().unwrap()).collect()
     }
 
     async fn prepare(&self, turn: Turn) -> Prepared {
         let cap = match turn {
-            Turn::Sync(node, _) => Some(self.owned(self.cap(node).await.inner()).await),
+            Turn::Sync(node, _) => {
+                Some(self.owned(&ObjectId::from_bytes(*self.cap(node).await.inner())).await)
+            }
             _ => None,
         };
         Prepared { turn, cap }
@@ -100,13 +102,15 @@ impl World {
     fn add(&self, builder: &mut TransactionBuilder, prepared: &Prepared) {
         let ids = self.ledger.ids();
         let shared = |id, mutable| ObjectInput::shared(Address::new(id), 1, mutable);
-        let clock = shared(CLOCK, false);
+        let clock = shared(CLOCK.into(), false);
         let (callee, rest) = match prepared.turn {
-            Turn::VotingEnd => {
-                (Callee::VOTING_END, vec![shared(ids.system, false), self.params_input(), clock])
-            }
+            Turn::VotingEnd => (
+                Callee::VOTING_END,
+                vec![shared(ids.system.into(), false), self.params_input(), clock],
+            ),
             Turn::EpochChange => {
-                let (system, treasury) = (shared(ids.system, true), shared(ids.treasury, true));
+                let (system, treasury) =
+                    (shared(ids.system.into(), true), shared(ids.treasury.into(), true));
                 (Callee::EPOCH_CHANGE, vec![system, self.params_input(), treasury, clock])
             }
             Turn::Sync(_, epoch) => {
@@ -118,7 +122,7 @@ impl World {
             }
             Turn::ForceSync => (Callee::FORCE_SYNC_DONE, vec![self.params_input(), clock]),
             Turn::UpdatePrices => {
-                (Callee::UPDATE_PRICES, vec![shared(ids.system, true), self.params_input()])
+                (Callee::UPDATE_PRICES, vec![shared(ids.system.into(), true), self.params_input()])
             }
         };
         let rest = rest.into_iter().map(|input| builder.object(input)).collect();

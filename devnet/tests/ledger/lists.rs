@@ -29,7 +29,7 @@ async fn a_table_is_listed_in_pages_each_entry_once_also_after_a_restart() {
     let world = World::start().await;
     let alice = Account::ed25519(1);
     world.fund(&alice).await;
-    let network = NetworkId::from_bytes(world.ledger.ids().network_id);
+    let network = NetworkId::from_bytes((world.ledger.ids().network_id).into());
     for content in 1..=5 {
         let blob_id = BlobId::from_bytes([content; 32]);
         let message = invalid_blob_message(&network, Epoch(1), &blob_id);
@@ -38,7 +38,7 @@ async fn a_table_is_listed_in_pages_each_entry_once_also_after_a_restart() {
         world.step(&alice, Step::new(Callee::INVALIDATE_BLOB_ID, call.arguments())).await;
     }
     let world = world.restart().await;
-    let table = Address::new(world.system().await.invalid.id);
+    let table = Address::new((world.system().await.invalid.id).into());
     let (mut token, mut seen) = (None, Vec::new());
     loop {
         let mut request = rpc::ListDynamicFieldsRequest::default()
@@ -78,10 +78,10 @@ async fn the_texts_of_a_blob_are_listed_while_they_are_there() {
     let (blob, _) = world.register(&alice, 3, true).await;
     let add = || Step::new(Callee::ADD_METADATA, vec![Slot::Blob]);
     world.step(&alice, add().blob(&blob)).await;
-    let all = rpc::ListDynamicFieldsRequest::default().with_parent(Address::new(blob.id));
+    let all = rpc::ListDynamicFieldsRequest::default().with_parent(Address::new(blob.id.into()));
     let page = fields(&world, all.clone()).await.unwrap();
     let [field] = &page.dynamic_fields[..] else { panic!("one field") };
-    assert_eq!(field.parent(), Address::new(blob.id).to_string());
+    assert_eq!(field.parent(), Address::new(blob.id.into()).to_string());
     assert!(field.name.is_none() && field.value.is_none(), "these are not shown unasked");
     let asked = all.clone().with_read_mask(FieldMask::from_str("value,field_object.object_type"));
     let page = fields(&world, asked).await.unwrap();
@@ -153,7 +153,8 @@ async fn a_transaction_nobody_pays_for_yet_is_completed_only_when_checks_are_off
     world.fund(&alice).await;
     let coin = world.wal_coin(&alice).await;
     let given = world.build(&alice, |builder| {
-        let coin = builder.object(sui_transaction_builder::ObjectInput::new(Address::new(coin)));
+        let coin =
+            builder.object(sui_transaction_builder::ObjectInput::new(Address::new(coin.into())));
         let to = builder.pure(&alice.address);
         builder.transfer_objects(vec![coin], to);
     });

@@ -33,7 +33,9 @@ fn take(blob: &Blob) -> Step {
 fn field_id(blob: &Blob) -> ObjectId {
     let name = bcs::to_bytes(METADATA_FIELD).unwrap();
     let bytes: TypeTag = "vector<u8>".parse().unwrap();
-    *Address::new(blob.id).derive_dynamic_child_id(&bytes, &name).inner()
+    ObjectId::from_bytes(
+        *Address::new(blob.id.into()).derive_dynamic_child_id(&bytes, &name).inner(),
+    )
 }
 
 async fn pairs(world: &World, blob: &Blob) -> Vec<String> {

@@ -67,9 +67,9 @@ async fn stake_is_something_with_a_node_that_is_there() {
     for (amount, node, abort) in [
         (0, node, Abort::ZeroStake),
         (WAL - 1, node, Abort::StakeBelowMinimum),
-        (WAL, [9; 32], Abort::UnknownNode),
+        (WAL, ObjectId::from_bytes([9; 32]), Abort::UnknownNode),
     ] {
-        let plain = vec![node.to_vec()];
+        let plain = vec![node.as_bytes().to_vec()];
         let callee = Callee::STAKE_WITH_POOL;
         assert_eq!(world.paying_would_fail(&alice, callee, amount, plain).await, abort);
     }
@@ -105,5 +105,10 @@ async fn a_node_outside_the_committee_has_no_shards_to_report() {
     let given = [world.state_id(), Given::Object(cap), epoch, Given::Object(CLOCK)];
     let refused = world.would_fail(&alice, Callee::EPOCH_SYNC_DONE, &given).await;
     assert_eq!(refused, Abort::StakingNotMember);
-    assert!(world.object_bytes(Address::new(cap).inner()).await.is_some());
+    assert!(
+        world
+            .object_bytes(&ObjectId::from_bytes(*Address::new(cap.into()).inner()))
+            .await
+            .is_some()
+    );
 }

@@ -38,9 +38,15 @@ struct Node {
 impl Node {
     async fn first(world: &World) -> Self {
         let cap = world.cap(0).await.into_inner();
-        let id = world.object::<NodeCap>(&cap).await.node_id;
+        let id = world.object::<NodeCap>(&ObjectId::from_bytes(cap)).await.node_id;
         let params = Given::Object(world.ledger.ids().params);
-        Node { owner: operator(0), id, cap, state: world.state_id(), params }
+        Node {
+            owner: operator(0),
+            id,
+            cap: ObjectId::from_bytes(cap),
+            state: world.state_id(),
+            params,
+        }
     }
 
     /// The arguments of a call by cap.
@@ -50,7 +56,10 @@ impl Node {
 
     /// The arguments of a call as an account.
     fn as_sender(&self, rest: impl IntoIterator<Item = Given>) -> Vec<Given> {
-        [self.state.clone(), Given::Pure(self.id.to_vec())].into_iter().chain(rest).collect()
+        [self.state.clone(), Given::Pure(self.id.as_bytes().to_vec())]
+            .into_iter()
+            .chain(rest)
+            .collect()
     }
 
     /// The arguments of a rotation.
@@ -60,18 +69,24 @@ impl Node {
 
     /// The arguments that give the node a BLS key in an epoch.
     fn bls(&self, world: &World, key: &SecretKey, epoch: u32) -> Vec<Given> {
-        let network = NetworkId::from_bytes(world.ledger.ids().network_id);
+        let network = NetworkId::from_bytes((world.ledger.ids().network_id).into());
         let (epoch, sender) = (Epoch(epoch), self.owner.address.inner());
-        let message = proof_of_possession_message(&network, epoch, sender, &key.public_key());
+        let message = proof_of_possession_message(
+            &network,
+            epoch,
+            &ObjectId::from_bytes(*sender),
+            &key.public_key(),
+        );
         let proof = key.sign(&message).to_bytes();
         self.keys(plain(&public(key)), &proof)
     }
 
     /// The arguments that give the node a libp2p key in an epoch.
     fn peer(&self, world: &World, secret: u8, bls: &SecretKey, epoch: u32) -> Vec<Given> {
-        let network = NetworkId::from_bytes(world.ledger.ids().network_id);
+        let network = NetworkId::from_bytes((world.ledger.ids().network_id).into());
         let (epoch, sender) = (Epoch(epoch), self.owner.address.inner());
-        let message = peer_proof_message(&network, epoch, sender, &public(bls));
+        let message =
+            peer_proof_message(&network, epoch, &ObjectId::from_bytes(*sender), &public(bls));
         let key = Ed25519PrivateKey::new([secret; 32]);
         let proof: Ed25519Signature = key.sign(&message);
         self.keys(Given::Pure(key.public_key().into_inner().to_vec()), proof.inner())
@@ -260,7 +275,7 @@ async fn t67_an_account_that_receives_the_commission_collects_it_and_the_cap_doe
     assert_eq!(world.balance(&keeper, &world.wal_type()).await, before + earned);
     let nobody = [node.state.clone(), Given::Pure(vec![9; 32])];
     assert_eq!(world.would_fail(&keeper, callee, &nobody).await, Abort::UnknownNode);
-    let back = node.as_sender([plain(&true), Given::Pure(cap.to_vec())]);
+    let back = node.as_sender([plain(&true), Given::Pure(cap.as_bytes().to_vec())]);
     let callee = Callee::SET_COMMISSION_RECEIVER_AS_SENDER;
     assert_eq!(world.would_fail(&node.owner, callee, &back).await, denied);
     world.invoke(&keeper, callee, &back, false).await;
@@ -285,7 +300,10 @@ async fn only_who_votes_for_a_node_hands_that_on() {
     let given = node.as_sender(to(&node.owner));
     world.invoke(&alice, as_sender, &given, false).await;
     let pool = world.stake_state().await.pools[&node.id].clone();
-    assert_eq!(pool.governance_authority, Authority::Account(node.owner.address.into_inner()));
+    assert_eq!(
+        pool.governance_authority,
+        Authority::Account(ObjectId::from_bytes(node.owner.address.into_inner()))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

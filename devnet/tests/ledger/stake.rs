@@ -1,5 +1,6 @@
 //! Stake through stock clients: receipts, money back, new nodes, votes.
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{Function as Callee, RegisterNode};
 use haulout_protocol::chain::event::{Event, StakeEvent};
@@ -25,10 +26,10 @@ impl World {
         rest: Vec<Argument>,
     ) -> Argument {
         let ids = self.ledger.ids();
-        let state = ObjectInput::shared(Address::new(ids.staking_inner()), 1, true);
+        let state = ObjectInput::shared(Address::new(ids.staking_inner().into()), 1, true);
         let arguments = [vec![builder.object(state)], rest].concat();
         let function = Function::new(
-            Address::new(ids.package),
+            Address::new(ids.package.into()),
             Identifier::new(callee.module).unwrap(),
             Identifier::new(callee.name).unwrap(),
         );
@@ -36,7 +37,7 @@ impl World {
     }
 
     pub(crate) fn params_input(&self) -> ObjectInput {
-        ObjectInput::shared(Address::new(self.ledger.ids().params), 1, false)
+        ObjectInput::shared(Address::new((self.ledger.ids().params).into()), 1, false)
     }
 
     /// All WAL of an account that was funded four times, in one coin, of which 1.5 is split off.
@@ -113,7 +114,7 @@ async fn stake_becomes_a_receipt_and_fresh_stake_comes_back_whole() {
         .await;
     assert_eq!(abort, Some(Abort::WithdrawDirectly));
 
-    let receipt = Address::new(staked.id);
+    let receipt = Address::new(staked.id.into());
     world
         .run(&alice, |builder| {
             let staked = builder.object(ObjectInput::new(receipt));
@@ -162,11 +163,17 @@ async fn a_node_registers_by_a_transaction_and_votes_with_its_cap() {
 
 /// A node that alice registers.
 pub(crate) fn registration(world: &World, sender: &Account) -> RegisterNode {
-    let network = NetworkId::from_bytes(world.ledger.ids().network_id);
+    let network = NetworkId::from_bytes((world.ledger.ids().network_id).into());
     let (peer, bls) = (Ed25519PrivateKey::new([55; 32]), SecretKey::from_seed(&[55; 32]));
     let (key, sender) = (bls.public_key().to_bytes().to_vec(), sender.address.inner());
-    let proof: Ed25519Signature = peer.sign(&peer_proof_message(&network, Epoch(1), sender, &key));
-    let possession = proof_of_possession_message(&network, Epoch(1), sender, &bls.public_key());
+    let proof: Ed25519Signature =
+        peer.sign(&peer_proof_message(&network, Epoch(1), &ObjectId::from_bytes(*sender), &key));
+    let possession = proof_of_possession_message(
+        &network,
+        Epoch(1),
+        &ObjectId::from_bytes(*sender),
+        &bls.public_key(),
+    );
     RegisterNode {
         name: "late".into(),
         peer_key: peer.public_key().into_inner(),

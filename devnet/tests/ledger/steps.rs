@@ -83,7 +83,7 @@ impl World {
     pub(crate) async fn step(&self, account: &Account, step: Step) -> rpc::ExecutedTransaction {
         self.run(account, |builder| {
             self.sketch(account, &step, builder, |builder, id| {
-                builder.object(ObjectInput::new(Address::new(id)))
+                builder.object(ObjectInput::new(Address::new(id.into())))
             });
         })
         .await
@@ -135,7 +135,7 @@ impl World {
 /// What a transaction did to an object: `created`, `deleted`, `changed`, or nothing.
 pub(crate) fn fate(done: &rpc::ExecutedTransaction, id: &ObjectId) -> Option<&'static str> {
     use rpc::changed_object::{IdOperation, OutputObjectState};
-    let id = Address::new(*id).to_string();
+    let id = Address::new((*id).into()).to_string();
     let changed = done.effects().changed_objects().iter().find(|it| it.object_id() == id)?;
     Some(match (changed.id_operation(), changed.output_state()) {
         (IdOperation::Created, _) => "created",
@@ -152,5 +152,5 @@ pub(crate) fn created(done: &rpc::ExecutedTransaction) -> ObjectId {
     let mut created = changed.filter(|it| it.id_operation() == IdOperation::Created);
     let id: Address = created.next().unwrap().object_id().parse().unwrap();
     assert!(created.next().is_none());
-    *id.inner()
+    ObjectId::from_bytes(*id.inner())
 }

@@ -1,7 +1,6 @@
 //! Checkpoints: certified, complete, in order, and never silent for long.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures::StreamExt;
 use sui_crypto::bls12381::ValidatorCommitteeSignatureVerifier;
@@ -99,7 +98,7 @@ async fn the_stream_is_never_silent_for_long() {
     let mut last = None;
     for _ in 0..2 {
         // Far below the 30 s after which stock clients give a silent stream up.
-        let next = tokio::time::timeout(Duration::from_secs(10), stream.get_mut().next()).await;
+        let next = tokio::time::timeout(PATIENCE, stream.get_mut().next()).await;
         let cursor = next.unwrap().unwrap().unwrap().cursor();
         assert!(last.is_none_or(|last| cursor == last + 1));
         last = Some(cursor);
@@ -129,7 +128,7 @@ async fn the_service_says_which_chain_it_is() {
     assert_eq!(info.chain_id(), world.ledger.chain_id());
     assert_eq!(info.lowest_available_checkpoint(), 0);
     assert_eq!(client.get_reference_gas_price().await.unwrap(), 1000);
-    let object = rpc::GetObjectRequest::new(&Address::new(world.ledger.ids().system))
+    let object = rpc::GetObjectRequest::new(&Address::new((world.ledger.ids().system).into()))
         .with_read_mask(FieldMask::from_str("*"));
     let object = client.ledger_client().get_object(object).await.unwrap().into_inner();
     let decoded: sui_sdk_types::Object = object.object().bcs().deserialize().unwrap();

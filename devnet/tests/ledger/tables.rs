@@ -47,7 +47,7 @@ impl World {
         let (mut token, mut found) = (None, Vec::new());
         loop {
             let mut request = rpc::ListDynamicFieldsRequest::default()
-                .with_parent(Address::new(parent))
+                .with_parent(Address::new(parent.into()))
                 .with_page_size(3)
                 .with_read_mask(FieldMask::from_str(
                     "field_id,name,value,value_type,field_object.version",
@@ -86,15 +86,16 @@ async fn the_table_of_nodes_is_listed_with_ids_and_types_of_sui() {
     for field in fields {
         let node: ObjectId = bcs::from_bytes(field.name().value()).unwrap();
         assert!(ids.nodes.contains(&node));
-        let derived = Address::new(table.id).derive_dynamic_child_id(&id_type, &node);
+        let derived =
+            Address::new(table.id.into()).derive_dynamic_child_id(&id_type, node.as_bytes());
         assert_eq!(field.field_id(), derived.to_string());
         let value_type: StructTag = field.value_type().parse().unwrap();
         assert_eq!(value_type, TypeName::POOL.qualified(&ids.package).parse().unwrap());
         let pool: Pool = bcs::from_bytes(field.value().value()).unwrap();
         assert_eq!(pool.node.node_id, node);
         assert_eq!((pool.rates.unread(), pool.stake_at.unread()), (1, 1));
-        let object = world.object_bytes(derived.inner()).await.unwrap();
-        let whole = [&derived.inner()[..], &node, field.value().value()].concat();
+        let object = world.object_bytes(&ObjectId::from_bytes(*derived.inner())).await.unwrap();
+        let whole = [&derived.inner()[..], node.as_bytes(), field.value().value()].concat();
         assert_eq!(object, whole, "the object is the field");
     }
 }
@@ -114,7 +115,8 @@ async fn stake_changes_one_entry_of_the_table_of_nodes_and_no_other() {
     let changed = world.versions(table).await;
     let changed: Vec<_> = changed.iter().filter(|(id, it)| versions[*id] != **it).collect();
     let id_type = "0x2::object::ID".parse().unwrap();
-    let entry = Address::new(table).derive_dynamic_child_id(&id_type, &node).to_string();
+    let entry =
+        Address::new(table.into()).derive_dynamic_child_id(&id_type, node.as_bytes()).to_string();
     assert!(matches!(changed[..], [(id, _)] if *id == entry), "{changed:?}");
     let mut expected = before.clone();
     let after = world.stake_state().await;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::call::{Argument as Slot, Function as Callee};
 use haulout_protocol::chain::object::Coin;
 use haulout_protocol::chain::wal_coin_type;
@@ -92,7 +93,7 @@ async fn a_sponsor_pays_if_both_sign() {
     let transaction = world
         .build(&alice, |builder| {
             builder.set_sponsor(sponsor.address);
-            let coin = builder.object(ObjectInput::new(Address::new(coin)));
+            let coin = builder.object(ObjectInput::new(Address::new(coin.into())));
             let to = builder.pure(&sponsor.address);
             builder.transfer_objects(vec![coin], to);
         })
@@ -185,9 +186,9 @@ async fn coins_merge_split_and_pay_for_gas_together() {
             builder.merge_coins(coins[0], coins[1..].to_vec());
         })
         .await;
-    let merged: Coin = world.object(wal[0].inner()).await;
+    let merged: Coin = world.object(&ObjectId::from_bytes(*wal[0].inner())).await;
     assert_eq!(merged.balance, 3 * FAUCET.wal);
-    assert!(world.object_bytes(wal[1].inner()).await.is_none());
+    assert!(world.object_bytes(&ObjectId::from_bytes(*wal[1].inner())).await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,7 +201,7 @@ async fn what_is_not_there_is_not_found_and_batches_say_so_for_each() {
     let mut ledger = client.ledger_client();
     let missing = rpc::GetObjectRequest::new(&Address::new([9; 32]));
     assert_eq!(ledger.get_object(missing.clone()).await.unwrap_err().code(), tonic::Code::NotFound);
-    let system = rpc::GetObjectRequest::new(&Address::new(world.ledger.ids().system));
+    let system = rpc::GetObjectRequest::new(&Address::new((world.ledger.ids().system).into()));
     let batch = rpc::BatchGetObjectsRequest::default().with_requests(vec![system, missing]);
     let batch = ledger.batch_get_objects(batch).await.unwrap().into_inner();
     assert!(batch.objects[0].object_opt().is_some() && batch.objects[1].error_opt().is_some());
@@ -220,7 +221,7 @@ async fn arguments_of_the_wrong_kind_are_told_apart_and_nothing_moves() {
     let id = world.wal_coin(&alice).await;
     // A failed transaction moves its inputs to the next version all the same.
     let coin = RefCell::new(world.owned(&id).await);
-    let system = Address::new(world.ledger.ids().system);
+    let system = Address::new((world.ledger.ids().system).into());
     let reserve = || world.sample_space(1000).arguments();
     let before = world.system().await;
 

@@ -1,6 +1,7 @@
 //! What the committee declares: invalid blob ids and protocol versions.
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{
     CertifyBlob, ExtendBlob, Function as Callee, InvalidateBlobId, SetProtocolVersion,
@@ -15,7 +16,7 @@ use crate::steps::{Step, created};
 use crate::world::{Account, World, sample_blob, sign};
 
 fn invalidate(world: &World, signers: &[usize], blob_id: [u8; 32]) -> Step {
-    let network = NetworkId::from_bytes(world.ledger.ids().network_id);
+    let network = NetworkId::from_bytes((world.ledger.ids().network_id).into());
     let message = invalid_blob_message(&network, Epoch(1), &BlobId::from_bytes(blob_id));
     let CertifyBlob { signature, signers, message } = sign(signers, message);
     let call = InvalidateBlobId { signature, signers, message };
@@ -39,9 +40,10 @@ async fn t36_an_id_declared_invalid_is_refused_ever_after() {
     let world = world.restart().await;
     let table = world.system().await.invalid;
     assert_eq!(table.size, 1);
-    let entry = Address::new(table.id).derive_dynamic_child_id(&TypeTag::U256, &blob_id);
-    assert_eq!(created(&done), *entry.inner());
-    let field: DynamicField<[u8; 32], u32> = world.object(entry.inner()).await;
+    let entry = Address::new(table.id.into()).derive_dynamic_child_id(&TypeTag::U256, &blob_id);
+    assert_eq!(created(&done), ObjectId::from_bytes(*entry.inner()));
+    let field: DynamicField<[u8; 32], u32> =
+        world.object(&ObjectId::from_bytes(*entry.inner())).await;
     assert_eq!((field.name, field.value), (blob_id, 1));
 
     let again = invalidate(&world, &[0, 1, 2, 3], blob_id);
@@ -64,7 +66,7 @@ async fn t91_a_quorum_raises_the_protocol_version() {
     let world = World::start().await;
     let alice = Account::ed25519(1);
     world.fund(&alice).await;
-    let network = NetworkId::from_bytes(world.ledger.ids().network_id);
+    let network = NetworkId::from_bytes((world.ledger.ids().network_id).into());
     let version = |signers: &[usize], start, version| {
         let message = protocol_version_message(&network, Epoch(1), Epoch(start), version);
         let CertifyBlob { signature, signers, message } = sign(signers, message);

@@ -8,6 +8,7 @@ use futures::TryStreamExt;
 use futures::future::try_join_all;
 use haulout_actors::chain::{CallError, Chain, Wallet};
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::amount::Token;
 use haulout_protocol::chain::call::{Function as Callee, RegisterBlob};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
@@ -32,7 +33,9 @@ impl World {
         let coins = self.client.select_up_to_n_largest_coins(&account.address, &wal, 500, &[]);
         let coins = coins.await.unwrap();
         let gift = coins.iter().find(|coin| coin.balance() == FAUCET.wal).unwrap();
-        let gift = self.owned(gift.object_id().parse::<Address>().unwrap().inner()).await;
+        let gift = self
+            .owned(&ObjectId::from_bytes(*gift.object_id().parse::<Address>().unwrap().inner()))
+            .await;
         self.run(account, |builder| {
             let gift = builder.object(gift);
             let size = builder.pure(&size);
@@ -203,7 +206,11 @@ async fn a_ledger_that_is_away_for_a_moment_is_waited_for() {
     let node = world.ledger.ids().nodes[0];
     let directory = world.stop().await;
     let staked = chain.stake_with(&wallet, &node, STAKE);
-    let balances = chain.impatient().balances(&account.address.into_inner()).await.unwrap_err();
+    let balances = chain
+        .impatient()
+        .balances(&ObjectId::from_bytes(account.address.into_inner()))
+        .await
+        .unwrap_err();
     assert!(matches!(balances, CallError::Unreachable { .. }), "{balances:?}");
     let mut staked = std::pin::pin!(staked);
     let waited = tokio::time::timeout(Duration::from_millis(700), &mut staked).await;

@@ -38,7 +38,7 @@ pub(crate) const STORAGE_PRICE: u64 = 100;
 pub(crate) const WRITE_PRICE: u64 = 20;
 pub(crate) const FAUCET: FaucetAmounts = FaucetAmounts { sui: 2_000_000_000, wal: 500_000_000 };
 /// Everything must happen within this time, however busy the machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn bls_key(node: usize) -> SecretKey {
     SecretKey::from_seed(&[u8::try_from(node).unwrap() + 1; 32])
@@ -55,17 +55,17 @@ pub(crate) fn sample_config() -> GenesisConfig {
             multiaddrs: vec![vec![4, 127, 0, 0, 1, 6, 0x1f, 0x90]],
             bls_public_key: bls_key(index).public_key().to_bytes().to_vec(),
             shards,
-            operator: operator(index).address.into_inner(),
+            operator: ObjectId::from_bytes(operator(index).address.into_inner()),
             peer_proof: vec![],
             bls_proof: vec![],
         }
     });
     let sui = |index| GenesisAccount {
-        address: operator(index).address.into_inner(),
+        address: ObjectId::from_bytes(operator(index).address.into_inner()),
         sui: FAUCET.sui,
         wal: 0,
     };
-    let stranger = GenesisAccount { address: [1; 32], sui: 5, wal: 6 };
+    let stranger = GenesisAccount { address: ObjectId::from_bytes([1; 32]), sui: 5, wal: 6 };
     let accounts = std::iter::once(stranger).chain((0..SHARDS.len()).map(sui));
     let mut config = GenesisConfig {
         network_seed: [7; 32],
@@ -213,7 +213,7 @@ impl World {
     pub(crate) async fn wal_coin(&self, account: &Account) -> ObjectId {
         let wal: TypeTag = self.wal_type().parse().unwrap();
         let coins = self.client.select_coins(&account.address, &wal, 1, &[]).await.unwrap();
-        *coins[0].object_id().parse::<Address>().unwrap().inner()
+        ObjectId::from_bytes(*coins[0].object_id().parse::<Address>().unwrap().inner())
     }
 
     pub(crate) async fn object<T: DeserializeOwned>(&self, id: &ObjectId) -> T {
@@ -222,7 +222,7 @@ impl World {
     }
 
     pub(crate) async fn object_bytes(&self, id: &ObjectId) -> Option<Vec<u8>> {
-        let request = rpc::GetObjectRequest::new(&Address::new(*id))
+        let request = rpc::GetObjectRequest::new(&Address::new((*id).into()))
             .with_read_mask(FieldMask::from_str("contents"));
         let answer = self.client.clone().ledger_client().get_object(request).await.ok()?;
         Some(answer.into_inner().object().contents().value().to_vec())
@@ -321,21 +321,25 @@ impl World {
         let ids = self.ledger.ids();
         let arguments = slots.into_iter().map(|slot| match slot {
             Slot::System { mutable } => {
-                builder.object(ObjectInput::shared(Address::new(ids.system), 1, mutable))
+                builder.object(ObjectInput::shared(Address::new(ids.system.into()), 1, mutable))
             }
-            Slot::Params => builder.object(ObjectInput::shared(Address::new(ids.params), 1, false)),
+            Slot::Params => {
+                builder.object(ObjectInput::shared(Address::new(ids.params.into()), 1, false))
+            }
             Slot::Payment => fill.payment.expect("the call pays"),
             Slot::Treasury => {
-                builder.object(ObjectInput::shared(Address::new(ids.treasury), 1, true))
+                builder.object(ObjectInput::shared(Address::new(ids.treasury.into()), 1, true))
             }
             Slot::Storage => fill.storage.expect("the call takes storage"),
             Slot::OtherStorage => fill.other_storage.expect("the call takes two storages"),
             Slot::Blob => fill.blob.expect("the call takes a blob"),
             Slot::Staking { mutable } => {
-                let id = Address::new(ids.staking_inner());
+                let id = Address::new(ids.staking_inner().into());
                 builder.object(ObjectInput::shared(id, 1, mutable))
             }
-            Slot::Clock => builder.object(ObjectInput::shared(Address::new(CLOCK), 1, false)),
+            Slot::Clock => {
+                builder.object(ObjectInput::shared(Address::new(CLOCK.into()), 1, false))
+            }
             Slot::Receipt | Slot::OtherReceipt | Slot::NodeCap => {
                 panic!("the tests of stake name their objects themselves")
             }
@@ -343,7 +347,7 @@ impl World {
         });
         let arguments = arguments.collect();
         let function = Function::new(
-            Address::new(ids.package),
+            Address::new(ids.package.into()),
             Identifier::new(callee.module).unwrap(),
             Identifier::new(callee.name).unwrap(),
         );
@@ -362,7 +366,7 @@ impl World {
         let reserve = self.sample_space(register.size);
         let done = self
             .run(account, |builder| {
-                let payment = builder.object(ObjectInput::new(Address::new(coin)));
+                let payment = builder.object(ObjectInput::new(Address::new(coin.into())));
                 let fill = Fill { payment: Some(payment), ..Fill::default() };
                 let storage = self.call(builder, Callee::RESERVE_SPACE, reserve.arguments(), &fill);
                 let fill = Fill { storage: Some(storage), ..fill };
@@ -391,7 +395,7 @@ impl World {
             true => Persistence::Deletable(blob.id),
             false => Persistence::Permanent,
         };
-        let network = NetworkId::from_bytes(self.ledger.ids().network_id);
+        let network = NetworkId::from_bytes((self.ledger.ids().network_id).into());
         let id = BlobId::from_bytes(blob.blob_id);
         sign(signers, blob_certificate_message(&network, Epoch(1), &id, &persistence))
     }
@@ -403,7 +407,7 @@ impl World {
         certificate: &CertifyBlob,
     ) -> rpc::ExecutedTransaction {
         self.run(account, |builder| {
-            let blob = builder.object(ObjectInput::new(Address::new(blob.id)));
+            let blob = builder.object(ObjectInput::new(Address::new(blob.id.into())));
             let fill = Fill { blob: Some(blob), ..Fill::default() };
             self.call(builder, Callee::CERTIFY_BLOB, certificate.arguments(), &fill);
         })
@@ -411,7 +415,7 @@ impl World {
     }
 
     pub(crate) fn events(&self, executed: &rpc::ExecutedTransaction) -> Vec<Event> {
-        let package = Address::new(self.ledger.ids().package).to_string();
+        let package = Address::new((self.ledger.ids().package).into()).to_string();
         let events = executed.events().events().iter().map(|event| {
             let tag: StructTag = event.event_type().parse().unwrap();
             assert_eq!((event.package_id(), tag.module().as_str()), (package.as_str(), "events"));
@@ -422,10 +426,14 @@ impl World {
 
     /// An object at its latest version, for transactions built without the server.
     pub(crate) async fn owned(&self, id: &ObjectId) -> ObjectInput {
-        let request = rpc::GetObjectRequest::new(&Address::new(*id));
+        let request = rpc::GetObjectRequest::new(&Address::new((*id).into()));
         let answer = self.client.clone().ledger_client().get_object(request).await.unwrap();
         let object = answer.into_inner().object().clone();
-        ObjectInput::owned(Address::new(*id), object.version(), object.digest().parse().unwrap())
+        ObjectInput::owned(
+            Address::new((*id).into()),
+            object.version(),
+            object.digest().parse().unwrap(),
+        )
     }
 }
 

@@ -12,7 +12,7 @@ use crate::calendar::Calendar;
 use crate::error::Result;
 use crate::holdings::ExtensionPlan;
 use crate::ledger_client::LedgerClient;
-use crate::words::{coins, count, object};
+use crate::words::{coins, count};
 
 /// Keep a blob for more epochs
 ///
@@ -70,7 +70,7 @@ impl Offer {
     fn objects(&self) -> impl Iterator<Item = (String, u32, u32, u64)> + '_ {
         self.plan.objects.iter().map(|(blob, price)| {
             let end = blob.storage.end_epoch;
-            (object(&blob.id), end, end.saturating_add(self.plan.epochs), *price)
+            (blob.id.to_string(), end, end.saturating_add(self.plan.epochs), *price)
         })
     }
 

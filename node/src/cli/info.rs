@@ -13,7 +13,7 @@ use super::output::{Output, size};
 use crate::calendar::{self, Calendar};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
-use crate::words::{label, object, wal};
+use crate::words::{label, wal};
 
 /// What the example stores, and for how many epochs.
 const EXAMPLE: (u64, u32) = (1 << 30, 5);
@@ -173,7 +173,7 @@ fn addresses(member: &Member) -> Vec<String> {
 fn member(member: &Member) -> Value {
     json!({
         "name": member.name,
-        "node_id": object(member.node_id.as_bytes()),
+        "node_id": member.node_id.to_string(),
         "peer_id": member.peer_id.to_string(),
         "shards": member.shards.iter().map(|shard| shard.0).collect::<Vec<_>>(),
         "addresses": addresses(member),

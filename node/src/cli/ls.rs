@@ -161,7 +161,7 @@ impl Listing {
                 if blob.deletable { "deletable" } else { "permanent" },
                 self.calendar.until(blob.storage.end_epoch),
                 blob_id(blob),
-                words::object(&blob.id),
+                blob.id,
             ));
         }
         text
@@ -170,7 +170,7 @@ impl Listing {
     fn to_json(&self, blobs: &[Blob]) -> Value {
         let blob = |blob: &Blob| {
             json!({
-                "object_id": words::object(&blob.id),
+                "object_id": blob.id.to_string(),
                 "blob_id": blob_id(blob),
                 "size": blob.size,
                 "encoded_size": blob.storage.storage_size,

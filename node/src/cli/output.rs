@@ -70,8 +70,15 @@ impl Output {
         }
     }
 
+    /// Takes the bars away: later they would take the lines that stand there by then.
+    fn clear_bars(&self) {
+        // Best effort: without a terminal there are none.
+        let _ = self.bars.clear();
+    }
+
     /// Prints a result in the form asked for: JSON, the essential value, or lines for people.
     pub(super) fn result(&self, json: &Value, essential: &str, people: &str) {
+        self.clear_bars();
         self.keep(if self.json {
             terminal::json_line(json)
         } else if !self.quiet {
@@ -85,6 +92,7 @@ impl Output {
 
     /// Prints text that is the whole result, as help is.
     pub(super) fn text(&self, text: &str) {
+        self.clear_bars();
         self.keep(terminal::answer(text, ""));
     }
 
@@ -119,6 +127,7 @@ impl Output {
 
     /// Prints a result of which stdout already carries the bytes: to stderr, and only for people.
     pub(super) fn aside(&self, people: &str) {
+        self.clear_bars();
         if self.is_for_people() {
             note(people.trim_end());
         }
@@ -143,6 +152,7 @@ impl Output {
 
     /// Reports a failure and returns its exit code.
     pub(super) fn fail(&self, error: &Error) -> u8 {
+        self.clear_bars();
         let is_told = self.json
             && (error.kind() == Kind::Pipe || terminal::json_line(&error.to_json()).is_ok());
         if !is_told {

@@ -13,7 +13,6 @@ use super::output::{self, Output};
 use crate::error::{Error, Kind, Result};
 use crate::holdings::{Skipped, Target};
 use crate::terminal;
-use crate::words::object;
 
 /// Which blob is meant: all objects the wallet has for a blob id, or one object.
 #[derive(Debug, Args)]
@@ -96,19 +95,16 @@ fn is_yes(answer: &str) -> bool {
 
 /// The object id in an argument.
 pub(super) fn parse_object(text: &str) -> Result<ObjectId> {
-    let mut id = [0; 32];
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    match hex::decode_to_slice(digits, &mut id) {
-        Ok(()) => Ok(id),
-        Err(_) => Err(Error::new(Kind::Usage, format!("`{text}` is not an object id")).hint(
+    text.parse().map_err(|_| {
+        Error::new(Kind::Usage, format!("`{text}` is not an object id")).hint(
             "an object id is 0x and 64 hex digits, as `haulout ls` and `haulout stake ls` print it",
-        )),
-    }
+        )
+    })
 }
 
 /// Objects that are left as they are, for programs.
 pub(super) fn skipped_json(skipped: &Skipped) -> Value {
-    let one = |(id, error): &(ObjectId, Error)| json!({ "object_id": object(id), "kind": error.kind().name(), "reason": error.message() });
+    let one = |(id, error): &(ObjectId, Error)| json!({ "object_id": id.to_string(), "kind": error.kind().name(), "reason": error.message() });
     skipped.iter().map(one).collect()
 }
 
@@ -136,11 +132,11 @@ mod tests {
     fn an_id_with_0x_is_an_object_and_any_other_a_blob() {
         let of = |id: &str| Which { id: Some(id.to_owned()), object: None }.target();
         let hex = format!("0x{}", "ab".repeat(32));
-        assert_eq!(of(&hex).unwrap(), Target::Object([0xab; 32]));
+        assert_eq!(of(&hex).unwrap(), Target::Object(ObjectId::from_bytes([0xab; 32])));
         assert!(matches!(of(&"A".repeat(43)).unwrap(), Target::Blob(_)));
         // A blob id may begin with 0x, too.
         assert!(matches!(of(&format!("0x{}", "A".repeat(41))).unwrap(), Target::Blob(_)));
-        let object = Which { id: None, object: Some("0x12".to_owned()) };
-        assert_eq!(object.target().expect_err("too short").kind(), Kind::Usage);
+        let object = Which { id: None, object: Some("12".to_owned()) };
+        assert_eq!(object.target().expect_err("no 0x").kind(), Kind::Usage);
     }
 }

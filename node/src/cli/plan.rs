@@ -8,7 +8,7 @@ use haulout_protocol::machine::space::{Cut, Space};
 use serde_json::{Value, json};
 
 use super::output::size;
-use crate::words::{count, object, wal};
+use crate::words::{count, wal};
 
 /// The plan in one word, for programs.
 pub(super) fn action(plan: &Plan) -> &'static str {
@@ -39,7 +39,7 @@ pub(super) fn to_json(plan: &Plan) -> Value {
     };
     json!({
         "action": action(plan),
-        "object_id": existing(plan).map(|existing| object(&existing.object)),
+        "object_id": existing(plan).map(|existing| existing.object.to_string()),
         "end_epoch_before": existing(plan).map(|existing| existing.end_epoch),
         "end_epoch": plan.end_epoch(),
         "epochs_added": extension.map(|space| space.need.end_epoch - space.need.start_epoch),
@@ -53,7 +53,7 @@ pub(super) fn to_json(plan: &Plan) -> Value {
 
 fn cut_json(cut: &Cut) -> Value {
     json!({
-        "storage_id": object(&cut.storage.id),
+        "storage_id": cut.storage.id.to_string(),
         "size": cut.bytes,
         "start_epoch": cut.start_epoch,
         "end_epoch": cut.end_epoch,
@@ -96,7 +96,7 @@ pub(super) fn reused(plan: &Plan) -> String {
     let epochs = cut.end_epoch.saturating_sub(space.need.start_epoch);
     format!(
         "  reused  {part}your storage {}\n          {} for {}, saves {}\n",
-        object(&cut.storage.id),
+        cut.storage.id.to_string(),
         size(cut.bytes),
         count(epochs as usize, "epoch"),
         wal(space.saved),
@@ -112,7 +112,7 @@ fn existing(plan: &Plan) -> Option<&Existing> {
 }
 
 fn id(existing: &Existing) -> String {
-    object(&existing.object)
+    existing.object.to_string()
 }
 
 /// By how many epochs something is extended.
@@ -132,7 +132,8 @@ pub(super) mod samples {
     /// The plan of a put of two MiB until epoch 9, by a wallet with or without an object until epoch 6 and storage.
     pub(crate) fn sample_plan(owns: bool, has_storage: bool) -> Plan {
         let blobs: Vec<_> = owns.then(|| sample(1, Some(1), 6)).into_iter().collect();
-        let storage = Storage { id: [7; 32], start_epoch: 1, end_epoch: 8, storage_size: 5 << 20 };
+        let storage =
+            Storage { id: [7; 32].into(), start_epoch: 1, end_epoch: 8, storage_size: 5 << 20 };
         let storages: Vec<_> = has_storage.then_some(storage).into_iter().collect();
         let terms = sample_position().terms();
         let facts = Facts { terms, blobs: &blobs, storages: &storages, permanent_until: None };
@@ -174,7 +175,7 @@ mod tests {
     #[test]
     fn who_keeps_a_blob_that_needs_nothing_is_told() {
         let of = |existing| sentence(&Plan::Nothing { existing, end_epoch: 9 });
-        let mine = Existing { object: [3; 32], end_epoch: 9, deletable: true };
+        let mine = Existing { object: [3; 32].into(), end_epoch: 9, deletable: true };
         assert!(of(Some(mine)).starts_with("nothing: your object 0x03"));
         assert!(of(None).contains("somebody's permanent object keeps it until epoch 9"));
     }

@@ -17,7 +17,7 @@ use crate::failures;
 use crate::input::Input;
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
-use crate::words::{label, object, sui, wal};
+use crate::words::{label, sui, wal};
 
 /// Store a file; `-` reads stdin
 ///
@@ -74,7 +74,7 @@ fn to_json(report: &PutReport) -> Value {
         "blob_id": report.blob_id.to_string(),
         "size": report.length,
         "content_hash": hex::encode(report.content_hash),
-        "object_id": report.object.as_ref().map(object),
+        "object_id": report.object.map(|object| object.to_string()),
         "action": plan::action(&report.plan),
         "already_certified": matches!(report.plan, Plan::Nothing { .. }),
         "end_epoch": report.end_epoch,
@@ -94,7 +94,7 @@ fn to_text(name: &str, report: &PutReport) -> String {
         report.blob_id
     );
     match &report.object {
-        Some(id) => text.push_str(&format!("  object  {}\n", object(id))),
+        Some(id) => text.push_str(&format!("  object  {id}\n")),
         None => text.push_str("  object  none of yours: somebody's permanent object keeps it\n"),
     }
     text.push_str(&plan::reused(&report.plan));
@@ -127,7 +127,7 @@ mod tests {
             length: 1 << 20,
             content_hash: [2; 32],
             end_epoch: plan.end_epoch(),
-            object: Some([3; 32]),
+            object: Some([3; 32].into()),
             cost: Cost { wal: plan.price(), gas: 2_000_000 },
             plan,
             shards: (shards, 4),

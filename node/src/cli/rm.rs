@@ -12,7 +12,7 @@ use super::owner::{Consent, Which, skipped_json, skipped_text};
 use crate::error::Result;
 use crate::holdings::{Removal, RemovalPlan};
 use crate::ledger_client::LedgerClient;
-use crate::words::{object, sui};
+use crate::words::sui;
 
 /// Delete a blob before its time
 ///
@@ -56,8 +56,8 @@ impl Rm {
 /// What is worth keeping: the storage that stays, or the objects that go.
 fn essential(plan: &RemovalPlan) -> String {
     let id = |blob: &Blob| match plan.removal {
-        Removal::Delete => object(&blob.storage.id),
-        Removal::Burn => object(&blob.id),
+        Removal::Delete => blob.storage.id.to_string(),
+        Removal::Burn => blob.id.to_string(),
     };
     plan.objects.iter().map(id).collect::<Vec<_>>().join("\n")
 }
@@ -65,12 +65,12 @@ fn essential(plan: &RemovalPlan) -> String {
 fn to_json(plan: &RemovalPlan, receipt: Option<&Receipt>) -> Value {
     let one = |blob: &Blob| {
         json!({
-            "object_id": object(&blob.id),
+            "object_id": blob.id.to_string(),
             "blob_id": BlobId::from_bytes(blob.blob_id).to_string(),
             "size": blob.size,
             "deletable": blob.deletable,
             "storage": {
-                "object_id": object(&blob.storage.id),
+                "object_id": blob.storage.id.to_string(),
                 "size": blob.storage.storage_size,
                 "start_epoch": blob.storage.start_epoch,
                 "end_epoch": blob.storage.end_epoch,
@@ -100,7 +100,7 @@ fn to_text(plan: &RemovalPlan, receipt: Option<&Receipt>) -> String {
     for blob in &plan.objects {
         let id = BlobId::from_bytes(blob.blob_id);
         text.push_str(&format!("{verb}  {id}  {}\n", size(blob.size)));
-        text.push_str(&format!("  object   {}\n", object(&blob.id)));
+        text.push_str(&format!("  object   {}\n", blob.id));
         text.push_str(&fate(plan.removal, blob));
     }
     text.push_str(&skipped_text(&plan.skipped));
@@ -112,7 +112,7 @@ fn to_text(plan: &RemovalPlan, receipt: Option<&Receipt>) -> String {
 
 /// What becomes of a blob's storage and data.
 fn fate(removal: Removal, blob: &Blob) -> String {
-    let (id, end) = (object(&blob.storage.id), blob.storage.end_epoch);
+    let (id, end) = (blob.storage.id.to_string(), blob.storage.end_epoch);
     match removal {
         Removal::Delete => format!(
             "  storage  {id}\n           {} until epoch {end}, stays yours: `haulout put` uses it, \

@@ -15,7 +15,7 @@ use crate::keys;
 use crate::ledger_client::{LedgerClient, account_of};
 use crate::sui_wallet::Keystore;
 use crate::terminal;
-use crate::words::{count, object, sui, wal};
+use crate::words::{count, sui, wal};
 
 /// Show the wallet: address, balances, where its key is
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ impl Wallet {
         let place = config.wallet().ok_or_else(|| keys::no_wallet("this"))?;
         match self.part {
             Some(Part::Address) => {
-                let address = object(&account_of(&place)?);
+                let address = account_of(&place)?.to_string();
                 output.result(&json!({ "address": address }), &address, &format!("{address}\n"));
             }
             Some(Part::Ls) => list(output, &place)?,
@@ -69,15 +69,15 @@ fn list(output: &Output, place: &WalletPlace) -> Result<()> {
         (used, _) => used.ok(),
     };
     let mark = |account: &ObjectId| if Some(*account) == used { '*' } else { ' ' };
-    let line = |account: &ObjectId| format!("{} {}\n", mark(account), object(account));
+    let line = |account: &ObjectId| format!("{} {account}\n", mark(account));
     let mut text: String = accounts.iter().map(line).collect();
     if others > 0 {
         let keys = count(others, "key");
         text.push_str(&format!("and {keys} of schemes that cannot be used here\n"));
     }
-    let addresses: Vec<String> = accounts.iter().map(object).collect();
+    let addresses: Vec<String> = accounts.iter().map(ToString::to_string).collect();
     let json = json!({
-        "address": used.map(|used| object(&used)),
+        "address": used.map(|used| used.to_string()),
         "addresses": addresses,
         "unusable": others,
         "source": source_json(place),
@@ -94,7 +94,7 @@ fn source_json(place: &WalletPlace) -> Value {
 }
 
 fn report(output: &Output, account: &ObjectId, balances: Balances, place: &WalletPlace) {
-    let address = object(account);
+    let address = account.to_string();
     let key_file = match &place.source {
         WalletSource::KeyFile(file) => Some(file.to_string_lossy().into_owned()),
         WalletSource::Sui(_) => None,

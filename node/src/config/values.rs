@@ -6,6 +6,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::PeerId;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
@@ -22,23 +23,16 @@ macro_rules! from_text {
 
 from_text!(Id Address Bootstrap Period Prefer Size Url);
 
-/// 32 bytes of the ledger: `0x` and up to 64 hex digits, padded on the left.
+/// What lies on the ledger, as [`ObjectId`] reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Id(pub(super) [u8; 32]);
+pub(super) struct Id(pub(super) ObjectId);
 
 impl FromStr for Id {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.strip_prefix("0x").unwrap_or_default();
-        let mut bytes = [0; 32];
-        if (1..=64).contains(&digits.len())
-            && hex::decode_to_slice(format!("{digits:0>64}"), &mut bytes).is_ok()
-        {
-            Ok(Self(bytes))
-        } else {
-            Err(format!("`{text}` is not an object id: write 0x and 1 to 64 hex digits"))
-        }
+        let wrong = |_| format!("`{text}` is not an object id: write 0x and 1 to 64 hex digits");
+        text.parse().map(Self).map_err(wrong)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use haulout_actors::context::{Position, Prices, Timing};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::chain::object::{Blob, Storage};
 use haulout_protocol::committee::{Committee, Member, NodeId};
@@ -15,10 +16,14 @@ use haulout_protocol::sliver::ShardIndex;
 pub(crate) fn sample(byte: u8, certified_epoch: Option<u32>, end_epoch: u32) -> Blob {
     let mut id = [byte; 32];
     id[..4].copy_from_slice(&end_epoch.to_le_bytes());
-    let storage =
-        Storage { id: [!byte; 32], start_epoch: 1, end_epoch, storage_size: (2 << 20) + 1 };
+    let storage = Storage {
+        id: ObjectId::from_bytes([!byte; 32]),
+        start_epoch: 1,
+        end_epoch,
+        storage_size: (2 << 20) + 1,
+    };
     Blob {
-        id,
+        id: ObjectId::from_bytes(id),
         registered_epoch: 1,
         blob_id: [byte; 32],
         size: 100,

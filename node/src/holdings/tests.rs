@@ -2,7 +2,7 @@
 
 use super::*;
 
-const WALLET: ObjectId = [9; 32];
+const WALLET: ObjectId = ObjectId::from_bytes([9; 32]);
 
 fn refused(result: Result<ExtensionPlan>) -> Error {
     result.expect_err("it cannot be extended")
@@ -66,7 +66,8 @@ fn expired_blobs_are_only_burned_and_locked_ones_neither() {
     assert_eq!(error.kind(), Kind::Expired);
     assert!(RemovalPlan::new(expired(), Removal::Burn, 4).is_ok());
     for removal in [Removal::Delete, Removal::Burn] {
-        let locked = Blob { locked_by: Some([7; 32]), ..sample(1, Some(1), 6) };
+        let locked =
+            Blob { locked_by: Some(ObjectId::from_bytes([7; 32])), ..sample(1, Some(1), 6) };
         let error = RemovalPlan::new(vec![locked], removal, 4).expect_err("locked");
         assert_eq!(error.kind(), Kind::Permission);
     }
@@ -92,11 +93,11 @@ fn what_is_not_owned_is_refused_with_what_is_known_of_it() {
 #[test]
 fn an_object_is_refused_if_it_is_missing_foreign_or_no_blob() {
     let found = |holder| Some(Found::Blob(Box::new(sample(1, Some(1), 6)), holder));
-    let of = |found| of_object(found, &[3; 32], &WALLET);
+    let of = |found| of_object(found, &ObjectId::from_bytes([3; 32]), &WALLET);
     assert_eq!(of(found(Holder::Account(WALLET))).unwrap().len(), 1);
-    let foreign = of(found(Holder::Account([8; 32]))).expect_err("foreign");
+    let foreign = of(found(Holder::Account(ObjectId::from_bytes([8; 32])))).expect_err("foreign");
     assert_eq!(foreign.kind(), Kind::Permission);
-    assert!(foreign.message().contains(&words::object(&[8; 32])), "{foreign}");
+    assert!(foreign.message().contains(&ObjectId::from_bytes([8; 32]).to_string()), "{foreign}");
     assert_eq!(of(found(Holder::Other)).expect_err("shared").kind(), Kind::Permission);
     assert_eq!(of(None).expect_err("missing").kind(), Kind::NotFound);
     let coin = of(Some(Found::Other("0x2::coin::Coin".to_owned()))).expect_err("a coin");

@@ -14,7 +14,6 @@ use serde_json::json;
 use super::nodes::NodeRow;
 use super::operators::{own_cap, own_node_called};
 use crate::error::{Error, Kind, Result};
-use crate::words;
 
 /// Epochs from the wish for another part to the first rewards that are shared by it.
 const CHANGE_EPOCHS: u32 = 2;
@@ -78,9 +77,10 @@ pub fn collector(
         None if owned.caps.is_empty() => paying(staking, account)?,
         None => own_cap(staking, owned, None)?.node_id,
     };
-    let pool = staking.pools.get(&node_id).ok_or_else(|| {
-        Error::new(Kind::NotFound, format!("the ledger has no node {}", words::object(&node_id)))
-    })?;
+    let pool = staking
+        .pools
+        .get(&node_id)
+        .ok_or_else(|| Error::new(Kind::NotFound, format!("the ledger has no node {node_id}")))?;
     let is_held = |cap: &ObjectId| owned.caps.iter().any(|held| held.id == *cap);
     match pool.commission_receiver {
         Authority::Object(cap) if is_held(&cap) => Ok((node_id, Collector::Cap(cap))),
@@ -103,7 +103,7 @@ fn paying(staking: &Staking, account: &ObjectId) -> Result<ObjectId> {
         [] => Err(Error::new(Kind::NotFound, "the wallet has no node, and no node pays it")
             .hint("use the wallet of the node's operator or of the commission's receiver")),
         several => {
-            let ids: Vec<String> = several.iter().map(words::object).collect();
+            let ids: Vec<String> = several.iter().map(ToString::to_string).collect();
             Err(Error::new(Kind::Usage, format!("{} nodes pay this wallet", ids.len()))
                 .hint(format!("say which with --node: {}", ids.join(" or ")))
                 .detail("node_ids", json!(ids)))
@@ -114,7 +114,7 @@ fn paying(staking: &Staking, account: &ObjectId) -> Result<ObjectId> {
 /// Refuses a receiver that could never collect.
 pub fn check_receiver(staking: &Staking, owned: &OwnedCaps, receiver: &ObjectId) -> Result<()> {
     let is_cap = owned.caps.iter().any(|cap| cap.id == *receiver);
-    let what = if *receiver == [0; 32] {
+    let what = if *receiver == ObjectId::from_bytes([0; 32]) {
         "nobody's account"
     } else if staking.pools.contains_key(receiver) {
         "a node, not an account"
@@ -123,15 +123,15 @@ pub fn check_receiver(staking: &Staking, owned: &OwnedCaps, receiver: &ObjectId)
     } else {
         return Ok(());
     };
-    Err(Error::new(Kind::Usage, format!("{} is {what}", words::object(receiver)))
+    Err(Error::new(Kind::Usage, format!("{receiver} is {what}"))
         .hint("give the address of a wallet, as `haulout wallet address` prints it, or --cap"))
 }
 
 /// Who collects, for people.
 pub fn receiver_text(receiver: &Authority) -> String {
     match receiver {
-        Authority::Account(account) => format!("the account {}", words::object(account)),
-        Authority::Object(cap) => format!("who has the cap {}", words::object(cap)),
+        Authority::Account(account) => format!("the account {account}"),
+        Authority::Object(cap) => format!("who has the cap {cap}"),
     }
 }
 
@@ -143,10 +143,13 @@ mod tests {
     use crate::stakes::samples::pool_mut;
     use crate::stakes::{SortBy, rows, sample_book};
 
-    const ACCOUNT: ObjectId = [0xaa; 32];
+    const ACCOUNT: ObjectId = ObjectId::from_bytes([0xaa; 32]);
 
     fn caps(ids: &[u8]) -> OwnedCaps {
-        let cap = |id: &u8| NodeCap { id: [0xc9 + id; 32], node_id: [*id; 32] };
+        let cap = |id: &u8| NodeCap {
+            id: ObjectId::from_bytes([0xc9 + id; 32]),
+            node_id: ObjectId::from_bytes([*id; 32]),
+        };
         OwnedCaps { caps: ids.iter().map(cap).collect(), is_whole: true }
     }
 
@@ -171,13 +174,16 @@ mod tests {
             collector(staking, &caps(ids), &ACCOUNT, node).map(|(_, collector)| collector)
         };
         let by_cap = sample_book().staking;
-        assert_eq!(of(&by_cap, &[1], None).unwrap(), Collector::Cap([0xca; 32]));
+        assert_eq!(
+            of(&by_cap, &[1], None).unwrap(),
+            Collector::Cap(ObjectId::from_bytes([0xca; 32]))
+        );
         let account = paid_to(&[1], Authority::Account(ACCOUNT));
-        let as_account = Collector::Account { node_id: [1; 32] };
+        let as_account = Collector::Account { node_id: ObjectId::from_bytes([1; 32]) };
         for (ids, node) in [(&[][..], None), (&[], Some("tern")), (&[1], None)] {
             assert_eq!(of(&account, ids, node).unwrap(), as_account, "{ids:?} {node:?}");
         }
-        let stranger = paid_to(&[1], Authority::Account([5; 32]));
+        let stranger = paid_to(&[1], Authority::Account(ObjectId::from_bytes([5; 32])));
         let refused = of(&stranger, &[1], None).unwrap_err();
         assert_eq!(refused.kind(), Kind::Permission);
         assert!(refused.message().contains("the account 0x0505"), "{refused}");
@@ -210,7 +216,7 @@ mod tests {
         let check = |id| check_receiver(&staking, &caps(&[1]), &id);
         check(ACCOUNT).unwrap();
         for (id, said) in [([0; 32], "nobody's"), ([2; 32], "a node"), ([0xca; 32], "a cap")] {
-            let refused = check(id).unwrap_err();
+            let refused = check(ObjectId::from_bytes(id)).unwrap_err();
             assert!(refused.message().contains(said), "{refused}");
         }
     }

@@ -167,16 +167,18 @@ fn earned(pool: &Pool, epoch: u32, duration_ms: u64) -> Option<Yield> {
     gain.is_finite().then_some(Yield { epoch: before_epoch, gain, yearly: gain * epochs })
 }
 
-/// The node that is meant by its id, or by a name that no other node has.
+/// The node that is meant by its id, or by a name that no other node has. A whole id is never a name;
+/// a short one is, where no node has it.
 pub fn find_node(staking: &Staking, text: &str) -> Result<ObjectId> {
     let hint = "`haulout stake nodes` lists names and ids";
-    if let Some(id) = parse_id(text) {
-        return match staking.pools.contains_key(&id) {
-            true => Ok(id),
-            false => {
-                Err(Error::new(Kind::NotFound, format!("the ledger has no node {text}")).hint(hint))
-            }
-        };
+    if let Ok(id) = text.parse::<ObjectId>() {
+        if staking.pools.contains_key(&id) {
+            return Ok(id);
+        }
+        if text.eq_ignore_ascii_case(&id.to_string()) {
+            let message = format!("the ledger has no node {text}");
+            return Err(Error::new(Kind::NotFound, message).hint(hint));
+        }
     }
     let named = staking.pools.values().filter(|pool| pool.node.name == text);
     let ids: Vec<ObjectId> = named.map(|pool| pool.node.node_id).collect();
@@ -187,7 +189,7 @@ pub fn find_node(staking: &Staking, text: &str) -> Result<ObjectId> {
             Err(Error::new(Kind::NotFound, message).hint(hint))
         }
         several => {
-            let ids: Vec<String> = several.iter().map(words::object).collect();
+            let ids: Vec<String> = several.iter().map(ToString::to_string).collect();
             let count = ids.len();
             let message = format!("{count} nodes are called `{}`", words::label(text));
             Err(Error::new(Kind::Usage, message)
@@ -198,11 +200,4 @@ pub fn find_node(staking: &Staking, text: &str) -> Result<ObjectId> {
                 .detail("node_ids", json!(ids)))
         }
     }
-}
-
-/// `0x` and 64 hex digits.
-fn parse_id(text: &str) -> Option<ObjectId> {
-    let mut id = [0; 32];
-    hex::decode_to_slice(text.strip_prefix("0x")?, &mut id).ok()?;
-    Some(id)
 }

@@ -18,7 +18,7 @@ use super::plans::affordable;
 use super::profile::{self, Profile};
 use super::{ACTIVE, EXITED, EXITING, in_current, in_next, min_bond, status_name};
 use crate::error::{Error, Kind, Result};
-use crate::words::{self, wal};
+use crate::words::wal;
 
 /// Epochs between the wish to leave and the bond.
 const EXIT_EPOCHS: u32 = 2;
@@ -94,7 +94,7 @@ impl Application {
         match taken {
             None => Ok(()),
             Some(node) => {
-                let node = words::object(node);
+                let node = node.to_string();
                 Err(Error::new(Kind::Usage, format!("these keys are the node's {node} already"))
                     .hint("`haulout node show` shows it; another node needs keys of its own")
                     .detail("node_id", node))
@@ -119,7 +119,7 @@ pub fn own_cap(staking: &Staking, owned: &OwnedCaps, node: Option<&str>) -> Resu
         let node_id = own_node_called(staking, owned, text)?;
         let found = owned.caps.iter().find(|cap| cap.node_id == node_id);
         return found.cloned().ok_or_else(|| {
-            let message = format!("the wallet has no cap of the node {}", words::object(&node_id));
+            let message = format!("the wallet has no cap of the node {node_id}");
             Error::new(Kind::Permission, message)
                 .hint("use the wallet of the node's operator; `haulout node show` lists yours")
         });
@@ -127,7 +127,7 @@ pub fn own_cap(staking: &Staking, owned: &OwnedCaps, node: Option<&str>) -> Resu
     match owned.caps.as_slice() {
         [cap] => Ok(cap.clone()),
         several => {
-            let ids: Vec<String> = several.iter().map(|cap| words::object(&cap.node_id)).collect();
+            let ids: Vec<String> = several.iter().map(|cap| cap.node_id.to_string()).collect();
             let message = format!("the wallet has {} nodes", ids.len());
             Err(Error::new(Kind::Usage, message)
                 .hint(format!("say which with --node: {}", ids.join(" or ")))
@@ -171,7 +171,7 @@ pub fn own_node(book: &StakeBook, cap: &NodeCap) -> Result<OwnNode> {
 /// The pool that a cap speaks for.
 fn pool_of<'a>(staking: &'a Staking, cap: &NodeCap) -> Result<&'a Pool> {
     staking.pools.get(&cap.node_id).map(Arc::as_ref).ok_or_else(|| {
-        let node = words::object(&cap.node_id);
+        let node = cap.node_id.to_string();
         Error::new(Kind::NotFound, format!("the ledger has no node {node}"))
     })
 }

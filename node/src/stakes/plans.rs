@@ -133,7 +133,7 @@ impl WithdrawalPlan {
                 .and_then(|position| position.check(&date).map(|()| position));
             match checked {
                 Ok(_) if items.len() == limits::CHAIN_RECEIPTS_PER_CALL_MAX => {
-                    let message = format!("{} is too many for one transaction", words::object(&id));
+                    let message = format!("{id} is too many for one transaction");
                     skipped.push((id, Error::new(Kind::Usage, message).hint("run it again")));
                 }
                 Ok(position) => items.push(position),
@@ -179,10 +179,10 @@ fn meant(owned: OwnedReceipts, which: Which) -> Result<Vec<Staked>> {
         return Ok(found);
     }
     let message = match which {
-        Which::Receipt(id) => format!("the wallet owns no receipt {}", words::object(&id)),
+        Which::Receipt(id) => format!("the wallet owns no receipt {id}"),
         Which::All(None) => "the wallet has no stake".to_owned(),
         Which::All(Some(node)) => {
-            format!("the wallet has no stake with the node {}", words::object(&node))
+            format!("the wallet has no stake with the node {node}")
         }
     };
     let hint = match is_whole {
@@ -224,7 +224,7 @@ impl JoinPlan {
             let other = own(owned, *id)?;
             let of = |it: &Staked| (it.node_id, it.activation_epoch, it.state);
             let is_twice = plan.into.id == *id || plan.others.iter().any(|it| it.id == *id);
-            let (name, sum) = (words::object(id), plan.principal.checked_add(other.principal));
+            let (name, sum) = (id.to_string(), plan.principal.checked_add(other.principal));
             let reason = match sum {
                 _ if is_twice => "is named twice",
                 _ if of(&plan.into) != of(&other) => {

@@ -9,7 +9,6 @@ use haulout_protocol::chain::object::staking::{Pool, Staked, StakedState, Stakin
 use super::pools::{rate_at, rate_now, settled, to_shares, to_tokens};
 use super::{in_current, in_next};
 use crate::error::{Error, Kind, Result};
-use crate::words;
 
 /// What a receipt is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +87,7 @@ impl Position {
     /// Where a receipt stands; an error if the ledger knows no node for it.
     pub fn new(staking: &Staking, receipt: Staked) -> Result<Self> {
         let pool = staking.pools.get(&receipt.node_id).ok_or_else(|| {
-            let (node, receipt) = (words::object(&receipt.node_id), words::object(&receipt.id));
+            let (node, receipt) = (receipt.node_id.to_string(), receipt.id.to_string());
             Error::new(Kind::NotFound, format!("the ledger has no node {node} for {receipt}"))
         })?;
         let pool = settled(pool, staking.epoch);
@@ -105,7 +104,7 @@ impl Position {
 
     /// Whether the ledger would take the step, or why not.
     pub fn check(&self, date: impl Fn(u32) -> String) -> Result<()> {
-        let receipt = words::object(&self.receipt.id);
+        let receipt = self.receipt.id.to_string();
         match self.step {
             Step::Wait(epoch) => {
                 let message = format!(

@@ -25,8 +25,8 @@ pub(crate) fn sample_calendar() -> Calendar {
 /// A receipt of 1 WAL times `amount`, numbered `id`, with the node 1.
 pub(crate) fn sample_receipt(id: u8, amount: u64, activation: u32, asked: Option<u32>) -> Staked {
     Staked {
-        id: [id; 32],
-        node_id: [1; 32],
+        id: ObjectId::from_bytes([id; 32]),
+        node_id: ObjectId::from_bytes([1; 32]),
         principal: amount * WAL,
         activation_epoch: activation,
         state: match asked {
@@ -40,7 +40,7 @@ pub(crate) fn sample_receipt(id: u8, amount: u64, activation: u32, asked: Option
 /// A pool with so much stake at work since the epoch 2.
 pub(crate) fn sample_pool(id: u8, name: &str, stake: u64) -> Pool {
     let node = NodeInfo {
-        node_id: [id; 32],
+        node_id: ObjectId::from_bytes([id; 32]),
         name: name.to_owned(),
         peer_key: vec![id; 32],
         peer_id: vec![id; 38],
@@ -72,19 +72,23 @@ pub(crate) fn sample_pool(id: u8, name: &str, stake: u64) -> Pool {
         withdrawing: 0,
         exit_epoch: None,
         next_peer_key: None,
-        commission_receiver: Authority::Object([0xca; 32]),
-        governance_authority: Authority::Object([0xca; 32]),
+        commission_receiver: Authority::Object(ObjectId::from_bytes([0xca; 32])),
+        governance_authority: Authority::Object(ObjectId::from_bytes([0xca; 32])),
     }
 }
 
 /// Epoch 4 of a network of 4 shards: `tern` (1) holds three, `skua` (2) one, `auk` (3) none.
 pub(crate) fn sample_book() -> StakeBook {
     let pools = [("tern", 3), ("skua", 1), ("auk", 0)];
-    let pools =
-        (1..).zip(pools).map(|(id, (name, stake))| ([id; 32], sample_pool(id, name, stake).into()));
-    let member = |id: u8, shards: &[u16]| Entry { key: [id; 32], value: shards.to_vec() };
+    let pools = (1..).zip(pools).map(|(id, (name, stake))| {
+        (ObjectId::from_bytes([id; 32]), sample_pool(id, name, stake).into())
+    });
+    let member = |id: u8, shards: &[u16]| Entry {
+        key: ObjectId::from_bytes([id; 32]),
+        value: shards.to_vec(),
+    };
     let staking = Staking {
-        id: [9; 32],
+        id: ObjectId::from_bytes([9; 32]),
         version: 1,
         epoch: 4,
         state: EpochState::Done { since_ms: 0 },
@@ -109,12 +113,15 @@ pub(crate) fn sample_book() -> StakeBook {
 
 /// A pool of a book, to be changed.
 pub(crate) fn pool_mut(staking: &mut Staking, id: u8) -> &mut Pool {
-    Arc::make_mut(staking.pools.get_mut(&[id; 32]).expect("a pool of the book"))
+    Arc::make_mut(
+        staking.pools.get_mut(&ObjectId::from_bytes([id; 32])).expect("a pool of the book"),
+    )
 }
 
 /// The same ledger after the selection: these nodes serve epoch 5.
 pub(crate) fn selected(book: StakeBook, nodes: &[u8]) -> StakeBook {
-    let member = |id: &u8| Entry { key: [*id; 32], value: vec![u16::from(*id)] };
+    let member =
+        |id: &u8| Entry { key: ObjectId::from_bytes([*id; 32]), value: vec![u16::from(*id)] };
     let next = Some(nodes.iter().map(member).collect());
     let state = EpochState::Selected { since_ms: 0 };
     StakeBook { staking: Staking { next, state, ..book.staking }, ..book }
@@ -127,7 +134,7 @@ fn params() -> Params {
         (ParamKey::MinBond, WAL),
         (ParamKey::MinStakeObject, WAL),
     ];
-    let id: ObjectId = [8; 32];
+    let id: ObjectId = ObjectId::from_bytes([8; 32]);
     Params {
         id,
         version: 1,

@@ -26,7 +26,9 @@ fn edit(change: impl FnOnce(&mut Pool)) -> StakeBook {
 
 #[test]
 fn stake_works_from_the_next_committee_that_is_not_chosen_yet() {
-    let plan = |book: &StakeBook| StakePlan::new(book, [1; 32], WAL).unwrap().activation_epoch;
+    let plan = |book: &StakeBook| {
+        StakePlan::new(book, ObjectId::from_bytes([1; 32]), WAL).unwrap().activation_epoch
+    };
     assert_eq!(plan(&sample_book()), 5);
     assert_eq!(plan(&selected(sample_book(), &[1, 2])), 6);
 }
@@ -113,12 +115,12 @@ fn a_pool_that_nobody_touched_is_seen_as_the_ledger_will_settle_it() {
         pool.pending_unstake_shares = vec![Entry { key: 3, value: 500 }];
         pool.pending_commission = vec![Entry { key: 3, value: 700 }, Entry { key: 9, value: 1 }];
     });
-    let pool = settled(&book.staking.pools[&[1; 32]], 4);
+    let pool = settled(&book.staking.pools[&ObjectId::from_bytes([1; 32])], 4);
     assert_eq!((pool.active, pool.unbonded, pool.pending), (600 + 601, 600, 0));
     assert_eq!((pool.shares, pool.commission_bps, pool.last_epoch), (1000, 700, 4));
     assert_eq!(rate_at(&pool, 3), Rate::Variable { tokens: 1200, shares: 1000 });
     assert_eq!(pool.pending_commission.len(), 1);
-    assert_eq!(stake_at(&book.staking.pools[&[1; 32]], 4, 5), 1201);
+    assert_eq!(stake_at(&book.staking.pools[&ObjectId::from_bytes([1; 32])], 4, 5), 1201);
 }
 
 #[test]
@@ -134,13 +136,13 @@ fn a_receipt_worth_no_share_cannot_be_asked_back() {
 #[test]
 fn stake_that_the_ledger_would_refuse_is_refused_before() {
     let refused = |book: &StakeBook, node, amount| StakePlan::new(book, node, amount).unwrap_err();
-    let small = refused(&sample_book(), [1; 32], WAL - 1);
+    let small = refused(&sample_book(), ObjectId::from_bytes([1; 32]), WAL - 1);
     assert_eq!(small.kind(), Kind::Usage);
     assert!(small.next_step().contains("1 WAL or more"), "{}", small.next_step());
-    assert_eq!(refused(&sample_book(), [77; 32], WAL).kind(), Kind::NotFound);
+    assert_eq!(refused(&sample_book(), ObjectId::from_bytes([77; 32]), WAL).kind(), Kind::NotFound);
     let leaving = edit(|pool| pool.node.status = EXITING);
-    assert_eq!(refused(&leaving, [1; 32], WAL).kind(), Kind::Permission);
-    let plan = StakePlan::new(&sample_book(), [1; 32], WAL).unwrap();
+    assert_eq!(refused(&leaving, ObjectId::from_bytes([1; 32]), WAL).kind(), Kind::Permission);
+    let plan = StakePlan::new(&sample_book(), ObjectId::from_bytes([1; 32]), WAL).unwrap();
     plan.affordable(WAL).unwrap();
     assert_eq!(plan.affordable(WAL - 1).unwrap_err().kind(), Kind::Funds);
 }
@@ -149,16 +151,16 @@ fn stake_that_the_ledger_would_refuse_is_refused_before() {
 fn a_name_that_two_nodes_have_names_neither() {
     let mut book = sample_book();
     let find = |book: &StakeBook, text: &str| find_node(&book.staking, text);
-    assert_eq!(find(&book, "tern").unwrap(), [1; 32]);
-    let id = crate::words::object(&[2; 32]);
-    assert_eq!(find(&book, &id).unwrap(), [2; 32]);
-    for unknown in ["Tern", "", "0x12", &crate::words::object(&[77; 32])] {
+    assert_eq!(find(&book, "tern").unwrap(), ObjectId::from_bytes([1; 32]));
+    let id = ObjectId::from_bytes([2; 32]).to_string();
+    assert_eq!(find(&book, &id).unwrap(), ObjectId::from_bytes([2; 32]));
+    for unknown in ["Tern", "", "0x12", &ObjectId::from_bytes([77; 32]).to_string()] {
         assert_eq!(find(&book, unknown).unwrap_err().kind(), Kind::NotFound, "{unknown}");
     }
-    book.staking.pools.insert([4; 32], sample_pool(4, "tern", 1).into());
+    book.staking.pools.insert(ObjectId::from_bytes([4; 32]), sample_pool(4, "tern", 1).into());
     let refused = find(&book, "tern").unwrap_err();
     assert_eq!(refused.kind(), Kind::Usage);
-    assert!(refused.next_step().contains(&crate::words::object(&[4; 32])), "{refused}");
+    assert!(refused.next_step().contains(&ObjectId::from_bytes([4; 32]).to_string()), "{refused}");
 }
 
 #[test]
@@ -168,9 +170,13 @@ fn all_receipts_move_together_and_those_that_wait_are_named() {
     let all = || vec![sample_receipt(7, 1, 2, None), sample_receipt(9, 2, 2, Some(6))];
     let some = plan(all(), Which::All(None)).unwrap();
     assert_eq!((some.items.len(), some.skipped.len(), some.pays()), (1, 1, 0));
-    let none = plan(all().split_off(1), Which::All(Some([1; 32]))).unwrap_err();
+    let none =
+        plan(all().split_off(1), Which::All(Some(ObjectId::from_bytes([1; 32])))).unwrap_err();
     assert!(none.message().contains("epoch 6"), "{none}");
-    for which in [Which::Receipt([77; 32]), Which::All(Some([2; 32]))] {
+    for which in [
+        Which::Receipt(ObjectId::from_bytes([77; 32])),
+        Which::All(Some(ObjectId::from_bytes([2; 32]))),
+    ] {
         assert_eq!(plan(all(), which).unwrap_err().kind(), Kind::NotFound);
     }
     let many = (0..101).map(|_| sample_receipt(7, 1, 5, None)).collect();
@@ -188,17 +194,21 @@ fn parts_keep_the_least_stake_and_only_alike_receipts_are_joined() {
         sample_receipt(11, 1, 2, Some(5)),
     ];
     let owned = OwnedReceipts { receipts, is_whole: true };
-    let split = |amount| SplitPlan::new(&sample_book(), &owned, [7; 32], amount);
+    let split =
+        |amount| SplitPlan::new(&sample_book(), &owned, ObjectId::from_bytes([7; 32]), amount);
     assert_eq!(split(WAL).unwrap().amount, WAL);
     for wrong in [0, WAL - 1, 3 * WAL - 1, 3 * WAL, u64::MAX] {
         assert_eq!(split(wrong).unwrap_err().kind(), Kind::Usage, "{wrong}");
     }
-    let join = |others: &[ObjectId]| JoinPlan::new(&owned, [7; 32], others);
-    assert_eq!(join(&[[8; 32]]).unwrap().principal, 4 * WAL);
-    for wrong in [&[][..], &[[9; 32]], &[[7; 32]], &[[8; 32], [8; 32]]] {
-        assert_eq!(join(wrong).unwrap_err().kind(), Kind::Usage, "{wrong:?}");
+    let join = |others: &[ObjectId]| JoinPlan::new(&owned, ObjectId::from_bytes([7; 32]), others);
+    assert_eq!(join(&[ObjectId::from_bytes([8; 32])]).unwrap().principal, 4 * WAL);
+    for wrong in [&[][..], &[9], &[7], &[8, 8]] {
+        let others: Vec<_> = wrong.iter().map(|id| ObjectId::from_bytes([*id; 32])).collect();
+        assert_eq!(join(&others).unwrap_err().kind(), Kind::Usage, "{wrong:?}");
     }
-    let asked_back = JoinPlan::new(&owned, [10; 32], &[[11; 32]]).unwrap_err();
+    let asked_back =
+        JoinPlan::new(&owned, ObjectId::from_bytes([10; 32]), &[ObjectId::from_bytes([11; 32])])
+            .unwrap_err();
     assert!(asked_back.message().contains("asked back"), "{asked_back}");
 }
 
@@ -251,7 +261,7 @@ fn a_node_leaves_with_its_bond_two_epochs_after_its_last_duty() {
             book.staking.committee.remove(0);
         }
         let book = if next { selected(book, &[1]) } else { book };
-        exit_step(&book.staking, &book.staking.pools[&[1; 32]])
+        exit_step(&book.staking, &book.staking.pools[&ObjectId::from_bytes([1; 32])])
     };
     assert_eq!(exiting(4, true, false), ExitStep::Wait(6));
     assert_eq!(exiting(2, true, false), ExitStep::Wait(5));
@@ -259,15 +269,24 @@ fn a_node_leaves_with_its_bond_two_epochs_after_its_last_duty() {
     assert_eq!(exiting(3, false, false), ExitStep::Wait(5));
     assert_eq!(exiting(2, false, false), ExitStep::WithdrawBond);
     let book = sample_book();
-    assert_eq!(exit_step(&book.staking, &book.staking.pools[&[1; 32]]), ExitStep::Request);
-    assert_eq!(bond_free_from(&book.staking, &book.staking.pools[&[1; 32]]), 6);
+    assert_eq!(
+        exit_step(&book.staking, &book.staking.pools[&ObjectId::from_bytes([1; 32])]),
+        ExitStep::Request
+    );
+    assert_eq!(
+        bond_free_from(&book.staking, &book.staking.pools[&ObjectId::from_bytes([1; 32])]),
+        6
+    );
 }
 
 #[test]
 fn a_cap_is_found_alone_or_by_the_name_of_ones_own_node() {
     let mut book = sample_book();
-    book.staking.pools.insert([4; 32], sample_pool(4, "tern", 1).into());
-    let cap = |id: u8| NodeCap { id: [0xc0 + id; 32], node_id: [id; 32] };
+    book.staking.pools.insert(ObjectId::from_bytes([4; 32]), sample_pool(4, "tern", 1).into());
+    let cap = |id: u8| NodeCap {
+        id: ObjectId::from_bytes([0xc0 + id; 32]),
+        node_id: ObjectId::from_bytes([id; 32]),
+    };
     let own = |caps: &[u8], node| {
         let caps = caps.iter().map(|id| cap(*id)).collect();
         own_cap(&book.staking, &OwnedCaps { caps, is_whole: true }, node)
@@ -298,8 +317,8 @@ fn a_registration_that_cannot_work_is_refused_before_the_bond_is_paid() {
         };
         change(&mut application);
         let mut book = sample_book();
-        book.staking.by_peer.insert(vec![8; 32], [1; 32]);
-        book.staking.by_bls.insert(vec![8; 48], [1; 32]);
+        book.staking.by_peer.insert(vec![8; 32], ObjectId::from_bytes([1; 32]));
+        book.staking.by_bls.insert(vec![8; 48], ObjectId::from_bytes([1; 32]));
         application.check(&book)
     };
     application(|_| ()).unwrap();

@@ -28,7 +28,7 @@ fn write(folder: &Path, name: &str, text: &str, mode: u32) {
 
 fn keystore(entries: &[String], mode: u32) -> (tempfile::TempDir, Result<Keystore>) {
     let folder = tempfile::tempdir().unwrap();
-    let active = words::object(&Wallet::from_ed25519([7; 32]).address());
+    let active = Wallet::from_ed25519([7; 32]).address().to_string();
     write(folder.path(), "client.yaml", &client_yaml("keys.json", &active), 0o644);
     let json = serde_json::to_string(entries).unwrap();
     write(folder.path(), "keys.json", &json, mode);
@@ -84,7 +84,7 @@ fn the_active_address_chooses_the_key_and_another_one_can_be_chosen() {
     assert_eq!(opened.wallet(None).unwrap().address(), active);
     let other = Wallet::from_secp256k1([5; 32]).unwrap().address();
     assert_eq!(opened.wallet(Some(&other)).unwrap().address(), other);
-    let missing = opened.wallet(Some(&[1; 32])).unwrap_err();
+    let missing = opened.wallet(Some(&ObjectId::from_bytes([1; 32]))).unwrap_err();
     assert_eq!(missing.kind(), Kind::Config);
     assert!(missing.next_step().contains("1 key is of other schemes"), "{}", missing.next_step());
     assert!(!format!("{opened:?}").contains("[7, 7"), "no secret is printed");

@@ -21,7 +21,7 @@ use crate::epoch::Epoch;
 use crate::sliver::ShardIndex;
 
 fn id(byte: u8) -> ObjectId {
-    [byte; 32]
+    ObjectId::from_bytes([byte; 32])
 }
 
 /// `count` times `byte`, in hex.
@@ -405,7 +405,7 @@ fn a_committee_keeps_the_order_of_bits_in_certificates() {
     assert_eq!((committee.epoch(), committee.shards()), (Epoch(3), 4));
     assert_eq!((committee.weight(0), committee.weight(1)), (1, 3));
     let member = &committee.members()[1];
-    assert_eq!(member.node_id.as_bytes(), &id(8));
+    assert_eq!(ObjectId::from(member.node_id), id(8));
     assert_eq!((member.name.as_str(), member.peer_id.key()), ("n8", &[8; 32]));
     assert_eq!(member.addresses, vec![vec![8]]);
     assert_eq!(committee.member_of_shard(ShardIndex(2)), Some(0));

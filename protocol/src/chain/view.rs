@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::ObjectId;
 use super::object::{BlsMember, Staking, StakingPool, System};
-use crate::committee::{Committee, CommitteeError, Member, NodeId};
+use crate::committee::{Committee, CommitteeError, Member};
 use crate::crypto::{PeerId, PublicKey};
 use crate::epoch::Epoch;
 use crate::sliver::ShardIndex;
@@ -28,13 +28,13 @@ pub enum CommitteeViewError {
         staking: u32,
     },
     /// A member's pool was not among those given.
-    #[error("the staking pool 0x{} of a committee member is missing", hex::encode(.0))]
+    #[error("the staking pool {0} of a committee member is missing")]
     PoolMissing(ObjectId),
     /// System and staking object disagree on a member.
-    #[error("the ledger's objects disagree on the shards or the key of node 0x{}", hex::encode(.0))]
+    #[error("the ledger's objects disagree on the shards or the key of node {0}")]
     Contradiction(ObjectId),
     /// A member's libp2p or BLS key does not decode.
-    #[error("node 0x{} has an invalid key", hex::encode(.0))]
+    #[error("node {0} has an invalid key")]
     InvalidKey(ObjectId),
     /// The members do not form a committee.
     #[error("the ledger's members do not form a committee")]
@@ -83,7 +83,7 @@ fn view_member(
     let peer_key: [u8; 32] =
         pool.node_info.peer_key.as_slice().try_into().map_err(|_| invalid())?;
     Ok(Member {
-        node_id: NodeId::from_bytes(id),
+        node_id: id.into(),
         name: pool.node_info.name.clone(),
         peer_id: PeerId::from_key(peer_key),
         addresses: pool.node_info.multiaddrs.clone(),

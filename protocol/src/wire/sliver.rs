@@ -9,6 +9,7 @@
 use bincode::{Decode, Encode};
 
 use super::{Refusal, TraceContext};
+use crate::chain::ObjectId;
 use crate::message::Persistence;
 use crate::sliver::Axis;
 
@@ -58,7 +59,7 @@ pub enum Request {
     /// All segments are sent: asks for the confirmation.
     Finish {
         /// The blob object the confirmation is bound to, if it may be deleted.
-        deletable: Option<[u8; 32]>,
+        deletable: Option<ObjectId>,
     },
 }
 
@@ -102,7 +103,7 @@ pub enum Reply {
 
 impl Request {
     /// The persistence a [`Request::Finish`] asks to confirm.
-    pub fn persistence(deletable: Option<[u8; 32]>) -> Persistence {
+    pub fn persistence(deletable: Option<ObjectId>) -> Persistence {
         deletable.map_or(Persistence::Permanent, Persistence::Deletable)
     }
 }

@@ -6,13 +6,18 @@ use crate::testing::{deleted, registered, sample_blob};
 
 fn certified(object: u8, epoch: u32, end: u32) -> BlobEffect {
     let (epoch, end_epoch) = (Epoch(epoch), Epoch(end));
-    BlobEffect::Certified { blob_id: sample_blob(1), object_id: [object; 32], epoch, end_epoch }
+    BlobEffect::Certified {
+        blob_id: sample_blob(1),
+        object_id: ObjectId::from_bytes([object; 32]),
+        epoch,
+        end_epoch,
+    }
 }
 
 fn deletable(object: u8, end: u32) -> BlobEffect {
     BlobEffect::Registered {
         blob_id: sample_blob(1),
-        object_id: [object; 32],
+        object_id: ObjectId::from_bytes([object; 32]),
         epoch: Epoch(2),
         end_epoch: Epoch(end),
         size: 1000,
@@ -42,7 +47,7 @@ async fn certification_keeps_its_first_epoch_and_extension_moves_the_end() {
     let record = record.expect("known");
     assert_eq!(record.certified_epoch(), Some(Epoch(2)));
     assert!(record.is_certified(Epoch(8)) && !record.is_certified(Epoch(9)));
-    let object = record.object(&[1; 32]).expect("there");
+    let object = record.object(&ObjectId::from_bytes([1; 32])).expect("there");
     assert_eq!((object.registered_epoch, object.size), (Epoch(1), 1000));
 }
 
@@ -51,7 +56,10 @@ async fn several_objects_stand_for_one_blob() {
     let effects = vec![registered(1, 1), deletable(2, 20), certified(2, 3, 20)];
     let record = record_after(effects.clone()).await.expect("known");
     assert!(record.is_certified(Epoch(19)));
-    assert_eq!(record.permanent(Epoch(1)).map(|object| object.object_id), Some([1; 32]));
+    assert_eq!(
+        record.permanent(Epoch(1)).map(|object| object.object_id),
+        Some(ObjectId::from_bytes([1; 32]))
+    );
     assert_eq!(record.permanent(Epoch(6)), None);
 
     let effects = [effects, vec![deleted(1, 2)]].concat();

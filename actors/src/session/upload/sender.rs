@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::Signature;
 use haulout_protocol::encoding::EncodedSegment;
 use haulout_protocol::epoch::Epoch;
@@ -26,7 +27,7 @@ pub(super) enum Command {
     /// Send the node's slivers of this segment.
     Segment(u32, Arc<EncodedSegment>),
     /// Ask for the confirmation, bound to this object if the blob may be deleted.
-    Finish(Option<[u8; 32]>),
+    Finish(Option<ObjectId>),
 }
 
 /// Sends to one member; reports everything as inputs of the upload's machine.
@@ -128,7 +129,7 @@ impl Sender {
 /// Asks for the confirmation; acknowledgements of segments come before it.
 async fn finish(
     stream: &mut Stream,
-    deletable: Option<[u8; 32]>,
+    deletable: Option<ObjectId>,
 ) -> Result<(Epoch, Signature), AskError> {
     stream.write_frame(&Request::Finish { deletable }).await?;
     stream.flush().await?;

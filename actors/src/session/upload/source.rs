@@ -28,12 +28,11 @@ pub struct SourceFile {
     facts: Facts,
 }
 
-/// What shows that a file was written to.
+/// What shows that a file was written to. Its place in the file system does not: when another file
+/// takes its name, the one that was opened is still whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Facts {
     length: u64,
-    device: u64,
-    inode: u64,
     /// Seconds and nanoseconds.
     modified: (i64, i64),
 }
@@ -62,12 +61,7 @@ pub enum SourceError {
 
 impl From<Metadata> for Facts {
     fn from(facts: Metadata) -> Self {
-        Self {
-            length: facts.len(),
-            device: facts.dev(),
-            inode: facts.ino(),
-            modified: (facts.mtime(), facts.mtime_nsec()),
-        }
+        Self { length: facts.len(), modified: (facts.mtime(), facts.mtime_nsec()) }
     }
 }
 

@@ -57,7 +57,7 @@ impl GenesisNode {
     /// Signs the node's registration with both its keys. An invalid public key is left unproven,
     /// and refused later.
     pub fn prove(&mut self, network_id: &ObjectId, peer_secret: &[u8; 32], bls: &SecretKey) {
-        let (network, epoch) = (NetworkId::from_bytes(*network_id), Epoch(BEFORE));
+        let (network, epoch) = (NetworkId::from_bytes((*network_id).into()), Epoch(BEFORE));
         let message = peer_proof_message(&network, epoch, &GENESIS_SENDER, &self.bls_public_key);
         let proof: Ed25519Signature = Ed25519PrivateKey::new(*peer_secret).sign(&message);
         self.peer_proof = proof.inner().to_vec();
@@ -74,7 +74,7 @@ impl GenesisConfig {
         let (mut system, params, mut treasury) = self.before(ids)?;
         let stake_params = StakeParams::read(&params)?;
         let mut staking = staking::new(ids.staking_inner(), self.shards, now_ms, now_ms);
-        let created = blake2b_256(&[b"haulout genesis nodes", &ids.network_id]);
+        let created = blake2b_256(&[b"haulout genesis nodes", ids.network_id.as_bytes()]);
         let mut context = Context::new(Digest::new(created));
         let (mut caps, mut receipts) = (Vec::new(), Vec::new());
         for (node, id) in self.nodes.iter().zip(&ids.nodes) {

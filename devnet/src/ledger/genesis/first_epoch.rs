@@ -3,6 +3,7 @@
 //! Promises: parameters that a rail forbids are no genesis.
 //! Does not: publish what epoch zero says, because nobody can have been there.
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::{Params, System, Table, Treasury};
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::crypto::blake2b_256;
@@ -25,7 +26,10 @@ impl GenesisConfig {
     ) -> Result<(System, Params, Treasury), GenesisError> {
         let treasury = Treasury {
             id: ids.treasury,
-            cap_id: blake2b_256(&[b"haulout treasury cap", &ids.treasury]),
+            cap_id: ObjectId::from_bytes(blake2b_256(&[
+                b"haulout treasury cap",
+                ids.treasury.as_bytes(),
+            ])),
             total_supply: SUPPLY,
         };
         Ok((self.epoch_zero(ids)?, self.params(ids)?, treasury))
@@ -44,7 +48,13 @@ impl GenesisConfig {
             write_price: u64::MAX,
             last_price_epoch: EPOCH_ZERO,
             ring: accounting::new_ring(EPOCH_ZERO, self.max_epochs_ahead),
-            invalid: Table { id: blake2b_256(&[b"haulout invalid table", &ids.system]), size: 0 },
+            invalid: Table {
+                id: ObjectId::from_bytes(blake2b_256(&[
+                    b"haulout invalid table",
+                    ids.system.as_bytes(),
+                ])),
+                size: 0,
+            },
             deny: Vec::new(),
             last_event_sequence: 0,
             protocol_version: VERSION,
@@ -62,7 +72,7 @@ impl GenesisConfig {
             max_epochs_ahead: self.max_epochs_ahead,
             values: params::defaults(self.shards),
         };
-        let mut context = Context::new(Digest::new(ids.network_id));
+        let mut context = Context::new(Digest::new(ids.network_id.into()));
         let mut set = |key: ParamKey, value| {
             params::set(&mut context, EPOCH_ZERO, &mut params, key.number(), value)
         };

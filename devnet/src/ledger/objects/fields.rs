@@ -3,6 +3,7 @@
 //! Promises: a field that is written is read as what it was.
 //! Does not: know in which table a field is; its owner says that.
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::TypeName;
 use serde::de::DeserializeOwned;
 use sui_sdk_types::{Address, StructTag, TypeTag};
@@ -37,7 +38,7 @@ impl Names {
     /// The type of an entry of the table of pools.
     fn pool_field(&self) -> StructTag {
         let pool = self.of(TypeName::POOL);
-        field_tag(<[u8; 32]>::tag(), TypeTag::Struct(Box::new(pool)))
+        field_tag(ObjectId::tag(), TypeTag::Struct(Box::new(pool)))
     }
 
     /// The type of an entry of a table of rates.
@@ -53,7 +54,7 @@ fn amount_field() -> StructTag {
 
 /// The type of a node by a key.
 fn node_field() -> StructTag {
-    field_tag(Vec::<u8>::tag(), <[u8; 32]>::tag())
+    field_tag(Vec::<u8>::tag(), ObjectId::tag())
 }
 
 /// Sui's type of a dynamic field.
@@ -92,8 +93,8 @@ pub(in crate::ledger) struct StoredFields<'a> {
 }
 
 impl Stored for StoredFields<'_> {
-    fn field(&self, id: &[u8; 32]) -> Option<Field> {
-        match Resource::read(self.names, self.objects.get(&Address::new(*id))?)? {
+    fn field(&self, id: &ObjectId) -> Option<Field> {
+        match Resource::read(self.names, self.objects.get(&Address::new((*id).into()))?)? {
             Resource::Field(field) => Some(field),
             _ => None,
         }

@@ -79,7 +79,11 @@ pub(crate) trait TableKey: Clone + Ord + Serialize {
 
     /// The id of the entry in a table.
     fn field_id(&self, table: &ObjectId) -> ObjectId {
-        *Address::new(*table).derive_dynamic_child_id(&Self::tag(), &bytes(self)).inner()
+        ObjectId::from_bytes(
+            *Address::new((*table).into())
+                .derive_dynamic_child_id(&Self::tag(), &bytes(self))
+                .inner(),
+        )
     }
 }
 
@@ -190,12 +194,16 @@ impl<'a> Fields<'a> {
 
 /// The id of the entry of a blob id in the table `parent`.
 pub(crate) fn invalid_id(parent: &ObjectId, blob_id: &[u8; 32]) -> ObjectId {
-    *Address::new(*parent).derive_dynamic_child_id(&TypeTag::U256, blob_id).inner()
+    ObjectId::from_bytes(
+        *Address::new((*parent).into()).derive_dynamic_child_id(&TypeTag::U256, blob_id).inner(),
+    )
 }
 
 /// The id of the field that holds a blob's metadata.
 pub(crate) fn metadata_id(blob: &ObjectId) -> ObjectId {
     let name = bcs::to_bytes(METADATA_FIELD).expect("byte vectors always serialise");
     let bytes = TypeTag::Vector(Box::new(TypeTag::U8));
-    *Address::new(*blob).derive_dynamic_child_id(&bytes, &name).inner()
+    ObjectId::from_bytes(
+        *Address::new((*blob).into()).derive_dynamic_child_id(&bytes, &name).inner(),
+    )
 }

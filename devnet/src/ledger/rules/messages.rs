@@ -34,7 +34,7 @@ pub(super) fn protocol_version(system: &System, message: &[u8]) -> Result<(Epoch
 
 /// What the header of a message must say now.
 fn here(system: &System) -> (NetworkId, Epoch) {
-    (NetworkId::from_bytes(system.network_id), Epoch(system.committee.epoch))
+    (NetworkId::from_bytes(system.network_id.into()), Epoch(system.committee.epoch))
 }
 
 fn abort(error: MessageError) -> Abort {

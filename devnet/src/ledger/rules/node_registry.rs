@@ -92,7 +92,7 @@ pub(crate) fn register_genesis_node(
 }
 
 /// Who registers the nodes of genesis.
-pub const GENESIS_SENDER: ObjectId = [0; 32];
+pub const GENESIS_SENDER: ObjectId = ObjectId::from_bytes([0; 32]);
 
 /// The checks, in their order.
 fn check_registration(

@@ -63,7 +63,11 @@ pub fn new(id: ObjectId, n_shards: u16, now_ms: u64, first_epoch_start_ms: u64) 
 /// to, because no transaction creates it. A pool's tables have ids of the transaction that
 /// registered its node.
 fn table_of(state: &ObjectId, name: &str) -> ObjectId {
-    blake2b_256(&[b"haulout table of stake", state, name.as_bytes()])
+    ObjectId::from_bytes(blake2b_256(&[
+        b"haulout table of stake",
+        state.as_bytes(),
+        name.as_bytes(),
+    ]))
 }
 
 /// The pool of a node.

@@ -11,6 +11,7 @@ mod space;
 mod stake;
 
 use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{CertifyBlob, ExtendBlob, RegisterBlob, ReserveSpace};
 use haulout_protocol::chain::event::Event;
@@ -40,15 +41,19 @@ fn key(member: usize) -> SecretKey {
 
 fn member((index, weight): (usize, &u16)) -> BlsMember {
     let public_key = key(index).public_key().to_bytes().to_vec();
-    BlsMember { public_key, weight: *weight, node_id: [u8::try_from(index).unwrap(); 32] }
+    BlsMember {
+        public_key,
+        weight: *weight,
+        node_id: ObjectId::from_bytes([u8::try_from(index).unwrap(); 32]),
+    }
 }
 
 fn sample_system() -> System {
     let members = WEIGHTS.iter().enumerate().map(member).collect();
     System {
-        id: [1; 32],
+        id: ObjectId::from_bytes([1; 32]),
         version: 1,
-        network_id: [2; 32],
+        network_id: ObjectId::from_bytes([2; 32]),
         committee: bls::new_committee(EPOCH, members).unwrap(),
         total_capacity: 10 * MIB,
         used_capacity: 0,
@@ -56,7 +61,7 @@ fn sample_system() -> System {
         write_price: 1,
         last_price_epoch: EPOCH,
         ring: accounting::new_ring(EPOCH, AHEAD),
-        invalid: Table { id: [3; 32], size: 0 },
+        invalid: Table { id: ObjectId::from_bytes([3; 32]), size: 0 },
         deny: vec![],
         last_event_sequence: 0,
         protocol_version: 1,
@@ -65,9 +70,9 @@ fn sample_system() -> System {
 
 fn sample_params() -> Params {
     Params {
-        id: [5; 32],
+        id: ObjectId::from_bytes([5; 32]),
         version: 1,
-        network_id: [2; 32],
+        network_id: ObjectId::from_bytes([2; 32]),
         n_shards: 10,
         segment_bytes: 1 << 20,
         index_replicas: 5,
@@ -77,7 +82,11 @@ fn sample_params() -> Params {
 }
 
 fn sample_treasury(total_supply: u64) -> Treasury {
-    Treasury { id: [6; 32], cap_id: [7; 32], total_supply }
+    Treasury {
+        id: ObjectId::from_bytes([6; 32]),
+        cap_id: ObjectId::from_bytes([7; 32]),
+        total_supply,
+    }
 }
 
 /// An epoch that begins with a committee, room for ten units and prices of 100 and 20.
@@ -87,11 +96,11 @@ fn opening(committee: BlsCommittee, burned: u64) -> Opening {
 }
 
 fn coin(balance: u64) -> Coin {
-    Coin { id: [4; 32], balance }
+    Coin { id: ObjectId::from_bytes([4; 32]), balance }
 }
 
 fn storage(start_epoch: u32, end_epoch: u32, storage_size: u64) -> Storage {
-    Storage { id: [8; 32], start_epoch, end_epoch, storage_size }
+    Storage { id: ObjectId::from_bytes([8; 32]), start_epoch, end_epoch, storage_size }
 }
 
 fn reserve(size: u64, start_epoch: u32, end_epoch: u32) -> ReserveSpace {

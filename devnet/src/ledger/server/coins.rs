@@ -39,12 +39,12 @@ impl Service {
     fn treasury(&self) -> Option<rpc::CoinTreasury> {
         let inner = &self.ledger.inner;
         let objects = inner.objects.read().expect(NOT_POISONED);
-        let object = objects.get(&Address::new(inner.ids.treasury))?;
+        let object = objects.get(&Address::new(inner.ids.treasury.into()))?;
         let Resource::Treasury(treasury) = Resource::read(&inner.names, object)? else {
             return None;
         };
         let mut shown = rpc::CoinTreasury::default();
-        shown.id = Some(Address::new(treasury.cap_id).to_string());
+        shown.id = Some(Address::new(treasury.cap_id.into()).to_string());
         shown.total_supply = Some(treasury.total_supply);
         shown.set_supply_state(SupplyState::BurnOnly);
         Some(shown)

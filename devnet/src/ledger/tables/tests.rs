@@ -31,7 +31,7 @@ fn a_state_with_a_field_too_few_is_not_assembled() {
     assert!(assemble(state.names(), state.stored()).is_some());
     for field in fields {
         let mut objects = state.stored().clone();
-        let removed = vec![Address::new(field)];
+        let removed = vec![Address::new(field.into())];
         objects.apply(&crate::ledger::Changes { removed, ..Default::default() });
         assert!(assemble(state.names(), &objects).is_none());
         assert!(!objects.assemble(state.names()) && objects.stake().is_none());

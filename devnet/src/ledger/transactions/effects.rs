@@ -74,7 +74,7 @@ impl Output {
         loaded: &Loaded,
         before: &Before,
     ) -> (BTreeMap<Address, (Resource, Owner)>, BTreeSet<Address>) {
-        let gas = Address::new(loaded.gas.id);
+        let gas = Address::new(loaded.gas.id.into());
         let mut deleted = std::mem::take(&mut self.deleted);
         deleted.extend(loaded.gas_objects.iter().map(Object::object_id).filter(|id| *id != gas));
         let mut after = BTreeMap::new();
@@ -87,7 +87,7 @@ impl Output {
             after.insert(resource.id(), (resource, Owner::Address(owner)));
         }
         for (id, Change { parent, field }) in std::mem::take(&mut self.fields) {
-            let (id, owner) = (Address::new(id), Owner::Object(Address::new(parent)));
+            let (id, owner) = (Address::new(id.into()), Owner::Object(Address::new(parent.into())));
             match field {
                 Some(field) => {
                     if !before.contains_key(&id) {
@@ -130,7 +130,7 @@ pub(super) fn record(
         .collect();
     let removed: Vec<_> = before.keys().filter(|id| !after.contains_key(id)).copied().collect();
     let changed = changed_objects(before, &written, &removed, &output.created, &deleted);
-    let gas = Address::new(loaded.gas.id);
+    let gas = Address::new(loaded.gas.id.into());
     let gas_index = (0..).zip(&changed).find(|(_, object)| object.object_id == gas);
     let events = sui_events(names, transaction.sender, &output.events);
     let effects = TransactionEffectsV2 {

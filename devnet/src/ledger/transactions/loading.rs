@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Coin;
 use sui_sdk_types::{
     Address, Command, Input, Object, ObjectReference, Owner, ProgrammableTransaction, SharedInput,
@@ -197,7 +198,7 @@ fn load_gas(
         let text = format!("the gas coins hold {total}, less than the budget {}", payment.budget);
         return Err(Refused::Gas(text));
     }
-    let gas = Coin { id: *first.object_id().inner(), balance: total };
+    let gas = Coin { id: ObjectId::from_bytes(*first.object_id().inner()), balance: total };
     Ok((coins, gas))
 }
 

@@ -111,9 +111,10 @@ impl<'a> Machine<'a> {
         }
         kept.extend(self.gas);
         let (reserved, transferred, events) = (self.reserved, self.transferred, self.events);
-        let deleted = self.context.deleted.iter().copied().map(Address::new).collect();
+        let deleted =
+            self.context.deleted.iter().copied().map(|id| Address::new(id.into())).collect();
         let (created, fields) = self.context.finish();
-        let created = created.into_iter().map(Address::new).collect();
+        let created = created.into_iter().map(|id| Address::new(id.into())).collect();
         let (failure, stake, views) = (None, None, Vec::new());
         Ok(Output {
             failure,

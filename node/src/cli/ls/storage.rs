@@ -9,7 +9,7 @@ use super::super::output::{Output, size};
 use crate::calendar::Calendar;
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
-use crate::words::{count, object};
+use crate::words::count;
 
 /// Lists the wallet's free storage, or what is left of it when its time is over.
 pub(super) async fn show(client: &LedgerClient, expired: bool, output: &Output) -> Result<()> {
@@ -37,13 +37,13 @@ impl Listing {
     }
 
     fn ids(&self) -> String {
-        self.shown.iter().map(|one| object(&one.id)).collect::<Vec<_>>().join("\n")
+        self.shown.iter().map(|one| one.id.to_string()).collect::<Vec<_>>().join("\n")
     }
 
     fn to_json(&self) -> Value {
         let one = |storage: &Storage| {
             json!({
-                "object_id": object(&storage.id),
+                "object_id": storage.id.to_string(),
                 "size": storage.storage_size,
                 "state": state(storage, self.calendar.epoch),
                 "start_epoch": storage.start_epoch,
@@ -72,7 +72,7 @@ impl Listing {
                 state(storage, self.calendar.epoch),
                 format!("epoch {}", storage.start_epoch),
                 self.calendar.until(storage.end_epoch),
-                object(&storage.id),
+                storage.id,
             ));
         }
         text + &self.footer()
@@ -122,7 +122,7 @@ mod tests {
     fn listing(expired: bool) -> Listing {
         let calendar = Calendar { epoch: 4, started_ms: 0, duration_ms: 0, now_ms: 0 };
         let storage = |id, start_epoch, end_epoch| Storage {
-            id: [id; 32],
+            id: [id; 32].into(),
             start_epoch,
             end_epoch,
             storage_size: 2 << 20,

@@ -15,7 +15,7 @@ use crate::cli::Cli;
 use crate::cli::output::Output;
 use crate::cli::owner::Consent;
 use crate::error::Result;
-use crate::words::{coins, label, object, sui, wal, wal_json};
+use crate::words::{coins, label, sui, wal, wal_json};
 
 /// What the operator earns: have it paid, change how much, choose for whom
 // Each verb's help is the text of its struct: words here would cover it.
@@ -81,7 +81,7 @@ fn blocked(earner: &Earner) -> String {
 fn to_json(earner: &Earner, dry_run: bool, done: Option<&(u64, Receipt)>) -> Value {
     json!({
         "dry_run": dry_run,
-        "node_id": object(&earner.node_id),
+        "node_id": earner.node_id.to_string(),
         "free": wal_json(earner.commission.free),
         "blocked": wal_json(earner.commission.blocked),
         "paid": done.map(|(paid, _)| wal_json(*paid)),
@@ -93,7 +93,7 @@ fn to_json(earner: &Earner, dry_run: bool, done: Option<&(u64, Receipt)>) -> Val
 /// Who collects, for programs.
 pub(super) fn authority_json(authority: &Authority) -> Value {
     match authority {
-        Authority::Account(account) => json!({ "account": object(account) }),
-        Authority::Object(cap) => json!({ "cap": object(cap) }),
+        Authority::Account(account) => json!({ "account": account.to_string() }),
+        Authority::Object(cap) => json!({ "cap": cap.to_string() }),
     }
 }

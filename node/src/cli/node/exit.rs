@@ -10,7 +10,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::stakes;
-use crate::words::{coins, label, object, sui, wal, wal_json};
+use crate::words::{coins, label, sui, wal, wal_json};
 
 /// Leave the network, and have the bond back
 ///
@@ -40,7 +40,7 @@ impl Exit {
 
     async fn leave(&self, held: &Held, output: &Output) -> Result<()> {
         held.node.check_exit()?;
-        let (id, free) = (object(&held.cap.node_id), self.free_from(held));
+        let (id, free) = (held.cap.node_id.to_string(), self.free_from(held));
         let calendar = held.client.calendar();
         let json = |done: Option<&Receipt>| leaving_json(held, free, done);
         let until = calendar.until(free);
@@ -75,7 +75,7 @@ impl Exit {
         let json = |done: Option<&(u64, Receipt)>| {
             json!({
                 "dry_run": done.is_none(),
-                "node_id": object(&held.cap.node_id),
+                "node_id": held.cap.node_id.to_string(),
                 "bond": wal_json(bond),
                 "paid": done.map(|(paid, _)| wal_json(*paid)),
                 "gas_mist": done.map(|(_, receipt)| receipt.gas),
@@ -98,7 +98,7 @@ impl Exit {
 fn leaving_json(held: &Held, free: u32, done: Option<&Receipt>) -> Value {
     json!({
         "dry_run": done.is_none(),
-        "node_id": object(&held.cap.node_id),
+        "node_id": held.cap.node_id.to_string(),
         "bond": wal_json(held.node.bond),
         "bond_free_epoch": free,
         "bond_free": held.client.calendar().date(free),

@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, Application, Selection};
-use crate::words::{self, object, percent, sui, wal, wal_json};
+use crate::words::{self, percent, sui, wal, wal_json};
 
 /// Register this node on the ledger
 ///
@@ -92,7 +92,11 @@ impl Register {
         if self.consent.given(&offer.to_text()).await? {
             let keys = (&node_keys.network, &node_keys.protocol);
             let done = client.register_node(&offer.application, keys.0, keys.1).await?;
-            output.result(&offer.to_json(Some(&done)), &object(&done.node_id), &offer.done(&done));
+            output.result(
+                &offer.to_json(Some(&done)),
+                &done.node_id.to_string(),
+                &offer.done(&done),
+            );
         }
         Ok(())
     }
@@ -173,7 +177,7 @@ impl Offer {
             "next_selection": selection_json(&self.selection, &self.calendar),
             "balance_before": { "wal_frost": self.balances.wal, "sui_mist": self.balances.sui },
             "affordable": self.balances.wal >= registration.bond,
-            "node_id": done.map(|done| object(&done.node_id)),
+            "node_id": done.map(|done| done.node_id.to_string()),
             "gas_mist": done.map(|done| done.receipt.gas),
             "digest": done.map(|done| &done.receipt.digest),
         })
@@ -203,7 +207,7 @@ impl Offer {
     }
 
     fn done(&self, done: &RegisteredNode) -> String {
-        let node = object(&done.node_id);
+        let node = done.node_id.to_string();
         format!(
             "✓ Registered  {}\n  node  {node}\n  paid  a bond of {} + {} gas\n  next  it \
              serves once it has stake enough; anybody may give it:\n          haulout stake add \

@@ -12,7 +12,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::stakes::{Profile, ProfileChange};
-use crate::words::{label, object, sui};
+use crate::words::{label, sui};
 
 /// Change the node's name, addresses or free text on the ledger
 ///
@@ -59,7 +59,7 @@ impl Set {
         let before = &held.node.profile;
         let after = before.with(&self.wishes.change(cli)?)?;
         let settings = after.settings(before)?;
-        let id = object(&held.cap.node_id);
+        let id = held.cap.node_id.to_string();
         let text = to_text(before, &after);
         let dry_run = self.consent.dry_run;
         let json = |done: Option<&Changed>| to_json(&held, &after, dry_run, done);
@@ -101,7 +101,7 @@ fn to_json(held: &Held, after: &Profile, dry_run: bool, done: Option<&Changed>) 
     json!({
         "dry_run": dry_run,
         "changes": before != after,
-        "node_id": object(&held.cap.node_id),
+        "node_id": held.cap.node_id.to_string(),
         "before": profile_json(before),
         "after": profile_json(after),
         "epoch": done.map(|done| done.epoch),

@@ -16,7 +16,7 @@ use crate::cli::stake::{selection_json, selection_text, shards, status};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, ExitStep, OwnNode, Selection, receiver_text};
-use crate::words::{label, object, percent, wal, wal_json};
+use crate::words::{label, percent, wal, wal_json};
 use running::Running;
 
 /// Show the wallet's nodes as the ledger has them
@@ -53,7 +53,8 @@ impl Show {
             selection: stakes::next_selection(&book),
             calendar: client.calendar(),
         };
-        let ids: Vec<String> = facts.nodes.iter().map(|node| object(&node.row.node_id)).collect();
+        let ids: Vec<String> =
+            facts.nodes.iter().map(|node| node.row.node_id.to_string()).collect();
         output.result(&facts.to_json(), &ids.join("\n"), &facts.to_text());
         Ok(())
     }
@@ -92,11 +93,11 @@ impl Facts {
         };
         json!({
             "name": row.name,
-            "node_id": object(&row.node_id),
+            "node_id": row.node_id.to_string(),
             "peer_id": node.peer_id.map(|peer| peer.to_string()),
             "addresses": node.profile.addresses,
             "metadata": metadata(&node.profile.metadata),
-            "cap": object(&node.cap),
+            "cap": node.cap.to_string(),
             "status": stakes::status_name(row.status),
             "role": row.role.name(),
             "stake": wal_json(row.stake),
@@ -141,7 +142,7 @@ impl Facts {
 
     fn node(&self, node: &OwnNode) -> String {
         let row = &node.row;
-        let mut text = format!("{}  {}\n", label(&row.name), object(&row.node_id));
+        let mut text = format!("{}  {}\n", label(&row.name), row.node_id);
         let mut line = |name: &str, value: String| {
             text.push_str(&format!("  {name:<11} {value}\n"));
         };
@@ -216,6 +217,7 @@ impl Facts {
 
 #[cfg(test)]
 mod tests {
+    use haulout_protocol::chain::ObjectId;
     use haulout_protocol::chain::object::staking::NodeCap;
 
     use super::*;
@@ -223,7 +225,10 @@ mod tests {
 
     fn facts(id: u8) -> Facts {
         let book = sample_book();
-        let cap = NodeCap { id: [0xca; 32], node_id: [id; 32] };
+        let cap = NodeCap {
+            id: ObjectId::from_bytes([0xca; 32]),
+            node_id: ObjectId::from_bytes([id; 32]),
+        };
         Facts {
             nodes: vec![stakes::own_node(&book, &cap).unwrap()],
             running: None,

@@ -10,7 +10,7 @@ use crate::cli::output::{Output, size};
 use crate::cli::owner::Consent;
 use crate::config::Size;
 use crate::error::Result;
-use crate::words::{self, object, sui};
+use crate::words::{self, sui};
 
 /// Say what the node asks for its work, and how much it can hold
 ///
@@ -53,7 +53,7 @@ impl Vote {
             write: amounts.write_price,
             capacity: amounts.capacity.map(|size| size.0),
         };
-        let (id, text) = (object(&held.cap.node_id), to_text(&held, &votes));
+        let (id, text) = (held.cap.node_id.to_string(), to_text(&held, &votes));
         if self.consent.dry_run {
             output.result(&to_json(&held, &votes, None), &id, &text);
         } else if self.consent.given(&text).await? {
@@ -69,7 +69,7 @@ fn to_json(held: &Held, votes: &Votes, done: Option<&Receipt>) -> Value {
     let row = &held.node.row;
     json!({
         "dry_run": done.is_none(),
-        "node_id": object(&row.node_id),
+        "node_id": row.node_id.to_string(),
         "before": {
             "storage_frost_per_mib_epoch": row.asks.storage,
             "write_frost_per_mib": row.asks.write,

@@ -11,7 +11,7 @@ use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::StakePlan;
-use crate::words::{self, coins, object, percent, sui, wal, wal_json};
+use crate::words::{self, coins, percent, sui, wal, wal_json};
 
 /// Stake with a node
 ///
@@ -46,7 +46,11 @@ impl Add {
         offer.plan.affordable(balances.wal)?;
         if self.consent.given(&offer.to_text()).await? {
             let done = client.stake(&offer.plan).await?;
-            output.result(&offer.to_json(Some(&done)), &object(&done.object), &offer.done(&done));
+            output.result(
+                &offer.to_json(Some(&done)),
+                &done.object.to_string(),
+                &offer.done(&done),
+            );
         }
         Ok(())
     }
@@ -82,7 +86,7 @@ impl Offer {
         json!({
             "dry_run": done.is_none(),
             "node": plan.name,
-            "node_id": object(&plan.node_id),
+            "node_id": plan.node_id.to_string(),
             "amount": wal_json(plan.amount),
             "commission_bps": plan.commission_bps,
             "activation_epoch": activation,
@@ -90,7 +94,7 @@ impl Offer {
             "leaving": self.leaving(),
             "balance_before": { "wal_frost": self.balances.wal, "sui_mist": self.balances.sui },
             "affordable": self.balances.wal >= plan.amount,
-            "receipt": done.map(|done| object(&done.object)),
+            "receipt": done.map(|done| done.object.to_string()),
             "gas_mist": done.map(|done| done.receipt.gas),
             "digest": done.map(|done| &done.receipt.digest),
         })
@@ -102,7 +106,7 @@ impl Offer {
             "stake {} with {}\n  node     {}\n           keeps {} of rewards as its commission\n",
             wal(plan.amount),
             plan.name,
-            object(&plan.node_id),
+            plan.node_id.to_string(),
             percent(plan.commission_bps.into()),
         );
         text.push_str(&format!(
@@ -124,7 +128,7 @@ impl Offer {
              gas\n  see      haulout stake ls\n",
             wal(self.plan.amount),
             self.plan.name,
-            object(&done.object),
+            done.object.to_string(),
             self.calendar.until(done.activation_epoch),
             wal(self.plan.amount),
             sui(done.receipt.gas),
@@ -135,6 +139,7 @@ impl Offer {
 #[cfg(test)]
 mod tests {
     use haulout_actors::chain::Receipt;
+    use haulout_protocol::chain::ObjectId;
 
     use super::*;
     use crate::stakes::{sample_book, sample_calendar};
@@ -142,7 +147,7 @@ mod tests {
     const WAL: u64 = 1_000_000_000;
 
     fn offer(wal: u64) -> Offer {
-        let plan = StakePlan::new(&sample_book(), [1; 32], 2 * WAL).unwrap();
+        let plan = StakePlan::new(&sample_book(), ObjectId::from_bytes([1; 32]), 2 * WAL).unwrap();
         Offer { plan, balances: Balances { sui: 1, wal }, calendar: sample_calendar() }
     }
 
@@ -158,7 +163,8 @@ mod tests {
     #[test]
     fn the_receipt_is_the_result() {
         let receipt = Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1 };
-        let done = NewReceipt { object: [7; 32], activation_epoch: 6, receipt };
+        let done =
+            NewReceipt { object: ObjectId::from_bytes([7; 32]), activation_epoch: 6, receipt };
         let (json, text) = (offer(WAL).to_json(Some(&done)), offer(WAL).done(&done));
         assert_eq!(json["receipt"], format!("0x{}", "07".repeat(32)));
         assert_eq!((&json["activation_epoch"], &json["dry_run"]), (&json!(6), &json!(false)));

@@ -11,7 +11,7 @@ use crate::cli::table::{Align, table};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{Position, Stage, Step};
-use crate::words::{self, object, wal, wal_json};
+use crate::words::{self, wal, wal_json};
 
 const COLUMNS: [(&str, Align); 7] = [
     ("NODE", Align::Left),
@@ -61,7 +61,7 @@ struct Listing {
 
 impl Listing {
     fn ids(&self) -> impl Iterator<Item = String> {
-        self.lines.iter().map(|(_, position)| object(&position.receipt.id))
+        self.lines.iter().map(|(_, position)| position.receipt.id.to_string())
     }
 
     fn sum(&self, of: impl Fn(&Position) -> u64) -> u64 {
@@ -77,9 +77,9 @@ impl Listing {
                 _ => None,
             };
             json!({
-                "receipt": object(&receipt.id),
+                "receipt": receipt.id.to_string(),
                 "node": name,
-                "node_id": object(&receipt.node_id),
+                "node_id": receipt.node_id.to_string(),
                 "principal": wal_json(receipt.principal),
                 "worth": wal_json(position.worth),
                 "rewards": wal_json(position.rewards()),
@@ -119,7 +119,7 @@ impl Listing {
                 wal(position.rewards()),
                 position.stage.name().to_owned(),
                 self.next(position),
-                object(&position.receipt.id),
+                position.receipt.id.to_string(),
             ]
         };
         let mut text = table(&COLUMNS, &self.lines.iter().map(row).collect::<Vec<_>>());

@@ -11,7 +11,7 @@ use crate::cli::table::{Align, table};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, NodeRow, Selection, SortBy, Yield};
-use crate::words::{self, coins, object, percent, wal_json};
+use crate::words::{self, coins, percent, wal_json};
 
 const COLUMNS: [(&str, Align); 11] = [
     ("NODE", Align::Left),
@@ -51,7 +51,7 @@ impl Nodes {
         let client = LedgerClient::connect(cli.reader()?).await?;
         let book = client.stake_book().await?;
         let listing = Listing::new(&book, self.sort, client.calendar());
-        let ids: Vec<String> = listing.rows.iter().map(|row| object(&row.node_id)).collect();
+        let ids: Vec<String> = listing.rows.iter().map(|row| row.node_id.to_string()).collect();
         output.result(&listing.to_json(), &ids.join("\n"), &listing.to_text());
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Listing {
         let row = |row: &NodeRow| {
             json!({
                 "name": row.name,
-                "node_id": object(&row.node_id),
+                "node_id": row.node_id.to_string(),
                 "status": stakes::status_name(row.status),
                 "role": row.role.name(),
                 "stake": wal_json(row.stake),
@@ -135,7 +135,7 @@ impl Listing {
             row.asks.write.to_string(),
             size(row.capacity),
             row.earned.as_ref().map_or_else(|| "-".to_owned(), |it| yearly(it.yearly)),
-            object(&row.node_id),
+            row.node_id.to_string(),
         ]
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::{Consent, parse_object};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
-use crate::words::{self, object, sui, wal, wal_json};
+use crate::words::{self, sui, wal, wal_json};
 
 /// Split a receipt in two
 ///
@@ -47,19 +47,19 @@ impl Split {
         let json = |done: Option<&Receipt>| {
             json!({
                 "dry_run": done.is_none(),
-                "receipt": object(&id),
+                "receipt": id.to_string(),
                 "left": wal_json(left),
                 "split_off": wal_json(plan.amount),
                 "gas_mist": done.map(|done| done.gas),
                 "digest": done.map(|done| &done.digest),
             })
         };
-        let text = format!("{}  {} stay, {} go\n", object(&id), wal(left), wal(plan.amount));
+        let text = format!("{id}  {} stay, {} go\n", wal(left), wal(plan.amount));
         if self.consent.dry_run {
-            output.result(&json(None), &object(&id), &format!("split  {text}"));
+            output.result(&json(None), &id.to_string(), &format!("split  {text}"));
         } else if self.consent.given(&format!("split  {text}")).await? {
             let done = client.split(&plan).await?;
-            output.result(&json(Some(&done)), &object(&id), &done_text("✓ Split", &text, &done));
+            output.result(&json(Some(&done)), &id.to_string(), &done_text("✓ Split", &text, &done));
         }
         Ok(())
     }
@@ -77,14 +77,14 @@ impl Join {
         let json = |done: Option<&Receipt>| {
             json!({
                 "dry_run": done.is_none(),
-                "receipt": object(&plan.into.id),
-                "joined": plan.others.iter().map(|other| object(&other.id)).collect::<Vec<_>>(),
+                "receipt": plan.into.id.to_string(),
+                "joined": plan.others.iter().map(|other| other.id.to_string()).collect::<Vec<_>>(),
                 "principal": wal_json(plan.principal),
                 "gas_mist": done.map(|done| done.gas),
                 "digest": done.map(|done| &done.digest),
             })
         };
-        let id = object(&plan.into.id);
+        let id = plan.into.id.to_string();
         let text = format!("{id}  will hold {}\n", wal(plan.principal));
         if self.consent.dry_run {
             output.result(&json(None), &id, &format!("join  {text}"));

@@ -13,7 +13,7 @@ use crate::cli::owner::{Consent, parse_object, skipped_json, skipped_text};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, Position, Step, Which, WithdrawalPlan};
-use crate::words::{object, sui, wal, wal_json};
+use crate::words::{sui, wal, wal_json};
 
 /// Have stake back: asks for it, or is paid, whatever is due
 ///
@@ -54,7 +54,8 @@ impl Withdraw {
         let which = self.which(receipt, &client).await?;
         let plan = client.plan_withdrawal(which).await?;
         let offer = Offer { plan, calendar: client.calendar() };
-        let ids: Vec<String> = offer.plan.items.iter().map(|it| object(&it.receipt.id)).collect();
+        let ids: Vec<String> =
+            offer.plan.items.iter().map(|it| it.receipt.id.to_string()).collect();
         if self.consent.dry_run {
             output.result(&offer.to_json(None), &ids.join("\n"), &offer.to_text());
         } else if self.consent.given(&offer.to_text()).await? {
@@ -88,8 +89,8 @@ impl Offer {
             let receipt = &item.receipt;
             let from = asked(&receipt.id).or_else(|| acts_in(item.step));
             json!({
-                "receipt": object(&receipt.id),
-                "node_id": object(&receipt.node_id),
+                "receipt": receipt.id.to_string(),
+                "node_id": receipt.node_id.to_string(),
                 "step": item.step.name(),
                 "principal": wal_json(receipt.principal),
                 "worth": wal_json(item.worth),
@@ -120,7 +121,7 @@ impl Offer {
                 _ => format!("pay now, {} of it rewards", wal(item.rewards())),
             };
             let worth = wal(item.worth);
-            text.push_str(&format!("{worth}  {}\n  {what}\n", object(&item.receipt.id)));
+            text.push_str(&format!("{worth}  {}\n  {what}\n", item.receipt.id));
         }
         text + &skipped_text(&self.plan.skipped)
     }
@@ -130,14 +131,14 @@ impl Offer {
         for (id, paid) in &done.paid {
             let principal = self.plan.items.iter().find(|item| item.receipt.id == *id);
             let principal = principal.map_or(0, |item| item.receipt.principal);
-            let id = object(id);
+            let id = id.to_string();
             text.push_str(&format!("✓ Paid  {}  {id}\n", wal(*paid)));
             if let Some(rewards) = paid.checked_sub(principal).filter(|rewards| *rewards > 0) {
                 text.push_str(&format!("  of it {} rewards\n", wal(rewards)));
             }
         }
         for (id, epoch) in &done.requested {
-            let (id, from) = (object(id), self.calendar.until(*epoch));
+            let (id, from) = (id.to_string(), self.calendar.until(*epoch));
             text.push_str(&format!(
                 "✓ Asked back  {id}\n  come back  from {from}\n             haulout stake withdraw \
                  {id}\n"
@@ -188,7 +189,10 @@ mod tests {
     #[test]
     fn the_result_says_what_was_paid_and_when_to_come_back() {
         let receipt = Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1 };
-        let (requested, paid) = (vec![([8; 32], 6)], vec![([7; 32], 1_500_000_000)]);
+        let (requested, paid) = (
+            vec![(ObjectId::from_bytes([8; 32]), 6)],
+            vec![(ObjectId::from_bytes([7; 32]), 1_500_000_000)],
+        );
         let done = Payout { requested, paid, receipt };
         let (text, json) = (offer().done(&done), offer().to_json(Some(&done)));
         assert!(text.contains("✓ Paid  1.5 WAL") && text.contains("of it 0.5 WAL"), "{text}");

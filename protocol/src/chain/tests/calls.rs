@@ -1,6 +1,7 @@
 //! Golden arguments of every call.
 
 use super::run;
+use crate::chain::ObjectId;
 use crate::chain::call::{
     AddMetadata, AddSubsidy, Argument, BurnBlob, BurnWal, CertifyBlob, CollectCommissionAsSender,
     DeleteBlob, DestroyStorage, ExtendBlob, ExtendBlobWithResource, FuseStorage, InvalidateBlobId,
@@ -130,7 +131,7 @@ fn what_an_operator_changes_is_one_value_after_the_cap_or_after_the_node() {
         (NodeSetting::Metadata(vec![pair]), "set_node_metadata", vec!["0101610162"]),
         (NodeSetting::NextCommission(750), "set_next_commission", vec!["ee02"]),
         (
-            NodeSetting::CommissionReceiver(Authority::Object([7; 32])),
+            NodeSetting::CommissionReceiver(Authority::Object(ObjectId::from_bytes([7; 32]))),
             "set_commission_receiver",
             vec!["01", &id],
         ),
@@ -141,10 +142,11 @@ fn what_an_operator_changes_is_one_value_after_the_cap_or_after_the_node() {
             [state.clone(), Argument::NodeCap].into_iter().chain(values).collect();
         assert_eq!(setting.arguments(), expected, "{name}");
     }
-    let collect = CollectCommissionAsSender { node_id: [7; 32] };
+    let collect = CollectCommissionAsSender { node_id: ObjectId::from_bytes([7; 32]) };
     assert_eq!(collect.arguments(), [state.clone(), pure(&id)]);
-    let receiver = Authority::Account([8; 32]);
-    let hand_on = SetCommissionReceiverAsSender { node_id: [7; 32], receiver };
+    let receiver = Authority::Account(ObjectId::from_bytes([8; 32]));
+    let hand_on =
+        SetCommissionReceiverAsSender { node_id: ObjectId::from_bytes([7; 32]), receiver };
     let expected = [state, pure(&id), pure("00"), pure(&"08".repeat(32))];
     assert_eq!(hand_on.arguments(), expected);
 }

@@ -25,7 +25,7 @@ fn ask(permanent: bool) -> Ask {
 
 fn blob(id: u8, deletable: bool, certified: bool, end_epoch: u32) -> Blob {
     Blob {
-        id: [id; 32],
+        id: [id; 32].into(),
         registered_epoch: 1,
         blob_id: [9; 32],
         size: 100,
@@ -38,7 +38,7 @@ fn blob(id: u8, deletable: bool, certified: bool, end_epoch: u32) -> Blob {
 }
 
 fn free(id: u8, start_epoch: u32, end_epoch: u32, storage_size: u64) -> Storage {
-    Storage { id: [id; 32], start_epoch, end_epoch, storage_size }
+    Storage { id: [id; 32].into(), start_epoch, end_epoch, storage_size }
 }
 
 fn decide(ask: &Ask, blobs: &[Blob], storages: &[Storage], permanent: Option<u32>) -> Plan {
@@ -48,7 +48,7 @@ fn decide(ask: &Ask, blobs: &[Blob], storages: &[Storage], permanent: Option<u32
 
 /// A plan in a few words: the verb, the object, the price.
 fn told(plan: &Plan) -> (&'static str, Option<u8>, u64) {
-    let id = |existing: &Existing| existing.object[0];
+    let id = |existing: &Existing| existing.object.as_bytes()[0];
     let (verb, object) = match plan {
         Plan::Nothing { existing, .. } => ("nothing", existing.as_ref().map(id)),
         Plan::Extend { existing, .. } => ("extend", Some(id(existing))),
@@ -65,7 +65,7 @@ const NEW: u64 = 7 * 2 * 5 + 3 * 2;
 #[test]
 fn what_a_put_does_follows_from_what_the_wallet_owns() {
     let (deletable, permanent) = (true, false);
-    let locked = Blob { locked_by: Some([7; 32]), ..blob(1, deletable, true, 12) };
+    let locked = Blob { locked_by: Some([7; 32].into()), ..blob(1, deletable, true, 12) };
     // The caller's objects, whether a permanent object is asked for, what is done, with which object, for how much.
     let table = [
         (vec![], false, ("register", None, NEW)),
@@ -175,7 +175,7 @@ prop_compose! {
     ) -> Blob {
         let mut blob = blob(id, deletable, certified, end);
         blob.storage.storage_size = mib * MIB;
-        blob.locked_by = locked.then_some([7; 32]);
+        blob.locked_by = locked.then_some([7; 32].into());
         blob
     }
 }

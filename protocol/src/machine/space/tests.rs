@@ -15,7 +15,7 @@ fn terms() -> Terms {
 }
 
 fn storage(id: u8, epochs: std::ops::Range<u32>, storage_size: u64) -> Storage {
-    Storage { id: [id; 32], start_epoch: epochs.start, end_epoch: epochs.end, storage_size }
+    Storage { id: [id; 32].into(), start_epoch: epochs.start, end_epoch: epochs.end, storage_size }
 }
 
 /// Three MiB for epochs 5 to 9.

@@ -147,7 +147,7 @@ impl Model {
             let record = store.blob(&sample_blob(blob)).expect("read").unwrap_or_default();
             let found = record.objects.iter().map(|object| {
                 let certified = object.certified_epoch.map(|epoch| epoch.0);
-                ((blob, object.object_id[0]), (object.end_epoch.0, certified))
+                ((blob, object.object_id.as_bytes()[0]), (object.end_epoch.0, certified))
             });
             let expected = self.objects.iter().filter(|((of, _), _)| *of == blob);
             assert!(found.eq(expected.map(|(key, row)| (*key, *row))), "blob {blob}");

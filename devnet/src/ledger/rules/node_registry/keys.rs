@@ -28,7 +28,7 @@ pub(super) struct Claim<'a> {
 
 impl Claim<'_> {
     pub(super) fn check_peer(&self, key: &[u8; 32], proof: &[u8], bls: &[u8]) -> Result<(), Abort> {
-        let network = NetworkId::from_bytes(self.params.network_id);
+        let network = NetworkId::from_bytes(self.params.network_id.into());
         let message = peer_proof_message(&network, Epoch(self.epoch), self.sender, bls);
         let key = Ed25519VerifyingKey::new(&Ed25519PublicKey::new(*key));
         let proof = <[u8; 64]>::try_from(proof).map(Ed25519Signature::new);
@@ -39,7 +39,7 @@ impl Claim<'_> {
     }
 
     pub(super) fn check_bls(&self, key: &[u8], proof: &[u8]) -> Result<(), Abort> {
-        let network = NetworkId::from_bytes(self.params.network_id);
+        let network = NetworkId::from_bytes(self.params.network_id.into());
         let key = PublicKey::from_bytes(key).map_err(|_| Abort::BadProofOfPossession)?;
         let message = proof_of_possession_message(&network, Epoch(self.epoch), self.sender, &key);
         match Signature::from_bytes(proof) {

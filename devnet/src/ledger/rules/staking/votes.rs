@@ -4,6 +4,7 @@
 //! vote; a price moves at most one step per epoch.
 //! Source: `contracts.md` 2.6 and 4.6.
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::event;
 use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staking};
@@ -69,9 +70,9 @@ pub(super) fn prices(staking: &Staking, params: &StakeParams) -> Result<Asks, Ab
 }
 
 /// The bytes that a committee can hold, from what its nodes say they can.
-pub(super) fn capacity(staking: &Staking, next: &[(&[u8; 32], u16)]) -> Result<u64, Abort> {
-    let vote = |(node, shards): &(&[u8; 32], u16)| {
-        let pool = staking.pools.get(*node).ok_or(Abort::UnknownNode)?;
+pub(super) fn capacity(staking: &Staking, next: &[(&ObjectId, u16)]) -> Result<u64, Abort> {
+    let vote = |(node, shards): &(&ObjectId, u16)| {
+        let pool = staking.pools.get(&node).ok_or(Abort::UnknownNode)?;
         let whole = mul_div_floor(pool.capacity, staking.n_shards, *shards, Abort::StakingOverflow);
         Ok((whole.unwrap_or(u64::MAX), *shards))
     };

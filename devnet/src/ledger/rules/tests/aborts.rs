@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::staking::{ActiveSet, Staked, StakedState};
 
@@ -98,8 +99,8 @@ const OVERFLOWS: [(Abort, Attempt); 4] = [
     (Abort::ApportionOverflow, || apportion::apportion(&[u64::MAX, 1], 10).map(drop)),
     (Abort::ActiveSetOverflow, || {
         let mut set = ActiveSet::default();
-        active_set::insert_or_update(&mut set, [1; 32], u64::MAX)?;
-        active_set::insert_or_update(&mut set, [2; 32], 1)
+        active_set::insert_or_update(&mut set, ObjectId::from_bytes([1; 32]), u64::MAX)?;
+        active_set::insert_or_update(&mut set, ObjectId::from_bytes([2; 32]), 1)
     }),
     (Abort::PoolOverflow, || {
         let rate = staking_pool::rate(1, u64::MAX);
@@ -107,8 +108,8 @@ const OVERFLOWS: [(Abort, Attempt); 4] = [
     }),
     (Abort::StakedOverflow, || {
         let receipt = |principal| Staked {
-            id: [1; 32],
-            node_id: [2; 32],
+            id: ObjectId::from_bytes([1; 32]),
+            node_id: ObjectId::from_bytes([2; 32]),
             principal,
             activation_epoch: 1,
             state: StakedState::Staked,

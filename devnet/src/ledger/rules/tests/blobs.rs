@@ -1,6 +1,7 @@
 //! Registering, certifying, extending, deleting and burning.
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::RegisterBlob;
 use haulout_protocol::chain::event::{BlobBurned, BlobCertified, BlobDeleted, Event};
@@ -137,7 +138,7 @@ fn delete(desk: &mut Desk, blob: Blob) -> Result<super::Storage, Abort> {
 fn t28_only_deletable_blobs_that_have_not_ended_are_deleted() {
     let mut desk = Desk::new();
     let (permanent, blob) = (desk.register(false), desk.register(true));
-    let locked = Blob { locked_by: Some([1; 32]), ..blob.clone() };
+    let locked = Blob { locked_by: Some(ObjectId::from_bytes([1; 32])), ..blob.clone() };
     assert_eq!(delete(&mut desk, permanent).err(), Some(Abort::NotDeletable));
     assert_eq!(delete(&mut desk, locked.clone()).err(), Some(Abort::Locked));
     let burned = system::burn_blob(&mut desk.context, &desk.system, locked);

@@ -1,6 +1,7 @@
 //! What the committee can say, and how it must be signed.
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{CertifyBlob, InvalidateBlobId, SetProtocolVersion};
 use haulout_protocol::chain::event::{
@@ -59,7 +60,7 @@ fn t02_t03_a_bitmap_may_be_short_but_never_long() {
     let members = (0..9).map(|index| BlsMember {
         public_key: key(index).public_key().to_bytes().to_vec(),
         weight: 1,
-        node_id: [0; 32],
+        node_id: ObjectId::from_bytes([0; 32]),
     });
     let committee = bls::new_committee(EPOCH, members.collect()).unwrap();
     let (signature, _) = sign(&[0, 1, 2, 3, 4, 5, 6], MESSAGE);
@@ -232,8 +233,12 @@ fn t91_a_protocol_version_begins_in_no_past_epoch_and_only_grows() {
     let updated = Updated { epoch: EPOCH, start_epoch: EPOCH + 2, protocol_version: 3 };
     assert_eq!(desk.last_event(), &Event::ProtocolVersionUpdated(updated));
     assert_eq!(set_version(&mut desk, &[0, 1, 2], EPOCH, 3), Err(Abort::StaleVersion));
-    let message =
-        proof_of_possession_message(&network(), Epoch(EPOCH), &[1; 32], &key(0).public_key());
+    let message = proof_of_possession_message(
+        &network(),
+        Epoch(EPOCH),
+        &ObjectId::from_bytes([1; 32]),
+        &key(0).public_key(),
+    );
     let CertifyBlob { signature, signers, message } = certificate(&[0, 1, 2], message);
     let call = SetProtocolVersion { signature, signers, message };
     let refused = system::set_protocol_version(&mut desk.context, &mut desk.system, &call);

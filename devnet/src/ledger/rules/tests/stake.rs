@@ -29,12 +29,12 @@ use crate::ledger::rules::stake_params::{StakeParams, WAL};
 use crate::ledger::rules::staking::{self, Closing, Opening};
 use crate::ledger::rules::{Context, committee, staking_pool};
 
-const NETWORK: ObjectId = [9; 32];
-const SENDER: ObjectId = [8; 32];
+const NETWORK: ObjectId = ObjectId::from_bytes([9; 32]);
+const SENDER: ObjectId = ObjectId::from_bytes([8; 32]);
 const DAY: u64 = 60_000;
 
 fn id(byte: u8) -> ObjectId {
-    [byte; 32]
+    ObjectId::from_bytes([byte; 32])
 }
 
 fn params() -> StakeParams {
@@ -43,7 +43,7 @@ fn params() -> StakeParams {
 
 /// A registration whose proofs hold for the epoch; nodes with equal numbers have equal keys.
 fn registration(number: u8, epoch: u32) -> RegisterNode {
-    let (network, epoch) = (NetworkId::from_bytes(NETWORK), Epoch(epoch));
+    let (network, epoch) = (NetworkId::from_bytes(NETWORK.into()), Epoch(epoch));
     let peer = Ed25519PrivateKey::new([number; 32]);
     let bls = SecretKey::from_seed(&[number; 32]);
     let bls_public_key = bls.public_key().to_bytes().to_vec();

@@ -32,7 +32,7 @@ pub(super) fn certificate(
         None => system.committee.epoch.into(),
     };
     let epoch = Epoch(u32::try_from(epoch).map_err(|_| "an epoch has 32 bits")?);
-    let mut network = system.network_id;
+    let mut network = *system.network_id.as_bytes();
     if tamper == "network" {
         network[0] ^= 1;
     }

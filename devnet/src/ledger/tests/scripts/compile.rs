@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::chain::CLOCK;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, peer_proof_message, proof_of_possession_message};
 use serde::Serialize;
@@ -247,7 +248,7 @@ impl Draft<'_> {
             self.slot(*slot, command, &mut arguments)?;
         }
         self.commands.push(Command::MoveCall(MoveCall {
-            package: Address::new(self.stage.config.ids().package),
+            package: Address::new((self.stage.config.ids().package).into()),
             module: Identifier::new(shape.function.module).unwrap(),
             function: Identifier::new(shape.function.name).unwrap(),
             type_arguments: vec![],
@@ -287,7 +288,7 @@ impl Draft<'_> {
             return Ok(if key == "blob" { result.storage } else { Some(result.origin) });
         }
         Ok(match self.stage.resource(name)? {
-            Resource::Blob(blob) => Some(Origin::Stored(Address::new(blob.storage.id))),
+            Resource::Blob(blob) => Some(Origin::Stored(Address::new(blob.storage.id.into()))),
             other => Some(Origin::Stored(other.id())),
         })
     }
@@ -304,11 +305,11 @@ impl Draft<'_> {
             integer(self.stage, value)
         };
         let argument = match slot {
-            Slot::System(mutable) => self.shared(Address::new(ids.system), mutable),
-            Slot::Stake(mutable) => self.shared(Address::new(ids.staking_inner()), mutable),
-            Slot::Params => self.shared(Address::new(ids.params), false),
-            Slot::Treasury => self.shared(Address::new(ids.treasury), true),
-            Slot::Clock => self.shared(Address::new(CLOCK), false),
+            Slot::System(mutable) => self.shared(Address::new(ids.system.into()), mutable),
+            Slot::Stake(mutable) => self.shared(Address::new(ids.staking_inner().into()), mutable),
+            Slot::Params => self.shared(Address::new(ids.params.into()), false),
+            Slot::Treasury => self.shared(Address::new(ids.treasury.into()), true),
+            Slot::Clock => self.shared(Address::new(CLOCK.into()), false),
             Slot::Borrowed(key) => self.object(text(given, key)?)?.0,
             Slot::Taken(key) => self.take(text(given, key)?)?,
             Slot::U64(key) => {
@@ -379,13 +380,18 @@ impl Draft<'_> {
         let (name, keys) = (text(given, "node")?, text(given, keys)?);
         let epoch = number("epoch", stage.system().committee.epoch.into())?;
         let epoch = Epoch(u32::try_from(epoch).map_err(|_| "an epoch has 32 bits")?);
-        let network = NetworkId::from_bytes(stage.config.ids().network_id);
+        let network = NetworkId::from_bytes((stage.config.ids().network_id).into());
         let (peer, bls, sender) = (peer_key(keys), bls_key(keys), account(self.sender));
         let public = bls.public_key().to_bytes().to_vec();
-        let peer_message = peer_proof_message(&network, epoch, sender.inner(), &public);
+        let peer_message =
+            peer_proof_message(&network, epoch, &ObjectId::from_bytes(*sender.inner()), &public);
         let peer_proof: Ed25519Signature = peer.sign(&peer_message);
-        let bls_message =
-            proof_of_possession_message(&network, epoch, sender.inner(), &bls.public_key());
+        let bls_message = proof_of_possession_message(
+            &network,
+            epoch,
+            &ObjectId::from_bytes(*sender.inner()),
+            &bls.public_key(),
+        );
         let (mut peer_proof, mut bls_proof) =
             (peer_proof.inner().to_vec(), bls.sign(&bls_message).to_bytes().to_vec());
         let (mut name, mut addresses) =

@@ -59,11 +59,11 @@ impl Monitor {
             match event {
                 Event::Burned(event) => self.burned += event.amount,
                 Event::StorageDestroyed(event) => {
-                    let id = Address::new(event.object_id);
+                    let id = Address::new(event.object_id.into());
                     self.note_destroyed(view.storages.get(&id).map(|it| &it.value))?;
                 }
                 Event::BlobBurned(event) => {
-                    let id = Address::new(event.object_id);
+                    let id = Address::new(event.object_id.into());
                     self.note_destroyed(view.blobs.get(&id).map(|it| &it.value.storage))?;
                 }
                 _ => {}

@@ -151,7 +151,9 @@ impl Runner {
         self.view.apply(&executed.changes);
         if outcome.status == Status::OK {
             self.stage.handles.extend(handles);
-            self.stage.nodes.extend(nodes.iter().map(|(name, id)| (name.clone(), *id.inner())));
+            self.stage
+                .nodes
+                .extend(nodes.iter().map(|(name, id)| (name.clone(), id.into_inner().into())));
         }
         self.recorded.push((now_ms, transaction, signatures));
         self.monitor.after(&self.view).map_err(Stop::Broken)?;

@@ -64,7 +64,7 @@ pub(super) fn genesis(world: &World) -> GenesisConfig {
             multiaddrs: vec![vec![4, 127, 0, 0, 1, 6, 0x1f, 0x90]],
             bls_public_key: bls_key(&name).public_key().to_bytes().to_vec(),
             shards: (first..shards).collect(),
-            operator: account(&format!("op{index}")).into_inner(),
+            operator: ObjectId::from_bytes(account(&format!("op{index}")).into_inner()),
             peer_proof: vec![],
             bls_proof: vec![],
             name,
@@ -75,7 +75,7 @@ pub(super) fn genesis(world: &World) -> GenesisConfig {
     let mut actors: BTreeMap<_, _> = operators.collect();
     actors.extend(world.wal.iter().map(|(name, wal)| (name.clone(), *wal)));
     let accounts = actors.iter().map(|(name, wal)| GenesisAccount {
-        address: account(name).into_inner(),
+        address: ObjectId::from_bytes(account(name).into_inner()),
         sui: SUI,
         wal: *wal,
     });
@@ -171,7 +171,7 @@ impl Stage {
 
     /// The system object.
     pub(super) fn system(&self) -> haulout_protocol::chain::object::System {
-        let object = self.state.stored().get(&Address::new(self.config.ids().system));
+        let object = self.state.stored().get(&Address::new((self.config.ids().system).into()));
         match object.and_then(|object| Resource::read(self.state.names(), object)) {
             Some(Resource::System(system)) => system,
             _ => unreachable!("genesis makes the system object"),

@@ -140,7 +140,7 @@ impl View {
 
     /// The metadata of a blob.
     pub(super) fn metadata(&self, blob: &ObjectId) -> Option<&Metadata> {
-        match self.fields.get(&Address::new(metadata_id(blob)))? {
+        match self.fields.get(&Address::new(metadata_id(blob).into()))? {
             Field::Metadata(field) => Some(&field.value),
             _ => None,
         }
@@ -150,7 +150,7 @@ impl View {
     pub(super) fn is_invalid(&self, blob_id: &[u8; 32]) -> bool {
         let table = &self.system().invalid.id;
         let id = crate::ledger::rules::fields::invalid_id(table, blob_id);
-        self.fields.contains_key(&Address::new(id))
+        self.fields.contains_key(&Address::new(id.into()))
     }
 
     /// Usage and rewards from the current epoch on, with the epochs.

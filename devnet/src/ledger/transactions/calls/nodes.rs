@@ -61,7 +61,7 @@ pub(super) fn rotate_bls(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     let params = call.stake_params(machine, 1)?;
     let cap = call.node_cap(machine, 2)?;
-    let sender = *machine.sender.inner();
+    let sender = ObjectId::from_bytes(*machine.sender.inner());
     node_registry::rotate_bls(&mut machine.context, &mut state, &params, sender, &cap, key)
         .map_err(|abort| machine.aborted(call, abort))?;
     call.put_back(machine, 0, Resource::StakingInner(state.into()));
@@ -74,7 +74,7 @@ pub(super) fn rotate_peer(machine: &mut Machine<'_>, call: Call<'_>) -> Results 
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     let params = call.stake_params(machine, 1)?;
     let cap = call.node_cap(machine, 2)?;
-    let sender = *machine.sender.inner();
+    let sender = ObjectId::from_bytes(*machine.sender.inner());
     node_registry::rotate_peer(&mut machine.context, &mut state, &params, sender, &cap, key)
         .map_err(|abort| machine.aborted(call, abort))?;
     call.put_back(machine, 0, Resource::StakingInner(state.into()));
@@ -92,9 +92,9 @@ pub(super) fn set_governance_authorized(machine: &mut Machine<'_>, call: Call<'_
 
 fn authority_by_cap(machine: &mut Machine<'_>, call: Call<'_>, set: SetAuthority) -> Results {
     let new = call.authority(machine)?;
-    let sender = *machine.sender.inner();
+    let sender = ObjectId::from_bytes(*machine.sender.inner());
     by_cap(machine, call, |context, state, cap| {
-        set(context, state, cap.node_id, Proof { sender, object: Some(cap.id) }, new)
+        set(context, state, cap.node_id, Proof { sender: sender, object: Some(cap.id) }, new)
     })
 }
 
@@ -114,7 +114,7 @@ pub(super) fn set_governance_authorized_as_sender(
 
 fn authority_as_sender(machine: &mut Machine<'_>, call: Call<'_>, set: SetAuthority) -> Results {
     let (node, new) = (call.pure(machine, 1)?, call.authority(machine)?);
-    let proof = Proof { sender: *machine.sender.inner(), object: None };
+    let proof = Proof { sender: ObjectId::from_bytes(*machine.sender.inner()), object: None };
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     set(&mut machine.context, &mut state, node, proof, new)
         .map_err(|abort| machine.aborted(call, abort))?;
@@ -124,7 +124,7 @@ fn authority_as_sender(machine: &mut Machine<'_>, call: Call<'_>, set: SetAuthor
 
 pub(super) fn collect_commission_as_sender(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let node = call.pure(machine, 1)?;
-    let proof = Proof { sender: *machine.sender.inner(), object: None };
+    let proof = Proof { sender: ObjectId::from_bytes(*machine.sender.inner()), object: None };
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     let paid = staking::collect_commission(&mut machine.context, &mut state, &node, proof);
     let balance = paid.map_err(|abort| machine.aborted(call, abort))?;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::call::RegisterNode;
 use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staked, Staking};
 
@@ -32,7 +33,7 @@ pub(super) fn register_node(machine: &mut Machine<'_>, call: Call<'_>) -> Result
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     let params = call.stake_params(machine, 1)?;
     let bond = call.spend(machine, 2)?;
-    let sender = *machine.sender.inner();
+    let sender = ObjectId::from_bytes(*machine.sender.inner());
     let context = &mut machine.context;
     let cap = node_registry::register_node(context, &mut state, &params, sender, &arguments, bond);
     let cap = cap.map_err(|abort| machine.aborted(call, abort))?;
@@ -107,7 +108,8 @@ pub(super) fn settle(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
 pub(super) fn collect_commission(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let mut state = call.staking_inner(machine, Use::Mutable)?;
     let cap = call.node_cap(machine, 1)?;
-    let proof = Proof { sender: *machine.sender.inner(), object: Some(cap.id) };
+    let proof =
+        Proof { sender: ObjectId::from_bytes(*machine.sender.inner()), object: Some(cap.id) };
     let paid = staking::collect_commission(&mut machine.context, &mut state, &cap.node_id, proof);
     let balance = paid.map_err(|abort| machine.aborted(call, abort))?;
     call.put_back(machine, 0, Resource::StakingInner(state.into()));

@@ -16,7 +16,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::{Consent, parse_object};
 use crate::error::{Error, Kind, Result};
 use crate::stakes::{self, receiver_text};
-use crate::words::{label, object, sui, wal};
+use crate::words::{label, sui, wal};
 
 /// Choose who collects the commission
 ///
@@ -54,7 +54,7 @@ impl Receiver {
         self.consent.check(output)?;
         let earner = self.operator.earner(cli).await?;
         let after = receiver(address, &earner)?;
-        let (id, text) = (object(&earner.node_id), to_text(&earner, &after));
+        let (id, text) = (earner.node_id.to_string(), to_text(&earner, &after));
         let dry_run = self.consent.dry_run;
         let json = |done: Option<&Changed>| to_json(&earner, &after, dry_run, done);
         if earner.receiver == after {
@@ -108,7 +108,7 @@ fn to_json(earner: &Earner, after: &Authority, dry_run: bool, done: Option<&Chan
     json!({
         "dry_run": dry_run,
         "changes": earner.receiver != *after,
-        "node_id": object(&earner.node_id),
+        "node_id": earner.node_id.to_string(),
         "before": authority_json(&earner.receiver),
         "after": authority_json(after),
         "epoch": done.map(|done| done.epoch),

@@ -15,7 +15,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::stakes::{self, RateChange};
-use crate::words::{self, label, object, percent, sui};
+use crate::words::{self, label, percent, sui};
 
 /// Change the operator's part of rewards
 ///
@@ -40,7 +40,7 @@ impl Set {
         let held = self.operator.find(cli).await?;
         let change = RateChange::new(&held.node.row, held.book.staking.epoch, self.part);
         let (name, calendar) = (label(&held.node.row.name), held.client.calendar());
-        let (id, dry_run) = (object(&held.cap.node_id), self.consent.dry_run);
+        let (id, dry_run) = (held.cap.node_id.to_string(), self.consent.dry_run);
         if change.is_nothing() {
             let part = percent(change.after);
             let text = format!("{name} takes {part} already; nothing was changed\n");
@@ -78,7 +78,7 @@ fn to_json(held: &Held, change: &RateChange, dry_run: bool, done: Option<&Change
     json!({
         "dry_run": dry_run,
         "changes": !change.is_nothing(),
-        "node_id": object(&held.cap.node_id),
+        "node_id": held.cap.node_id.to_string(),
         "commission_bps": held.node.row.commission_bps,
         "before_bps": change.before,
         "after_bps": change.after,

@@ -127,7 +127,10 @@ mod tests {
     #[test]
     fn a_table_is_its_id_and_size_until_its_entries_are_filled_in() {
         let bytes = bcs::to_bytes(&rows(&[(1, 2), (3, 4)])).unwrap();
-        assert_eq!(bytes, bcs::to_bytes(&Table { id: [0; 32], size: 2 }).unwrap());
+        assert_eq!(
+            bytes,
+            bcs::to_bytes(&Table { id: ObjectId::from_bytes([0; 32]), size: 2 }).unwrap()
+        );
         let mut read: Rows<u32, u64> = bcs::from_bytes(&bytes).unwrap();
         assert_eq!((read.len(), read.unread()), (0, 2));
         assert_eq!(bcs::to_bytes(&read).unwrap(), bytes);

@@ -61,7 +61,8 @@ fn t10_and_t11_proofs_hold_for_one_key_sender_epoch_and_network() {
     for length in [47, 49] {
         let mut key = good.bls_public_key.clone();
         key.resize(length, 0);
-        let message = peer_proof_message(&NetworkId::from_bytes(NETWORK), Epoch(1), &SENDER, &key);
+        let message =
+            peer_proof_message(&NetworkId::from_bytes(NETWORK.into()), Epoch(1), &SENDER, &key);
         let proof: Ed25519Signature = Ed25519PrivateKey::new([7; 32]).sign(&message);
         let peer_proof = proof.inner().to_vec();
         let call = RegisterNode { bls_public_key: key, peer_proof, ..good.clone() };
@@ -74,7 +75,7 @@ fn t12_no_two_nodes_share_a_key() {
     let mut world = World::new(10);
     world.register(1).unwrap();
     assert_eq!(world.register(1), Err(Abort::DuplicateKey));
-    let (network, bls) = (NetworkId::from_bytes(NETWORK), SecretKey::from_seed(&[2; 32]));
+    let (network, bls) = (NetworkId::from_bytes(NETWORK.into()), SecretKey::from_seed(&[2; 32]));
     let key = bls.public_key().to_bytes().to_vec();
     let message = peer_proof_message(&network, Epoch(0), &SENDER, &key);
     let proof: Ed25519Signature = Ed25519PrivateKey::new([1; 32]).sign(&message);
@@ -90,7 +91,7 @@ fn t12_no_two_nodes_share_a_key() {
 fn a_new_peer_key_applies_from_the_next_epoch_on() {
     let (mut world, _) = World::with_stakes(10, &[40]);
     let cap = world.caps[&1].clone();
-    let network = NetworkId::from_bytes(NETWORK);
+    let network = NetworkId::from_bytes(NETWORK.into());
     let bls = world.pool(1).node.bls_public_key.clone();
     let message = peer_proof_message(&network, Epoch(1), &SENDER, &bls);
     let peer = Ed25519PrivateKey::new([77; 32]);

@@ -75,7 +75,7 @@ fn t62_the_order_of_the_active_set_is_stake_then_id_whatever_happened_before() {
     active_set::insert_or_update(&mut set, id(2), 1).unwrap();
     active_set::insert_or_update(&mut set, id(3), 0).unwrap();
     let order: Vec<_> =
-        set.nodes.iter().map(|node| (node.node_id[0], node.staked_amount)).collect();
+        set.nodes.iter().map(|node| (node.node_id.as_bytes()[0], node.staked_amount)).collect();
     assert_eq!(order, [(1, 5), (4, 5), (2, 1)]);
     assert_eq!(set.total_stake, 11);
     assert_eq!(active_set::top(&set, 2).len(), 2);

@@ -1,5 +1,6 @@
 //! Time that passes: the next turn of the epoch machine, at its time.
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::EpochState;
 use serde_json::json;
 
@@ -52,13 +53,13 @@ impl Generator {
         let missing = staking.committee.iter().map(|member| member.key);
         let missing: Vec<_> = missing.filter(|node| !staking.synced.contains(node)).collect();
         let node = self.random.pick(&missing)?;
-        let (cap, owner) = self.cap(&node)?;
+        let (cap, owner) = self.cap(&ObjectId::from_bytes(*node.as_bytes()))?;
         let report = call("epoch_sync_done", json!({ "cap": cap, "epoch": "epoch()" }));
         Some(Proposal::legal(&owner, vec![report]))
     }
 
     /// The cap of a node, and whose it is.
-    pub(super) fn cap(&self, node: &[u8; 32]) -> Option<(String, String)> {
+    pub(super) fn cap(&self, node: &ObjectId) -> Option<(String, String)> {
         let caps = self.runner.view.caps.iter();
         let (id, held) = caps.into_iter().find(|(_, held)| held.value.node_id == *node)?;
         Some((self.handle(id)?, self.actor(&held.owner)?))

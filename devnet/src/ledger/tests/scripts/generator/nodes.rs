@@ -26,7 +26,8 @@ impl Generator {
             }
             7 => {
                 let node = self.any_node()?;
-                let ((cap, owner), name) = (self.cap(&node)?, self.name("c"));
+                let ((cap, owner), name) =
+                    (self.cap(&ObjectId::from_bytes(*node.as_bytes()))?, self.name("c"));
                 let collect = make("collect_commission", json!({ "cap": cap }), &name);
                 Some(Proposal::legal(&owner, vec![collect]))
             }
@@ -71,7 +72,7 @@ impl Generator {
 
     fn vote(&mut self) -> Option<Proposal> {
         let node = self.any_node()?;
-        let (cap, owner) = self.cap(&node)?;
+        let (cap, owner) = self.cap(&ObjectId::from_bytes(*node.as_bytes()))?;
         let (name, values) = match self.random.below(3) {
             0 => ("vote_storage_price", [0, 1, 90, 110, 10_000, u64::MAX]),
             1 => ("vote_write_price", [0, 1, 18, 25, 1_000, u64::MAX]),
@@ -90,7 +91,7 @@ impl Generator {
         {
             return None;
         }
-        let (cap, owner) = self.cap(&node)?;
+        let (cap, owner) = self.cap(&ObjectId::from_bytes(*node.as_bytes()))?;
         Some(Proposal::legal(&owner, vec![call("request_exit", json!({ "cap": cap }))]))
     }
 
@@ -105,7 +106,8 @@ impl Generator {
         });
         let free: Vec<_> = free.map(|(id, _)| *id).collect();
         let node = self.random.pick(&free)?;
-        let ((cap, owner), name) = (self.cap(&node)?, self.name("c"));
+        let ((cap, owner), name) =
+            (self.cap(&ObjectId::from_bytes(*node.as_bytes()))?, self.name("c"));
         Some(Proposal::legal(&owner, vec![make("withdraw_bond", json!({ "cap": cap }), &name)]))
     }
 }

@@ -1,5 +1,6 @@
 //! Steps that are wrong in one way, with the code that the design gives it.
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{EpochState, Staked, StakedState};
 use serde_json::{Value, json};
 
@@ -299,7 +300,7 @@ impl Generator {
 
     fn wrong_exit(&mut self) -> Option<Proposal> {
         let node = self.any_node()?;
-        let (cap, owner) = self.cap(&node)?;
+        let (cap, owner) = self.cap(&ObjectId::from_bytes(*node.as_bytes()))?;
         let status = self.runner.view.staking().pools[&node].node.status;
         Some(match status {
             0 => Proposal::wrong(&owner, vec![call("withdraw_bond", json!({ "cap": cap }))], 1708),
@@ -335,14 +336,14 @@ impl Generator {
             },
             3 => {
                 let node = self.any_node()?;
-                let (cap, owner) = self.cap(&node)?;
+                let (cap, owner) = self.cap(&ObjectId::from_bytes(*node.as_bytes()))?;
                 let epoch = self.random.pick(&["epoch()+1", "epoch()-1"])?;
                 let report = call("epoch_sync_done", json!({ "cap": cap, "epoch": epoch }));
                 Proposal::wrong(&owner, vec![report], 1603)
             }
             _ => {
                 let node = self.any_node()?;
-                let (cap, owner) = self.cap(&node)?;
+                let (cap, owner) = self.cap(&ObjectId::from_bytes(*node.as_bytes()))?;
                 let staking = self.runner.view.staking();
                 let member = staking.committee.iter().any(|member| member.key == node);
                 let code = match (staking.synced.contains(&node), member) {
