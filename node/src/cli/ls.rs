@@ -200,9 +200,9 @@ impl Listing {
         text.push_str(&format!(" · now epoch {}", self.calendar.epoch));
         match (self.others, self.expired) {
             (0, _) => {}
-            (others, true) => text.push_str(&format!(" · {others} not expired: haulout ls")),
+            (others, true) => text.push_str(&format!(" · {others} not expired: `haulout ls`")),
             (others, false) => {
-                text.push_str(&format!(" · {others} expired: haulout ls --expired"));
+                text.push_str(&format!(" · {others} expired: `haulout ls --expired`"));
             }
         }
         text + "\n"
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines[1].contains("certified   deletable  epoch 9, about 2027-02-25"), "{text}");
         assert!(lines[2].contains("registered  deletable  epoch 6, about 2027-02-22"), "{text}");
-        let footer = "2 blobs, 200 B · now epoch 4 · 1 expired: haulout ls --expired\n";
+        let footer = "2 blobs, 200 B · now epoch 4 · 1 expired: `haulout ls --expired`\n";
         assert_eq!(listing.footer(), footer);
     }
 

@@ -96,10 +96,10 @@ impl Listing {
         match (self.others, self.expired) {
             (0, _) => {}
             (others, true) => {
-                text.push_str(&format!(" · {others} not expired: haulout ls --storage"));
+                text.push_str(&format!(" · {others} not expired: `haulout ls --storage`"));
             }
             (others, false) => {
-                text.push_str(&format!(" · {others} expired: haulout ls --storage --expired"));
+                text.push_str(&format!(" · {others} expired: `haulout ls --storage --expired`"));
             }
         }
         text + "\n"
@@ -139,7 +139,7 @@ mod tests {
         assert!(lines[1].contains("2.00 MiB  free        epoch 1  epoch 5 "), "{text}");
         assert!(lines[2].contains("2.00 MiB  later       epoch 5  epoch 9 "), "{text}");
         assert!(lines[3].starts_with("2 storage objects, 4.00 MiB encoded; `haulout put` uses"));
-        assert!(lines[3].ends_with("now epoch 4 · 1 expired: haulout ls --storage --expired"));
+        assert!(lines[3].ends_with("now epoch 4 · 1 expired: `haulout ls --storage --expired`"));
         assert_eq!(listing(false).ids().lines().count(), 2);
     }
 
