@@ -131,7 +131,6 @@ fn what_an_owner_changes_must_be_named_exactly_once() {
         vec!["extend", &id, "--epochs", "0", "--yes"],
         vec!["extend", "--epochs", "1", "--yes"],
         vec!["extend", "nonsense", "--epochs", "1", "--yes"],
-        vec!["put", "haulout.toml", "--dry-run", "--force"],
         vec!["wallet", "key"],
     ] {
         assert_eq!(failure(home.path(), &wrong).0, "USAGE", "{wrong:?}");
