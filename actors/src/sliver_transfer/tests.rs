@@ -416,7 +416,8 @@ async fn an_object_is_confirmed_in_its_last_epoch_and_not_after_it() {
         let cases = [(None, true), (Some(5), true), (Some(4), false)];
         for (object, is_so) in cases {
             let (mut stream, stored) = world.begin(&blob).await;
-            assert_eq!(stored, [0, 1, 2]);
+            // After the last epoch the node forgets the bytes, now or soon; it says first that nothing is registered.
+            assert!(!is_covered || stored == [0, 1, 2], "{stored:?}");
             let deletable = object.map(|byte: u8| ObjectId::from_bytes([byte; 32]));
             send(&mut stream, &Request::Finish { deletable }).await;
             match reply(&mut stream).await {
