@@ -191,8 +191,9 @@ pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;
 
 // ---- sessions of clients ---------------------------------------------------------------------
 
-/// A put asks the committee for so long whether the blob is stored already; then it stores it.
-pub const STANDING_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// Plans one put makes, each because the ledger refused the one before and its facts had moved: others who use the same
+/// wallet are faster now and then, not always.
+pub const PUT_PLANS_MAX: usize = 8;
 /// Segments a blob's id is computed from at a time: one of each that is read, coded and handed over.
 pub const SEGMENTS_IDENTIFYING_MAX: usize = haulout_protocol::encoding::MIN_IN_FLIGHT;
 /// Memory a put keeps between two segments, so that the next one needs no fresh pages: one segment's slivers.

@@ -29,15 +29,15 @@ pub enum StoreError {
         needed: u64,
     },
     /// Stored bytes are not the bytes that were written; they were not returned.
-    #[error("{what} is corrupt on this disk; fetch it again from the network")]
+    #[error("{what} is corrupt on this disk and is not used; check the disk")]
     Corrupt {
         /// Which bytes.
         what: String,
     },
     /// The store cannot be opened as it is. Nothing was changed.
     #[error(
-        "the store in {} cannot be opened: {reason}; move the directory away and start again with the same keys: \
-         its content is recovered from the network", path.display()
+        "the store cannot be opened because of {}: {reason}; what it held is lost to this node, which starts again with \
+         the same keys and an empty directory", path.display()
     )]
     Damaged {
         /// The file or directory at fault.

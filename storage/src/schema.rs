@@ -1,8 +1,8 @@
 //! Opening the index database: creating it, knowing its version, refusing what is not ours.
 //!
 //! Promises: a database under its final name is complete and has a version; one that is damaged, of another version or
-//! missing while bundles exist is refused and left as it is. Does not: migrate; what another version
-//! wrote is recovered from the network.
+//! missing while bundles exist is refused and left as it is. Does not: migrate, or fetch again what a
+//! damaged or older store held: a node that starts over begins empty.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

@@ -466,3 +466,93 @@ fn every_crate_has_a_readme_and_its_readme_is_its_front_page() {
     }
     assert!(findings.is_empty(), "a crate without its front page:\n{findings}");
 }
+
+/// Commands that texts for people may say; whoever prints a text adds the flags that were given.
+const SAID: [(&str, &[&str]); 2] = [
+    (
+        "haulout",
+        &[
+            "put",
+            "get",
+            "status",
+            "ls",
+            "extend",
+            "rm",
+            "info",
+            "wallet",
+            "stake",
+            "blob-id",
+            "bench",
+            "node",
+            "config",
+            "context",
+            "completions",
+            "help",
+        ],
+    ),
+    (
+        "devnet",
+        &[
+            "up",
+            "status",
+            "logs",
+            "kill",
+            "pause",
+            "resume",
+            "restart",
+            "wait",
+            "epoch",
+            "faucet",
+            "down",
+            "verify-ledger",
+            "completions",
+            "help",
+            "haulout",
+        ],
+    ),
+];
+
+/// Where a line says a command outside of backticks; one on a line of its own is meant as it stands.
+fn says_bare_command(line: &str) -> bool {
+    SAID.iter().any(|(program, verbs)| {
+        line.match_indices(&format!("{program} ")).any(|(at, found)| {
+            let (before, after) = (&line[..at], &line[at + found.len()..]);
+            let verb = after.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next();
+            let is_inside_word = before.ends_with("`devnet ")
+                || before.ends_with(|c: char| c.is_alphanumeric() || "`-/_".contains(c));
+            let indented = before.trim_end_matches(' ');
+            let is_own_line = before.len() - indented.len() >= 2
+                && (indented.ends_with('"') || indented.ends_with("\\n"));
+            verb.is_some_and(|verb| verbs.contains(&verb)) && !is_inside_word && !is_own_line
+        })
+    })
+}
+
+#[test]
+fn commands_in_texts_stand_in_backticks() {
+    assert!(says_bare_command(".hint(\"haulout help errors\")"));
+    assert!(says_bare_command("\"see devnet logs n1\""));
+    assert!(!says_bare_command("\"`devnet logs n1` of a devnet that is up; `devnet haulout ls`\""));
+    assert!(!says_bare_command("\"   haulout put FILE\""));
+    let mut findings = Vec::new();
+    for path in sources() {
+        let shown = shown(&path);
+        let is_ours = shown.starts_with("node/src") || shown.starts_with("devnet/src");
+        if !is_ours || is_test_file(&path) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let mut is_help = false;
+        for (number, _) in code_lines(&text) {
+            let line = text.lines().nth(number - 1).unwrap_or_default();
+            // The parser prints help as it stands, and examples in it are lines of their own.
+            is_help |= line.contains("after_help");
+            let is_comment = line.trim_start().starts_with("//");
+            if !is_help && !is_comment && says_bare_command(line) {
+                findings.push(format!("{shown}:{number}: {}", line.trim()));
+            }
+            is_help &= !line.contains(")]");
+        }
+    }
+    check("a command without backticks cannot get the flags it needs", &findings);
+}
