@@ -28,15 +28,6 @@ pub fn with_flags(text: &str, program: &str, flags: &str) -> String {
     result
 }
 
-/// A word as a shell reads it back: as it is if it is plain, else in single quotes.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    match !word.is_empty() && word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,18 +52,5 @@ mod tests {
     fn a_command_that_says_the_flag_itself_and_a_call_without_flags_stay() {
         check("`devnet up --fresh --name x`", "`devnet up --fresh --name x`");
         assert_eq!(with_flags("`devnet up`", "devnet", ""), "`devnet up`");
-    }
-
-    #[test]
-    fn words_are_quoted_so_that_a_shell_reads_them_back() {
-        let read_back = |word: &str| {
-            let shell = std::process::Command::new("sh")
-                .args(["-c", &format!("printf %s {}", quoted(word))])
-                .output();
-            String::from_utf8(shell.expect("there is a shell").stdout).expect("text")
-        };
-        for word in ["plain/file.toml", "with a space", "it's", "$HOME`x`\"", "", "a\nb"] {
-            assert_eq!(read_back(word), word);
-        }
     }
 }

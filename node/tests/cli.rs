@@ -33,7 +33,9 @@ fn failure(home: &Path, args: &[&str]) -> (String, Value) {
         "{args:?}"
     );
     assert!(!error["hint"].as_str().expect("a hint").is_empty(), "{args:?}");
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    // The failure itself is told once; that a ledger is waited for may be logged.
+    let logged = String::from_utf8_lossy(&output.stderr);
+    assert!(logged.lines().all(|line| line.contains(" WARN ")), "{logged}");
     (error["kind"].as_str().expect("a kind").to_owned(), error)
 }
 
@@ -125,7 +127,7 @@ fn what_an_owner_changes_must_be_named_exactly_once() {
         vec!["rm"],
         vec!["rm", &id, "--object", &object, "--yes"],
         vec!["rm", &id, "--yes", "--dry-run"],
-        vec!["rm", "--object", "0x12", "--yes"],
+        vec!["rm", "--object", "12", "--yes"],
         vec!["rm", "-sse", "--yes"],
         vec!["extend", &id, "--yes"],
         vec!["extend", &id, "--epochs", "0", "--yes"],

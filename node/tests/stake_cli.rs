@@ -70,7 +70,7 @@ fn stake_and_its_steps_must_be_named_exactly() {
         vec!["stake", "withdraw", "--yes"],
         vec!["stake", "withdraw", &receipt, "--all", "--yes"],
         vec!["stake", "withdraw", &receipt, "--node", "tern", "--yes"],
-        vec!["stake", "withdraw", "0x12", "--yes"],
+        vec!["stake", "withdraw", "12", "--yes"],
         vec!["stake", "withdraw", &receipt],
         vec!["stake", "split", &receipt, "--yes"],
         vec!["stake", "join", &receipt, "--yes"],
@@ -89,7 +89,7 @@ fn stake_and_its_steps_must_be_named_exactly() {
         vec!["node", "commission", "set", "101%", "--yes"],
         vec!["node", "commission", "set", "7.5bps", "--yes"],
         vec!["node", "commission", "receiver", "--yes"],
-        vec!["node", "commission", "receiver", "0x12", "--yes"],
+        vec!["node", "commission", "receiver", "12", "--yes"],
         vec!["node", "commission", "receiver", &receipt, "--cap", "--yes"],
         vec!["wallet", "keys"],
     ] {

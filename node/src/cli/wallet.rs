@@ -15,7 +15,6 @@ use super::output::Output;
 use crate::config::{Config, WalletPlace, WalletSource};
 use crate::contexts;
 use crate::error::{Error, Result};
-use crate::hints;
 use crate::keys;
 use crate::ledger_client::{LedgerClient, account_of};
 use crate::sui_wallet::Keystore;
@@ -103,10 +102,10 @@ fn create(cli: &Cli, output: &Output, file: Option<&Path>) -> Result<()> {
 
 /// A new wallet, its next steps, and what must not happen to its file.
 fn new_text(address: &str, file: &Path, fund: &str) -> String {
-    let word = hints::quoted(&file.to_string_lossy());
+    let word = terminal::shell(&file.to_string_lossy());
     let text = Value::from(file.to_string_lossy()).to_string();
     let append =
-        format!(r"printf '[wallet]\nkey_file = %s\n' {} >> haulout.toml", hints::quoted(&text));
+        format!(r"printf '[wallet]\nkey_file = %s\n' {} >> haulout.toml", terminal::shell(&text));
     format!(
         "✓ New wallet\n\
          address   {address}\n\
