@@ -11,13 +11,12 @@
 pub mod active_set;
 pub mod apportion;
 pub mod committee;
-pub mod math;
 pub mod node_registry;
-pub mod pending_values;
 pub mod stake_params;
 pub mod staked;
 pub mod staking;
-pub mod staking_pool;
+
+pub use haulout_protocol::rules::{math, pending_values, staking_pool};
 
 pub(super) mod accounting;
 pub(super) mod blob;

@@ -20,10 +20,11 @@ use haulout_protocol::chain::event;
 use haulout_protocol::chain::object::staking::{Authority, NodeCap, Pool, Rate, Rows, Staking};
 use haulout_protocol::chain::object::{Entry, NodeInfo};
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::rules::limits;
 
 use keys::Claim;
+pub(super) use keys::use_bls_key;
 pub use keys::{rotate_bls, rotate_peer};
-pub(super) use keys::{use_bls_key, use_peer_key};
 
 use super::math::ALL_BPS;
 use super::stake_params::StakeParams;
@@ -31,14 +32,6 @@ use super::staking::pool_mut;
 use super::staking_pool::{ACTIVE, EXITED, EXITING, Proof, authorise, set_next_commission};
 use super::{Context, active_set, committee};
 
-/// The longest name, in bytes.
-const NAME_MAX: usize = 100;
-/// The most addresses of a node.
-const MULTIADDRS_MAX: usize = 8;
-/// The most texts in a node's metadata, and their longest keys and values, in bytes.
-const METADATA_PAIRS_MAX: usize = 16;
-const METADATA_KEY_MAX: usize = 64;
-const METADATA_VALUE_MAX: usize = 256;
 /// Epochs between the wish to leave and the bond.
 const EXIT_EPOCHS: u32 = 2;
 
@@ -121,14 +114,14 @@ fn check_registration(
 }
 
 fn check_name(name: &str) -> Result<(), Abort> {
-    match name.len() <= NAME_MAX {
+    match name.len() <= limits::NAME_BYTES_MAX {
         true => Ok(()),
         false => Err(Abort::NameTooLong),
     }
 }
 
 fn check_multiaddrs(multiaddrs: &[Vec<u8>]) -> Result<(), Abort> {
-    let few = (1..=MULTIADDRS_MAX).contains(&multiaddrs.len());
+    let few = (1..=limits::ADDRESSES_MAX).contains(&multiaddrs.len());
     match few && multiaddrs.iter().all(|address| multiaddr::is_valid(address)) {
         true => Ok(()),
         false => Err(Abort::BadMultiaddrs),
@@ -137,9 +130,9 @@ fn check_multiaddrs(multiaddrs: &[Vec<u8>]) -> Result<(), Abort> {
 
 fn check_metadata(metadata: &[Entry<String, String>]) -> Result<(), Abort> {
     let fits = |pair: &Entry<String, String>| {
-        pair.key.len() <= METADATA_KEY_MAX && pair.value.len() <= METADATA_VALUE_MAX
+        pair.key.len() <= limits::TOPIC_BYTES_MAX && pair.value.len() <= limits::TEXT_BYTES_MAX
     };
-    let few = metadata.len() <= METADATA_PAIRS_MAX && metadata.iter().all(fits);
+    let few = metadata.len() <= limits::TEXTS_MAX && metadata.iter().all(fits);
     // Only few and short texts get this far.
     match few
         && metadata.iter().map(|pair| &pair.key).collect::<BTreeSet<_>>().len() == metadata.len()

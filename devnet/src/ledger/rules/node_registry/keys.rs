@@ -5,9 +5,9 @@
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
+use haulout_protocol::chain::object::Entry;
 use haulout_protocol::chain::object::staking::{NodeCap, Staking};
-use haulout_protocol::chain::object::{Entry, NodeInfo};
-use haulout_protocol::crypto::{PeerId, PublicKey, Signature};
+use haulout_protocol::crypto::{PublicKey, Signature};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, peer_proof_message, proof_of_possession_message};
 use sui_crypto::Verifier;
@@ -111,12 +111,4 @@ pub fn rotate_peer(
     }
     staking.by_peer.insert(key.to_vec(), cap.node_id);
     updated(context, staking, cap, Field::PeerKey)
-}
-
-/// Gives a node the key it announced. The old key stays taken: peers may still remember it.
-pub(in crate::ledger::rules) fn use_peer_key(node: &mut NodeInfo, key: Vec<u8>) {
-    if let Ok(bytes) = <[u8; 32]>::try_from(key.as_slice()) {
-        node.peer_id = PeerId::from_key(bytes).to_multihash().to_vec();
-        node.peer_key = key;
-    }
 }

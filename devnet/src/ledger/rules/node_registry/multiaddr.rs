@@ -2,8 +2,7 @@
 //!
 //! Promises: every component is of a known protocol and complete. Does not: dial.
 
-/// The longest address, in bytes.
-const BYTES_MAX: usize = 256;
+use haulout_protocol::rules::limits::ADDRESS_BYTES_MAX as BYTES_MAX;
 
 /// The value of a protocol: so many bytes, or a length and that many.
 enum Value {

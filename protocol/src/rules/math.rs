@@ -2,7 +2,7 @@
 //!
 //! Promises: nothing wraps; what does not fit is the overflow code of the module that asked.
 
-use haulout_protocol::chain::abort::Abort;
+use crate::chain::abort::Abort;
 
 /// All of something, in ten-thousandths.
 pub const ALL_BPS: u16 = 10_000;

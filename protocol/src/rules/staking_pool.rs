@@ -9,9 +9,11 @@
 
 use std::collections::BTreeSet;
 
-use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::object::staking::{Authority, Pool, Rate, Staked};
+use crate::chain::ObjectId;
+use crate::chain::abort::Abort;
+use crate::chain::object::NodeInfo;
+use crate::chain::object::staking::{Authority, Pool, Rate, Staked};
+use crate::crypto::PeerId;
 
 use super::math::{ALL_BPS, mul_div_floor, share_bps};
 use super::pending_values as pending;
@@ -102,10 +104,18 @@ pub fn settle(pool: &mut Pool, epoch: u32, reward: Option<u64>) -> Result<u64, A
     }
     apply_commission_rate(pool, epoch)?;
     if let Some(next) = pool.next_peer_key.take_if(|next| next.key <= epoch) {
-        super::node_registry::use_peer_key(&mut pool.node, next.value);
+        use_peer_key(&mut pool.node, next.value);
     }
     pool.last_epoch = epoch;
     Ok(commission)
+}
+
+/// Gives a node the key it announced. The old key stays taken: peers may still remember it.
+fn use_peer_key(node: &mut NodeInfo, key: Vec<u8>) {
+    if let Ok(bytes) = <[u8; 32]>::try_from(key.as_slice()) {
+        node.peer_id = PeerId::from_key(bytes).to_multihash().to_vec();
+        node.peer_key = key;
+    }
 }
 
 /// The epochs up to `epoch` in which stake comes or goes.
@@ -181,7 +191,7 @@ pub fn stake(pool: &mut Pool, amount: u64, activation_epoch: u32) -> Result<(), 
 }
 
 /// Notes that a receipt leaves before it ever worked for long: at the epoch after its first.
-pub(super) fn request_pre_active(
+pub fn request_pre_active(
     pool: &mut Pool,
     principal: u64,
     withdraw_epoch: u32,
@@ -191,11 +201,7 @@ pub(super) fn request_pre_active(
 }
 
 /// Notes that the shares of a working receipt leave.
-pub(super) fn request_active(
-    pool: &mut Pool,
-    staked: &Staked,
-    withdraw_epoch: u32,
-) -> Result<(), Abort> {
+pub fn request_active(pool: &mut Pool, staked: &Staked, withdraw_epoch: u32) -> Result<(), Abort> {
     let shares = to_shares(rate_at(pool, staked.activation_epoch), staked.principal)?;
     if shares == 0 {
         return Err(Abort::ZeroShares);
@@ -212,7 +218,7 @@ fn check_owner(pool: &Pool, staked: &Staked) -> Result<(), Abort> {
 }
 
 /// Pays back stake that does not work yet.
-pub(super) fn cancel(pool: &mut Pool, staked: &Staked) -> Result<u64, Abort> {
+pub fn cancel(pool: &mut Pool, staked: &Staked) -> Result<u64, Abort> {
     check_owner(pool, staked)?;
     pending::reduce(&mut pool.pending_stake, staked.activation_epoch, staked.principal)?;
     take(&mut pool.pending, staked.principal)?;
@@ -220,7 +226,7 @@ pub(super) fn cancel(pool: &mut Pool, staked: &Staked) -> Result<u64, Abort> {
 }
 
 /// Pays a working receipt of a node outside the committees at once. The pool is settled.
-pub(super) fn withdraw_now(pool: &mut Pool, staked: &Staked) -> Result<u64, Abort> {
+pub fn withdraw_now(pool: &mut Pool, staked: &Staked) -> Result<u64, Abort> {
     check_owner(pool, staked)?;
     let shares = to_shares(rate_at(pool, staked.activation_epoch), staked.principal)?;
     if shares == 0 {
@@ -234,7 +240,7 @@ pub(super) fn withdraw_now(pool: &mut Pool, staked: &Staked) -> Result<u64, Abor
 
 /// Pays a receipt whose epoch of withdrawal came. The pool is settled. Dust that is left when
 /// nobody waits any more is the operator's.
-pub(super) fn pay(pool: &mut Pool, staked: &Staked, withdraw_epoch: u32) -> Result<u64, Abort> {
+pub fn pay(pool: &mut Pool, staked: &Staked, withdraw_epoch: u32) -> Result<u64, Abort> {
     check_owner(pool, staked)?;
     let shares = to_shares(rate_at(pool, staked.activation_epoch), staked.principal)?;
     let paid = to_tokens(rate_at(pool, withdraw_epoch), shares)?.min(pool.unbonded);

@@ -2,9 +2,9 @@
 //!
 //! Promises: entries are sorted by epoch, one per epoch, none of them zero.
 
-use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::object::Entry;
-use haulout_protocol::chain::object::staking::Pending;
+use crate::chain::abort::Abort;
+use crate::chain::object::Entry;
+use crate::chain::object::staking::Pending;
 
 /// Adds to what is due in an epoch.
 pub fn insert_or_add(values: &mut Pending, epoch: u32, amount: u64) -> Result<(), Abort> {
