@@ -12,7 +12,7 @@ use std::time::Duration;
 use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::chain::event::{Event, StakeEvent};
 use haulout_protocol::epoch::Epoch;
-use haulout_protocol::machine::chain_sync::{Step, judge};
+use haulout_protocol::machine::chain_sync::following;
 use haulout_storage::{BlobEffect, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tracing::{Instrument, Span, debug, info, info_span, warn};
@@ -184,24 +184,13 @@ impl State {
             Err(error) => return self.retry(myself, &error),
         };
         self.pause = limits::CHAIN_BACKOFF_MIN;
-        let mut applied = self.applied;
-        let mut due = Vec::with_capacity(batch.len());
-        for checkpoint in batch {
-            match judge(applied, checkpoint.sequence) {
-                Step::Apply => {
-                    applied = Some(checkpoint.sequence);
-                    due.push(checkpoint);
-                }
-                Step::Skip => {}
-                Step::Fetch { .. } => break, // the list has no holes; if it had, start it anew
-            }
-        }
-        let Some(last) = applied.filter(|_| !due.is_empty()) else {
+        let due = following(self.applied, batch, |checkpoint| checkpoint.sequence);
+        let Some((last, time_ms)) = due.last().map(|last| (last.sequence, last.time_ms)) else {
+            // The list has no holes; if it had, start it anew.
             self.checkpoints = Some(Box::new(self.chain.checkpoints(self.applied)));
             return self.go_on(myself);
         };
         let network_changed = due.iter().any(|one| one.events.iter().any(changes_network));
-        let time_ms = due.last().map_or(0, |checkpoint| checkpoint.time_ms);
         let done = Applied { checkpoint: last, time_ms, network_changed };
         let (store, follow) = (self.context.store.clone(), self.follow);
         self.spawn(myself, async move {

@@ -132,26 +132,31 @@ async fn judge_heard(context: &Context, network: &Network, heard: Heard) -> Resu
     });
     let verdict = judged.await.expect("judging does not panic, and the runtime outlives us")?;
     let (from, metrics) = (heard.from, &context.metrics);
+    let (travels, word) = consequence(&verdict);
     match verdict {
         announcement::Verdict::Accept(blob_id, certificate) => {
             context.store.put_certificate(&blob_id, certificate.to_bytes()).await?;
             debug!(%blob_id, %from, "certificate heard of and kept");
-            metrics.announcement_judged("accepted");
-            heard.verdict(Verdict::Accept);
         }
-        announcement::Verdict::Ignore => {
-            metrics.announcement_judged("ignored");
-            heard.verdict(Verdict::Ignore);
-        }
+        announcement::Verdict::Ignore => {}
         announcement::Verdict::Reject(reason) => {
             warn!(%from, reason, "peer announced a certificate that does not hold");
-            metrics.announcement_judged("rejected");
             metrics.peer_blamed(Blame::WrongProof.as_str());
             network.blame(from, Blame::WrongProof);
-            heard.verdict(Verdict::Reject);
         }
     }
+    metrics.announcement_judged(word);
+    heard.verdict(travels);
     Ok(())
+}
+
+/// Whether a message travels on, and the word for what became of it.
+fn consequence(verdict: &announcement::Verdict) -> (Verdict, &'static str) {
+    match verdict {
+        announcement::Verdict::Accept(..) => (Verdict::Accept, "accepted"),
+        announcement::Verdict::Ignore => (Verdict::Ignore, "ignored"),
+        announcement::Verdict::Reject(_) => (Verdict::Reject, "rejected"),
+    }
 }
 
 #[cfg(test)]

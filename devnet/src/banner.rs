@@ -102,13 +102,19 @@ fn commands(text: &mut String, card: &Card) {
     let last = card.nodes.last().map_or("n1", |node| node.name.as_str());
     let named =
         if card.name == "default" { String::new() } else { format!(" --name {}", card.name) };
-    line(text, format_args!("\n Try"));
-    line(text, format_args!("   haulout put FILE                # prints the blob's id"));
-    line(text, format_args!("   haulout get ID -o COPY"));
-    line(text, format_args!("   devnet kill {last}{named} && haulout get ID -o COPY"));
     line(
         text,
-        format_args!("   (from the source: cargo run --release --bin haulout -- put FILE)\n"),
+        format_args!(
+            "\n Try        (no `haulout` in your PATH? `devnet haulout put FILE` does the same)"
+        ),
+    );
+    line(text, format_args!("   haulout put FILE                # prints the blob's id"));
+    line(text, format_args!("   haulout get ID -o COPY"));
+    line(
+        text,
+        format_args!(
+            "   devnet{named} kill {last}             # then get it again: nothing is missed\n"
+        ),
     );
 }
 

@@ -9,18 +9,22 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::terminal::{self, note};
 
 use crate::control::{Connection, Reply, Request};
-use crate::ledger_process;
 use crate::processes::die_with_parent;
 use crate::settings::Wish;
 use crate::state::{Card, StateDirectory};
 use crate::supervisor;
 
+mod down;
 mod epoch;
+mod faucet;
+mod help;
+mod internal;
 mod logs;
 mod status;
 mod up;
@@ -30,9 +34,18 @@ mod wait;
 /// How long a verb waits for the supervisor: a node may take its time to stop or to start.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The longest time that can be asked for: nobody waits so long, and no clock overflows.
+const TIME_MAX: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 /// A whole Haulout network on your desk: an embedded ledger and real node processes.
 #[derive(Debug, Parser)]
-#[command(name = "devnet", version, disable_help_subcommand = true)]
+#[command(
+    name = "devnet",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: `devnet help errors`. Words such as WAL and epoch: `devnet help words`.\n\
+                  Completion of verbs and flags: `devnet help completions` says how to install it."
+)]
 struct Cli {
     /// Which devnet; several can run side by side
     #[arg(long, global = true, default_value = "default", env = "DEVNET_NAME")]
@@ -97,9 +110,10 @@ enum Command {
         #[command(subcommand)]
         verb: epoch::Verb,
     },
+    Faucet(faucet::Faucet),
     /// Stop everything in order
     Down {
-        /// Delete the devnet's folder too
+        /// Delete the devnet's folder and its context, too
         #[arg(long)]
         purge: bool,
     },
@@ -109,22 +123,15 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         file: Option<PathBuf>,
     },
-    #[command(hide = true)]
-    InternalSupervisor {
-        #[command(flatten)]
-        up: Up,
-        #[arg(long)]
-        attached: bool,
+    /// Run the `haulout` command of this very program, in this devnet's context
+    #[command(disable_help_flag = true)]
+    Haulout {
+        /// What comes after `haulout`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
-    #[command(hide = true)]
-    InternalLedger {
-        #[arg(long)]
-        folder: PathBuf,
-        #[arg(long)]
-        grpc_port: u16,
-        #[arg(long)]
-        faucet_port: u16,
-    },
+    Completions(help::Completions),
+    Help(help::Help),
 }
 
 /// What a devnet shall be.
@@ -191,7 +198,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         "h" => number.checked_mul(3_600_000),
         _ => None,
     };
-    millis.map(Duration::from_millis).ok_or_else(refused)
+    let time = millis.map(Duration::from_millis).ok_or_else(refused)?;
+    match time <= TIME_MAX {
+        true => Ok(time),
+        false => Err(format!("{text:?} is longer than a year; write 500ms, 30s, 2m or 24h")),
+    }
 }
 
 /// Runs the command line (`arguments[0]` is the program's name) and returns the exit code.
@@ -200,24 +211,46 @@ pub fn main_with(arguments: Vec<OsString>) -> u8 {
         die_with_parent();
         return haulout_node::cli::main_with(arguments.into_iter().skip(1).collect());
     }
+    if let Some(code) = internal::run(&arguments) {
+        return code;
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return refuse(error, &arguments),
     };
     let json = cli.json;
-    match cli.run() {
-        Ok(()) => 0,
-        Err(error) => {
-            if json && error.kind() != Kind::Pipe {
-                // Without a stdout the text on stderr has to do.
-                let _ = print_line(&error.to_json());
-            }
-            if error.kind() != Kind::Pipe {
-                note(&error.to_text());
-            }
-            error.kind().exit_code()
-        }
+    match cli.command {
+        Command::Help(help) => return help.run(Cli::command(), json),
+        Command::Haulout { arguments } => return haulout(&cli.name, json, arguments),
+        _ => {}
     }
+    let directory = match StateDirectory::of(&cli.name) {
+        Ok(directory) => directory,
+        Err(error) => return fail(&error, json, str::to_owned),
+    };
+    match cli.run(&directory) {
+        Ok(()) => 0,
+        Err(error) => fail(&error, json, |text| directory.spoken(text)),
+    }
+}
+
+/// The `haulout` command in the context of this devnet.
+fn haulout(name: &str, json: bool, arguments: Vec<OsString>) -> u8 {
+    let context = contexts::of_devnet(name);
+    let mut line: Vec<OsString> = vec!["haulout".into(), "--context".into(), context.into()];
+    line.extend(json.then(|| "--json".into()));
+    line.extend(arguments);
+    haulout_node::cli::main_with(line)
+}
+
+/// Tells a failure, its commands spoken so that they work when pasted, and returns its exit code.
+fn fail(error: &Error, json: bool, spoken: impl Fn(&str) -> String) -> u8 {
+    if error.kind() != Kind::Pipe {
+        // Without a stdout the text on stderr has to do.
+        let _ = json.then(|| print_line(&error.to_json_with(&spoken)));
+        note(&spoken(&error.to_text()));
+    }
+    error.kind().exit_code()
 }
 
 /// Help and version are results; everything else the parser says is a refusal.
@@ -238,46 +271,33 @@ fn refuse(error: clap::Error, arguments: &[OsString]) -> u8 {
 }
 
 impl Cli {
-    fn run(self) -> Result<()> {
-        let Cli { name, json, command } = self;
-        let directory = StateDirectory::of(&name)?;
+    fn run(self, directory: &StateDirectory) -> Result<()> {
+        let Cli { json, command, .. } = self;
         match command {
-            Command::Up(up) => block_on(up::run(&directory, &up, json)),
-            Command::Status => block_on(status::run(&directory, json)),
+            Command::Up(up) => block_on(up::run(directory, &up, json)),
+            Command::Status => block_on(status::run(directory, json)),
             Command::Logs { follow, target } => {
-                block_on(logs::run(&directory, target.as_deref(), follow))
+                block_on(logs::run(directory, target.as_deref(), follow))
             }
-            Command::Kill { target } => block_on(tell(&directory, Request::Kill { target }, json)),
+            Command::Kill { target } => block_on(tell(directory, Request::Kill { target }, json)),
             Command::Pause { target, time } => {
                 let for_ms = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-                block_on(tell(&directory, Request::Pause { target, for_ms }, json))
+                block_on(tell(directory, Request::Pause { target, for_ms }, json))
             }
             Command::Resume { target } => {
-                block_on(tell(&directory, Request::Resume { target }, json))
+                block_on(tell(directory, Request::Resume { target }, json))
             }
             Command::Restart { target, wipe } => {
-                block_on(tell(&directory, Request::Restart { target, wipe }, json))
+                block_on(tell(directory, Request::Restart { target, wipe }, json))
             }
-            Command::Wait { fact, timeout } => block_on(wait::run(&directory, fact, timeout)),
-            Command::Epoch { verb } => block_on(epoch::run(&directory, &verb, json)),
-            Command::Down { purge } => block_on(down(&directory, purge, json)),
-            Command::VerifyLedger { file } => verify::run(&directory, file, json),
-            Command::InternalSupervisor { up, attached } => {
-                log_to_stderr();
-                // A session of its own: a Ctrl-C in the terminal is for `devnet up`, which asks us.
-                let _ = rustix::process::setsid();
-                block_on(supervisor::run(up.options(&name, attached)))
-            }
-            Command::InternalLedger { folder, grpc_port, faucet_port } => {
-                die_with_parent();
-                log_to_stderr();
-                let options = ledger_process::Options { folder, grpc_port, faucet_port };
-                let served = block_on(ledger_process::run(options));
-                if let Err(error) = &served {
-                    let _ = print_line(&error.to_json());
-                }
-                served
-            }
+            Command::Wait { fact, timeout } => block_on(wait::run(directory, fact, timeout)),
+            Command::Epoch { verb } => block_on(epoch::run(directory, &verb, json)),
+            Command::Faucet(faucet) => block_on(faucet.run(directory, json)),
+            Command::Down { purge } => block_on(down::run(directory, purge, json)),
+            Command::VerifyLedger { file } => verify::run(directory, file, json),
+            Command::Completions(completions) => print_text(&completions.script(Cli::command())),
+            // They need no devnet, so they have been dealt with.
+            Command::Help(_) | Command::Haulout { .. } => Ok(()),
         }
     }
 }
@@ -293,87 +313,37 @@ fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
     outcome
 }
 
-fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(terminal::LogWriter)
-        .with_ansi(false)
-        .finish();
-    // Fails only if there is one already, and then that one is as good.
-    let _ = tracing::subscriber::set_global_default(subscriber);
-}
-
 /// Asks the supervisor for something and says what it did.
 async fn tell(directory: &StateDirectory, request: Request, json: bool) -> Result<()> {
     let reply = connect(directory).await?.ask(&request, PATIENCE).await?;
     if let Reply::Done { message } = &reply {
-        if json {
-            return print_line(&serde_json::json!({ "done": message }));
-        }
-        return print_text(&format!("{message}\n"));
+        return say_done(&directory.spoken(message), json);
     }
     Ok(())
+}
+
+/// Says in one sentence what was done.
+fn say_done(message: &str, json: bool) -> Result<()> {
+    match json {
+        true => print_line(&serde_json::json!({ "done": message })),
+        false => print_text(&format!("{message}\n")),
+    }
 }
 
 /// The supervisor of a devnet that runs.
 async fn connect(directory: &StateDirectory) -> Result<Connection> {
     Connection::open(&directory.control_socket()).await.ok_or_else(|| {
         Error::new(Kind::NotFound, format!("devnet {:?} does not run", directory.name()))
-            .hint(format!("start it with `devnet up{}`", name_flag(directory.name())))
+            .hint("start it with `devnet up`")
     })
-}
-
-/// What has to be typed after a verb for it to mean this devnet.
-fn name_flag(name: &str) -> String {
-    if name == "default" { String::new() } else { format!(" --name {name}") }
 }
 
 /// The identity card of a devnet that exists.
 fn card_of(directory: &StateDirectory) -> Result<Card> {
     directory.card()?.ok_or_else(|| {
         Error::new(Kind::NotFound, format!("there is no devnet {:?}", directory.name()))
-            .hint(format!("start it with `devnet up{}`", name_flag(directory.name())))
+            .hint("start it with `devnet up`")
     })
-}
-
-async fn down(directory: &StateDirectory, purge: bool, json: bool) -> Result<()> {
-    let ran = stop(directory).await?;
-    let existed = directory.path().exists();
-    if purge && existed {
-        let lock = directory.lock()?;
-        std::fs::remove_dir_all(directory.path())
-            .map_err(|error| Error::from_io("remove", directory.path(), error))?;
-        drop(lock);
-    }
-    let message = match (ran, purge && existed) {
-        (true, true) => "stopped, and its folder is deleted",
-        (true, false) => "stopped; its data stays for the next `devnet up`",
-        (false, true) => "it did not run; its folder is deleted",
-        (false, false) => "it does not run",
-    };
-    if json {
-        return print_line(&serde_json::json!({ "done": message }));
-    }
-    print_text(&format!("{message}\n"))
-}
-
-/// Stops a devnet and returns when its lock is free; false if it did not run.
-async fn stop(directory: &StateDirectory) -> Result<bool> {
-    let Some(connection) = Connection::open(&directory.control_socket()).await else {
-        return Ok(false);
-    };
-    connection.ask(&Request::Down, PATIENCE).await?;
-    let until = tokio::time::Instant::now() + PATIENCE;
-    while directory.path().exists() && directory.lock().is_err() {
-        if tokio::time::Instant::now() > until {
-            return Err(Error::new(Kind::Timeout, "the supervisor answered but did not end")
-                .hint("see `devnet logs supervisor`"));
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Ok(true)
 }
 
 /// One JSON object on one line of stdout.

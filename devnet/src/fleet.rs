@@ -137,7 +137,7 @@ impl Fleet {
             Request::Status => return Ok(Reply::Status { processes: self.statuses() }),
             Request::Kill { target } => {
                 self.find(&target)?.kill().await?;
-                format!("{target} is killed; its data stays (devnet restart {target})")
+                format!("{target} is killed; its data stays (`devnet restart {target}`)")
             }
             Request::Pause { target, for_ms } => self.pause(target, for_ms)?,
             Request::Resume { target } => {
@@ -158,7 +158,7 @@ impl Fleet {
         self.find(&target)?.pause()?;
         self.resumes.retain(|(_, name)| *name != target);
         let Some(millis) = for_ms else {
-            return Ok(format!("{target} is paused (devnet resume {target})"));
+            return Ok(format!("{target} is paused (`devnet resume {target}`)"));
         };
         self.resumes.push((Instant::now() + Duration::from_millis(millis), target.clone()));
         Ok(format!("{target} is paused for {millis} ms"))
@@ -212,7 +212,7 @@ impl Fleet {
     }
 
     fn context(&self) -> String {
-        context_of(self.directory.name())
+        contexts::of_devnet(self.directory.name())
     }
 
     fn keep_card(&mut self, state: &str) -> Result<()> {
@@ -274,11 +274,6 @@ impl Fleet {
             client_config: self.client_config(),
         }
     }
-}
-
-/// The context of a devnet: `devnet`, or `devnet-<name>` for one with a name.
-pub(crate) fn context_of(name: &str) -> String {
-    if name == "default" { "devnet".to_owned() } else { format!("devnet-{name}") }
 }
 
 fn prepare_ledger(

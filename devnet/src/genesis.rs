@@ -161,7 +161,11 @@ pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
 
 /// How many nodes there are, if so many can share so many shards.
 pub(crate) fn check_size(nodes: usize, shards: u16) -> Result<u16> {
-    let wrong = |message: String| Err(Error::new(Kind::Usage, message));
+    let wrong = |message: String| {
+        Err(Error::new(Kind::Usage, message).hint(format!(
+            "--shards takes {SHARDS_MIN} to {SHARDS_MAX}, --nodes 1 to as many as there are shards; see `devnet help up`"
+        )))
+    };
     if !(SHARDS_MIN..=SHARDS_MAX).contains(&shards) {
         return wrong(format!("{shards} shards are not between {SHARDS_MIN} and {SHARDS_MAX}"));
     }

@@ -11,7 +11,7 @@ use haulout_node::terminal;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::ledger::{GenesisConfig, Ledger};
+use crate::ledger::{GenesisConfig, Ledger, OpenError, StoreError};
 
 /// Where the ledger keeps its state and where it listens.
 #[derive(Clone, Debug)]
@@ -30,7 +30,8 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let genesis = read_genesis(&options.folder.join("genesis.json"))?;
     let database = options.folder.join("ledger.redb");
     let ledger = tokio::task::spawn_blocking(move || open(&database, genesis)).await.map_err(
-        |error| Error::new(Kind::Internal, "opening the ledger failed").because(error),
+        // redb checks little before it trusts a file; a damaged one may make it panic.
+        |error| Error::new(Kind::Damaged, "the ledger's file cannot be opened").because(error),
     )??;
     crate::cli::print_line(&serde_json::json!({
         "event": "ready",
@@ -46,10 +47,23 @@ pub(crate) async fn run(options: Options) -> Result<()> {
 /// Opens the ledger of this genesis; another one in its place is a mistake worth explaining.
 pub(crate) fn open(database: &Path, genesis: GenesisConfig) -> Result<Ledger> {
     Ledger::open(database, genesis).map_err(|error| {
-        Error::new(Kind::Config, format!("cannot open the ledger in {}", terminal::path(database)))
+        let message = format!("cannot open the ledger in {}", terminal::path(database));
+        Error::new(kind(&error), message)
             .because(error)
             .hint("`devnet up --fresh` starts over without its data")
     })
+}
+
+/// What kind of failure it is that a ledger does not open.
+pub(crate) fn kind(error: &OpenError) -> Kind {
+    match error {
+        OpenError::Store(StoreError::InUse) => Kind::Locked,
+        OpenError::Store(StoreError::Schema) => Kind::Version,
+        OpenError::Store(
+            StoreError::Database(_) | StoreError::Damaged(_) | StoreError::Incomplete,
+        ) => Kind::Damaged,
+        OpenError::Genesis(_) | OpenError::DifferentGenesis | OpenError::Empty => Kind::Config,
+    }
 }
 
 /// Listens on a port of this machine; 0 takes any free one.

@@ -30,21 +30,29 @@ pub(crate) struct Ports {
     pub(crate) moved: Vec<(u16, u16)>,
 }
 
+/// Refuses a base from which the last node would have no port.
+pub(crate) fn check_base(base: u16, nodes: u16) -> Result<()> {
+    match u16::try_from(u32::from(base) + 10 * u32::from(nodes) + 1) {
+        Err(_) if base != 0 => Err(Error::new(
+            Kind::Usage,
+            format!("{nodes} nodes need ports beyond 65535 from --port-base {base}"),
+        )
+        .hint("choose a lower --port-base, or 0 for any free ports")),
+        _ => Ok(()),
+    }
+}
+
 /// Ports for a ledger and so many nodes; base 0 takes any free ones.
 pub(crate) fn choose(base: u16, nodes: u16) -> Result<Ports> {
+    check_base(base, nodes)?;
     let mut search = Search::new();
     let mut moved = Vec::new();
-    let mut take = |offset: u32| -> Result<u16> {
-        let wanted = (base != 0).then(|| u32::from(base) + offset);
-        match wanted.map(u16::try_from) {
+    let mut take = |offset: u16| -> Result<u16> {
+        let wanted = base.checked_add(offset).filter(|_| base != 0);
+        match wanted {
             None => search.next(),
-            Some(Err(_)) => Err(Error::new(
-                Kind::Usage,
-                format!("{nodes} nodes need ports beyond 65535 from --port-base {base}"),
-            )
-            .hint("choose a lower --port-base, or 0 for any free ports")),
-            Some(Ok(port)) if search.taken.insert(port) && is_free(port) => Ok(port),
-            Some(Ok(port)) => {
+            Some(port) if search.taken.insert(port) && is_free(port) => Ok(port),
+            Some(port) => {
                 let instead = search.next()?;
                 moved.push((port, instead));
                 Ok(instead)
@@ -52,7 +60,7 @@ pub(crate) fn choose(base: u16, nodes: u16) -> Result<Ports> {
         }
     };
     let (ledger, faucet) = (take(0)?, take(1)?);
-    let nodes = (1..=u32::from(nodes))
+    let nodes = (1..=nodes)
         .map(|node| Ok(NodePorts { peer: take(10 * node)?, http: take(10 * node + 1)? }))
         .collect::<Result<Vec<_>>>()?;
     Ok(Ports { ledger, faucet, nodes, moved })

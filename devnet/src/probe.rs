@@ -14,6 +14,7 @@ pub(crate) use haulout_node::probe::Health;
 use haulout_node::probe::exchange;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::EpochState;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::files::ChainPlace;
@@ -153,9 +154,19 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
 
 /// Moves the ledger's time ahead.
 pub(crate) async fn skip(port: u16, milliseconds: u64) -> Result<()> {
-    let body = format!("{{\"skip_ms\":{milliseconds}}}");
+    let answer = post(port, "/devnet/time", &json!({ "skip_ms": milliseconds })).await?;
+    if answer.get("now_ms").is_some() {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Internal, "the ledger does not move its time")
+        .because(std::io::Error::other(answer.to_string())))
+}
+
+/// Asks the ledger's own HTTP endpoint; what is no JSON becomes the text that it is.
+pub(crate) async fn post(port: u16, path: &str, body: &Value) -> Result<Value> {
+    let body = body.to_string();
     let head = format!(
-        "POST /devnet/time HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
@@ -163,9 +174,10 @@ pub(crate) async fn skip(port: u16, milliseconds: u64) -> Result<()> {
         tokio::time::timeout(LEDGER_PATIENCE, exchange((Ipv4Addr::LOCALHOST, port).into(), &head))
             .await;
     match asked {
-        Ok(Ok(answer)) if answer.contains("now_ms") => Ok(()),
-        Ok(Ok(answer)) => Err(Error::new(Kind::Internal, "the ledger does not move its time")
-            .because(std::io::Error::other(answer))),
+        Ok(Ok(answer)) => {
+            let body = answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, body)| body);
+            Ok(serde_json::from_str(body).unwrap_or_else(|_| Value::from(body)))
+        }
         Ok(Err(error)) => Err(Error::new(Kind::LedgerUnreachable, "the ledger does not answer")
             .because(error)
             .hint("see `devnet logs ledger`")),

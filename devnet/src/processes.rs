@@ -131,15 +131,19 @@ impl Process {
         if line["event"] == "ready" {
             return Ok(());
         }
-        let error = &line["error"];
-        let kind = error["kind"].as_str().and_then(Kind::from_name);
-        match (kind, error["message"].as_str()) {
-            (Some(kind), Some(message)) => {
-                let hint = error["hint"].as_str().unwrap_or(kind.page().advice).to_owned();
-                Err(Error::new(kind, format!("{} did not start: {message}", self.name)).hint(hint))
-            }
-            _ => Err(self.did_not_start("said something else than that it is ready")),
-        }
+        let Some(error) = Error::from_json(&line) else {
+            return Err(self.did_not_start("said something else than that it is ready"));
+        };
+        let hint = match (error.kind(), self.name.as_str()) {
+            (Kind::Damaged, "ledger") => "`devnet up --fresh` starts everything over".to_owned(),
+            (Kind::Damaged, node) => format!(
+                "`devnet restart {node} --wipe` starts it with an empty store; its shards then count as missing, and the \
+                 others serve without it"
+            ),
+            _ => error.next_step().to_owned(),
+        };
+        let message = format!("{} did not start: {}", self.name, error.message());
+        Err(Error::new(error.kind(), message).hint(hint))
     }
 
     fn did_not_start(&self, how: &str) -> Error {

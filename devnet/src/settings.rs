@@ -1,7 +1,8 @@
 //! What a devnet is to be: what was asked now, and what was settled when it was born.
 //!
 //! Promises: a devnet that exists is continued exactly as it was; asking for something else is an
-//! error that names both values. Does not: start anything.
+//! error that names both values. Whoever starts a supervisor hears first, from the same functions,
+//! whether it would refuse. Does not: start anything.
 
 use std::time::Duration;
 
@@ -31,26 +32,52 @@ pub(crate) struct Wish {
     pub(crate) epoch: Option<Duration>,
 }
 
+/// A wish with its defaults, of which everything is possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Plan {
+    seed: u64,
+    nodes: u16,
+    shards: u16,
+    port_base: u16,
+    epoch_ms: u64,
+}
+
+/// What a new devnet would be, or why there can be none like that.
+fn plan(wish: &Wish) -> Result<Plan> {
+    let (nodes, shards) = (wish.nodes.unwrap_or(NODES), wish.shards.unwrap_or(SHARDS));
+    genesis::check_size(usize::from(nodes), shards)?;
+    let epoch_ms = genesis::check_epoch(wish.epoch.unwrap_or(EPOCH))?;
+    let port_base = wish.port_base.unwrap_or(ports::DEFAULT_BASE);
+    ports::check_base(port_base, nodes)?;
+    Ok(Plan { seed: wish.seed.unwrap_or(SEED), nodes, shards, port_base, epoch_ms })
+}
+
+/// Whether the devnet can be started, or continued, as asked; the supervisor refuses the same.
+pub(crate) fn check(directory: &StateDirectory, wish: &Wish, fresh: bool) -> Result<()> {
+    match if fresh { None } else { directory.settings()? } {
+        Some(settings) => agree(directory.name(), &settings, wish),
+        None => plan(wish).map(|_| ()),
+    }
+}
+
 /// The settings of this devnet: those it was born with, or new ones that are kept from now on.
 pub(crate) fn settle(directory: &StateDirectory, wish: &Wish) -> Result<Settings> {
     if let Some(settings) = directory.settings()? {
         agree(directory.name(), &settings, wish)?;
         return Ok(settings);
     }
-    let (nodes, shards) = (wish.nodes.unwrap_or(NODES), wish.shards.unwrap_or(SHARDS));
-    genesis::check_size(usize::from(nodes), shards)?;
-    let epoch_ms = genesis::check_epoch(wish.epoch.unwrap_or(EPOCH))?;
-    let ports = ports::choose(wish.port_base.unwrap_or(ports::DEFAULT_BASE), nodes)?;
+    let plan = plan(wish)?;
+    let ports = ports::choose(plan.port_base, plan.nodes)?;
     for (busy, instead) in &ports.moved {
         tracing::warn!(busy, instead, "a port is taken, so another one is used");
     }
     let settings = Settings {
         schema: SCHEMA,
-        seed: wish.seed.unwrap_or(SEED),
-        nodes,
-        shards,
+        seed: plan.seed,
+        nodes: plan.nodes,
+        shards: plan.shards,
         segment_bytes: haulout_protocol::encoding::SEGMENT_BYTES,
-        epoch_ms,
+        epoch_ms: plan.epoch_ms,
         ledger_port: ports.ledger,
         faucet_port: ports.faucet,
         node_ports: ports.nodes,
@@ -60,13 +87,17 @@ pub(crate) fn settle(directory: &StateDirectory, wish: &Wish) -> Result<Settings
 }
 
 /// Refuses to continue a devnet as something it is not.
-pub(crate) fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> {
+fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> {
     if settings.schema != SCHEMA {
         return Err(Error::new(
             Kind::Version,
             format!("devnet {name:?} was made by another version (schema {})", settings.schema),
         )
-        .hint(format!("start over with `devnet up --fresh --name {name}`")));
+        .hint("start over with `devnet up --fresh`"));
+    }
+    if let Some(base) = wish.port_base.filter(|base| *base != 0 && !follows(settings, *base)) {
+        let settled = settings.ledger_port.to_string();
+        return Err(differs(name, "--port-base", &settled, &base.to_string()));
     }
     let asked = [
         ("--seed", wish.seed, settings.seed),
@@ -89,6 +120,15 @@ pub(crate) fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> 
     Ok(())
 }
 
+/// Whether a port is where this base puts it; others may have moved, because theirs were taken.
+fn follows(settings: &Settings, base: u16) -> bool {
+    let at = |port: u16, offset: u32| u32::from(port) == u32::from(base) + offset;
+    let mut nodes = (1..).zip(&settings.node_ports);
+    at(settings.ledger_port, 0)
+        || at(settings.faucet_port, 1)
+        || nodes.any(|(node, ports)| at(ports.peer, 10 * node) || at(ports.http, 10 * node + 1))
+}
+
 /// The refusal that names both values.
 fn differs(name: &str, flag: &str, settled: &str, wanted: &str) -> Error {
     let message = format!("devnet {name:?} exists with {flag} {settled}, not {wanted}");
@@ -99,6 +139,7 @@ fn differs(name: &str, flag: &str, settled: &str, wanted: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::NodePorts;
 
     fn sample_settings() -> Settings {
         Settings {
@@ -128,6 +169,49 @@ mod tests {
         assert_eq!(refused.kind(), Kind::Usage);
         assert!(refused.message().contains("--shards 100, not 7"), "{refused}");
         assert!(refused.next_step().contains("--fresh"));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_before_anything_is_chosen() {
+        let wish = Wish::default();
+        let second = Duration::from_secs(1);
+        for (wrong, named) in [
+            (Wish { nodes: Some(0), ..wish.clone() }, "0 nodes"),
+            (Wish { nodes: Some(101), ..wish.clone() }, "101 nodes"),
+            (Wish { nodes: Some(4), shards: Some(3), ..wish.clone() }, "3 shards"),
+            (Wish { shards: Some(1001), ..wish.clone() }, "1001 shards"),
+            (Wish { epoch: Some(8 * second), ..wish.clone() }, "8s"),
+            (Wish { epoch: Some(61 * 86_400 * second), ..wish.clone() }, "60 days"),
+            (Wish { port_base: Some(65_500), ..wish.clone() }, "--port-base 65500"),
+        ] {
+            let refused = plan(&wrong).unwrap_err();
+            assert_eq!(refused.kind(), Kind::Usage, "{wrong:?}");
+            assert!(refused.message().contains(named), "{refused}");
+        }
+        for right in [
+            wish.clone(),
+            Wish { nodes: Some(4), shards: Some(4), epoch: Some(10 * second), ..wish.clone() },
+            Wish { nodes: Some(1000), shards: Some(1000), port_base: Some(0), ..wish.clone() },
+            Wish { nodes: Some(5), port_base: Some(65_484), ..wish },
+        ] {
+            plan(&right).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_port_base_that_no_port_follows_is_refused_and_one_that_a_port_follows_is_not() {
+        let settings = Settings {
+            ledger_port: 32_000,
+            faucet_port: 11_111,
+            node_ports: vec![NodePorts { peer: 22_222, http: 22_223 }],
+            ..sample_settings()
+        };
+        let asked =
+            |base| agree("x", &settings, &Wish { port_base: Some(base), ..Wish::default() });
+        asked(32_000).unwrap();
+        asked(22_212).unwrap();
+        asked(0).unwrap();
+        assert!(asked(33_000).unwrap_err().message().contains("--port-base 32000, not 33000"));
     }
 
     #[test]

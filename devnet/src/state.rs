@@ -20,6 +20,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::hints;
 use haulout_node::terminal;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,13 @@ impl StateDirectory {
     /// The name of the devnet.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A text in which every `devnet` command means this devnet, so that it works when pasted.
+    pub(crate) fn spoken(&self, text: &str) -> String {
+        let flags =
+            if self.name == "default" { String::new() } else { format!("--name {}", self.name) };
+        hints::with_flags(text, "devnet", &flags)
     }
 
     /// The folder itself.
@@ -121,7 +129,7 @@ impl StateDirectory {
                 Kind::Locked,
                 format!("devnet {:?} is already run by pid {}", self.name, holder.trim()),
             )
-            .hint("see `devnet status`, or choose another name with --name"));
+            .hint("see `devnet status`, or run another one beside it with --name"));
         }
         file.set_len(0).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
@@ -174,7 +182,7 @@ impl StateDirectory {
         serde_json::from_str(&text).map(Some).map_err(|error| {
             Error::new(Kind::Config, format!("{} is damaged", terminal::path(&path)))
                 .because(error)
-                .hint(format!("start over with `devnet up --fresh --name {}`", self.name))
+                .hint("start over with `devnet up --fresh`")
         })
     }
 

@@ -286,7 +286,7 @@ pub(crate) fn arguments(options: &Options) -> Vec<OsString> {
         ("--shards", wish.shards.map(|value| value.to_string())),
         ("--port-base", wish.port_base.map(|value| value.to_string())),
         ("--epoch", wish.epoch.map(|length| format!("{}ms", length.as_millis()))),
-        ("--timeout", Some(options.patience.as_secs().to_string())),
+        ("--timeout", Some(format!("{}ms", options.patience.as_millis()))),
     ];
     for (flag, value) in numbers {
         if let Some(value) = value {

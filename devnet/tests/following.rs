@@ -9,7 +9,7 @@ use haulout_devnet::Devnet;
 use haulout_protocol::chain::object::staking::EpochState;
 
 /// Everything must happen within this time, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const EPOCH: Duration = Duration::from_secs(600);
 
 async fn devnet(seed: u64) -> Devnet {

@@ -10,18 +10,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind as ClapKind;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use haulout_protocol::blob::{BlobId, ParseBlobIdError};
 use tokio::runtime::Runtime;
 
 use crate::config::{ClientConfig, Config, Setting, Sources};
+use crate::contexts;
 use crate::error::{Error, Kind, Result};
+use crate::hints;
 use crate::telemetry::{LogFormat, Options, Telemetry};
 use crate::terminal;
-use output::Output;
+use output::{CommandFlags, Output};
 
 mod bench;
 mod blob_id;
+mod completions;
 mod config;
 mod context;
 mod estimate;
@@ -46,7 +50,15 @@ const WIND_DOWN: Duration = Duration::from_secs(2);
 
 /// Store files on a network of independent nodes, and get them back peer to peer.
 #[derive(Debug, Parser)]
-#[command(name = "haulout", version, disable_help_subcommand = true, propagate_version = true)]
+#[command(
+    name = "haulout",
+    version,
+    disable_help_subcommand = true,
+    propagate_version = true,
+    after_help = "New here? `devnet up` starts a network on this machine, and `haulout wallet new` makes a wallet.\n\
+                  Words such as WAL, gas and epoch: `haulout help words`. Errors: `haulout help errors`.\n\
+                  Completion of verbs and flags: `haulout help completions` says how to install it."
+)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -126,15 +138,16 @@ enum Command {
     Config,
     #[command(subcommand)]
     Context(context::Context),
+    Completions(completions::Completions),
     Help(help::Help),
 }
 
 /// Runs the command line (`args[0]` is the program's name) and returns the exit code.
 pub fn main_with(args: Vec<OsString>) -> u8 {
     let json = args.iter().any(|arg| arg == "--json" || arg == "-j");
-    match Cli::try_parse_from(&args) {
-        Ok(cli) => {
-            let output = Output::new(&cli.common);
+    match parse(&args) {
+        Ok((cli, flags)) => {
+            let output = Output::new(&cli.common, flags);
             let code = cli.execute(&output).unwrap_or_else(|error| output.fail(&error));
             output.exit_code(code)
         }
@@ -149,6 +162,23 @@ pub fn main_with(args: Vec<OsString>) -> u8 {
             Kind::Usage.exit_code()
         }
     }
+}
+
+/// Reads the command line, and which of its flags a command that we print must repeat.
+fn parse(args: &[OsString]) -> Result<(Cli, CommandFlags), clap::Error> {
+    let matches = Cli::command().try_get_matches_from(args)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let mut flags = Vec::new();
+    if let Some(file) = cli.common.config.as_ref().filter(|_| typed("config")) {
+        flags.push(format!("--config {}", hints::quoted(&file.to_string_lossy())));
+    }
+    if let Some(name) = cli.common.context.as_ref().filter(|_| typed("context")) {
+        flags.push(format!("--context {}", hints::quoted(name)));
+    }
+    let devnet = cli.devnet().filter(|name| name != "default");
+    let devnet = devnet.map(|name| format!("--name {name}")).unwrap_or_default();
+    Ok((cli, CommandFlags { haulout: flags.join(" "), devnet }))
 }
 
 /// A refusal of the parser as one of our errors.
@@ -175,8 +205,19 @@ impl Cli {
             Command::Bench(bench) => bench.run(output),
             Command::Config => config::run(output),
             Command::Context(context) => context.run(output),
+            Command::Completions(completions) => completions.run(Cli::command(), output),
             Command::Help(help) => help.run(Cli::command(), output),
         }
+    }
+
+    /// The devnet that this command line is about, if it is about one.
+    fn devnet(&self) -> Option<String> {
+        if self.common.config.is_some() {
+            return None;
+        }
+        // Without a readable active context there is none, and the verb itself says what is wrong.
+        let context = self.common.context.clone().or_else(|| contexts::active().ok()?)?;
+        contexts::devnet_of(&context).map(str::to_owned)
     }
 
     /// The configuration, with `flags` above everything else.

@@ -190,13 +190,7 @@ impl Config {
             match std::fs::read_to_string(&path) {
                 Ok(text) => layers.push(Layer::from_file(&path, &text)?),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => {}
-                Err(error) => {
-                    let message =
-                        format!("cannot read the configuration {}", terminal::path(&path));
-                    return Err(Error::new(Kind::Config, message)
-                        .because(error)
-                        .hint("check the path; `haulout config` prints an example to start from"));
-                }
+                Err(error) => return Err(unreadable(&path, error, sources)),
             }
         }
         for (name, value) in &sources.env {
@@ -376,6 +370,22 @@ impl Config {
             .detail("key", format!("{section}.{key}"))
         })
     }
+}
+
+/// The error of a file that must be there: of a context if it is one's, else of `--config`.
+fn unreadable(path: &Path, error: std::io::Error, sources: &Sources) -> Error {
+    let message = format!("cannot read the configuration {}", terminal::path(path));
+    let hint = match path.file_stem().and_then(|name| name.to_str()) {
+        _ if sources.file.is_some() => {
+            "check the path; `haulout config` prints an example to start from".to_owned()
+        }
+        Some(name) if sources.context.is_none() => format!(
+            "the context \"{name}\" is active and has no file: `haulout context rm {name}` forgets it, \
+             `haulout context use NAME` chooses another"
+        ),
+        _ => "`haulout context ls` lists the contexts there are".to_owned(),
+    };
+    Error::new(Kind::Config, message).because(error).hint(hint)
 }
 
 impl WalletPlace {

@@ -1,8 +1,10 @@
 //! Contexts: named client configurations, and which of them is active.
 //!
 //! A context is a file `$XDG_CONFIG_HOME/haulout/contexts/<name>.toml`; the name of the active one
-//! is in `active-context` beside that folder.
-//! Promises: names cannot leave the folder; files are replaced whole, never half written.
+//! is in `active-context` beside that folder, and those that were active before it are in
+//! `previous-contexts`, the latest first.
+//! Promises: names cannot leave the folder; files are replaced whole, never half written; when the
+//! active context is removed, the one before it that still exists is active again, or none.
 //! Does not: read what a context says (`config.rs`).
 
 use std::fs;
@@ -13,6 +15,25 @@ use crate::terminal;
 
 /// Longest name of a context.
 const NAME_BYTES_MAX: usize = 64;
+
+/// How many contexts that were active before are remembered: more than anybody goes back.
+const PREVIOUS_MAX: usize = 8;
+
+/// The context of the devnet without a name, and how those of the others begin.
+const DEVNET: &str = "devnet";
+
+/// The context of a devnet: `devnet`, or `devnet-NAME` for one with a name.
+pub fn of_devnet(name: &str) -> String {
+    if name == "default" { DEVNET.to_owned() } else { format!("{DEVNET}-{name}") }
+}
+
+/// The name of the devnet whose context this is, if it is one's.
+pub fn devnet_of(context: &str) -> Option<&str> {
+    match context.strip_prefix(DEVNET)? {
+        "" => Some("default"),
+        rest => rest.strip_prefix('-').filter(|name| !name.is_empty()),
+    }
+}
 
 /// `$XDG_CONFIG_HOME/haulout`, or `~/.config/haulout`.
 pub fn config_home() -> PathBuf {
@@ -45,19 +66,32 @@ pub fn path(name: &str) -> Result<PathBuf> {
     {
         let shown = terminal::line(name);
         return Err(Error::new(Kind::Usage, format!("`{shown}` is not a name of a context"))
-            .hint("use letters, digits, - and _; see `haulout context ls`"));
+            .hint("use letters, digits, - and _; `haulout context ls` lists them"));
     }
     Ok(config_home().join("contexts").join(format!("{name}.toml")))
 }
 
 /// The name of the active context, if there is one.
 pub fn active() -> Result<Option<String>> {
-    let file = config_home().join("active-context");
+    Ok(read_names("active-context")?.into_iter().next())
+}
+
+/// The lines of a file of names; none if there is no file.
+fn read_names(file: &str) -> Result<Vec<String>> {
+    let file = config_home().join(file);
     match fs::read_to_string(&file) {
-        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|name| !name.is_empty())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Ok(text) => {
+            let lines = text.lines().map(str::trim).filter(|name| !name.is_empty());
+            Ok(lines.map(str::to_owned).collect())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(Error::from_io("read", &file, error)),
     }
+}
+
+fn write_names(file: &str, names: &[String]) -> Result<()> {
+    let text: String = names.iter().map(|name| format!("{name}\n")).collect();
+    replace(&config_home().join(file), &text)
 }
 
 /// The names of all contexts, sorted.
@@ -90,12 +124,52 @@ pub fn save(name: &str, text: &str) -> Result<PathBuf> {
 /// Makes a context the active one and returns the one that was.
 pub fn activate(name: &str) -> Result<Option<String>> {
     if !path(name)?.exists() {
-        return Err(Error::new(Kind::Config, format!("there is no context `{name}`"))
-            .hint("see `haulout context ls`; a devnet makes its own when it starts"));
+        return Err(missing(name));
     }
     let previous = active()?;
-    replace(&config_home().join("active-context"), &format!("{name}\n"))?;
+    if let Some(previous) = previous.as_ref().filter(|previous| *previous != name) {
+        let mut names = read_names("previous-contexts")?;
+        names.retain(|one| one != previous && one != name);
+        names.insert(0, previous.clone());
+        names.truncate(PREVIOUS_MAX);
+        write_names("previous-contexts", &names)?;
+    }
+    write_names("active-context", &[name.to_owned()])?;
     Ok(previous)
+}
+
+/// Deletes a context, and returns the one that is active from now on, if any; an error if there is
+/// no such context.
+pub fn remove(name: &str) -> Result<Option<String>> {
+    let file = path(name)?;
+    match fs::remove_file(&file) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            // Its file may have been deleted by hand; then what is left is that it is active.
+            if active()?.as_deref() != Some(name) {
+                return Err(missing(name));
+            }
+        }
+        Err(error) => return Err(Error::from_io("remove", &file, error)),
+    }
+    let mut previous = read_names("previous-contexts")?;
+    previous.retain(|one| one != name);
+    let now = match active()? {
+        Some(other) if other != name => Some(other),
+        _ => {
+            let exists = |one: &String| path(one).is_ok_and(|file| file.exists());
+            let back = previous.iter().position(exists).map(|at| previous.remove(at));
+            write_names("active-context", back.as_slice())?;
+            back
+        }
+    };
+    write_names("previous-contexts", &previous)?;
+    Ok(now)
+}
+
+fn missing(name: &str) -> Error {
+    Error::new(Kind::Config, format!("there is no context `{name}`"))
+        .hint("`haulout context ls` lists them; a devnet makes its own when it starts")
 }
 
 /// Writes a file beside its place, then renames it.

@@ -98,17 +98,33 @@ impl Error {
 
     /// The object that `--json` prints on stdout.
     pub fn to_json(&self) -> Value {
+        self.to_json_with(str::to_owned)
+    }
+
+    /// The same; `spoken` is what becomes of the message and of the next step, as in [`crate::hints`].
+    pub fn to_json_with(&self, spoken: impl Fn(&str) -> String) -> Value {
         let mut error = serde_json::json!({
             "kind": self.kind.name(),
             "code": self.kind.exit_code(),
-            "message": self.message(),
-            "hint": self.next_step(),
+            "message": spoken(&self.message()),
+            "hint": spoken(self.next_step()),
             "retryable": self.is_retryable(),
         });
         if !self.details.is_empty() {
             error["details"] = Value::Object(self.details.clone());
         }
         serde_json::json!({ "error": error })
+    }
+
+    /// The failure in what [`Self::to_json`] printed, in whatever process; details apart.
+    pub fn from_json(value: &Value) -> Option<Self> {
+        let error = value.get("error")?;
+        let text = |name: &str| error.get(name)?.as_str();
+        let kind = Kind::from_name(text("kind")?)?;
+        let mut told = Self::new(kind, text("message")?);
+        told.hint = text("hint").map(str::to_owned);
+        told.retryable = error.get("retryable").and_then(Value::as_bool);
+        Some(told)
     }
 
     /// The lines that people see on stderr. A message of several lines is set apart, so that no

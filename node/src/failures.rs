@@ -128,10 +128,9 @@ impl From<StoreError> for Error {
             },
             StoreError::Corrupt { .. }
             | StoreError::Damaged { .. }
-            | StoreError::Gap { .. }
             | StoreError::Poisoned { .. }
-            | StoreError::TooLarge { .. }
-            | StoreError::Database { .. } => Kind::Internal,
+            | StoreError::Database { .. } => Kind::Damaged,
+            StoreError::Gap { .. } | StoreError::TooLarge { .. } => Kind::Internal,
         };
         let pid = match &error {
             StoreError::AlreadyRunning { pid, .. } => *pid,
@@ -151,8 +150,9 @@ impl From<LocateError> for Error {
         let message = error.to_string();
         match error {
             LocateError::NotFound(blob_id) | LocateError::NotCertified(blob_id) => {
-                Error::new(Kind::NotFound, message)
-                    .hint(format!("check the id and the context; haulout status {blob_id}"))
+                Error::new(Kind::NotFound, message).hint(format!(
+                    "check the id and the context; `haulout status {blob_id}` says what is known"
+                ))
             }
             LocateError::Expired { end_epoch, .. } => {
                 Error::new(Kind::Expired, message).detail("end_epoch", end_epoch)

@@ -116,10 +116,13 @@ fn is_stream(name: &Path, facts: &Metadata) -> Result<bool> {
     }
     let (what, hint) = match () {
         () if kind.is_dir() => {
-            ("a folder", "name a file, or pipe an archive: tar c . | haulout put -")
+            ("a folder", "name a file, or pipe an archive (`tar c .`) into `haulout put -`")
         }
         () if kind.is_socket() => ("a socket", "pipe what it says into `haulout put -`"),
-        () => ("a device, which may never end", "pipe a part of it: head -c 1MiB | haulout put -"),
+        () => (
+            "a device, which may never end",
+            "pipe a part of it (`head -c 1MiB`) into `haulout put -`",
+        ),
     };
     Err(Error::new(Kind::File, format!("{} is {what}", terminal::path(name))).hint(hint))
 }

@@ -122,7 +122,9 @@ pub fn create(path: &Path, secret: &Secret) -> Result<()> {
         let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
         let error = Error::from_io("create the key file", path, error);
         if exists {
-            error.hint("keys are never overwritten; move the old file away first")
+            error.hint(
+                "keys are never overwritten: name another file, or move the old one away first",
+            )
         } else {
             error
         }
@@ -169,6 +171,12 @@ pub fn load_or_create(path: &Path, kind: Kind) -> Result<Secret> {
     Ok(secret)
 }
 
+/// Makes a wallet in a new file, and reads it back from there.
+pub(crate) fn create_wallet(path: &Path) -> Result<Wallet> {
+    create(path, &Secret::generate(Kind::Ed25519)?)?;
+    load_wallet_file(path)
+}
+
 /// Reads a wallet from where it is kept. If an address was chosen, it must be the wallet's.
 pub fn load_wallet(place: &WalletPlace) -> Result<Wallet> {
     place.check()?;
@@ -211,8 +219,8 @@ pub(crate) fn no_wallet(purpose: &str) -> Error {
         format!("{purpose} needs a wallet, and there is neither wallet.key_file nor one of Sui's"),
     )
     .hint(
-        "add `key_file = ...` under [wallet], set HAULOUT_WALLET__KEY_FILE, or create a Sui wallet \
-         (`sui client`); a devnet's context has one",
+        "`haulout wallet new` makes one and says how to use it; one that exists: add `key_file = ...` \
+         under [wallet], or set HAULOUT_WALLET__KEY_FILE; a devnet's context has one",
     )
 }
 
@@ -264,7 +272,10 @@ fn malformed(path: &Path, expected: &str) -> Error {
         ErrorKind::Config,
         format!("{} is not a key file of the expected kind", terminal::path(path)),
     )
-    .hint(format!("it must hold one line: {expected} and 64 hex digits after the colon"))
+    .hint(format!(
+        "it must hold one line: {expected} and 64 hex digits after the colon; `haulout help wallet` \
+         lists what else a wallet's may hold"
+    ))
 }
 
 /// The folder to open for a relative file name: the current one.

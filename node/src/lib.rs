@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod contexts;
 pub mod error;
+pub mod hints;
 pub mod holdings;
 pub mod identify;
 pub mod input;

@@ -338,6 +338,78 @@ fn contexts_are_listed_shown_and_switched() {
 }
 
 #[test]
+fn a_context_that_goes_gives_way_to_the_one_before_it() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/haulout/contexts");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["one", "two", "three"] {
+        std::fs::write(folder.join(format!("{name}.toml")), "[network]\nid = \"0x1\"\n").unwrap();
+        assert!(run(home.path(), &["context", "use", name]).status.success());
+    }
+    let removed =
+        |name: &str| json(&run(home.path(), &["--json", "context", "rm", name]))["active"].clone();
+    assert_eq!(removed("two"), "three", "one that is not active goes without a change");
+    assert_eq!(removed("three"), "one");
+    assert_eq!(removed("one"), Value::Null);
+    assert_eq!(failure(home.path(), &["context", "rm", "one"]).0, "CONFIG");
+    assert_eq!(failure(home.path(), &["context", "rm", "../one"]).0, "USAGE");
+    // One whose file was deleted by hand is named, and can be forgotten.
+    std::fs::write(folder.join("four.toml"), "").unwrap();
+    assert!(run(home.path(), &["context", "use", "four"]).status.success());
+    std::fs::remove_file(folder.join("four.toml")).unwrap();
+    let (kind, error) = failure(home.path(), &["ls"]);
+    assert_eq!(kind, "CONFIG");
+    assert!(error["hint"].as_str().expect("text").contains("`haulout context rm four`"), "{error}");
+    assert_eq!(removed("four"), Value::Null);
+}
+
+#[test]
+fn commands_in_hints_carry_the_configuration_and_the_context_that_were_given() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("my file.toml"), "[network]\nid = \"0x1\"\n").unwrap();
+    let hint =
+        |args: &[&str]| failure(home.path(), args).1["hint"].as_str().expect("a hint").to_owned();
+    let by_file = hint(&["--config", "my file.toml", "ls"]);
+    assert!(by_file.contains("`haulout --config 'my file.toml' config`"), "{by_file}");
+    let folder = home.path().join(".config/haulout/contexts");
+    std::fs::create_dir_all(&folder).unwrap();
+    let text = "[network]\nid = \"0x1\"\n[chain]\nrpc = \"http://127.0.0.1:1\"\npackage = \"0x2\"\n\
+                system = \"0x3\"\nstaking = \"0x4\"\nparams = \"0x5\"\ntreasury = \"0x6\"\n\
+                [client]\ntimeout = \"200ms\"\n";
+    std::fs::write(folder.join("devnet-night.toml"), text).unwrap();
+    let by_context = hint(&["info", "--context", "devnet-night"]);
+    assert!(by_context.contains("`devnet --name night status`"), "{by_context}");
+    let nothing_given = hint(&["ls"]);
+    assert!(nothing_given.contains("`haulout config`"), "{nothing_given}");
+}
+
+#[test]
+fn a_new_wallet_needs_no_configuration_and_is_never_overwritten() {
+    let home = tempfile::tempdir().unwrap();
+    let made = json(&run(home.path(), &["--json", "wallet", "new"]));
+    let file = home.path().join(".config/haulout/wallet.key");
+    assert_eq!(made["key_file"], file.display().to_string());
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = std::fs::read(&file).unwrap();
+    let (kind, error) = failure(home.path(), &["wallet", "new"]);
+    assert_eq!(kind, "FILE");
+    assert!(error["hint"].as_str().expect("text").contains("another file"), "{error}");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    let used = haulout(home.path())
+        .args(["--json", "wallet", "address"])
+        .env("HAULOUT_WALLET__KEY_FILE", &file)
+        .output()
+        .unwrap();
+    assert_eq!(json(&used)["address"], made["address"]);
+    let text =
+        String::from_utf8(run(home.path(), &["wallet", "new", "--file", "b.key"]).stdout).unwrap();
+    assert!(
+        text.contains("devnet faucet 0x") && text.contains("HAULOUT_WALLET__KEY_FILE="),
+        "{text}"
+    );
+}
+
+#[test]
 fn every_kind_has_a_page_and_the_example_configuration_is_printed() {
     let home = tempfile::tempdir().unwrap();
     let listed = json(&run(home.path(), &["--json", "help", "errors"]));

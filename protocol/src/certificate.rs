@@ -187,6 +187,10 @@ mod tests {
         let twice =
             Certificate::aggregate(&committee, message(), &[(0, signature), (0, signature)]);
         assert_eq!(twice, Err(CertificateError::Bitmap));
+        let signature = keys[3].sign(&message());
+        let twice =
+            Certificate::aggregate(&committee, message(), &[(3, signature), (3, signature)]);
+        assert_eq!(twice, Err(CertificateError::Bitmap), "also where the bit is not the lowest");
         let mut sound = certificate(&committee, &keys, &[0, 1, 2]);
         assert!(sound.verify_blob(&committee, &NETWORK).is_ok());
         sound.signers[0] |= 1 << 4;
@@ -206,5 +210,27 @@ mod tests {
         assert_eq!(refused, Err(CertificateError::Message(MessageError::Network(NETWORK))));
         sound.message.push(0);
         assert_eq!(sound.verify_signers(&committee), Err(CertificateError::Signature));
+    }
+
+    #[test]
+    fn signers_are_read_from_the_lowest_bit_of_the_first_byte() {
+        let (committee, keys) = sample_committee(17, 34);
+        let signers = [1, 7, 8, 10, 16];
+        let certificate = certificate(&committee, &keys, &signers);
+        assert_eq!(certificate.signers, [0b1000_0010, 0b0000_0101, 0b0000_0001]);
+        assert!(certificate.signer_indexes().eq(signers));
+    }
+
+    #[test]
+    fn a_certificate_of_512_bytes_is_read_and_a_longer_one_is_not() {
+        let (committee, keys) = sample_committee(4, 4);
+        let mut sound = certificate(&committee, &keys, &[0, 1, 2]);
+        let more = CERTIFICATE_BYTES_MAX - sound.to_bytes().len();
+        sound.message.extend(std::iter::repeat_n(0, more));
+        let bytes = sound.to_bytes();
+        assert_eq!(bytes.len(), 512);
+        assert_eq!(Certificate::from_bytes(&bytes), Ok(sound));
+        let malformed = Err(CertificateError::Message(MessageError::Malformed));
+        assert_eq!(Certificate::from_bytes(&[&bytes[..], &[0]].concat()), malformed);
     }
 }

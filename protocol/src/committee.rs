@@ -235,4 +235,43 @@ pub(crate) mod tests {
         let repeated = with(&|members| members[1].peer_id = members[0].peer_id);
         assert!(matches!(repeated, Err(CommitteeError::Repeated(_))));
     }
+
+    #[test]
+    fn members_are_found_by_peer_by_node_and_by_shard() {
+        let (committee, _) = sample_committee(4, 10);
+        for (index, seed) in (0_u8..4).enumerate() {
+            assert_eq!(committee.member_by_peer(&PeerId::from_key([seed; 32])), Some(index));
+            assert_eq!(committee.member_by_node(&NodeId::from_bytes([seed; 32])), Some(index));
+            assert_eq!(committee.member_of_shard(ShardIndex(u16::from(seed) + 4)), Some(index));
+        }
+        assert_eq!(committee.member_by_peer(&PeerId::from_key([9; 32])), None);
+        assert_eq!(committee.member_by_node(&NodeId::from_bytes([9; 32])), None);
+        assert_eq!(committee.member_of_shard(ShardIndex(10)), None);
+        assert_eq!(committee.weight(0), 3, "of shards 0, 4 and 8");
+        assert_eq!(committee.weight(4), 0, "there is no such member");
+    }
+
+    #[test]
+    fn a_repeated_node_or_key_is_refused_by_the_name_of_the_second() {
+        let (committee, _) = sample_committee(4, 8);
+        let repeated = |repeat: &dyn Fn(&Member, &mut Member)| {
+            let mut members = committee.members().to_vec();
+            let first = members[0].clone();
+            repeat(&first, &mut members[1]);
+            let second = members[1].node_id;
+            assert_eq!(Committee::new(Epoch(1), 8, members), Err(CommitteeError::Repeated(second)));
+        };
+        repeated(&|first, second| second.node_id = first.node_id);
+        repeated(&|first, second| second.public_key = first.public_key);
+        repeated(&|first, second| second.peer_id = first.peer_id);
+    }
+
+    #[test]
+    fn a_node_id_reads_what_it_writes() {
+        let id = NodeId::from_bytes([0xa7; 32]);
+        assert_eq!(id.to_string(), format!("0x{}", "a7".repeat(32)));
+        assert_eq!(format!("{id:?}"), id.to_string());
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("0xa7zz".parse::<NodeId>(), Err(ParseNodeIdError));
+    }
 }

@@ -324,4 +324,35 @@ mod tests {
         assert_eq!(read_verdict(&version), Err(MessageError::Kind(6)));
         assert_eq!(read_version(&verdict), Err(MessageError::Kind(2)));
     }
+
+    #[test]
+    fn each_field_of_the_header_is_refused_by_its_name() {
+        let blob = BlobId::from_bytes([5; 32]);
+        let bytes = blob_certificate_message(&NETWORK, Epoch(2), &blob, &Persistence::Permanent);
+        let mut network = [3; 32];
+        network[0] = 9;
+        for (at, expected) in [
+            (0, MessageError::Kind(9)),
+            (1, MessageError::Version(9)),
+            (2, MessageError::Application(9)),
+            (3, MessageError::Network(NetworkId::from_bytes(network))),
+            (35, MessageError::Epoch(Epoch(9))),
+        ] {
+            let mut bytes = bytes.clone();
+            bytes[at] = 9;
+            let read = read_blob_certificate_message(&bytes, &NETWORK, Epoch(2));
+            assert_eq!(read, Err(expected), "byte {at}");
+        }
+        assert_eq!(epoch_of(&bytes[..HEADER_BYTES]), Some(Epoch(2)));
+        assert_eq!(epoch_of(&bytes[..HEADER_BYTES - 1]), None);
+    }
+
+    #[test]
+    fn a_network_id_reads_what_it_writes() {
+        let id = NetworkId::from_bytes([0xa7; 32]);
+        assert_eq!(id.to_string(), format!("0x{}", "a7".repeat(32)));
+        assert_eq!(format!("{id:?}"), id.to_string());
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!("0xa7zz".parse::<NetworkId>(), Err(ParseNetworkIdError));
+    }
 }

@@ -319,4 +319,11 @@ mod tests {
         let short = SliverIndex::from_bytes(&bytes[1..], &parameters);
         assert_eq!(short, Err(SliverIndexError { expected: 320, found: 319 }));
     }
+
+    #[test]
+    fn indexes_and_axes_are_shown_as_people_write_them() {
+        assert_eq!(format!("{} {}", PairIndex(12), ShardIndex(907)), "12 907");
+        assert_eq!(format!("{} {}", Axis::Primary, Axis::Secondary), "primary secondary");
+        assert_eq!(Axis::BOTH.map(Axis::other), [Axis::Secondary, Axis::Primary]);
+    }
 }

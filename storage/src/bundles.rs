@@ -10,14 +10,15 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Poison, StoreError};
+use crate::files::Files;
 use crate::tables::bytes_of;
 
 /// Bundles per folder are two to this power: large folders are slow, many folders cost a sync each.
@@ -32,6 +33,7 @@ pub(crate) struct Bundles {
     /// Folders whose own entry was made durable since the store was opened.
     folders: Mutex<BTreeSet<PathBuf>>,
     poison: Arc<Poison>,
+    files: Files,
 }
 
 impl Bundles {
@@ -40,6 +42,7 @@ impl Bundles {
         directory: &Path,
         reserve_bytes: u64,
         poison: Arc<Poison>,
+        files: Files,
     ) -> Result<Self, StoreError> {
         let bundles = Bundles {
             directory: directory.to_owned(),
@@ -47,14 +50,15 @@ impl Bundles {
             next_id: AtomicU64::new(1),
             folders: Mutex::default(),
             poison,
+            files,
         };
         for folder in [bundles.incoming(), bundles.complete()] {
-            fs::create_dir_all(&folder).map_err(StoreError::io("create", &folder))?;
+            bundles.files.create_folder(&folder)?;
         }
         for file in list(&bundles.incoming())? {
-            fs::remove_file(&file).map_err(StoreError::io("remove", &file))?;
+            bundles.files.remove(&file)?;
         }
-        sync_folder(directory)?;
+        bundles.files.sync_folder(directory)?;
         Ok(bundles)
     }
 
@@ -108,9 +112,7 @@ impl Bundles {
 
     /// Bytes free for this store on its disk.
     pub(crate) fn free_bytes(&self) -> Result<u64, StoreError> {
-        let disk = rustix::fs::statvfs(&self.directory)
-            .map_err(|error| StoreError::io("measure", &self.directory)(error.into()))?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        self.files.free_bytes(&self.directory)
     }
 
     /// Refuses if `bytes` more would leave less than the reserve, or less than `floor` if that is smaller.
@@ -124,14 +126,13 @@ impl Bundles {
     pub(crate) fn start(self: &Arc<Self>) -> Result<BundleWriter, StoreError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let path = self.incoming().join(format!("{id:016x}"));
-        let file = OpenOptions::new().write(true).create_new(true).open(&path);
-        let file = file.map_err(StoreError::io("create", &path))?;
+        let file = self.files.create(&path)?;
         Ok(BundleWriter {
             bundles: Arc::clone(self),
             file,
             id,
             length: 0,
-            remains: Remains(Some(path)),
+            remains: Remains { path: Some(path), files: self.files.clone() },
         })
     }
 
@@ -145,7 +146,7 @@ impl Bundles {
 
     /// Removes a bundle nothing points to. If that fails it is an orphan, and the next start removes it.
     pub(crate) fn remove(&self, id: u64) {
-        remove_or_warn(&self.path(id));
+        remove_or_warn(&self.files, &self.path(id));
     }
 
     /// The error of a read that may succeed later.
@@ -156,12 +157,12 @@ impl Bundles {
     /// Makes a complete file durable under its name.
     fn place(&self, file: &File, incoming: &Path, id: u64) -> Result<(), StoreError> {
         let (folder, path) = (self.folder(id), self.path(id));
-        self.synced(file.sync_data().map_err(StoreError::io("sync", incoming)))?;
+        self.synced(self.files.sync(file, incoming))?;
         self.ensure_folder(&folder)?;
-        fs::rename(incoming, &path).map_err(StoreError::io("rename", incoming))?;
-        let synced = self.synced(sync_folder(&folder));
+        self.files.rename(incoming, &path)?;
+        let synced = self.synced(self.files.sync_folder(&folder));
         if synced.is_err() {
-            remove_or_warn(&path);
+            remove_or_warn(&self.files, &path);
         }
         synced
     }
@@ -172,8 +173,8 @@ impl Bundles {
         if durable.contains(folder) {
             return Ok(());
         }
-        fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
-        self.synced(sync_folder(&self.complete()))?;
+        self.files.create_folder(folder)?;
+        self.synced(self.files.sync_folder(&self.complete()))?;
         durable.insert(folder.to_owned());
         Ok(())
     }
@@ -229,8 +230,8 @@ impl BundleWriter {
 
     /// Adds bytes at the end.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        let path = self.remains.0.as_deref().unwrap_or(Path::new("a bundle"));
-        let written = self.file.write_all(bytes).map_err(StoreError::io("write", path));
+        let path = self.remains.path.as_deref().unwrap_or(Path::new("a bundle"));
+        let written = self.bundles.files.append(&mut self.file, path, bytes);
         let count = bytes_of(bytes.len());
         written.map_err(|error| self.bundles.name_full(error, count))?;
         self.length = self.length.saturating_add(count);
@@ -239,11 +240,12 @@ impl BundleWriter {
 
     /// Makes the bundle durable under its name. It is removed again unless [`PlacedBundle::keep`] is called.
     pub(crate) fn finish(mut self) -> Result<PlacedBundle, StoreError> {
-        let incoming =
-            self.remains.0.clone().expect("only finish takes the path, and it consumes the writer");
+        let incoming = self.remains.path.clone();
+        let incoming = incoming.expect("only finish takes the path, and it consumes the writer");
         self.bundles.place(&self.file, &incoming, self.id)?;
-        self.remains.0 = Some(self.bundles.path(self.id));
-        let remains = Remains(self.remains.0.take());
+        self.remains.path = None;
+        let remains =
+            Remains { path: Some(self.bundles.path(self.id)), files: self.bundles.files.clone() };
         Ok(PlacedBundle { id: self.id, length: self.length, remains })
     }
 }
@@ -261,39 +263,34 @@ pub(crate) struct PlacedBundle {
 impl PlacedBundle {
     /// From here on the index decides: either it points to the file, or the next start removes it.
     pub(crate) fn keep(&mut self) {
-        self.remains.0 = None;
+        self.remains.path = None;
     }
 }
 
 /// A file that goes when its owner goes.
 #[derive(Debug)]
-struct Remains(Option<PathBuf>);
+struct Remains {
+    path: Option<PathBuf>,
+    files: Files,
+}
 
 impl Drop for Remains {
     fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            remove_or_warn(path);
+        if let Some(path) = &self.path {
+            remove_or_warn(&self.files, path);
         }
     }
 }
 
-fn remove_or_warn(path: &Path) {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), %error, "could not remove a bundle; the next start will");
-        }
-        _ => {}
+fn remove_or_warn(files: &Files, path: &Path) {
+    if let Err(error) = files.remove(path) {
+        tracing::warn!(path = %path.display(), %error, "could not remove a bundle; the next start will");
     }
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let entries = fs::read_dir(folder).map_err(StoreError::io("list", folder))?;
     entries.map(|entry| Ok(entry.map_err(StoreError::io("list", folder))?.path())).collect()
-}
-
-/// Makes a folder's entries durable.
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
-    File::open(folder).and_then(|file| file.sync_all()).map_err(StoreError::io("sync", folder))
 }
 
 #[cfg(test)]

@@ -152,3 +152,15 @@ fn add(tables: &mut Tables<'_>, name: &str, added: u64, removed: u64) -> Result<
     tables.meta.insert(name, total.saturating_add(added).saturating_sub(removed))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_takes_sixty_four_blobs_or_ten_thousand_rows_and_no_more() {
+        let removed = |rows| Removed { rows, ..Removed::default() };
+        assert!(!removed(0).is_enough(63) && removed(0).is_enough(64));
+        assert!(!removed(9_999).is_enough(0) && removed(10_000).is_enough(0));
+    }
+}

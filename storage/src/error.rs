@@ -29,15 +29,15 @@ pub enum StoreError {
         needed: u64,
     },
     /// Stored bytes are not the bytes that were written; they were not returned.
-    #[error("{what} is corrupt on this disk; fetch it again from the network")]
+    #[error("{what} is corrupt on this disk and is not used; check the disk")]
     Corrupt {
         /// Which bytes.
         what: String,
     },
     /// The store cannot be opened as it is. Nothing was changed.
     #[error(
-        "the store in {} cannot be opened: {reason}; move the directory away and start again with the same keys: \
-         its content is recovered from the network", path.display()
+        "the store cannot be opened because of {}: {reason}; what it held is lost to this node, which starts again with \
+         the same keys and an empty directory", path.display()
     )]
     Damaged {
         /// The file or directory at fault.
@@ -189,5 +189,57 @@ impl Poison {
     pub(crate) fn reason(&self) -> StoreError {
         let reason = self.0.get().cloned().unwrap_or_else(|| "its writer ended".to_owned());
         StoreError::Poisoned { reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_full_disk_and_a_refusing_system_are_worth_another_try() {
+        let path = PathBuf::from("data");
+        let again = [
+            StoreError::Full { free: 1, needed: 2 },
+            StoreError::Io { action: "read", path: path.clone(), source: io::Error::other("busy") },
+        ];
+        assert!(again.iter().all(StoreError::is_transient));
+        let never = [
+            StoreError::AlreadyRunning { path: path.clone(), pid: None },
+            StoreError::Corrupt { what: "a sliver".to_owned() },
+            StoreError::Damaged { path, reason: "noise".to_owned() },
+            StoreError::UnknownSchema { found: 1, supported: 2 },
+            StoreError::Gap { expected: 1, found: 2 },
+            StoreError::Poisoned { reason: "a disk error".to_owned() },
+            StoreError::TooLarge { what: "a header", bytes: 2, max: 1 },
+            StoreError::Database { source: "no answer".into() },
+        ];
+        assert!(!never.iter().any(StoreError::is_transient));
+    }
+
+    #[test]
+    fn a_holder_without_a_number_is_still_named() {
+        let error = StoreError::AlreadyRunning { path: PathBuf::from("data"), pid: None };
+        assert!(error.to_string().contains("another process"), "{error}");
+    }
+
+    #[test]
+    fn the_first_reason_to_refuse_writes_stays() {
+        let poison = Poison::default();
+        assert!(poison.check().is_ok());
+        poison.set("first");
+        poison.set("second");
+        for error in [poison.check().expect_err("poisoned"), poison.reason()] {
+            let StoreError::Poisoned { reason } = error else { panic!("{error:?}") };
+            assert_eq!(reason, "first");
+        }
+    }
+
+    #[test]
+    fn a_corrupt_index_is_corrupt_and_any_other_failure_of_it_is_not() {
+        let corrupt = StoreError::from(redb::Error::Corrupted("a page".to_owned()));
+        assert!(matches!(&corrupt, StoreError::Corrupt { what } if what.contains("a page")));
+        let other = StoreError::from(redb::Error::PreviousIo);
+        assert!(matches!(other, StoreError::Database { .. }), "{other:?}");
     }
 }

@@ -7,6 +7,7 @@ mod content;
 mod cursor;
 mod error;
 mod expiry;
+mod files;
 mod lock;
 mod reconcile;
 mod schema;

@@ -57,3 +57,20 @@ fn read_pid(file: &mut File) -> Option<u32> {
     file.take(DIGITS_MAX).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_goes_with_its_owner_although_a_child_still_has_the_file() {
+        let directory = tempfile::tempdir().expect("created");
+        let lock = DirectoryLock::acquire(directory.path()).expect("free");
+        // What a child has between fork and exec.
+        let _inherited = lock.file.try_clone().expect("cloned");
+        drop(lock);
+        let left = std::fs::read(directory.path().join("lock")).expect("read");
+        assert!(left.is_empty(), "nobody reads the number of a process that is gone");
+        DirectoryLock::acquire(directory.path()).expect("free again");
+    }
+}

@@ -1,30 +1,34 @@
 //! Opening the index database: creating it, knowing its version, refusing what is not ours.
 //!
 //! Promises: a database under its final name is complete and has a version; one that is damaged, of another version or
-//! missing while bundles exist is refused and left as it is. Does not: migrate; what another version
-//! wrote is recovered from the network.
+//! missing while bundles exist is refused and left as it is. Does not: migrate, or fetch again what a
+//! damaged or older store held: a node that starts over begins empty.
 
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend, TableError};
 
-use crate::bundles::{Bundles, sync_folder};
+use crate::bundles::Bundles;
 use crate::error::StoreError;
+use crate::files::Files;
 use crate::tables::{META, Tables, meta};
 
 /// Version of the layout in `tables.rs` and of the bundle files. 2 brought shards and what is due when.
 const SCHEMA: u64 = 2;
 
 /// Opens the database of a data directory, or creates it where there is no store yet.
-pub(crate) fn open(directory: &Path, cache_bytes: usize) -> Result<Database, StoreError> {
+pub(crate) fn open(
+    directory: &Path,
+    cache_bytes: usize,
+    files: &Files,
+) -> Result<Database, StoreError> {
     let path = directory.join("index.redb");
     if !path.exists() {
         if Bundles::exist_in(directory)? {
             return Err(damaged(&path, "the index is missing, but bundles of slivers exist"));
         }
-        create(directory, &path, cache_bytes)?;
+        create(directory, &path, cache_bytes, files)?;
     }
     // redb checks little before it trusts a file; a damaged one may make it panic.
     let opened = catch_unwind(|| Builder::new().set_cache_size(cache_bytes).open(&path));
@@ -52,20 +56,23 @@ pub(crate) fn create_in(
 }
 
 /// Creates beside and renames, so that a crash in between leaves no half-made index under the final name.
-fn create(directory: &Path, path: &Path, cache_bytes: usize) -> Result<(), StoreError> {
+fn create(
+    directory: &Path,
+    path: &Path,
+    cache_bytes: usize,
+    files: &Files,
+) -> Result<(), StoreError> {
     let new = directory.join("index.redb.new");
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(StoreError::io("remove", &new)(error));
-        }
-        _ => {}
-    }
+    files.remove(&new)?;
+    let file = files.create(&new)?;
     let created = Builder::new().set_cache_size(cache_bytes).create(&new);
     let database = created.map_err(|error| StoreError::from(redb::Error::from(error)))?;
     initialise(&database)?;
     drop(database);
-    fs::rename(&new, path).map_err(StoreError::io("rename", &new))?;
-    sync_folder(directory)
+    // What redb wrote when it closed the file is to be there as well.
+    files.sync(&file, &new)?;
+    files.rename(&new, path)?;
+    files.sync_folder(directory)
 }
 
 /// Every table, empty, and the version.

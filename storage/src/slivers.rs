@@ -245,3 +245,17 @@ pub(crate) fn forget_bundle(tables: &mut Tables<'_>, bundle: u64) -> Result<(), 
     })?;
     content::account(tables, &tables::blob_of_segment(&segment), 0, removed, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_lost_when_they_end_early_or_the_medium_fails() {
+        const ENOSPC: i32 = 28;
+        assert!(is_lost(&io::ErrorKind::UnexpectedEof.into()));
+        assert!(is_lost(&io::Error::from_raw_os_error(5)));
+        assert!(!is_lost(&io::Error::from_raw_os_error(ENOSPC)));
+        assert!(!is_lost(&io::ErrorKind::NotFound.into()));
+    }
+}

@@ -4,7 +4,6 @@
 //! when what they wrote is durable. Does not: decide what to keep; it is told. Shards, expiry and room are in
 //! `store/upkeep.rs`.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -16,8 +15,9 @@ use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::blobs::{self, BlobEffect, BlobRecord};
-use crate::bundles::{Bundles, sync_folder};
+use crate::bundles::Bundles;
 use crate::error::{Poison, StoreError};
+use crate::files::Files;
 use crate::lock::DirectoryLock;
 use crate::segment::SegmentWriter;
 use crate::slivers::{self, Found};
@@ -101,13 +101,29 @@ impl Store {
     /// Finishes what a crash interrupted: half-written and orphaned bundles go, slivers whose bundle is gone or short
     /// count as missing. Only one store at a time can have a directory open.
     pub fn open(path: &Path, options: Options) -> Result<Store, StoreError> {
-        create_durably(path)?;
+        Store::open_with(path, options, &Files::default())
+    }
+
+    /// [`Store::open`] with files that may be watched.
+    fn open_with(path: &Path, options: Options, files: &Files) -> Result<Store, StoreError> {
+        create_durably(files, path)?;
         let lock = DirectoryLock::acquire(path)?;
-        let database = schema::open(path, options.cache_bytes)?;
+        let database = schema::open(path, options.cache_bytes, files)?;
+        Store::over(database, path, options, files.clone(), Some(lock))
+    }
+
+    /// A store of that database and of the bundle files in that directory.
+    fn over(
+        database: Database,
+        path: &Path,
+        options: Options,
+        files: Files,
+        lock: Option<DirectoryLock>,
+    ) -> Result<Store, StoreError> {
         let poison = Arc::new(Poison::default());
-        let bundles = Bundles::open(path, options.reserve_bytes, Arc::clone(&poison))?;
+        let bundles = Bundles::open(path, options.reserve_bytes, Arc::clone(&poison), files)?;
         reconcile::run(&database, &bundles)?;
-        Store::start(database, Some(Arc::new(bundles)), poison, Some(lock), options.queue_bytes)
+        Store::start(database, Some(Arc::new(bundles)), poison, lock, options.queue_bytes)
     }
 
     /// A store that forgets everything when the last clone goes: for tests and light clients. Same code, no files.
@@ -350,13 +366,13 @@ impl Store {
 }
 
 /// Creates the directory and makes its entry, and those of the parents it needed, survive a power cut.
-fn create_durably(path: &Path) -> Result<(), StoreError> {
+fn create_durably(files: &Files, path: &Path) -> Result<(), StoreError> {
     let missing = path.ancestors().take_while(|folder| !folder.exists()).count();
-    fs::create_dir_all(path).map_err(StoreError::io("create", path))?;
+    files.create_folder(path)?;
     let parents = path.ancestors().skip(1).take(missing);
     for parent in parents {
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        sync_folder(parent)?;
+        files.sync_folder(parent)?;
     }
     Ok(())
 }

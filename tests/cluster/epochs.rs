@@ -19,7 +19,7 @@ use sui_sdk_types::{Address, Identifier};
 use sui_transaction_builder::{Function, ObjectInput, TransactionBuilder};
 
 /// How long one call may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The epochs of a devnet.
 pub(crate) struct Epochs<'a> {

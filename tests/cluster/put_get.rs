@@ -37,8 +37,8 @@ async fn a_blob_that_was_never_stored_is_denied_without_waiting_for_dead_nodes()
         let asked = Instant::now();
         let denied = get(&client, &BlobId::from_bytes([byte; 32])).await.unwrap_err();
         assert_eq!(denied.kind(), Kind::NotFound, "{denied}");
-        // Far below the time a dead node is given; on an idle machine it is well under a second.
-        assert!(asked.elapsed() < limits::OPEN_TIMEOUT / 2, "it took {:?}", asked.elapsed());
+        // Whoever waits for a dead node waits at least this long. On an idle machine it is well under a second.
+        assert!(asked.elapsed() < limits::OPEN_TIMEOUT, "it took {:?}", asked.elapsed());
     }
     devnet.shutdown().await;
 }

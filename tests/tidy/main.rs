@@ -222,16 +222,112 @@ fn nothing_unfinished_is_left() {
     check("unfinished work", &findings);
 }
 
-#[test]
-fn no_test_sleeps() {
-    let mut findings = Vec::new();
-    for path in sources().iter().filter(|path| path.ends_with("tests.rs")) {
-        let text = fs::read_to_string(path).unwrap();
-        if text.contains("thread::sleep(") {
-            findings.push(shown(path));
+/// Modules that exist only for tests: `#[cfg(test)]` and then `mod name;`. Their files may be called anything.
+fn test_modules() -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        for pair in lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]") {
+            let Some(name) = pair[1].strip_suffix(';').and_then(|it| it.split("mod ").nth(1))
+            else {
+                continue;
+            };
+            let is_root = ["lib.rs", "main.rs"].iter().any(|root| path.ends_with(root));
+            let folder =
+                if is_root { path.parent().unwrap().to_owned() } else { path.with_extension("") };
+            found.insert(folder.join(name).with_extension("rs"));
         }
     }
-    check("poll with a deadline instead", &findings);
+    found
+}
+
+/// The numbers and texts of the lines that only tests run: whole files of tests, and what `#[cfg(test)]` stands before.
+fn test_lines(text: &str, is_test_file: bool) -> Vec<(usize, String)> {
+    let mut lines = Vec::new();
+    let mut until: Option<String> = None; // what ends the part that `#[cfg(test)]` stands before
+    for (index, line) in text.lines().enumerate() {
+        let indent: String = line.chars().take_while(|character| *character == ' ').collect();
+        if is_test_file || until.is_some() {
+            lines.push((index + 1, blank_quotes(line)));
+        }
+        match &until {
+            None if line.trim() == "#[cfg(test)]" => until = Some(indent),
+            // The item ends with its closing bracket, or is one line.
+            Some(of) if indent == *of && !line.trim().starts_with("#[") => {
+                let is_over = line.trim_start().starts_with(['}', ')'])
+                    || line.ends_with([';', ','])
+                    || (line.ends_with('}') && line.contains('{'));
+                until = until.filter(|_| !is_over);
+            }
+            _ => {}
+        }
+    }
+    lines
+}
+
+/// The lines with a sleep that is not the pause of a loop: each such test waits for time to pass and not for a fact.
+fn sleeps(lines: &[(usize, String)]) -> Vec<usize> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let pauses = |line: &str| {
+        let words = ["sleep(", "sleep_until(", "park_timeout("];
+        words.iter().any(|word| line.contains(word))
+    };
+    let mut found = Vec::new();
+    for (at, (number, line)) in lines.iter().enumerate().filter(|(_, (_, line))| pauses(line)) {
+        let mut depth = indent(line);
+        let mut is_in_loop = false;
+        for (_, above) in lines[..at].iter().rev().filter(|(_, above)| !above.trim().is_empty()) {
+            if indent(above) < depth {
+                // A bracket alone belongs to the lines of a long condition, which begins where it stands.
+                depth = indent(above) + usize::from(above.trim() == "{");
+                let opens = above.trim_start();
+                is_in_loop |=
+                    ["loop ", "while ", "for "].iter().any(|word| opens.starts_with(word));
+                // The loop must be in the same function.
+                if ["fn ", "async fn ", "pub "].iter().any(|word| opens.starts_with(word)) {
+                    break;
+                }
+            }
+        }
+        // A future that is only built to be polled by hand is the clock of a scripted peer.
+        if !is_in_loop && !line.contains("Box::pin(") {
+            found.push(*number);
+        }
+    }
+    found
+}
+
+#[test]
+fn no_test_sleeps() {
+    let (modules, mut findings) = (test_modules(), Vec::new());
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        let is_test_file = is_test_file(&path) || modules.contains(&path);
+        for number in sleeps(&test_lines(&text, is_test_file)) {
+            findings.push(format!("{}:{number}", shown(&path)));
+        }
+    }
+    check("poll a fact in a loop with a deadline instead", &findings);
+}
+
+#[test]
+fn sleeps_are_found_wherever_tests_are_and_pauses_of_loops_are_not() {
+    let sleeping = "async fn test() {\n    start();\n    tokio::time::sleep(SECOND).await;\n}\n";
+    let polling =
+        "fn eventually() {\n    while !is_so() {\n        thread::sleep(PAUSE);\n    }\n}\n";
+    let after =
+        "fn test() {\n    while !is_so() {\n        go_on();\n    }\n    sleep(SECOND);\n}\n";
+    assert_eq!(sleeps(&test_lines(sleeping, true)), [3]);
+    assert_eq!(sleeps(&test_lines(polling, true)), [0; 0]);
+    assert_eq!(sleeps(&test_lines(after, true)), [5]);
+    assert_eq!(sleeps(&test_lines(sleeping, false)), [0; 0], "the product may");
+    let module = format!("fn product() {{}}\n#[cfg(test)]\nmod tests {{\n{}}}\n", {
+        sleeping.lines().fold(String::new(), |text, line| text + "    " + line + "\n")
+    });
+    assert_eq!(sleeps(&test_lines(&module, false)), [6]);
+    let declared = "#[cfg(test)]\nmod tests;\n";
+    assert_eq!(sleeps(&test_lines(&format!("{declared}{sleeping}"), false)), [0; 0]);
 }
 
 /// The verbs with which the store is read: they block.
@@ -369,4 +465,94 @@ fn every_crate_has_a_readme_and_its_readme_is_its_front_page() {
         }
     }
     assert!(findings.is_empty(), "a crate without its front page:\n{findings}");
+}
+
+/// Commands that texts for people may say; whoever prints a text adds the flags that were given.
+const SAID: [(&str, &[&str]); 2] = [
+    (
+        "haulout",
+        &[
+            "put",
+            "get",
+            "status",
+            "ls",
+            "extend",
+            "rm",
+            "info",
+            "wallet",
+            "stake",
+            "blob-id",
+            "bench",
+            "node",
+            "config",
+            "context",
+            "completions",
+            "help",
+        ],
+    ),
+    (
+        "devnet",
+        &[
+            "up",
+            "status",
+            "logs",
+            "kill",
+            "pause",
+            "resume",
+            "restart",
+            "wait",
+            "epoch",
+            "faucet",
+            "down",
+            "verify-ledger",
+            "completions",
+            "help",
+            "haulout",
+        ],
+    ),
+];
+
+/// Where a line says a command outside of backticks; one on a line of its own is meant as it stands.
+fn says_bare_command(line: &str) -> bool {
+    SAID.iter().any(|(program, verbs)| {
+        line.match_indices(&format!("{program} ")).any(|(at, found)| {
+            let (before, after) = (&line[..at], &line[at + found.len()..]);
+            let verb = after.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next();
+            let is_inside_word = before.ends_with("`devnet ")
+                || before.ends_with(|c: char| c.is_alphanumeric() || "`-/_".contains(c));
+            let indented = before.trim_end_matches(' ');
+            let is_own_line = before.len() - indented.len() >= 2
+                && (indented.ends_with('"') || indented.ends_with("\\n"));
+            verb.is_some_and(|verb| verbs.contains(&verb)) && !is_inside_word && !is_own_line
+        })
+    })
+}
+
+#[test]
+fn commands_in_texts_stand_in_backticks() {
+    assert!(says_bare_command(".hint(\"haulout help errors\")"));
+    assert!(says_bare_command("\"see devnet logs n1\""));
+    assert!(!says_bare_command("\"`devnet logs n1` of a devnet that is up; `devnet haulout ls`\""));
+    assert!(!says_bare_command("\"   haulout put FILE\""));
+    let mut findings = Vec::new();
+    for path in sources() {
+        let shown = shown(&path);
+        let is_ours = shown.starts_with("node/src") || shown.starts_with("devnet/src");
+        if !is_ours || is_test_file(&path) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let mut is_help = false;
+        for (number, _) in code_lines(&text) {
+            let line = text.lines().nth(number - 1).unwrap_or_default();
+            // The parser prints help as it stands, and examples in it are lines of their own.
+            is_help |= line.contains("after_help");
+            let is_comment = line.trim_start().starts_with("//");
+            if !is_help && !is_comment && says_bare_command(line) {
+                findings.push(format!("{shown}:{number}: {}", line.trim()));
+            }
+            is_help &= !line.contains(")]");
+        }
+    }
+    check("a command without backticks cannot get the flags it needs", &findings);
 }

@@ -64,29 +64,29 @@ impl Chain {
                 Err(error) => Err(Failed::Final(error)),
             };
             drop(turn); // the others need not wait for the checkpoint
-            let error = match done {
+            let failed = match done {
                 Ok(executed) => return Ok(self.in_checkpoint(executed).await),
-                Err(Failed::Refused(error @ CallError::Rejected { .. })) => {
-                    refusals += 1;
-                    if refusals >= limits::CHAIN_REBUILDS_MAX {
-                        return Err(error);
-                    }
-                    error
-                }
-                Err(Failed::Refused(error) | Failed::Final(error)) => error,
+                Err(failed) => failed,
             };
             let patience = patience.get_or_insert_with(|| Patience::new(self.patience));
-            let goes_on = match &error {
-                CallError::Unreachable { reason, .. } => self.wait_out(patience, reason).await,
-                CallError::Contended { .. } | CallError::Rejected { .. } if refusals > 0 => {
-                    debug!(%error, "transaction was not taken, building it anew");
-                    patience.pause().await
+            let (goes_on, error) = match failed {
+                Failed::Final(CallError::Unreachable { url, reason })
+                | Failed::Refused(CallError::Unreachable { url, reason }) => {
+                    let goes_on = self.wait_out(patience, &reason).await;
+                    (goes_on, CallError::Unreachable { url, reason })
                 }
-                CallError::Contended { .. } => {
+                Failed::Refused(error @ CallError::Rejected { .. }) => {
+                    refusals += 1;
+                    debug!(%error, refusals, "transaction was not taken, building it anew");
+                    let goes_on = refusals < limits::CHAIN_REBUILDS_MAX && patience.pause().await;
+                    (goes_on, error)
+                }
+                Failed::Refused(error @ CallError::Contended { .. })
+                | Failed::Final(error @ CallError::Contended { .. }) => {
                     debug!("what the transaction spends moved on, building it anew");
-                    patience.pause().await
+                    (patience.pause().await, error)
                 }
-                _ => false,
+                Failed::Refused(error) | Failed::Final(error) => (false, error),
             };
             if !goes_on {
                 return Err(error);

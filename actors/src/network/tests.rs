@@ -14,7 +14,7 @@ use crate::supervisor::{Budget, ChildState, Plan, StartError, Strategy, Supervis
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 /// Generous: the machine that runs the tests may be busy with others.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Node {
     network: Network,
@@ -342,7 +342,8 @@ async fn opening_to_a_dead_peer_fails_within_the_bound() {
     let error = first.network.open(dead, Protocol::Blob).await.unwrap_err();
     assert!(matches!(error, OpenError::Unreachable(_) | OpenError::TimedOut), "{error}");
     assert!(error.is_transient());
-    assert!(started.elapsed() < limits::OPEN_TIMEOUT + Duration::from_secs(2));
+    // Far below what three tries of that bound would take, also on a busy machine.
+    assert!(started.elapsed() < 2 * limits::OPEN_TIMEOUT);
 }
 
 #[tokio::test]

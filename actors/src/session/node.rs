@@ -190,3 +190,39 @@ pub(super) async fn index(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_slow_the_busy_and_the_unreachable_are_asked_again() {
+        let again = End::Again { after_ms: 0 };
+        assert_eq!(AskError::Open(OpenError::TimedOut).end(), again);
+        assert_eq!(AskError::Open(OpenError::Busy).end(), again);
+        assert_eq!(AskError::Open(OpenError::Unreachable(String::new())).end(), again);
+        assert_eq!(AskError::Stream(StreamError::TimedOut(Duration::ZERO)).end(), again);
+        assert_eq!(AskError::Stream(StreamError::TooSlow).end(), again);
+        assert_eq!(AskError::Stream(StreamError::Closed).end(), again);
+        assert_eq!(AskError::Refused(Refusal::Internal).end(), again);
+        let busy = AskError::Refused(Refusal::Busy { retry_after_ms: 500 });
+        assert_eq!(busy.end(), End::Again { after_ms: 500 });
+    }
+
+    #[test]
+    fn liars_and_those_who_refuse_for_good_are_not() {
+        let oversized = StreamError::TooLarge { announced: 2, max: 1 };
+        for error in [
+            AskError::Open(OpenError::Banned),
+            AskError::Open(OpenError::Unsupported),
+            AskError::Stream(oversized),
+            AskError::Refused(Refusal::NotFound),
+            AskError::Refused(Refusal::NotMember),
+            nonsense(),
+        ] {
+            assert_eq!(error.end(), End::Never, "{error}");
+        }
+    }
+}

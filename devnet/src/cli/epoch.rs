@@ -14,7 +14,7 @@ use haulout_protocol::chain::object::staking::EpochState;
 
 use super::{card_of, duration, print_line, print_text, status};
 use crate::probe;
-use crate::state::{Card, StateDirectory};
+use crate::state::StateDirectory;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -34,14 +34,11 @@ pub(super) enum Verb {
 pub(super) async fn run(directory: &StateDirectory, verb: &Verb, json: bool) -> Result<()> {
     let Verb::Next { timeout } = verb;
     let card = card_of(directory)?;
-    let place = status::place(&card).ok_or_else(|| {
-        Error::new(Kind::Config, "devnet.json is damaged")
-            .hint("start over with `devnet up --fresh`")
-    })?;
+    let place = status::place(&card).ok_or_else(|| card.damaged())?;
     let started = Instant::now();
     let chain = probe::connect(&place).await?;
     let before = chain.system().await?.position.epoch.0;
-    let pusher = Pusher { chain, port: faucet_port(&card)?, until: started + *timeout };
+    let pusher = Pusher { chain, port: card.faucet_port()?, until: started + *timeout };
     let after = pusher.push(before).await?;
     let (epoch, nodes) = (after.position.epoch.0, after.position.committee.members().len());
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -106,12 +103,4 @@ fn stuck(state: EpochState) -> Error {
     };
     Error::new(Kind::Timeout, what)
         .hint("see `devnet status` and `devnet logs`; --timeout waits longer")
-}
-
-fn faucet_port(card: &Card) -> Result<u16> {
-    let port = card.chain.faucet.rsplit(':').next().and_then(|port| port.parse().ok());
-    port.ok_or_else(|| {
-        Error::new(Kind::Config, "devnet.json names no faucet")
-            .hint("start over with `devnet up --fresh`")
-    })
 }

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use haulout_node::error::{Error, Kind, Result};
 use serde_json::{Value, json};
 
-use super::{PATIENCE, card_of, name_flag, print_line, print_text};
+use super::{PATIENCE, card_of, print_line, print_text};
 use crate::banner::Tolerance;
 use crate::control::{Connection, ProcessState, ProcessStatus, Reply, Request};
 use crate::files::ChainPlace;
@@ -73,7 +73,8 @@ pub(super) async fn run(directory: &StateDirectory, json: bool) -> Result<()> {
     if json {
         return print_line(&as_json(&card, running, chain.as_ref(), &processes, &views));
     }
-    print_text(&as_text(&card, running, chain.as_ref(), &processes, &views))
+    let text = as_text(&card, running, chain.as_ref(), &processes, &views);
+    print_text(&directory.spoken(&text))
 }
 
 /// What the supervisor says; nothing when there is none.
@@ -179,8 +180,7 @@ fn as_text(
     views: &[NodeView<'_>],
 ) -> String {
     if !running {
-        let flag = name_flag(&card.name);
-        return format!("devnet \"{}\"  stopped; `devnet up{flag}` continues it\n", card.name);
+        return format!("devnet \"{}\"  stopped; `devnet up` continues it\n", card.name);
     }
     let (up, reads, writes) = service(card, views);
     let health = if views.iter().all(|view| view.serves() && view.missing() == 0) && chain.is_some()

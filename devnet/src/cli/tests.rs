@@ -27,6 +27,11 @@ fn every_verb_of_the_readme_parses() {
         "devnet verify-ledger --json --name other",
         "devnet verify-ledger --file ledger.redb",
         "devnet down --purge",
+        "devnet faucet 0x12",
+        "devnet faucet bob 20WAL 5SUI --name other",
+        "devnet help epoch next",
+        "devnet completions zsh",
+        "devnet --name other haulout -q put --dry-run FILE",
     ] {
         parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
@@ -47,6 +52,39 @@ fn times_are_read_as_people_write_them() {
     assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
     assert!(duration("-1s").is_err());
     assert!(duration("99999999999999999999s").is_err());
+    assert!(duration("8784h").is_ok() && duration("8785h").is_err(), "no clock overflows");
+}
+
+#[test]
+fn a_supervisor_is_given_times_below_a_second_too() {
+    let Command::Up(up) = parse("devnet up --timeout 500ms").unwrap().command else {
+        panic!("not up");
+    };
+    let arguments = supervisor::arguments(&up.options("x", false));
+    assert!(arguments.iter().any(|argument| argument == "500ms"), "{arguments:?}");
+}
+
+#[test]
+fn the_completions_of_every_shell_know_the_verbs_and_hide_what_is_internal() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let Command::Completions(asked) =
+            parse(&format!("devnet completions {shell}")).unwrap().command
+        else {
+            panic!("not completions");
+        };
+        let script = asked.script(Cli::command());
+        assert!(script.contains("verify-ledger") && script.contains("faucet"), "{shell}");
+        assert!(!script.contains("internal-supervisor"), "{shell}");
+    }
+}
+
+#[test]
+fn a_failure_names_commands_of_this_devnet() {
+    let directory = StateDirectory::of("night").unwrap();
+    let spoken = directory.spoken("start it with `devnet up`, see `haulout ls`");
+    assert_eq!(spoken, "start it with `devnet --name night up`, see `haulout ls`");
+    let default = StateDirectory::of("default").unwrap();
+    assert_eq!(default.spoken("`devnet up`"), "`devnet up`");
 }
 
 #[test]
@@ -59,9 +97,9 @@ fn a_supervisor_is_given_exactly_what_was_asked() {
     let arguments = supervisor::arguments(&options);
     let mut line = vec![OsString::from("devnet")];
     line.extend(arguments);
-    let parsed = Cli::try_parse_from(line).unwrap();
+    let parsed = internal::Internal::try_parse_from(line).unwrap();
     assert_eq!(parsed.name, "night");
-    let Command::InternalSupervisor { up, attached } = parsed.command else {
+    let internal::Process::InternalSupervisor { up, attached } = parsed.process else {
         panic!("no supervisor")
     };
     assert!(attached && up.fresh);

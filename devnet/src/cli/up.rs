@@ -4,7 +4,7 @@
 //! Promises: exit code 0 only after the self-test passed; Ctrl-C, or the end of this process,
 //! stops the devnet unless it was detached. Does not: own the devnet's processes.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::terminal;
 
-use super::{Up, card_of, note, print_line, print_text, status, stop};
+use super::down::stop;
+use super::{Up, card_of, note, print_line, print_text, status};
 use crate::banner;
 use crate::control::{Connection, ProcessState, Reply, Request};
 use crate::processes::{log_tail, this_program};
@@ -23,6 +24,9 @@ use crate::supervisor;
 
 /// How long a new supervisor may take to listen; it has read one file by then.
 const LISTEN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is read of the reason of a supervisor that ended; one is a line.
+const REASON_BYTES_MAX: u64 = 64 * 1024;
 
 /// How often the live line is drawn anew.
 const LIVE_EVERY: Duration = Duration::from_secs(1);
@@ -36,6 +40,8 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
     let terminal = std::io::stdout().is_terminal();
     let attached = terminal && !up.detach && !json;
     let started = Instant::now();
+    // Before anything is stopped or started.
+    settings::check(directory, &up.wish(), up.fresh)?;
     if up.fresh {
         stop(directory).await?;
     }
@@ -48,12 +54,7 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
     };
     say(&banner::title(directory.name(), directory.path()))?;
     let (connection, hold) = match listening(directory).await {
-        Some(running) => {
-            if let Some(settings) = directory.settings()? {
-                settings::agree(directory.name(), &settings, &up.wish())?;
-            }
-            (running, None)
-        }
+        Some(running) => (running, None),
         None => start(directory, &up.options(directory.name(), attached)).await?,
     };
     follow(connection, &mut say).await?;
@@ -64,12 +65,15 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
             .map_err(|error| Error::new(Kind::Internal, "cannot write JSON").because(error))?;
         return print_line(&text);
     }
-    print_text(&banner::card(&card))?;
+    print_text(&directory.spoken(&banner::card(&card)))?;
     print_text(&context_note(&card, previous.as_deref()))?;
     print_text(&format!(" Ready in {:.1} s.\n", started.elapsed().as_secs_f64()))?;
     match hold {
         Some(hold) if attached => live(directory, &card, hold).await,
-        _ => print_text(" It goes on running; `devnet status` shows it, `devnet down` stops it.\n"),
+        _ => {
+            let text = " It goes on running; `devnet status` shows it, `devnet down` stops it.\n";
+            print_text(&directory.spoken(text))
+        }
     }
 }
 
@@ -106,7 +110,7 @@ async fn start(
         .arg0("devnet")
         .args(supervisor::arguments(options))
         .stdin(if options.attached { Stdio::piped() } else { Stdio::null() })
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(stderr)
         .spawn()
         .map_err(|error| {
@@ -129,15 +133,24 @@ async fn start(
     }
 }
 
-/// The reason of a supervisor that ended before it listened.
+/// The reason of a supervisor that ended before it listened: what it said, else what it logged.
 fn ended(child: &mut Child, directory: &StateDirectory) -> Option<Error> {
     let status = child.try_wait().ok()??;
+    let mut said = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        // It has ended, and its children have pipes of their own; an error is as good as silence.
+        let _ = stdout.take(REASON_BYTES_MAX).read_to_string(&mut said);
+    }
+    if let Some(error) = serde_json::from_str(&said).ok().as_ref().and_then(Error::from_json) {
+        return Some(error);
+    }
     let log = supervisor::log_file(directory);
     let tail = log_tail(&log).unwrap_or_default();
     let message = format!("the supervisor ended ({status}); its log ends with\n{tail}");
-    let locked = status.code() == Some(i32::from(Kind::Locked.exit_code()));
-    let kind = if locked { Kind::Locked } else { Kind::Internal };
-    Some(Error::new(kind, message).hint(format!("the whole log: {}", terminal::path(&log))))
+    Some(
+        Error::new(Kind::Internal, message)
+            .hint(format!("the whole log: {}", terminal::path(&log))),
+    )
 }
 
 /// Says each phase as it finishes; returns when the devnet is ready.
@@ -175,7 +188,8 @@ async fn live(directory: &StateDirectory, card: &Card, hold: Hold) -> Result<()>
             },
             _ = tokio::signal::ctrl_c() => {
                 draw("");
-                let said = print_text("stopping; data stays for the next `devnet up`\n");
+                let text = "stopping; data stays for the next `devnet up`\n";
+                let said = print_text(&directory.spoken(text));
                 stop(directory).await?;
                 drop(hold);
                 return said;
@@ -184,9 +198,8 @@ async fn live(directory: &StateDirectory, card: &Card, hold: Hold) -> Result<()>
                 super::connect(directory).await?.ask(&Request::Detach, super::PATIENCE).await?;
                 drop(hold);
                 draw("");
-                return print_text(
-                    "detached; `devnet status` shows it, `devnet down` stops it\n",
-                );
+                let text = "detached; `devnet status` shows it, `devnet down` stops it\n";
+                return print_text(&directory.spoken(text));
             }
         }
     }

@@ -8,14 +8,15 @@ use std::path::{Path, PathBuf};
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::terminal;
 
-use super::{name_flag, print_line, print_text};
+use super::{print_line, print_text};
 use crate::ledger::{Ledger, OpenError, ReplayError, Replayed, StoreError};
+use crate::ledger_process;
 use crate::state::StateDirectory;
 
 /// Verifies a file, or the ledger of the devnet.
 pub(super) fn run(directory: &StateDirectory, file: Option<PathBuf>, json: bool) -> Result<()> {
     let path = file.unwrap_or_else(|| directory.join("ledger/ledger.redb"));
-    let Replayed { checkpoints, transactions, root } = verify(directory, &path)?;
+    let Replayed { checkpoints, transactions, root } = verify(&path)?;
     let root = hex::encode(root);
     if json {
         return print_line(&serde_json::json!({
@@ -32,23 +33,25 @@ pub(super) fn run(directory: &StateDirectory, file: Option<PathBuf>, json: bool)
     ))
 }
 
-fn verify(directory: &StateDirectory, path: &Path) -> Result<Replayed> {
-    let ledger = Ledger::resume(path).map_err(|error| not_opened(directory, path, error))?;
+fn verify(path: &Path) -> Result<Replayed> {
+    let ledger = Ledger::resume(path).map_err(|error| not_opened(path, error))?;
     ledger.replay().map_err(|error| differs(path, error))
 }
 
-fn not_opened(directory: &StateDirectory, path: &Path, error: OpenError) -> Error {
+fn not_opened(path: &Path, error: OpenError) -> Error {
     let shown = terminal::path(path);
     match error {
         OpenError::Empty => Error::new(Kind::NotFound, format!("there is no ledger in {shown}"))
             .hint("name its file with --file, or its devnet with --name"),
         OpenError::Store(StoreError::InUse) => {
             Error::new(Kind::Locked, format!("a running ledger has {shown} open"))
-                .hint(format!("run `devnet down{}` first", name_flag(directory.name())))
+                .hint("run `devnet down` first")
         }
-        error => Error::new(Kind::Config, format!("cannot open the ledger in {shown}"))
-            .because(error)
-            .hint("it may be damaged or of another version of haulout"),
+        error => {
+            Error::new(ledger_process::kind(&error), format!("cannot open the ledger in {shown}"))
+                .because(error)
+                .hint("`devnet up --fresh` starts over without its data")
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The faucet: money for whoever asks, over plain HTTP as Sui's own faucets speak it.
+//! The faucet: money for whoever asks, over plain HTTP as Sui's own faucets speak it; `devnet faucet`
+//! asks it for amounts of its own choice.
 //!
 //! Promises: each gift is an ordinary signed transaction of the faucet's account, sealed before
 //! it is answered.
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::genesis::FaucetAmounts;
 use super::objects::coin_balance;
 use super::transactions::{GAS_COST, GAS_PRICE};
 use super::{Ledger, NOT_POISONED, passing};
@@ -33,6 +35,15 @@ struct GasRequest {
 #[derive(Debug, Deserialize)]
 struct FixedAmount {
     recipient: String,
+}
+
+/// What `devnet faucet` asks for; an amount that is left out is the usual one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    recipient: String,
+    sui_mist: Option<u64>,
+    wal_frost: Option<u64>,
 }
 
 /// What an answer looks like.
@@ -75,7 +86,10 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> Result<(), std::io::Error> {
     let faucet = Faucet { ledger: ledger.clone(), turn: Arc::default() };
-    let router = Router::new().route("/v2/gas", post(answer)).with_state(faucet);
+    let router = Router::new()
+        .route("/v2/gas", post(answer))
+        .route("/devnet/gift", post(answer_wanted))
+        .with_state(faucet);
     let router = router.merge(passing::routes(ledger));
     tokio::select! {
         served = async { axum::serve(listener, router).await } => served,
@@ -87,18 +101,38 @@ async fn answer(
     State(faucet): State<Faucet>,
     Json(request): Json<GasRequest>,
 ) -> (StatusCode, Json<GasResponse>) {
+    let amounts = faucet.ledger.inner.config.faucet.clone();
+    gift(faucet, request.fixed_amount.recipient, amounts).await
+}
+
+async fn answer_wanted(
+    State(faucet): State<Faucet>,
+    Json(wanted): Json<Wanted>,
+) -> (StatusCode, Json<GasResponse>) {
+    let usual = &faucet.ledger.inner.config.faucet;
+    let amounts = FaucetAmounts {
+        sui: wanted.sui_mist.unwrap_or(usual.sui),
+        wal: wanted.wal_frost.unwrap_or(usual.wal),
+    };
+    gift(faucet, wanted.recipient, amounts).await
+}
+
+async fn gift(
+    faucet: Faucet,
+    text: String,
+    amounts: FaucetAmounts,
+) -> (StatusCode, Json<GasResponse>) {
     let failure = |code, text| {
         let status = Outcome::Failure(Failure::Internal(text));
         (code, Json(GasResponse { status, coins_sent: None }))
     };
-    let text = request.fixed_amount.recipient;
     let Ok(recipient) = text.parse::<Address>() else {
         return failure(StatusCode::BAD_REQUEST, format!("{text:?} is not an address"));
     };
     let turn = faucet.turn.lock_owned().await;
     let ledger = faucet.ledger;
     let given = tokio::task::spawn_blocking(move || {
-        let given = give(&ledger, recipient);
+        let given = give(&ledger, recipient, &amounts);
         drop(turn);
         given
     });
@@ -116,14 +150,18 @@ async fn answer(
 }
 
 /// Gives one coin of each token and says which.
-fn give(ledger: &Ledger, recipient: Address) -> Result<Vec<SentCoin>, String> {
+fn give(
+    ledger: &Ledger,
+    recipient: Address,
+    amounts: &FaucetAmounts,
+) -> Result<Vec<SentCoin>, String> {
     let key = ledger.inner.config.faucet_key();
-    let transaction = gift(ledger, key.public_key().derive_address(), recipient)?;
+    let transaction = transaction(ledger, key.public_key().derive_address(), recipient, amounts)?;
     let signature = key.sign_transaction(&transaction).map_err(|error| error.to_string())?;
     let executed =
         ledger.execute(transaction, vec![signature]).map_err(|error| error.to_string())?;
     if !executed.effects().status().success() {
-        return Err("the faucet has run dry".to_owned());
+        return Err("the faucet has not so much".to_owned());
     }
     let sent = executed
         .objects()
@@ -138,8 +176,12 @@ fn give(ledger: &Ledger, recipient: Address) -> Result<Vec<SentCoin>, String> {
     Ok(sent.collect())
 }
 
-fn gift(ledger: &Ledger, faucet: Address, recipient: Address) -> Result<Transaction, String> {
-    let amounts = &ledger.inner.config.faucet;
+fn transaction(
+    ledger: &Ledger,
+    faucet: Address,
+    recipient: Address,
+    amounts: &FaucetAmounts,
+) -> Result<Transaction, String> {
     let objects = ledger.inner.objects.read().expect(NOT_POISONED);
     let richest = |token: &StructTag| {
         let coin = StructTag::coin(TypeTag::Struct(Box::new(token.clone())));
@@ -159,7 +201,7 @@ fn gift(ledger: &Ledger, faucet: Address, recipient: Address) -> Result<Transact
     let sui = (builder.gas(), amounts.sui);
     let wal = (builder.object(input(richest(&ledger.inner.names.wal)?)), amounts.wal);
     let mut gifts = Vec::new();
-    for (coin, amount) in [sui, wal] {
+    for (coin, amount) in [sui, wal].into_iter().filter(|(_, amount)| *amount > 0) {
         let amount = builder.pure(&amount);
         gifts.extend(builder.split_coins(coin, vec![amount]));
     }

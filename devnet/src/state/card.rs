@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 
+use haulout_node::error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 
 /// The identity card of a devnet.
@@ -30,6 +31,20 @@ pub(crate) struct Card {
     /// The context that `haulout` uses for this devnet.
     pub(crate) context: String,
     pub(crate) client_config: PathBuf,
+}
+
+impl Card {
+    /// Where the ledger gives money away and lets its time pass.
+    pub(crate) fn faucet_port(&self) -> Result<u16> {
+        let port = self.chain.faucet.rsplit(':').next().and_then(|port| port.parse().ok());
+        port.ok_or_else(|| self.damaged())
+    }
+
+    /// The error of a card that cannot be used.
+    pub(crate) fn damaged(&self) -> Error {
+        Error::new(Kind::Config, format!("the devnet.json of {:?} is damaged", self.name))
+            .hint("start over with `devnet up --fresh`")
+    }
 }
 
 /// The ledger and what it holds of ours.

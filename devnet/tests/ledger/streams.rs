@@ -1,7 +1,6 @@
 //! Checkpoints: certified, complete, in order, and never silent for long.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures::StreamExt;
 use sui_crypto::bls12381::ValidatorCommitteeSignatureVerifier;
@@ -99,7 +98,7 @@ async fn the_stream_is_never_silent_for_long() {
     let mut last = None;
     for _ in 0..2 {
         // Far below the 30 s after which stock clients give a silent stream up.
-        let next = tokio::time::timeout(Duration::from_secs(10), stream.get_mut().next()).await;
+        let next = tokio::time::timeout(PATIENCE, stream.get_mut().next()).await;
         let cursor = next.unwrap().unwrap().unwrap().cursor();
         assert!(last.is_none_or(|last| cursor == last + 1));
         last = Some(cursor);

@@ -38,7 +38,7 @@ pub(crate) const STORAGE_PRICE: u64 = 100;
 pub(crate) const WRITE_PRICE: u64 = 20;
 pub(crate) const FAUCET: FaucetAmounts = FaucetAmounts { sui: 2_000_000_000, wal: 500_000_000 };
 /// Everything must happen within this time, however busy the machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn bls_key(node: usize) -> SecretKey {
     SecretKey::from_seed(&[u8::try_from(node).unwrap() + 1; 32])

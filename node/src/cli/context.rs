@@ -18,6 +18,11 @@ pub(super) enum Context {
         /// Its name
         name: String,
     },
+    /// Delete a context; if it was active, the one before it is active again
+    Rm {
+        /// Its name
+        name: String,
+    },
     /// Print a context's file, or the active one's
     Show {
         /// Its name
@@ -38,10 +43,24 @@ impl Context {
                     &format!("context \"{name}\" is now active (was: {was})\n"),
                 );
             }
+            Context::Rm { name } => remove(name, output)?,
             Context::Show { name } => show(name.clone(), output)?,
         }
         Ok(0)
     }
+}
+
+fn remove(name: &str, output: &Output) -> Result<()> {
+    let was_active = contexts::active()?.as_deref() == Some(name);
+    let active = contexts::remove(name)?;
+    let then = match (&active, was_active) {
+        (Some(active), true) => format!("; \"{active}\" is active again"),
+        (None, true) => "; no context is active: `haulout context use NAME`".to_owned(),
+        (_, false) => String::new(),
+    };
+    let json = json!({ "removed": name, "active": active });
+    output.result(&json, name, &format!("context \"{name}\" is deleted{then}\n"));
+    Ok(())
 }
 
 fn list(output: &Output) -> Result<()> {
@@ -61,14 +80,15 @@ fn show(name: Option<String>, output: &Output) -> Result<()> {
     let name = match name {
         Some(name) => name,
         None => contexts::active()?.ok_or_else(|| {
-            Error::new(Kind::Config, "no context is active").hint("haulout context use NAME")
+            Error::new(Kind::Config, "no context is active")
+                .hint("choose one with `haulout context use NAME`")
         })?,
     };
     let file = contexts::path(&name)?;
     let text = std::fs::read_to_string(&file).map_err(|error| {
         Error::new(Kind::Config, format!("cannot read {}", terminal::path(&file)))
             .because(error)
-            .hint("see `haulout context ls`")
+            .hint("`haulout context ls` lists them")
     })?;
     let json = json!({ "name": name, "file": file.to_string_lossy(), "text": text });
     output.result(&json, &text, &format!("# {}\n{text}", terminal::path(&file)));

@@ -111,7 +111,7 @@ impl Get {
         client.close().await;
         match (place, fetched?) {
             (_, None) => {
-                output.aside(&format!("Not shown. To keep it: haulout get {blob_id} -o FILE"))
+                output.aside(&format!("Not shown. To keep it: `haulout get {blob_id} -o FILE`"))
             }
             (Place::File(path), Some(report)) => tell(output, path, &blob_id, &report),
             (_, Some(report)) => output.aside(&verified(report.length)),

@@ -125,8 +125,8 @@ impl Listing {
         text.push_str(&format!(" · now epoch {}", self.calendar.epoch));
         match (others, self.expired) {
             (0, _) => {}
-            (_, true) => text.push_str(&format!(" · {others} not expired: haulout ls")),
-            (_, false) => text.push_str(&format!(" · {others} expired: haulout ls --expired")),
+            (_, true) => text.push_str(&format!(" · {others} not expired: `haulout ls`")),
+            (_, false) => text.push_str(&format!(" · {others} expired: `haulout ls --expired`")),
         }
         if !self.is_whole {
             let read = self.blobs.len();
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(lines.len(), 4, "{text}");
         assert!(lines[1].contains("registered  deletable  epoch 6, about 2027-02-22"), "{text}");
         assert!(lines[2].contains("certified   deletable  epoch 9, about 2027-02-25"), "{text}");
-        assert_eq!(lines[3], "2 blobs, 200 B · now epoch 4 · 1 expired: haulout ls --expired");
+        assert_eq!(lines[3], "2 blobs, 200 B · now epoch 4 · 1 expired: `haulout ls --expired`");
     }
 
     #[test]

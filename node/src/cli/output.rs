@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::{Common, When};
 use crate::error::{Error, Kind, Result};
+use crate::hints;
 use crate::terminal;
 
 pub(super) use crate::terminal::{ask, note};
@@ -24,12 +25,29 @@ pub(super) struct Output {
     quiet: bool,
     progress: When,
     bars: MultiProgress,
+    flags: CommandFlags,
     /// Why an answer could not be written, as the exit code.
     lost: OnceLock<u8>,
 }
 
+/// What commands in our texts need, so that they mean the same network and wallet when pasted.
+#[derive(Clone, Debug, Default)]
+pub(super) struct CommandFlags {
+    /// For `haulout`: the configuration or context that was given.
+    pub(super) haulout: String,
+    /// For `devnet`: its name, if the context is that of one with a name.
+    pub(super) devnet: String,
+}
+
+impl CommandFlags {
+    fn put_into(&self, text: &str) -> String {
+        let text = hints::with_flags(text, "haulout", &self.haulout);
+        hints::with_flags(&text, "devnet", &self.devnet)
+    }
+}
+
 impl Output {
-    pub(super) fn new(common: &Common) -> Self {
+    pub(super) fn new(common: &Common, flags: CommandFlags) -> Self {
         let shown = match common.progress {
             When::Auto => io::stderr().is_terminal() && !common.json && !common.quiet,
             When::Always => true,
@@ -42,6 +60,7 @@ impl Output {
             quiet: common.quiet,
             progress: common.progress,
             bars: MultiProgress::with_draw_target(target),
+            flags,
             lost: OnceLock::new(),
         }
     }
@@ -49,7 +68,8 @@ impl Output {
     /// For what the parser says by itself, before there are flags.
     pub(super) fn of_parser(json: bool) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        Self { json, quiet: false, progress: When::Never, bars, lost: OnceLock::new() }
+        let (flags, lost) = (CommandFlags::default(), OnceLock::new());
+        Self { json, quiet: false, progress: When::Never, bars, flags, lost }
     }
 
     pub(super) fn bars(&self) -> &MultiProgress {
@@ -81,7 +101,8 @@ impl Output {
         self.keep(if self.json {
             terminal::json_line(json)
         } else if !self.quiet {
-            terminal::answer(people, if essential.is_empty() { people } else { essential })
+            let people = self.flags.put_into(people);
+            terminal::answer(&people, if essential.is_empty() { &people } else { essential })
         } else if !essential.is_empty() {
             terminal::exact(&format!("{essential}\n"))
         } else {
@@ -100,7 +121,7 @@ impl Output {
         if let Err(error) = written {
             let code = error.kind().exit_code();
             if self.lost.set(code).is_ok() {
-                tell(&error, self.json);
+                self.tell(&error);
             }
         }
     }
@@ -114,7 +135,7 @@ impl Output {
     pub(super) fn aside(&self, people: &str) {
         self.clear_bars();
         if self.is_for_people() {
-            note(people.trim_end());
+            note(self.flags.put_into(people).trim_end());
         }
     }
 
@@ -138,21 +159,24 @@ impl Output {
     /// Reports a failure and returns its exit code.
     pub(super) fn fail(&self, error: &Error) -> u8 {
         self.clear_bars();
+        let spoken = |text: &str| self.flags.put_into(text);
         let is_told = self.json
-            && (error.kind() == Kind::Pipe || terminal::json_line(&error.to_json()).is_ok());
+            && (error.kind() == Kind::Pipe
+                || terminal::json_line(&error.to_json_with(spoken)).is_ok());
         if !is_told {
-            tell(error, self.json);
+            self.tell(error);
         }
         error.kind().exit_code()
     }
-}
 
-/// Says on stderr what went wrong; nothing of a reader that went away.
-fn tell(error: &Error, as_json: bool) {
-    match (error.kind(), as_json) {
-        (Kind::Pipe, _) => {}
-        (_, true) => note(&terminal::json(&error.to_json())),
-        (_, false) => note(&error.to_text()),
+    /// Says on stderr what went wrong; nothing of a reader that went away.
+    fn tell(&self, error: &Error) {
+        let spoken = |text: &str| self.flags.put_into(text);
+        match (error.kind(), self.json) {
+            (Kind::Pipe, _) => {}
+            (_, true) => note(&terminal::json(&error.to_json_with(spoken))),
+            (_, false) => note(&spoken(&error.to_text())),
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! `haulout wallet`: the account that pays, what it holds, where its key is.
 //!
-//! Promises: never prints a key. `wallet address` and `wallet ls` need the key file only, no ledger.
+//! Promises: never prints a key. `wallet address` and `wallet ls` need the key file only, no ledger;
+//! `wallet new` needs no configuration and overwrites nothing.
+
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use haulout_actors::chain::Balances;
@@ -9,8 +12,10 @@ use serde_json::{Value, json};
 
 use super::Cli;
 use super::output::Output;
-use crate::config::{WalletPlace, WalletSource};
-use crate::error::Result;
+use crate::config::{Config, WalletPlace, WalletSource};
+use crate::contexts;
+use crate::error::{Error, Result};
+use crate::hints;
 use crate::keys;
 use crate::ledger_client::{LedgerClient, account_of};
 use crate::sui_wallet::Keystore;
@@ -19,14 +24,33 @@ use crate::words::{count, sui, wal};
 
 /// Show the wallet: address, balances, where its key is
 #[derive(Debug, Args)]
+#[command(after_help = KEY_FORMS)]
 pub(super) struct Wallet {
     #[command(subcommand)]
     part: Option<Part>,
 }
 
+/// What a wallet's key may look like.
+const KEY_FORMS: &str = "\
+A wallet is a file with one line that only you can read (mode 0600), in any of these forms:
+  ed25519:<64 hex digits>      what `haulout wallet new` writes; secp256k1:<64 hex digits> works, too
+  suiprivkey1...               what `sui keytool export` prints
+  <44 characters of base64>    one entry of Sui's sui.keystore
+Which file: wallet.key_file of the configuration, or HAULOUT_WALLET__KEY_FILE. Without one, Sui's own wallet is used
+in place: the active address of ~/.sui/sui_config/client.yaml, or another of its addresses by wallet.address.";
+
+/// The file of a new wallet that was given none, beside the configuration.
+const NEW_FILE: &str = "wallet.key";
+
 /// A part of what there is to say.
 #[derive(Debug, Subcommand)]
 enum Part {
+    /// Make a new key in a file of its own, and say how to fund and use it
+    New {
+        /// The file, which must not exist yet [default: ~/.config/haulout/wallet.key]
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
     /// Print the address only, without asking the ledger
     Address,
     /// List the addresses one can choose among (wallet.address); the one in use has a star
@@ -35,15 +59,16 @@ enum Part {
 
 impl Wallet {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let config = cli.load(Vec::new())?;
-        let place = config.wallet().ok_or_else(|| keys::no_wallet("this"))?;
-        match self.part {
+        match &self.part {
+            Some(Part::New { file }) => create(cli, output, file.as_deref())?,
             Some(Part::Address) => {
-                let address = account_of(&place)?.to_string();
+                let address = account_of(&chosen(&cli.load(Vec::new())?)?)?.to_string();
                 output.result(&json!({ "address": address }), &address, &format!("{address}\n"));
             }
-            Some(Part::Ls) => list(output, &place)?,
+            Some(Part::Ls) => list(output, &chosen(&cli.load(Vec::new())?)?)?,
             None => {
+                let config = cli.load(Vec::new())?;
+                let place = chosen(&config)?;
                 let account = account_of(&place)?;
                 let balances = LedgerClient::connect(config.client()?).await?.balances().await?;
                 report(output, &account, balances, &place);
@@ -51,6 +76,47 @@ impl Wallet {
         }
         Ok(())
     }
+}
+
+/// The wallet of a configuration.
+fn chosen(config: &Config) -> Result<WalletPlace> {
+    config.wallet().ok_or_else(|| keys::no_wallet("this"))
+}
+
+/// Makes a new wallet and says what comes next.
+fn create(cli: &Cli, output: &Output, file: Option<&Path>) -> Result<()> {
+    let file = file.map_or_else(|| contexts::config_home().join(NEW_FILE), Path::to_path_buf);
+    let file = std::path::absolute(&file).map_err(|error| Error::from_io("find", &file, error))?;
+    let address = keys::create_wallet(&file)?.address().to_string();
+    let json = json!({ "address": address, "key_file": file.to_string_lossy() });
+    let fund = match cli.devnet() {
+        Some(_) => format!(
+            "`devnet faucet {address}` (this devnet's), or have WAL and SUI sent to the address"
+        ),
+        None => {
+            format!("have WAL and SUI sent to the address; on a devnet: `devnet faucet {address}`")
+        }
+    };
+    output.result(&json, &address, &new_text(&address, &file, &fund));
+    Ok(())
+}
+
+/// A new wallet, its next steps, and what must not happen to its file.
+fn new_text(address: &str, file: &Path, fund: &str) -> String {
+    let word = hints::quoted(&file.to_string_lossy());
+    let text = Value::from(file.to_string_lossy()).to_string();
+    let append =
+        format!(r"printf '[wallet]\nkey_file = %s\n' {} >> haulout.toml", hints::quoted(&text));
+    format!(
+        "✓ New wallet\n\
+         address   {address}\n\
+         key       {} (mode 0600); keep a copy: without it its coins are lost, and whoever reads it has them\n\
+         fund it   {fund}\n\
+         use it    export HAULOUT_WALLET__KEY_FILE={word}   # in this shell\n\
+         \x20         {append}   # in this folder\n\
+         see it    `haulout wallet`\n",
+        terminal::path(file)
+    )
 }
 
 /// The addresses of a keystore, or the one of a key file.

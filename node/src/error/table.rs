@@ -88,7 +88,7 @@ pages! {
         => "check network.bootstrap and your connection, then try again";
     LedgerUnreachable "LEDGER_UNREACHABLE" 5 true
         "The ledger (Sui RPC) does not answer."
-        => "check chain.rpc; for a devnet, `devnet status` says whether it runs";
+        => "check chain.rpc, and that the ledger runs; on a devnet, `devnet status` says so";
     Timeout "TIMEOUT" 6 true
         "An answer did not come in time: from the ledger after a transaction was sent, or from \
          the network at the start (client.timeout)."
@@ -102,7 +102,7 @@ pages! {
         => "check who owns the file or the object, and its mode";
     Funds "FUNDS" 9 false
         "The wallet holds too few coins for storage or for gas."
-        => "fund the wallet's address; on a devnet use its faucet";
+        => "send WAL and SUI to the wallet's address (`haulout wallet address`); on a devnet: `devnet faucet ADDRESS`";
     Quorum "QUORUM" 10 true
         "Fewer shards than a quorum confirmed the write, so it is not certified. What nodes \
          already stored is kept for a retry."
@@ -128,6 +128,12 @@ pages! {
     Version "VERSION" 15 false
         "The stored data, or the other side, is of a version this program does not speak."
         => "use the program version that wrote the data, or upgrade";
+    Damaged "DAMAGED" 16 false
+        "What this machine stored is damaged or missing on its disk, or the disk fails. Nothing wrong was delivered; what \
+         was lost is not fetched again by itself."
+        => "stop the node, check its disk, move its store away (the folder `store` in node.data_dir; keys lie beside it) \
+            and start it: it begins empty and its shards count as missing; the network serves without it while enough \
+            others are up. On a devnet: `devnet restart NODE --wipe`";
     Interrupted "INTERRUPTED" 130 true
         "Stopped by Ctrl-C (SIGINT)."
         => "run it again; nothing is paid twice for the same blob";

@@ -20,7 +20,7 @@ fn each_kind_has_one_page_and_a_unique_name() {
 fn exit_codes_are_the_documented_contract() {
     let codes: Vec<u8> = TABLE.iter().map(|page| page.code).collect();
     assert!(codes.is_sorted());
-    for code in (1..=15).chain([130, 141, 143]) {
+    for code in (1..=16).chain([130, 141, 143]) {
         assert!(codes.contains(&code), "no kind for exit code {code}");
     }
     let verification = TABLE.iter().filter(|page| page.code == 7).count();
@@ -71,4 +71,37 @@ fn people_see_one_line_for_each_member_that_did_not_help() {
     let text = Error::new(Kind::Quorum, "too few").detail("missing", missing).to_text();
     assert_eq!(text.lines().nth(1), Some("  n1 (12D3): timed out"));
     assert_eq!(text.lines().count(), 3);
+}
+
+#[test]
+fn a_failure_told_as_json_is_the_same_failure_where_it_is_read() {
+    let error =
+        Error::new(Kind::Locked, "another process uses it").hint("stop it").retryable(false);
+    let read = Error::from_json(&error.to_json()).expect("it is one");
+    assert_eq!((read.kind(), read.message()), (Kind::Locked, error.message()));
+    assert_eq!((read.next_step(), read.is_retryable()), ("stop it", false));
+    for other in
+        [serde_json::json!({}), serde_json::json!({ "error": { "kind": "RAIN", "message": "" } })]
+    {
+        assert!(Error::from_json(&other).is_none(), "{other}");
+    }
+}
+
+#[test]
+fn a_damaged_store_has_its_own_kind_and_promises_nothing_that_is_not_true() {
+    let damaged = |reason: &str| {
+        let (path, reason) = ("n1/store/index.redb".into(), reason.to_owned());
+        Error::from(haulout_storage::StoreError::Damaged { path, reason })
+    };
+    let error = damaged("it is too short");
+    assert_eq!((error.kind(), error.kind().exit_code()), (Kind::Damaged, 16));
+    assert!(error.message().contains("lost to this node"), "{error}");
+    assert!(!error.message().contains("recovered"), "{error}");
+    assert!(error.next_step().contains("begins empty"), "{}", error.next_step());
+    for other in [
+        haulout_storage::StoreError::Corrupt { what: "a sliver".into() },
+        haulout_storage::StoreError::Poisoned { reason: "the disk said no".into() },
+    ] {
+        assert_eq!(Error::from(other).kind(), Kind::Damaged);
+    }
 }

@@ -119,7 +119,7 @@ impl Position {
             Step::Request(_) | Step::WithdrawNow if self.is_at_work() && self.shares == 0 => {
                 let message = format!("the receipt {receipt} is worth less than one share");
                 Err(Error::new(Kind::Permission, message)
-                    .hint("join it with another receipt of the same node: haulout stake join"))
+                    .hint("join it with another receipt of the same node: `haulout stake join`"))
             }
             Step::Cancel | Step::WithdrawNow | Step::Request(_) | Step::Collect => Ok(()),
         }

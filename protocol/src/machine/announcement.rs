@@ -94,6 +94,14 @@ mod tests {
         assert_eq!(judged(&announcement(Epoch(2), &[0, 1, 2])), Verdict::Ignore);
         assert!(matches!(judged(b"noise"), Verdict::Reject(_)));
         assert!(matches!(judged(&[0; 5000]), Verdict::Reject(_)));
+        // Noise of any length is rejected; only what is too long is so for its length.
+        let reason = |length: usize| match judged(&vec![0xff; length]) {
+            Verdict::Reject(reason) => reason,
+            other => panic!("{other:?}"),
+        };
+        let max = usize::try_from(ANNOUNCEMENT_BYTES_MAX).expect("64 bits");
+        assert_ne!(reason(max), "the announcement is too long");
+        assert_eq!(reason(max + 1), "the announcement is too long");
         let mut forged = announcement(Epoch(1), &[0, 1, 2]);
         let last = forged.len() - 2;
         forged[last] ^= 1;

@@ -29,6 +29,28 @@ pub fn judge(applied: Option<u64>, sequence: u64) -> Step {
     }
 }
 
+/// The part of a batch to apply now, in its order: what follows `applied` without a hole. Before a hole it ends, and what
+/// was applied before is left out; if nothing remains, the missing ones are to be fetched.
+pub fn following<Checkpoint>(
+    mut applied: Option<u64>,
+    batch: Vec<Checkpoint>,
+    sequence: impl Fn(&Checkpoint) -> u64,
+) -> Vec<Checkpoint> {
+    let mut due = Vec::with_capacity(batch.len());
+    for checkpoint in batch {
+        let number = sequence(&checkpoint);
+        match judge(applied, number) {
+            Step::Apply => {
+                applied = Some(number);
+                due.push(checkpoint);
+            }
+            Step::Skip => {}
+            Step::Fetch { .. } => break,
+        }
+    }
+    due
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -40,6 +62,21 @@ mod tests {
         assert_eq!(judge(None, 0), Step::Apply);
         assert_eq!(judge(None, 2), Step::Fetch { from: 0, until: 2 });
         assert_eq!(judge(Some(0), 0), Step::Skip);
+    }
+
+    #[test]
+    fn a_batch_is_taken_up_to_its_first_hole() {
+        for (applied, batch, due) in [
+            (Some(4), vec![5, 6, 7], vec![5, 6, 7]),
+            (Some(4), vec![5, 7, 8], vec![5]),
+            (Some(4), vec![6, 7], vec![]),
+            (Some(4), vec![3, 4, 5, 5, 6], vec![5, 6]),
+            (Some(4), vec![3, 4], vec![]),
+            (None, vec![0, 1], vec![0, 1]),
+            (None, vec![1], vec![]),
+        ] {
+            assert_eq!(following(applied, batch.clone(), |number| *number), due, "{batch:?}");
+        }
     }
 
     proptest! {

@@ -402,8 +402,10 @@ impl SegmentDownload {
 
     fn ended(&mut self, now: Timestamp, request: RequestId, end: End) {
         let Some(question) = self.questions.end(now, request) else { return };
+        if question.owed.is_empty() {
+            return;
+        }
         match end {
-            _ if question.owed.is_empty() => (),
             End::Again { after_ms } => self.rests.begin(now, question.member, after_ms),
             End::Done | End::Never => drop(self.failed_members.insert(question.member)),
         }

@@ -10,7 +10,7 @@ use crate::Store;
 use crate::testing::*;
 
 fn sample_bundles(directory: &Path) -> Arc<Bundles> {
-    Arc::new(Bundles::open(directory, 0, Arc::default()).expect("opens"))
+    Arc::new(Bundles::open(directory, 0, Arc::default(), Files::default()).expect("opens"))
 }
 
 #[test]
@@ -44,6 +44,8 @@ fn numbers_are_never_used_twice() {
     let mut first = bundles.start().expect("starts").finish().expect("placed");
     first.keep();
     assert_eq!(first.id, 6001);
+    let path = "bundles/0000000000001/0000000000001771";
+    assert!(directory.path().join(path).is_file(), "4096 bundles share a folder");
     let bundles = sample_bundles(directory.path());
     bundles.all(0).expect("listed");
     assert_eq!(bundles.start().expect("starts").id(), 6002);
@@ -52,7 +54,8 @@ fn numbers_are_never_used_twice() {
 #[test]
 fn free_space_is_checked_against_reserve_and_floor() {
     let directory = tempdir().expect("created");
-    let bundles = Bundles::open(directory.path(), u64::MAX, Arc::default()).expect("opens");
+    let bundles = Bundles::open(directory.path(), u64::MAX, Arc::default(), Files::default());
+    let bundles = bundles.expect("opens");
     assert!(matches!(bundles.check_free(0, u64::MAX), Err(StoreError::Full { .. })));
     assert!(bundles.check_free(0, 1).is_ok());
     let bundles = sample_bundles(directory.path());

@@ -1,8 +1,12 @@
 //! Tests of the store as a whole.
 
 mod crash;
+mod folders;
 mod images;
 mod model;
+mod reading;
+mod room;
+mod writing;
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -168,10 +172,10 @@ async fn unregistered_bytes_are_pending_until_registered_or_forgotten() {
 #[tokio::test]
 async fn forgetting_many_blobs_takes_several_transactions_and_gets_all() {
     let store = Store::in_memory().expect("opens");
-    for blob in 0..50 {
+    for blob in 0..150 {
         store.put_header(&sample_blob(blob), vec![0; 68], blob).await.expect("stored");
     }
-    assert_eq!(store.forget_pending(40).await.expect("forgotten"), 40 * 100);
+    assert_eq!(store.forget_pending(140).await.expect("forgotten"), 140 * 100);
     assert_eq!(store.pending_bytes().expect("read"), 10 * 100);
     check_consistent(&store, None);
 }
@@ -365,6 +369,20 @@ async fn a_value_larger_than_the_queue_still_gets_through() {
     assert!(first.is_ok() && second.is_ok());
     let huge = store.put_header(&blob_ids[0], vec![0; VALUE_BYTES_MAX + 1], 0).await;
     assert!(matches!(huge, Err(StoreError::TooLarge { .. })));
+}
+
+#[test]
+fn the_header_of_a_blob_of_32_tib_is_the_largest_value() {
+    /// Bytes of a segment and of what a header says of it.
+    const SEGMENT: (usize, usize) = (32 << 20, 64);
+    let largest = (32 << 40) / SEGMENT.0 * SEGMENT.1;
+    let size = check_size("a header", &vec![0; largest]);
+    assert_eq!(size.expect("small enough"), largest);
+    let refused = check_size("a header", &vec![0; largest + 1]);
+    let Err(StoreError::TooLarge { what: "a header", bytes, max }) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!((bytes, max), (bytes_of(largest) + 1, bytes_of(largest)));
 }
 
 #[tokio::test]

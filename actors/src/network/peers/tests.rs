@@ -70,3 +70,20 @@ fn stated_addresses_come_first_and_hints_stay_bounded() {
     assert_eq!(addresses[..2], [sample_address(1), sample_address(99)]);
     assert_eq!(addresses.len(), 1 + limits::ADDRESSES_PER_PEER_MAX);
 }
+
+#[test]
+fn what_is_expected_of_a_peer_follows_what_it_did() {
+    let (mut book, peer) = (PeerBook::default(), sample_peer(1));
+    let at = Timestamp;
+    assert_eq!(book.pace(&peer, at(0), 1), Pace::Untried);
+    let sample = Sample { wait_ms: 12, bytes: 0, transfer_ms: 0 };
+    book.answered(peer, at(0), sample);
+    assert_eq!(book.pace(&peer, at(1), 1), Pace::Expected { milliseconds: 12 });
+    book.fell_silent(peer, at(2));
+    assert_eq!(book.pace(&peer, at(3), 1), Pace::Silent { times: 1 });
+    book.answered(peer, at(4), sample);
+    assert_eq!(book.pace(&peer, at(5), 1), Pace::Expected { milliseconds: 12 }, "forgiven");
+    let now = Instant::now();
+    while !book.blame(peer, Blame::WrongBytes, now) {}
+    assert_eq!(book.pace(&peer, at(6), 1), Pace::Banned);
+}

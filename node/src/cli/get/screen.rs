@@ -57,7 +57,7 @@ pub(super) async fn show(
 
 fn no_text(blob_id: &BlobId) -> Error {
     Error::new(Kind::Usage, "this blob is no text, and stdout is a terminal").hint(format!(
-        "haulout get {blob_id} -o FILE keeps it; haulout get {blob_id} -o - shows it all the same"
+        "`haulout get {blob_id} -o FILE` keeps it; `haulout get {blob_id} -o -` shows it all the same"
     ))
 }
 

@@ -56,7 +56,7 @@ impl Exit {
             let done = held.client.request_exit(&held.cap).await?;
             let gas = sui(done.gas);
             let text =
-                format!("✓ {text}  then  haulout node exit --withdraw-bond\n  gas   {gas}\n");
+                format!("✓ {text}  then  `haulout node exit --withdraw-bond`\n  gas   {gas}\n");
             output.result(&json(Some(&done)), &id, &text);
         }
         Ok(())

@@ -212,7 +212,7 @@ impl Offer {
             "✓ Registered  {}\n  node  {node}\n  paid  a bond of {} + {} gas\n  next  it \
              serves once it has stake enough; anybody may give it:\n          haulout stake add \
              {node} AMOUNT\n        {}\n        run it: haulout --config FILE node run\n        \
-             watch it: haulout node show\n",
+             watch it: `haulout node show`\n",
             self.name(),
             wal(self.application.registration.bond),
             sui(done.receipt.gas),

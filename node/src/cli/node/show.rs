@@ -209,7 +209,7 @@ impl Facts {
         match node.exit {
             ExitStep::Request | ExitStep::Jailed => String::new(),
             ExitStep::Wait(epoch) => format!(", held until {}", self.calendar.until(epoch)),
-            ExitStep::WithdrawBond => ", free: haulout node exit --withdraw-bond".to_owned(),
+            ExitStep::WithdrawBond => ", free: `haulout node exit --withdraw-bond`".to_owned(),
             ExitStep::Gone => ", paid back".to_owned(),
         }
     }

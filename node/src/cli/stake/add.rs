@@ -125,7 +125,7 @@ impl Offer {
     fn done(&self, done: &NewReceipt) -> String {
         format!(
             "✓ Staked   {} with {}\n  receipt  {}\n  works    from {}\n  paid     {} + {} \
-             gas\n  see      haulout stake ls\n",
+             gas\n  see      `haulout stake ls`\n",
             wal(self.plan.amount),
             self.plan.name,
             done.object.to_string(),

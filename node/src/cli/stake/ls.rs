@@ -108,7 +108,7 @@ impl Listing {
 
     fn to_text(&self) -> String {
         if self.lines.is_empty() {
-            return "no stake yet: haulout stake nodes, then haulout stake add NODE AMOUNT\n"
+            return "no stake yet: `haulout stake nodes`, then `haulout stake add NODE AMOUNT`\n"
                 .into();
         }
         let row = |(name, position): &(String, Position)| {

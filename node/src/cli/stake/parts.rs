@@ -98,5 +98,5 @@ impl Join {
 }
 
 fn done_text(verb: &str, text: &str, done: &Receipt) -> String {
-    format!("{verb}  {text}  gas    {}\n  see    haulout stake ls\n", sui(done.gas))
+    format!("{verb}  {text}  gas    {}\n  see    `haulout stake ls`\n", sui(done.gas))
 }

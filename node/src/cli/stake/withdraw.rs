@@ -140,8 +140,8 @@ impl Offer {
         for (id, epoch) in &done.requested {
             let (id, from) = (id.to_string(), self.calendar.until(*epoch));
             text.push_str(&format!(
-                "✓ Asked back  {id}\n  come back  from {from}\n             haulout stake withdraw \
-                 {id}\n"
+                "✓ Asked back  {id}\n  come back  from {from}\n             `haulout stake \
+                 withdraw {id}`\n"
             ));
         }
         text.push_str(&skipped_text(&self.plan.skipped));

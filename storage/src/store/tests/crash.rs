@@ -16,6 +16,8 @@ use haulout_protocol::machine::epoch_change::Holding;
 const DIRECTORY: &str = "HAULOUT_STORAGE_CRASH_DIRECTORY";
 const FIRST: &str = "HAULOUT_STORAGE_CRASH_FIRST";
 const TASKS: u64 = 4;
+/// Far above what opening takes, also on a busy machine, and far below reading every byte of a large store.
+const REOPENING_MAX: Duration = Duration::from_secs(30);
 const BLOBS_PER_ROUND: u64 = 100_000;
 /// First number of the blobs that the chain mentions.
 const CHAIN_BLOBS: u64 = 1_000_000_000;
@@ -167,11 +169,7 @@ fn everything_acknowledged_survives_sigkill_and_nothing_else_is_left() {
         first += BLOBS_PER_ROUND;
         let started = Instant::now();
         let store = open(directory.path());
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "reopening took {:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < REOPENING_MAX, "reopening took {:?}", started.elapsed());
         check_consistent(&store, Some(directory.path()));
         for blob in &put {
             assert!(

@@ -1,23 +1,76 @@
-//! Power cuts: after every operation on the database, every plausible state of the disk must open and hold everything
-//! acknowledged by then. And failing disks: after an error nothing more is acknowledged.
+//! Power cuts: after every operation on the database, on files and on folders, every plausible state of the disk must
+//! open and hold everything acknowledged by then. And failing disks: after an error nothing more is acknowledged.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use haulout_protocol::epoch::Epoch;
+use tempfile::TempDir;
 
+use super::folders::{Folders, Kept, next};
 use super::*;
+use crate::files::{FileChange, Witness};
 use haulout_protocol::machine::epoch_change::Holding;
+
+/// Large enough for a bundle.
+const BUNDLED: usize = 16 * 1024;
 
 #[derive(Clone, Debug)]
 enum Operation {
     Write(u64, Vec<u8>),
     Length(u64),
     Sync,
+    File(OwnedChange),
 }
 
-/// A disk that remembers what was done to it, and breaks after so many operations.
+/// A [`FileChange`] that is remembered.
+#[derive(Clone, Debug)]
+enum OwnedChange {
+    CreateFolder(PathBuf),
+    Create(PathBuf),
+    Append(PathBuf, Vec<u8>),
+    /// The bytes are the file's, if they came past us.
+    Sync(PathBuf, Option<Vec<u8>>),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+    SyncFolder(PathBuf),
+}
+
+impl OwnedChange {
+    fn of(change: FileChange<'_>) -> Self {
+        match change {
+            FileChange::CreateFolder(path) => OwnedChange::CreateFolder(path.to_owned()),
+            FileChange::Create(path) => OwnedChange::Create(path.to_owned()),
+            FileChange::Append(path, bytes) => OwnedChange::Append(path.to_owned(), bytes.to_vec()),
+            FileChange::Sync(path) => {
+                let is_ours = path.extension().is_none();
+                let unseen = (!is_ours).then(|| fs::read(path).expect("read"));
+                OwnedChange::Sync(path.to_owned(), unseen)
+            }
+            FileChange::Rename(from, to) => OwnedChange::Rename(from.to_owned(), to.to_owned()),
+            FileChange::Remove(path) => OwnedChange::Remove(path.to_owned()),
+            FileChange::SyncFolder(path) => OwnedChange::SyncFolder(path.to_owned()),
+        }
+    }
+
+    fn replay(&self, folders: &mut Folders) {
+        let (change, unseen) = match self {
+            OwnedChange::CreateFolder(path) => (FileChange::CreateFolder(path), None),
+            OwnedChange::Create(path) => (FileChange::Create(path), None),
+            OwnedChange::Append(path, bytes) => (FileChange::Append(path, bytes), None),
+            OwnedChange::Sync(path, unseen) => (FileChange::Sync(path), unseen.clone()),
+            OwnedChange::Rename(from, to) => (FileChange::Rename(from, to), None),
+            OwnedChange::Remove(path) => (FileChange::Remove(path), None),
+            OwnedChange::SyncFolder(path) => (FileChange::SyncFolder(path), None),
+        };
+        folders.apply(change, unseen);
+    }
+}
+
+/// A disk that remembers what was done to it, and breaks after so many operations. The database is in memory; files
+/// are real, and what a power cut would leave of them is worked out from the operations.
 #[derive(Clone, Debug)]
 struct Disk {
     state: Arc<Mutex<DiskState>>,
@@ -28,29 +81,49 @@ struct Disk {
 struct DiskState {
     bytes: Vec<u8>,
     log: Vec<Operation>,
+    /// The first operation that failed.
+    refused: Option<Operation>,
 }
 
 impl Disk {
     fn with(bytes: Vec<u8>) -> Self {
-        let state = DiskState { bytes, log: Vec::new() };
+        let state = DiskState { bytes, ..DiskState::default() };
         Disk {
             state: Arc::new(Mutex::new(state)),
             breaks_at: Arc::new(AtomicUsize::new(usize::MAX)),
         }
     }
 
+    /// A store whose database and whose bundles in that directory are on this disk.
+    fn open(&self, directory: &Path) -> Store {
+        let database = schema::create_in(self.clone(), MEMORY_CACHE_BYTES).expect("opens");
+        let files = Files::seen_by(self.clone());
+        Store::over(database, directory, sample_options(), files, None).expect("opens")
+    }
+
     fn done(&self) -> usize {
         self.state.lock().expect("no panics").log.len()
+    }
+
+    fn log(&self) -> Vec<Operation> {
+        self.state.lock().expect("no panics").log.clone()
     }
 
     fn perform(&self, operation: Operation) -> std::io::Result<()> {
         let mut state = self.state.lock().expect("no panics");
         if state.log.len() >= self.breaks_at.load(Ordering::SeqCst) {
+            state.refused.get_or_insert(operation);
             return Err(std::io::Error::other("the disk broke"));
         }
         replay(&mut state.bytes, &operation);
         state.log.push(operation);
         Ok(())
+    }
+}
+
+impl Witness for Disk {
+    fn see(&self, change: FileChange<'_>) -> std::io::Result<()> {
+        self.perform(Operation::File(OwnedChange::of(change)))
     }
 }
 
@@ -62,7 +135,7 @@ fn replay(bytes: &mut Vec<u8>, operation: &Operation) {
             bytes[start..start + data.len()].copy_from_slice(data);
         }
         Operation::Length(length) => bytes.resize(usize::try_from(*length).expect("small"), 0),
-        Operation::Sync => {}
+        Operation::Sync | Operation::File(_) => {}
     }
 }
 
@@ -112,11 +185,11 @@ async fn run(
 ) -> Result<(), StoreError> {
     for step in 1..=steps {
         store.put_header(&sample_blob(step), sample_bytes(step, 73), step).await?;
-        write_segment(store, step, 0, &shards(0..2), 700, step).await?;
+        write_segment(store, step, 0, &shards(0..2), length_of(step), step).await?;
         if step.is_multiple_of(3) {
             store.put_header(&sample_blob(step + 1000), vec![1; 500], 1).await?;
             store.forget_pending(2).await?;
-            write_segment(store, step + 2000, 0, &shards(0..1), 700, step).await?;
+            write_segment(store, step + 2000, 0, &shards(0..1), BUNDLED, step).await?;
         }
         store.set_shards(shards_after(step)).await?;
         let short = registered_until(step + 2000, 1, u32::try_from(step).expect("few steps"));
@@ -127,10 +200,21 @@ async fn run(
     Ok(())
 }
 
+/// Every third segment is small: it goes into the database alone.
+fn length_of(step: u64) -> usize {
+    if step.is_multiple_of(3) { 700 } else { BUNDLED }
+}
+
+/// A directory for images: in memory if this machine has such a place, because there are thousands of them.
+fn sample_directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempdir() }.expect("created")
+}
+
 /// Everything acknowledged is there, and at most the step after it.
-fn check(bytes: Vec<u8>, acknowledged: u64) {
-    let store = Store::in_backend(Disk::with(bytes)).expect("opens");
-    check_consistent(&store, None);
+fn check(bytes: Vec<u8>, directory: &Path, acknowledged: u64) {
+    let store = Disk::with(bytes).open(directory);
+    check_consistent(&store, Some(directory));
     let position = store.position().expect("read").unwrap_or(0);
     assert!(
         (acknowledged..=acknowledged + 1).contains(&position),
@@ -138,7 +222,7 @@ fn check(bytes: Vec<u8>, acknowledged: u64) {
     );
     for step in 1..=acknowledged {
         assert!(store.holds(&sample_blob(step), 1, &shards(0..2)).expect("read"), "step {step}");
-        check_segment(&store, step, 0, &shards(0..2), 700);
+        check_segment(&store, step, 0, &shards(0..2), length_of(step));
         assert_eq!(remains(&store, step + 2000), (false, false, true), "step {step} expired");
     }
     let states = store.shards().expect("read");
@@ -150,67 +234,148 @@ fn check(bytes: Vec<u8>, acknowledged: u64) {
     assert_eq!(states.into_iter().collect::<BTreeMap<_, _>>(), expected);
 }
 
+/// The database of the image at a cut: what was durable, and what is kept of the operations since.
+fn image_of(durable: &[u8], since: &[Operation], mut kept: Kept) -> Vec<u8> {
+    let mut bytes = durable.to_vec();
+    for operation in since {
+        let is_kept = match &mut kept {
+            Kept::Nothing => false,
+            Kept::Everything | Kept::Bytes => true,
+            Kept::Names => matches!(operation, Operation::Length(_)),
+            Kept::Some(seed) => matches!(operation, Operation::Length(_)) || next(seed) & 1 == 0,
+        };
+        if is_kept {
+            replay(&mut bytes, operation);
+        }
+    }
+    bytes
+}
+
 #[tokio::test]
 async fn every_power_cut_leaves_what_was_acknowledged() {
-    let disk = Disk::with(Vec::new());
-    let store = Store::in_backend(disk.clone()).expect("opens");
+    let (directory, disk) = (sample_directory(), Disk::with(Vec::new()));
+    let store = disk.open(directory.path());
     let start = disk.done();
     let mut acknowledgements = vec![(start, 0)];
     run(&store, 6, |step| acknowledgements.push((disk.done(), step))).await.expect("a good disk");
-    let log = disk.state.lock().expect("no panics").log.clone();
+    let log = disk.log();
     drop(store);
 
-    let mut durable = Vec::new();
-    log[..start].iter().for_each(|operation| replay(&mut durable, operation));
-    let (mut synced, mut random) = (start, 0x9e37_79b9_u64);
-    for cut in start..=log.len() {
-        if cut > start && matches!(log[cut - 1], Operation::Sync) {
-            log[synced..cut].iter().for_each(|operation| replay(&mut durable, operation));
-            synced = cut;
-        }
-        let (_, acknowledged) = acknowledgements
-            .iter()
-            .rev()
-            .find(|(at, _)| *at <= cut)
-            .expect("the first is at the start");
-        // Nothing, everything, or some of what was not yet synced reached the disk.
-        for image in 0..3 {
-            let mut bytes = durable.clone();
-            for operation in &log[synced..cut] {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let kept = match image {
-                    0 => false,
-                    1 => true,
-                    _ => matches!(operation, Operation::Length(_)) || random >> 63 == 0,
-                };
-                if kept {
-                    replay(&mut bytes, operation);
-                }
+    let (mut durable, mut folders) = (Vec::new(), Folders::below(directory.path()));
+    let (mut synced, mut seed) = (0, 0x9e37_79b9_u64);
+    for cut in 1..=log.len() {
+        match &log[cut - 1] {
+            Operation::File(change) => change.replay(&mut folders),
+            Operation::Sync => {
+                log[synced..cut].iter().for_each(|operation| replay(&mut durable, operation));
+                synced = cut;
             }
-            check(bytes, *acknowledged);
+            Operation::Write(..) | Operation::Length(_) => {}
+        }
+        if cut < start {
+            continue;
+        }
+        let past = acknowledgements.iter().rev().find(|(at, _)| *at <= cut);
+        let (_, acknowledged) = past.expect("the first is at the start");
+        // One of them has what is kept of the files against all that is kept of the database, and the other way round.
+        let of_files = Kept::all(next(&mut seed));
+        let of_database = [Kept::Nothing, Kept::Everything, Kept::Everything, Kept::Names];
+        let of_database = of_database.into_iter().chain([Kept::Some(next(&mut seed))]);
+        for (files, database) in of_files.into_iter().zip(of_database) {
+            let image = sample_directory();
+            folders.leave_in(image.path(), files);
+            check(image_of(&durable, &log[synced..cut], database), image.path(), *acknowledged);
         }
     }
 }
 
+#[test]
+fn every_power_cut_while_a_store_is_created_leaves_none_or_a_whole_one() {
+    let (root, disk) = (sample_directory(), Disk::with(Vec::new()));
+    let directory = root.path().join("above/data");
+    let store = Store::open_with(&directory, sample_options(), &Files::seen_by(disk.clone()));
+    drop(store.expect("opens"));
+    let log = disk.log();
+    let mut folders = Folders::below(root.path());
+    for (cut, operation) in log.iter().enumerate() {
+        let Operation::File(change) = operation else { panic!("redb has its own file here") };
+        change.replay(&mut folders);
+        for kept in Kept::all(u64::try_from(cut).expect("small")) {
+            let image = sample_directory();
+            folders.leave_in(image.path(), kept);
+            let directory = image.path().join("above/data");
+            let exists = directory.join("index.redb").exists();
+            assert!(exists || cut + 1 < log.len(), "a store that was opened is there: {kept:?}");
+            drop(Store::open(&directory, sample_options()).expect("opens"));
+        }
+    }
+}
+
+/// Whether the store may go on after this operation failed: nothing it said was durable is in doubt.
+fn is_harmless(refused: &Operation) -> bool {
+    let Operation::File(change) = refused else { return false };
+    !matches!(change, OwnedChange::Sync(..) | OwnedChange::SyncFolder(_) | OwnedChange::Remove(_))
+}
+
 #[tokio::test]
 async fn after_a_disk_error_nothing_is_acknowledged_until_it_is_opened_again() {
-    let disk = Disk::with(Vec::new());
-    let store = Store::in_backend(disk.clone()).expect("opens");
+    let (directory, disk) = (sample_directory(), Disk::with(Vec::new()));
+    let store = disk.open(directory.path());
     let start = disk.done();
     run(&store, 5, |_| ()).await.expect("a good disk");
     let end = disk.done();
-    for breaks_at in (start..end).step_by(3) {
-        let disk = Disk::with(Vec::new());
-        let store = Store::in_backend(disk.clone()).expect("opens");
+    let log = disk.log();
+    let is_of_a_file = |at: &usize| matches!(log[*at], Operation::File(_));
+    for breaks_at in (start..end).filter(|at| at % 3 == 0 || is_of_a_file(at)) {
+        let (directory, disk) = (sample_directory(), Disk::with(Vec::new()));
+        let store = disk.open(directory.path());
         disk.breaks_at.store(breaks_at, Ordering::SeqCst);
         let mut acknowledged = 0;
         let error = run(&store, 5, |step| acknowledged = step).await.expect_err("it broke");
-        assert!(matches!(error, StoreError::Poisoned { .. }), "{error:?}");
-        let refused = store.put_certificate(&sample_blob(1), Vec::new()).await;
-        assert!(matches!(refused, Err(StoreError::Poisoned { .. })), "{refused:?}");
-        assert!(store.segment_writer(sample_blob(1), 0, Vec::new(), 0).is_err());
+        let refused = disk.state.lock().expect("no panics").refused.clone().expect("it broke");
+        // The write that met the broken disk may still say how; those after it are refused.
+        let said = matches!(error, StoreError::Poisoned { .. } | StoreError::Io { .. });
+        assert!(said, "{refused:?}: {error:?}");
+        if is_harmless(&refused) {
+            assert!(error.is_transient(), "{refused:?}: {error:?}");
+            store.check_space(0).expect("the store goes on");
+        } else {
+            let later = store.put_certificate(&sample_blob(1), Vec::new()).await;
+            let Err(StoreError::Poisoned { reason }) = later else { panic!("{later:?}") };
+            assert!(reason.ends_with("the disk broke"), "{refused:?}: {reason}");
+            assert!(store.segment_writer(sample_blob(1), 0, Vec::new(), 0).is_err());
+        }
         drop(store);
         let bytes = disk.state.lock().expect("no panics").bytes.clone();
-        check(bytes, acknowledged);
+        check(bytes, directory.path(), acknowledged);
     }
+}
+
+#[tokio::test]
+async fn what_waits_during_a_commit_is_the_next_one_together() {
+    const WRITES: u64 = 50;
+    let disk = Disk::with(Vec::new());
+    let store = Store::in_backend(disk.clone()).expect("opens");
+    let syncs = || disk.log().iter().filter(|one| matches!(one, Operation::Sync)).count();
+    let before = syncs();
+    store.put_header(&sample_blob(1000), Vec::new(), 0).await.expect("stored");
+    let of_one = syncs() - before;
+    let before = syncs();
+    let mut waiting = Vec::new();
+    {
+        // While we hold the disk the writer gets no further than into its first commit.
+        let _held = disk.state.lock().expect("no panics");
+        for blob in 0..WRITES {
+            let store = store.clone();
+            let blob = sample_blob(blob);
+            let mut write = Box::pin(async move { store.put_header(&blob, Vec::new(), 0).await });
+            assert!(poll_once(&mut write).await.is_pending());
+            waiting.push(write);
+        }
+    }
+    for write in waiting {
+        write.await.expect("stored");
+    }
+    let commits = (syncs() - before) / of_one;
+    assert!(commits <= 3, "{WRITES} writes took {commits} commits");
 }

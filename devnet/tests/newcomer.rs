@@ -1,0 +1,196 @@
+//! What somebody does who has never seen this before, with real processes: wrong settings, a wallet of one's own, a
+//! damaged disk, and cleaning up.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A desk with folders of its own; its devnet is called "night".
+struct Desk {
+    folder: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_devnet"));
+        command
+            .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
+            .env("HOME", self.folder.path())
+            .env_remove("HAULOUT_CONFIG")
+            .current_dir(self.folder.path());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).output().unwrap()
+    }
+
+    /// What a verb that must succeed prints.
+    fn text(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "devnet {arguments:?}\n{stdout}\n{stderr}");
+        stdout
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let stdout = self.text(arguments);
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error} in\n{stdout}"))
+    }
+
+    /// The failure of a verb that must fail, with its exit code checked against what it says.
+    fn failure(&self, arguments: &[&str]) -> Value {
+        let output = self.run(arguments);
+        let told: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {arguments:?} {}", text(&output.stdout)));
+        let code = output.status.code().map(i64::from);
+        assert_eq!(told["error"]["code"].as_i64(), code, "{arguments:?} {told}");
+        told["error"].clone()
+    }
+
+    fn devnet_folder(&self) -> PathBuf {
+        self.folder.path().join("state/haulout/devnet/night")
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.run(&["--name", "night", "down", "--purge"]);
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_before_anything_starts() {
+    let desk = Desk::new();
+    for wrong in [
+        vec!["--nodes", "4", "--epoch", "8s"],
+        vec!["--shards", "3"],
+        vec!["-n", "0"],
+        vec!["--nodes", "101"],
+        vec!["--port-base", "65500"],
+        vec!["--epoch", "61000h"],
+        vec!["--nodes", "many"],
+        vec!["--timeout", "soon"],
+    ] {
+        let line = [&["--name", "night", "--json", "up", "-d"], &wrong[..]].concat();
+        let error = desk.failure(&line);
+        assert_eq!((&error["kind"], &error["code"]), (&"USAGE".into(), &2.into()), "{wrong:?}");
+        assert!(!desk.devnet_folder().exists(), "nothing was started or written: {wrong:?}");
+    }
+    // By variables, too.
+    let output =
+        desk.command().args(["--name", "night", "up", "-d"]).env("DEVNET_SHARDS", "3").output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("3 shards") && !desk.devnet_folder().exists());
+}
+
+#[test]
+fn help_names_every_verb_and_says_what_the_words_and_the_errors_mean() {
+    let desk = Desk::new();
+    let all = desk.text(&["help"]);
+    for verb in ["up", "faucet", "verify-ledger", "completions", "haulout"] {
+        assert!(all.contains(verb), "{verb} in\n{all}");
+    }
+    assert!(desk.text(&["help", "restart"]).contains("--wipe"));
+    assert!(desk.text(&["help", "epoch", "next"]).contains("--timeout"));
+    assert!(desk.text(&["help", "errors", "DAMAGED"]).contains("exit code 16"));
+    assert!(desk.text(&["help", "words"]).contains("1 WAL = 1,000,000,000 FROST"));
+    assert_eq!(desk.failure(&["--json", "help", "nonsense"])["kind"], "USAGE");
+    assert!(desk.text(&["completions", "bash"]).contains("_devnet"));
+    assert!(desk.text(&["haulout", "completions", "bash"]).contains("_haulout"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_newcomer_gets_a_wallet_loses_a_disk_and_leaves_nothing_behind() {
+    let desk = Desk::new();
+    let size = ["--nodes", "4", "--shards", "7", "--port-base", "0", "--timeout", "120s"];
+    let up = desk.text(&[&["--name", "night", "up", "-d"], &size[..]].concat());
+    for command in ["`devnet --name night status`", "`devnet --name night down`"] {
+        assert!(up.contains(command), "{up}");
+    }
+    let said = desk.text(&["--name", "night", "pause", "n1"]);
+    assert!(said.contains("`devnet --name night resume n1`"), "{said}");
+    desk.text(&["--name", "night", "resume", "n1"]);
+
+    // A wallet of one's own: made once, funded, and used.
+    let key = desk.folder.path().join("mine.key");
+    let made = desk.text(&["haulout", "wallet", "new", "--file", "mine.key"]);
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(made.contains("`devnet --name night faucet 0x"), "{made}");
+    let secret = fs::read_to_string(&key).unwrap();
+    assert!(!made.contains(secret.trim().split(':').nth(1).unwrap()), "a key is never printed");
+    let again = desk.failure(&["haulout", "--json", "wallet", "new", "--file", "mine.key"]);
+    assert_eq!((&again["kind"], fs::read_to_string(&key).unwrap()), (&"FILE".into(), secret));
+    // What it says to paste works: the line for this folder, then the faucet.
+    let paste = made.lines().find(|line| line.trim_start().starts_with("printf")).unwrap();
+    let pasted = Command::new("sh").args(["-c", paste]).current_dir(desk.folder.path()).status();
+    assert!(pasted.unwrap().success());
+    let address = desk.json(&["haulout", "--json", "wallet", "address"])["address"].clone();
+    let address = address.as_str().unwrap();
+    let given = desk.json(&["--name", "night", "--json", "faucet", address, "20WAL", "5SUI"]);
+    let expected =
+        serde_json::json!({ "wal_frost": 20_000_000_000_u64, "sui_mist": 5_000_000_000_u64 });
+    assert_eq!(given["balances"], expected);
+    desk.text(&["--name", "night", "faucet", address.trim_start_matches("0x"), "1FROST", "0SUI"]);
+    let wallet = desk.json(&["haulout", "--json", "wallet"]);
+    assert_eq!(wallet["balances"]["wal_frost"], 20_000_000_001_u64);
+    assert_eq!(wallet["balances"]["sui_mist"], 5_000_000_000_u64);
+    let refused = desk.failure(&["--name", "night", "--json", "faucet", "nobody"]);
+    assert_eq!(refused["kind"], "USAGE");
+    let too_much = desk.failure(&["--name", "night", "--json", "faucet", "bob", "18000000000WAL"]);
+    assert_eq!(too_much["kind"], "CHAIN");
+    fs::write(desk.folder.path().join("letter.txt"), vec![7; 100_000]).unwrap();
+    let put = desk.json(&["haulout", "--json", "put", "letter.txt"]);
+    let id = put["blob_id"].as_str().unwrap().to_owned();
+
+    // A damaged disk is named as such, and what is advised works.
+    let index = desk.devnet_folder().join("n4/store/index.redb");
+    desk.text(&["--name", "night", "kill", "n4"]);
+    fs::OpenOptions::new().write(true).open(&index).unwrap().set_len(100_000).unwrap();
+    let error = desk.failure(&["--name", "night", "--json", "restart", "n4"]);
+    assert_eq!((&error["kind"], &error["code"]), (&"DAMAGED".into(), &16.into()));
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains("`devnet --name night restart n4 --wipe`"), "{hint}");
+    assert!(!error["message"].as_str().unwrap().contains("recovered"), "{error}");
+    desk.text(&["--name", "night", "restart", "n4", "--wipe"]);
+    desk.text(&["haulout", "-q", "get", &id, "-o", "copy"]);
+    assert_eq!(fs::read(desk.folder.path().join("copy")).unwrap(), vec![7; 100_000]);
+
+    // What is gone is not spoken of: neither folder nor context, and an older context is back.
+    let contexts = desk.folder.path().join("config/haulout/contexts");
+    fs::copy(contexts.join("devnet-night.toml"), contexts.join("other.toml")).unwrap();
+    desk.text(&["haulout", "context", "use", "other"]);
+    desk.text(&["haulout", "context", "use", "devnet-night"]);
+    let down = desk.text(&["--name", "night", "down", "--purge"]);
+    assert!(down.contains("\"other\" is active again"), "{down}");
+    assert!(!desk.devnet_folder().exists() && !contexts.join("devnet-night.toml").exists());
+    let listed = desk.json(&["haulout", "--json", "context", "ls"]);
+    assert_eq!(
+        (&listed["active"], listed["contexts"].as_array().unwrap().len()),
+        (&"other".into(), 1)
+    );
+    desk.text(&["haulout", "context", "rm", "other"]);
+    let error = desk.failure(&["haulout", "--json", "ls"]);
+    assert_eq!(error["kind"], "CONFIG");
+    assert!(
+        error["message"].as_str().unwrap().contains("chain.rpc is not set")
+            || error["message"].as_str().unwrap().contains("network.id is not set"),
+        "{error}"
+    );
+}
