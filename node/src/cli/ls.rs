@@ -108,7 +108,7 @@ impl Listing {
                 if blob.deletable { "deletable" } else { "permanent" },
                 self.calendar.until(blob.storage.end_epoch),
                 blob_id(blob),
-                blob.id.to_string(),
+                blob.id,
             ));
         }
         text + &self.footer(shown.len(), others)
