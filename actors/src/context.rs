@@ -12,6 +12,7 @@ use haulout_protocol::committee::{Committee, NodeId};
 use haulout_protocol::crypto::{PeerId, SecretKey};
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::space::Terms;
 use haulout_protocol::message::NetworkId;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{Store, StoreError};
@@ -190,6 +191,18 @@ impl Position {
     pub fn storage_price(&self, encoded_bytes: u64, epochs: u32) -> Option<u64> {
         let units = encoded_bytes.div_ceil(UNIT_BYTES);
         self.prices.storage.checked_mul(units)?.checked_mul(u64::from(epochs))
+    }
+
+    /// What the ledger sells and for how much, for plans.
+    pub fn terms(&self) -> Terms {
+        let encoded = |length| self.parameters.encoded_bytes(length, self.index_replicas);
+        Terms {
+            epoch: self.epoch.0,
+            epochs_ahead_max: self.epochs_ahead_max,
+            storage_price: self.prices.storage,
+            write_price: self.prices.write,
+            encoded_bytes_min: encoded(0).unwrap_or_default(),
+        }
     }
 
     /// The shards a peer owns in the current committee; none if it is no member.

@@ -135,8 +135,6 @@ pub const CHAIN_MERGES_PER_CALL_MAX: u32 = 64;
 pub const CHAIN_BATCH_OBJECTS: usize = 500;
 /// Objects asked for in one page of a wallet's list: the most a ledger gives.
 pub const CHAIN_PAGE_OBJECTS: u32 = 1_000;
-/// Objects of a wallet looked at to find one; a put that finds none registers anew.
-pub const CHAIN_OBJECTS_MAX: usize = 2_000;
 /// Blobs that one transaction extends or deletes; the ledger takes a thousand commands at most.
 pub const CHAIN_BLOBS_PER_CALL_MAX: usize = 100;
 /// Receipts of stake that one transaction asks back or pays out.
@@ -191,8 +189,9 @@ pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;
 
 // ---- sessions of clients ---------------------------------------------------------------------
 
-/// A put asks the committee for so long whether the blob is stored already; then it stores it.
-pub const STANDING_WAIT_MAX: Duration = Duration::from_millis(1_500);
+/// Plans one put makes, each because the ledger refused the one before and its facts had moved: others who use the same
+/// wallet are faster now and then, not always.
+pub const PUT_PLANS_MAX: usize = 8;
 /// Segments a blob's id is computed from at a time: one of each that is read, coded and handed over.
 pub const SEGMENTS_IDENTIFYING_MAX: usize = haulout_protocol::encoding::MIN_IN_FLIGHT;
 /// Memory a put keeps between two segments, so that the next one needs no fresh pages: one segment's slivers.

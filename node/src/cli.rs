@@ -37,6 +37,7 @@ mod ls;
 mod node;
 mod output;
 mod owner;
+mod plan;
 mod put;
 mod rm;
 mod signals;

@@ -11,6 +11,7 @@ use haulout_actors::network::NetworkError;
 use haulout_actors::session::download::GetError;
 use haulout_actors::session::locate::LocateError;
 use haulout_actors::session::upload::{PutError, SourceError};
+use haulout_protocol::machine::put_plan::Refusal;
 use haulout_storage::StoreError;
 use serde_json::{Value, json};
 
@@ -83,10 +84,25 @@ impl From<PutError> for Error {
             }
             PutError::EpochEnded(_) => Error::new(Kind::Quorum, message),
             PutError::Chain(cause) => cause.into(),
+            PutError::NoPlan(refusal) => refusal.into(),
+            PutError::Moved => Error::new(Kind::Chain, message),
             PutError::TooLarge(_) => Error::new(Kind::Usage, message),
             PutError::Ended => Error::new(Kind::Internal, message),
         };
         converted.retryable(retryable)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        let error = Error::new(Kind::Usage, refusal.to_string());
+        match refusal {
+            Refusal::TooFar { most, .. } => error
+                .hint(format!("use --epochs {most}, and extend it in a later epoch"))
+                .detail("epochs_max", most),
+            Refusal::Over { .. } => error.hint("put it again: epochs are counted from now"),
+            Refusal::Unpriced => error.hint("ask for fewer epochs"),
+        }
     }
 }
 

@@ -4,12 +4,13 @@
 //! and every object left out is named with its reason; a plan with nothing to do is an error.
 //! Does not: read the ledger or change it, and does not replace its checks.
 
-use haulout_actors::chain::{Extension, Found, Holder, OwnedBlobs};
+use haulout_actors::chain::{Extension, Found, Holder};
 use haulout_actors::context::{Position, Quote};
 use haulout_actors::limits;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
+use haulout_protocol::machine::put_plan;
 
 use crate::error::{Error, Kind, Result};
 use crate::words::wal;
@@ -141,35 +142,22 @@ impl RemovalPlan {
 
 /// What storing so many bytes for `epochs` epochs, the current one included, costs.
 pub fn quote(length: u64, epochs: u32, position: &Position) -> Result<Quote> {
-    let most = position.epochs_ahead_max;
-    if epochs > most {
-        let message = format!("storage can be bought for {most} epochs at most, not {epochs}");
-        return Err(Error::new(Kind::Usage, message)
-            .hint(format!("use --epochs {most}, and extend it in a later epoch"))
-            .detail("epochs_max", most));
-    }
+    let terms = position.terms();
+    put_plan::check_end(terms.epoch.saturating_add(epochs), &terms)?;
     let quote = position.quote(length, epochs);
     quote.filter(|quote| quote.storage.checked_add(quote.write).is_some()).ok_or_else(unpriced)
 }
 
-/// The objects an account has for a blob.
-pub fn of_blob(owned: OwnedBlobs, blob_id: &BlobId, wallet: &ObjectId) -> Result<Vec<Blob>> {
-    let is_meant = |blob: &Blob| blob.blob_id == *blob_id.as_bytes();
-    let found: Vec<Blob> = owned.blobs.into_iter().filter(is_meant).collect();
+/// The objects an account has for a blob, of which there must be one.
+pub fn of_blob(found: Vec<Blob>, blob_id: &BlobId, wallet: &ObjectId) -> Result<Vec<Blob>> {
     if !found.is_empty() {
         return Ok(found);
     }
     let wallet = wallet.to_string();
-    let hint = match owned.is_whole {
-        true => format!(
-            "only the owner of a blob can do this; `haulout ls` lists what you own, `haulout \
-             status {blob_id}` says whether the network has it"
-        ),
-        false => format!(
-            "only the first {} objects of the wallet were read; name the object with --object",
-            limits::CHAIN_OBJECTS_MAX
-        ),
-    };
+    let hint = format!(
+        "only the owner of a blob can do this; `haulout ls` lists what you own, `haulout status \
+         {blob_id}` says whether the network has it"
+    );
     Err(Error::new(Kind::Permission, format!("the wallet {wallet} owns no blob {blob_id}"))
         .hint(hint)
         .detail("wallet", wallet))

@@ -9,10 +9,11 @@ mod stake;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use haulout_actors::chain::{Balances, Chain, OwnedBlobs, Receipt, SystemView, Wallet};
+use futures::{Stream, StreamExt, TryStreamExt};
+use haulout_actors::chain::{Balances, Chain, Receipt, SystemView, Wallet};
 use haulout_actors::context::Quote;
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::object::Blob;
+use haulout_protocol::chain::object::{Blob, Storage};
 
 use crate::calendar::Calendar;
 use crate::config::{ClientConfig, WalletPlace};
@@ -80,10 +81,21 @@ impl LedgerClient {
         Ok(self.chain.balances(&wallet.address()).await?)
     }
 
-    /// The blob objects the wallet owns.
-    pub async fn owned(&self) -> Result<OwnedBlobs> {
+    /// The blob objects the wallet owns, all of them, as the ledger hands them out.
+    pub fn blobs(&self) -> Result<impl Stream<Item = Result<Blob>> + Send + use<>> {
         let wallet = self.wallet("a list of what you own")?;
-        Ok(self.chain.owned_blobs(&wallet.address()).await?)
+        Ok(self.chain.blobs(&wallet.address()).map(|blob| Ok(blob?)))
+    }
+
+    /// The same as one list.
+    pub async fn owned(&self) -> Result<Vec<Blob>> {
+        self.blobs()?.try_collect().await
+    }
+
+    /// The wallet's storage that no blob lives in.
+    pub async fn storages(&self) -> Result<Vec<Storage>> {
+        let wallet = self.wallet("a list of your storage")?;
+        Ok(self.chain.storages(&wallet.address()).await?)
     }
 
     /// What storing so many bytes would cost; needs no wallet.
@@ -124,7 +136,7 @@ impl LedgerClient {
         let account = self.wallet("changing a blob")?.address();
         match target {
             Target::Blob(id) => {
-                holdings::of_blob(self.chain.owned_blobs(&account).await?, id, &account)
+                holdings::of_blob(self.chain.blobs_of(&account, id).await?, id, &account)
             }
             Target::Object(id) => {
                 holdings::of_object(self.chain.find_blob(id).await?, id, &account)

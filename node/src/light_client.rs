@@ -7,17 +7,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haulout_actors::chain::Wallet;
+use haulout_actors::chain::{Chain, Wallet};
 use haulout_actors::context::{Context, Keys};
 use haulout_actors::session::download::{self, Consistency, GetReport};
 use haulout_actors::session::locate::{self, Standing};
 use haulout_actors::session::upload::{
-    self, Earlier, PutError, PutOptions, PutReport, Source, Writer,
+    self, Agreed, Earlier, PutError, PutOptions, PutReport, Source, Writer,
 };
 use haulout_actors::session::{Observer, Session};
 use haulout_actors::tree::{Role, Tree};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::put_plan;
 use haulout_storage::Store;
 use tokio::io::AsyncWrite;
 
@@ -69,6 +70,21 @@ impl LightClient {
         Ok(Self { context, tree, wallet, patience })
     }
 
+    /// What [`Self::put`] would do and cost now; nothing is sent or paid. Without a wallet nothing is
+    /// known of what the caller has already.
+    pub async fn plan_put(
+        &self,
+        source: Source,
+        options: PutOptions,
+        observer: &Observer,
+    ) -> Result<(BlobId, Agreed)> {
+        let (chain, source) = (self.chain()?, Arc::new(source));
+        self.check_epochs(&options)?;
+        let account = self.wallet.as_ref().map(Wallet::address);
+        let session = self.session();
+        Ok(upload::plan(&session, chain, account, &source, options, observer).await?)
+    }
+
     /// Stores a blob and returns when it is certified. Repeating it after a failure pays nothing
     /// twice.
     pub async fn put(
@@ -78,21 +94,33 @@ impl LightClient {
         observer: &Observer,
     ) -> Result<PutReport> {
         let wallet = self.wallet.as_ref().ok_or_else(|| keys::no_wallet("storing"))?;
-        let chain = self.context.chain.as_ref().ok_or_else(|| {
-            Error::new(Kind::LedgerUnreachable, "this client has no ledger to write to")
-        })?;
+        let chain = self.chain()?;
+        self.check_epochs(&options)?;
         let (writer, source) = (Writer { chain, wallet }, Arc::new(source));
         let mut earlier = Earlier::default();
         for _ in 0..EPOCHS_PER_PUT_MAX {
             let session = self.session();
-            let put = upload::put(&session, writer, &source, options, earlier, observer);
+            let put = upload::put(&session, writer, &source, options, earlier.clone(), observer);
             match put.await {
-                Err(PutError::EpochEnded(done)) => earlier = done,
+                Err(PutError::EpochEnded(done)) => earlier = *done,
                 done => return Ok(done?),
             }
             self.follow_epoch(session.committee.epoch()).await;
         }
-        Err(PutError::EpochEnded(earlier).into())
+        Err(PutError::EpochEnded(Box::new(earlier)).into())
+    }
+
+    fn chain(&self) -> Result<&Chain> {
+        self.context.chain.as_ref().ok_or_else(|| {
+            Error::new(Kind::LedgerUnreachable, "this client has no ledger to write to")
+        })
+    }
+
+    /// Refuses epochs that nobody can buy before a byte is read; the plan refuses them, too.
+    fn check_epochs(&self, options: &PutOptions) -> Result<()> {
+        let terms = self.context.position.current().terms();
+        let end_epoch = terms.epoch.saturating_add(options.epochs);
+        Ok(put_plan::check_end(end_epoch, &terms)?)
     }
 
     /// Writes a blob's bytes, in order and verified, to `sink`.

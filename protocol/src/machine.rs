@@ -8,8 +8,11 @@ pub mod download;
 pub mod epoch_change;
 pub mod epoch_steps;
 pub mod inquiry;
+pub mod permanence;
+pub mod put_plan;
 pub mod responsiveness;
 pub mod retry;
+pub mod space;
 pub mod standing;
 pub mod upload;
 

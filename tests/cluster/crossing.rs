@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 const EPOCH: Duration = Duration::from_secs(600);
 
 /// Moves time on until every running node is in that epoch and holds its shards.
-async fn reach(devnet: &Devnet, epoch: u32) {
+pub(crate) async fn reach(devnet: &Devnet, epoch: u32) {
     for _ in 0..2 {
         devnet.ledger().unwrap().skip(EPOCH).unwrap();
     }
@@ -53,7 +53,7 @@ async fn a_put_that_meets_the_end_of_an_epoch_is_certified_in_the_next_and_paid_
     assert_eq!(before.wal - after.wal, quote.storage + quote.write);
     assert_eq!(stored.cost.wal, quote.storage + quote.write);
     assert_eq!(get(&alice, &stored.blob_id).await.unwrap(), blob);
-    let owned = ledger.owned().await.unwrap().blobs;
+    let owned = ledger.owned().await.unwrap();
     assert_eq!((owned.len(), owned[0].certified_epoch), (1, Some(2)));
     drop(observer);
     Arc::into_inner(devnet).unwrap().shutdown().await;

@@ -17,6 +17,7 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{Event, RewardsDistributed, StakeEvent};
 use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::chain::object::{System, Treasury};
+use haulout_protocol::machine::put_plan::Plan;
 use haulout_tests::{eventually, get, quiet, sample_blob};
 use serde::de::DeserializeOwned;
 use sui_rpc::Client;
@@ -134,7 +135,12 @@ impl World {
         assert_eq!(stored.end_epoch, epoch + epochs);
         let owner = self.client("alice").await;
         let quote = owner.quote(3_000, epochs).unwrap();
-        self.book.storage(epoch..stored.end_epoch, quote.storage);
+        // What a deletion left is used before more is bought.
+        let Plan::Register { space, write } = &stored.plan else { panic!("{:?}", stored.plan) };
+        assert_eq!((space.price() + space.saved, *write), (quote.storage, quote.write));
+        if let Some(bought) = space.bought {
+            self.book.storage(bought.start_epoch..bought.end_epoch, bought.price);
+        }
         *self.book.due.entry(epoch).or_default() += quote.write;
         if epoch.is_multiple_of(3) {
             let plan = owner.plan_extension(&Target::Blob(stored.blob_id), 2).await.unwrap();

@@ -14,6 +14,7 @@ mod liars;
 mod operator;
 mod operator_changes;
 mod owner;
+mod payment;
 mod put_get;
 mod reading;
 mod restart;

@@ -51,8 +51,7 @@ async fn an_owner_lists_extends_and_deletes_a_blob_and_then_it_is_gone() {
     let owner = ledger(&devnet, "alice").await;
     let stored = store(&alice, 71, true, false).await;
     let listed = owner.owned().await.unwrap();
-    assert!(listed.is_whole);
-    let [blob] = listed.blobs.as_slice() else { panic!("{} blobs", listed.blobs.len()) };
+    let [blob] = listed.as_slice() else { panic!("{} blobs", listed.len()) };
     assert_eq!((Some(blob.id), blob.storage.end_epoch), (stored.object, stored.end_epoch));
     assert_eq!(State::of(blob, owner.calendar().epoch), State::Certified);
 
@@ -64,12 +63,12 @@ async fn an_owner_lists_extends_and_deletes_a_blob_and_then_it_is_gone() {
     let after = owner.balances().await.unwrap();
     assert_eq!(before.wal - after.wal, plan.total, "exactly what was shown is paid");
     assert!(plan.total > 0 && after.sui < before.sui);
-    let end = owner.owned().await.unwrap().blobs[0].storage.end_epoch;
+    let end = owner.owned().await.unwrap()[0].storage.end_epoch;
     assert_eq!(end, stored.end_epoch + 2);
 
     let plan = owner.plan_removal(&target, Removal::Delete).await.unwrap();
     owner.remove(&plan).await.unwrap();
-    assert!(owner.owned().await.unwrap().blobs.is_empty());
+    assert!(owner.owned().await.unwrap().is_empty());
     let (chain, _) = bare(&devnet, "alice").await;
     let freed = chain.find_blob(&blob.storage.id).await.unwrap();
     assert!(format!("{freed:?}").contains("::storage::Storage"), "{freed:?}");
@@ -94,7 +93,7 @@ async fn another_account_neither_extends_nor_removes_a_blob() {
     let stored = store(&alice, 72, true, false).await;
     let object = stored.object.unwrap();
     let stranger = ledger(&devnet, "bob").await;
-    assert!(stranger.owned().await.unwrap().blobs.is_empty());
+    assert!(stranger.owned().await.unwrap().is_empty());
     for target in [Target::Blob(stored.blob_id), Target::Object(object)] {
         let refused = stranger.plan_extension(&target, 1).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::Permission, "{refused}");
@@ -116,7 +115,7 @@ async fn another_account_neither_extends_nor_removes_a_blob() {
     }
     assert_eq!(get(&alice, &stored.blob_id).await.unwrap(), sample_blob(72, 20_000));
     let untouched = ledger(&devnet, "alice").await.owned().await.unwrap();
-    assert_eq!(untouched.blobs[0].storage.end_epoch, stored.end_epoch);
+    assert_eq!(untouched[0].storage.end_epoch, stored.end_epoch);
     devnet.shutdown().await;
 }
 
@@ -140,7 +139,7 @@ async fn a_permanent_blob_stays_readable_even_when_its_object_is_burned() {
 
     let plan = owner.plan_removal(&target, Removal::Burn).await.unwrap();
     owner.remove(&plan).await.unwrap();
-    assert!(owner.owned().await.unwrap().blobs.is_empty());
+    assert!(owner.owned().await.unwrap().is_empty());
     assert_eq!(get(&alice, &stored.blob_id).await.unwrap(), sample_blob(73, 20_000));
     devnet.shutdown().await;
 }
@@ -163,7 +162,7 @@ async fn all_objects_of_a_blob_change_together_and_never_for_more_than_was_agree
     let refused = chain.extend_blobs(&wallet, &cheap).await.unwrap_err();
     assert_eq!(refused.abort(), Some(Abort::PriceAboveLimit));
     let ends = async || -> Vec<u32> {
-        owner.owned().await.unwrap().blobs.iter().map(|blob| blob.storage.end_epoch).collect()
+        owner.owned().await.unwrap().iter().map(|blob| blob.storage.end_epoch).collect()
     };
     assert_eq!(ends().await, [stored.end_epoch; 2], "the first was not extended either");
     owner.extend(&plan).await.unwrap();
@@ -175,9 +174,9 @@ async fn all_objects_of_a_blob_change_together_and_never_for_more_than_was_agree
     let one = Target::Object(plan.objects[0].0.id);
     let one = owner.plan_removal(&one, Removal::Delete).await.unwrap();
     owner.remove(&one).await.unwrap();
-    assert_eq!(owner.owned().await.unwrap().blobs.len(), 1);
+    assert_eq!(owner.owned().await.unwrap().len(), 1);
     let rest = owner.plan_removal(&target, Removal::Delete).await.unwrap();
     owner.remove(&rest).await.unwrap();
-    assert!(owner.owned().await.unwrap().blobs.is_empty());
+    assert!(owner.owned().await.unwrap().is_empty());
     devnet.shutdown().await;
 }

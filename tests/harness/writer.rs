@@ -22,6 +22,7 @@ use haulout_protocol::encoding::{
     EncodedSegment, ExpandedSliver, Parameters, SegmentPosition, encode_segment,
 };
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::space::{Need, Space};
 use haulout_protocol::message::{NetworkId, Persistence, blob_certificate_message};
 use haulout_protocol::sliver::{Axis, INDEX_PAIR_BYTES, SliverIndex, pair_of_shard};
 use haulout_protocol::wire::HEADER_FRAME_BYTES_MAX;
@@ -130,14 +131,24 @@ pub async fn put_inconsistent(devnet: &Devnet, account: &str, bytes: &[u8]) -> R
     let wallet = keys::load_wallet(&place)?;
     let lie = Lie::about(position.parameters, bytes)?;
     let blob_id = lie.header.blob_id();
+    let quote = position.quote(lie.header.length, 1).context("the blob has a price")?;
     let registration = Registration {
         blob_id,
         root: lie.header.blob_root(),
         length: lie.header.length,
-        epochs: 1,
         deletable: false,
+        write: quote.write,
     };
-    let object = chain.register_blob(&wallet, &registration).await?.object;
+    let terms = position.terms();
+    let need = Need {
+        bytes: quote.encoded_bytes,
+        start_epoch: terms.epoch,
+        end_epoch: terms.epoch + 1,
+        is_extension: false,
+    };
+    let space = Space::choose(&terms, &[], need).context("the space has a price")?;
+    let registered = chain.register_blob(&wallet, &registration, (&terms, &space)).await?;
+    let object = registered.object;
 
     let (network, supervisor) = join(devnet).await?;
     let members = position.committee.members();

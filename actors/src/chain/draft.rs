@@ -39,6 +39,7 @@ pub(super) struct Draft<'a> {
 pub(super) struct Places {
     pub(super) payment: Option<Argument>,
     pub(super) storage: Option<Argument>,
+    pub(super) other_storage: Option<Argument>,
     pub(super) blob: Option<Argument>,
     pub(super) receipt: Option<Argument>,
     pub(super) other_receipt: Option<Argument>,
@@ -75,7 +76,7 @@ impl<'a> Draft<'a> {
     }
 
     /// An object of the wallet, in its present version, as an input.
-    async fn own(&mut self, id: &ObjectId, what: &str) -> Result<Argument, CallError> {
+    pub(super) async fn own(&mut self, id: &ObjectId, what: &str) -> Result<Argument, CallError> {
         let object = self.chain.object(id, what).await?;
         Ok(self.builder.object(owned_input(&object)?))
     }
@@ -150,7 +151,7 @@ impl<'a> Draft<'a> {
             Place::Receipt => places.receipt.ok_or_else(empty),
             Place::NodeCap => places.cap.ok_or_else(empty),
             Place::OtherReceipt => places.other_receipt.ok_or_else(empty),
-            Place::OtherStorage => Err(empty()),
+            Place::OtherStorage => places.other_storage.ok_or_else(empty),
             Place::Pure(bytes) => Ok(builder.pure_bytes(bytes)),
         });
         filled.collect()

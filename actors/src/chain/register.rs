@@ -1,26 +1,27 @@
-//! Telling the ledger of a blob: its registration and its certificate.
+//! Telling the ledger of a blob: its registration, more epochs, its certificate.
 //!
-//! Promises: storage and registration are bought in one transaction or not at all; a put that was
-//! interrupted finds its registration again; certifying twice costs nothing.
-//! Does not: encode or send the blob, or judge a certificate; the ledger does.
+//! Promises: space and registration come in one transaction or not at all, and so do all parts of
+//! an extension; nothing is paid beyond the prices of the space that is named; certifying twice
+//! costs nothing.
+//! Does not: decide what a put pays for, encode or send the blob, or judge a certificate.
 
-use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 
-use futures::StreamExt;
 use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::certificate::Certificate;
-use haulout_protocol::chain::call::{self, CertifyBlob, RegisterBlob, ReserveSpace};
+use haulout_protocol::chain::call::{
+    self, CertifyBlob, ExtendBlob, ExtendBlobWithResource, RegisterBlob,
+};
 use haulout_protocol::chain::event::Event;
-use haulout_protocol::chain::{ObjectId, TypeName, object};
+use haulout_protocol::chain::{ObjectId, object};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::space::{Space, Terms};
 use sui_sdk_types::Transaction;
 
 use super::draft::{Draft, Places};
 use super::read::decode;
 use super::{CallError, Chain, Wallet};
-use crate::context::{Position, Quote};
-use crate::limits;
 
 /// A blob to be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +32,10 @@ pub struct Registration {
     pub root: Digest,
     /// Its length before encoding.
     pub length: u64,
-    /// For how many epochs, the current one included.
-    pub epochs: u32,
     /// Whether its owner may delete it earlier.
     pub deletable: bool,
+    /// The price of writing, and the most that may be paid for it.
+    pub write: u64,
 }
 
 /// What a transaction cost.
@@ -46,28 +47,39 @@ pub struct Cost {
     pub gas: u64,
 }
 
+impl Cost {
+    /// The cost of both.
+    pub fn plus(self, other: Cost) -> Cost {
+        Cost { wal: self.wal.saturating_add(other.wal), gas: self.gas.saturating_add(other.gas) }
+    }
+}
+
 /// A blob registered by us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registered {
     /// The blob object, ours.
     pub object: ObjectId,
+    /// The first epoch no longer paid for.
+    pub end_epoch: Epoch,
+    /// The space it got: as planned, unless the wallet's storage had changed.
+    pub space: Space,
     /// The transaction.
     pub digest: String,
     /// The checkpoint that contains it, if it was seen.
     pub checkpoint: Option<u64>,
-    /// The first epoch no longer paid for.
-    pub end_epoch: Epoch,
     /// What it cost.
     pub cost: Cost,
 }
 
-/// A blob registered by us that has no certificate yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uncertified {
-    /// The blob object, ours.
-    pub object: ObjectId,
-    /// The first epoch no longer paid for.
-    pub end_epoch: Epoch,
+/// A blob that got more epochs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extended {
+    /// Where they came from: as planned, unless the wallet's storage had changed.
+    pub space: Space,
+    /// The transaction.
+    pub digest: String,
+    /// What it cost, at most.
+    pub cost: Cost,
 }
 
 /// A blob certified by us.
@@ -84,18 +96,21 @@ pub struct Certified {
 }
 
 impl Chain {
-    /// Buys storage for a blob and registers it, in one transaction.
+    /// Registers a blob in space that is bought, reused, or both, in one transaction.
     pub async fn register_blob(
         &self,
         wallet: &Wallet,
         registration: &Registration,
+        (terms, space): (&Terms, &Space),
     ) -> Result<Registered, CallError> {
-        let position = self.system().await?.position;
-        let quote = position.quote(registration.length, registration.epochs);
-        let quote = quote.ok_or(CallError::TooLarge)?;
-        let build = || self.build_registration(wallet, registration, &position, &quote);
+        let used = Mutex::new(space.clone());
+        let build = || async {
+            let space = self.space_now(wallet, terms, space).await?;
+            set(&used, &space);
+            self.build_registration(wallet, registration, &space).await
+        };
         let executed = self.run(wallet, build).await?;
-        let mut cost = Cost { wal: quote.write, gas: executed.gas };
+        let mut cost = Cost { wal: registration.write, gas: executed.gas };
         let mut registered = None;
         for event in &executed.events {
             match event {
@@ -109,36 +124,46 @@ impl Chain {
         Ok(Registered {
             object: registered.object_id,
             end_epoch: Epoch(registered.end_epoch),
+            space: used.into_inner().unwrap_or_else(PoisonError::into_inner),
             digest: executed.digest,
             checkpoint: executed.checkpoint,
             cost,
         })
     }
 
-    /// An object the wallet registered for the same blob, paid for at least as long, that still
-    /// waits for its certificate: an interrupted put goes on with it and pays nothing twice.
-    pub async fn uncertified_blob(
+    /// Prolongs a certified blob of the wallet with space that is bought, reused, or both, in one
+    /// transaction.
+    pub async fn prolong_blob(
         &self,
         wallet: &Wallet,
-        registration: &Registration,
-    ) -> Result<Option<Uncertified>, CallError> {
-        let epoch = self.system().await?.position.epoch.0;
-        let until = epoch.checked_add(registration.epochs).ok_or(CallError::TooLarge)?;
-        let account = wallet.address();
-        let owned = self.owned::<object::Blob>(&account, &TypeName::BLOB, "blob objects");
-        let mut owned = pin!(owned.take(limits::CHAIN_OBJECTS_MAX));
-        while let Some(blob) = owned.next().await {
-            let blob = blob?;
-            if blob.blob_id == *registration.blob_id.as_bytes()
-                && blob.deletable == registration.deletable
-                && blob.certified_epoch.is_none()
-                && blob.storage.end_epoch >= until
-            {
-                let end_epoch = Epoch(blob.storage.end_epoch);
-                return Ok(Some(Uncertified { object: blob.id, end_epoch }));
-            }
+        object: &ObjectId,
+        (terms, space): (&Terms, &Space),
+    ) -> Result<Extended, CallError> {
+        let used = Mutex::new(space.clone());
+        let build = || async {
+            let space = self.space_now(wallet, terms, space).await?;
+            set(&used, &space);
+            self.build_prolongation(wallet, object, &space).await
+        };
+        let executed = self.run(wallet, build).await?;
+        let space = used.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let cost = Cost { wal: space.price(), gas: executed.gas };
+        Ok(Extended { space, digest: executed.digest, cost })
+    }
+
+    /// The space of a plan, chosen anew if it reuses storage: others who spend the same wallet may
+    /// have used it since. Called by whoever has the turn of the wallet.
+    async fn space_now(
+        &self,
+        wallet: &Wallet,
+        terms: &Terms,
+        space: &Space,
+    ) -> Result<Space, CallError> {
+        if space.reused.is_none() {
+            return Ok(space.clone());
         }
-        Ok(None)
+        let storages = self.storages(&wallet.address()).await?;
+        Space::choose(terms, &storages, space.need).ok_or(CallError::TooLarge)
     }
 
     /// Puts a certificate on the ledger; succeeds at once if the blob object has one already.
@@ -173,29 +198,46 @@ impl Chain {
         &self,
         wallet: &Wallet,
         registration: &Registration,
-        position: &Position,
-        quote: &Quote,
+        space: &Space,
     ) -> Result<Transaction, CallError> {
         let mut draft = Draft::new(self, wallet);
-        let needed = quote.storage.checked_add(quote.write).ok_or(CallError::TooLarge)?;
-        let payment = draft.purse(needed).await?;
-        let start_epoch = position.epoch.0;
-        let end_epoch = start_epoch.checked_add(registration.epochs).ok_or(CallError::TooLarge)?;
-        let (size, max_total) = (quote.encoded_bytes, quote.storage);
-        let reserve = ReserveSpace { size, start_epoch, end_epoch, max_total };
-        let mut places = Places { payment: Some(payment), ..Places::default() };
-        let bought = draft.call(&call::Function::RESERVE_SPACE, reserve.arguments(), &places)?;
-        places.storage = Some(bought);
+        let needed = space.price().checked_add(registration.write).ok_or(CallError::TooLarge)?;
+        let payment = Some(draft.purse(needed).await?);
+        let storage = Some(draft.space(space, payment).await?);
+        let places = Places { payment, storage, ..Places::default() };
         let register = RegisterBlob {
             blob_id: *registration.blob_id.as_bytes(),
             root: registration.root,
             size: registration.length,
             encoding_type: ENCODING,
             deletable: registration.deletable,
-            max_total: quote.write,
+            max_total: registration.write,
         };
         let blob = draft.call(&call::Function::REGISTER_BLOB, register.arguments(), &places)?;
         draft.keep(vec![blob]);
+        draft.finish().await
+    }
+
+    /// The transaction that prolongs a blob: with storage of the wallet first, for money then.
+    async fn build_prolongation(
+        &self,
+        wallet: &Wallet,
+        object: &ObjectId,
+        space: &Space,
+    ) -> Result<Transaction, CallError> {
+        let mut draft = Draft::new(self, wallet);
+        let blob = draft.blob(object).await?;
+        if let Some(cut) = &space.reused {
+            let places = Places { storage: Some(draft.cut(cut).await?), ..blob };
+            let function = call::Function::EXTEND_BLOB_WITH_RESOURCE;
+            draft.call(&function, ExtendBlobWithResource.arguments(), &places)?;
+        }
+        if let Some(bought) = &space.bought {
+            let places = Places { payment: Some(draft.purse(bought.price).await?), ..blob };
+            let epochs = bought.end_epoch.saturating_sub(bought.start_epoch);
+            let extend = ExtendBlob { epochs, max_total: bought.price };
+            draft.call(&call::Function::EXTEND_BLOB, extend.arguments(), &places)?;
+        }
         draft.finish().await
     }
 
@@ -216,4 +258,9 @@ impl Chain {
         draft.call(&call::Function::CERTIFY_BLOB, certify.arguments(), &places)?;
         draft.finish().await
     }
+}
+
+/// Remembers the space of the last attempt.
+fn set(used: &Mutex<Space>, space: &Space) {
+    *used.lock().unwrap_or_else(PoisonError::into_inner) = space.clone();
 }

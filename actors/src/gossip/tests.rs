@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::certificate::Certificate;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::announcement;
 use haulout_protocol::message::{Persistence, blob_certificate_message};
 
+use super::consequence;
 use crate::context::Context;
 use crate::gossip::announce;
-use crate::network::{Blame, Network};
+use crate::network::{Blame, Network, Verdict};
 use crate::sample::{
     NETWORK, eventually, position_of, restarts, sample_committee, sample_context, sample_key,
     sample_network,
@@ -127,6 +129,28 @@ async fn a_forged_certificate_is_not_kept_and_its_sender_is_blamed() {
     for node in &world.nodes {
         assert_eq!(node.store.certificate(&blob_id).unwrap(), None);
     }
+    // Had the forgery travelled on, it would have reached the second node before what comes after it, and the first
+    // node would be to blame for it there.
+    let (blob_id, from) = (BlobId::from_bytes([4; 32]), world.trees[0].network());
+    let certificate = world.certificate(&blob_id, &[0, 1]);
+    announce(from, &certificate).await.unwrap();
+    let holds = || world.nodes[1].store.certificate(&blob_id).unwrap().is_some();
+    eventually("the second node hears what comes after", holds).await;
+    let peers = world.trees[1].network().peers();
+    assert!(!peers.borrow().blamed.contains_key(&from.identity()), "the first node passed it on");
+}
+
+#[test]
+fn only_what_is_accepted_travels_on() {
+    let blob_id = BlobId::from_bytes([5; 32]);
+    let message = blob_certificate_message(&NETWORK, Epoch(1), &blob_id, &Persistence::Permanent);
+    let signature = sample_key(0).sign(&message);
+    let certificate = Certificate { signers: vec![1], message, signature };
+    let accepted = announcement::Verdict::Accept(blob_id, Box::new(certificate));
+    let rejected = announcement::Verdict::Reject("forged".to_owned());
+    assert_eq!(consequence(&accepted), (Verdict::Accept, "accepted"));
+    assert_eq!(consequence(&announcement::Verdict::Ignore), (Verdict::Ignore, "ignored"));
+    assert_eq!(consequence(&rejected), (Verdict::Reject, "rejected"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

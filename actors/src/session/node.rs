@@ -45,7 +45,7 @@ async fn ask(
     let limit = match question {
         Question::Header => HEADER_FRAME_BYTES_MAX,
         Question::Index { .. } => INDEX_FRAME_BYTES_MAX,
-        Question::Status | Question::Certificate => SMALL_FRAME_BYTES_MAX,
+        Question::Status | Question::Certificate | Question::Permanence => SMALL_FRAME_BYTES_MAX,
     };
     let answer = stream.read_frame(limit).await;
     if answer.is_ok() {
@@ -147,6 +147,21 @@ pub(super) async fn status(
     reported(session, member, async {
         match ask(session, member, blob_id, Question::Status).await? {
             Answer::Status(status) => Ok(status),
+            _ => Err(nonsense()),
+        }
+    })
+    .await
+}
+
+/// Until when the blob stays stored whatever its owners do, as the member has read it on chain.
+pub(super) async fn permanence(
+    session: &Session,
+    member: usize,
+    blob_id: &BlobId,
+) -> Result<Option<u32>, AskError> {
+    reported(session, member, async {
+        match ask(session, member, blob_id, Question::Permanence).await? {
+            Answer::Permanence { end_epoch } => Ok(end_epoch),
             _ => Err(nonsense()),
         }
     })

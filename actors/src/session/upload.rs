@@ -1,10 +1,11 @@
 //! A put: a blob encoded segment by segment and sent to its committee until a quorum confirms.
 //!
-//! Promises: at most [`WINDOW`] encoded segments are in memory; an interrupted put that is repeated sends only what
-//! nodes lack and pays only once, because nodes say what they hold and the chain says what is registered. Does not:
+//! Promises: at most [`WINDOW`] encoded segments are in memory; what is paid follows from what the ledger says, not from
+//! who answers in time; an interrupted put that is repeated sends only what nodes lack and pays only once. Does not:
 //! seal the bytes. A blob longer than [`WINDOW`] segments is read twice: its id must be known before a byte is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
@@ -13,23 +14,28 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::encoding::{Buffers, EncodedSegment};
 use haulout_protocol::machine::Machine;
+use haulout_protocol::machine::put_plan::{Plan, Refusal};
 use haulout_protocol::machine::upload::{Effect, Failure, Input, Upload};
 use haulout_protocol::message::Persistence;
-use haulout_protocol::wire::{self, announcement::Announcement, blob::State};
+use haulout_protocol::wire::{self, announcement::Announcement};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span};
 
-use super::{Clock, Observer, Progress, Session, locate};
-use crate::chain::{CallError, Chain, Registration, Wallet};
+use super::{Clock, Observer, Progress, Session};
+use crate::chain::{CallError, Chain, Wallet};
 use crate::limits;
 use crate::network::Topic;
 
+mod deal;
 mod identify;
+mod permanence;
 mod sender;
 mod source;
 
 pub use crate::chain::Cost;
+pub use deal::Agreed;
+use deal::{Deal, Settled};
 pub use identify::header;
 use identify::{Identified, encode, identify, unchanged};
 use sender::{Command, Sender};
@@ -48,7 +54,7 @@ pub struct PutOptions {
     pub epochs: u32,
     /// Whether the owner may delete it before.
     pub deletable: bool,
-    /// Store it again even if it is certified for long enough already.
+    /// Make a new object even if the blob is certified for long enough already.
     pub force: bool,
 }
 
@@ -63,23 +69,29 @@ pub struct PutReport {
     pub content_hash: [u8; 32],
     /// First epoch in which it is gone.
     pub end_epoch: u32,
-    /// The new object on chain; nothing if the blob was certified already.
+    /// The caller's object on chain; nothing if somebody's permanent object keeps the blob for long enough.
     pub object: Option<ObjectId>,
-    /// What registration and certificate cost, in FROST (10^-9 WAL) and MIST (10^-9 SUI).
+    /// What was done, and what was bought or reused for it.
+    pub plan: Plan,
+    /// What registration, extension and certificate cost, in FROST (10^-9 WAL) and MIST (10^-9 SUI).
     pub cost: Cost,
-    /// Shards whose nodes confirmed this put, none if the blob was certified already; and shards in all.
+    /// Shards whose nodes confirmed this put, none if that was not needed; and shards in all.
     pub shards: (u16, u16),
     /// Members that did not help, by name, and why.
     pub unhelpful: Vec<(String, String)>,
 }
 
 /// What was done for a blob before the epoch ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Earlier {
     /// What it cost.
     pub cost: Cost,
     /// The end it was registered for.
     pub end_epoch: Option<u32>,
+    /// The object it was registered as: the one to go on with.
+    pub object: Option<ObjectId>,
+    /// The plan that was carried out.
+    pub plan: Option<Plan>,
 }
 
 /// Why a blob cannot be stored.
@@ -103,7 +115,13 @@ pub enum PutError {
     /// The epoch ended meanwhile: what was signed in it is worth nothing now. Going on with the
     /// committee of now sends nothing and pays nothing twice.
     #[error("the epoch ended while the blob was stored; store it again, nothing is paid twice")]
-    EpochEnded(Earlier),
+    EpochEnded(Box<Earlier>),
+    /// What was asked for cannot be had.
+    #[error(transparent)]
+    NoPlan(#[from] Refusal),
+    /// Others who use the same wallet were faster, again and again.
+    #[error("what the wallet owns changed while the blob was stored; put it again")]
+    Moved,
     /// The ledger refused or cannot be reached.
     #[error(transparent)]
     Chain(#[from] CallError),
@@ -119,9 +137,12 @@ impl PutError {
     /// Whether trying again, unchanged, can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            PutError::NoQuorum { .. } | PutError::EpochEnded(_) | PutError::Ended => true,
+            PutError::NoQuorum { .. }
+            | PutError::EpochEnded(_)
+            | PutError::Moved
+            | PutError::Ended => true,
             PutError::Chain(error) => error.is_transient(),
-            PutError::Source(_) | PutError::TooLarge(_) => false,
+            PutError::Source(_) | PutError::NoPlan(_) | PutError::TooLarge(_) => false,
         }
     }
 }
@@ -138,40 +159,78 @@ pub async fn put(
 ) -> Result<PutReport, PutError> {
     let span = debug_span!("identify", bytes = source.length());
     let identified = identify(session, source, observer).instrument(span).await?;
-    let blob_id = identified.header.blob_id();
-    debug!(%blob_id, length = identified.header.length, "blob identified");
-    let epoch = session.committee.epoch().0;
-    let end_epoch = earlier.end_epoch.filter(|end| *end > epoch);
-    let end_epoch = end_epoch.unwrap_or(epoch.saturating_add(options.epochs));
-    let options = PutOptions { epochs: end_epoch.saturating_sub(epoch), ..options };
-    if !options.force
-        && let Some(end_epoch) = certified_until(session, &blob_id, end_epoch).await
-    {
-        return Ok(PutReport {
-            blob_id,
-            length: identified.header.length,
-            content_hash: identified.header.content_hash(&session.parameters),
-            end_epoch,
-            object: None,
-            cost: earlier.cost,
-            shards: (0, session.committee.shards()),
-            unhelpful: Vec::new(),
-        });
+    debug!(blob_id = %identified.header.blob_id(), length = identified.header.length, "blob identified");
+    unchanged(source).await?;
+    let account = Some(writer.wallet.address());
+    let deal = Deal::new(writer.chain, account, &identified.header, options, &earlier);
+    let mut agreed = deal.plan(None).await?;
+    for _ in 0..limits::PUT_PLANS_MAX {
+        let mut settled = Settled::of(agreed);
+        if let Plan::Extend { .. } = settled.agreed.plan {
+            // Nobody is asked to confirm what is certified, so there is time to ask who else keeps it.
+            let until = deal.permanence(session, &settled.agreed).await;
+            if until.is_some() {
+                settled = Settled::of(deal.plan(until).await?);
+            }
+        }
+        match settled.agreed.plan {
+            Plan::Nothing { .. } => {
+                return Ok(report(session, &identified.header, earlier, &settled));
+            }
+            Plan::Extend { .. } => match deal.complete(writer.wallet, &mut settled).await? {
+                None => return Ok(report(session, &identified.header, earlier, &settled)),
+                Some(moved) => agreed = moved,
+            },
+            Plan::Certify { .. } | Plan::Register { .. } => {
+                observer(Progress::Located);
+                let deal = (deal, settled);
+                let mut task =
+                    Task::new(session, writer, source.clone(), deal, observer, identified);
+                task.earlier = earlier;
+                return task.run().await;
+            }
+        }
     }
-    observer(Progress::Located);
-    let mut task = Task::new(session, writer, source.clone(), options, observer, identified);
-    task.earlier = earlier.cost;
-    task.run().await
+    Err(PutError::Moved)
 }
 
-/// The end of an existing certification that lasts at least as long as wanted. Slow nodes are not waited for: storing
-/// a blob twice is dearer, not wrong.
-async fn certified_until(session: &Session, blob_id: &BlobId, wanted: u32) -> Option<u32> {
-    let standing = locate::standing(session, blob_id);
-    let standing = tokio::time::timeout(limits::STANDING_WAIT_MAX, standing).await.ok()?;
-    match standing.state {
-        Some(State::Certified { end_epoch, .. }) if end_epoch >= wanted => Some(end_epoch),
-        _ => None,
+/// What a put of these bytes would do and cost now. Without an account nothing is known of what it owns.
+pub async fn plan(
+    session: &Session,
+    chain: &Chain,
+    account: Option<ObjectId>,
+    source: &Arc<Source>,
+    options: PutOptions,
+    observer: &Observer,
+) -> Result<(BlobId, Agreed), PutError> {
+    let header = header(session.parameters, source.clone(), observer).await?;
+    let deal = Deal::new(chain, account, &header, options, &Earlier::default());
+    let agreed = deal.plan(None).await?;
+    let agreed = match deal.permanence(session, &agreed).await {
+        None => agreed,
+        until => deal.plan(until).await?,
+    };
+    Ok((header.blob_id(), agreed))
+}
+
+/// The report of a put as far as the ledger knows of it: no node is named.
+fn report(
+    session: &Session,
+    header: &BlobHeader,
+    earlier: Earlier,
+    settled: &Settled,
+) -> PutReport {
+    let plan = settled.told(earlier.plan);
+    PutReport {
+        blob_id: header.blob_id(),
+        length: header.length,
+        content_hash: header.content_hash(&session.parameters),
+        end_epoch: plan.end_epoch(),
+        object: settled.object.as_ref().map(|object| object.existing.object),
+        plan,
+        cost: earlier.cost.plus(settled.cost),
+        shards: (0, session.committee.shards()),
+        unhelpful: Vec::new(),
     }
 }
 
@@ -188,18 +247,10 @@ pub struct Writer<'a> {
 enum Event {
     Input(Input),
     Encoded(u32, Result<EncodedSegment, PutError>),
-    Registered(Result<Registered, CallError>),
-    Certified(Result<u64, CallError>),
+    Registered(Result<Settled, PutError>),
+    Certified(Result<Settled, PutError>),
     /// The bytes are not those that were sent: what was confirmed is not certified.
     Changed(PutError),
-}
-
-/// A blob object to certify.
-#[derive(Clone, Copy, Debug)]
-struct Registered {
-    object: ObjectId,
-    end_epoch: u32,
-    cost: Cost,
 }
 
 /// The put of one blob: carries out what the machine decides.
@@ -207,7 +258,10 @@ struct Task<'a> {
     session: &'a Session,
     writer: Writer<'a>,
     source: Arc<Source>,
-    options: PutOptions,
+    deal: Deal,
+    settled: Settled,
+    /// Who else keeps the blob, while that is asked.
+    asking: Option<AbortOnDropHandle<Option<u32>>>,
     observer: &'a Observer,
     header: Arc<BlobHeader>,
     blob_id: BlobId,
@@ -217,10 +271,8 @@ struct Task<'a> {
     buffers: Buffers,
     senders: BTreeMap<usize, (mpsc::Sender<Command>, AbortOnDropHandle<()>)>,
     helpers: Vec<AbortOnDropHandle<()>>,
-    registered: Option<Registered>,
-    gas: u64,
-    /// What attempts in earlier epochs cost.
-    earlier: Cost,
+    /// What attempts in earlier epochs did.
+    earlier: Earlier,
     unhelpful: BTreeMap<usize, String>,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
@@ -231,7 +283,7 @@ impl<'a> Task<'a> {
         session: &'a Session,
         writer: Writer<'a>,
         source: Arc<Source>,
-        options: PutOptions,
+        (deal, settled): (Deal, Settled),
         observer: &'a Observer,
         identified: Identified,
     ) -> Self {
@@ -244,7 +296,9 @@ impl<'a> Task<'a> {
             session,
             writer,
             source,
-            options,
+            deal,
+            settled,
+            asking: None,
             observer,
             header: identified.header,
             blob_id,
@@ -253,9 +307,7 @@ impl<'a> Task<'a> {
             buffers: Buffers::new(limits::ENCODING_BYTES_KEPT_MAX),
             senders: BTreeMap::new(),
             helpers: Vec::new(),
-            registered: None,
-            gas: 0,
-            earlier: Cost::default(),
+            earlier: Earlier::default(),
             unhelpful: BTreeMap::new(),
             events,
             inbox,
@@ -263,6 +315,7 @@ impl<'a> Task<'a> {
     }
 
     async fn run(mut self) -> Result<PutReport, PutError> {
+        self.ask_who_keeps_it();
         let mut inputs = vec![Input::Started];
         loop {
             while let Some(input) = inputs.pop() {
@@ -280,15 +333,27 @@ impl<'a> Task<'a> {
             let deadline = self.machine.deadline();
             tokio::select! {
                 event = self.inbox.recv() => if let Some(event) = event {
-                    inputs.push(self.take(event)?);
+                    match self.take(event)? {
+                        ControlFlow::Continue(input) => inputs.push(input),
+                        ControlFlow::Break(()) => return Ok(self.report()),
+                    }
                 },
                 () = self.clock.until(deadline) => inputs.push(Input::TimeReached),
             }
         }
     }
 
-    fn take(&mut self, event: Event) -> Result<Input, PutError> {
-        Ok(match event {
+    /// While nodes are reached, they are asked whether somebody's permanent object makes paying needless.
+    fn ask_who_keeps_it(&mut self) {
+        let (deal, session) = (self.deal.clone(), self.session.clone());
+        let agreed = self.settled.agreed.clone();
+        let asking = async move { deal.permanence(&session, &agreed).await };
+        self.asking = Some(AbortOnDropHandle::new(tokio::spawn(asking.in_current_span())));
+    }
+
+    /// What an event means for the machine; nothing if the put is over, because nothing has to be stored.
+    fn take(&mut self, event: Event) -> Result<ControlFlow<(), Input>, PutError> {
+        Ok(ControlFlow::Continue(match event {
             Event::Input(input) => {
                 if let Input::Confirmed { .. } = input {
                     (self.observer)(Progress::Confirmed {
@@ -301,43 +366,48 @@ impl<'a> Task<'a> {
                 self.encoded.insert(segment, Arc::new(self.unchanged(segment, encoded?)?));
                 Input::Encoded { segment }
             }
-            Event::Registered(registered) => {
-                let registered = registered?;
+            Event::Registered(settled) => {
+                self.settled = settled?;
+                let Some(object) = &self.settled.object else { return Ok(ControlFlow::Break(())) };
+                let existing = object.existing;
                 (self.observer)(Progress::Registered);
-                self.registered = Some(registered);
-                let persistence = match self.options.deletable {
-                    true => Persistence::Deletable(registered.object),
+                let persistence = match existing.deletable {
+                    true => Persistence::Deletable(existing.object),
                     false => Persistence::Permanent,
                 };
                 Input::Registered { persistence }
             }
-            Event::Certified(gas) => {
-                self.gas += gas.map_err(|error| self.not_certified(error))?;
+            Event::Certified(settled) => {
+                self.settled = settled.map_err(|error| self.not_certified(error))?;
                 Input::Certified
             }
             Event::Changed(error) => return Err(error),
-        })
+        }))
     }
 
     /// A certificate of an epoch that ended is refused, and another one can be had.
-    fn not_certified(&self, error: CallError) -> PutError {
-        match error.abort() {
-            Some(Abort::WrongEpoch | Abort::EpochMismatch) => PutError::EpochEnded(self.so_far()),
-            _ => PutError::Chain(error),
+    fn not_certified(&self, error: PutError) -> PutError {
+        let abort = match &error {
+            PutError::Chain(error) => error.abort(),
+            _ => None,
+        };
+        match abort {
+            Some(Abort::WrongEpoch | Abort::EpochMismatch) => self.epoch_ended(),
+            _ => error,
         }
     }
 
-    /// What was done until now.
-    fn so_far(&self) -> Earlier {
-        let end_epoch = self.registered.map(|registered| registered.end_epoch);
-        Earlier { cost: self.cost(), end_epoch }
-    }
-
-    /// What was paid until now, in earlier epochs too.
-    fn cost(&self) -> Cost {
-        let paid = self.registered.map(|registered| registered.cost).unwrap_or_default();
-        let earlier = self.earlier;
-        Cost { wal: earlier.wal + paid.wal, gas: earlier.gas + paid.gas + self.gas }
+    /// The end of an attempt whose epoch is over, with what was done until now.
+    fn epoch_ended(&self) -> PutError {
+        let mut done = self.earlier.clone();
+        if let Some(object) = &self.settled.object {
+            let plan = self.settled.told(done.plan);
+            done.cost = done.cost.plus(self.settled.cost);
+            done.end_epoch = Some(plan.end_epoch());
+            done.object = Some(object.existing.object);
+            done.plan = Some(plan);
+        }
+        PutError::EpochEnded(Box::new(done))
     }
 
     /// The file must not change between the reading that named the blob and the one that sends it.
@@ -364,8 +434,9 @@ impl<'a> Task<'a> {
                 (self.observer)(Progress::Transferred { bytes });
             }
             Effect::Finish { member } => {
-                let deletable = self.registered.filter(|_| self.options.deletable);
-                let finish = Command::Finish(deletable.map(|registered| registered.object));
+                let deletable =
+                    self.settled.object.as_ref().filter(|object| object.existing.deletable);
+                let finish = Command::Finish(deletable.map(|object| object.existing.object));
                 return self.command(member, finish);
             }
             Effect::Blame { member, reason } => {
@@ -415,27 +486,22 @@ impl<'a> Task<'a> {
     }
 
     fn register(&mut self) {
-        let Writer { chain, wallet } = self.writer;
-        let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
-        let registration = Registration {
-            blob_id: self.blob_id,
-            root: self.header.blob_root(),
-            length: self.header.length,
-            epochs: self.options.epochs,
-            deletable: self.options.deletable,
-        };
+        let Some(asking) = self.asking.take() else { return };
+        let (deal, wallet) = (self.deal.clone(), self.writer.wallet.clone());
+        let (agreed, events) = (self.settled.agreed.clone(), self.events.clone());
+        let span = debug_span!("register", haulout.blob.id = %self.blob_id);
         self.help(async move {
-            let span = debug_span!("register", haulout.blob.id = %registration.blob_id);
-            let registered = register(&chain, &wallet, &registration).instrument(span).await;
-            let _ = events.send(Event::Registered(registered)).await;
+            let until = asking.await.ok().flatten();
+            let settled = deal.settle(&wallet, agreed, until).instrument(span).await;
+            let _ = events.send(Event::Registered(settled)).await;
         });
     }
 
     fn certify(&mut self, certificate: Certificate) {
-        let Some(registered) = self.registered else { return };
+        let mut settled = self.settled.clone();
         let Writer { chain, wallet } = self.writer;
         let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
-        let network = self.session.network.clone();
+        let (network, deal) = (self.session.network.clone(), self.deal.clone());
         let span = debug_span!("certify", haulout.blob.id = %self.blob_id);
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
         let source = self.source.clone();
@@ -444,14 +510,20 @@ impl<'a> Task<'a> {
                 let _ = events.send(Event::Changed(error)).await;
                 return;
             }
+            let certify = async {
+                let Some(object) = &settled.object else { return Ok(settled) };
+                let object = object.existing.object;
+                let certified = chain.certify_blob(&wallet, &object, &certificate).await?;
+                settled.cost = settled.cost.plus(certified.cost);
+                match deal.complete(&wallet, &mut settled).await? {
+                    None => Ok(settled),
+                    Some(_) => Err(PutError::Moved),
+                }
+            };
             // Gossip is a hint: nodes that miss it read the event on chain.
             let announced = network.publish(Topic::Blob, announcement);
-            let (_, certified) = tokio::join!(
-                announced,
-                chain.certify_blob(&wallet, &registered.object, &certificate)
-            );
-            let gas = certified.map(|certified| certified.cost.gas);
-            let _ = events.send(Event::Certified(gas)).await;
+            let (_, certified) = tokio::join!(announced, certify);
+            let _ = events.send(Event::Certified(certified)).await;
         };
         self.help(certify.instrument(span));
     }
@@ -468,39 +540,19 @@ impl<'a> Task<'a> {
 
     fn explain(&self, failure: Failure) -> PutError {
         if failure.other_epoch {
-            return PutError::EpochEnded(self.so_far());
+            return self.epoch_ended();
         }
         let Failure { reachable, shards, quorum, members, .. } = failure;
         PutError::NoQuorum { reachable, shards, quorum, members: self.named(&members) }
     }
 
     fn report(&self) -> PutReport {
-        let registered = self.registered;
         PutReport {
-            blob_id: self.blob_id,
-            length: self.header.length,
-            content_hash: self.header.content_hash(&self.session.parameters),
-            end_epoch: registered.map_or(0, |registered| registered.end_epoch),
-            object: registered.map(|registered| registered.object),
-            cost: self.cost(),
             shards: (self.machine.confirmed_weight(), self.session.committee.shards()),
             unhelpful: self.named(&self.unhelpful),
+            ..report(self.session, &self.header, self.earlier.clone(), &self.settled)
         }
     }
-}
-
-/// Registers the blob, or takes up a registration an earlier, interrupted put left uncertified.
-async fn register(
-    chain: &Chain,
-    wallet: &Wallet,
-    registration: &Registration,
-) -> Result<Registered, CallError> {
-    if let Some(found) = chain.uncertified_blob(wallet, registration).await? {
-        let cost = Cost::default();
-        return Ok(Registered { object: found.object, end_epoch: found.end_epoch.0, cost });
-    }
-    let new = chain.register_blob(wallet, registration).await?;
-    Ok(Registered { object: new.object, end_epoch: new.end_epoch.0, cost: new.cost })
 }
 
 /// Segments a node holds already, as it says.

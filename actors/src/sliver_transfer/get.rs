@@ -159,6 +159,10 @@ fn look_up(
             let state = state_of(store.blob(blob_id)?.as_ref(), epoch);
             return Ok(Answer::Status(Status { checkpoint, epoch: epoch.0, state }));
         }
+        Question::Permanence => {
+            let end_epoch = permanent_until(store.blob(blob_id)?.as_ref(), epoch);
+            return Ok(Answer::Permanence { end_epoch });
+        }
         Question::Header => store.header(blob_id)?.map(|bytes| Answer::Header(bytes.into())),
         Question::Index { segment } => {
             store.index(blob_id, segment)?.map(|bytes| Answer::Index(bytes.into()))
@@ -189,6 +193,15 @@ fn state_of(record: Option<&BlobRecord>, epoch: Epoch) -> State {
         (Some(_), Some(end)) => State::Expired { end_epoch: end.0 },
         _ => State::Nonexistent,
     }
+}
+
+/// Until when certified objects that nobody can delete keep a blob, as its record tells it.
+fn permanent_until(record: Option<&BlobRecord>, epoch: Epoch) -> Option<u32> {
+    let record = record.filter(|record| record.invalid.is_none())?;
+    let lasting = record.objects.iter().filter(|object| {
+        object.is_live(epoch) && !object.deletable && object.certified_epoch.is_some()
+    });
+    lasting.map(|object| object.end_epoch.0).max()
 }
 
 #[cfg(test)]
@@ -222,5 +235,33 @@ mod tests {
         let invalid = BlobRecord { invalid: Some(Epoch(4)), ..both };
         check(&invalid, State::Invalid);
         assert_eq!(state_of(None, Epoch(5)), State::Nonexistent);
+    }
+
+    #[test]
+    fn only_a_live_certified_and_permanent_object_makes_a_blob_last() {
+        let object = |end, deletable, certified: Option<u32>| BlobObject {
+            object_id: [0; 32].into(),
+            registered_epoch: Epoch(1),
+            end_epoch: Epoch(end),
+            size: 1,
+            deletable,
+            certified_epoch: certified.map(Epoch),
+        };
+        let until = |objects: &[BlobObject], invalid: Option<u32>| {
+            let record = BlobRecord { objects: objects.to_vec(), invalid: invalid.map(Epoch) };
+            permanent_until(Some(&record), Epoch(5))
+        };
+        assert_eq!(until(&[object(9, false, Some(2)), object(7, false, Some(2))], None), Some(9));
+        assert_eq!(until(&[object(6, false, Some(2))], None), Some(6));
+        for useless in [object(9, true, Some(2)), object(9, false, None), object(5, false, Some(2))]
+        {
+            assert_eq!(until(&[useless], None), None, "{useless:?}");
+        }
+        assert_eq!(
+            until(&[object(9, false, Some(2))], Some(4)),
+            None,
+            "an invalid blob is no blob"
+        );
+        assert_eq!(permanent_until(None, Epoch(5)), None);
     }
 }

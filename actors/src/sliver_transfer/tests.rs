@@ -349,7 +349,8 @@ async fn bytes_that_nobody_registers_are_bounded_refused_and_forgotten() {
     let patience = Patience {
         bounds: Bounds { per_peer: 40_000, total: 40_000 },
         registration_wait: Duration::from_millis(200),
-        pending_time: Duration::from_millis(700),
+        // Long enough for a busy machine to get to the second segment before.
+        pending_time: Duration::from_secs(4),
         sweep_interval: Duration::from_millis(100),
         ..QUICK
     };
@@ -387,6 +388,49 @@ async fn an_incomplete_upload_is_not_confirmed() {
     send(&mut stream, &Request::Finish { deletable: Some(ObjectId::from_bytes([4; 32])) }).await;
     let refused = reply(&mut stream);
     assert_eq!(refused.await, Reply::Refused(Refusal::NotRegistered), "the object is permanent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_is_confirmed_in_its_last_epoch_and_not_after_it() {
+    let patience = Patience { registration_wait: Duration::from_millis(200), ..QUICK };
+    let world = World::start(patience).await;
+    let blob = sample_blob(&world.parameters(), 12);
+    let registered = |object: u8, deletable| BlobEffect::Registered {
+        blob_id: blob.header.blob_id(),
+        object_id: ObjectId::from_bytes([object; 32]),
+        epoch: Epoch(1),
+        end_epoch: Epoch(3),
+        size: blob.header.length,
+        deletable,
+    };
+    let mut position = world.node.position.current();
+    position.checkpoint += 1;
+    let effects = vec![registered(4, false), registered(5, true)];
+    world.node.store.apply(position.checkpoint, effects).await.unwrap();
+    world.node.position.set(position.clone());
+    world.put(&blob).await;
+
+    for (epoch, is_covered) in [(2, true), (3, false)] {
+        position.epoch = Epoch(epoch);
+        world.node.position.set(position.clone());
+        let cases = [(None, true), (Some(5), true), (Some(4), false)];
+        for (object, is_so) in cases {
+            let (mut stream, stored) = world.begin(&blob).await;
+            // After the last epoch the node forgets the bytes, now or soon; it says first that nothing is registered.
+            assert!(!is_covered || stored == [0, 1, 2], "{stored:?}");
+            let deletable = object.map(|byte: u8| ObjectId::from_bytes([byte; 32]));
+            send(&mut stream, &Request::Finish { deletable }).await;
+            match reply(&mut stream).await {
+                Reply::Confirmed { epoch: signed, .. } => {
+                    assert!(is_covered && is_so && signed == epoch, "{object:?}, {epoch}");
+                }
+                refused => {
+                    assert!(!(is_covered && is_so), "{object:?}, {epoch}: {refused:?}");
+                    assert_eq!(refused, Reply::Refused(Refusal::NotRegistered));
+                }
+            }
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

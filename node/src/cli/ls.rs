@@ -1,6 +1,16 @@
-//! `haulout ls`: the blobs the wallet owns.
+//! `haulout ls`: the blobs the wallet owns, and its free storage.
+//!
+//! Promises: the whole wallet is listed, whatever its size; lines appear as the ledger hands blobs out, unless they are
+//! to be sorted. Does not: ask nodes.
 
-use clap::Args;
+mod storage;
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::pin::pin;
+
+use clap::{Args, ValueEnum};
+use futures::StreamExt;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::object::Blob;
 use serde_json::{Value, json};
@@ -13,63 +23,152 @@ use crate::holdings::State;
 use crate::ledger_client::LedgerClient;
 use crate::words;
 
+/// Blobs printed together at most: what a page of the ledger holds.
+const CHUNK: usize = 1_000;
+
 /// List the blobs the wallet owns
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  haulout ls\n  haulout ls --expired --json\n  haulout -q ls   \
-                        # only blob ids, one a line"
+    after_help = "Examples:\n  haulout ls --sort end\n  haulout ls --expired --json\n  haulout ls --storage   # what \
+                  deleted blobs left; the next put uses it\n  haulout -q ls          # only blob ids, one a line"
 )]
 pub(super) struct Ls {
     /// List those whose time is over, in place of the others
     #[arg(long)]
     expired: bool,
+    /// List storage in which no blob lives, in place of blobs
+    #[arg(long)]
+    storage: bool,
+    /// Read all of the list first and sort it; otherwise it comes in the order of the ledger
+    #[arg(long, value_name = "BY", conflicts_with = "storage")]
+    sort: Option<Sort>,
+}
+
+/// What a list is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    /// What ends first comes first
+    End,
+    /// What is largest comes first
+    Size,
 }
 
 impl Ls {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
-        let owned = client.owned().await?;
-        let listing = Listing {
-            calendar: client.calendar(),
-            expired: self.expired,
-            is_whole: owned.is_whole,
-            blobs: owned.blobs,
-        };
-        output.result(&listing.to_json(), &listing.ids().join("\n"), &listing.to_text());
+        if self.storage {
+            return storage::show(&client, self.expired, output).await;
+        }
+        let mut listing = Listing::new(client.calendar(), self.expired);
+        if output.is_json() || self.sort.is_some() {
+            let mut blobs = listing.take(client.owned().await?);
+            sort(&mut blobs, self.sort.unwrap_or(Sort::End));
+            match output.is_json() {
+                true => output.result(&listing.to_json(&blobs), "", ""),
+                false if listing.print(&blobs, output).is_break() => return Ok(()),
+                false => {}
+            }
+        } else {
+            let mut chunks = pin!(client.blobs()?.ready_chunks(CHUNK));
+            while let Some(chunk) = chunks.next().await {
+                let blobs = listing.take(chunk.into_iter().collect::<Result<_>>()?);
+                if listing.print(&blobs, output).is_break() {
+                    return Ok(()); // nobody reads on
+                }
+            }
+        }
+        // A lost answer changes the exit code by itself.
+        let _ = output.part("", &listing.footer());
         Ok(())
     }
 }
 
-/// What was found, and which part of it is wanted.
+fn sort(blobs: &mut [Blob], by: Sort) {
+    blobs.sort_by_key(|blob| {
+        let end = (blob.storage.end_epoch, blob.blob_id, blob.id);
+        let size = match by {
+            Sort::End => u64::MAX,
+            Sort::Size => blob.size,
+        };
+        (std::cmp::Reverse(size), end)
+    });
+}
+
+/// A list on its way: which blobs are wanted, and what was seen of them so far.
 struct Listing {
     calendar: Calendar,
     expired: bool,
-    is_whole: bool,
-    blobs: Vec<Blob>,
+    shown: usize,
+    bytes: u64,
+    others: usize,
+    /// Blobs whose ids are printed, so that none is twice.
+    named: BTreeSet<[u8; 32]>,
+    has_header: bool,
 }
 
 impl Listing {
-    /// The blobs wanted, the one that ends first at the top; and how many are left out.
-    fn shown(&self) -> (Vec<&Blob>, usize) {
-        let is_shown =
-            |blob: &&Blob| (State::of(blob, self.calendar.epoch) == State::Expired) == self.expired;
-        let mut shown: Vec<&Blob> = self.blobs.iter().filter(is_shown).collect();
-        shown.sort_by_key(|blob| (blob.storage.end_epoch, blob.blob_id, blob.id));
-        let others = self.blobs.len() - shown.len();
-        (shown, others)
+    fn new(calendar: Calendar, expired: bool) -> Self {
+        Listing {
+            calendar,
+            expired,
+            shown: 0,
+            bytes: 0,
+            others: 0,
+            named: BTreeSet::new(),
+            has_header: false,
+        }
     }
 
-    /// Blob ids, each once.
-    fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self.shown().0.into_iter().map(blob_id).collect();
-        let mut seen = std::collections::BTreeSet::new();
-        ids.retain(|id| seen.insert(id.clone()));
-        ids
+    /// Counts blobs, and leaves those that are wanted.
+    fn take(&mut self, mut blobs: Vec<Blob>) -> Vec<Blob> {
+        let all = blobs.len();
+        let is_expired = |blob: &Blob| State::of(blob, self.calendar.epoch) == State::Expired;
+        blobs.retain(|blob| is_expired(blob) == self.expired);
+        self.others += all - blobs.len();
+        self.shown += blobs.len();
+        self.bytes = blobs.iter().fold(self.bytes, |sum, blob| sum.saturating_add(blob.size));
+        blobs
     }
 
-    fn to_json(&self) -> Value {
-        let (shown, others) = self.shown();
-        let blob = |blob: &&Blob| {
+    fn print(&mut self, blobs: &[Blob], output: &Output) -> ControlFlow<()> {
+        if blobs.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        let (ids, rows) = (self.ids(blobs), self.rows(blobs));
+        output.part(&ids, &rows)
+    }
+
+    /// Blob ids that were not printed before, one a line.
+    fn ids(&mut self, blobs: &[Blob]) -> String {
+        let new = blobs.iter().filter(|blob| self.named.insert(blob.blob_id));
+        new.map(|blob| blob_id(blob) + "\n").collect()
+    }
+
+    /// Lines for people, the first of all with a header above.
+    fn rows(&mut self, blobs: &[Blob]) -> String {
+        let mut text = String::new();
+        if !std::mem::replace(&mut self.has_header, true) {
+            text.push_str(&format!(
+                "{:>11}  {:<10}  {:<9}  {:<38}  {:<43}  OBJECT\n",
+                "SIZE", "STATE", "KIND", "UNTIL", "BLOB"
+            ));
+        }
+        for blob in blobs {
+            text.push_str(&format!(
+                "{:>11}  {:<10}  {:<9}  {:<38}  {}  {}\n",
+                size(blob.size),
+                State::of(blob, self.calendar.epoch).name(),
+                if blob.deletable { "deletable" } else { "permanent" },
+                self.calendar.until(blob.storage.end_epoch),
+                blob_id(blob),
+                blob.id,
+            ));
+        }
+        text
+    }
+
+    fn to_json(&self, blobs: &[Blob]) -> Value {
+        let blob = |blob: &Blob| {
             json!({
                 "object_id": blob.id.to_string(),
                 "blob_id": blob_id(blob),
@@ -85,52 +184,26 @@ impl Listing {
         };
         json!({
             "epoch": self.calendar.epoch,
-            "blobs": shown.iter().map(blob).collect::<Vec<_>>(),
-            "not_listed": others,
-            "complete": self.is_whole,
+            "blobs": blobs.iter().map(blob).collect::<Vec<_>>(),
+            "not_listed": self.others,
+            "complete": true,
         })
     }
 
-    fn to_text(&self) -> String {
-        let (shown, others) = self.shown();
-        let mut text = String::new();
-        if !shown.is_empty() {
-            text.push_str(&format!(
-                "{:>11}  {:<10}  {:<9}  {:<38}  {:<43}  OBJECT\n",
-                "SIZE", "STATE", "KIND", "UNTIL", "BLOB"
-            ));
-        }
-        for blob in &shown {
-            text.push_str(&format!(
-                "{:>11}  {:<10}  {:<9}  {:<38}  {}  {}\n",
-                size(blob.size),
-                State::of(blob, self.calendar.epoch).name(),
-                if blob.deletable { "deletable" } else { "permanent" },
-                self.calendar.until(blob.storage.end_epoch),
-                blob_id(blob),
-                blob.id,
-            ));
-        }
-        text + &self.footer(shown.len(), others)
-    }
-
     /// The last line: how many, and how to see the others.
-    fn footer(&self, shown: usize, others: usize) -> String {
-        let bytes = self.shown().0.iter().fold(0u64, |sum, blob| sum.saturating_add(blob.size));
+    fn footer(&self) -> String {
         let adjective = if self.expired { "expired blob" } else { "blob" };
-        let mut text = match shown {
+        let mut text = match self.shown {
             0 => format!("no {adjective}s"),
-            _ => format!("{}, {}", words::count(shown, adjective), size(bytes)),
+            shown => format!("{}, {}", words::count(shown, adjective), size(self.bytes)),
         };
         text.push_str(&format!(" · now epoch {}", self.calendar.epoch));
-        match (others, self.expired) {
+        match (self.others, self.expired) {
             (0, _) => {}
-            (_, true) => text.push_str(&format!(" · {others} not expired: `haulout ls`")),
-            (_, false) => text.push_str(&format!(" · {others} expired: `haulout ls --expired`")),
-        }
-        if !self.is_whole {
-            let read = self.blobs.len();
-            text.push_str(&format!("\nonly the first {read} objects of the wallet were read"));
+            (others, true) => text.push_str(&format!(" · {others} not expired: `haulout ls`")),
+            (others, false) => {
+                text.push_str(&format!(" · {others} expired: `haulout ls --expired`"));
+            }
         }
         text + "\n"
     }
@@ -152,23 +225,48 @@ mod tests {
             duration_ms: 86_400_000,
             now_ms: 0,
         };
-        let blobs = vec![sample(2, Some(1), 9), sample(1, None, 6), sample(3, Some(1), 4)];
-        Listing { calendar, expired, is_whole: true, blobs }
+        Listing::new(calendar, expired)
+    }
+
+    fn blobs() -> Vec<Blob> {
+        vec![sample(2, Some(1), 9), sample(1, None, 6), sample(3, Some(1), 4)]
     }
 
     #[test]
-    fn what_ends_first_comes_first_and_expired_blobs_are_counted_apart() {
-        let text = listing(false).to_text();
+    fn pages_add_up_to_one_list_with_one_header_and_expired_blobs_are_counted_apart() {
+        let mut listing = listing(false);
+        let mut text = String::new();
+        for blob in blobs() {
+            let shown = listing.take(vec![blob]);
+            if !shown.is_empty() {
+                text.push_str(&listing.rows(&shown));
+            }
+        }
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 4, "{text}");
-        assert!(lines[1].contains("registered  deletable  epoch 6, about 2027-02-22"), "{text}");
-        assert!(lines[2].contains("certified   deletable  epoch 9, about 2027-02-25"), "{text}");
-        assert_eq!(lines[3], "2 blobs, 200 B · now epoch 4 · 1 expired: `haulout ls --expired`");
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[1].contains("certified   deletable  epoch 9, about 2027-02-25"), "{text}");
+        assert!(lines[2].contains("registered  deletable  epoch 6, about 2027-02-22"), "{text}");
+        let footer = "2 blobs, 200 B · now epoch 4 · 1 expired: `haulout ls --expired`\n";
+        assert_eq!(listing.footer(), footer);
+    }
+
+    #[test]
+    fn a_sorted_list_begins_with_what_ends_first_or_is_largest() {
+        let mut sorted = blobs();
+        let order =
+            |blobs: &[Blob]| -> Vec<u8> { blobs.iter().map(|one| one.blob_id[0]).collect() };
+        sort(&mut sorted, Sort::End);
+        assert_eq!(order(&sorted), [3, 1, 2]);
+        sorted[1].size = 101;
+        sort(&mut sorted, Sort::Size);
+        assert_eq!(order(&sorted), [1, 3, 2]);
     }
 
     #[test]
     fn json_has_every_fact_of_the_blobs_that_are_listed() {
-        let json = listing(true).to_json();
+        let mut listing = listing(true);
+        let shown = listing.take(blobs());
+        let json = listing.to_json(&shown);
         assert_eq!((&json["not_listed"], &json["complete"]), (&json!(2), &json!(true)));
         let blobs = json["blobs"].as_array().expect("a list");
         assert_eq!(blobs.len(), 1);
@@ -178,17 +276,11 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_not_whole_says_so_and_an_empty_one_too() {
-        let cut = Listing { is_whole: false, ..listing(false) };
-        assert!(cut.to_text().ends_with("only the first 3 objects of the wallet were read\n"));
-        let empty = Listing { blobs: Vec::new(), ..listing(false) };
-        assert_eq!(empty.to_text(), "no blobs · now epoch 4\n");
-        assert!(empty.ids().is_empty());
-    }
-
-    #[test]
-    fn a_blob_with_two_objects_has_its_id_printed_once() {
-        let twice = vec![sample(1, Some(1), 6), sample(1, Some(1), 7)];
-        assert_eq!(Listing { blobs: twice, ..listing(false) }.ids().len(), 1);
+    fn a_blob_with_two_objects_has_its_id_printed_once_and_an_empty_list_says_so() {
+        let mut listing = listing(false);
+        assert_eq!(listing.footer(), "no blobs · now epoch 4\n");
+        let twice = [sample(1, Some(1), 6), sample(1, Some(1), 7)];
+        assert_eq!(listing.ids(&twice[..1]).lines().count(), 1);
+        assert_eq!(listing.ids(&twice), "");
     }
 }

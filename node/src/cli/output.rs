@@ -6,6 +6,7 @@
 //! Does not: know what is printed.
 
 use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
@@ -123,6 +124,20 @@ impl Output {
             if self.lost.set(code).is_ok() {
                 self.tell(&error);
             }
+        }
+    }
+
+    /// Prints a part of a result that comes bit by bit: lines for people, or essential lines. Nothing of
+    /// it is JSON, which is one object. After a failure nothing more is tried.
+    pub(super) fn part(&self, essential: &str, people: &str) -> ControlFlow<()> {
+        self.keep(match (self.json, self.quiet) {
+            (true, _) => Ok(()),
+            (false, true) => terminal::exact(essential),
+            (false, false) => terminal::answer(people, ""),
+        });
+        match self.lost.get() {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::words::sui;
 
 /// Delete a blob before its time
 ///
-/// Its storage object stays with the owner. A permanent blob cannot be deleted; --burn destroys its
+/// Its storage object stays with the owner: the next put uses it, `haulout ls --storage` lists it. A permanent blob cannot be deleted; --burn destroys its
 /// object, and the data stays until its end. Readers may have copies: deleting does not undo reading.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  haulout rm ID --dry-run\n  haulout rm --object 0x… --yes\n  \
@@ -115,7 +115,8 @@ fn fate(removal: Removal, blob: &Blob) -> String {
     let (id, end) = (blob.storage.id.to_string(), blob.storage.end_epoch);
     match removal {
         Removal::Delete => format!(
-            "  storage  {id}\n           {} until epoch {end}, stays yours\n",
+            "  storage  {id}\n           {} until epoch {end}, stays yours: `haulout put` uses it, \
+             `haulout ls --storage` lists it\n",
             size(blob.storage.storage_size)
         ),
         Removal::Burn => {

@@ -29,6 +29,8 @@ pub enum Question {
     },
     /// Its certificate.
     Certificate,
+    /// Until when it stays stored whatever its owners do, as far as the node has read the chain.
+    Permanence,
 }
 
 /// What the node answers.
@@ -44,6 +46,11 @@ pub enum Answer {
     Certificate(Vec<u8>),
     /// Not this time.
     Refused(Refusal),
+    /// To [`Question::Permanence`].
+    Permanence {
+        /// First epoch that no certified permanent object covers; nothing if there is no such object.
+        end_epoch: Option<u32>,
+    },
 }
 
 /// What a node has read of a blob on chain.

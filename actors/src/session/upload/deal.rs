@@ -1,0 +1,253 @@
+//! What a put agrees with the ledger: the facts, the plan they make, and carrying the plan out.
+//!
+//! Promises: the plan follows from what the ledger says now, never from who answered in time; a plan that the ledger
+//! refuses because its facts have moved is made anew, a bounded number of times; nothing is paid beyond a plan.
+//! Does not: decide (`haulout_protocol::machine::put_plan` does), or send bytes of the blob.
+
+use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::object::Blob;
+use haulout_protocol::machine::put_plan::{self, Ask, Existing, Facts, Plan};
+use haulout_protocol::machine::space::{Space, Terms};
+use tracing::debug;
+
+use super::{Earlier, PutError, PutOptions, permanence};
+use crate::chain::{CallError, Chain, Cost, Registration, Wallet};
+use crate::limits;
+use crate::session::Session;
+
+/// A plan and the terms it was made on.
+#[derive(Clone, Debug)]
+pub struct Agreed {
+    /// What to do.
+    pub plan: Plan,
+    /// What the ledger sold when the plan was made.
+    pub terms: Terms,
+}
+
+/// What one put wants of the ledger, and who pays.
+#[derive(Clone)]
+pub(super) struct Deal {
+    chain: Chain,
+    account: Option<ObjectId>,
+    blob_id: BlobId,
+    root: [u8; 32],
+    length: u64,
+    options: PutOptions,
+    /// What attempts in earlier epochs fixed: the end, and the object to go on with.
+    end_epoch: Option<u32>,
+    object: Option<ObjectId>,
+}
+
+/// A blob object that stands for the put.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    pub(super) existing: Existing,
+    /// What it gets once it is certified.
+    pub(super) extension: Option<Space>,
+}
+
+/// How far a plan is carried out.
+#[derive(Clone, Debug)]
+pub(super) struct Settled {
+    pub(super) agreed: Agreed,
+    /// The caller's object; none before it is registered, or if somebody's permanent object does.
+    pub(super) object: Option<Object>,
+    /// What was paid.
+    pub(super) cost: Cost,
+}
+
+impl Settled {
+    /// A plan of which nothing is done yet.
+    pub(super) fn of(agreed: Agreed) -> Settled {
+        let of = |existing: &Existing, extension: Option<&Space>| Object {
+            existing: *existing,
+            extension: extension.cloned(),
+        };
+        let object = match &agreed.plan {
+            Plan::Nothing { existing, .. } => existing.as_ref().map(|existing| of(existing, None)),
+            Plan::Extend { existing, space } => Some(of(existing, Some(space))),
+            Plan::Certify { existing, extension } => Some(of(existing, extension.as_ref())),
+            Plan::Register { .. } => None,
+        };
+        Settled { agreed, object, cost: Cost::default() }
+    }
+
+    /// The plan to tell of: of several attempts at one put, the one that bought something.
+    pub(super) fn told(&self, earlier: Option<Plan>) -> Plan {
+        match (&self.agreed.plan, earlier) {
+            (Plan::Nothing { .. } | Plan::Certify { extension: None, .. }, Some(earlier)) => {
+                earlier
+            }
+            (plan, _) => plan.clone(),
+        }
+    }
+}
+
+impl Deal {
+    pub(super) fn new(
+        chain: &Chain,
+        account: Option<ObjectId>,
+        header: &BlobHeader,
+        options: PutOptions,
+        earlier: &Earlier,
+    ) -> Deal {
+        Deal {
+            chain: chain.clone(),
+            account,
+            blob_id: header.blob_id(),
+            root: header.blob_root(),
+            length: header.length,
+            options,
+            end_epoch: earlier.end_epoch,
+            object: earlier.object,
+        }
+    }
+
+    /// The plan by what the ledger says now, and what is known of permanent objects of others.
+    pub(super) async fn plan(&self, permanent_until: Option<u32>) -> Result<Agreed, PutError> {
+        let (view, blobs) = tokio::try_join!(self.chain.system(), self.blobs())?;
+        let position = view.position;
+        let terms = position.terms();
+        let quote = position.parameters.encoded_bytes(self.length, position.index_replicas);
+        let ask = Ask {
+            encoded_bytes: quote.ok_or(put_plan::Refusal::Unpriced)?,
+            end_epoch: self.end(&terms),
+            permanent: !self.options.deletable,
+            force: self.options.force && self.object.is_none(),
+        };
+        let mut facts = Facts { terms, blobs: &blobs, storages: &[], permanent_until };
+        put_plan::check_end(ask.end_epoch, &terms)?;
+        if let Some(plan) = put_plan::covered(&ask, &facts) {
+            return Ok(Agreed { plan, terms });
+        }
+        let storages = match &self.account {
+            Some(account) => self.chain.storages(account).await?,
+            None => Vec::new(),
+        };
+        facts.storages = &storages;
+        let plan = put_plan::plan(&ask, &facts)?;
+        debug!(?plan, "planned");
+        Ok(Agreed { plan, terms })
+    }
+
+    /// The end that is asked for.
+    fn end(&self, terms: &Terms) -> u32 {
+        let fixed = self.end_epoch.filter(|end| *end > terms.epoch);
+        fixed.unwrap_or(terms.epoch.saturating_add(self.options.epochs))
+    }
+
+    /// The caller's objects for the blob; only the one to go on with, if there is one.
+    async fn blobs(&self) -> Result<Vec<Blob>, CallError> {
+        let Some(account) = &self.account else { return Ok(Vec::new()) };
+        let mut blobs = self.chain.blobs_of(account, &self.blob_id).await?;
+        if let Some(object) = self.object {
+            blobs.retain(|blob| blob.id == object);
+        }
+        Ok(blobs)
+    }
+
+    /// Until when somebody's permanent object keeps the blob; not asked where the answer would change nothing.
+    pub(super) async fn permanence(&self, session: &Session, agreed: &Agreed) -> Option<u32> {
+        let costs = agreed.plan.price() > 0;
+        if !costs || self.options.force || self.object.is_some() {
+            return None;
+        }
+        permanence::until(session, &self.blob_id, self.end(&agreed.terms)).await
+    }
+
+    /// Makes sure that an object stands for the blob, by the plan or by the one the facts have moved to. What the
+    /// object lacks in epochs is left to [`Self::complete`].
+    pub(super) async fn settle(
+        &self,
+        wallet: &Wallet,
+        agreed: Agreed,
+        permanent_until: Option<u32>,
+    ) -> Result<Settled, PutError> {
+        let mut agreed = agreed;
+        if permanent_until.is_some() {
+            agreed = self.plan(permanent_until).await?;
+        }
+        for _ in 0..limits::PUT_PLANS_MAX {
+            let mut settled = Settled::of(agreed);
+            match self.register(wallet, &mut settled).await {
+                Ok(()) => return Ok(settled),
+                Err(error) => {
+                    agreed = self.moved(error, &settled.agreed, permanent_until).await?;
+                }
+            }
+        }
+        Err(PutError::Moved)
+    }
+
+    /// Gives a certified object the epochs it lacks. If the facts have moved so far that it is no matter of extending
+    /// any more, the plan they make now comes back.
+    pub(super) async fn complete(
+        &self,
+        wallet: &Wallet,
+        settled: &mut Settled,
+    ) -> Result<Option<Agreed>, PutError> {
+        for _ in 0..limits::PUT_PLANS_MAX {
+            let Some(object) = &mut settled.object else { return Ok(None) };
+            let Some(space) = &object.extension else { return Ok(None) };
+            let (id, terms) = (object.existing.object, settled.agreed.terms);
+            let error = match self.chain.prolong_blob(wallet, &id, (&terms, space)).await {
+                Ok(done) => {
+                    object.extension = None;
+                    settled.cost = settled.cost.plus(done.cost);
+                    settled.agreed.plan.use_space(done.space);
+                    return Ok(None);
+                }
+                Err(error) => error,
+            };
+            let now = self.moved(error, &settled.agreed, None).await?;
+            let Plan::Extend { existing, space } = &now.plan else { return Ok(Some(now)) };
+            settled.object = Some(Object { existing: *existing, extension: Some(space.clone()) });
+            settled.agreed = now;
+        }
+        Err(PutError::Moved)
+    }
+
+    /// The plan by the facts of now, if the ledger refused one made on facts that have moved; the refusal, if it is
+    /// about something else.
+    async fn moved(
+        &self,
+        error: CallError,
+        agreed: &Agreed,
+        permanent_until: Option<u32>,
+    ) -> Result<Agreed, PutError> {
+        let can_be = matches!(
+            error,
+            CallError::Refused { .. } | CallError::Rejected { .. } | CallError::NotFound { .. }
+        );
+        if !can_be {
+            return Err(error.into());
+        }
+        let now = self.plan(permanent_until).await?;
+        if now.plan == agreed.plan {
+            return Err(error.into());
+        }
+        debug!(%error, "the facts have moved, planned anew");
+        Ok(now)
+    }
+
+    /// Registers the blob if the plan says so.
+    async fn register(&self, wallet: &Wallet, settled: &mut Settled) -> Result<(), CallError> {
+        let Plan::Register { space, write } = &settled.agreed.plan else { return Ok(()) };
+        let deletable = self.options.deletable;
+        let registration = Registration {
+            blob_id: self.blob_id,
+            root: self.root,
+            length: self.length,
+            deletable,
+            write: *write,
+        };
+        let space = (&settled.agreed.terms, space);
+        let new = self.chain.register_blob(wallet, &registration, space).await?;
+        let existing = Existing { object: new.object, end_epoch: new.end_epoch.0, deletable };
+        settled.object = Some(Object { existing, extension: None });
+        settled.agreed.plan.use_space(new.space);
+        settled.cost = settled.cost.plus(new.cost);
+        Ok(())
+    }
+}

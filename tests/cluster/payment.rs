@@ -1,0 +1,263 @@
+//! What a put pays follows from what the ledger says: never again for what the caller has, and never with what
+//! somebody else can take away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haulout_actors::chain::Registration;
+use haulout_actors::session::upload::{self, PutOptions, PutReport, Source};
+use haulout_devnet::Devnet;
+use haulout_node::error::Kind;
+use haulout_node::holdings::{Removal, Target};
+use haulout_node::{LedgerClient, LightClient};
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::machine::put_plan::Plan;
+use haulout_tests::{eventually, get, quiet, sample_blob};
+
+use crate::crossing::reach;
+use crate::owner::bare;
+
+const EPOCH: Duration = Duration::from_secs(600);
+
+/// Bytes of the blobs here.
+const LENGTH: usize = 40_000;
+
+async fn devnet(seed: u64) -> Devnet {
+    let devnet = Devnet::builder().nodes(4).shards(4).seed(seed).segment_bytes(16 << 10);
+    devnet.epoch(EPOCH).start().await.unwrap()
+}
+
+async fn ledger(devnet: &Devnet, account: &str) -> LedgerClient {
+    LedgerClient::connect(devnet.client_config(account).unwrap()).await.unwrap()
+}
+
+fn source(seed: u64) -> Source {
+    Source::Memory(sample_blob(seed, LENGTH).into())
+}
+
+fn options(epochs: u32, deletable: bool) -> PutOptions {
+    PutOptions { epochs, deletable, force: false }
+}
+
+async fn put(client: &LightClient, seed: u64, epochs: u32, deletable: bool) -> PutReport {
+    client.put(source(seed), options(epochs, deletable), &quiet()).await.unwrap()
+}
+
+/// Puts, and checks that the plan shown before is the one carried out, for what it said.
+async fn put_as_planned(
+    client: &LightClient,
+    owner: &LedgerClient,
+    seed: u64,
+    options: PutOptions,
+) -> PutReport {
+    let (blob_id, agreed) = client.plan_put(source(seed), options, &quiet()).await.unwrap();
+    let before = owner.balances().await.unwrap().wal;
+    let report = client.put(source(seed), options, &quiet()).await.unwrap();
+    assert_eq!((report.blob_id, &report.plan), (blob_id, &agreed.plan));
+    assert_eq!(before - owner.balances().await.unwrap().wal, agreed.plan.price());
+    assert_eq!(report.cost.wal, agreed.plan.price());
+    assert_eq!(report.end_epoch, agreed.plan.end_epoch());
+    report
+}
+
+async fn remove(owner: &LedgerClient, blob_id: BlobId) {
+    let plan = owner.plan_removal(&Target::Blob(blob_id), Removal::Delete).await.unwrap();
+    owner.remove(&plan).await.unwrap();
+}
+
+/// Bytes of blobs on all nodes.
+fn held(devnet: &Devnet) -> u64 {
+    let nodes = (0..devnet.members()).filter_map(|index| devnet.node(index));
+    nodes.map(|node| node.context().store.usage().unwrap().content_bytes).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_else_can_delete_is_bought_again_without_sending_it_again() {
+    let devnet = devnet(171).await;
+    let (alice, bob) = (devnet.client("alice").await.unwrap(), devnet.client("bob").await.unwrap());
+    let first = put(&alice, 171, 3, true).await;
+    let stored = held(&devnet);
+    let second = put_as_planned(&bob, &ledger(&devnet, "bob").await, 171, options(3, true)).await;
+    assert!(matches!(second.plan, Plan::Register { .. }), "{:?}", second.plan);
+    assert_ne!((second.object, second.blob_id), (first.object, BlobId::from_bytes([0; 32])));
+    assert_eq!(held(&devnet), stored, "nodes hold the bytes, and only confirm for bob's object");
+    remove(&ledger(&devnet, "alice").await, first.blob_id).await;
+    let (chain, _) = bare(&devnet, "alice").await;
+    let after = chain.latest_checkpoint().await.unwrap();
+    for node in (0..devnet.members()).filter_map(|index| devnet.node(index)) {
+        node.context().position.until(after).await;
+    }
+    assert_eq!(get(&bob, &second.blob_id).await.unwrap(), sample_blob(171, LENGTH));
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permanent_blob_is_made_when_asked_for_and_serves_everybody_while_it_lasts() {
+    let devnet = devnet(172).await;
+    let (alice, bob) = (devnet.client("alice").await.unwrap(), devnet.client("bob").await.unwrap());
+    let (owner, other) = (ledger(&devnet, "alice").await, ledger(&devnet, "bob").await);
+    let deletable = put(&alice, 172, 3, true).await;
+    let permanent = put_as_planned(&alice, &owner, 172, options(3, false)).await;
+    assert_ne!(permanent.object, deletable.object);
+    let owned = owner.owned().await.unwrap();
+    let made = owned.iter().find(|blob| Some(blob.id) == permanent.object).unwrap();
+    assert!(!made.deletable && made.certified_epoch.is_some());
+    // Who asks for no more than that has it, as soon as the nodes have read it.
+    let id = permanent.blob_id;
+    eventually("every node knows the permanent object", async || {
+        (0..devnet.members()).filter_map(|index| devnet.node(index)).all(|node| {
+            let record = node.context().store.blob(&id).unwrap().unwrap();
+            record.objects.iter().any(|one| !one.deletable && one.certified_epoch.is_some())
+        })
+    })
+    .await;
+    for deletable in [true, false] {
+        let kept = put_as_planned(&bob, &other, 172, options(3, deletable)).await;
+        assert!(matches!(kept.plan, Plan::Nothing { existing: None, .. }), "{:?}", kept.plan);
+        assert_eq!((kept.object, kept.cost.wal, kept.cost.gas), (None, 0, 0));
+    }
+    let longer = put_as_planned(&bob, &other, 172, options(4, true)).await;
+    assert!(matches!(longer.plan, Plan::Register { .. }) && longer.object.is_some());
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_the_wallet_owns_is_not_paid_again_even_if_no_node_answers() {
+    let mut devnet = devnet(173).await;
+    let alice = devnet.client("alice").await.unwrap();
+    let stored = put(&alice, 173, 3, true).await;
+    for index in 0..4 {
+        devnet.stop_node(index).await;
+    }
+    let again =
+        put_as_planned(&alice, &ledger(&devnet, "alice").await, 173, options(3, true)).await;
+    assert!(matches!(again.plan, Plan::Nothing { existing: Some(_), .. }), "{:?}", again.plan);
+    assert_eq!((again.object, again.cost.gas), (stored.object, 0));
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_owned_for_too_short_is_extended_by_what_is_missing() {
+    let devnet = devnet(174).await;
+    let alice = devnet.client("alice").await.unwrap();
+    let stored = put(&alice, 174, 3, true).await;
+    reach(&devnet, 2).await;
+    let owner = ledger(&devnet, "alice").await;
+    let extended = put_as_planned(&alice, &owner, 174, options(3, true)).await;
+    assert!(matches!(extended.plan, Plan::Extend { .. }), "{:?}", extended.plan);
+    assert_eq!((extended.object, extended.end_epoch), (stored.object, stored.end_epoch + 1));
+    let quote = owner.quote(LENGTH as u64, 1).unwrap();
+    assert_eq!(extended.cost.wal, quote.storage, "one epoch, and no writing");
+    let owned = owner.owned().await.unwrap();
+    assert_eq!((owned.len(), owned[0].storage.end_epoch), (1, stored.end_epoch + 1));
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_of_deleted_blobs_is_used_cut_to_size_before_more_is_bought() {
+    let devnet = devnet(175).await;
+    let alice = devnet.client("alice").await.unwrap();
+    let owner = ledger(&devnet, "alice").await;
+    let large = sample_blob(175, 3 * LENGTH);
+    let large = alice.put(Source::Memory(large.into()), options(5, true), &quiet()).await.unwrap();
+    remove(&owner, large.blob_id).await;
+    let [freed] = owner.storages().await.unwrap().try_into().unwrap();
+
+    // Shorter and smaller: it takes a part, in time and in size, and pays for the writing alone.
+    let small = put_as_planned(&alice, &owner, 1_175, options(2, true)).await;
+    let Plan::Register { space, write } = &small.plan else { panic!("{:?}", small.plan) };
+    assert_eq!(space.reused.as_ref().map(|cut| (cut.storage.id, cut.count())), Some((freed.id, 2)));
+    assert_eq!((space.price(), small.cost.wal), (0, *write));
+    let quote = owner.quote(LENGTH as u64, 2).unwrap();
+    assert_eq!(space.saved, quote.storage);
+    let rests = owner.storages().await.unwrap();
+    let mut rests: Vec<_> =
+        rests.iter().map(|one| (one.start_epoch, one.end_epoch, one.storage_size)).collect();
+    rests.sort_unstable();
+    let rest = freed.storage_size - quote.encoded_bytes;
+    let (start, end) = (freed.start_epoch, freed.end_epoch);
+    assert_eq!(rests, [(start, start + 2, rest), (start + 2, end, freed.storage_size)]);
+
+    // A blob that ends where the later part begins is prolonged with it.
+    let longer = put_as_planned(&alice, &owner, 1_175, options(4, true)).await;
+    assert!(matches!(longer.plan, Plan::Extend { .. }), "{:?}", longer.plan);
+    assert_eq!((longer.object, longer.cost.wal), (small.object, 0));
+    assert_eq!(longer.end_epoch, small.end_epoch + 2);
+
+    // What covers only the first epochs is used for these, and the others are bought.
+    let third = put_as_planned(&alice, &owner, 2_175, options(3, true)).await;
+    let Plan::Register { space, write } = &third.plan else { panic!("{:?}", third.plan) };
+    let one_epoch = owner.quote(LENGTH as u64, 1).unwrap().storage;
+    assert_eq!((space.price(), third.cost.wal), (one_epoch, one_epoch + write));
+    assert_eq!(get(&alice, &third.blob_id).await.unwrap(), sample_blob(2_175, LENGTH));
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_put_is_finished_and_only_its_missing_epochs_are_paid() {
+    let devnet = devnet(176).await;
+    let alice = devnet.client("alice").await.unwrap();
+    let owner = ledger(&devnet, "alice").await;
+    let (chain, wallet) = bare(&devnet, "alice").await;
+    // A put that died after its registration.
+    let planned = alice.plan_put(source(176), options(2, true), &quiet()).await.unwrap().1;
+    let Plan::Register { space, write } = &planned.plan else { panic!("{:?}", planned.plan) };
+    let parameters = owner.view().position.parameters;
+    let header = upload::header(parameters, Arc::new(source(176)), &quiet()).await.unwrap();
+    let registration = Registration {
+        blob_id: header.blob_id(),
+        root: header.blob_root(),
+        length: header.length,
+        deletable: true,
+        write: *write,
+    };
+    let space = (&planned.terms, space);
+    let registered = chain.register_blob(&wallet, &registration, space).await.unwrap();
+
+    let permanent = alice.plan_put(source(176), options(2, false), &quiet()).await.unwrap().1;
+    assert!(matches!(permanent.plan, Plan::Register { .. }), "{:?}", permanent.plan);
+    let finished = put_as_planned(&alice, &owner, 176, options(3, true)).await;
+    assert!(matches!(finished.plan, Plan::Certify { .. }), "{:?}", finished.plan);
+    assert_eq!(finished.object, Some(registered.object));
+    assert_eq!(finished.cost.wal, owner.quote(LENGTH as u64, 1).unwrap().storage);
+    let [blob] = owner.owned().await.unwrap().try_into().unwrap();
+    assert_eq!((blob.certified_epoch, blob.storage.end_epoch), (Some(1), 4));
+    assert_eq!(get(&alice, &finished.blob_id).await.unwrap(), sample_blob(176, LENGTH));
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn puts_that_want_the_same_free_storage_all_succeed_and_one_gets_it() {
+    let devnet = devnet(177).await;
+    let alice = devnet.client("alice").await.unwrap();
+    let owner = ledger(&devnet, "alice").await;
+    let stored = put(&alice, 177, 3, true).await;
+    remove(&owner, stored.blob_id).await;
+    // Two programs with one wallet: neither knows what the other plans.
+    let second = devnet.client("alice").await.unwrap();
+    let (one, other) = tokio::join!(put(&alice, 1_177, 3, true), put(&second, 2_177, 3, true));
+    let reuses = |report: &PutReport| report.plan.space().is_some_and(|it| it.reused.is_some());
+    assert_eq!([&one, &other].into_iter().filter(|report| reuses(report)).count(), 1);
+    let quote = owner.quote(LENGTH as u64, 3).unwrap();
+    assert_eq!(one.cost.wal + other.cost.wal, quote.storage + 2 * quote.write);
+    assert!(owner.storages().await.unwrap().is_empty());
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_put_and_its_dry_run_refuse_the_same_epochs_with_the_same_words() {
+    let devnet = devnet(178).await;
+    let alice = devnet.client("alice").await.unwrap();
+    let owner = ledger(&devnet, "alice").await;
+    let most = owner.view().position.epochs_ahead_max;
+    let before = owner.balances().await.unwrap();
+    let too_many = options(most + 1, true);
+    let planned = alice.plan_put(source(178), too_many, &quiet()).await.unwrap_err();
+    let refused = alice.put(source(178), too_many, &quiet()).await.unwrap_err();
+    assert_eq!((planned.kind(), planned.message()), (refused.kind(), refused.message()));
+    assert_eq!(refused.kind(), Kind::Usage);
+    assert!(refused.next_step().contains(&format!("--epochs {most}")), "{refused}");
+    assert_eq!(owner.balances().await.unwrap(), before);
+    assert_eq!(put(&alice, 178, most, true).await.end_epoch, 1 + most);
+    devnet.shutdown().await;
+}
