@@ -6,10 +6,10 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use haulout_devnet::ledger::rules::Context;
-use haulout_devnet::ledger::rules::node_registry::register_node;
-use haulout_devnet::ledger::rules::stake_params::{StakeParams, WAL};
-use haulout_devnet::ledger::rules::staking::{
+use haulout_protocol::rules::Context;
+use haulout_protocol::rules::node_registry::register_node;
+use haulout_protocol::rules::stake_params::{StakeParams, WAL};
+use haulout_protocol::rules::staking::{
     self, Closing, epoch_change, epoch_sync_done, stake_with_pool, voting_end,
 };
 use haulout_protocol::chain::ObjectId;

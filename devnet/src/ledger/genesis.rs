@@ -27,8 +27,8 @@ use sui_sdk_types::{
 
 use super::checkpoints::ExecutedTransaction;
 use super::objects::{Changes, Names, Resource, identifier};
-use super::rules::fields::Change;
-use super::rules::wal::SUPPLY;
+use super::fields::Change;
+use haulout_protocol::rules::wal::SUPPLY;
 use super::tables;
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
 use committee::Founded;

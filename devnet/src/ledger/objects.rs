@@ -22,7 +22,7 @@ use sui_sdk_types::{
 
 use super::clock;
 use super::genesis::GenesisIds;
-use super::rules::fields::Field;
+use super::fields::Field;
 use super::tables;
 
 pub(super) use fields::StoredFields;

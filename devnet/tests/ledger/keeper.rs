@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use haulout_actors::chain::{CallError, Chain, ChainOptions, SystemView};
-use haulout_devnet::ledger::rules::staking_pool;
+use haulout_protocol::rules::staking_pool;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::Function as Callee;
 use haulout_protocol::chain::object::staking::Staking as StakeState;

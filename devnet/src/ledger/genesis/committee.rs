@@ -19,10 +19,10 @@ use sui_crypto::ed25519::Ed25519PrivateKey;
 use sui_sdk_types::{Digest, Ed25519Signature};
 
 use super::{FIRST_EPOCH, GenesisConfig, GenesisError, GenesisIds, GenesisNode};
-use crate::ledger::rules::math::mul_div_floor;
-use crate::ledger::rules::node_registry::{self, GENESIS_SENDER};
-use crate::ledger::rules::stake_params::StakeParams;
-use crate::ledger::rules::{Context, committee, epochs, staking, staking_pool};
+use haulout_protocol::rules::math::mul_div_floor;
+use haulout_protocol::rules::node_registry::{self, GENESIS_SENDER};
+use haulout_protocol::rules::stake_params::StakeParams;
+use haulout_protocol::rules::{Context, committee, epochs, staking, staking_pool};
 
 /// Nodes register before the first epoch.
 const BEFORE: u32 = FIRST_EPOCH - 1;

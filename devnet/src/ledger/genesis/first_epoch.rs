@@ -10,8 +10,8 @@ use haulout_protocol::crypto::blake2b_256;
 use sui_sdk_types::Digest;
 
 use super::{GenesisConfig, GenesisError, GenesisIds, VERSION};
-use crate::ledger::rules::wal::SUPPLY;
-use crate::ledger::rules::{Context, accounting, bls, params, system};
+use haulout_protocol::rules::wal::SUPPLY;
+use haulout_protocol::rules::{Context, accounting, bls, params, system};
 
 /// The epoch before the first one, in which nobody serves.
 const EPOCH_ZERO: u32 = 0;

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use sui_sdk_types::{Address, StructTag, TypeTag};
 
 use super::{Names, Objects, Resource, identifier};
-use crate::ledger::rules::fields::{Field, Stored, TableKey};
+use crate::ledger::fields::{Field, Stored, TableKey};
 
 impl Names {
     /// The type of a dynamic field.

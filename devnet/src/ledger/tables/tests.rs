@@ -4,7 +4,7 @@ use haulout_protocol::chain::object::staking::Rate;
 
 use super::*;
 use crate::ledger::State;
-use crate::ledger::rules::staking;
+use haulout_protocol::rules::staking;
 use crate::ledger::tests::scripts::{BEGIN_MS, story};
 
 #[test]

@@ -16,7 +16,7 @@ use sui_sdk_types::{
 use super::effects::Output;
 use super::loading::{Access, Loaded, Slot};
 use crate::ledger::objects::{Names, Resource, StoredFields};
-use crate::ledger::rules::Context;
+use haulout_protocol::rules::Context;
 
 /// How a command uses an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

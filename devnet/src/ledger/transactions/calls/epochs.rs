@@ -2,7 +2,7 @@
 
 use super::{Call, Results};
 use crate::ledger::objects::Resource;
-use crate::ledger::rules::{epochs, staking, system};
+use haulout_protocol::rules::{epochs, staking, system};
 use crate::ledger::transactions::machine::{Machine, Use};
 
 pub(super) fn voting_end(machine: &mut Machine<'_>, call: Call<'_>) -> Results {

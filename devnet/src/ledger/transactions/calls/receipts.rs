@@ -2,7 +2,7 @@
 
 use super::{Call, Results};
 use crate::ledger::objects::Resource;
-use crate::ledger::rules::staked;
+use haulout_protocol::rules::staked;
 use crate::ledger::transactions::machine::{Machine, Use};
 
 pub(super) fn split(machine: &mut Machine<'_>, call: Call<'_>) -> Results {

@@ -2,7 +2,7 @@
 
 use super::{Call, Results};
 use crate::ledger::objects::Resource;
-use crate::ledger::rules::{system, wal};
+use haulout_protocol::rules::{system, wal};
 use crate::ledger::transactions::machine::{Machine, Use};
 
 pub(super) fn add_subsidy(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
