@@ -1,15 +1,14 @@
 //! Twin of Sui's dynamic fields: values that hang on an object by a name.
 //!
-//! Promises: a field's id is the one Sui derives from parent, name and type of the name; a
-//! transaction sees its own changes and nobody else does before it succeeds.
-//! Does not: know which object a transaction must name to reach a field; the rules do. Tables of
-//! stake are read and changed in the state of stake itself, and `ledger::tables` writes them down.
+//! Promises: a field's id is the one Sui derives from parent, name and type of the name.
+//! Does not: know when a field changes; the rules do. `ledger::tables` writes the tables of stake.
 
 use std::collections::BTreeMap;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{Pool, Rate};
 use haulout_protocol::chain::object::{DynamicField, METADATA_FIELD, Metadata};
+use haulout_protocol::rules::fields as rules;
 use serde::Serialize;
 use sui_sdk_types::{Address, Identifier, StructTag, TypeTag};
 
@@ -110,25 +109,6 @@ impl TableKey for ObjectId {
     }
 }
 
-/// Where fields are that no running transaction has changed.
-pub(crate) trait Stored: std::fmt::Debug {
-    /// The field with an id, if there is one.
-    fn field(&self, id: &ObjectId) -> Option<Field>;
-}
-
-impl Stored for BTreeMap<ObjectId, Field> {
-    fn field(&self, id: &ObjectId) -> Option<Field> {
-        self.get(id).cloned()
-    }
-}
-
-/// Nothing is stored.
-impl Stored for () {
-    fn field(&self, _id: &ObjectId) -> Option<Field> {
-        None
-    }
-}
-
 /// What a transaction did to one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Change {
@@ -138,58 +118,18 @@ pub(crate) struct Change {
     pub(crate) field: Option<Field>,
 }
 
-/// The fields as a running transaction sees them.
-#[derive(Debug)]
-pub(crate) struct Fields<'a> {
-    stored: &'a dyn Stored,
-    changed: BTreeMap<ObjectId, Change>,
-}
-
-impl<'a> Fields<'a> {
-    /// The fields before a transaction's first change.
-    pub(super) fn new(stored: &'a dyn Stored) -> Self {
-        Fields { stored, changed: BTreeMap::new() }
-    }
-
-    fn get(&self, id: &ObjectId) -> Option<Field> {
-        match self.changed.get(id) {
-            Some(change) => change.field.clone(),
-            None => self.stored.field(id),
-        }
-    }
-
-    /// Whether the table `parent` has an entry for a blob id.
-    pub(super) fn is_invalid(&self, parent: &ObjectId, blob_id: &[u8; 32]) -> bool {
-        self.get(&invalid_id(parent, blob_id)).is_some()
-    }
-
-    /// Adds an entry to the table `parent`.
-    pub(super) fn add_invalid(&mut self, parent: &ObjectId, blob_id: &[u8; 32], epoch: u32) {
-        let id = invalid_id(parent, blob_id);
-        let field = Some(Field::Invalid(DynamicField { id, name: *blob_id, value: epoch }));
-        self.changed.insert(id, Change { parent: *parent, field });
-    }
-
-    /// The metadata of a blob, if it has any.
-    pub(super) fn metadata(&self, blob: &ObjectId) -> Option<Metadata> {
-        match self.get(&metadata_id(blob))? {
-            Field::Metadata(field) => Some(field.value),
-            _ => None,
-        }
-    }
-
-    /// Sets the metadata of a blob; nothing removes it.
-    pub(super) fn set_metadata(&mut self, blob: &ObjectId, metadata: Option<Metadata>) {
-        let id = metadata_id(blob);
-        let name = METADATA_FIELD.to_vec();
-        let field = metadata.map(|value| Field::Metadata(DynamicField { id, name, value }));
-        self.changed.insert(id, Change { parent: *blob, field });
-    }
-
-    /// What changed, by the fields' ids.
-    pub(crate) fn into_changes(self) -> BTreeMap<ObjectId, Change> {
-        self.changed
-    }
+/// What the rules changed, by the ids of the fields.
+pub(crate) fn changes(changes: rules::Changes) -> BTreeMap<ObjectId, Change> {
+    let invalid = changes.invalid.into_iter().map(|((parent, name), value)| {
+        let id = invalid_id(&parent, &name);
+        (id, Change { parent, field: Some(Field::Invalid(DynamicField { id, name, value })) })
+    });
+    let metadata = changes.metadata.into_iter().map(|(parent, value)| {
+        let (id, name) = (metadata_id(&parent), METADATA_FIELD.to_vec());
+        let field = value.map(|value| Field::Metadata(DynamicField { id, name, value }));
+        (id, Change { parent, field })
+    });
+    invalid.chain(metadata).collect()
 }
 
 /// The id of the entry of a blob id in the table `parent`.
@@ -206,4 +146,22 @@ pub(crate) fn metadata_id(blob: &ObjectId) -> ObjectId {
     ObjectId::from_bytes(
         *Address::new((*blob).into()).derive_dynamic_child_id(&bytes, &name).inner(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use haulout_protocol::rules::Context;
+    use sui_sdk_types::Digest;
+
+    use super::*;
+
+    #[test]
+    fn fresh_ids_of_the_rules_are_the_ones_sui_derives() {
+        let digest = Digest::new([7; 32]);
+        let mut context = Context::new(digest.into_inner());
+        for count in 0..300 {
+            let expected = Address::derive_id(digest, count).into_inner();
+            assert_eq!(context.fresh_id(), ObjectId::from_bytes(expected));
+        }
+    }
 }

@@ -7,9 +7,7 @@
 use crate::blob::BlobId;
 use crate::chain::abort::Abort;
 use crate::chain::call::RegisterBlob;
-use crate::chain::event::{
-    BlobBurned, BlobCertified, BlobDeleted, BlobRegistered, Event,
-};
+use crate::chain::event::{BlobBurned, BlobCertified, BlobDeleted, BlobRegistered, Event};
 use crate::chain::object::{Blob, Entry, Metadata, Params, Storage};
 use crate::message::Persistence;
 

@@ -52,11 +52,7 @@ pub fn split_by_size(
 }
 
 /// Joins two storages: in size if both begin together, in time otherwise.
-pub fn fuse(
-    context: &mut Context<'_>,
-    first: &mut Storage,
-    second: Storage,
-) -> Result<(), Abort> {
+pub fn fuse(context: &mut Context<'_>, first: &mut Storage, second: Storage) -> Result<(), Abort> {
     match first.start_epoch == second.start_epoch {
         true => fuse_amount(context, first, second),
         false => fuse_periods(context, first, second),

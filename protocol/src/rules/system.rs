@@ -7,13 +7,9 @@ use crate::chain::abort::Abort;
 use crate::chain::call::{
     CertifyBlob, ExtendBlob, InvalidateBlobId, RegisterBlob, ReserveSpace, SetProtocolVersion,
 };
-use crate::chain::event::{
-    Event, InvalidBlobId, ProtocolVersionUpdated, StoragePurchased,
-};
+use crate::chain::event::{Event, InvalidBlobId, ProtocolVersionUpdated, StoragePurchased};
 use crate::chain::object::staking::Asks;
-use crate::chain::object::{
-    Blob, Coin, FutureAccounting, Params, Storage, System, Treasury,
-};
+use crate::chain::object::{Blob, Coin, FutureAccounting, Params, Storage, System, Treasury};
 
 use super::bls::Threshold;
 use super::staking::Opening;
@@ -170,11 +166,7 @@ pub fn delete_blob(
 }
 
 /// Destroys a blob object with its space; what was reserved stays reserved.
-pub fn burn_blob(
-    context: &mut Context<'_>,
-    system: &System,
-    blob: Blob,
-) -> Result<(), Abort> {
+pub fn burn_blob(context: &mut Context<'_>, system: &System, blob: Blob) -> Result<(), Abort> {
     check_version(system)?;
     blob::burn(context, system.committee.epoch, blob)
 }

@@ -1,6 +1,5 @@
 //! The rules on values of their own. `t07_...` is test T07 of the design.
 
-mod aborts;
 mod blobs;
 mod certificates;
 mod epochs;
@@ -22,7 +21,6 @@ use crate::chain::object::{
 use crate::crypto::{SecretKey, aggregate_signatures};
 use crate::epoch::Epoch;
 use crate::message::{NetworkId, Persistence, blob_certificate_message};
-use sui_sdk_types::Digest;
 
 use super::staking::Opening;
 use super::{Context, accounting, bls, encoding, params, system};
@@ -160,7 +158,7 @@ struct Desk {
 
 impl Desk {
     fn new() -> Self {
-        let context = Context::new(Digest::ZERO);
+        let context = Context::new([0; 32]);
         Desk { context, system: sample_system(), params: sample_params(), coin: coin(1_000_000) }
     }
 

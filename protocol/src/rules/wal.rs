@@ -34,11 +34,7 @@ pub(super) fn pay(coin: &mut Coin, amount: u64, max_total: u64) -> Result<u64, A
 }
 
 /// Burns a whole coin.
-pub fn burn(
-    context: &mut Context<'_>,
-    treasury: &mut Treasury,
-    coin: Coin,
-) -> Result<(), Abort> {
+pub fn burn(context: &mut Context<'_>, treasury: &mut Treasury, coin: Coin) -> Result<(), Abort> {
     let Coin { id, balance } = coin;
     context.deleted.insert(id);
     leave_supply(treasury, balance)?;

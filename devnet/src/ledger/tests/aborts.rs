@@ -68,7 +68,7 @@ fn file_name() -> &'static Path {
 fn every_abort_is_produced_by_some_test_or_cannot_be_produced() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let by_transactions = named_in(&root.join("tests"));
-    let by_rules = named_in(&root.join("src/ledger/rules/tests"));
+    let by_rules = named_in(&root.join("../protocol/src/rules/tests"));
     for abort in Abort::ALL {
         let (name, code) = (format!("{abort:?}"), abort.code());
         let excused = BY_RULES_ONLY.iter().any(|(other, _)| other == abort);

@@ -7,12 +7,9 @@ use crate::chain::ObjectId;
 use crate::chain::abort::Abort;
 use crate::chain::object::Entry;
 use crate::chain::object::staking::{NodeCap, Staking};
-use crate::crypto::{PublicKey, Signature};
+use crate::crypto::{PeerId, PublicKey, Signature};
 use crate::epoch::Epoch;
 use crate::message::{NetworkId, peer_proof_message, proof_of_possession_message};
-use sui_crypto::Verifier;
-use sui_crypto::ed25519::Ed25519VerifyingKey;
-use sui_sdk_types::{Ed25519PublicKey, Ed25519Signature};
 
 use super::{Field, updated};
 use crate::rules::Context;
@@ -30,10 +27,8 @@ impl Claim<'_> {
     pub(super) fn check_peer(&self, key: &[u8; 32], proof: &[u8], bls: &[u8]) -> Result<(), Abort> {
         let network = NetworkId::from_bytes(self.params.network_id.into());
         let message = peer_proof_message(&network, Epoch(self.epoch), self.sender, bls);
-        let key = Ed25519VerifyingKey::new(&Ed25519PublicKey::new(*key));
-        let proof = <[u8; 64]>::try_from(proof).map(Ed25519Signature::new);
-        match (key, proof) {
-            (Ok(key), Ok(proof)) if key.verify(&message, &proof).is_ok() => Ok(()),
+        match <[u8; 64]>::try_from(proof) {
+            Ok(proof) if PeerId::from_key(*key).verify(&message, &proof) => Ok(()),
             _ => Err(Abort::BadPeerProof),
         }
     }

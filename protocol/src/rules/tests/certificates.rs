@@ -4,9 +4,7 @@ use crate::blob::BlobId;
 use crate::chain::ObjectId;
 use crate::chain::abort::Abort;
 use crate::chain::call::{CertifyBlob, InvalidateBlobId, SetProtocolVersion};
-use crate::chain::event::{
-    Event, InvalidBlobId as Invalid, ProtocolVersionUpdated as Updated,
-};
+use crate::chain::event::{Event, InvalidBlobId as Invalid, ProtocolVersionUpdated as Updated};
 use crate::chain::object::BlsMember;
 use crate::crypto::aggregate_signatures;
 use crate::epoch::Epoch;

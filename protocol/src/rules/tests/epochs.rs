@@ -4,7 +4,6 @@ use crate::chain::abort::Abort;
 use crate::chain::event::{Burned, Event, ParamChanged};
 use crate::chain::object::FutureAccounting;
 use crate::chain::params::ParamKey;
-use sui_sdk_types::Digest;
 
 use super::{
     AHEAD, Desk, EPOCH, MIB, coin, opening, reserve, sample_params, sample_system, sample_treasury,
@@ -100,7 +99,7 @@ fn what_an_epoch_leaves_is_burned_or_carried_over() {
 
 #[test]
 fn a_burned_coin_leaves_the_supply() {
-    let (mut context, mut treasury) = (Context::new(Digest::ZERO), sample_treasury(10));
+    let (mut context, mut treasury) = (Context::new([0; 32]), sample_treasury(10));
     assert_eq!(wal::burn(&mut context, &mut treasury, coin(4)), Ok(()));
     assert_eq!(treasury.total_supply, 6);
     assert_eq!(context.events, [Event::Burned(Burned { amount: 4, reason: 0 })]);
@@ -127,7 +126,7 @@ fn every_parameter_has_a_default_within_its_rails() {
     for n_shards in [4, 10, 100, 1000] {
         let mut params = sample_params();
         (params.n_shards, params.values) = (n_shards, params::defaults(n_shards));
-        let mut context = Context::new(Digest::ZERO);
+        let mut context = Context::new([0; 32]);
         for entry in params.values.clone() {
             params::set(&mut context, EPOCH, &mut params, entry.key, entry.value).unwrap();
         }
@@ -139,7 +138,7 @@ fn every_parameter_has_a_default_within_its_rails() {
 
 #[test]
 fn t95_a_parameter_stays_within_its_rails() {
-    let (mut params, mut context) = (sample_params(), Context::new(Digest::ZERO));
+    let (mut params, mut context) = (sample_params(), Context::new([0; 32]));
     let mut set = |key: u16, value| params::set(&mut context, EPOCH, &mut params, key, value);
     for key in [0, 26, u16::MAX] {
         assert_eq!(set(key, 1), Err(Abort::UnknownKey));

@@ -11,7 +11,6 @@ use crate::chain::object::{Blob, Coin, Params, Storage, System, Treasury};
 use crate::message::Persistence;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use sui_sdk_types::Digest;
 
 use super::{
     AHEAD, EPOCH, MIB, coin, opening, sample_blob, sample_params, sample_system, sample_treasury,
@@ -278,7 +277,7 @@ proptest! {
         steps in proptest::collection::vec(step(), 1..120),
     ) {
         let mut world = World::new();
-        let mut context = Context::new(Digest::ZERO);
+        let mut context = Context::new([0; 32]);
         let mut burned = 0;
         for step in steps {
             let mut tried = world.clone();

@@ -5,7 +5,6 @@ use crate::chain::call::ReserveSpace;
 use crate::chain::event::{Event, StorageDestroyed};
 use crate::chain::object::{Storage, System};
 use proptest::prelude::*;
-use sui_sdk_types::Digest;
 
 use super::{AHEAD, Desk, EPOCH, MIB, coin, needed, reserve, sample_blob, sample_system, storage};
 use crate::rules::{Context, storage as space, system, wal};
@@ -47,7 +46,7 @@ fn a_payment_respects_the_limit_before_the_balance() {
 
 #[test]
 fn t40_amounts_that_do_not_fit_are_refused_not_wrapped() {
-    let mut context = Context::new(Digest::ZERO);
+    let mut context = Context::new([0; 32]);
     let mut check = |change: fn(&mut System), size| {
         let mut system = sample_system();
         change(&mut system);
@@ -106,7 +105,7 @@ fn t44_empty_and_endless_reservations_are_refused() {
 
 #[test]
 fn t45_t47_a_split_leaves_something_on_both_sides() {
-    let mut context = Context::new(Digest::ZERO);
+    let mut context = Context::new([0; 32]);
     let whole = storage(5, 9, 100);
     for epoch in [0, 5, 9, 10] {
         let split = space::split_by_epoch(&mut context, &mut whole.clone(), epoch);
@@ -129,7 +128,7 @@ fn t45_t47_a_split_leaves_something_on_both_sides() {
 
 #[test]
 fn t46_only_what_fits_together_is_fused() {
-    let mut context = Context::new(Digest::ZERO);
+    let mut context = Context::new([0; 32]);
     let mut fused = |a: Storage, b: Storage| {
         let mut a = a;
         space::fuse(&mut context, &mut a, b)?;
@@ -181,7 +180,7 @@ proptest! {
         (at, cut) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
         time_first in any::<bool>(),
     ) {
-        let mut context = Context::new(Digest::ZERO);
+        let mut context = Context::new([0; 32]);
         let whole = storage(start, start + length, size);
         let epoch = start + 1 + u32::try_from(at.index(length as usize - 1)).unwrap();
         let bytes = 1 + cut.index(usize::try_from(size).unwrap() - 1) as u64;

@@ -20,9 +20,7 @@ use crate::chain::object::staking::{Asks, EpochState, NodeCap, Pool, Staked, Sta
 use crate::crypto::SecretKey;
 use crate::epoch::Epoch;
 use crate::message::{NetworkId, peer_proof_message, proof_of_possession_message};
-use sui_crypto::Signer;
-use sui_crypto::ed25519::Ed25519PrivateKey;
-use sui_sdk_types::{Digest, Ed25519Signature};
+use ed25519_dalek::{Signer, SigningKey};
 
 use crate::rules::node_registry::register_node;
 use crate::rules::stake_params::{StakeParams, WAL};
@@ -44,16 +42,16 @@ fn params() -> StakeParams {
 /// A registration whose proofs hold for the epoch; nodes with equal numbers have equal keys.
 fn registration(number: u8, epoch: u32) -> RegisterNode {
     let (network, epoch) = (NetworkId::from_bytes(NETWORK.into()), Epoch(epoch));
-    let peer = Ed25519PrivateKey::new([number; 32]);
+    let peer = SigningKey::from_bytes(&[number; 32]);
     let bls = SecretKey::from_seed(&[number; 32]);
     let bls_public_key = bls.public_key().to_bytes().to_vec();
     let message = peer_proof_message(&network, epoch, &SENDER, &bls_public_key);
-    let proof: Ed25519Signature = peer.sign(&message);
+    let proof = peer.sign(&message);
     let message = proof_of_possession_message(&network, epoch, &SENDER, &bls.public_key());
     RegisterNode {
         name: format!("n{number}"),
-        peer_key: peer.public_key().into_inner(),
-        peer_proof: proof.inner().to_vec(),
+        peer_key: peer.verifying_key().to_bytes(),
+        peer_proof: proof.to_bytes().to_vec(),
         multiaddrs: vec![vec![4, 127, 0, 0, 1, 6, 0x1f, 0x90]],
         bls_public_key,
         bls_proof: bls.sign(&message).to_bytes().to_vec(),
@@ -109,7 +107,7 @@ impl World {
         let [low, high] = self.steps.to_le_bytes();
         let mut digest = [low; 32];
         digest[31] ^= high;
-        let mut context = Context::new(Digest::new(digest));
+        let mut context = Context::new(digest);
         let mut staking = self.staking.clone();
         let result = rule(&mut context, &mut staking, &self.params, self.now_ms)?;
         self.staking = staking;

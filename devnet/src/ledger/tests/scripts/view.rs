@@ -11,8 +11,8 @@ use haulout_protocol::chain::object::{Blob, Metadata, Storage, System, Treasury}
 use sui_sdk_types::{Address, Object, Owner};
 
 use super::stage::Stage;
-use crate::ledger::objects::{Changes, Names, Resource};
 use crate::ledger::fields::{Field, metadata_id};
+use crate::ledger::objects::{Changes, Names, Resource};
 
 /// Something that somebody owns.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::rules::staking_pool::{rate_at, settle, stake, to_shares, to_tokens};
 use crate::chain::object::staking::{Rate, StakedState};
+use crate::rules::staking_pool::{rate_at, settle, stake, to_shares, to_tokens};
 
 fn pool(commission_bps: u16) -> Pool {
     let mut world = World::new(10);

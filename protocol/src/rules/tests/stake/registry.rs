@@ -1,9 +1,9 @@
 //! Nodes come, change and leave.
 
 use super::*;
+use crate::chain::object::staking::Authority;
 use crate::rules::node_registry;
 use crate::rules::staking_pool::Proof;
-use crate::chain::object::staking::Authority;
 
 #[test]
 fn every_check_of_a_registration_has_its_code_in_order() {
@@ -63,8 +63,8 @@ fn t10_and_t11_proofs_hold_for_one_key_sender_epoch_and_network() {
         key.resize(length, 0);
         let message =
             peer_proof_message(&NetworkId::from_bytes(NETWORK.into()), Epoch(1), &SENDER, &key);
-        let proof: Ed25519Signature = Ed25519PrivateKey::new([7; 32]).sign(&message);
-        let peer_proof = proof.inner().to_vec();
+        let proof = SigningKey::from_bytes(&[7; 32]).sign(&message);
+        let peer_proof = proof.to_bytes().to_vec();
         let call = RegisterNode { bls_public_key: key, peer_proof, ..good.clone() };
         assert_eq!(try_as(SENDER, &call, |_| ()), Err(Abort::BadProofOfPossession));
     }
@@ -78,10 +78,10 @@ fn t12_no_two_nodes_share_a_key() {
     let (network, bls) = (NetworkId::from_bytes(NETWORK.into()), SecretKey::from_seed(&[2; 32]));
     let key = bls.public_key().to_bytes().to_vec();
     let message = peer_proof_message(&network, Epoch(0), &SENDER, &key);
-    let proof: Ed25519Signature = Ed25519PrivateKey::new([1; 32]).sign(&message);
+    let proof = SigningKey::from_bytes(&[1; 32]).sign(&message);
     let same_peer = RegisterNode {
         peer_key: registration(1, 0).peer_key,
-        peer_proof: proof.inner().to_vec(),
+        peer_proof: proof.to_bytes().to_vec(),
         ..registration(2, 0)
     };
     assert_eq!(world.register_with(2, &same_peer, WAL), Err(Abort::DuplicateKey));
@@ -94,13 +94,13 @@ fn a_new_peer_key_applies_from_the_next_epoch_on() {
     let network = NetworkId::from_bytes(NETWORK.into());
     let bls = world.pool(1).node.bls_public_key.clone();
     let message = peer_proof_message(&network, Epoch(1), &SENDER, &bls);
-    let peer = Ed25519PrivateKey::new([77; 32]);
-    let proof: Ed25519Signature = peer.sign(&message);
-    let key = peer.public_key().into_inner();
+    let peer = SigningKey::from_bytes(&[77; 32]);
+    let proof = peer.sign(&message);
+    let key = peer.verifying_key().to_bytes();
     let old = world.pool(1).node.peer_key.clone();
     world
         .run(|context, staking, params, _| {
-            let key = (key, proof.inner().to_vec());
+            let key = (key, proof.to_bytes().to_vec());
             node_registry::rotate_peer(context, staking, params, SENDER, &cap, key)
         })
         .unwrap();

@@ -22,7 +22,7 @@ fn t55_receipts_have_a_least_stake() {
     assert_eq!(world.stake(1, WAL - 1), Err(Abort::StakeBelowMinimum));
     assert_eq!(world.stake(1, 0), Err(Abort::ZeroStake));
     let mut whole = world.stake(1, 3 * WAL).unwrap();
-    let (mut context, params) = (Context::new(Digest::ZERO), params());
+    let (mut context, params) = (Context::new([0; 32]), params());
     let mut split = |amount| staked::split(&mut context, &params, &mut whole, amount);
     assert_eq!(split(3 * WAL), Err(Abort::BadStakeAmount));
     assert_eq!(split(2 * WAL + 1), Err(Abort::StakeBelowMinimum));
