@@ -22,6 +22,7 @@ pub mod terminal;
 
 mod endpoint;
 mod failures;
+mod names;
 mod ports;
 mod progress;
 mod words;
