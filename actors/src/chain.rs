@@ -43,7 +43,7 @@ pub use self::checkpoints::{Checkpoint, Checkpoints};
 pub use self::error::CallError;
 pub use self::node_settings::{Changed, Collector};
 pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Votes};
-pub use self::owned::{Extension, Found, Holder, OwnedBlobs, Receipt};
+pub use self::owned::{Extension, Found, Holder, Receipt};
 pub use self::register::{Certified, Cost, Extended, Registered, Registration};
 pub use self::stake::{NewReceipt, OwnedReceipts, Payout, ReceiptStep, StakeBook};
 pub use self::texts::BLOB_NAME;

@@ -135,8 +135,6 @@ pub const CHAIN_MERGES_PER_CALL_MAX: u32 = 64;
 pub const CHAIN_BATCH_OBJECTS: usize = 500;
 /// Objects asked for in one page of a wallet's list: the most a ledger gives.
 pub const CHAIN_PAGE_OBJECTS: u32 = 1_000;
-/// Objects of a wallet looked at to find one; a put that finds none registers anew.
-pub const CHAIN_OBJECTS_MAX: usize = 2_000;
 /// Blobs that one transaction extends or deletes; the ledger takes a thousand commands at most.
 pub const CHAIN_BLOBS_PER_CALL_MAX: usize = 100;
 /// Receipts of stake that one transaction asks back or pays out.

@@ -25,15 +25,6 @@ use crate::limits;
 /// The parts of an object that say what it is and whose.
 const HELD_FIELDS: [&str; 4] = ["object_id", "object_type", "owner", "contents"];
 
-/// The blob objects of an account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnedBlobs {
-    /// In the order of the ledger.
-    pub blobs: Vec<object::Blob>,
-    /// Whether these are all.
-    pub is_whole: bool,
-}
-
 /// Who can use an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -82,12 +73,6 @@ impl From<Executed> for Receipt {
 }
 
 impl Chain {
-    /// The blob objects an account owns.
-    pub async fn owned_blobs(&self, account: &ObjectId) -> Result<OwnedBlobs, CallError> {
-        let (blobs, is_whole) = self.list_owned(account, &TypeName::BLOB, "blob objects").await?;
-        Ok(OwnedBlobs { blobs, is_whole })
-    }
-
     /// All blob objects an account owns, in the order of the ledger, fetched page by page as they
     /// are asked for; it ends with the first error.
     pub fn blobs(

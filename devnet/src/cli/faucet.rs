@@ -77,7 +77,7 @@ impl Faucet {
             }));
         }
         let (wal, sui) = (Token::Wal.amount(now.wal), Token::Sui.amount(now.sui));
-        print_text(&format!("✓ {} has {wal} and {sui} now\n", recipient.to_string()))
+        print_text(&format!("✓ {} has {wal} and {sui} now\n", recipient))
     }
 }
 

@@ -96,7 +96,7 @@ pub(super) fn reused(plan: &Plan) -> String {
     let epochs = cut.end_epoch.saturating_sub(space.need.start_epoch);
     format!(
         "  reused  {part}your storage {}\n          {} for {}, saves {}\n",
-        cut.storage.id.to_string(),
+        cut.storage.id,
         size(cut.bytes),
         count(epochs as usize, "epoch"),
         wal(space.saved),

@@ -106,7 +106,7 @@ impl Offer {
             "stake {} with {}\n  node     {}\n           keeps {} of rewards as its commission\n",
             wal(plan.amount),
             plan.name,
-            plan.node_id.to_string(),
+            plan.node_id,
             percent(plan.commission_bps.into()),
         );
         text.push_str(&format!(
@@ -128,7 +128,7 @@ impl Offer {
              gas\n  see      `haulout stake ls`\n",
             wal(self.plan.amount),
             self.plan.name,
-            done.object.to_string(),
+            done.object,
             self.calendar.until(done.activation_epoch),
             wal(self.plan.amount),
             sui(done.receipt.gas),

@@ -72,7 +72,7 @@ pub(super) fn prices(staking: &Staking, params: &StakeParams) -> Result<Asks, Ab
 /// The bytes that a committee can hold, from what its nodes say they can.
 pub(super) fn capacity(staking: &Staking, next: &[(&ObjectId, u16)]) -> Result<u64, Abort> {
     let vote = |(node, shards): &(&ObjectId, u16)| {
-        let pool = staking.pools.get(&node).ok_or(Abort::UnknownNode)?;
+        let pool = staking.pools.get(node).ok_or(Abort::UnknownNode)?;
         let whole = mul_div_floor(pool.capacity, staking.n_shards, *shards, Abort::StakingOverflow);
         Ok((whole.unwrap_or(u64::MAX), *shards))
     };

@@ -94,7 +94,7 @@ fn authority_by_cap(machine: &mut Machine<'_>, call: Call<'_>, set: SetAuthority
     let new = call.authority(machine)?;
     let sender = ObjectId::from_bytes(*machine.sender.inner());
     by_cap(machine, call, |context, state, cap| {
-        set(context, state, cap.node_id, Proof { sender: sender, object: Some(cap.id) }, new)
+        set(context, state, cap.node_id, Proof { sender, object: Some(cap.id) }, new)
     })
 }
 
