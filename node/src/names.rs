@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::terminal;
 
 /// What the first line says.
 const FORMAT: &str = "haulout names";
@@ -153,7 +154,7 @@ fn place(folder: &Path) -> PathBuf {
 /// The text of the file, if it is empty or of this version.
 fn text_of(path: &Path, file: &mut File) -> Result<String> {
     let mut text = String::new();
-    let shown = path.display();
+    let shown = terminal::path(path);
     file.take(FILE_BYTES_MAX)
         .read_to_string(&mut text)
         .map_err(|error| Error::from_io("read", path, error))?;
