@@ -7,7 +7,6 @@
 //! name Sui crates.
 //! Does not: store anything, decide what an event means for us, or keep a wallet's key on disk.
 
-mod bech32;
 mod checkpoints;
 mod draft;
 mod epochs;

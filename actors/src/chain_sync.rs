@@ -7,8 +7,6 @@
 //! that the committee's members are.
 //! Does not: act on events; whoever needs to watches the position and reads the store.
 
-use std::time::Duration;
-
 use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::chain::event::{Event, StakeEvent};
 use haulout_protocol::epoch::Epoch;
@@ -21,6 +19,7 @@ use crate::chain::{CallError, Chain, Checkpoint, Checkpoints, SystemView};
 use crate::context::{Context, Position};
 use crate::limits;
 use crate::network::{self, Network};
+use crate::pauses::Pauses;
 use crate::tasks::Tasks;
 
 /// How much of the ledger to follow.
@@ -76,7 +75,7 @@ pub(crate) struct State {
     checkpoints: Option<Box<Checkpoints>>,
     /// Whether the committee must be read before going on.
     system_is_stale: bool,
-    pause: Duration,
+    pauses: Pauses,
     tasks: Tasks,
     span: Span,
 }
@@ -110,7 +109,7 @@ impl Actor for ChainSyncActor {
             applied,
             checkpoints,
             system_is_stale: true,
-            pause: limits::CHAIN_BACKOFF_MIN,
+            pauses: Pauses::between(limits::CHAIN_BACKOFF_MIN, limits::CHAIN_BACKOFF_MAX),
             tasks: Tasks::default(),
             span,
         };
@@ -165,7 +164,7 @@ impl State {
         introduce(&self.network, &position);
         self.context.position.set(position);
         self.system_is_stale = false;
-        self.pause = limits::CHAIN_BACKOFF_MIN;
+        self.pauses.reset();
         self.count();
         self.go_on(myself);
     }
@@ -183,7 +182,7 @@ impl State {
             Ok(batch) => batch,
             Err(error) => return self.retry(myself, &error),
         };
-        self.pause = limits::CHAIN_BACKOFF_MIN;
+        self.pauses.reset();
         let due = following(self.applied, batch, |checkpoint| checkpoint.sequence);
         let Some((last, time_ms)) = due.last().map(|last| (last.sequence, last.time_ms)) else {
             // The list has no holes; if it had, start it anew.
@@ -223,9 +222,9 @@ impl State {
     /// Waits a little longer each time the ledger fails us.
     fn retry(&mut self, myself: &ActorRef<Message>, error: &CallError) {
         self.context.metrics.chain_failed();
-        warn!(%error, pause = ?self.pause, "the ledger failed us; trying again");
-        drop(myself.send_after(self.pause, || Message::RetryDue));
-        self.pause = (self.pause * 2).min(limits::CHAIN_BACKOFF_MAX);
+        let pause = self.pauses.next();
+        warn!(%error, ?pause, "the ledger failed us; trying again");
+        drop(myself.send_after(pause, || Message::RetryDue));
     }
 
     /// Publishes the gauges of the position.

@@ -12,6 +12,7 @@ pub mod supervisor;
 pub mod tree;
 
 mod epoch;
+mod pauses;
 mod sliver_transfer;
 mod tasks;
 mod trace;

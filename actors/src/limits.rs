@@ -75,6 +75,12 @@ pub const BAN_DURATION: Duration = Duration::from_secs(10 * 60);
 pub const NETWORK_TICK: Duration = Duration::from_secs(1);
 /// How often Kademlia refreshes its table; small networks change as a whole.
 pub const KAD_BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(60);
+/// First pause between attempts to reach the bootstrap peers while nobody answers.
+pub const BOOTSTRAP_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// Longest pause between them; a network that comes back is found again this late at most.
+pub const BOOTSTRAP_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often bootstrap peers are dialled that are missing among others; nothing depends on them then.
+pub const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a Kademlia walk may take; `open` waits for it.
 pub const KAD_QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most bytes of a gossip message with its envelope.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::periods;
 use haulout_node::terminal::{self, note};
 
 use crate::control::{Connection, Reply, Request};
@@ -187,21 +188,12 @@ impl Up {
 
 /// Reads a time as people write it: `30s`, `500ms`, `2m`, or seconds without a unit.
 fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let refused = || format!("{text:?} is not a time; write 500ms, 30s, 2m or 24h");
-    let number: u64 = number.parse().map_err(|_| refused())?;
-    let millis = match unit {
-        "ms" => Some(number),
-        "" | "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => None,
-    };
-    let time = millis.map(Duration::from_millis).ok_or_else(refused)?;
-    match time <= TIME_MAX {
-        true => Ok(time),
-        false => Err(format!("{text:?} is longer than a year; write 500ms, 30s, 2m or 24h")),
+    let is_number = text.bytes().all(|digit| digit.is_ascii_digit());
+    let read = if is_number { periods::parse(&format!("{text}s")) } else { periods::parse(text) };
+    match read {
+        Some(time) if time <= TIME_MAX => Ok(time),
+        Some(_) => Err(format!("{text:?} is longer than a year; write 500ms, 30s, 2m or 24h")),
+        None => Err(format!("{text:?} is not a time; write 500ms, 30s, 2m or 24h")),
     }
 }
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::keys::{self, Secret};
+use haulout_node::whole_file;
 use serde::Serialize;
 
 use crate::genesis::{Account, Genesis, NodeGenesis};
 use crate::ledger::GenesisIds;
-use crate::state::write_whole;
 
 /// The key of a node's operator, beside the node's own.
 const OPERATOR_KEY: &str = "operator.key";
@@ -154,7 +154,7 @@ pub(crate) fn write_node(folder: &Path, node: &NodeGenesis, text: &str) -> Resul
     keep_key(&keys.join("protocol.key"), &protocol)?;
     keep_key(&keys.join(OPERATOR_KEY), &Secret::new(keys::Kind::Ed25519, node.account))?;
     let path = folder.join("node.toml");
-    write_whole(&path, text.as_bytes())?;
+    whole_file::replace(&path, text.as_bytes())?;
     Ok(path)
 }
 

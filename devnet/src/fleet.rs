@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
+use haulout_node::whole_file;
 use tokio::time::Instant;
 
 use crate::control::{ProcessStatus, Reply, Request};
@@ -19,9 +20,7 @@ use crate::genesis::{self, Genesis, NodeGenesis, PeerPort};
 use crate::probe;
 use crate::processes::Process;
 use crate::selftest;
-use crate::state::{
-    AccountCard, Card, ChainCard, NodeCard, Packages, Settings, StateDirectory, write_whole,
-};
+use crate::state::{AccountCard, Card, ChainCard, NodeCard, Packages, Settings, StateDirectory};
 use crate::supervisor::{Reporter, done};
 
 /// Everything that runs, and what it was made from.
@@ -67,7 +66,7 @@ impl Fleet {
         }
         let fleet =
             Self { directory, settings, genesis, chain, ledger, nodes, resumes: vec![], patience };
-        write_whole(&fleet.client_config(), fleet.client_toml("alice")?.as_bytes())?;
+        whole_file::replace(&fleet.client_config(), fleet.client_toml("alice")?.as_bytes())?;
         Ok(fleet)
     }
 
@@ -285,7 +284,7 @@ fn prepare_ledger(
     std::fs::create_dir_all(&folder).map_err(|error| Error::from_io("create", &folder, error))?;
     let config = serde_json::to_vec_pretty(&genesis.config)
         .map_err(|error| Error::new(Kind::Internal, "cannot write JSON").because(error))?;
-    write_whole(&folder.join("genesis.json"), &config)?;
+    whole_file::replace(&folder.join("genesis.json"), &config)?;
     let arguments: Vec<OsString> = vec![
         "internal-ledger".into(),
         "--folder".into(),

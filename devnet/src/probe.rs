@@ -6,12 +6,13 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use axum::http::Method;
 use futures::future::join_all;
 use haulout_actors::chain::{Balances, Chain, ChainOptions};
 use haulout_actors::context::Position;
 use haulout_node::error::{Error, Kind, Result};
 pub(crate) use haulout_node::probe::Health;
-use haulout_node::probe::exchange;
+use haulout_node::probe::ask;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::EpochState;
 use serde_json::{Value, json};
@@ -164,24 +165,15 @@ pub(crate) async fn skip(port: u16, milliseconds: u64) -> Result<()> {
 
 /// Asks the ledger's own HTTP endpoint; what is no JSON becomes the text that it is.
 pub(crate) async fn post(port: u16, path: &str, body: &Value) -> Result<Value> {
-    let body = body.to_string();
-    let head = format!(
-        "POST {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let asked =
-        tokio::time::timeout(LEDGER_PATIENCE, exchange((Ipv4Addr::LOCALHOST, port).into(), &head))
-            .await;
-    match asked {
-        Ok(Ok(answer)) => {
-            let body = answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, body)| body);
-            Ok(serde_json::from_str(body).unwrap_or_else(|_| Value::from(body)))
+    let ledger = (Ipv4Addr::LOCALHOST, port).into();
+    match ask(Method::POST, ledger, path, body.to_string().into()).await {
+        Ok(answer) => Ok(serde_json::from_str(&answer).unwrap_or_else(|_| Value::from(answer))),
+        Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            Err(Error::new(Kind::Timeout, "the ledger does not answer")
+                .hint("see `devnet logs ledger`"))
         }
-        Ok(Err(error)) => Err(Error::new(Kind::LedgerUnreachable, "the ledger does not answer")
+        Err(error) => Err(Error::new(Kind::LedgerUnreachable, "the ledger does not answer")
             .because(error)
-            .hint("see `devnet logs ledger`")),
-        Err(_) => Err(Error::new(Kind::Timeout, "the ledger does not answer")
             .hint("see `devnet logs ledger`")),
     }
 }

@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::hints;
 use haulout_node::terminal;
+use haulout_node::whole_file;
 use serde::{Deserialize, Serialize};
 
 mod card;
@@ -190,17 +191,8 @@ impl StateDirectory {
         let mut text = serde_json::to_string_pretty(value)
             .map_err(|error| Error::new(Kind::Internal, "cannot write JSON").because(error))?;
         text.push('\n');
-        write_whole(&self.join(name), text.as_bytes())
+        whole_file::replace(&self.join(name), text.as_bytes())
     }
-}
-
-/// Replaces a file by writing beside it and renaming, so that a reader never sees half of it.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = path.with_extension("new");
-    let failed = |error| Error::from_io("write", path, error);
-    let mut file = fs::File::create(&beside).map_err(failed)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&beside, path).map_err(failed)
 }
 
 fn home() -> Result<PathBuf> {

@@ -7,12 +7,10 @@
 
 use haulout_actors::chain::SystemView;
 use haulout_protocol::chain::object::staking::EpochState;
+use jiff::Timestamp;
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
-/// Days from 0000-03-01 to 1970-01-01.
-const DAYS_TO_1970: u64 = 719_468;
-/// Days of the 400 years after which the calendar repeats.
-const DAYS_OF_ERA: u64 = 146_097;
+/// How a moment is written.
+const MOMENT: &str = "%Y-%m-%d %H:%M UTC";
 
 /// When epochs begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,20 +83,14 @@ fn begun_ms(view: &SystemView) -> u64 {
     }
 }
 
-/// A moment, to the minute: `2027-02-20 14:00 UTC`.
+/// A moment, to the minute: `2027-02-20 14:00 UTC`. The calendar ends with the year 9999.
 pub fn utc(milliseconds: u64) -> String {
-    // Howard Hinnant's `civil_from_days`: years that begin in March put the leap day last.
-    let days = milliseconds / DAY_MS + DAYS_TO_1970;
-    let (era, day_of_era) = (days / DAYS_OF_ERA, days % DAYS_OF_ERA);
-    let leap_days = day_of_era / 1460 - day_of_era / 36_524 + day_of_era / 146_096;
-    let year_of_era = (day_of_era - leap_days) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let minutes = milliseconds % DAY_MS / 60_000;
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+    let moment =
+        i64::try_from(milliseconds).ok().and_then(|it| Timestamp::from_millisecond(it).ok());
+    moment.map_or_else(
+        || format!("after {}", Timestamp::MAX.strftime(MOMENT)),
+        |moment| moment.strftime(MOMENT).to_string(),
+    )
 }
 
 #[cfg(test)]
@@ -122,9 +114,11 @@ mod tests {
             (1_704_067_200, "2024-01-01 00:00 UTC"),
             (1_803_132_000, "2027-02-20 14:00 UTC"),
             (4_107_542_400, "2100-03-01 00:00 UTC"),
+            (253_370_764_800, "9999-01-01 00:00 UTC"),
         ] {
             assert_eq!(utc(seconds * 1000), text, "{seconds}");
         }
+        assert_eq!(utc(u64::MAX), "after 9999-12-30 22:00 UTC");
     }
 
     #[test]

@@ -43,7 +43,7 @@ mod rm;
 mod signals;
 mod stake;
 mod status;
-mod table;
+pub mod table;
 mod wallet;
 
 /// How long the runtime may take to drop what a finished command left behind.

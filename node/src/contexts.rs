@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::terminal;
+use crate::whole_file;
 
 /// Longest name of a context.
 const NAME_BYTES_MAX: usize = 64;
@@ -172,11 +173,9 @@ fn missing(name: &str) -> Error {
         .hint("`haulout context ls` lists them; a devnet makes its own when it starts")
 }
 
-/// Writes a file beside its place, then renames it.
+/// Replaces a file whose folder may not exist yet.
 fn replace(file: &Path, text: &str) -> Result<()> {
-    let failed = |error| Error::from_io("write", file, error);
     let folder = file.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(folder).map_err(failed)?;
-    let temporary = file.with_extension(format!("{}.tmp", std::process::id()));
-    fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, file)).map_err(failed)
+    fs::create_dir_all(folder).map_err(|error| Error::from_io("create", folder, error))?;
+    whole_file::replace(file, text.as_bytes())
 }

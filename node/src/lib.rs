@@ -13,12 +13,14 @@ pub mod input;
 pub mod keys;
 pub mod ledger_client;
 pub mod light_client;
+pub mod periods;
 pub mod probe;
 pub mod stakes;
 pub mod storage_node;
 pub mod sui_wallet;
 pub mod telemetry;
 pub mod terminal;
+pub mod whole_file;
 
 mod endpoint;
 mod failures;

@@ -1,21 +1,25 @@
 //! Asks a running node how it is, at its own `/healthz`.
 //!
 //! Promises: a question is bounded in time and in bytes; no answer is no error.
-//! Does not: speak more of HTTP than one request on one connection, or cross machines safely:
-//! nothing here is encrypted.
+//! Does not: keep connections, or cross machines safely: nothing here is encrypted.
 
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, Request};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 /// How long a node may take to say how it is.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A report is a few hundred bytes.
-const BYTES_MAX: u64 = 256 * 1024;
+const BYTES_MAX: usize = 256 * 1024;
 
 /// A node's answer at `/healthz`.
 #[derive(Clone, Debug)]
@@ -52,21 +56,39 @@ impl From<Value> for Health {
 
 /// What the node that serves HTTP here says of itself; nothing when it does not answer in time.
 pub async fn health(address: SocketAddr) -> Option<Health> {
-    let address = dialable(address);
-    let request = format!("GET /healthz HTTP/1.0\r\nHost: {address}\r\n\r\n");
-    let asked = tokio::time::timeout(PATIENCE, exchange(address, &request)).await.ok()?.ok()?;
+    let asked = ask(Method::GET, address, "/healthz", Bytes::new()).await.ok()?;
     serde_json::from_str(&asked).ok().map(Health)
 }
 
-/// The body of the answer to one request. It should be HTTP/1.0, so that the answer ends with the
-/// connection. Unbounded in time.
-pub async fn exchange(address: SocketAddr, request: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.take(BYTES_MAX).read_to_string(&mut answer).await?;
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
-    body.ok_or_else(|| std::io::Error::other("an answer without a body"))
+/// The body of the answer to one request, whatever its status. What is sent should be JSON.
+pub async fn ask(
+    method: Method,
+    address: SocketAddr,
+    path: &str,
+    body: Bytes,
+) -> io::Result<String> {
+    let exchange = exchange(method, dialable(address), path, body);
+    match tokio::time::timeout(PATIENCE, exchange).await {
+        Ok(answer) => answer.map_err(io::Error::other),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+async fn exchange(
+    method: Method,
+    address: SocketAddr,
+    path: &str,
+    body: Bytes,
+) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let request = Request::builder()
+        .method(method)
+        .uri(format!("http://{address}{path}"))
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(body))?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request).await?;
+    let body = Limited::new(answer.into_body(), BYTES_MAX).collect().await?.to_bytes();
+    Ok(String::from_utf8(body.into())?)
 }
 
 /// Where to ask who listens everywhere: here.
@@ -86,6 +108,7 @@ fn dialable(mut address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -114,5 +137,34 @@ mod tests {
         let address = listener.local_addr().unwrap();
         drop(listener);
         assert!(health(address).await.is_none());
+    }
+
+    /// Answers one question with these bytes.
+    async fn answering(answer: String) -> SocketAddr {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut question = [0; 1024];
+            assert_ne!(stream.read(&mut question).await.unwrap(), 0);
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.read(&mut question).await; // until the other side is done
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_pieces_is_put_together() {
+        let pieces = "HTTP/1.1 503 Service Unavailable\r\nTransfer-Encoding: chunked\r\n\r\n\
+                      c\r\n{\"status\":\"x\r\n2\r\n\"}\r\n0\r\n\r\n";
+        let health = health(answering(pieces.to_owned()).await).await.unwrap();
+        assert_eq!((health.text("status"), health.is_ok()), (Some("x"), false));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_too_long_is_none() {
+        let json = format!("\"{}\"", "x".repeat(BYTES_MAX));
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", json.len());
+        assert!(health(answering(head + &json).await).await.is_none());
     }
 }

@@ -1,4 +1,5 @@
-//! Hashes, BLS keys and signatures, and peer ids: the only module that names cryptographic crates.
+//! Hashes, BLS keys and signatures, and peer ids: the only module that names BLS and BLAKE2b. `encoding` names BLAKE3, too:
+//! it hashes many leaves at once and merges subtrees.
 //!
 //! Promises: a [`PublicKey`] is a point of the right subgroup and not the identity; a [`Signature`] is well formed;
 //! verification never panics on any bytes. Does not: create randomness; keys come from seeds the caller provides.

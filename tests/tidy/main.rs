@@ -374,6 +374,28 @@ fn nothing_is_unsafe_or_unbounded() {
     check("unsafe or unbounded", &lines_with(&words, true));
 }
 
+/// Crates that only these files and folders of `protocol` may name.
+const NAMED_ONLY_IN: [(&str, &[&str]); 5] = [
+    ("blst::", &["protocol/src/crypto/"]),
+    ("blake2::", &["protocol/src/crypto/"]),
+    ("blake3::", &["protocol/src/crypto/", "protocol/src/encoding/"]),
+    ("rayon::", &["protocol/src/encoding/threads.rs"]),
+    ("thread::", &[]),
+];
+
+#[test]
+fn protocol_names_cryptography_and_threads_only_where_its_readme_says() {
+    let mut findings = Vec::new();
+    for (word, places) in NAMED_ONLY_IN {
+        let is_misplaced = |finding: &String| {
+            finding.starts_with("protocol/src/")
+                && !places.iter().any(|place| finding.starts_with(place))
+        };
+        findings.extend(lines_with(&[word], false).into_iter().filter(is_misplaced));
+    }
+    check("see the map and the invariants in protocol/README.md", &findings);
+}
+
 #[test]
 fn paths_reach_people_through_terminal_path() {
     // A path may hold anything but a zero; `Path::display` would send it to the terminal as it is.

@@ -28,6 +28,7 @@ use super::shared::{Shared, lock};
 use super::streams::{self, Request};
 use super::{Heard, NetworkError, PublishError, Topic, Verdict, address, names};
 use crate::limits;
+use crate::pauses::Pauses;
 
 /// What the handles ask of the swarm task.
 #[derive(Debug)]
@@ -65,15 +66,12 @@ pub(super) struct Driver {
     /// Walks under way, and for whom.
     walks: HashMap<kad::QueryId, PeerId>,
     bootstrap_due: Instant,
-    bootstrap_pause: Duration,
+    bootstrap_pauses: Pauses,
     /// A listener closed unasked: only a new swarm hears everybody again.
     deaf: bool,
     /// Dropped last: the sockets are gone by then.
     _sockets: OwnedSemaphorePermit,
 }
-
-/// First and longest pause between attempts to reach the bootstrap peers.
-const BOOTSTRAP_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 impl Driver {
     /// Builds the swarm and binds its sockets, once the swarm before has let go of them.
@@ -105,7 +103,10 @@ impl Driver {
             local: HashSet::new(),
             walks: HashMap::new(),
             bootstrap_due: Instant::now(),
-            bootstrap_pause: BOOTSTRAP_PAUSES.0,
+            bootstrap_pauses: Pauses::between(
+                limits::BOOTSTRAP_PAUSE_MIN,
+                limits::BOOTSTRAP_PAUSE_MAX,
+            ),
             deaf: false,
             _sockets: sockets,
         };
@@ -276,11 +277,13 @@ impl Driver {
                 debug!(%error, "bootstrap peer not dialled");
             }
         }
-        let (shortest, longest) = BOOTSTRAP_PAUSES;
-        self.bootstrap_due = Instant::now() + self.bootstrap_pause;
-        self.bootstrap_pause =
-            if lonely { (self.bootstrap_pause * 2).min(longest / 6) } else { longest };
-        self.bootstrap_pause = self.bootstrap_pause.max(shortest);
+        let pause = if lonely {
+            self.bootstrap_pauses.next()
+        } else {
+            self.bootstrap_pauses.reset();
+            limits::BOOTSTRAP_INTERVAL
+        };
+        self.bootstrap_due = Instant::now() + pause;
     }
 
     fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use futures::future::join_all;
+use haulout_node::cli::table::{Align, table};
 use haulout_node::error::{Error, Kind, Result};
 use serde_json::{Value, json};
 
@@ -200,22 +201,8 @@ fn as_text(
         (None, _) => "stopped".to_owned(),
     };
     line(&mut text, &format!("ledger  {ledger_word}  {}", card.chain.rpc));
-    line(&mut text, " NODE  PID      STATE     SHARDS  PEERS  CHECKPOINT  HTTP");
-    for view in views {
-        let pid = view.process.as_ref().and_then(|process| process.pid);
-        line(
-            &mut text,
-            &format!(
-                " {:<5} {:<8} {:<9} {:>6} {:>6} {:>11}  {}",
-                view.card.name,
-                pid.map_or("–".to_owned(), |pid| pid.to_string()),
-                view.word(),
-                view.shards(),
-                view.number("peers"),
-                view.number("checkpoint"),
-                view.card.http
-            ),
-        );
+    for row in table(&COLUMNS, &views.iter().map(row).collect::<Vec<_>>()).lines() {
+        line(&mut text, &format!(" {row}"));
     }
     for view in views.iter().filter(|view| view.missing() > 0) {
         let (name, missing) = (&view.card.name, view.missing());
@@ -238,6 +225,31 @@ fn as_text(
         ),
     );
     text
+}
+
+/// What the table of nodes says.
+const COLUMNS: [(&str, Align); 7] = [
+    ("NODE", Align::Left),
+    ("PID", Align::Left),
+    ("STATE", Align::Left),
+    ("SHARDS", Align::Right),
+    ("PEERS", Align::Right),
+    ("CHECKPOINT", Align::Right),
+    ("HTTP", Align::Left),
+];
+
+/// One node in the table.
+fn row(view: &NodeView<'_>) -> Vec<String> {
+    let pid = view.process.as_ref().and_then(|process| process.pid);
+    vec![
+        view.card.name.clone(),
+        pid.map_or("–".to_owned(), |pid| pid.to_string()),
+        view.word().to_owned(),
+        view.shards().to_string(),
+        view.number("peers"),
+        view.number("checkpoint"),
+        view.card.http.clone(),
+    ]
 }
 
 /// Writing to a string cannot fail.

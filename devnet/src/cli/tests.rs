@@ -50,7 +50,11 @@ fn times_are_read_as_people_write_them() {
     assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
     assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
     assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+    assert_eq!(duration("24h"), Ok(Duration::from_secs(86_400)));
+    assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+    assert_eq!(duration("0s"), Ok(Duration::ZERO));
     assert!(duration("-1s").is_err());
+    assert!(duration("").is_err());
     assert!(duration("99999999999999999999s").is_err());
     assert!(duration("8784h").is_ok() && duration("8785h").is_err(), "no clock overflows");
 }

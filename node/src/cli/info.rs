@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::Cli;
 use super::output::{Output, size};
+use super::table::{Align, padded};
 use crate::calendar::{self, Calendar};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
@@ -182,12 +183,8 @@ fn member(member: &Member) -> Value {
 
 /// A member for people: a line, and one for each address.
 fn node(member: &Member) -> String {
-    let mut text = format!(
-        "  {:<12}  {:>4} shards  {}\n",
-        label(&member.name),
-        member.shards.len(),
-        member.peer_id
-    );
+    let name = padded(&label(&member.name), 12, Align::Left);
+    let mut text = format!("  {name}  {:>4} shards  {}\n", member.shards.len(), member.peer_id);
     for address in addresses(member) {
         text.push_str(&format!("    {address}\n"));
     }

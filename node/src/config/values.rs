@@ -10,6 +10,8 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::PeerId;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
+use crate::periods;
+
 /// Implements `Deserialize` by `FromStr` with a text message.
 macro_rules! from_text {
     ($($name:ident)*) => {$(
@@ -36,7 +38,7 @@ impl FromStr for Id {
     }
 }
 
-/// A period of time: a number and `ms`, `s`, `m` or `h`.
+/// A period of time: a number and `ms`, `s`, `m` or `h`, or several of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Period(pub(super) Duration);
 
@@ -44,21 +46,13 @@ impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("`{text}` is not a period: write a number and ms, s, m or h, as in \"30s\"");
-        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-        let count: u32 = text[..split].parse().map_err(|_| wrong())?;
-        let unit = match text[split..].trim_start() {
-            "ms" => Duration::from_millis(1),
-            "s" => Duration::from_secs(1),
-            "m" => Duration::from_secs(60),
-            "h" => Duration::from_secs(3600),
-            _ => return Err(wrong()),
-        };
-        if count == 0 {
-            return Err(format!("`{text}` must be longer than nothing"));
+        match periods::parse(text) {
+            None => Err(format!(
+                "`{text}` is not a period: write a number and ms, s, m or h, as in \"30s\""
+            )),
+            Some(Duration::ZERO) => Err(format!("`{text}` must be longer than nothing")),
+            Some(period) => Ok(Self(period)),
         }
-        Ok(Self(unit * count))
     }
 }
 
