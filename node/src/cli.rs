@@ -18,7 +18,6 @@ use tokio::runtime::Runtime;
 use crate::config::{ClientConfig, Config, Setting, Sources};
 use crate::contexts;
 use crate::error::{Error, Kind, Result};
-use crate::hints;
 use crate::telemetry::{LogFormat, Options, Telemetry};
 use crate::terminal;
 use output::{CommandFlags, Output};
@@ -172,10 +171,10 @@ fn parse(args: &[OsString]) -> Result<(Cli, CommandFlags), clap::Error> {
     let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
     let mut flags = Vec::new();
     if let Some(file) = cli.common.config.as_ref().filter(|_| typed("config")) {
-        flags.push(format!("--config {}", hints::quoted(&file.to_string_lossy())));
+        flags.push(format!("--config {}", terminal::shell(&file.to_string_lossy())));
     }
     if let Some(name) = cli.common.context.as_ref().filter(|_| typed("context")) {
-        flags.push(format!("--context {}", hints::quoted(name)));
+        flags.push(format!("--context {}", terminal::shell(name)));
     }
     let devnet = cli.devnet().filter(|name| name != "default");
     let devnet = devnet.map(|name| format!("--name {name}")).unwrap_or_default();
