@@ -23,6 +23,7 @@ mod space;
 mod stake;
 mod submit;
 mod tables;
+mod texts;
 mod turns;
 mod wallet;
 
@@ -44,6 +45,7 @@ pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Vo
 pub use self::owned::{Extension, Found, Holder, Receipt};
 pub use self::register::{Certified, Cost, Extended, Registered, Registration};
 pub use self::stake::{NewReceipt, OwnedReceipts, Payout, ReceiptStep, StakeBook};
+pub use self::texts::BLOB_NAME;
 use self::turns::Turns;
 pub use self::wallet::{Wallet, WalletError};
 use crate::context::Position;

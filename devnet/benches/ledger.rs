@@ -6,21 +6,21 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use haulout_devnet::ledger::rules::Context;
-use haulout_devnet::ledger::rules::node_registry::register_node;
-use haulout_devnet::ledger::rules::stake_params::{StakeParams, WAL};
-use haulout_devnet::ledger::rules::staking::{
-    self, Closing, epoch_change, epoch_sync_done, stake_with_pool, voting_end,
-};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::call::RegisterNode;
 use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staking};
 use haulout_protocol::crypto::SecretKey;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, peer_proof_message, proof_of_possession_message};
+use haulout_protocol::rules::Context;
+use haulout_protocol::rules::node_registry::register_node;
+use haulout_protocol::rules::stake_params::{StakeParams, WAL};
+use haulout_protocol::rules::staking::{
+    self, Closing, epoch_change, epoch_sync_done, stake_with_pool, voting_end,
+};
 use sui_crypto::Signer;
 use sui_crypto::ed25519::Ed25519PrivateKey;
-use sui_sdk_types::{Digest, Ed25519Signature};
+use sui_sdk_types::Ed25519Signature;
 
 const NODES: u8 = 150;
 const SHARDS: u16 = 1_000;
@@ -62,7 +62,7 @@ fn registration(number: u8) -> RegisterNode {
 
 /// A network half way through epoch 1, with fresh stake and withdrawals in every pool.
 fn network() -> Staking {
-    let (mut context, params) = (Context::new(Digest::ZERO), params());
+    let (mut context, params) = (Context::new([0; 32]), params());
     let mut staking = staking::new(ObjectId::from_bytes([1; 32]), SHARDS, 0, 0);
     let mut caps: Vec<NodeCap> = Vec::new();
     for number in 1..=NODES {
@@ -102,7 +102,7 @@ fn epoch_change_of_150_nodes_and_1000_shards(criterion: &mut Criterion) {
     let (params, half) = (params(), network());
     let (middle, end) = (params.epoch_duration_ms / 2, params.epoch_duration_ms);
     let select = |staking: &mut Staking| {
-        let mut context = Context::new(Digest::ZERO);
+        let mut context = Context::new([0; 32]);
         voting_end(&mut context, staking, &params, 100, middle).expect("half an epoch passed");
     };
     criterion.bench_function("voting_end/150 nodes, 1000 shards", |bench| {
@@ -118,7 +118,7 @@ fn epoch_change_of_150_nodes_and_1000_shards(criterion: &mut Criterion) {
         bench.iter_batched(
             || selected.clone(),
             |mut staking| {
-                let mut context = Context::new(Digest::ZERO);
+                let mut context = Context::new([0; 32]);
                 black_box(epoch_change(&mut context, &mut staking, &params, &closing(), end))
                     .expect("an epoch passed");
             },

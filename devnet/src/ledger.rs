@@ -6,7 +6,7 @@
 //! Does not: execute Move bytecode, replicate, or run for anybody but its own machine.
 //!
 //! ```text
-//! server, faucet -> transactions -> rules        what a call means
+//! server, faucet -> transactions -> rules        what a call means (`haulout_protocol::rules`)
 //!                        |
 //!                     objects   checkpoints      what is, what was
 //!                          \      /
@@ -16,12 +16,12 @@
 mod checkpoints;
 mod clock;
 mod faucet;
+mod fields;
 mod genesis;
 mod objects;
 mod passing;
 mod replay;
 mod root;
-pub mod rules;
 mod server;
 mod state;
 mod store;

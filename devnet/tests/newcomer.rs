@@ -3,10 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -113,6 +115,94 @@ fn help_names_every_verb_and_says_what_the_words_and_the_errors_mean() {
     assert_eq!(desk.failure(&["--json", "help", "nonsense"])["kind"], "USAGE");
     assert!(desk.text(&["completions", "bash"]).contains("_devnet"));
     assert!(desk.text(&["haulout", "completions", "bash"]).contains("_haulout"));
+}
+
+/// The names in a list, by blob id; `state` is the client's state folder, as on a machine of its own.
+fn names(desk: &Desk, state: Option<&Path>) -> BTreeMap<String, Value> {
+    let mut command = desk.command();
+    command.args(["haulout", "--json", "ls"]);
+    if let Some(state) = state {
+        command.env("HAULOUT_CLIENT__STATE_DIR", state);
+    }
+    let listed: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let blobs = listed["blobs"].as_array().unwrap_or_else(|| panic!("{listed}"));
+    let named = blobs.iter().map(|blob| (blob["blob_id"].as_str().unwrap(), blob["name"].clone()));
+    named.map(|(id, name)| (id.to_owned(), name)).collect()
+}
+
+/// Puts bytes of a pipe with further arguments.
+fn put_piped(desk: &Desk, bytes: &[u8], arguments: &[&str]) -> Output {
+    let line = [&["haulout", "--json", "put", "-"], arguments].concat();
+    let mut command = desk.command();
+    command.args(line).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(bytes).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn stored_files_are_listed_by_name_here_and_by_their_public_name_elsewhere() {
+    let desk = Desk::new();
+    let size = ["--nodes", "4", "--shards", "7", "--port-base", "0", "--timeout", "120s"];
+    desk.text(&[&["--name", "night", "up", "-d"], &size[..]].concat());
+    let id_of = |put: &Value| put["blob_id"].as_str().unwrap().to_owned();
+
+    // A file is known by its name here, a pipe by the name it was given, in both forms of a list.
+    let letter = desk.folder.path().join("a letter.txt");
+    fs::write(&letter, "dear").unwrap();
+    let put = desk.json(&["haulout", "--json", "put", letter.to_str().unwrap()]);
+    assert_eq!((&put["name"], &put["name_is_public"]), (&"a letter.txt".into(), &false.into()));
+    let secret = id_of(&put);
+    let dry = ["haulout", "--json", "put", "a letter.txt", "--public-name", "--dry-run"];
+    assert_eq!(desk.json(&dry)["public_name"], "a letter.txt");
+    let refused = put_piped(&desk, b"x", &["--public-name"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stdout));
+    let public = ["--name", "back\u{1b}[2J\nup", "--public-name"];
+    let piped = put_piped(&desk, b"archive", &public);
+    let put: Value = serde_json::from_slice(&piped.stdout).unwrap();
+    assert!(put["name_transaction"]["gas_mist"].as_u64().unwrap() > 0, "{put}");
+    let shown = id_of(&put);
+    let here = names(&desk, None);
+    assert_eq!((&here[&secret], here.len()), (&"a letter.txt".into(), 2));
+    assert_eq!(here[&shown], "back\u{1b}[2J\nup");
+    let listed = desk.text(&["haulout", "ls"]);
+    assert!(
+        listed.contains(r"back\u{1b}[2J\nup  ") && listed.contains("a letter.txt  "),
+        "{listed}"
+    );
+    let status = desk.text(&["haulout", "status", &secret]);
+    assert!(status.contains("a letter.txt"), "{status}");
+
+    // Elsewhere only the public name is known; writing it twice costs nothing.
+    let elsewhere = desk.folder.path().join("elsewhere");
+    let there = names(&desk, Some(&elsewhere));
+    assert_eq!((&there[&secret], &there[&shown]), (&Value::Null, &here[&shown]));
+    let again: Value =
+        serde_json::from_slice(&put_piped(&desk, b"archive", &public).stdout).unwrap();
+    assert_eq!((&again["name_transaction"], &again["cost"]["gas_mist"]), (&Value::Null, &0.into()));
+    assert_eq!(again["name_is_public"], true);
+
+    // A damaged file of names costs names, and a warning; nothing else fails, and it is not touched.
+    let kept = desk.devnet_folder().join("client/names.jsonl");
+    let sound = fs::read(&kept).unwrap();
+    fs::write(&kept, b"\xff\0 no names").unwrap();
+    assert_eq!(names(&desk, None), there);
+    let put = put_piped(&desk, b"third", &["--name", "third"]);
+    let stderr = text(&put.stderr);
+    assert!(put.status.success() && stderr.contains("its name is not remembered"), "{stderr}");
+    let third: Value = serde_json::from_slice(&put.stdout).unwrap();
+    assert_eq!(third["name"], Value::Null);
+    desk.text(&["haulout", "rm", &id_of(&third), "--yes"]);
+    assert_eq!(fs::read(&kept).unwrap(), b"\xff\0 no names");
+
+    // What is removed is forgotten.
+    fs::write(&kept, sound).unwrap();
+    desk.text(&["haulout", "rm", &secret, "--yes"]);
+    assert!(!names(&desk, None).contains_key(&secret));
+    let put = put_piped(&desk, b"dear", &[]);
+    assert_eq!(id_of(&serde_json::from_slice(&put.stdout).unwrap()), secret);
+    assert_eq!(names(&desk, None)[&secret], Value::Null);
 }
 
 #[cfg(target_os = "linux")]

@@ -91,6 +91,11 @@ impl Input {
         self.file.length()
     }
 
+    /// Whether its bytes came from something that ends when its writer does, and so has no name.
+    pub fn is_stream(&self) -> bool {
+        self.from_stream
+    }
+
     /// What to call it in messages: on one line, and without anything a terminal would obey.
     pub fn name(&self) -> &str {
         self.file.name()

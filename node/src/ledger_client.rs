@@ -7,10 +7,11 @@
 mod operator;
 mod stake;
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use haulout_actors::chain::{Balances, Chain, Receipt, SystemView, Wallet};
+use haulout_actors::chain::{BLOB_NAME, Balances, Chain, Receipt, SystemView, Wallet};
 use haulout_actors::context::Quote;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::{Blob, Storage};
@@ -90,6 +91,11 @@ impl LedgerClient {
     /// The same as one list.
     pub async fn owned(&self) -> Result<Vec<Blob>> {
         self.blobs()?.try_collect().await
+    }
+
+    /// The names that owners wrote on the ledger for these blob objects, of those that have one.
+    pub async fn public_names(&self, objects: &[ObjectId]) -> Result<BTreeMap<ObjectId, String>> {
+        Ok(self.chain.blob_texts(objects, BLOB_NAME).await?)
     }
 
     /// The wallet's storage that no blob lives in.

@@ -24,6 +24,7 @@ pub mod whole_file;
 
 mod endpoint;
 mod failures;
+mod names;
 mod ports;
 mod progress;
 mod words;

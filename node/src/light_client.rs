@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haulout_actors::chain::{Chain, Wallet};
+use haulout_actors::chain::{BLOB_NAME, Chain, Receipt, Wallet};
 use haulout_actors::context::{Context, Keys};
 use haulout_actors::session::download::{self, Consistency, GetReport};
 use haulout_actors::session::locate::{self, Standing};
@@ -17,6 +17,7 @@ use haulout_actors::session::upload::{
 use haulout_actors::session::{Observer, Session};
 use haulout_actors::tree::{Role, Tree};
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::put_plan;
 use haulout_storage::Store;
@@ -108,6 +109,18 @@ impl LightClient {
             self.follow_epoch(session.committee.epoch()).await;
         }
         Err(PutError::EpochEnded(Box::new(earlier)).into())
+    }
+
+    /// Writes the name of a blob object of the wallet on the ledger, where everybody can read it.
+    /// Sends nothing, and returns nothing, if it is there already.
+    pub async fn publish_name(&self, object: &ObjectId, name: &str) -> Result<Option<Receipt>> {
+        let wallet = self.wallet.as_ref().ok_or_else(|| keys::no_wallet("naming"))?;
+        let chain = self.chain()?;
+        let known = chain.blob_texts(&[*object], BLOB_NAME).await?;
+        if known.get(object).is_some_and(|known| known == name) {
+            return Ok(None);
+        }
+        Ok(Some(chain.set_blob_text(wallet, object, BLOB_NAME, name).await?))
     }
 
     fn chain(&self) -> Result<&Chain> {

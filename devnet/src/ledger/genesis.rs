@@ -26,12 +26,12 @@ use sui_sdk_types::{
 };
 
 use super::checkpoints::ExecutedTransaction;
+use super::fields::Change;
 use super::objects::{Changes, Names, Resource, identifier};
-use super::rules::fields::Change;
-use super::rules::wal::SUPPLY;
 use super::tables;
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
 use committee::Founded;
+use haulout_protocol::rules::wal::SUPPLY;
 
 /// SUI in existence, in MIST: what the accounts do not get is the faucet's.
 const SUI_SUPPLY: u64 = 10_000_000_000_000_000_000;

@@ -21,8 +21,8 @@ use sui_sdk_types::{
 };
 
 use super::clock;
+use super::fields::Field;
 use super::genesis::GenesisIds;
-use super::rules::fields::Field;
 use super::tables;
 
 pub(super) use fields::StoredFields;

@@ -12,8 +12,8 @@ use haulout_protocol::chain::object::DynamicField;
 use haulout_protocol::chain::object::staking::{Pool, Rows, Staking};
 use sui_sdk_types::Address;
 
+use super::fields::{Change, Field, TableKey};
 use super::objects::{Names, Objects, Resource};
-use super::rules::fields::{Change, Field, TableKey};
 
 /// The fields that differ between two states, by their ids; all there are if nothing was before.
 pub(super) fn changes(before: Option<&Staking>, after: &Staking) -> BTreeMap<ObjectId, Change> {

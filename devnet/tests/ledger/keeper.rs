@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use haulout_actors::chain::{CallError, Chain, ChainOptions, SystemView};
-use haulout_devnet::ledger::rules::staking_pool;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::Function as Callee;
 use haulout_protocol::chain::object::staking::Staking as StakeState;
 use haulout_protocol::chain::object::{Clock, System, Treasury};
 use haulout_protocol::chain::{CLOCK, ObjectId, TypeName};
 use haulout_protocol::crypto::blake2b_256;
+use haulout_protocol::rules::staking_pool;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::Address;
 use sui_transaction_builder::{ObjectInput, TransactionBuilder};

@@ -19,7 +19,7 @@ use crate::input::Input;
 use crate::ledger_client::LedgerClient;
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
-use crate::words::{coins, wal};
+use crate::words::{coins, label, wal};
 
 /// Prints what a put would do and cost.
 pub(super) async fn show(
@@ -27,6 +27,7 @@ pub(super) async fn show(
     output: &Output,
     input: Input,
     options: PutOptions,
+    public_name: Option<String>,
 ) -> Result<()> {
     let ledger = LedgerClient::connect(config.clone()).await?;
     let terms = ledger.view().position.terms();
@@ -45,7 +46,8 @@ pub(super) async fn show(
     let encoded = ledger.quote(length, options.epochs)?.encoded_bytes;
     let calendar = ledger.calendar();
     let plan = agreed.plan;
-    let estimate = Estimate { name, length, encoded, blob_id, plan, balances, calendar };
+    let estimate =
+        Estimate { name, public_name, length, encoded, blob_id, plan, balances, calendar };
     let cost = coins(estimate.plan.price());
     output.result(&estimate.to_json(), &cost, &estimate.to_text());
     Ok(())
@@ -54,6 +56,8 @@ pub(super) async fn show(
 /// What a put would do and cost, and from what it would be paid.
 struct Estimate {
     name: String,
+    /// What would be written on the ledger.
+    public_name: Option<String>,
     length: u64,
     encoded: u64,
     blob_id: BlobId,
@@ -68,6 +72,7 @@ impl Estimate {
         json!({
             "dry_run": true,
             "blob_id": self.blob_id.to_string(),
+            "public_name": self.public_name,
             "size": self.length,
             "encoded_size": self.encoded,
             "end_epoch": self.plan.end_epoch(),
@@ -106,6 +111,10 @@ impl Estimate {
                 format!("  cost    {} and gas\n", wal(price))
             }
         });
+        if let Some(name) = &self.public_name {
+            let name = label(name);
+            text.push_str(&format!("  name    {name} on the ledger: the gas of a transaction\n"));
+        }
         let until = self.calendar.until(self.plan.end_epoch());
         text.push_str(&format!("  until   {until} (exclusive)\n"));
         if let Some(Balances { wal: held, .. }) = self.balances {
@@ -124,6 +133,7 @@ mod tests {
     fn estimate(plan: Plan, balances: Option<Balances>) -> Estimate {
         Estimate {
             name: "file".to_owned(),
+            public_name: Some("a\n.txt".to_owned()),
             length: 1 << 20,
             encoded: 2 << 20,
             blob_id: BlobId::from_bytes([1; 32]),
@@ -144,7 +154,13 @@ mod tests {
         assert!(of(Some(52)).to_text().ends_with("wallet  0.000000052 WAL\n"));
         let none = of(None);
         assert!(none.to_text().ends_with("until   epoch 9 (exclusive)\n"), "{}", none.to_text());
+        assert!(
+            none.to_text().contains("name    a\\n.txt on the ledger: the gas"),
+            "{}",
+            none.to_text()
+        );
         let json = none.to_json();
+        assert_eq!(json["public_name"], "a\n.txt");
         assert_eq!((&json["affordable"], &json["cost"]["wal_frost"]), (&Value::Null, &json!(52)));
     }
 

@@ -1,8 +1,9 @@
-//! `haulout ls`: the blobs the wallet owns, and its free storage.
+//! `haulout ls`: the blobs the wallet owns with their names, and its free storage.
 //!
 //! Promises: the whole wallet is listed, whatever its size; lines appear as the ledger hands blobs out, unless they are
 //! to be sorted. Does not: ask nodes.
 
+mod naming;
 mod storage;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::object::Blob;
 use serde_json::{Value, json};
 
+use self::naming::{NAME_WIDTH, NamesOf, Naming};
 use super::Cli;
 use super::output::{Output, size};
 use crate::calendar::Calendar;
@@ -27,6 +29,9 @@ use crate::words;
 const CHUNK: usize = 1_000;
 
 /// List the blobs the wallet owns
+///
+/// A name is the one that `haulout put` remembered on this machine, else the one its owner wrote on the ledger
+/// (`haulout put --public-name`). JSON has it in full as `name`, or null.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  haulout ls --sort end\n  haulout ls --expired --json\n  haulout ls --storage   # what \
@@ -55,24 +60,29 @@ enum Sort {
 
 impl Ls {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
+        let config = cli.load(Vec::new())?.client()?;
+        let folder = config.state_dir.clone();
+        let client = LedgerClient::connect(config).await?;
         if self.storage {
             return storage::show(&client, self.expired, output).await;
         }
+        let naming = Naming::read(&client, folder).await?;
         let mut listing = Listing::new(client.calendar(), self.expired);
         if output.is_json() || self.sort.is_some() {
             let mut blobs = listing.take(client.owned().await?);
             sort(&mut blobs, self.sort.unwrap_or(Sort::End));
+            let names = naming.of(&blobs).await?;
             match output.is_json() {
-                true => output.result(&listing.to_json(&blobs), "", ""),
-                false if listing.print(&blobs, output).is_break() => return Ok(()),
+                true => output.result(&listing.to_json(&blobs, &names), "", ""),
+                false if listing.print(&blobs, &names, output).is_break() => return Ok(()),
                 false => {}
             }
         } else {
             let mut chunks = pin!(client.blobs()?.ready_chunks(CHUNK));
             while let Some(chunk) = chunks.next().await {
                 let blobs = listing.take(chunk.into_iter().collect::<Result<_>>()?);
-                if listing.print(&blobs, output).is_break() {
+                let names = naming.of(&blobs).await?;
+                if listing.print(&blobs, &names, output).is_break() {
                     return Ok(()); // nobody reads on
                 }
             }
@@ -130,11 +140,11 @@ impl Listing {
         blobs
     }
 
-    fn print(&mut self, blobs: &[Blob], output: &Output) -> ControlFlow<()> {
+    fn print(&mut self, blobs: &[Blob], names: &NamesOf, output: &Output) -> ControlFlow<()> {
         if blobs.is_empty() {
             return ControlFlow::Continue(());
         }
-        let (ids, rows) = (self.ids(blobs), self.rows(blobs));
+        let (ids, rows) = (self.ids(blobs), self.rows(blobs, names));
         output.part(&ids, &rows)
     }
 
@@ -145,17 +155,18 @@ impl Listing {
     }
 
     /// Lines for people, the first of all with a header above.
-    fn rows(&mut self, blobs: &[Blob]) -> String {
+    fn rows(&mut self, blobs: &[Blob], names: &NamesOf) -> String {
         let mut text = String::new();
         if !std::mem::replace(&mut self.has_header, true) {
             text.push_str(&format!(
-                "{:>11}  {:<10}  {:<9}  {:<38}  {:<43}  OBJECT\n",
-                "SIZE", "STATE", "KIND", "UNTIL", "BLOB"
+                "{:<NAME_WIDTH$}  {:>11}  {:<10}  {:<9}  {:<38}  {:<43}  OBJECT\n",
+                "NAME", "SIZE", "STATE", "KIND", "UNTIL", "BLOB"
             ));
         }
         for blob in blobs {
             text.push_str(&format!(
-                "{:>11}  {:<10}  {:<9}  {:<38}  {}  {}\n",
+                "{:<NAME_WIDTH$}  {:>11}  {:<10}  {:<9}  {:<38}  {}  {}\n",
+                naming::cell(names.get(&blob.id)),
                 size(blob.size),
                 State::of(blob, self.calendar.epoch).name(),
                 if blob.deletable { "deletable" } else { "permanent" },
@@ -167,11 +178,12 @@ impl Listing {
         text
     }
 
-    fn to_json(&self, blobs: &[Blob]) -> Value {
+    fn to_json(&self, blobs: &[Blob], names: &NamesOf) -> Value {
         let blob = |blob: &Blob| {
             json!({
                 "object_id": blob.id.to_string(),
                 "blob_id": blob_id(blob),
+                "name": names.get(&blob.id),
                 "size": blob.size,
                 "encoded_size": blob.storage.storage_size,
                 "state": State::of(blob, self.calendar.epoch).name(),
@@ -236,14 +248,17 @@ mod tests {
     fn pages_add_up_to_one_list_with_one_header_and_expired_blobs_are_counted_apart() {
         let mut listing = listing(false);
         let mut text = String::new();
+        let names = NamesOf::from([(blobs()[0].id, "a\u{1b}[2J.txt".to_owned())]);
         for blob in blobs() {
             let shown = listing.take(vec![blob]);
             if !shown.is_empty() {
-                text.push_str(&listing.rows(&shown));
+                text.push_str(&listing.rows(&shown, &names));
             }
         }
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[0].starts_with("NAME ") && lines[2].starts_with("-  "), "{text}");
+        assert!(lines[1].starts_with("a\\u{1b}[2J.txt  "), "{text}");
         assert!(lines[1].contains("certified   deletable  epoch 9, about 2027-02-25"), "{text}");
         assert!(lines[2].contains("registered  deletable  epoch 6, about 2027-02-22"), "{text}");
         let footer = "2 blobs, 200 B · now epoch 4 · 1 expired: `haulout ls --expired`\n";
@@ -266,7 +281,10 @@ mod tests {
     fn json_has_every_fact_of_the_blobs_that_are_listed() {
         let mut listing = listing(true);
         let shown = listing.take(blobs());
-        let json = listing.to_json(&shown);
+        let names = NamesOf::from([(shown[0].id, "letter".to_owned())]);
+        let json = listing.to_json(&shown, &names);
+        assert_eq!(json["blobs"][0]["name"], "letter");
+        assert_eq!(listing.to_json(&shown, &NamesOf::new())["blobs"][0]["name"], Value::Null);
         assert_eq!((&json["not_listed"], &json["complete"]), (&json!(2), &json!(true)));
         let blobs = json["blobs"].as_array().expect("a list");
         assert_eq!(blobs.len(), 1);

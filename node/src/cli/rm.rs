@@ -1,5 +1,7 @@
 //! `haulout rm`: deletes a blob the wallet owns, or destroys its object.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use haulout_actors::chain::Receipt;
 use haulout_protocol::blob::BlobId;
@@ -12,6 +14,7 @@ use super::owner::{Consent, Which, skipped_json, skipped_text};
 use crate::error::Result;
 use crate::holdings::{Removal, RemovalPlan};
 use crate::ledger_client::LedgerClient;
+use crate::names;
 use crate::words::sui;
 
 /// Delete a blob before its time
@@ -35,7 +38,9 @@ impl Rm {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let target = self.which.target()?;
         self.consent.check(output)?;
-        let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
+        let config = cli.load(Vec::new())?.client()?;
+        let folder = config.state_dir.clone();
+        let client = LedgerClient::connect(config).await?;
         let removal = if self.burn { Removal::Burn } else { Removal::Delete };
         let plan = client.plan_removal(&target, removal).await?;
         let essential = essential(&plan);
@@ -43,6 +48,7 @@ impl Rm {
             output.result(&to_json(&plan, None), &essential, &to_text(&plan, None));
         } else if self.consent.given(&to_text(&plan, None)).await? {
             let receipt = client.remove(&plan).await?;
+            forget(folder, &plan).await?;
             output.result(
                 &to_json(&plan, Some(&receipt)),
                 &essential,
@@ -51,6 +57,17 @@ impl Rm {
         }
         Ok(())
     }
+}
+
+/// Forgets the names of what was removed; a failure costs no more than a line in a file.
+async fn forget(folder: PathBuf, plan: &RemovalPlan) -> Result<()> {
+    let ids = |blob: &Blob| (blob.id.to_string(), BlobId::from_bytes(blob.blob_id).to_string());
+    let objects: Vec<_> = plan.objects.iter().map(ids).collect();
+    let forgotten = super::blocking(move || Ok(names::forget(&folder, &objects)));
+    if let Err(error) = forgotten.await? {
+        names::warn("names of removed blobs are still kept", &error);
+    }
+    Ok(())
 }
 
 /// What is worth keeping: the storage that stays, or the objects that go.

@@ -12,9 +12,12 @@ use super::output::Output;
 use crate::error::{Error, Kind, Result};
 use crate::failures;
 use crate::light_client::LightClient;
+use crate::names::Names;
 use crate::words::label;
 
 /// Say what the network knows of a blob
+///
+/// Its name, if there is one, is what this machine remembers of a put; nobody is asked for it.
 #[derive(Debug, Args)]
 pub(super) struct Status {
     /// The blob's id
@@ -26,6 +29,8 @@ impl Status {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let blob_id = super::parse_id(&self.id)?;
         let config = cli.reader()?;
+        let folder = config.state_dir.clone();
+        let names = super::blocking(move || Ok(Names::read(&folder))).await?;
         let client = LightClient::connect(config).await?;
         let (shards, epoch) = (client.shards(), client.epoch());
         let nodes = client.nodes();
@@ -50,6 +55,7 @@ impl Status {
         }
         let mut json = json!({
             "blob_id": blob_id.to_string(),
+            "name": names.of_blob(&blob_id.to_string()),
             "state": name,
             "epoch": epoch,
             "shards": { "answered": standing.answered, "total": shards },
@@ -81,7 +87,11 @@ fn describe(state: &State) -> (&'static str, Value) {
 
 fn people(blob_id: &str, json: &Value, standing: &Standing) -> String {
     let name = json["state"].as_str().unwrap_or_default().to_uppercase();
-    let mut text = format!("{blob_id}\n  {name}");
+    let mut text = blob_id.to_owned();
+    if let Some(own) = json["name"].as_str() {
+        text.push_str(&format!("  {}", label(own)));
+    }
+    text.push_str(&format!("\n  {name}"));
     if let Some(epoch) = json.get("certified_epoch") {
         text.push_str(&format!(" since epoch {epoch}"));
     }
@@ -132,6 +142,11 @@ mod tests {
             "ID\n  CERTIFIED since epoch 1 · until epoch 6 (exclusive) · now epoch 2\n  \
              100 of 100 shards answered, all 5 nodes were asked\n"
         );
+        let named = json!({ "state": "certified", "name": "a\u{1b}[2J.txt", "epoch": 2,
+            "shards": { "total": 100 }, "nodes": { "asked": 5 } });
+        let standing = Standing { state: None, answered: 100, silent: Vec::new() };
+        let text = people("ID", &named, &standing);
+        assert!(text.starts_with("ID  a\\u{1b}[2J.txt\n  CERTIFIED"), "{text}");
         let text = told(80, &[("n5 (12D3)", "gave no answer in time")]);
         assert!(text.ends_with(
             "  80 of 100 shards answered, all 5 nodes were asked and given 2.0 s\n  \

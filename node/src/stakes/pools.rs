@@ -10,11 +10,8 @@
 use std::collections::BTreeSet;
 
 use haulout_protocol::chain::object::staking::{Pending, Pool, Rate};
-
-/// The last rate recorded in an epoch or before it.
-pub fn rate_at(pool: &Pool, epoch: u32) -> Rate {
-    pool.rates.range(..=epoch).next_back().map_or(Rate::Flat, |(_, rate)| *rate)
-}
+use haulout_protocol::rules::staking_pool;
+pub use haulout_protocol::rules::staking_pool::rate_at;
 
 /// The rate recorded when the pool entered exactly this epoch.
 pub(super) fn rate_of(pool: &Pool, epoch: u32) -> Option<Rate> {
@@ -23,32 +20,17 @@ pub(super) fn rate_of(pool: &Pool, epoch: u32) -> Option<Rate> {
 
 /// What a share of the pool is worth now.
 pub(super) fn rate_now(pool: &Pool) -> Rate {
-    match pool.active == 0 || pool.shares == 0 {
-        true => Rate::Flat,
-        false => Rate::Variable { tokens: pool.active, shares: pool.shares },
-    }
+    staking_pool::rate(pool.active, pool.shares)
 }
 
 /// The shares that tokens buy, rounded down.
 pub(super) fn to_shares(rate: Rate, amount: u64) -> u64 {
-    match rate {
-        Rate::Flat => amount,
-        Rate::Variable { tokens, shares } => mul_div(amount, shares, tokens),
-    }
+    staking_pool::to_shares(rate, amount).unwrap_or(u64::MAX)
 }
 
 /// The tokens that shares are worth, rounded down.
 pub(super) fn to_tokens(rate: Rate, amount: u64) -> u64 {
-    match rate {
-        Rate::Flat => amount,
-        Rate::Variable { tokens, shares } => mul_div(amount, tokens, shares),
-    }
-}
-
-/// `a * b / c`, rounded down. The ledger refuses what does not fit; here it is the largest number.
-fn mul_div(a: u64, b: u64, c: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product.checked_div(u128::from(c)).map_or(0, |it| u64::try_from(it).unwrap_or(u64::MAX))
+    staking_pool::to_tokens(rate, amount).unwrap_or(u64::MAX)
 }
 
 /// The pool with everything done that is due up to an epoch.

@@ -10,20 +10,12 @@ use haulout_actors::network;
 use haulout_protocol::chain::call::NodeSetting;
 use haulout_protocol::chain::object::Entry;
 use haulout_protocol::chain::object::staking::Pool;
+use haulout_protocol::rules::limits::{
+    ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX, TEXTS_MAX, TOPIC_BYTES_MAX,
+};
 
 use crate::error::{Error, Kind, Result};
 use crate::words::label;
-
-/// The longest name, in bytes.
-const NAME_BYTES_MAX: usize = 100;
-/// The most addresses of a node.
-const ADDRESSES_MAX: usize = 8;
-/// The longest address, in bytes as the ledger has it.
-const ADDRESS_BYTES_MAX: usize = 256;
-/// The most texts of a node, and the longest topic and text, in bytes.
-const TEXTS_MAX: usize = 16;
-const TOPIC_BYTES_MAX: usize = 64;
-const TEXT_BYTES_MAX: usize = 256;
 
 /// What a node shows of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -27,6 +27,14 @@ impl PeerId {
         &self.0
     }
 
+    /// Whether the peer signed a message, as Sui checks it: keys and signatures of small order prove
+    /// nothing, and neither does any bytes that are no key.
+    pub fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        ed25519_dalek::VerifyingKey::from_bytes(&self.0)
+            .is_ok_and(|key| key.verify_strict(message, &signature).is_ok())
+    }
+
     /// The 38 bytes libp2p calls the peer id.
     pub fn to_multihash(&self) -> [u8; 38] {
         let mut bytes = [0; 38];
@@ -65,7 +73,30 @@ impl std::str::FromStr for PeerId {
 
 #[cfg(test)]
 mod tests {
+    use ed25519_dalek::{Signer, SigningKey};
+
     use super::*;
+
+    #[test]
+    fn a_signature_holds_for_its_peer_and_message_only() {
+        let secret = SigningKey::from_bytes(&[3; 32]);
+        let peer = PeerId::from_key(secret.verifying_key().to_bytes());
+        let signature = secret.sign(b"message").to_bytes();
+        assert!(peer.verify(b"message", &signature));
+        assert!(!peer.verify(b"messages", &signature));
+        assert!(!PeerId::from_key([3; 32]).verify(b"message", &signature));
+        assert!(!peer.verify(b"message", &[255; 64]));
+    }
+
+    #[test]
+    fn the_key_of_small_order_signs_nothing() {
+        // The neutral point: without the strict check, itself and zero sign every message.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut signature = [0; 64];
+        signature[..32].copy_from_slice(&neutral);
+        assert!(!PeerId::from_key(neutral).verify(b"any message", &signature));
+    }
 
     #[test]
     fn peer_ids_read_what_they_write() {

@@ -16,13 +16,13 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, peer_proof_message, proof_of_possession_message};
 use sui_crypto::Signer;
 use sui_crypto::ed25519::Ed25519PrivateKey;
-use sui_sdk_types::{Digest, Ed25519Signature};
+use sui_sdk_types::Ed25519Signature;
 
 use super::{FIRST_EPOCH, GenesisConfig, GenesisError, GenesisIds, GenesisNode};
-use crate::ledger::rules::math::mul_div_floor;
-use crate::ledger::rules::node_registry::{self, GENESIS_SENDER};
-use crate::ledger::rules::stake_params::StakeParams;
-use crate::ledger::rules::{Context, committee, epochs, staking, staking_pool};
+use haulout_protocol::rules::math::mul_div_floor;
+use haulout_protocol::rules::node_registry::{self, GENESIS_SENDER};
+use haulout_protocol::rules::stake_params::StakeParams;
+use haulout_protocol::rules::{Context, committee, epochs, staking, staking_pool};
 
 /// Nodes register before the first epoch.
 const BEFORE: u32 = FIRST_EPOCH - 1;
@@ -75,7 +75,7 @@ impl GenesisConfig {
         let stake_params = StakeParams::read(&params)?;
         let mut staking = staking::new(ids.staking_inner(), self.shards, now_ms, now_ms);
         let created = blake2b_256(&[b"haulout genesis nodes", ids.network_id.as_bytes()]);
-        let mut context = Context::new(Digest::new(created));
+        let mut context = Context::new(created);
         let (mut caps, mut receipts) = (Vec::new(), Vec::new());
         for (node, id) in self.nodes.iter().zip(&ids.nodes) {
             let joined = self.join(&mut context, &mut staking, &stake_params, node, *id);

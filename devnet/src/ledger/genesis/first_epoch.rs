@@ -7,11 +7,10 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::{Params, System, Table, Treasury};
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::crypto::blake2b_256;
-use sui_sdk_types::Digest;
 
 use super::{GenesisConfig, GenesisError, GenesisIds, VERSION};
-use crate::ledger::rules::wal::SUPPLY;
-use crate::ledger::rules::{Context, accounting, bls, params, system};
+use haulout_protocol::rules::wal::SUPPLY;
+use haulout_protocol::rules::{Context, accounting, bls, params, system};
 
 /// The epoch before the first one, in which nobody serves.
 const EPOCH_ZERO: u32 = 0;
@@ -72,7 +71,7 @@ impl GenesisConfig {
             max_epochs_ahead: self.max_epochs_ahead,
             values: params::defaults(self.shards),
         };
-        let mut context = Context::new(Digest::new(ids.network_id.into()));
+        let mut context = Context::new(ids.network_id.into());
         let mut set = |key: ParamKey, value| {
             params::set(&mut context, EPOCH_ZERO, &mut params, key.number(), value)
         };

@@ -5,11 +5,13 @@
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::TypeName;
+use haulout_protocol::chain::object::Metadata;
+use haulout_protocol::rules::fields::Stored;
 use serde::de::DeserializeOwned;
 use sui_sdk_types::{Address, StructTag, TypeTag};
 
 use super::{Names, Objects, Resource, identifier};
-use crate::ledger::rules::fields::{Field, Stored, TableKey};
+use crate::ledger::fields::{Field, TableKey, invalid_id, metadata_id};
 
 impl Names {
     /// The type of a dynamic field.
@@ -92,10 +94,23 @@ pub(in crate::ledger) struct StoredFields<'a> {
     pub(in crate::ledger) objects: &'a Objects,
 }
 
-impl Stored for StoredFields<'_> {
+impl StoredFields<'_> {
     fn field(&self, id: &ObjectId) -> Option<Field> {
         match Resource::read(self.names, self.objects.get(&Address::new((*id).into()))?)? {
             Resource::Field(field) => Some(field),
+            _ => None,
+        }
+    }
+}
+
+impl Stored for StoredFields<'_> {
+    fn is_invalid(&self, table: &ObjectId, blob_id: &[u8; 32]) -> bool {
+        self.field(&invalid_id(table, blob_id)).is_some()
+    }
+
+    fn metadata(&self, blob: &ObjectId) -> Option<Metadata> {
+        match self.field(&metadata_id(blob))? {
+            Field::Metadata(field) => Some(field.value),
             _ => None,
         }
     }

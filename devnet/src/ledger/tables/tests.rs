@@ -4,8 +4,8 @@ use haulout_protocol::chain::object::staking::Rate;
 
 use super::*;
 use crate::ledger::State;
-use crate::ledger::rules::staking;
 use crate::ledger::tests::scripts::{BEGIN_MS, story};
+use haulout_protocol::rules::staking;
 
 #[test]
 fn after_every_transaction_the_fields_say_what_the_state_says() {

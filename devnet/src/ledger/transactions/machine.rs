@@ -15,8 +15,9 @@ use sui_sdk_types::{
 
 use super::effects::Output;
 use super::loading::{Access, Loaded, Slot};
+use crate::ledger::fields;
 use crate::ledger::objects::{Names, Resource, StoredFields};
-use crate::ledger::rules::Context;
+use haulout_protocol::rules::Context;
 
 /// How a command uses an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ impl<'a> Machine<'a> {
         let gas = Coin { id: loaded.gas.id, balance: loaded.gas.balance - reserved };
         Machine {
             names,
-            context: Context::new(transaction.digest()).over(stored),
+            context: Context::new(transaction.digest().into_inner()).over(stored),
             sender: transaction.sender,
             reserved,
             gas: Some(Resource::Coin { token: names.sui.clone(), coin: gas }),
@@ -114,6 +115,7 @@ impl<'a> Machine<'a> {
         let deleted =
             self.context.deleted.iter().copied().map(|id| Address::new(id.into())).collect();
         let (created, fields) = self.context.finish();
+        let fields = fields::changes(fields);
         let created = created.into_iter().map(|id| Address::new(id.into())).collect();
         let (failure, stake, views) = (None, None, Vec::new());
         Ok(Output {

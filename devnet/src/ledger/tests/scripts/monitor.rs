@@ -15,7 +15,7 @@ use super::format::Status;
 use super::runner::Outcome;
 use super::view::View;
 use crate::ledger::objects::{Changes, Objects};
-use crate::ledger::rules::wal::SUPPLY;
+use haulout_protocol::rules::wal::SUPPLY;
 
 /// Checks with the text of what does not hold.
 type Checked = Result<(), String>;

@@ -11,8 +11,8 @@ use haulout_protocol::chain::object::{Blob, Metadata, Storage, System, Treasury}
 use sui_sdk_types::{Address, Object, Owner};
 
 use super::stage::Stage;
+use crate::ledger::fields::{Field, metadata_id};
 use crate::ledger::objects::{Changes, Names, Resource};
-use crate::ledger::rules::fields::{Field, metadata_id};
 
 /// Something that somebody owns.
 #[derive(Clone, Debug)]
@@ -149,7 +149,7 @@ impl View {
     /// Whether an id was declared invalid.
     pub(super) fn is_invalid(&self, blob_id: &[u8; 32]) -> bool {
         let table = &self.system().invalid.id;
-        let id = crate::ledger::rules::fields::invalid_id(table, blob_id);
+        let id = crate::ledger::fields::invalid_id(table, blob_id);
         self.fields.contains_key(&Address::new(id.into()))
     }
 

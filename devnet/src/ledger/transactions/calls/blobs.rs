@@ -4,8 +4,8 @@ use haulout_protocol::chain::call::{ExtendBlob, RegisterBlob};
 
 use super::{Call, Results};
 use crate::ledger::objects::Resource;
-use crate::ledger::rules::{blob, system};
 use crate::ledger::transactions::machine::{Machine, Use};
+use haulout_protocol::rules::{blob, system};
 
 pub(super) fn register_blob(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let arguments = RegisterBlob {

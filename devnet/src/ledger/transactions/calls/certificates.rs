@@ -4,8 +4,8 @@ use haulout_protocol::chain::call::{CertifyBlob, InvalidateBlobId, SetProtocolVe
 
 use super::{Call, Results};
 use crate::ledger::objects::Resource;
-use crate::ledger::rules::system;
 use crate::ledger::transactions::machine::{Machine, Use};
+use haulout_protocol::rules::system;
 
 pub(super) fn certify_blob(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let arguments = CertifyBlob {

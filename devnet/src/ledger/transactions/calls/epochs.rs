@@ -2,8 +2,8 @@
 
 use super::{Call, Results};
 use crate::ledger::objects::Resource;
-use crate::ledger::rules::{epochs, staking, system};
 use crate::ledger::transactions::machine::{Machine, Use};
+use haulout_protocol::rules::{epochs, staking, system};
 
 pub(super) fn voting_end(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let mut state = call.staking_inner(machine, Use::Mutable)?;

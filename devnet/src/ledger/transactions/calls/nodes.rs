@@ -9,8 +9,8 @@ use haulout_protocol::chain::object::staking::{Authority, NodeCap, Staking};
 
 use super::staking::pay_out;
 use super::{Abort, Call, ExecutionError, Machine, Resource, Results, Use};
-use crate::ledger::rules::staking_pool::Proof;
-use crate::ledger::rules::{Context, node_registry, staking};
+use haulout_protocol::rules::staking_pool::Proof;
+use haulout_protocol::rules::{Context, node_registry, staking};
 
 /// Changes who may do something, for who may do it now.
 type SetAuthority =

@@ -2,8 +2,8 @@
 
 use super::{Call, Results};
 use crate::ledger::objects::Resource;
-use crate::ledger::rules::staked;
 use crate::ledger::transactions::machine::{Machine, Use};
+use haulout_protocol::rules::staked;
 
 pub(super) fn split(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let amount = call.pure(machine, 2)?;

@@ -4,8 +4,8 @@ use haulout_protocol::chain::call::ReserveSpace;
 
 use super::{Call, Results};
 use crate::ledger::objects::Resource;
-use crate::ledger::rules::{storage, system};
 use crate::ledger::transactions::machine::{Machine, Use};
+use haulout_protocol::rules::{storage, system};
 
 pub(super) fn reserve_space(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let arguments = ReserveSpace {

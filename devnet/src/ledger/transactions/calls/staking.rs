@@ -10,9 +10,9 @@ use haulout_protocol::chain::object::staking::{Asks, NodeCap, Staked, Staking};
 
 use super::{Abort, Call, Coin, CommandArgumentError, ExecutionError, Machine, Resource, Results};
 use super::{Use, at};
-use crate::ledger::rules::stake_params::StakeParams;
-use crate::ledger::rules::staking_pool::Proof;
-use crate::ledger::rules::{Context, node_registry, staking};
+use haulout_protocol::rules::stake_params::StakeParams;
+use haulout_protocol::rules::staking_pool::Proof;
+use haulout_protocol::rules::{Context, node_registry, staking};
 
 /// A vote of a node: a number, by whoever shows its cap.
 type Vote = fn(&mut Context<'_>, &mut Staking, &NodeCap, u64) -> Result<(), Abort>;

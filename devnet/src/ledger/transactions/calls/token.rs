@@ -2,8 +2,8 @@
 
 use super::{Call, Results};
 use crate::ledger::objects::Resource;
-use crate::ledger::rules::{system, wal};
 use crate::ledger::transactions::machine::{Machine, Use};
+use haulout_protocol::rules::{system, wal};
 
 pub(super) fn add_subsidy(machine: &mut Machine<'_>, call: Call<'_>) -> Results {
     let epochs = call.pure(machine, 2)?;

@@ -1,0 +1,60 @@
+//! How many bytes blobs occupy, at the boundaries of what can be encoded.
+
+use crate::blob::ENCODING;
+use crate::chain::abort::Abort;
+
+use super::sample_params;
+use crate::rules::encoding::encoded_length;
+
+fn length(size: u64) -> Result<u64, Abort> {
+    encoded_length(&sample_params(), ENCODING, size)
+}
+
+#[test]
+fn t27_an_empty_blob_occupies_what_one_byte_does_and_segments_add_up() {
+    let segment = u64::from(sample_params().segment_bytes);
+    assert_eq!(length(0), length(1));
+    let (one, whole) = (length(1).unwrap(), length(segment).unwrap());
+    assert_eq!(length(segment + 1), Ok(whole + one));
+    assert_eq!(length(7 * segment), Ok(7 * whole));
+    // A symbol has an even number of bytes, and ten shards have 4 times 7 source symbols.
+    assert_eq!(length(2 * 28), Ok(one));
+    assert!(length(2 * 28 + 1).unwrap() > one);
+}
+
+#[test]
+fn t27_the_largest_blob_is_the_last_whose_length_fits_a_number() {
+    let (mut fits, mut too_large) = (0, u64::MAX);
+    assert_eq!(length(too_large), Err(Abort::BlobTooLarge));
+    while too_large - fits > 1 {
+        let middle = fits + (too_large - fits) / 2;
+        match length(middle) {
+            Ok(_) => fits = middle,
+            Err(_) => too_large = middle,
+        }
+    }
+    assert!(fits > u64::from(u32::MAX), "sizes are not held to 32 bits");
+    let (last, segment) = (length(fits).unwrap(), u64::from(sample_params().segment_bytes));
+    assert!(last > u64::MAX - length(segment).unwrap());
+    assert_eq!(length(fits + 1), Err(Abort::BlobTooLarge));
+}
+
+#[test]
+fn t27_symbols_of_a_full_segment_may_have_more_than_16_bits() {
+    let mut params = sample_params();
+    (params.n_shards, params.segment_bytes) = (4, 1 << 25);
+    let symbol = (1_u64 << 25).div_ceil(6);
+    assert!(symbol > u64::from(u16::MAX));
+    let even = symbol + symbol % 2;
+    let indexes = 64 * 4 * u64::from(params.index_replicas);
+    let expected = 4 * (2 + 3) * even + indexes;
+    assert_eq!(encoded_length(&params, ENCODING, 1 << 25), Ok(expected));
+}
+
+#[test]
+fn t27_no_other_encoding_is_known() {
+    for encoding in (0..=u8::MAX).filter(|encoding| *encoding != ENCODING) {
+        let refused = encoded_length(&sample_params(), encoding, 1);
+        assert_eq!(refused, Err(Abort::UnknownEncoding));
+    }
+}
