@@ -364,7 +364,8 @@ impl Config {
                 format!("{section}.{key} is not set (read: {})", self.layers.names()),
             )
             .hint(format!(
-                "add `{key} = ...` under [{section}], set {variable}, or choose a context with \
+                "`devnet up -d` starts a network on this machine and its context; for another one add \
+                 `{key} = ...` under [{section}], set {variable}, or choose a context with \
                  `haulout context use NAME`; `haulout config` prints an example"
             ))
             .detail("key", format!("{section}.{key}"))

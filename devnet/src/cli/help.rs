@@ -21,7 +21,8 @@ pub(super) struct Help {
 /// Print a script that completes verbs and flags in your shell
 #[derive(Debug, Args)]
 #[command(after_help = "Install it once:\n  \
-                        bash  devnet completions bash > ~/.local/share/bash-completion/completions/devnet\n  \
+                        bash  mkdir -p ~/.local/share/bash-completion/completions\n        \
+                        devnet completions bash > ~/.local/share/bash-completion/completions/devnet\n  \
                         zsh   devnet completions zsh > \"${fpath[1]}/_devnet\"\n  \
                         fish  devnet completions fish > ~/.config/fish/completions/devnet.fish")]
 pub(super) struct Completions {

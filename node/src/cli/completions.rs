@@ -11,7 +11,8 @@ use crate::error::Result;
 /// Print a script that completes verbs and flags in your shell
 #[derive(Debug, Args)]
 #[command(after_help = "Install it once:\n  \
-                        bash  haulout completions bash > ~/.local/share/bash-completion/completions/haulout\n  \
+                        bash  mkdir -p ~/.local/share/bash-completion/completions\n        \
+                        haulout completions bash > ~/.local/share/bash-completion/completions/haulout\n  \
                         zsh   haulout completions zsh > \"${fpath[1]}/_haulout\"\n  \
                         fish  haulout completions fish > ~/.config/fish/completions/haulout.fish")]
 pub(super) struct Completions {

@@ -102,7 +102,7 @@ pages! {
         => "check who owns the file or the object, and its mode";
     Funds "FUNDS" 9 false
         "The wallet holds too few coins for storage or for gas."
-        => "send WAL and SUI to the wallet's address (`haulout wallet address`); on a devnet: `devnet faucet ADDRESS`";
+        => "send WAL and SUI to the wallet's address (`haulout wallet address`); on a devnet: `devnet faucet $(haulout -q wallet address)`";
     Quorum "QUORUM" 10 true
         "Fewer shards than a quorum confirmed the write, so it is not certified. What nodes \
          already stored is kept for a retry."

@@ -62,8 +62,7 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
         let known = facts.known.get(shard);
         let holding = match known {
             Some(Holding::Held) => Holding::Held,
-            // What was missing has expired or was deleted: nothing is missing any more.
-            Some(Holding::Missing { .. }) if facts.earlier_blobs == 0 => Holding::Held,
+            Some(Holding::Missing { since }) if is_over(*since, facts) => Holding::Held,
             Some(missing) => *missing,
             None => gained(facts),
         };
@@ -79,6 +78,12 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
         plan.changes.push((*shard, None));
     }
     plan
+}
+
+/// Whether all that was missing has expired or was deleted. What a lost disk had of the epoch in which it was lost
+/// counts as earlier only when that epoch is over; until then the absent blobs tell.
+fn is_over(since: Epoch, facts: &Facts<'_>) -> bool {
+    facts.earlier_blobs == 0 && (since < facts.epoch || facts.absent_blobs == 0)
 }
 
 /// What we have of a shard that was not ours before.
@@ -136,6 +141,17 @@ mod tests {
         assert_eq!(planned(&[1, 2], &known, (1, 0)).changes, []);
         let plan = planned(&[1, 2], &known, (0, 0));
         assert_eq!(plan.changes, [(ShardIndex(2), Some(Holding::Held))]);
+    }
+
+    #[test]
+    fn a_disk_that_was_lost_in_this_epoch_is_not_whole_after_a_restart() {
+        let lost = planned(&[1], &[], (0, 1));
+        assert_eq!(lost.missing, shards(&[1]));
+        let since = Holding::Missing { since: Epoch(5) };
+        assert_eq!(lost.changes, [(ShardIndex(1), Some(since))]);
+        let again = planned(&[1], &[(1, since)], (0, 1));
+        assert_eq!((again.missing.clone(), again.may_report()), (shards(&[1]), false));
+        assert!(planned(&[1], &[(1, since)], (0, 0)).may_report(), "deleted meanwhile");
     }
 
     #[test]
