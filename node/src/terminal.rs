@@ -69,6 +69,7 @@ fn written(mut out: impl Write, text: &str, essential: &str) -> Result<()> {
         Error::from_io("write the answer to", Path::new("stdout"), error)
             .detail("answer", lost.join("\n"))
             .hint("what was asked for is done; only its answer was not written where it should be")
+            .retryable(false) // whoever tries again pays again
     })
 }
 
