@@ -1,7 +1,8 @@
 //! A file that appears under its name when it is whole.
 //!
-//! Promises: until then what was there stays; then the new one has the old one's mode, and its owner
-//! where we may give it, and nobody can read it meanwhile who could not read the old one. Devices and
+//! Promises: until then what was there stays, also after a crash; then the new one has the old one's
+//! mode, and its owner where we may give it, and nobody can read it meanwhile who could not read the
+//! old one. Devices and
 //! pipes are written to and not replaced. Does not: keep access lists or extended attributes.
 
 use std::fs::{self, Metadata, Permissions};
@@ -76,7 +77,8 @@ impl Target {
         let path = self.path;
         self.file.flush().await.map_err(|error| not_written(&path, error))?;
         let Some(replacement) = self.replacement else { return Ok(()) };
-        let keep = move || replacement.keep().map_err(|error| not_written(&path, error));
+        let file = self.file.into_std().await;
+        let keep = move || replacement.keep(&file).map_err(|error| not_written(&path, error));
         crate::cli::blocking(keep).await
     }
 }
@@ -84,24 +86,34 @@ impl Target {
 /// A new file in the folder of `path`, or of what a link there leads to: the link stays.
 fn beside(path: &Path, old: Option<Metadata>) -> io::Result<(fs::File, Replacement)> {
     let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut builder = tempfile::Builder::new();
     builder.prefix(".haulout-").suffix(".part");
     if old.is_none() {
         builder.permissions(Permissions::from_mode(MODE_NEW));
     }
-    let made = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    let made = builder.tempfile_in(folder_of(&place))?;
     let (file, temporary) = made.into_parts();
     Ok((file, Replacement { temporary, place, old }))
 }
 
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
 impl Replacement {
-    fn keep(self) -> io::Result<()> {
+    /// The bytes are durable before the old ones are gone: some disks fail only then.
+    fn keep(self, file: &fs::File) -> io::Result<()> {
         if let Some(old) = &self.old {
             let mode = inherit(&self.temporary, old)?;
             fs::set_permissions(&self.temporary, Permissions::from_mode(mode))?;
         }
-        self.temporary.persist(self.place).map_err(|failed| failed.error)
+        file.sync_all()?;
+        self.temporary.persist(&self.place).map_err(|failed| failed.error)?;
+        // Best effort: a folder that we may not read cannot be opened, and after a crash either file
+        // is a whole one.
+        let _ = fs::File::open(folder_of(&self.place)).and_then(|folder| folder.sync_all());
+        Ok(())
     }
 }
 
