@@ -3,15 +3,18 @@
 //! `names.jsonl` in the client's state folder begins with a line that says format and version; every
 //! further line is the name of one object, or that it has none any more; a later line covers an earlier one.
 //! Promises: whoever loses the file loses names and nothing else; a line that was cut off by a crash
-//! costs that one name; the file is bounded, the oldest names go first. A file of another version is
-//! neither read nor touched: the version that knows it will bring its names along.
+//! costs that one name, wherever it was cut; the file is bounded, the oldest names go first. A file of
+//! another version is neither read nor touched: the version that knows it will bring its names along.
+//! Nobody waits long for another process that changes the file, and who reads it does not wait at all.
 //! Does not: say what is stored (the ledger does), or notice by itself that an object has gone.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +34,10 @@ const NAMES_KEPT: usize = NAMES_MAX / 2;
 pub(crate) const NAME_BYTES_MAX: usize = 255;
 /// A longer file is not one of ours: two escapes for every byte of the longest names.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+/// How often the lock is tried, and how long between tries: a change takes milliseconds, and whoever
+/// paid waits for the answer behind this.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
@@ -59,11 +66,8 @@ impl Names {
     pub(crate) fn read(folder: &Path) -> Self {
         let path = place(folder);
         let read = File::open(&path).map_err(|error| Error::from_io("read", &path, error));
-        let text = read.and_then(|mut file| {
-            file.lock_shared().map_err(|error| Error::from_io("lock", &path, error))?;
-            text_of(&path, &mut file)
-        });
-        match text {
+        // Without the lock: the file grows by lines or is replaced, and half a line is left out.
+        match read.and_then(|mut file| text_of(&path, &mut file)) {
             Ok(text) => Self::from_lines(lines(&text)),
             Err(_) if !path.exists() => Self::default(),
             Err(error) => {
@@ -131,17 +135,17 @@ pub(crate) fn warn(what: &str, error: &Error) {
 fn change(
     folder: &Path,
     options: &mut OpenOptions,
-    choose: impl FnOnce(&str) -> Vec<Line>,
+    choose: impl FnOnce(&[u8]) -> Vec<Line>,
 ) -> Result<()> {
     let path = place(folder);
     let failed = |error| Error::from_io("write", &path, error);
-    let mut file = options.read(true).write(true).mode(0o600).open(&path).map_err(failed)?;
     // Others of the same wallet put at the same time.
-    file.lock().map_err(failed)?;
+    let _lock = lock(folder)?;
+    let mut file = options.read(true).write(true).mode(0o600).open(&path).map_err(failed)?;
     let text = text_of(&path, &mut file)?;
     let added = choose(&text);
-    let written = match text.lines().count() > NAMES_MAX {
-        true => shorten(&mut file, &text, &added),
+    let written = match rows(&text).count() > NAMES_MAX {
+        true => shorten(folder, &text, &added),
         false => append(&mut file, &text, &added),
     };
     written.map_err(failed)
@@ -151,15 +155,36 @@ fn place(folder: &Path) -> PathBuf {
     folder.join("names.jsonl")
 }
 
-/// The text of the file, if it is empty or of this version.
-fn text_of(path: &Path, file: &mut File) -> Result<String> {
-    let mut text = String::new();
+/// The right to change the file, as long as the result lives. It is a file of its own, since the
+/// one with the names is replaced.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join("names.lock");
+    let failed = |error| Error::from_io("lock", &path, error);
+    let mut options = OpenOptions::new();
+    let file = options.create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+    }
+    let message = format!("another process holds {}", terminal::path(&path));
+    Err(Error::new(Kind::File, message).hint("end that process; only names are in its way"))
+}
+
+/// The bytes of the file, if it is of this version; none if it was cut off within its first line.
+fn text_of(path: &Path, file: &mut File) -> Result<Vec<u8>> {
+    let failed = |error| Error::from_io("read", path, error);
+    let mut text = Vec::new();
     let shown = terminal::path(path);
-    file.take(FILE_BYTES_MAX)
-        .read_to_string(&mut text)
-        .map_err(|error| Error::from_io("read", path, error))?;
-    let Some(first) = text.lines().next() else { return Ok(text) };
-    match serde_json::from_str::<Header>(first) {
+    file.take(FILE_BYTES_MAX).read_to_end(&mut text).map_err(failed)?;
+    let whole = header().map_err(failed)?;
+    if text.len() < whole.len() && whole.as_bytes().starts_with(&text) {
+        return Ok(Vec::new());
+    }
+    let Some(first) = rows(&text).next() else { return Ok(Vec::new()) };
+    match serde_json::from_slice::<Header>(first) {
         Ok(Header { format, version: VERSION }) if format == FORMAT => Ok(text),
         Ok(Header { version, .. }) => Err(Error::new(
             Kind::Version,
@@ -173,39 +198,51 @@ fn text_of(path: &Path, file: &mut File) -> Result<String> {
     }
 }
 
-/// The names in a text; a line that was cut off is left out.
-fn lines(text: &str) -> impl Iterator<Item = Line> {
-    text.lines().skip(1).filter_map(|line| serde_json::from_str(line).ok())
+/// The lines of a text, the first one included; bytes, since a cut may go through a character.
+fn rows(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(|byte| *byte == b'\n').filter(|row| !row.is_empty())
 }
 
-fn append(file: &mut File, text: &str, lines: &[Line]) -> io::Result<()> {
+/// The names in a text; a line that was cut off is left out.
+fn lines(text: &[u8]) -> impl Iterator<Item = Line> {
+    rows(text).skip(1).filter_map(|row| serde_json::from_slice(row).ok())
+}
+
+/// Adds lines, or leaves the file as it was.
+fn append(file: &mut File, text: &[u8], lines: &[Line]) -> io::Result<()> {
     let mut added = String::new();
     if text.is_empty() {
-        added = to_line(&Header { format: FORMAT.to_owned(), version: VERSION })?;
-    } else if !text.ends_with('\n') {
+        file.set_len(0)?; // of a first line that was cut off
+        added = header()?;
+    } else if !text.ends_with(b"\n") {
         added.push('\n');
     }
     for line in lines {
         added.push_str(&to_line(line)?);
     }
-    file.seek(SeekFrom::End(0))?;
-    file.write_all(added.as_bytes())
+    let end = file.seek(SeekFrom::End(0))?;
+    file.write_all(added.as_bytes()).inspect_err(|_| {
+        // Best effort: a part of a line that stays is left out by readers.
+        let _ = file.set_len(end);
+    })
 }
 
-/// Writes the file anew with its latest lines only.
-fn shorten(file: &mut File, text: &str, lines: &[Line]) -> io::Result<()> {
-    let old: Vec<&str> = text.lines().skip(1).collect();
-    let mut kept = to_line(&Header { format: FORMAT.to_owned(), version: VERSION })?;
-    for old in &old[old.len().saturating_sub(NAMES_KEPT)..] {
-        kept.push_str(old);
-        kept.push('\n');
-    }
-    for line in lines {
+/// Replaces the file by one with its latest lines only; until then the old one stays.
+fn shorten(folder: &Path, text: &[u8], added: &[Line]) -> io::Result<()> {
+    let old: Vec<Line> = lines(text).collect();
+    let mut kept = header()?;
+    for line in old[old.len().saturating_sub(NAMES_KEPT)..].iter().chain(added) {
         kept.push_str(&to_line(line)?);
     }
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(kept.as_bytes())
+    let mut file = tempfile::NamedTempFile::new_in(folder)?; // nobody else may read it
+    file.write_all(kept.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(place(folder))?;
+    Ok(())
+}
+
+fn header() -> io::Result<String> {
+    to_line(&Header { format: FORMAT.to_owned(), version: VERSION })
 }
 
 fn to_line(value: &impl Serialize) -> io::Result<String> {
@@ -274,6 +311,47 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_was_cut_off_within_a_character_costs_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        remember(folder.path(), Some("0x1"), "A", "first").unwrap();
+        remember(folder.path(), Some("0x2"), "B", "é").unwrap();
+        let mut text = std::fs::read(place(folder.path())).unwrap();
+        text.truncate(text.len() - "\"}\n".len() - 1);
+        assert!(str::from_utf8(&text).is_err(), "the character is cut");
+        std::fs::write(place(folder.path()), text).unwrap();
+        assert_eq!(Names::read(folder.path()).of_blob("A"), Some("first"));
+        remember(folder.path(), Some("0x3"), "C", "third").unwrap();
+        let names = Names::read(folder.path());
+        let of_blobs = ["A", "B", "C"].map(|blob| names.of_blob(blob));
+        assert_eq!(of_blobs, [Some("first"), None, Some("third")]);
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_within_its_first_line_is_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = header().unwrap();
+        for end in 0..first.len() {
+            std::fs::write(place(folder.path()), &first[..end]).unwrap();
+            assert_eq!(Names::read(folder.path()).of_blob("A"), None);
+            remember(folder.path(), Some("0x1"), "A", "name").unwrap();
+            assert_eq!(Names::read(folder.path()).of_blob("A"), Some("name"));
+            assert_eq!(kept(folder.path()).lines().count(), 2);
+        }
+    }
+
+    #[test]
+    fn a_process_that_holds_the_lock_for_ever_costs_one_name_and_no_reader_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        remember(folder.path(), Some("0x1"), "A", "first").unwrap();
+        let held = lock(folder.path()).unwrap();
+        let refused = remember(folder.path(), Some("0x2"), "B", "second").unwrap_err();
+        assert!(refused.message().contains("another process holds"), "{refused}");
+        assert_eq!(Names::read(folder.path()).of_blob("A"), Some("first"));
+        drop(held);
+        remember(folder.path(), Some("0x2"), "B", "second").unwrap();
+    }
+
+    #[test]
     fn a_file_of_another_version_is_neither_read_nor_touched() {
         let folder = tempfile::tempdir().unwrap();
         for (text, kind) in [
@@ -311,7 +389,10 @@ mod tests {
         let one = "{\"object\":\"0x5\",\"blob\":\"B\",\"name\":\"middle\"}\n";
         let text = kept(folder.path()) + &one.repeat(NAMES_MAX);
         std::fs::write(place(folder.path()), text).unwrap();
+        let mut before = File::open(place(folder.path())).unwrap();
         remember(folder.path(), Some("0x6"), "C", &"é".repeat(200)).unwrap();
+        let old = text_of(&place(folder.path()), &mut before).unwrap();
+        assert_eq!(rows(&old).count(), NAMES_MAX + 2, "who has it open reads the old one");
         let names = Names::read(folder.path());
         assert_eq!(
             (names.of_object("0x0", "A"), names.of_object("0x5", "B")),

@@ -23,6 +23,7 @@ use crate::terminal;
 use file::Target;
 use screen::Shown;
 
+mod destination;
 mod file;
 mod screen;
 
@@ -87,7 +88,7 @@ impl Get {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let blob_id = super::parse_id(&self.id)?;
         let config = cli.reader()?;
-        let place = self.place();
+        let place = self.place().await?;
         let target = match &place {
             Place::File(path) => Some(Target::open(path).await?),
             Place::Stdout | Place::Screen => {
@@ -119,13 +120,13 @@ impl Get {
         Ok(())
     }
 
-    fn place(&self) -> Place<'_> {
-        match self.output.as_deref() {
-            Some(path) if path.as_os_str() != "-" => Place::File(path),
-            Some(_) => Place::Stdout,
+    async fn place(&self) -> Result<Place<'_>> {
+        Ok(match self.output.as_deref() {
+            Some(path) if path.as_os_str() == "-" || file::is_stdout(path).await? => Place::Stdout,
+            Some(path) => Place::File(path),
             None if io::stdout().is_terminal() => Place::Screen,
             None => Place::Stdout,
-        }
+        })
     }
 }
 
@@ -214,6 +215,16 @@ mod tests {
     struct Line {
         #[command(flatten)]
         get: Get,
+    }
+
+    #[tokio::test]
+    async fn stdout_by_its_path_is_stdout() {
+        for path in ["-", "/dev/stdout", "/dev/fd/1"] {
+            let get = Line::try_parse_from(["get", "ID", "-o", path]).unwrap().get;
+            assert!(matches!(get.place().await.unwrap(), Place::Stdout), "{path}");
+        }
+        let get = Line::try_parse_from(["get", "ID", "-o", "stdout"]).unwrap().get;
+        assert!(matches!(get.place().await.unwrap(), Place::File(_)));
     }
 
     #[test]

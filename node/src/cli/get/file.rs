@@ -1,11 +1,14 @@
 //! A file that appears under its name when it is whole.
 //!
-//! Promises: until then what was there stays; then the new one has the old one's mode, and its owner
-//! where we may give it, and nobody can read it meanwhile who could not read the old one. Devices and
-//! pipes are written to and not replaced. Does not: keep access lists or extended attributes.
+//! Promises: until then what was there stays, also after a crash; then the new one has the old one's
+//! mode, and its owner where we may give it, and nobody can read it meanwhile who could not read the
+//! old one. Devices, pipes, and what a process has open already are written to and not replaced.
+//! Does not: keep access lists or extended attributes.
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +17,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
 use super::WRITE_BYTES;
+use super::destination::{Destination, destination};
 use crate::error::{Error, Kind, Result};
 use crate::terminal;
 
@@ -25,7 +29,7 @@ const MODE_NEW: u32 = 0o666;
 pub(super) struct Target {
     file: File,
     path: PathBuf,
-    /// None when the path is a device or a pipe.
+    /// None when the path is a device, a pipe, or something that is open already.
     replacement: Option<Replacement>,
 }
 
@@ -48,7 +52,8 @@ impl Target {
     fn open_now(path: PathBuf) -> Result<Self> {
         let failed = |error| not_written(&path, error);
         let old = fs::metadata(&path).ok();
-        if old.as_ref().is_some_and(Metadata::is_dir) {
+        let says_folder = path.as_os_str().as_bytes().ends_with(b"/");
+        if says_folder || old.as_ref().is_some_and(Metadata::is_dir) {
             let message = format!("{} is a folder", terminal::path(&path));
             return Err(Error::new(Kind::File, message).hint("name a file"));
         }
@@ -56,10 +61,13 @@ impl Target {
             Some(special) if !special.is_file() => {
                 (fs::OpenOptions::new().write(true).open(&path).map_err(failed)?, None)
             }
-            old => {
-                let (file, replacement) = beside(&path, old).map_err(failed)?;
-                (file, Some(replacement))
-            }
+            old => match destination(&path).map_err(failed)? {
+                Destination::Place(place) => {
+                    let (file, replacement) = beside(place, old).map_err(failed)?;
+                    (file, Some(replacement))
+                }
+                open => (continued(&path, &open).map_err(failed)?, None),
+            },
         };
         let mut file = File::from_std(file);
         file.set_max_buf_size(WRITE_BYTES);
@@ -76,32 +84,58 @@ impl Target {
         let path = self.path;
         self.file.flush().await.map_err(|error| not_written(&path, error))?;
         let Some(replacement) = self.replacement else { return Ok(()) };
-        let keep = move || replacement.keep().map_err(|error| not_written(&path, error));
+        let file = self.file.into_std().await;
+        let keep = move || replacement.keep(&file).map_err(|error| not_written(&path, error));
         crate::cli::blocking(keep).await
     }
 }
 
-/// A new file in the folder of `path`, or of what a link there leads to: the link stays.
-fn beside(path: &Path, old: Option<Metadata>) -> io::Result<(fs::File, Replacement)> {
-    let place = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = place.parent().filter(|folder| !folder.as_os_str().is_empty());
+/// Whether a path leads to this process's stdout.
+pub(super) async fn is_stdout(path: &Path) -> Result<bool> {
+    let path = path.to_owned();
+    let is_it = move || matches!(destination(&path), Ok(Destination::Own(1)));
+    crate::cli::blocking(move || Ok(is_it())).await
+}
+
+/// A file that is open already: written on where it stands, or, where we cannot share that, at its end.
+fn continued(path: &Path, open: &Destination) -> io::Result<fs::File> {
+    match open {
+        Destination::Own(2) => Ok(io::stderr().as_fd().try_clone_to_owned()?.into()),
+        _ => fs::OpenOptions::new().append(true).open(path),
+    }
+}
+
+/// A new file in the folder of a place.
+fn beside(place: PathBuf, old: Option<Metadata>) -> io::Result<(fs::File, Replacement)> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".haulout-").suffix(".part");
     if old.is_none() {
         builder.permissions(Permissions::from_mode(MODE_NEW));
     }
-    let made = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    let made = builder.tempfile_in(folder_of(&place))?;
     let (file, temporary) = made.into_parts();
     Ok((file, Replacement { temporary, place, old }))
 }
 
+/// The folder in which a path is.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
 impl Replacement {
-    fn keep(self) -> io::Result<()> {
+    /// The bytes are durable before the old ones are gone: some disks fail only then.
+    fn keep(self, file: &fs::File) -> io::Result<()> {
         if let Some(old) = &self.old {
             let mode = inherit(&self.temporary, old)?;
             fs::set_permissions(&self.temporary, Permissions::from_mode(mode))?;
         }
-        self.temporary.persist(self.place).map_err(|failed| failed.error)
+        file.sync_all()?;
+        self.temporary.persist(&self.place).map_err(|failed| failed.error)?;
+        // Best effort: a folder that we may not read cannot be opened, and after a crash either file
+        // is a whole one.
+        let _ = fs::File::open(folder_of(&self.place)).and_then(|folder| folder.sync_all());
+        Ok(())
     }
 }
 
@@ -163,6 +197,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_link_that_leads_nowhere_yet_stays_and_leads_to_the_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("out.bin", &link).unwrap();
+        put(&link, "new").await;
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(folder.path().join("out.bin")).unwrap(), "new");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_file_that_is_open_already_keeps_what_is_in_it() {
+        use std::os::fd::AsRawFd;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive.log");
+        fs::write(&path, "old ").unwrap();
+        let open = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        for of_process in ["/dev/fd", "/proc/self/fd"] {
+            put(&Path::new(of_process).join(open.as_raw_fd().to_string()), "new ").await;
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old new new ");
+    }
+
+    #[tokio::test]
     async fn a_file_keeps_the_mode_of_the_one_it_replaces_and_is_never_more_open() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.bin");
@@ -196,6 +254,13 @@ mod tests {
             let facts = fs::metadata(&path).unwrap();
             assert_eq!((facts.uid(), facts.gid(), mode(&path)), (12345, 54321, 0o660));
         }
+    }
+
+    #[tokio::test]
+    async fn a_path_that_says_folder_is_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Target::open(&folder.path().join("missing/")).await.unwrap_err();
+        assert!(refused.message().ends_with("is a folder"), "{refused}");
     }
 
     #[tokio::test]
