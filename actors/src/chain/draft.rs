@@ -187,7 +187,7 @@ impl<'a> Draft<'a> {
         });
         let tried = match tried.await {
             Ok(tried) => tried,
-            Err(status) => return Err(chain.refusal(wallet, &status, &named).await),
+            Err(status) => return Err(chain.refusal(wallet, &status, (&named, false)).await),
         };
         let status = tried.transaction().effects().status();
         if !status.success() {
