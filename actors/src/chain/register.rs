@@ -1,8 +1,9 @@
 //! Telling the ledger of a blob: its registration, more epochs, its certificate.
 //!
 //! Promises: space and registration come in one transaction or not at all, and so do all parts of
-//! an extension; nothing is paid beyond the prices of the space that is named; certifying twice
-//! costs nothing.
+//! an extension; nothing is paid beyond the prices of the space that is named, and nothing at all
+//! if the wallet's objects of the blob are not those that were planned with; certifying twice costs
+//! nothing.
 //! Does not: decide what a put pays for, encode or send the blob, or judge a certificate.
 
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +26,7 @@ use super::{CallError, Chain, Wallet};
 
 /// A blob to be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Registration {
+pub struct Registration<'a> {
     /// Its id.
     pub blob_id: BlobId,
     /// The root the id is derived from.
@@ -36,6 +37,9 @@ pub struct Registration {
     pub deletable: bool,
     /// The price of writing, and the most that may be paid for it.
     pub write: u64,
+    /// The wallet's objects of the blob that were planned with: if it has others now, nothing is
+    /// registered. Nothing if the blob is to be registered whatever the wallet has.
+    pub beside: Option<&'a [object::Blob]>,
 }
 
 /// What a transaction cost.
@@ -100,11 +104,12 @@ impl Chain {
     pub async fn register_blob(
         &self,
         wallet: &Wallet,
-        registration: &Registration,
+        registration: &Registration<'_>,
         (terms, space): (&Terms, &Space),
     ) -> Result<Registered, CallError> {
         let used = Mutex::new(space.clone());
         let build = || async {
+            self.check_beside(wallet, registration).await?;
             let space = self.space_now(wallet, terms, space).await?;
             set(&used, &space);
             self.build_registration(wallet, registration, &space).await
@@ -132,7 +137,7 @@ impl Chain {
     }
 
     /// Prolongs a certified blob of the wallet with space that is bought, reused, or both, in one
-    /// transaction.
+    /// transaction; refuses if the blob does not end any more where the space begins.
     pub async fn prolong_blob(
         &self,
         wallet: &Wallet,
@@ -149,6 +154,22 @@ impl Chain {
         let space = used.into_inner().unwrap_or_else(PoisonError::into_inner);
         let cost = Cost { wal: space.price(), gas: executed.gas };
         Ok(Extended { space, digest: executed.digest, cost })
+    }
+
+    /// Refuses if the wallet's objects of the blob are not those that were planned with: others who
+    /// spend the same wallet may have registered it since. Called by whoever has the turn of the
+    /// wallet.
+    async fn check_beside(
+        &self,
+        wallet: &Wallet,
+        registration: &Registration<'_>,
+    ) -> Result<(), CallError> {
+        let Some(planned) = registration.beside else { return Ok(()) };
+        let chain = self.impatient(); // nobody else has a turn meanwhile
+        let now = chain.blobs_of(&wallet.address(), &registration.blob_id).await?;
+        let is_same = now.len() == planned.len() && now.iter().all(|blob| planned.contains(blob));
+        let changed = || CallError::Outdated { what: "what the wallet owns of the blob".into() };
+        is_same.then_some(()).ok_or_else(changed)
     }
 
     /// The space of a plan, chosen anew if it reuses storage: others who spend the same wallet may
@@ -197,7 +218,7 @@ impl Chain {
     async fn build_registration(
         &self,
         wallet: &Wallet,
-        registration: &Registration,
+        registration: &Registration<'_>,
         space: &Space,
     ) -> Result<Transaction, CallError> {
         let mut draft = Draft::new(self, wallet);
@@ -226,7 +247,12 @@ impl Chain {
         space: &Space,
     ) -> Result<Transaction, CallError> {
         let mut draft = Draft::new(self, wallet);
-        let blob = draft.blob(object).await?;
+        // Epochs are added to the end the blob has when the transaction runs. Its version, which the
+        // transaction names, ends where the space begins, or nothing is paid.
+        let (blob, now) = draft.blob_now(object).await?;
+        if now.storage.end_epoch != space.need.start_epoch {
+            return Err(CallError::Outdated { what: format!("the end of blob object {object}") });
+        }
         if let Some(cut) = &space.reused {
             let places = Places { storage: Some(draft.cut(cut).await?), ..blob };
             let function = call::Function::EXTEND_BLOB_WITH_RESOURCE;
