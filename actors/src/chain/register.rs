@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::certificate::Certificate;
+use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{
     self, CertifyBlob, ExtendBlob, ExtendBlobWithResource, RegisterBlob,
 };
@@ -187,20 +188,25 @@ impl Chain {
         Space::choose(terms, &storages, space.need).ok_or(CallError::TooLarge)
     }
 
-    /// Puts a certificate on the ledger; succeeds at once if the blob object has one already.
+    /// Puts a certificate on the ledger; succeeds also if the blob object has one already, or gets
+    /// one from somebody else meanwhile.
     pub async fn certify_blob(
         &self,
         wallet: &Wallet,
         object: &ObjectId,
         certificate: &Certificate,
     ) -> Result<Certified, CallError> {
-        let blob: object::Blob = decode(&self.object(object, "blob object").await?)?;
-        if let Some(epoch) = blob.certified_epoch {
-            let (digest, checkpoint, cost) = (None, None, Cost::default());
-            return Ok(Certified { epoch: Epoch(epoch), digest, checkpoint, cost });
+        if let Some(certified) = self.certified(object).await? {
+            return Ok(certified);
         }
         let build = || self.build_certification(wallet, object, certificate);
-        let executed = self.run(wallet, build).await?;
+        let executed = match self.run(wallet, build).await {
+            Ok(executed) => executed,
+            Err(error) if error.abort() == Some(Abort::AlreadyCertified) => {
+                return self.certified(object).await?.ok_or(error);
+            }
+            Err(error) => return Err(error),
+        };
         let certified = executed.events.iter().find_map(|event| match event {
             Event::BlobCertified(certified) => Some(Epoch(certified.epoch)),
             _ => None,
@@ -212,6 +218,14 @@ impl Chain {
             checkpoint: executed.checkpoint,
             cost: Cost { wal: 0, gas: executed.gas },
         })
+    }
+
+    /// What there is to say of a blob object that is certified already.
+    async fn certified(&self, object: &ObjectId) -> Result<Option<Certified>, CallError> {
+        let blob: object::Blob = decode(&self.object(object, "blob object").await?)?;
+        let (digest, checkpoint, cost) = (None, None, Cost::default());
+        let found = |epoch| Certified { epoch: Epoch(epoch), digest, checkpoint, cost };
+        Ok(blob.certified_epoch.map(found))
     }
 
     /// The transaction that registers a blob.
