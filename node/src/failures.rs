@@ -29,7 +29,8 @@ impl From<CallError> for Error {
             CallError::Refused { .. }
             | CallError::Failed { .. }
             | CallError::Rejected { .. }
-            | CallError::Contended { .. } => Kind::Chain,
+            | CallError::Contended { .. }
+            | CallError::Outdated { .. } => Kind::Chain,
             CallError::Unconfirmed { .. } => Kind::Timeout,
             CallError::Unreadable { .. } => Kind::Version,
             CallError::TooLarge => Kind::Usage,

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haulout_actors::chain::Registration;
-use haulout_actors::session::upload::{self, PutOptions, PutReport, Source};
+use haulout_actors::chain::{CallError, Chain, Registered, Registration, Wallet};
+use haulout_actors::session::upload::{self, Agreed, PutOptions, PutReport, Source};
 use haulout_devnet::Devnet;
 use haulout_node::error::Kind;
 use haulout_node::holdings::{Removal, Target};
@@ -63,6 +63,28 @@ async fn put_as_planned(
 async fn remove(owner: &LedgerClient, blob_id: BlobId) {
     let plan = owner.plan_removal(&Target::Blob(blob_id), Removal::Delete).await.unwrap();
     owner.remove(&plan).await.unwrap();
+}
+
+/// Registers a blob by a plan that was made while the wallet had no object of it, and stores no byte.
+async fn register(
+    chain: &Chain,
+    wallet: &Wallet,
+    owner: &LedgerClient,
+    seed: u64,
+    planned: &Agreed,
+) -> Result<Registered, CallError> {
+    let Plan::Register { space, write } = &planned.plan else { panic!("{:?}", planned.plan) };
+    let parameters = owner.view().position.parameters;
+    let header = upload::header(parameters, Arc::new(source(seed)), &quiet()).await.unwrap();
+    let registration = Registration {
+        blob_id: header.blob_id(),
+        root: header.blob_root(),
+        length: header.length,
+        deletable: true,
+        write: *write,
+        beside: Some(&[]),
+    };
+    chain.register_blob(wallet, &registration, (&planned.terms, space)).await
 }
 
 /// Bytes of blobs on all nodes.
@@ -201,18 +223,10 @@ async fn an_interrupted_put_is_finished_and_only_its_missing_epochs_are_paid() {
     let (chain, wallet) = bare(&devnet, "alice").await;
     // A put that died after its registration.
     let planned = alice.plan_put(source(176), options(2, true), &quiet()).await.unwrap().1;
-    let Plan::Register { space, write } = &planned.plan else { panic!("{:?}", planned.plan) };
-    let parameters = owner.view().position.parameters;
-    let header = upload::header(parameters, Arc::new(source(176)), &quiet()).await.unwrap();
-    let registration = Registration {
-        blob_id: header.blob_id(),
-        root: header.blob_root(),
-        length: header.length,
-        deletable: true,
-        write: *write,
-    };
-    let space = (&planned.terms, space);
-    let registered = chain.register_blob(&wallet, &registration, space).await.unwrap();
+    let registered = register(&chain, &wallet, &owner, 176, &planned).await.unwrap();
+    // Another one, planned at the same time, comes too late.
+    let late = register(&chain, &wallet, &owner, 176, &planned).await.unwrap_err();
+    assert!(matches!(late, CallError::Outdated { .. }), "{late:?}");
 
     let permanent = alice.plan_put(source(176), options(2, false), &quiet()).await.unwrap().1;
     assert!(matches!(permanent.plan, Plan::Register { .. }), "{:?}", permanent.plan);
@@ -241,6 +255,50 @@ async fn puts_that_want_the_same_free_storage_all_succeed_and_one_gets_it() {
     let quote = owner.quote(LENGTH as u64, 3).unwrap();
     assert_eq!(one.cost.wal + other.cost.wal, quote.storage + 2 * quote.write);
     assert!(owner.storages().await.unwrap().is_empty());
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn puts_of_one_blob_that_overlap_pay_one_registration_and_one_extension() {
+    let devnet = devnet(179).await;
+    let owner = ledger(&devnet, "alice").await;
+    let (first, second) =
+        (devnet.client("alice").await.unwrap(), devnet.client("alice").await.unwrap());
+    let before = owner.balances().await.unwrap().wal;
+    let (one, other) = tokio::join!(put(&first, 179, 3, true), put(&second, 179, 3, true));
+    assert_eq!((one.object, one.end_epoch), (other.object, other.end_epoch));
+    let [registered] = owner.owned().await.unwrap().try_into().unwrap();
+    let quote = owner.quote(LENGTH as u64, 3).unwrap();
+    let after = owner.balances().await.unwrap().wal;
+    assert_eq!(before - after, quote.storage + quote.write);
+    assert_eq!(one.cost.wal + other.cost.wal, before - after, "and only one says that it paid");
+
+    let (one, other) = tokio::join!(put(&first, 179, 5, true), put(&second, 179, 5, true));
+    let [extended] = owner.owned().await.unwrap().try_into().unwrap();
+    assert_eq!((extended.id, extended.storage.end_epoch), (registered.id, 6));
+    assert_eq!((one.end_epoch, other.end_epoch), (6, 6));
+    let paid = after - owner.balances().await.unwrap().wal;
+    assert_eq!(paid, owner.quote(LENGTH as u64, 2).unwrap().storage);
+    assert_eq!(one.cost.wal + other.cost.wal, paid);
+
+    // So do two that finish what was interrupted: the certificate and the missing epochs come once.
+    let planned = first.plan_put(source(1_179), options(2, true), &quiet()).await.unwrap().1;
+    let (chain, wallet) = bare(&devnet, "alice").await;
+    let interrupted = register(&chain, &wallet, &owner, 1_179, &planned).await.unwrap();
+    let before = owner.balances().await.unwrap().wal;
+    let (one, other) = tokio::join!(put(&first, 1_179, 3, true), put(&second, 1_179, 3, true));
+    assert_eq!([one.object, other.object], [Some(interrupted.object); 2]);
+    assert_eq!((one.end_epoch, other.end_epoch), (4, 4));
+    let paid = before - owner.balances().await.unwrap().wal;
+    assert_eq!(paid, owner.quote(LENGTH as u64, 1).unwrap().storage);
+
+    // An extension planned before the end moved is refused, whoever asks for it.
+    let (_, planned) = first.plan_put(source(179), options(7, true), &quiet()).await.unwrap();
+    let Plan::Extend { existing, space } = &planned.plan else { panic!("{:?}", planned.plan) };
+    let plan = (&planned.terms, space);
+    chain.prolong_blob(&wallet, &existing.object, plan).await.unwrap();
+    let late = chain.prolong_blob(&wallet, &existing.object, plan).await.unwrap_err();
+    assert!(matches!(late, CallError::Outdated { .. }), "{late:?}");
     devnet.shutdown().await;
 }
 

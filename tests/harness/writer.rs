@@ -138,6 +138,7 @@ pub async fn put_inconsistent(devnet: &Devnet, account: &str, bytes: &[u8]) -> R
         length: lie.header.length,
         deletable: false,
         write: quote.write,
+        beside: None,
     };
     let terms = position.terms();
     let need = Need {

@@ -7,7 +7,7 @@
 //! Does not: sign or send (`submit` does), or know what a call is for.
 
 use haulout_protocol::chain::call::{self, Argument as Place};
-use haulout_protocol::chain::{CLOCK, ObjectId, staking_inner};
+use haulout_protocol::chain::{CLOCK, ObjectId, object, staking_inner};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Address, Digest, Identifier, Transaction};
@@ -15,6 +15,7 @@ use sui_transaction_builder::{Argument, Function, ObjectInput, TransactionBuilde
 
 use super::error::execution_error;
 use super::purse::Coin;
+use super::read::decode;
 use super::refusal::inputs;
 use super::{CallError, Chain, Wallet};
 
@@ -63,6 +64,16 @@ impl<'a> Draft<'a> {
     /// A blob of the wallet, as the one a call is about.
     pub(super) async fn blob(&mut self, id: &ObjectId) -> Result<Places, CallError> {
         Ok(Places { blob: Some(self.own(id, "blob object").await?), ..Places::default() })
+    }
+
+    /// As [`Draft::blob`], and what the blob is in the version that goes in.
+    pub(super) async fn blob_now(
+        &mut self,
+        id: &ObjectId,
+    ) -> Result<(Places, object::Blob), CallError> {
+        let found = self.chain.object(id, "blob object").await?;
+        let blob = Some(self.builder.object(owned_input(&found)?));
+        Ok((Places { blob, ..Places::default() }, decode(&found)?))
     }
 
     /// A node's cap of the wallet, as the one a call shows.
@@ -187,7 +198,7 @@ impl<'a> Draft<'a> {
         });
         let tried = match tried.await {
             Ok(tried) => tried,
-            Err(status) => return Err(chain.refusal(wallet, &status, &named).await),
+            Err(status) => return Err(chain.refusal(wallet, &status, (&named, false)).await),
         };
         let status = tried.transaction().effects().status();
         if !status.success() {

@@ -72,6 +72,12 @@ pub enum CallError {
         /// The account.
         wallet: String,
     },
+    /// What the transaction was planned on is not so any more; nothing was executed.
+    #[error("{what} changed since this was planned, so nothing was paid; try again")]
+    Outdated {
+        /// What changed.
+        what: String,
+    },
     /// The transaction was sent and its fate could not be learnt.
     #[error(
         "transaction {digest} was sent, but the ledger did not say what became of it; ask again"
@@ -107,6 +113,7 @@ impl CallError {
             CallError::Unreachable { .. }
             | CallError::Rejected { .. }
             | CallError::Contended { .. }
+            | CallError::Outdated { .. }
             | CallError::Unconfirmed { .. } => true,
             CallError::InvalidUrl { .. }
             | CallError::Refused { .. }

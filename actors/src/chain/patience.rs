@@ -103,12 +103,12 @@ impl Chain {
         }
     }
 
-    /// Pauses before the ledger is tried again; the first to notice that it is silent says so.
+    /// Pauses before the ledger is tried again, `false` at once if it would begin too late. The first
+    /// to notice that it is silent says so, unless nobody waits for it.
     pub(super) async fn wait_out(&self, patience: &mut Patience, reason: &str) -> bool {
         if self.patience.is_zero() {
-            return false;
-        }
-        if !self.shared.is_silent.swap(true, Ordering::Relaxed) {
+            debug!(reason, "the ledger does not answer somebody who does not wait for it");
+        } else if !self.shared.is_silent.swap(true, Ordering::Relaxed) {
             let (ledger, up_to) = (self.url(), self.patience);
             warn!(%ledger, reason, ?up_to, "the ledger does not answer; waiting for it");
         } else {

@@ -1,7 +1,8 @@
 //! Why the ledger did not take a transaction: because what it spends moved on, or for good.
 //!
 //! Promises: a lost race is recognised by the objects themselves, whatever words a ledger has for
-//! it, and nobody who is shown the error has to know of versions.
+//! it, and nobody who is shown the error has to know of versions. Of a transaction that may have
+//! been taken before, only objects that moved on say that it cannot happen any more.
 //! Does not: decide whether to try again; `submit` does.
 
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
@@ -30,13 +31,22 @@ pub(super) fn inputs(transaction: &Transaction) -> Vec<Named> {
     all.map(|reference| (*reference.object_id(), reference.version())).collect()
 }
 
+/// Whether a refused transaction lost a race, so that another one may be built.
+fn is_contended(code: Code, moved: bool, is_in_doubt: bool) -> bool {
+    // Other transactions hold an object, or took it. If this one was sent before, the one that
+    // holds them may be itself: it can still be executed.
+    let by_others = matches!(code, Code::FailedPrecondition | Code::Aborted | Code::AlreadyExists);
+    moved || (by_others && !is_in_doubt)
+}
+
 impl Chain {
-    /// What a refusal means, seen that the transaction names these objects.
+    /// What a refusal means, seen that the transaction names these objects, and whether it is in
+    /// doubt: sent before, without an answer.
     pub(super) async fn refusal(
         &self,
         wallet: &Wallet,
         status: &Status,
-        named: &[Named],
+        (named, is_in_doubt): (&[Named], bool),
     ) -> CallError {
         let error = match self.call_error(status, "transaction") {
             // It is not the transaction that is missing, but something it names.
@@ -47,11 +57,8 @@ impl Chain {
             other => return other,
         };
         debug!(reason = status.message(), "transaction refused");
-        // Other transactions hold an object, or took it.
-        let by_others =
-            matches!(status.code(), Code::FailedPrecondition | Code::Aborted | Code::AlreadyExists);
         match self.moved(named).await {
-            Ok(moved) if moved || by_others => {
+            Ok(moved) if is_contended(status.code(), moved, is_in_doubt) => {
                 return CallError::Contended { wallet: wallet.to_string() };
             }
             Ok(_) => {}
@@ -86,5 +93,22 @@ impl Chain {
             }
         }
         Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_may_still_happen_is_contended_only_if_its_objects_moved() {
+        let held = [Code::FailedPrecondition, Code::Aborted, Code::AlreadyExists];
+        for code in held {
+            assert!(is_contended(code, false, false), "{code:?}: others hold its objects");
+            assert!(!is_contended(code, false, true), "{code:?}: it may hold them itself");
+            assert!(is_contended(code, true, true), "{code:?}: it cannot happen any more");
+        }
+        assert!(!is_contended(Code::InvalidArgument, false, false));
+        assert!(is_contended(Code::InvalidArgument, true, false));
     }
 }

@@ -1,14 +1,16 @@
 //! Telling the ledger of a blob: its registration, more epochs, its certificate.
 //!
 //! Promises: space and registration come in one transaction or not at all, and so do all parts of
-//! an extension; nothing is paid beyond the prices of the space that is named; certifying twice
-//! costs nothing.
+//! an extension; nothing is paid beyond the prices of the space that is named, and nothing at all
+//! if the wallet's objects of the blob are not those that were planned with; certifying twice costs
+//! nothing.
 //! Does not: decide what a put pays for, encode or send the blob, or judge a certificate.
 
 use std::sync::{Mutex, PoisonError};
 
 use haulout_protocol::blob::{BlobId, ENCODING};
 use haulout_protocol::certificate::Certificate;
+use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{
     self, CertifyBlob, ExtendBlob, ExtendBlobWithResource, RegisterBlob,
 };
@@ -25,7 +27,7 @@ use super::{CallError, Chain, Wallet};
 
 /// A blob to be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Registration {
+pub struct Registration<'a> {
     /// Its id.
     pub blob_id: BlobId,
     /// The root the id is derived from.
@@ -36,6 +38,9 @@ pub struct Registration {
     pub deletable: bool,
     /// The price of writing, and the most that may be paid for it.
     pub write: u64,
+    /// The wallet's objects of the blob that were planned with: if it has others now, nothing is
+    /// registered. Nothing if the blob is to be registered whatever the wallet has.
+    pub beside: Option<&'a [object::Blob]>,
 }
 
 /// What a transaction cost.
@@ -100,11 +105,12 @@ impl Chain {
     pub async fn register_blob(
         &self,
         wallet: &Wallet,
-        registration: &Registration,
+        registration: &Registration<'_>,
         (terms, space): (&Terms, &Space),
     ) -> Result<Registered, CallError> {
         let used = Mutex::new(space.clone());
         let build = || async {
+            self.check_beside(wallet, registration).await?;
             let space = self.space_now(wallet, terms, space).await?;
             set(&used, &space);
             self.build_registration(wallet, registration, &space).await
@@ -132,7 +138,7 @@ impl Chain {
     }
 
     /// Prolongs a certified blob of the wallet with space that is bought, reused, or both, in one
-    /// transaction.
+    /// transaction; refuses if the blob does not end any more where the space begins.
     pub async fn prolong_blob(
         &self,
         wallet: &Wallet,
@@ -151,6 +157,22 @@ impl Chain {
         Ok(Extended { space, digest: executed.digest, cost })
     }
 
+    /// Refuses if the wallet's objects of the blob are not those that were planned with: others who
+    /// spend the same wallet may have registered it since. Called by whoever has the turn of the
+    /// wallet.
+    async fn check_beside(
+        &self,
+        wallet: &Wallet,
+        registration: &Registration<'_>,
+    ) -> Result<(), CallError> {
+        let Some(planned) = registration.beside else { return Ok(()) };
+        let chain = self.impatient(); // nobody else has a turn meanwhile
+        let now = chain.blobs_of(&wallet.address(), &registration.blob_id).await?;
+        let is_same = now.len() == planned.len() && now.iter().all(|blob| planned.contains(blob));
+        let changed = || CallError::Outdated { what: "what the wallet owns of the blob".into() };
+        is_same.then_some(()).ok_or_else(changed)
+    }
+
     /// The space of a plan, chosen anew if it reuses storage: others who spend the same wallet may
     /// have used it since. Called by whoever has the turn of the wallet.
     async fn space_now(
@@ -166,20 +188,25 @@ impl Chain {
         Space::choose(terms, &storages, space.need).ok_or(CallError::TooLarge)
     }
 
-    /// Puts a certificate on the ledger; succeeds at once if the blob object has one already.
+    /// Puts a certificate on the ledger; succeeds also if the blob object has one already, or gets
+    /// one from somebody else meanwhile.
     pub async fn certify_blob(
         &self,
         wallet: &Wallet,
         object: &ObjectId,
         certificate: &Certificate,
     ) -> Result<Certified, CallError> {
-        let blob: object::Blob = decode(&self.object(object, "blob object").await?)?;
-        if let Some(epoch) = blob.certified_epoch {
-            let (digest, checkpoint, cost) = (None, None, Cost::default());
-            return Ok(Certified { epoch: Epoch(epoch), digest, checkpoint, cost });
+        if let Some(certified) = self.certified(object).await? {
+            return Ok(certified);
         }
         let build = || self.build_certification(wallet, object, certificate);
-        let executed = self.run(wallet, build).await?;
+        let executed = match self.run(wallet, build).await {
+            Ok(executed) => executed,
+            Err(error) if error.abort() == Some(Abort::AlreadyCertified) => {
+                return self.certified(object).await?.ok_or(error);
+            }
+            Err(error) => return Err(error),
+        };
         let certified = executed.events.iter().find_map(|event| match event {
             Event::BlobCertified(certified) => Some(Epoch(certified.epoch)),
             _ => None,
@@ -193,11 +220,19 @@ impl Chain {
         })
     }
 
+    /// What there is to say of a blob object that is certified already.
+    async fn certified(&self, object: &ObjectId) -> Result<Option<Certified>, CallError> {
+        let blob: object::Blob = decode(&self.object(object, "blob object").await?)?;
+        let (digest, checkpoint, cost) = (None, None, Cost::default());
+        let found = |epoch| Certified { epoch: Epoch(epoch), digest, checkpoint, cost };
+        Ok(blob.certified_epoch.map(found))
+    }
+
     /// The transaction that registers a blob.
     async fn build_registration(
         &self,
         wallet: &Wallet,
-        registration: &Registration,
+        registration: &Registration<'_>,
         space: &Space,
     ) -> Result<Transaction, CallError> {
         let mut draft = Draft::new(self, wallet);
@@ -226,7 +261,12 @@ impl Chain {
         space: &Space,
     ) -> Result<Transaction, CallError> {
         let mut draft = Draft::new(self, wallet);
-        let blob = draft.blob(object).await?;
+        // Epochs are added to the end the blob has when the transaction runs. Its version, which the
+        // transaction names, ends where the space begins, or nothing is paid.
+        let (blob, now) = draft.blob_now(object).await?;
+        if now.storage.end_epoch != space.need.start_epoch {
+            return Err(CallError::Outdated { what: format!("the end of blob object {object}") });
+        }
         if let Some(cut) = &space.reused {
             let places = Places { storage: Some(draft.cut(cut).await?), ..blob };
             let function = call::Function::EXTEND_BLOB_WITH_RESOURCE;

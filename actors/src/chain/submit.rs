@@ -135,7 +135,7 @@ impl Chain {
             }
             // First what moved, then whether it was executed: the other way round, our own
             // transaction could be what moved them.
-            let error = self.refusal(wallet, &status, &inputs).await;
+            let error = self.refusal(wallet, &status, (&inputs, is_in_doubt)).await;
             return match self.look_up(&digest).await {
                 Ok(Some(found)) => self.judge(wallet, digest, &found).map_err(Failed::Final),
                 // What has no answer and can still happen must not be paid beside another.

@@ -419,6 +419,10 @@ impl<'a> Task<'a> {
                 settled.cost = settled.cost.plus(certified.cost);
                 match deal.complete(&wallet, &mut settled).await? {
                     None => Ok(settled),
+                    // Another put of the wallet was faster, and the blob has all that was asked for.
+                    Some(agreed) if matches!(agreed.plan, Plan::Nothing { .. }) => {
+                        Ok(Settled { cost: settled.cost, ..Settled::of(agreed) })
+                    }
                     Some(_) => Err(PutError::Moved),
                 }
             };

@@ -172,6 +172,16 @@ async fn a_type_without_its_parameters_lists_all_of_its_kind_in_order_and_no_oth
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_asked_for_again_and_nothing_is_paid_twice() {
+    lose_an_answer(|chain| chain).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_asked_for_again_also_by_those_who_do_not_wait_for_a_ledger() {
+    lose_an_answer(|chain| chain.impatient()).await;
+}
+
+/// Stakes with this view of a ledger whose first answer to the stake is lost.
+async fn lose_an_answer(view: impl FnOnce(Chain) -> Chain) {
     let world = World::start().await;
     let (account, wallet) = alice();
     for _ in 0..5 {
@@ -189,7 +199,7 @@ async fn a_lost_answer_is_asked_for_again_and_nothing_is_paid_twice() {
     };
     let relay = Relay::start(world.grpc, is_paid).await;
     let chain = world.chain_at(relay.address, PATIENCE).await.unwrap();
-    world.stake_wal(&chain, &wallet, STAKE).await.unwrap();
+    world.stake_wal(&view(chain.clone()), &wallet, STAKE).await.unwrap();
     assert_eq!(relay.cuts.load(Ordering::SeqCst), 1, "the answer got lost once");
     assert_eq!(world.balance(&account, &world.wal_type()).await, 5 * FAUCET.wal - STAKE);
     assert_eq!(chain.owned_receipts(&wallet.address()).await.unwrap().receipts.len(), 1);

@@ -1,7 +1,7 @@
 //! What a put agrees with the ledger: the facts, the plan they make, and carrying the plan out.
 //!
-//! Promises: the plan follows from what the ledger says now, never from who answered in time; a plan that the ledger
-//! refuses because its facts have moved is made anew, a bounded number of times; nothing is paid beyond a plan.
+//! Promises: the plan follows from what the ledger says now, never from who answered in time; a plan that is refused
+//! because its facts have moved is made anew, a bounded number of times; nothing is paid beyond a plan.
 //! Does not: decide (`haulout_protocol::machine::put_plan` does), or send bytes of the blob.
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
@@ -23,6 +23,8 @@ pub struct Agreed {
     pub plan: Plan,
     /// What the ledger sold when the plan was made.
     pub terms: Terms,
+    /// The caller's objects for the blob when the plan was made.
+    blobs: Vec<Blob>,
 }
 
 /// What one put wants of the ledger, and who pays.
@@ -119,7 +121,7 @@ impl Deal {
         let mut facts = Facts { terms, blobs: &blobs, storages: &[], permanent_until };
         put_plan::check_end(ask.end_epoch, &terms)?;
         if let Some(plan) = put_plan::covered(&ask, &facts) {
-            return Ok(Agreed { plan, terms });
+            return Ok(Agreed { plan, terms, blobs });
         }
         let storages = match &self.account {
             Some(account) => self.chain.storages(account).await?,
@@ -128,7 +130,7 @@ impl Deal {
         facts.storages = &storages;
         let plan = put_plan::plan(&ask, &facts)?;
         debug!(?plan, "planned");
-        Ok(Agreed { plan, terms })
+        Ok(Agreed { plan, terms, blobs })
     }
 
     /// The end that is asked for.
@@ -208,23 +210,25 @@ impl Deal {
         Err(PutError::Moved)
     }
 
-    /// The plan by the facts of now, if the ledger refused one made on facts that have moved; the refusal, if it is
-    /// about something else.
+    /// The plan by the facts of now, if one made on facts that have moved was refused; the refusal, if it is about
+    /// something else.
     async fn moved(
         &self,
         error: CallError,
         agreed: &Agreed,
         permanent_until: Option<u32>,
     ) -> Result<Agreed, PutError> {
+        let has_moved = matches!(error, CallError::Outdated { .. });
         let can_be = matches!(
             error,
             CallError::Refused { .. } | CallError::Rejected { .. } | CallError::NotFound { .. }
         );
-        if !can_be {
+        if !has_moved && !can_be {
             return Err(error.into());
         }
         let now = self.plan(permanent_until).await?;
-        if now.plan == agreed.plan {
+        // Other facts can lead to the same plan, which is then carried out by these.
+        if !has_moved && now.plan == agreed.plan {
             return Err(error.into());
         }
         debug!(%error, "the facts have moved, planned anew");
@@ -235,12 +239,15 @@ impl Deal {
     async fn register(&self, wallet: &Wallet, settled: &mut Settled) -> Result<(), CallError> {
         let Plan::Register { space, write } = &settled.agreed.plan else { return Ok(()) };
         let deletable = self.options.deletable;
+        // Who goes on with one object, or wants a new one in any case, does not look at others.
+        let looks = !self.options.force && self.object.is_none();
         let registration = Registration {
             blob_id: self.blob_id,
             root: self.root,
             length: self.length,
             deletable,
             write: *write,
+            beside: looks.then_some(settled.agreed.blobs.as_slice()),
         };
         let space = (&settled.agreed.terms, space);
         let new = self.chain.register_blob(wallet, &registration, space).await?;
