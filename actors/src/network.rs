@@ -158,9 +158,9 @@ impl Network {
         self.shared.show_peers();
     }
 
-    /// Notes that a peer answered, and how fast: who answers fast is asked first.
-    pub(crate) fn answered(&self, peer: PeerId, sample: Sample) {
-        self.shared.book().answered(peer, self.shared.now(), sample);
+    /// Notes that a peer answered, when it was heard last, and how fast it was: who answers fast is asked first.
+    pub(crate) fn answered(&self, peer: PeerId, heard_at: Instant, sample: Sample) {
+        self.shared.book().answered(peer, self.shared.at(heard_at), sample);
     }
 
     /// Notes that a peer owes an answer for so long that others were asked.

@@ -192,9 +192,9 @@ impl PeerBook {
         true
     }
 
-    /// The peer answered a question of ours.
-    pub(super) fn answered(&mut self, peer: PeerId, now: Timestamp, sample: Sample) {
-        self.entry(peer).responsiveness.answered(now, sample);
+    /// The peer answered a question of ours, and was heard last at this moment.
+    pub(super) fn answered(&mut self, peer: PeerId, heard_at: Timestamp, sample: Sample) {
+        self.entry(peer).responsiveness.answered(heard_at, sample);
     }
 
     /// The peer owes us an answer for too long.

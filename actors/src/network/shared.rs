@@ -62,7 +62,13 @@ impl Shared {
 
     /// The time by which peers' answers are measured.
     pub(super) fn now(&self) -> Timestamp {
-        Timestamp(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+        self.at(Instant::now())
+    }
+
+    /// A moment in that time.
+    pub(super) fn at(&self, moment: Instant) -> Timestamp {
+        let elapsed = moment.saturating_duration_since(self.started);
+        Timestamp(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
     }
 
     pub(super) fn book(&self) -> MutexGuard<'_, PeerBook> {

@@ -457,6 +457,7 @@ impl Question {
                 Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
                 _ => return Err(node::nonsense()),
             };
+            stopwatch.is_whole = owed.is_empty();
             if events.send(event).await.is_err() {
                 return Ok(());
             }

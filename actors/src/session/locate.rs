@@ -2,7 +2,8 @@
 //!
 //! Promises: a header handed out matches the blob id; "does not exist" is said when members with more than a third of
 //! the shards, which have read the ledger as far as we have, say so: at least one of them is correct, and dead nodes are
-//! not waited for; slow nodes are asked again until the reader's patience is over, which bounds every answer.
+//! not waited for; slow nodes are asked again until the reader's patience is over, which bounds every answer: what is not
+//! settled by then is not said.
 //! Does not: fetch slivers.
 
 use std::collections::BTreeMap;
@@ -22,11 +23,11 @@ use crate::limits;
 /// What the committee says of a blob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// What a correct member stands behind; nothing when too few answered.
+    /// What a correct member stands behind; nothing when too few answered that have read the ledger as far as we have.
     pub state: Option<State>,
     /// Shards of the members that answered.
     pub answered: u16,
-    /// Members that did not answer, by name, and why.
+    /// Members that did not answer, by name, and why; without a state, also those that have not read far enough.
     pub silent: Vec<(String, String)>,
 }
 
@@ -124,11 +125,28 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn finish(self) -> Standing {
+    /// Names those that may know better as soon as they have read on.
+    fn note_lag(&mut self) {
+        let asked_at = self.session.checkpoint;
+        let behind = self.answers.iter().filter(|(_, answer)| answer.checkpoint < asked_at);
+        for (member, _) in behind {
+            self.failed.entry(*member).or_insert_with(|| "is behind the ledger".to_owned());
+        }
+    }
+
+    /// What is settled. Members behind the ledger deny what has just been certified, and those not heard might have said so.
+    fn finish(mut self) -> Standing {
+        let state = match self.is_settled() {
+            true => standing::state(&self.session.committee, &self.said()),
+            false => None,
+        };
+        if state.is_none() {
+            self.note_lag();
+        }
         let answered = self.answers.values().map(|answer| answer.weight).sum();
         let named = |(member, reason)| (self.session.name(member), reason);
         let silent = self.failed.clone().into_iter().map(named).collect();
-        Standing { state: standing::state(&self.session.committee, &self.said()), answered, silent }
+        Standing { state, answered, silent }
     }
 }
 
@@ -166,7 +184,7 @@ async fn ask_everybody(session: &Session, blob_id: &BlobId, stragglers: Duration
         }
     }
     drop(inquiry);
-    if !stragglers.is_zero() {
+    if !stragglers.is_zero() || !tally.is_settled() {
         tally.note_silence(&members);
     }
     tally.finish()
@@ -197,9 +215,8 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
                         Some(standing) => standing,
                         None => standing.await,
                     };
-                    for (name, reason) in standing.silent {
-                        reasons.entry(name).or_insert(reason);
-                    }
+                    // Being behind says more than not having the header, which follows from it.
+                    reasons.extend(standing.silent);
                     standing.silent = reasons.into_iter().collect();
                     return Err(explain(session, blob_id, standing));
                 }
@@ -237,5 +254,65 @@ fn explain(session: &Session, blob_id: &BlobId, standing: Standing) -> LocateErr
             shards: session.committee.shards(),
             silent: standing.silent,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use haulout_protocol::crypto::PeerId;
+    use haulout_protocol::encoding::Parameters;
+
+    use super::*;
+    use crate::network::OpenError;
+    use crate::sample::{NETWORK, sample_committee, sample_network};
+
+    const CERTIFIED: State = State::Certified { certified_epoch: 1, end_epoch: 5 };
+
+    /// What the inquiry that began at checkpoint 100 ends with, when of five members with 20 shards each the first said
+    /// this, having read so far, and the others cannot be reached.
+    fn found(said: &[(u64, State)]) -> Standing {
+        let peers: Vec<_> = (1..=5).map(|byte| PeerId::from_key([byte; 32])).collect();
+        let session = Session {
+            network: sample_network(1),
+            network_id: NETWORK,
+            committee: Arc::new(sample_committee(&peers, 100)),
+            parameters: Parameters::new(100, 1 << 14).expect("valid parameters"),
+            checkpoint: 100,
+            patience: Duration::ZERO,
+        };
+        let mut tally = Tally::new(&session);
+        for (member, (checkpoint, state)) in said.iter().enumerate() {
+            tally.add(member, Ok(Status { checkpoint: *checkpoint, epoch: 1, state: *state }));
+        }
+        for member in said.len()..peers.len() {
+            tally.add(member, Err(AskError::Open(OpenError::TimedOut)));
+        }
+        tally.finish()
+    }
+
+    #[test]
+    fn members_behind_the_ledger_deny_nothing_while_those_that_may_know_better_are_silent() {
+        for denial in [
+            State::Nonexistent,
+            State::Registered { end_epoch: 5 },
+            State::Expired { end_epoch: 1 },
+        ] {
+            let standing = found(&[(99, denial); 2]);
+            assert_eq!((standing.state, standing.answered), (None, 40));
+            assert_eq!(standing.silent.len(), 5, "{:?}", standing.silent);
+            let behind = |(_, reason): &&(String, String)| reason == "is behind the ledger";
+            assert_eq!(standing.silent.iter().filter(behind).count(), 2, "{:?}", standing.silent);
+        }
+    }
+
+    #[test]
+    fn a_denial_by_members_that_have_read_far_enough_stands_whoever_is_dead() {
+        let standing = found(&[(100, State::Nonexistent); 3]);
+        assert_eq!(standing.state, Some(State::Nonexistent));
+        assert_eq!(standing.silent.len(), 2, "only the dead: {:?}", standing.silent);
+        assert_eq!(found(&[(99, State::Nonexistent); 4]).state, None, "all may know better soon");
+        assert_eq!(found(&[(99, CERTIFIED); 2]).state, Some(CERTIFIED));
     }
 }

@@ -50,6 +50,7 @@ async fn ask(
     let answer = stream.read_frame(limit).await;
     if answer.is_ok() {
         stopwatch.heard(0);
+        stopwatch.is_whole = true;
     }
     match answer {
         Ok(Answer::Refused(refusal)) => Err(AskError::Refused(refusal)),
@@ -71,13 +72,16 @@ pub(super) struct Stopwatch {
     first: Option<Instant>,
     last: Instant,
     bytes: u64,
+    /// Whether everything asked for came.
+    pub(super) is_whole: bool,
 }
 
 impl Stopwatch {
     /// Starts with the question. Reaching the peer is not measured: that says more of us than of the peer.
     pub(super) fn start(network: &Network, peer: PeerId) -> Self {
         let asked = Instant::now();
-        Stopwatch { network: network.clone(), peer, asked, first: None, last: asked, bytes: 0 }
+        let network = network.clone();
+        Stopwatch { network, peer, asked, first: None, last: asked, bytes: 0, is_whole: false }
     }
 
     /// A frame of the answer came, or so many bytes behind one.
@@ -94,8 +98,14 @@ impl Drop for Stopwatch {
         let between = |from: Instant, to: Instant| {
             u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u64::MAX)
         };
-        let (wait_ms, transfer_ms) = (between(self.asked, first), between(first, self.last));
-        self.network.answered(self.peer, Sample { wait_ms, bytes: self.bytes, transfer_ms });
+        let end = if self.is_whole { self.last } else { Instant::now() };
+        let sample = Sample {
+            wait_ms: between(self.asked, first),
+            bytes: self.bytes,
+            transfer_ms: between(first, end),
+            is_whole: self.is_whole,
+        };
+        self.network.answered(self.peer, self.last, sample);
     }
 }
 

@@ -1,6 +1,7 @@
 //! How fast a peer answers and whether it answers at all, so that those who do are asked first.
 //!
-//! Promises: an answer, however late, ends the suspicion of silence; a measurement is believed for a while only, so whoever
+//! Promises: what comes after a peer fell silent, however late, ends the suspicion, and nothing that came before does; a
+//! request that was not served is no proof of speed; a measurement is believed for a while only, so whoever
 //! was slow once is tried again; the same facts give the same order. Does not: measure; times are arguments.
 
 use super::Timestamp;
@@ -45,8 +46,10 @@ pub struct Sample {
     pub wait_ms: u64,
     /// Bytes that came after it.
     pub bytes: u64,
-    /// How long those took, in milliseconds.
+    /// How long those took, in milliseconds; if not all came, how long we waited for them.
     pub transfer_ms: u64,
+    /// Whether everything asked for came.
+    pub is_whole: bool,
 }
 
 /// What to expect of a peer.
@@ -90,16 +93,20 @@ pub enum Preference {
 }
 
 impl Responsiveness {
-    /// The peer answered: what it owed is forgiven.
-    pub fn answered(&mut self, now: Timestamp, sample: Sample) {
-        self.silence = None;
+    /// The peer answered, and was heard last at this moment: silence from before it is forgiven. An answer that is not
+    /// whole measures a rate or nothing: its first byte may have been all there was to get.
+    pub fn answered(&mut self, heard_at: Timestamp, sample: Sample) {
+        self.silence = self.silence.filter(|silence| silence.since > heard_at);
         let blend = |old: u64, new: u64| (OLD_WEIGHT * old + new) / (OLD_WEIGHT + 1);
-        let old = self.measured.filter(|old| now < old.at.after(BELIEVED_MS));
+        let old = self.measured.filter(|old| heard_at < old.at.after(BELIEVED_MS));
         let rate = (sample.bytes >= RATE_BYTES_MIN)
             .then(|| (sample.bytes / sample.transfer_ms.max(1)).max(1));
+        if !sample.is_whole && rate.is_none() {
+            return;
+        }
         let old_rate = old.and_then(|old| old.bytes_per_ms);
         self.measured = Some(Measured {
-            at: now,
+            at: heard_at,
             wait_ms: old.map_or(sample.wait_ms, |old| blend(old.wait_ms, sample.wait_ms)),
             bytes_per_ms: match (old_rate, rate) {
                 (Some(old), Some(new)) => Some(blend(old, new)),
@@ -168,7 +175,7 @@ mod tests {
     use super::*;
 
     const fn waited(wait_ms: u64) -> Sample {
-        Sample { wait_ms, bytes: 0, transfer_ms: 0 }
+        Sample { wait_ms, bytes: 0, transfer_ms: 0, is_whole: true }
     }
 
     fn expected(milliseconds: u64) -> Pace {
@@ -190,12 +197,30 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_stalls_after_its_first_frame_is_neither_forgiven_nor_measured() {
+        let mut peer = Responsiveness::default();
+        let stalled = Sample { is_whole: false, ..waited(1) };
+        peer.fell_silent(Timestamp(400));
+        peer.answered(Timestamp(1), stalled);
+        assert_eq!(peer.pace(Timestamp(500), 1), Pace::Silent { times: 1 });
+        peer.answered(Timestamp(401), stalled);
+        assert_eq!(peer.pace(Timestamp(500), 1), Pace::Untried, "it said something since");
+        let slow = Sample { bytes: 1 << 20, transfer_ms: 1 << 10, ..stalled };
+        peer.answered(Timestamp(402), slow);
+        assert_eq!(
+            peer.pace(Timestamp(500), 1 << 20),
+            expected(1 + (1 << 10)),
+            "slow, but at work"
+        );
+    }
+
+    #[test]
     fn times_are_averaged_and_forgotten() {
         let mut peer = Responsiveness::default();
         peer.answered(Timestamp(0), waited(100));
         peer.answered(Timestamp(1), waited(20));
         assert_eq!(peer.pace(Timestamp(2), 1 << 20), expected(80));
-        let fast = Sample { wait_ms: 80, bytes: 1 << 20, transfer_ms: 10 };
+        let fast = Sample { wait_ms: 80, bytes: 1 << 20, transfer_ms: 10, is_whole: true };
         peer.answered(Timestamp(2), fast);
         assert_eq!(peer.pace(Timestamp(2), 1 << 20), expected(90), "waiting and transfer add up");
         assert_eq!(peer.pace(Timestamp(2 + BELIEVED_MS), 1), Pace::Untried);

@@ -76,7 +76,7 @@ fn what_is_expected_of_a_peer_follows_what_it_did() {
     let (mut book, peer) = (PeerBook::default(), sample_peer(1));
     let at = Timestamp;
     assert_eq!(book.pace(&peer, at(0), 1), Pace::Untried);
-    let sample = Sample { wait_ms: 12, bytes: 0, transfer_ms: 0 };
+    let sample = Sample { wait_ms: 12, bytes: 0, transfer_ms: 0, is_whole: true };
     book.answered(peer, at(0), sample);
     assert_eq!(book.pace(&peer, at(1), 1), Pace::Expected { milliseconds: 12 });
     book.fell_silent(peer, at(2));
