@@ -7,6 +7,7 @@
 mod door;
 mod handler;
 mod negotiation;
+mod place;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -25,9 +26,12 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::debug;
 
+use self::door::Visitor;
 pub(super) use self::door::{Arrival, Door};
 use self::handler::{Handler, Unanswered};
 use self::negotiation::Admission;
+pub use self::place::Place;
+pub(super) use self::place::micros;
 use super::identity::from_libp2p;
 use super::peers::PeerBook;
 use super::shared::lock;
@@ -112,16 +116,16 @@ impl Behaviour {
         }
     }
 
-    fn handler(&mut self, peer: PeerId) -> Result<Handler, ConnectionDenied> {
+    fn handler(&mut self, peer: PeerId, remote: &Multiaddr) -> Result<Handler, ConnectionDenied> {
         let named = from_libp2p(&peer)
             .ok_or_else(|| ConnectionDenied::new(io::Error::other("not an ed25519 peer")))?;
-        let of_peer = self
+        let permits = self
             .of_peer
             .entry(peer)
             .or_insert_with(|| Arc::new(Semaphore::new(limits::STREAMS_FROM_PEER_MAX)));
-        let admission =
-            Admission { door: self.door.clone(), peer: named, of_peer: of_peer.clone() };
-        Ok(Handler::new(admission))
+        let address = address::ip_of(remote);
+        let visitor = Visitor { peer: named, address, permits: permits.clone() };
+        Ok(Handler::new(Admission { door: self.door.clone(), visitor }))
     }
 
     fn dial_failed(&mut self, peer: PeerId, error: &DialError) {
@@ -191,20 +195,20 @@ impl NetworkBehaviour for Behaviour {
         _: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(peer)
+        self.handler(peer, remote)
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         _: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        remote: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(peer)
+        self.handler(peer, remote)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
