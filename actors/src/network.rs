@@ -42,7 +42,7 @@ pub use self::streams::Place;
 use self::identity::to_libp2p;
 use self::peers::Penalty;
 use self::shared::Shared;
-use self::streams::Request;
+use self::streams::{Request, Watched};
 use self::swarm::{Command, Driver};
 use crate::limits;
 use crate::supervisor::Child;
@@ -95,7 +95,7 @@ impl Network {
         peer: PeerId,
         protocol: Protocol,
         deadline: Instant,
-    ) -> Result<libp2p::Stream, OpenError> {
+    ) -> Result<Watched<libp2p::Stream>, OpenError> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Open(to_libp2p(&peer), Request { protocol, reply });
         timeout_at(deadline, async {

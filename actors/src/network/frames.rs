@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::limits;
 use crate::network::Blame;
-use crate::network::streams::{Place, micros};
+use crate::network::streams::{Place, Watched, micros};
 
 /// Why a stream did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +103,7 @@ pub struct Stream {
 /// The half of a stream that reads.
 #[derive(Debug)]
 pub struct StreamReader {
-    io: BufReader<ReadHalf<libp2p::Stream>>,
+    io: BufReader<ReadHalf<Watched<libp2p::Stream>>>,
     tempo: Tempo,
     _permit: Arc<OwnedSemaphorePermit>,
 }
@@ -111,23 +111,26 @@ pub struct StreamReader {
 /// The half of a stream that writes.
 #[derive(Debug)]
 pub struct StreamWriter {
-    io: BufWriter<WriteHalf<libp2p::Stream>>,
+    io: BufWriter<WriteHalf<Watched<libp2p::Stream>>>,
     tempo: Tempo,
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
+/// A stream whose connection is watched for life.
+type Io = Watched<libp2p::Stream>;
+
 impl Stream {
     /// A stream that we opened.
-    pub(super) fn opened(io: libp2p::Stream, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn opened(io: Io, permit: OwnedSemaphorePermit) -> Self {
         Stream::new(io, permit, || Tempo::ours(limits::STREAM_IDLE_TIMEOUT))
     }
 
     /// A stream that a peer opened, and the place it has.
-    pub(super) fn accepted(io: libp2p::Stream, permit: OwnedSemaphorePermit, place: Place) -> Self {
+    pub(super) fn accepted(io: Io, permit: OwnedSemaphorePermit, place: Place) -> Self {
         Stream::new(io, permit, || Tempo::theirs(limits::STREAM_CREDIT, place.clone()))
     }
 
-    fn new(io: libp2p::Stream, permit: OwnedSemaphorePermit, tempo: impl Fn() -> Tempo) -> Self {
+    fn new(io: Io, permit: OwnedSemaphorePermit, tempo: impl Fn() -> Tempo) -> Self {
         let (read, write) = io.split();
         let permit = Arc::new(permit);
         Stream {

@@ -1,11 +1,12 @@
 //! Opens and accepts request streams: our own libp2p behaviour.
 //!
 //! Promises: whoever opens gets a stream or a reason; new streams take the newest connection, and
-//! one that does not answer is closed. Does not: decide where to look for a peer that cannot be
+//! one on which nothing arrives any more is closed. Does not: decide where to look for a peer that cannot be
 //! dialled (`swarm` does).
 
 mod door;
 mod handler;
+mod life;
 mod negotiation;
 mod place;
 
@@ -29,6 +30,8 @@ use tracing::debug;
 use self::door::Visitor;
 pub(super) use self::door::{Arrival, Door};
 use self::handler::{Handler, Unanswered};
+use self::life::Life;
+pub(super) use self::life::Watched;
 use self::negotiation::Admission;
 pub use self::place::Place;
 pub(super) use self::place::micros;
@@ -45,7 +48,7 @@ pub(super) struct Request {
     pub(super) reply: Reply,
 }
 
-type Reply = oneshot::Sender<Result<libp2p::Stream, OpenError>>;
+type Reply = oneshot::Sender<Result<Watched<libp2p::Stream>, OpenError>>;
 
 /// What the swarm task must decide.
 #[derive(Debug)]
@@ -62,6 +65,8 @@ pub(super) struct Behaviour {
     prefer: Transport,
     /// Open connections, newest last: a restarted peer's old connection is dead without knowing.
     connections: HashMap<PeerId, Vec<ConnectionId>>,
+    /// What each connection, open or about to be, has shown of life.
+    lives: HashMap<ConnectionId, Life>,
     of_peer: HashMap<PeerId, Arc<Semaphore>>,
     waiting: HashMap<PeerId, Vec<Request>>,
     actions: VecDeque<ToSwarm<Event, Request>>,
@@ -74,6 +79,7 @@ impl Behaviour {
             book,
             prefer,
             connections: HashMap::new(),
+            lives: HashMap::new(),
             of_peer: HashMap::new(),
             waiting: HashMap::new(),
             actions: VecDeque::new(),
@@ -103,6 +109,13 @@ impl Behaviour {
         self.actions.push_back(ToSwarm::NotifyHandler { peer_id: peer, handler, event: request });
     }
 
+    /// Notes an answer to a ping: a negotiation that waits meanwhile is slow, not dead.
+    pub(super) fn answered(&mut self, connection: ConnectionId) {
+        if let Some(life) = self.lives.get(&connection) {
+            life.note();
+        }
+    }
+
     /// Dials with every address anybody in the swarm knows.
     pub(super) fn dial(&mut self, peer: PeerId) {
         let dial = DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing);
@@ -116,16 +129,22 @@ impl Behaviour {
         }
     }
 
-    fn handler(&mut self, peer: PeerId, remote: &Multiaddr) -> Result<Handler, ConnectionDenied> {
+    fn handler(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        remote: &Multiaddr,
+    ) -> Result<Handler, ConnectionDenied> {
         let named = from_libp2p(&peer)
             .ok_or_else(|| ConnectionDenied::new(io::Error::other("not an ed25519 peer")))?;
         let permits = self
             .of_peer
             .entry(peer)
             .or_insert_with(|| Arc::new(Semaphore::new(limits::STREAMS_FROM_PEER_MAX)));
-        let address = address::ip_of(remote);
-        let visitor = Visitor { peer: named, address, permits: permits.clone() };
-        Ok(Handler::new(Admission { door: self.door.clone(), visitor }))
+        let (permits, life) = (permits.clone(), Life::default());
+        self.lives.insert(connection, life.clone());
+        let visitor = Visitor { peer: named, address: address::ip_of(remote), permits };
+        Ok(Handler::new(Admission { door: self.door.clone(), visitor, life }))
     }
 
     fn dial_failed(&mut self, peer: PeerId, error: &DialError) {
@@ -140,7 +159,8 @@ impl Behaviour {
     }
 
     /// A connection another behaviour denied after we made its handler.
-    fn forget_refused(&mut self, peer: &PeerId) {
+    fn forget_refused(&mut self, peer: &PeerId, connection: ConnectionId) {
+        self.lives.remove(&connection);
         if !self.connections.contains_key(peer) {
             self.of_peer.remove(peer);
         }
@@ -159,6 +179,7 @@ impl Behaviour {
     fn closed(&mut self, closed: &ConnectionClosed<'_>) {
         let peer = closed.peer_id;
         self.drop_connection(&peer, closed.connection_id);
+        self.lives.remove(&closed.connection_id);
         if closed.remaining_established > 0 {
             return;
         }
@@ -192,23 +213,23 @@ impl NetworkBehaviour for Behaviour {
 
     fn handle_established_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(peer, remote)
+        self.handler(connection, peer, remote)
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         peer: PeerId,
         remote: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(peer, remote)
+        self.handler(connection, peer, remote)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -221,12 +242,14 @@ impl NetworkBehaviour for Behaviour {
                 }
             }
             FromSwarm::ConnectionClosed(closed) => self.closed(&closed),
-            FromSwarm::DialFailure(DialFailure { peer_id: Some(peer), error, .. }) => {
+            FromSwarm::DialFailure(DialFailure { peer_id: Some(peer), error, connection_id }) => {
                 self.dial_failed(peer, error);
-                self.forget_refused(&peer);
+                self.forget_refused(&peer, connection_id);
             }
-            FromSwarm::ListenFailure(ListenFailure { peer_id: Some(peer), .. }) => {
-                self.forget_refused(&peer);
+            FromSwarm::ListenFailure(ListenFailure {
+                peer_id: Some(peer), connection_id, ..
+            }) => {
+                self.forget_refused(&peer, connection_id);
             }
             _ => {}
         }
@@ -238,7 +261,7 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         Unanswered(reply): THandlerOutEvent<Self>,
     ) {
-        debug!(%peer, "a stream got no answer; closing its connection");
+        debug!(%peer, "nothing arrives on a connection; closing it");
         self.drop_connection(&peer, connection);
         self.actions.push_back(ToSwarm::CloseConnection {
             peer_id: peer,
@@ -254,3 +277,6 @@ impl NetworkBehaviour for Behaviour {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
