@@ -97,6 +97,7 @@ pub(crate) async fn connect(place: &ChainPlace) -> Result<Chain> {
         treasury: place.ids.treasury,
         patience: std::time::Duration::ZERO,
         turns: None,
+        trusted: place.trusted,
     };
     Chain::connect(options).await.map_err(|error| unreadable(place, error))
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::terminal;
 use rustix::process::{Pid, Signal};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -70,8 +71,8 @@ impl Process {
         }
     }
 
-    /// Starts it and waits until it says that it is ready.
-    pub(crate) async fn start(&mut self, patience: Duration) -> Result<()> {
+    /// Starts it and waits until it says that it is ready; returns what it said.
+    pub(crate) async fn start(&mut self, patience: Duration) -> Result<Value> {
         let mut child = self.spawn()?;
         self.pipe = child.stdin.take();
         let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
@@ -85,15 +86,18 @@ impl Process {
                 Err(self.did_not_start(&format!("was not ready after {} s", patience.as_secs())))
             }
         };
-        if let Err(error) = outcome {
-            self.end(Signal::KILL).await;
-            self.enter(ProcessState::Exited);
-            return Err(error);
-        }
+        let ready = match outcome {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.end(Signal::KILL).await;
+                self.enter(ProcessState::Exited);
+                return Err(error);
+            }
+        };
         // Whatever it prints later is read and dropped, so that it never blocks on a full pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         self.enter(ProcessState::Running);
-        Ok(())
+        Ok(ready)
     }
 
     fn spawn(&self) -> Result<Child> {
@@ -126,10 +130,10 @@ impl Process {
     }
 
     /// The first line of a child is its ready line or its reason for ending.
-    fn judge(&self, line: &str) -> Result<()> {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    fn judge(&self, line: &str) -> Result<Value> {
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
         if line["event"] == "ready" {
-            return Ok(());
+            return Ok(line);
         }
         let Some(error) = Error::from_json(&line) else {
             return Err(self.did_not_start("said something else than that it is ready"));

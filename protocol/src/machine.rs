@@ -8,6 +8,8 @@ pub mod download;
 pub mod epoch_change;
 pub mod epoch_steps;
 pub mod inquiry;
+pub mod ledger_history;
+pub mod node_keys;
 pub mod permanence;
 pub mod put_plan;
 pub mod responsiveness;

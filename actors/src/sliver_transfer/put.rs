@@ -2,7 +2,7 @@
 //!
 //! Promises: the header is checked against the blob id, each index against the header, each sliver
 //! against its index, before anything of it is stored; the confirmation is signed only when the
-//! ledger's registration and every sliver of all our shards are durable here.
+//! ledger's registration, proven, and every sliver of all our shards are durable here.
 //! Does not: keep anything of a segment that did not arrive in full.
 
 use std::sync::Arc;
@@ -253,6 +253,11 @@ impl Session {
         if !blocking(move || store.holds(&blob_id, segments, &shards)).await?? {
             let reason = "some of our slivers are missing; send them again".to_owned();
             return Err(Fault::Refused(Refusal::Invalid(reason)));
+        }
+        if !context.trust.may_act(&position) {
+            // The ledger may prove itself again, or go on to where we are: the writer asks again.
+            let retry_after_ms = limits::BUSY_RETRY_AFTER_MS;
+            return Err(Fault::Refused(Refusal::Busy { retry_after_ms }));
         }
         let epoch = position.epoch;
         let message = blob_certificate_message(&context.network, epoch, &blob_id, &persistence);

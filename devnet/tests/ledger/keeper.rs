@@ -178,6 +178,7 @@ impl World {
             treasury: ids.treasury,
             patience,
             turns: None,
+            trusted: Some(self.ledger.trusted()),
         };
         Chain::connect(options).await
     }
