@@ -120,7 +120,7 @@ impl Actor for ChainSyncActor {
         let span = info_span!("chain_sync", ledger = %chain.url());
         let (applied, validators_are_kept) = (start.last, start.validators.is_some());
         let checkpoints = Some(Box::new(chain.checkpoints(start)));
-        context.trust.heard();
+        context.trust.expect();
         let mut state = State {
             context,
             chain,

@@ -91,7 +91,12 @@ impl Trust {
         conditions
     }
 
-    /// Somebody begins to follow the ledger, or something proven came: what was wrong with it is over.
+    /// Somebody begins to follow the ledger: from now on silence is one. What is wrong stays so.
+    pub(crate) fn expect(&self) {
+        self.sender.send_modify(|standing| standing.heard = Some((Instant::now(), None)));
+    }
+
+    /// Something proven came: what was wrong with the ledger is over.
     pub(crate) fn heard(&self) {
         self.sender.send_modify(|standing| {
             standing.doubt = None;
@@ -168,6 +173,8 @@ mod tests {
             assert!(!trust.doubt(doubt(verdict)), "{verdict:?} is no news the second time");
             assert!(!trust.may_act(&position), "{verdict:?}");
             assert_eq!(trust.conditions()[0].name, name(verdict));
+            trust.expect();
+            assert!(!trust.may_act(&position), "who starts again knows no better");
             trust.heard();
             assert!(trust.may_act(&position) && trust.conditions().is_empty());
         }
@@ -194,7 +201,7 @@ mod tests {
         let (trust, position) = (Trust::default(), sample_position(4));
         let after = |time| trust.conditions_at(Instant::now() + time);
         assert!(after(limits::CHAIN_QUIET_MAX * 2).is_empty(), "nobody follows a ledger");
-        trust.heard();
+        trust.expect();
         assert!(after(Duration::ZERO).is_empty());
         trust.failed(&std::io::Error::other("connection refused"));
         let conditions = after(limits::CHAIN_QUIET_MAX + Duration::from_secs(1));

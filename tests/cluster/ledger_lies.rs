@@ -49,10 +49,21 @@ async fn well(nodes: &[Context]) {
     .await;
 }
 
+/// Waits until every node has read that the blob is certified.
+async fn know(nodes: &[Context], id: &BlobId) {
+    eventually("every node knows the blob", async || {
+        nodes.iter().all(|node| {
+            node.store.blob(id).unwrap().is_some_and(|it| it.is_certified(Epoch(1)))
+        })
+    })
+    .await;
+}
+
+/// How often each node signed.
 fn signed(nodes: &[Context]) -> Vec<String> {
     let line = |node: &Context| {
         let text = node.metrics.encode();
-        text.lines().find(|line| line.starts_with("haulout_confirmations")).unwrap_or("").to_owned()
+        text.lines().find(|line| line.starts_with("haulout_storage_confirmations")).unwrap_or("").to_owned()
     };
     nodes.iter().map(line).collect()
 }
@@ -102,6 +113,7 @@ async fn forged_checkpoints_delete_nothing_and_stop_signatures_until_the_truth_r
     let blob = sample_blob(1, 100 * KIB);
     let stored = put(&client, &blob).await.unwrap();
     let nodes = contexts(&devnet);
+    know(&nodes, &stored.blob_id).await;
     let record = nodes[0].store.blob(&stored.blob_id).unwrap().unwrap();
     let object_id = record.objects[0].object_id;
     devnet.stop_ledger().await;
@@ -171,7 +183,7 @@ async fn a_ledger_that_was_rolled_back_or_forked_is_never_spliced_over() {
     let blob = sample_blob(1, 100 * KIB);
     let id: BlobId = put(&client, &blob).await.unwrap().blob_id;
     let nodes = contexts(&devnet);
-    well(&nodes).await;
+    know(&nodes, &id).await;
     devnet.stop_ledger().await;
     std::fs::copy(&database, &new).unwrap();
     let height = nodes.iter().map(|node| node.position.current().checkpoint).max().unwrap();
@@ -231,12 +243,7 @@ async fn nodes_start_and_serve_and_clients_read_while_the_ledger_is_away() {
     let blob = sample_blob(1, 100 * KIB);
     let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
     LightClient::connect(config.clone()).await.unwrap().close().await;
-    eventually("every node knows the blob", async || {
-        contexts(&devnet).iter().all(|node| {
-            node.store.blob(&id).unwrap().is_some_and(|it| it.is_certified(Epoch(1)))
-        })
-    })
-    .await;
+    know(&contexts(&devnet), &id).await;
     devnet.stop_ledger().await;
     for index in 0..devnet.members() {
         devnet.stop_node(index).await;

@@ -79,7 +79,7 @@ impl LyingLedger {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Service {
     truth: Client,
     lie: Arc<Mutex<Lie>>,

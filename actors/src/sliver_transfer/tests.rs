@@ -485,7 +485,7 @@ async fn nothing_is_signed_while_the_ledger_contradicts_what_was_verified() {
     position.is_proven = false;
     world.node.position.set(position.clone());
     refused(&mut world.begin(&blob).await.0).await;
-    assert!(world.node.metrics.encode().contains("haulout_confirmations_total 0"));
+    assert!(world.node.metrics.encode().contains("haulout_storage_confirmations_total 0"));
     position.is_proven = true;
     world.node.position.set(position);
     world.finish(&mut world.begin(&blob).await.0).await;
