@@ -46,8 +46,8 @@ use sui_sdk_types::Address;
 
 pub use self::checkpoints::{Checkpoints, Start};
 pub use self::error::{CallError, FollowError};
-pub use self::node_settings::{Changed, Collector};
 pub use self::network_objects::NetworkObjects;
+pub use self::node_settings::{Changed, Collector};
 pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Votes};
 pub use self::owned::{Extension, Found, Holder, Receipt};
 pub use self::proof::{Checkpoint, Written};

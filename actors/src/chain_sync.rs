@@ -18,9 +18,7 @@ use haulout_storage::{BlobEffect, Kept, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tracing::{Instrument, Span, debug, error, info, info_span, warn};
 
-use crate::chain::{
-    Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError,
-};
+use crate::chain::{Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError};
 use crate::context::{Context, Position};
 use crate::limits;
 use crate::network::{self, Network};
@@ -185,7 +183,11 @@ impl State {
     }
 
     /// The network as the ledger proves it goes to everybody, under our own checkpoint.
-    fn system_read(&mut self, myself: &ActorRef<Message>, read: Result<Box<SystemView>, ViewError>) {
+    fn system_read(
+        &mut self,
+        myself: &ActorRef<Message>,
+        read: Result<Box<SystemView>, ViewError>,
+    ) {
         let view = match read {
             Ok(view) => *view,
             Err(ViewError::Early) => {

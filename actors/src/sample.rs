@@ -77,7 +77,11 @@ pub(crate) fn sample_context(position: Position, peer: PeerId, index: usize) -> 
         store: Store::in_memory().expect("memory"),
         chain: None,
         operator: None,
-        keys: Arc::new(Keys { network: [0; 32], confirmation: Some(sample_key(index)), node: None }),
+        keys: Arc::new(Keys {
+            network: [0; 32],
+            confirmation: Some(sample_key(index)),
+            node: None,
+        }),
         peer,
         network: NETWORK,
         position: PositionWatch::new(position),

@@ -146,9 +146,10 @@ fn silence(since: Duration, why: Option<String>) -> Condition {
     Condition {
         name: "ledger silent",
         cause: format!("no proven checkpoint for {} s: {why}", since.as_secs()),
-        next_step: "check that the server at chain.rpc runs; what is stored is served meanwhile, and \
+        next_step:
+            "check that the server at chain.rpc runs; what is stored is served meanwhile, and \
                     nothing new is signed for"
-            .to_owned(),
+                .to_owned(),
     }
 }
 

@@ -75,12 +75,7 @@ fn status(health: &[Health], conditions: &[Condition]) -> &'static str {
     }
 }
 
-fn report(
-    subject: &Subject,
-    status: &str,
-    health: &[Health],
-    conditions: &[Condition],
-) -> Value {
+fn report(subject: &Subject, status: &str, health: &[Health], conditions: &[Condition]) -> Value {
     let position = subject.context.position.current();
     let network = subject.tree.network();
     let peer_id = network.identity();

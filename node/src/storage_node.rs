@@ -262,9 +262,9 @@ pub(crate) fn not_started(error: StartError) -> Error {
 /// Refuses keys that are not those of the node they would make us; warns an operator whose node
 /// holds no shards, and one who configured another node's id.
 fn check_membership(config: &NodeConfig, context: &Context, position: &Position) -> Result<()> {
-    let found = context.check_keys(position).map_err(|fault| {
-        Error::new(Kind::Config, fault.to_string()).hint(fault.next_step())
-    })?;
+    let found = context
+        .check_keys(position)
+        .map_err(|fault| Error::new(Kind::Config, fault.to_string()).hint(fault.next_step()))?;
     match (found, config.node_id) {
         (None, _) => tracing::warn!(
             peer = %context.peer,

@@ -45,7 +45,9 @@ impl Proof {
     /// Bytes it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
         let kept: usize = self.kept.iter().map(|(_, bytes)| bytes.len()).sum();
-        kept.saturating_add(self.objects.len().saturating_mul(size_of::<(ObjectId, u64, [u8; 32])>()))
+        kept.saturating_add(
+            self.objects.len().saturating_mul(size_of::<(ObjectId, u64, [u8; 32])>()),
+        )
     }
 }
 
@@ -71,7 +73,9 @@ pub(crate) fn read(view: &ReadTransaction, row: Kept) -> Result<Option<Bytes>, S
     let Some(sealed) = view.open_table(KEPT)?.get(row.name())? else { return Ok(None) };
     match unseal(sealed.value()) {
         Some(bytes) => Ok(Some(Bytes::copy_from_slice(bytes))),
-        None => Err(StoreError::Corrupt { what: format!("what is kept of the ledger's {}", row.name()) }),
+        None => Err(StoreError::Corrupt {
+            what: format!("what is kept of the ledger's {}", row.name()),
+        }),
     }
 }
 

@@ -17,11 +17,11 @@ use crate::blobs::BlobEffect;
 use crate::bundles::Bundles;
 use crate::content::{self, Removed};
 use crate::error::{Poison, StoreError};
+use crate::ledger::{self, Kept, Proof};
 use crate::segment::SegmentChange;
 use crate::shards;
 use crate::slivers::{self, SliverRow};
 use crate::tables::{self, SliverKey, Tables, bytes_of};
-use crate::ledger::{self, Kept, Proof};
 use crate::{cursor, expiry};
 use haulout_protocol::machine::epoch_change::Holding;
 

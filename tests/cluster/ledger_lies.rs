@@ -7,9 +7,9 @@ use std::path::Path;
 use haulout_actors::context::Context;
 use haulout_devnet::Devnet;
 use haulout_devnet::ledger::Ledger;
-use haulout_node::{LightClient, StorageNode};
 use haulout_node::config::ClientConfig;
 use haulout_node::error::Kind;
+use haulout_node::{LightClient, StorageNode};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
 use haulout_tests::lying_ledger::{Lie, LyingLedger};
@@ -52,9 +52,9 @@ async fn well(nodes: &[Context]) {
 /// Waits until every node has read that the blob is certified.
 async fn know(nodes: &[Context], id: &BlobId) {
     eventually("every node knows the blob", async || {
-        nodes.iter().all(|node| {
-            node.store.blob(id).unwrap().is_some_and(|it| it.is_certified(Epoch(1)))
-        })
+        nodes
+            .iter()
+            .all(|node| node.store.blob(id).unwrap().is_some_and(|it| it.is_certified(Epoch(1))))
     })
     .await;
 }
@@ -63,7 +63,10 @@ async fn know(nodes: &[Context], id: &BlobId) {
 fn signed(nodes: &[Context]) -> Vec<String> {
     let line = |node: &Context| {
         let text = node.metrics.encode();
-        text.lines().find(|line| line.starts_with("haulout_storage_confirmations")).unwrap_or("").to_owned()
+        text.lines()
+            .find(|line| line.starts_with("haulout_storage_confirmations"))
+            .unwrap_or("")
+            .to_owned()
     };
     nodes.iter().map(line).collect()
 }
@@ -201,7 +204,10 @@ async fn a_ledger_that_was_rolled_back_or_forked_is_never_spliced_over() {
     named(&nodes, "ledger forked").await;
     for node in &nodes {
         assert!(node.position.current().checkpoint <= height, "nothing of it is taken over");
-        assert!(node.store.blob(&id).unwrap().unwrap().is_certified(Epoch(1)), "and nothing denied");
+        assert!(
+            node.store.blob(&id).unwrap().unwrap().is_certified(Epoch(1)),
+            "and nothing denied"
+        );
     }
     drop(ledger);
 

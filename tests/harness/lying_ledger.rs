@@ -20,7 +20,8 @@ use rpc::transaction_execution_service_server::{
 use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{
-    Address, Identifier, MoveStruct, Object, ObjectData, StructTag, TransactionEvents,
+    Address, Digest, ExecutionStatus, GasCostSummary, Identifier, MoveStruct, Object, ObjectData,
+    StructTag, TransactionEffects, TransactionEffectsV2, TransactionEvents,
 };
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -97,9 +98,11 @@ impl Service {
             Lie::None | Lie::LateEpoch { .. } => return,
             Lie::Unsigned => checkpoint.signature = None,
             Lie::Deleted { package, blob_id, object_id } => {
-                let mut transaction = checkpoint.transactions.pop().unwrap_or_default();
-                transaction.events = Some(deletion(package, blob_id, object_id).into());
-                checkpoint.transactions.push(transaction);
+                let events = deletion(package, blob_id, object_id);
+                let mut transaction = rpc::ExecutedTransaction::default();
+                transaction.effects = Some(effects_of(&events).into());
+                transaction.events = Some(events.into());
+                checkpoint.transactions = vec![transaction];
             }
         }
         self.told.fetch_add(1, Ordering::Relaxed);
@@ -111,7 +114,10 @@ impl Service {
     }
 
     /// What is made of objects.
-    fn twist_objects(&self, mut answer: rpc::BatchGetObjectsResponse) -> rpc::BatchGetObjectsResponse {
+    fn twist_objects(
+        &self,
+        mut answer: rpc::BatchGetObjectsResponse,
+    ) -> rpc::BatchGetObjectsResponse {
         let Lie::LateEpoch { staking } = self.lie() else { return answer };
         for found in &mut answer.objects {
             let Some(rpc::get_object_result::Result::Object(object)) = &mut found.result else {
@@ -141,6 +147,23 @@ fn deletion(package: ObjectId, blob_id: [u8; 32], object_id: ObjectId) -> Transa
         type_: StructTag::new(package, name(event::MODULE), name("BlobDeleted"), vec![]),
         contents: bcs::to_bytes(&said).expect("plain values serialise"),
     }])
+}
+
+/// Effects as a transaction that said this might have.
+fn effects_of(events: &TransactionEvents) -> TransactionEffects {
+    TransactionEffects::V2(Box::new(TransactionEffectsV2 {
+        status: ExecutionStatus::Success,
+        epoch: 0,
+        gas_used: GasCostSummary::default(),
+        transaction_digest: Digest::new([1; 32]),
+        gas_object_index: None,
+        events_digest: Some(events.digest()),
+        dependencies: vec![],
+        lamport_version: 1,
+        changed_objects: vec![],
+        unchanged_consensus_objects: vec![],
+        auxiliary_data_digest: None,
+    }))
 }
 
 /// The staking object as it may be in a hundred epochs.

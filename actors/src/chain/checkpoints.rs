@@ -118,7 +118,8 @@ impl Checkpoints {
         let (history, ours) = (self.history.clone(), self.chain.ours());
         let proving = move || proof::prove(&shown, history, validators, &ours);
         let proved = tokio::task::spawn_blocking(proving).await;
-        let proved = proved.map_err(|_| CallError::unreadable("proving a checkpoint panicked"))??;
+        let proved =
+            proved.map_err(|_| CallError::unreadable("proving a checkpoint panicked"))??;
         self.history = proved.history.clone();
         self.validators = Some(proved.validators.clone());
         Ok(proved)
@@ -210,8 +211,7 @@ impl Chain {
     fn ours(&self) -> Ours {
         let options = &self.shared.options;
         let staking = haulout_protocol::chain::staking_inner(&options.staking);
-        let roots =
-            [options.system, options.staking, staking, options.params, options.treasury];
+        let roots = [options.system, options.staking, staking, options.params, options.treasury];
         let roots = roots.map(|id| Address::new(id.into()));
         Ours { package: self.shared.package, roots }
     }

@@ -193,7 +193,9 @@ fn shared_writes(effects: &TransactionEffects, roots: &[Address]) -> Vec<Written
     }
     let write = |change| match change {
         ObjectChange::Created { object_id, output_version, output_digest, output_owner }
-        | ObjectChange::Mutated { object_id, output_version, output_digest, output_owner, .. }
+        | ObjectChange::Mutated {
+            object_id, output_version, output_digest, output_owner, ..
+        }
         | ObjectChange::Unwrapped { object_id, output_version, output_digest, output_owner } => {
             matches!(output_owner, Owner::Shared(_)).then(|| Written {
                 id: ObjectId::from_bytes(object_id.into_inner()),

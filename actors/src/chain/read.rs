@@ -153,8 +153,7 @@ impl Chain {
         let pools = known(members.clone()).await?;
         let pools = self.proven_objects(&members, &pools, last).await?;
         let (checkpoint, time_ms, since) = (last.sequence, last.time_ms, self.shared.since);
-        let objects =
-            NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools };
+        let objects = NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools };
         match objects.try_view() {
             Ok(mut view) => {
                 view.position.is_proven = true;

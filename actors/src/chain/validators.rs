@@ -36,7 +36,8 @@ impl Validators {
             return Err("validators without stake".to_owned());
         }
         let verifier = ValidatorCommitteeSignatureVerifier::new(committee);
-        let verifier = verifier.map_err(|error| format!("a validator's key is invalid: {error}"))?;
+        let verifier =
+            verifier.map_err(|error| format!("a validator's key is invalid: {error}"))?;
         Ok(Validators { verifier: Arc::new(verifier) })
     }
 

@@ -52,10 +52,7 @@ pub(crate) fn network(store: &Store) -> Result<Option<NetworkObjects>, StoreErro
 }
 
 /// The proven versions of objects. Blocks on the disk.
-pub(super) fn written(
-    store: &Store,
-    ids: &[ObjectId],
-) -> Result<Vec<Option<Written>>, StoreError> {
+pub(super) fn written(store: &Store, ids: &[ObjectId]) -> Result<Vec<Option<Written>>, StoreError> {
     let look_up = |id: &ObjectId| {
         let found = store.proven(id)?;
         Ok(found.map(|(version, digest)| Written { id: *id, version, digest }))

@@ -54,7 +54,9 @@ impl fmt::Display for TrustedCheckpoint {
 
 /// The text names no checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("write NUMBER:DIGEST for the last checkpoint of a Sui epoch, else NUMBER:DIGEST:VALIDATORS, digests in base58")]
+#[error(
+    "write NUMBER:DIGEST for the last checkpoint of a Sui epoch, else NUMBER:DIGEST:VALIDATORS, digests in base58"
+)]
 pub struct ParseTrustedError;
 
 impl FromStr for TrustedCheckpoint {
@@ -154,7 +156,9 @@ fn says(verdict: Verdict) -> &'static str {
         Verdict::Behind => "is older than what was verified: the ledger lags",
         Verdict::Gap => "is not there though later ones are: the ledger has a gap",
         Verdict::Fork => "does not follow the history that was verified: the ledger forked",
-        Verdict::Rollback => "is not the one that was verified under this number: the ledger was rolled back",
+        Verdict::Rollback => {
+            "is not the one that was verified under this number: the ledger was rolled back"
+        }
         Verdict::Forged => "is not proven by the validators' signatures: it is forged",
     }
 }

@@ -53,8 +53,12 @@ impl KeyFault {
     /// What the operator can do about it.
     pub fn next_step(&self) -> &'static str {
         match self {
-            KeyFault::Signing { .. } => "put the key that was registered back into keys.protocol; keys.dir is where it lies by default",
-            KeyFault::Network { .. } => "put the key that was registered back into keys.network; keys.dir is where it lies by default",
+            KeyFault::Signing { .. } => {
+                "put the key that was registered back into keys.protocol; keys.dir is where it lies by default"
+            }
+            KeyFault::Network { .. } => {
+                "put the key that was registered back into keys.network; keys.dir is where it lies by default"
+            }
         }
     }
 }

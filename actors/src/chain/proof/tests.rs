@@ -104,7 +104,8 @@ fn next(
 ) -> Unproven {
     let events = epoch_began(epoch);
     let effects = effects(&events);
-    let info = CheckpointTransactionInfo::new(*effects.transaction_digest(), effects.digest(), vec![]);
+    let info =
+        CheckpointTransactionInfo::new(*effects.transaction_digest(), effects.digest(), vec![]);
     let contents = CheckpointContents::new_v1(vec![info]);
     let end = successors.map(|successors| EndOfEpochData {
         next_epoch_committee: successors.members(),
@@ -246,7 +247,12 @@ fn those_who_were_not_named_cannot_take_over() {
 fn a_signed_checkpoint_of_another_history_is_a_fork_not_the_next() {
     let signers = Signers::new(0, 1);
     let chain = four(&signers);
-    let other = next(Some(&next(Some(&next(None, 8, &signers, None)), 8, &signers, None)), 8, &signers, None);
+    let other = next(
+        Some(&next(Some(&next(None, 8, &signers, None)), 8, &signers, None)),
+        8,
+        &signers,
+        None,
+    );
     let [zero, one, ..] = <[Unproven; 4]>::try_from(chain).unwrap();
     let refused = proved(&[zero, one, other], &signers);
     let doubt = Doubt { verdict: Verdict::Fork, checkpoint: 2 };
