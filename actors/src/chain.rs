@@ -12,6 +12,7 @@ mod checkpoints;
 mod draft;
 mod epochs;
 mod error;
+mod memory;
 mod network_objects;
 mod node_settings;
 mod operator;
@@ -22,6 +23,7 @@ mod purse;
 mod read;
 mod refusal;
 mod register;
+mod same_blob;
 mod space;
 mod stake;
 mod submit;
@@ -46,6 +48,7 @@ use sui_sdk_types::Address;
 
 pub use self::checkpoints::{Checkpoints, Start};
 pub use self::error::{CallError, FollowError};
+pub use self::memory::Since;
 pub use self::network_objects::NetworkObjects;
 pub use self::node_settings::{Changed, Collector};
 pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Votes};
@@ -53,6 +56,8 @@ pub use self::owned::{Extension, Found, Holder, Receipt};
 pub use self::proof::{Checkpoint, Written};
 pub(crate) use self::read::ViewError;
 pub use self::register::{Certified, Cost, Extended, Registered, Registration};
+pub use self::same_blob::OnlyOne;
+use self::same_blob::SameBlob;
 pub use self::stake::{NewReceipt, OwnedReceipts, Payout, ReceiptStep, StakeBook};
 pub use self::texts::BLOB_NAME;
 use self::turns::Turns;
@@ -101,16 +106,18 @@ pub struct Chain {
 struct Shared {
     options: ChainOptions,
     package: Address,
-    since: Since,
+    since: SharedSince,
     /// Held by the one who submits a transaction.
     turns: Turns,
+    /// Held by those who put a blob.
+    puts: SameBlob,
     /// Whether the last exchange got no answer.
     is_silent: AtomicBool,
 }
 
 /// Versions at which our objects became shared; transactions must name them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Since {
+struct SharedSince {
     system: u64,
     params: u64,
     staking: u64,
@@ -155,16 +162,18 @@ impl Chain {
     pub async fn connect(options: ChainOptions) -> Result<Chain, CallError> {
         let client = client(&options)?;
         let patience = options.patience;
-        let shared_with = shared(options, Since::default());
-        let first = patience.min(limits::CHAIN_CONNECT_TIMEOUT);
-        let mut chain = Chain { client, shared: shared_with, patience: first };
-        let reached = tokio::time::timeout(limits::CHAIN_CONNECT_TIMEOUT, chain.shared_since());
+        let mut chain = Chain { client, shared: shared(options, SharedSince::default()), patience };
+        // Who waits for a ledger waits also for one that was away already when it was needed.
+        let longest = match patience.is_zero() {
+            true => limits::CHAIN_CONNECT_TIMEOUT,
+            false => patience + limits::CHAIN_ANSWER_TIMEOUT,
+        };
+        let reached = tokio::time::timeout(longest, chain.shared_since());
         let Ok(found) = reached.await else {
             return Err(chain.unreachable("no answer in time"));
         };
         let options = chain.shared.options.clone();
         chain.shared = shared(options, found?);
-        chain.patience = patience;
         Ok(chain)
     }
 
@@ -203,10 +212,11 @@ fn client(options: &ChainOptions) -> Result<Client, CallError> {
 }
 
 /// What all handles on one ledger know.
-fn shared(options: ChainOptions, since: Since) -> Arc<Shared> {
+fn shared(options: ChainOptions, since: SharedSince) -> Arc<Shared> {
     let turns = Turns::new(options.turns.clone(), options.system);
     let (package, is_silent) = (Address::new(options.package.into()), AtomicBool::new(false));
-    Arc::new(Shared { options, package, since, turns, is_silent })
+    let puts = SameBlob::default();
+    Arc::new(Shared { options, package, since, turns, puts, is_silent })
 }
 
 impl fmt::Debug for Chain {

@@ -23,7 +23,8 @@ pub const YAMUX_STREAMS_MAX: usize = 64;
 pub const OPENS_PENDING_MAX: usize = 256;
 /// How long `open` may take, all of it: dialling, a walk through Kademlia, dialling again.
 pub const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long negotiating one stream on an open connection may take; a dead connection shows here.
+/// How long negotiating one stream on an open connection may take before it is asked whether anything else has arrived
+/// on it since: if not, it is dead; if so, the negotiation is repeated, within [`OPEN_TIMEOUT`].
 pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long one dial may take, all addresses together.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
@@ -107,10 +108,12 @@ pub const SHUTDOWN_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 // ---- ledger ----------------------------------------------------------------------------------
 
-/// How long the first answer of a ledger may take; longer means "unreachable" to the person waiting.
+/// How long the first answer of a ledger may take for those who do not wait for one that is away.
 pub const CHAIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long any later answer of the ledger may take; executing waits for consensus.
 pub const CHAIN_ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the last attempt at a ledger that is waited for may take: it begins when the patience ends.
+pub const CHAIN_LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an executed transaction may take to appear in a checkpoint.
 pub const CHAIN_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the same signed transaction is sent again at least before we say that its fate is
@@ -121,11 +124,22 @@ pub const CHAIN_SUBMISSION_PATIENCE_MIN: Duration = Duration::from_secs(5);
 pub const CHAIN_REBUILDS_MAX: u32 = 8;
 /// Between two looks at a wallet's turn: a transaction on a ledger nearby takes some milliseconds.
 pub const CHAIN_TURN_LOOK_MIN: Duration = Duration::from_millis(2);
-/// As it grows while we wait; more would leave the wallet idle between two turns.
+/// As it grows for those who are not the next: many processes may wait.
 pub const CHAIN_TURN_LOOK_MAX: Duration = Duration::from_millis(20);
-/// How long a wallet's turn may last while nobody else gets one: longer than any transaction is
-/// waited for. Whoever holds it is stopped then, and we go on beside it.
+/// How often whoever has a wallet's turn shows that it is alive.
+pub const CHAIN_TURN_BEAT: Duration = Duration::from_secs(10);
+/// How long a wallet's turn may last without a sign of life: many beats. Whoever holds it is stopped
+/// then, and we go on beside it.
 pub const CHAIN_TURN_STUCK_MAX: Duration = Duration::from_secs(60);
+/// Turns that a process takes in a row while others wait: enough to make one look at the wallet's
+/// coins serve many transactions, and a fraction of a second on a ledger nearby.
+pub const CHAIN_TURNS_IN_A_ROW_MAX: u32 = 16;
+/// After so long others have their turn, however few we had: transactions on a distant ledger take a
+/// second each.
+pub const CHAIN_TURNS_IN_A_ROW_TIME_MAX: Duration = Duration::from_secs(1);
+/// Registrations of ours that we remember, to see whether a plan is older than one of them: more than
+/// are planned at once.
+pub const CHAIN_REGISTRATIONS_KNOWN_MAX: usize = 1_000;
 /// First pause between two attempts at the ledger.
 pub const CHAIN_BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between two attempts at the ledger; it ends an outage for us this late at most.
@@ -208,6 +222,14 @@ pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;
 /// Plans one put makes, each because the ledger refused the one before and its facts had moved: others who use the same
 /// wallet are faster now and then, not always.
 pub const PUT_PLANS_MAX: usize = 8;
+/// Puts of one client at once: a node lets a peer open [`STREAMS_TO_PEER_MAX`] streams, and each put needs
+/// one to each node; whoever waits for one too long takes the node for dead.
+pub const PUTS_AT_ONCE_MAX: usize = 16;
+/// Bytes that the puts of one client encode at once, as they are before encoding: what one large blob takes
+/// with its window of two segments. So large blobs go one after the other, and small ones side by side.
+pub const PUT_BYTES_AT_ONCE_MAX: usize = 64 * 1024 * 1024;
+/// What a put takes beside its bytes, counted in the same way: queues, streams, slivers of the smallest blobs.
+pub const PUT_BYTES_EACH: usize = 1024 * 1024;
 /// Segments a blob's id is computed from at a time: one of each that is read, coded and handed over.
 pub const SEGMENTS_IDENTIFYING_MAX: usize = haulout_protocol::encoding::MIN_IN_FLIGHT;
 /// Memory a put keeps between two segments, so that the next one needs no fresh pages: one segment's slivers.

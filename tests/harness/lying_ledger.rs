@@ -35,11 +35,21 @@ pub enum Lie {
     /// It does not.
     None,
     /// Every checkpoint says that this object of this blob was deleted.
-    Deleted { package: ObjectId, blob_id: [u8; 32], object_id: ObjectId },
+    Deleted {
+        /// The package whose event it invents.
+        package: ObjectId,
+        /// The blob.
+        blob_id: [u8; 32],
+        /// The object.
+        object_id: ObjectId,
+    },
     /// No checkpoint has a signature.
     Unsigned,
     /// The staking object is of a far epoch.
-    LateEpoch { staking: ObjectId },
+    LateEpoch {
+        /// The staking object.
+        staking: ObjectId,
+    },
 }
 
 /// A running server. It ends when it is dropped.

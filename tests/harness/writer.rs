@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use haulout_actors::chain::Registration;
+use haulout_actors::chain::{Registration, Since};
 use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, Transport};
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_devnet::Devnet;
@@ -139,6 +139,7 @@ pub async fn put_inconsistent(devnet: &Devnet, account: &str, bytes: &[u8]) -> R
         deletable: false,
         write: quote.write,
         beside: None,
+        since: Since::default(),
     };
     let terms = position.terms();
     let need = Need {

@@ -14,7 +14,7 @@ use haulout_protocol::message::NetworkId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{CallError, Capacity, Since, SystemView};
+use super::{CallError, Capacity, SharedSince, SystemView};
 use crate::context::{Position, Prices, Timing};
 
 /// The form of kept bytes.
@@ -28,7 +28,7 @@ pub struct NetworkObjects {
     /// Its time, in milliseconds since 1970.
     pub time_ms: u64,
     /// When our objects became shared, which transactions must name.
-    pub(super) since: Since,
+    pub(super) since: SharedSince,
     /// The system object.
     pub(super) system: Vec<u8>,
     /// The staking object.

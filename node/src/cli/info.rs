@@ -216,7 +216,7 @@ mod tests {
             protocol_version: 1,
             source: NetworkObjects::default(),
         };
-        let calendar = Calendar::new(&view, now_ms);
+        let calendar = Calendar::new(&view.position, now_ms);
         Facts { ledger: "http://127.0.0.1:9000".to_owned(), view, calendar }
     }
 
