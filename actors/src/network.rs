@@ -9,14 +9,18 @@ mod address;
 mod behaviours;
 mod errors;
 mod frames;
+mod gate;
 mod identity;
 mod inbound;
 mod names;
 mod options;
+mod paced;
 mod peers;
 mod shared;
+mod strangers;
 mod streams;
 mod swarm;
+mod transport;
 
 use std::sync::Arc;
 
@@ -121,6 +125,11 @@ impl Network {
             }
         });
         self.shared.book().state_addresses(peer, parsed.collect());
+    }
+
+    /// States who is in the committee: these peers, and those of the committee before, always get in.
+    pub fn set_members(&self, members: impl IntoIterator<Item = PeerId>) {
+        self.shared.book().set_members(members.into_iter().collect());
     }
 
     /// Publishes a message to all who listen to a topic.
