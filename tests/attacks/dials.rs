@@ -9,7 +9,7 @@ use libp2p::{Multiaddr, PeerId, identify, kad};
 use tokio::net::UdpSocket;
 
 use crate::siege::{Siege, scale};
-use crate::stranger::{besiege, kademlia, swarm, until};
+use crate::stranger::{attack, besiege, kademlia, swarm, until};
 
 /// Whom the nodes shall flood: an address of this machine that is none of the attackers'.
 const VICTIM: &str = "127.0.0.9";
@@ -36,11 +36,12 @@ pub(crate) async fn named_victims() {
             .parse()
             .unwrap();
     let (packets, knocked) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    tokio::spawn(count(victim, packets.clone()));
+    let nodes = siege.targets.iter().map(|target| target.port).collect();
+    attack(count(victim, nodes, packets.clone()));
     let strangers = STRANGERS * scale();
     for _ in 0..strangers {
         let liar = liar(&siege.network, &address);
-        tokio::spawn(besiege(liar, siege.targets.clone(), 1, knocked.clone(), |_| ()));
+        attack(besiege(liar, siege.targets.clone(), 1, knocked.clone(), |_| ()));
     }
     let enough = strangers * siege.targets.len() * 9 / 10;
     until("every stranger has told its lies", || knocked.load(Ordering::Relaxed) >= enough).await;
@@ -69,9 +70,12 @@ fn liar(network: &str, victim: &Multiaddr) -> libp2p::Swarm<Liar> {
     liar
 }
 
-async fn count(victim: UdpSocket, packets: Arc<AtomicUsize>) {
+/// Counts what comes from the nodes; the strangers believe their own lies and dial the victim, too.
+async fn count(victim: UdpSocket, nodes: Vec<u16>, packets: Arc<AtomicUsize>) {
     let mut packet = [0; 2048];
-    while victim.recv_from(&mut packet).await.is_ok() {
-        packets.fetch_add(1, Ordering::Relaxed);
+    while let Ok((_, from)) = victim.recv_from(&mut packet).await {
+        if nodes.contains(&from.port()) {
+            packets.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }

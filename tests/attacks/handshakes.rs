@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::siege::{Siege, scale};
-use crate::stranger::until;
+use crate::stranger::{BREATH, attack, until};
 
 /// Two more than the places that all handshakes together once had.
 const CONNECTIONS: usize = 66;
@@ -19,7 +19,7 @@ pub(crate) async fn connections_that_say_nothing() {
     let wanted = CONNECTIONS * scale();
     for target in &siege.targets {
         for _ in 0..wanted {
-            tokio::spawn(hold(target.port, open.clone()));
+            attack(hold(target.port, open.clone()));
         }
     }
     let enough = wanted.min(100) * siege.targets.len() * 9 / 10;
@@ -38,6 +38,6 @@ async fn hold(port: u16, open: Arc<AtomicUsize>) {
             while stream.read(&mut said).await.is_ok_and(|length| length > 0) {}
             open.fetch_sub(1, Ordering::Relaxed);
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(BREATH).await;
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libp2p::swarm::dummy;
 
 use crate::siege::{Siege, scale};
-use crate::stranger::{besiege, swarm, until};
+use crate::stranger::{attack, besiege, swarm, until};
 
 /// So many, with [`CONNECTIONS`] each, once took every connection a node accepts.
 const IDENTITIES: usize = 150;
@@ -20,7 +20,7 @@ pub(crate) async fn many_identities() {
     let identities = IDENTITIES * scale();
     for _ in 0..identities {
         let (swarm, targets) = (swarm(|_| dummy::Behaviour), siege.targets.clone());
-        tokio::spawn(besiege(swarm, targets, CONNECTIONS, knocked.clone(), |_| ()));
+        attack(besiege(swarm, targets, CONNECTIONS, knocked.clone(), |_| ()));
     }
     let enough = identities * CONNECTIONS * siege.targets.len() * 9 / 10;
     until("every identity has knocked", || knocked.load(Ordering::Relaxed) >= enough).await;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libp2p::PeerId;
 
 use crate::siege::{Siege, scale};
-use crate::stranger::{address_of, besiege, kademlia, peer_of, swarm, until};
+use crate::stranger::{address_of, attack, besiege, kademlia, peer_of, swarm, until};
 
 /// Strangers that ask.
 const STRANGERS: usize = 10;
@@ -30,7 +30,7 @@ pub(crate) async fn floods_of_questions() {
                 kad.get_closest_peers(PeerId::random());
             }
         };
-        tokio::spawn(besiege(asker, siege.targets.clone(), 1, knocked.clone(), ask));
+        attack(besiege(asker, siege.targets.clone(), 1, knocked.clone(), ask));
     }
     let enough = strangers * siege.targets.len() * 9 / 10;
     until("every stranger asks", || knocked.load(Ordering::Relaxed) >= enough).await;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use haulout_node::LightClient;
 use haulout_node::config::Config;
-use haulout_tests::{KIB, eventually, get, put, sample_blob};
+use haulout_tests::{KIB, get, put, sample_blob};
 use serde_json::Value;
 
 /// What the program is called when it is a devnet.
@@ -162,15 +162,6 @@ impl Siege {
         );
         assert_eq!(calm.failures, [""; 0], "before the attack");
         assert_eq!(under.failures, [""; 0], "under attack");
-    }
-
-    /// Waits until memory is what it was, and a tenth.
-    pub(crate) async fn recover(&self, memory_before: &[u64]) {
-        eventually("memory is what it was, and a tenth", async || {
-            let memory = self.memory();
-            memory.iter().zip(memory_before).all(|(now, was)| *now <= was + was / 10)
-        })
-        .await;
     }
 }
 

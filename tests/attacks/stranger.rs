@@ -1,7 +1,7 @@
 //! A peer nobody knows: a libp2p swarm with an identity of its own, which dials whomever it is told to.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use haulout_tests::eventually;
@@ -12,7 +12,21 @@ use libp2p::{
     Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, kad, noise, tcp, yamux,
 };
 
+use tokio::runtime::{self, Runtime};
+
 use crate::siege::Target;
+
+/// Between two dials of one stranger to one node: it shares this machine with those it attacks.
+pub(crate) const BREATH: Duration = Duration::from_millis(100);
+
+/// Runs a part of an attack beside the honest clients of this process: on one thread, so that they have one, too.
+pub(crate) fn attack(part: impl Future<Output = ()> + Send + 'static) {
+    static ATTACKERS: LazyLock<Runtime> = LazyLock::new(|| {
+        let attackers = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        attackers.expect("a thread can be started")
+    });
+    ATTACKERS.spawn(part);
+}
 
 /// A swarm over QUIC and TCP that keeps what it has.
 pub(crate) fn swarm<Behaviour: NetworkBehaviour>(
@@ -62,21 +76,32 @@ pub(crate) fn peer_of(target: &Target) -> PeerId {
 }
 
 /// Keeps `wanted` connections to each node and opens a new one for each that ends. Counts how often it was let in or
-/// sent away, and shows its own swarm what happens to it.
+/// sent away, and does something more with each breath.
 pub(crate) async fn besiege<Behaviour: NetworkBehaviour>(
     mut swarm: Swarm<Behaviour>,
     targets: Vec<Target>,
     wanted: usize,
     knocked: Arc<AtomicUsize>,
-    mut on_event: impl FnMut(&mut Swarm<Behaviour>),
+    mut on_breath: impl FnMut(&mut Swarm<Behaviour>),
 ) {
     for target in &targets {
         for _ in 0..wanted {
             let _ = swarm.dial(dial(target));
         }
     }
+    let (mut again, mut breath) = (Vec::new(), tokio::time::interval(BREATH));
     loop {
-        let lost = match swarm.select_next_some().await {
+        let event = tokio::select! {
+            event = swarm.select_next_some() => event,
+            _ = breath.tick() => {
+                for target in again.drain(..) {
+                    let _ = swarm.dial(dial(target));
+                }
+                on_breath(&mut swarm);
+                continue;
+            }
+        };
+        let lost = match event {
             SwarmEvent::ConnectionEstablished { .. } => {
                 knocked.fetch_add(1, Ordering::Relaxed);
                 None
@@ -88,11 +113,7 @@ pub(crate) async fn besiege<Behaviour: NetworkBehaviour>(
             }
             _ => None,
         };
-        let again = targets.iter().find(|target| lost == Some(peer_of(target)));
-        if let Some(target) = again {
-            let _ = swarm.dial(dial(target));
-        }
-        on_event(&mut swarm);
+        again.extend(targets.iter().filter(|target| lost == Some(peer_of(target))));
     }
 }
 

@@ -41,10 +41,8 @@ pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
 pub(super) fn is_own(address: &Multiaddr, ip: IpAddr) -> bool {
     let parts: Vec<Part<'_>> =
         address.iter().filter(|part| !matches!(part, Part::P2p(_))).collect();
-    let is_dialled = matches!(
-        parts.as_slice(),
-        [_, Part::Tcp(1..)] | [_, Part::Udp(1..), Part::QuicV1]
-    );
+    let is_dialled =
+        matches!(parts.as_slice(), [_, Part::Tcp(1..)] | [_, Part::Udp(1..), Part::QuicV1]);
     is_dialled && ip_of(address) == Some(ip)
 }
 

@@ -129,10 +129,7 @@ fn kademlia(
     kad
 }
 
-fn gossip(
-    network: &str,
-    key: &identity::Keypair,
-) -> Result<Gossip, Box<dyn Error + Send + Sync>> {
+fn gossip(network: &str, key: &identity::Keypair) -> Result<Gossip, Box<dyn Error + Send + Sync>> {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Strict)
         .validate_messages()

@@ -49,9 +49,8 @@ impl Strangers {
         let Some(ip) = remotes.get(&connection).and_then(|remote| remote.ip) else {
             return Some(connection); // whoever comes has an address
         };
-        let stays = |other: &ConnectionId| {
-            remotes.get(other).is_some_and(|remote| must_stay(&remote.peer))
-        };
+        let stays =
+            |other: &ConnectionId| remotes.get(other).is_some_and(|remote| must_stay(&remote.peer));
         match self.places.enter(connection, ip, stays) {
             Entry::Free => None,
             Entry::InsteadOf(leaving) => Some(leaving),

@@ -33,8 +33,7 @@ pub(super) fn transport(
     registry: &mut Registry,
 ) -> Result<Boxed<Connected>, NetworkError> {
     let setup = |error: String| NetworkError::Setup(error);
-    let noise =
-        noise::Config::new(&options.keypair).map_err(|error| setup(error.to_string()))?;
+    let noise = noise::Config::new(&options.keypair).map_err(|error| setup(error.to_string()))?;
     let tcp = tcp::tokio::Transport::new(tcp::Config::default())
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
@@ -51,11 +50,10 @@ pub(super) fn transport(
         let (config, options) = (dns::ResolverConfig::default(), dns::ResolverOpts::default());
         dns::tokio::Transport::custom(both, config, options)
     };
-    let counted = BandwidthTransport::new(named, registry)
-        .map(|(peer, muxer), _| {
-            let muxer = Farewell::new(muxer, limits::CONNECTION_CLOSE_TIMEOUT);
-            (peer, StreamMuxerBox::new(muxer))
-        });
+    let counted = BandwidthTransport::new(named, registry).map(|(peer, muxer), _| {
+        let muxer = Farewell::new(muxer, limits::CONNECTION_CLOSE_TIMEOUT);
+        (peer, StreamMuxerBox::new(muxer))
+    });
     let timely = TransportTimeout::new(counted, limits::DIAL_TIMEOUT).boxed();
     Ok(Gate::new(timely, options, book).boxed())
 }
