@@ -1,3 +1,5 @@
+//! Places, without a network: tables of what must happen, and random comings and goings.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
