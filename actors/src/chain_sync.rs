@@ -245,9 +245,8 @@ impl State {
     }
 }
 
-/// Tells the network who the committee's members are and where, as the ledger says.
+/// Tells the network where the committee's members are, as the ledger says.
 fn introduce(network: &Network, position: &Position) {
-    network.set_members(position.committee.members().iter().map(|member| member.peer_id));
     for member in position.committee.members() {
         let addresses = member.addresses.iter();
         let addresses = addresses.filter_map(|bytes| network::address_from_bytes(bytes)).collect();

@@ -5,12 +5,9 @@
 
 use std::time::Duration;
 
-<<<<<<< HEAD
 use haulout_protocol::machine::budgets::Budget;
 use haulout_protocol::machine::places::Room;
-=======
 use haulout_protocol::machine::{guests, rations};
->>>>>>> main
 
 // ---- network: streams ------------------------------------------------------------------------
 

@@ -130,15 +130,11 @@ impl Network {
         self.shared.book().state_addresses(peer, parsed.collect());
     }
 
-<<<<<<< HEAD
-    /// States who is in the committee: these peers, and those of the committee before, always get in.
-    pub fn set_members(&self, members: impl IntoIterator<Item = PeerId>) {
-        self.shared.book().set_members(members.into_iter().collect());
-=======
-    /// States who serves in the committee: their streams have places that nobody else can take.
+    /// States who serves in the committee, or did in the one before: they always get in, and their streams have places
+    /// that nobody else can take.
     pub(crate) fn set_members(&self, members: BTreeSet<PeerId>) {
+        self.shared.book().set_members(members.clone());
         self.shared.door.set_members(members);
->>>>>>> main
     }
 
     /// Publishes a message to all who listen to a topic.

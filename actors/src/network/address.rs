@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Result<Multiaddr, NetworkError> {
     })
 }
 
-/// The IP address it begins with; names have none.
+/// The IP address in it; nothing if it names a host.
 pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     match address.iter().next()? {
         Part::Ip4(ip) => Some(ip.into()),
@@ -54,15 +54,6 @@ pub(super) fn is_tcp(address: &Multiaddr) -> bool {
 /// The address without the peer id at its end.
 pub(super) fn without_peer(address: Multiaddr) -> Multiaddr {
     address.into_iter().filter(|part| !matches!(part, Part::P2p(_))).collect()
-}
-
-/// The IP address in it; nothing if it names a host, or a way through a relay.
-pub(super) fn ip_of(address: &Multiaddr) -> Option<std::net::IpAddr> {
-    match address.iter().next()? {
-        Part::Ip4(ip) => Some(ip.into()),
-        Part::Ip6(ip) => Some(ip.into()),
-        _ => None,
-    }
 }
 
 /// The port of a TCP or UDP address.

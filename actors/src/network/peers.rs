@@ -93,9 +93,8 @@ pub(super) struct PeerBook {
     entries: BTreeMap<PeerId, Entry>,
     /// Every address in some entry's `stated`, and in how many.
     stated: BTreeMap<Multiaddr, usize>,
-    /// The committee, and the one before it.
+    /// The committee, and whoever else must always get in.
     members: BTreeSet<PeerId>,
-    former: BTreeSet<PeerId>,
 }
 
 impl PeerBook {
@@ -158,16 +157,14 @@ impl PeerBook {
         self.entries.get(peer).map_or(&[], |entry| &entry.stated)
     }
 
-    /// Sets who is in the committee; the one before is remembered, as its shards may still be needed.
+    /// Sets who must always get in.
     pub(super) fn set_members(&mut self, members: BTreeSet<PeerId>) {
-        if members != self.members {
-            self.former = std::mem::replace(&mut self.members, members);
-        }
+        self.members = members;
     }
 
-    /// Whether the peer is in the committee, or was in the one before.
+    /// Whether the peer must always get in.
     pub(super) fn is_member(&self, peer: &PeerId) -> bool {
-        self.members.contains(peer) || self.former.contains(peer)
+        self.members.contains(peer)
     }
 
     /// Remembers an address we heard of; the oldest makes room. True if it is new.

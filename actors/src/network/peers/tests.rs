@@ -118,13 +118,3 @@ fn an_address_is_stated_as_long_as_anybody_has_it() {
     book.state_addresses(second, Vec::new());
     assert!(!book.is_stated(&sample_address(1)));
 }
-
-#[test]
-fn members_of_the_committee_before_are_still_known_and_older_ones_are_not() {
-    let mut book = PeerBook::default();
-    let peers = [1, 2, 3].map(sample_peer);
-    for committee in [&peers[..1], &peers[1..2], &peers[1..2], &peers[2..]] {
-        book.set_members(committee.iter().copied().collect());
-    }
-    assert_eq!(peers.map(|peer| book.is_member(&peer)), [false, true, true]);
-}
