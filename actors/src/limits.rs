@@ -5,6 +5,10 @@
 
 use std::time::Duration;
 
+use haulout_protocol::machine::budgets::Budget;
+use haulout_protocol::machine::places::Room;
+use haulout_protocol::machine::{guests, rations};
+
 // ---- network: streams ------------------------------------------------------------------------
 
 /// Most streams we keep open towards one peer; more wait. Yamux ends a connection whose peer opens
@@ -13,8 +17,6 @@ pub const STREAMS_TO_PEER_MAX: usize = 20;
 /// Most streams one peer may keep open towards us; a few more than an honest peer opens, because it
 /// may see a stream end before we do.
 pub const STREAMS_FROM_PEER_MAX: usize = 24;
-/// Most streams of one protocol all peers together may keep open towards us.
-pub const STREAMS_PER_PROTOCOL_MAX: usize = 512;
 /// Accepted streams of one protocol that wait for their actor; more are answered "busy".
 pub const ACCEPT_QUEUE_LEN: usize = 64;
 /// Most streams in one yamux connection; yamux cannot bound its memory, so we bound its streams.
@@ -26,10 +28,13 @@ pub const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long negotiating one stream on an open connection may take before it is asked whether anything else has arrived
 /// on it since: if not, it is dead; if so, the negotiation is repeated, within [`OPEN_TIMEOUT`].
 pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long one dial may take, all addresses together.
+/// How long one dial may take, all addresses together; and a handshake that others began.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long a stream may make no progress at all.
+/// How long a stream that we opened may make no progress at all.
 pub const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a stream that a peer opened may make no progress at all; what it moves earns new time at the rate below, and
+/// never more than this. Round trips take a tenth of a second, so it forgives a lost packet and a paused process.
+pub const STREAM_CREDIT: Duration = Duration::from_secs(5);
 /// The slowest honest transfer; a peer below it holds a permit for nothing.
 pub const STREAM_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
 /// Read and write buffer of a stream; larger transfers go past them.
@@ -39,14 +44,22 @@ pub const FRAME_STEP_BYTES: usize = 64 * 1024;
 
 // ---- network: connections --------------------------------------------------------------------
 
-/// Connections others may have open towards us.
-pub const CONNECTIONS_IN_MAX: u32 = 512;
+/// Connections strangers may have open towards us; members need no place. One address is an office or a city behind its
+/// carrier's NAT, one subnet is seldom more than one party.
+pub const STRANGERS_ROOM: Room = Room { total: 384, of_subnet: 256, of_address: 192 };
+/// Handshakes others have under way with us, of QUIC and of TCP each. An honest one takes less than a second, and one that
+/// says nothing costs a socket: systems allow a process a thousand.
+pub const HANDSHAKES_ROOM: Room = Room { total: 256, of_subnet: 192, of_address: 128 };
 /// Connections we may have open towards others: a whole committee and some.
 pub const CONNECTIONS_OUT_MAX: u32 = 256;
 /// Connections per peer: both sides may dial at once, and a restarted peer's old one dies slowly.
 pub const CONNECTIONS_PER_PEER_MAX: u32 = 4;
-/// Handshakes in progress, each way.
+/// Handshakes we have under way with others.
 pub const CONNECTIONS_PENDING_MAX: u32 = 64;
+/// Of those, dials to addresses that nobody we trust stated.
+pub const HEARSAY_DIALS_MAX: usize = 16;
+/// How long a connection may take to say goodbye before it is dropped.
+pub const CONNECTION_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// New connections are refused while the process is larger than this.
 pub const NETWORK_MEMORY_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
 /// How long a connection without streams stays open; opening one costs two round trips.
@@ -68,8 +81,10 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 pub const NETWORK_COMMANDS_LEN: usize = 256;
 /// Peers we remember addresses and faults of; the quietest unconnected one makes room.
 pub const PEERS_KNOWN_MAX: usize = 4096;
-/// Addresses we keep per peer.
+/// Addresses we keep per peer of those that were stated.
 pub const ADDRESSES_PER_PEER_MAX: usize = 16;
+/// Addresses we keep per peer of those that were heard: QUIC and TCP, and as many that are out of date.
+pub const ADDRESSES_HEARD_MAX: usize = 4;
 /// How long a banned peer stays out.
 pub const BAN_DURATION: Duration = Duration::from_secs(10 * 60);
 /// How often the swarm task looks after bans, bootstrap peers and its routing table.
@@ -82,6 +97,11 @@ pub const BOOTSTRAP_PAUSE_MIN: Duration = Duration::from_secs(1);
 pub const BOOTSTRAP_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How often bootstrap peers are dialled that are missing among others; nothing depends on them then.
 pub const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(30);
+/// What one peer may ask of Kademlia, and tell by identify, each: a walk or a refresh of the table asks us a few times, and
+/// a whole committee starts at once.
+pub const QUESTIONS_OF_PEER: Budget = Budget { burst: 256, refill_ms: 50 };
+/// Strangers of one subnet in Kademlia's table: an attacker's subnet does not fill it.
+pub const KAD_STRANGERS_OF_SUBNET_MAX: usize = 8;
 /// How long a Kademlia walk may take; `open` waits for it.
 pub const KAD_QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most bytes of a gossip message with its envelope.
@@ -185,14 +205,48 @@ pub const EPOCH_ALARM_MAX: Duration = Duration::from_secs(60);
 
 // ---- slivers ---------------------------------------------------------------------------------
 
-/// Sessions on `sliver/1` at once: each may hold two slivers, a file and a thread of the pool.
-pub const SLIVER_SESSIONS_MAX: usize = 128;
-/// Sessions on `blob/1` at once: each is one read of the store.
-pub const BLOB_SESSIONS_MAX: usize = 256;
-/// Bytes of slivers in memory, all sessions together: eight of the largest there can be.
-pub const SLIVER_MEMORY_BYTES_MAX: u32 = 256 * 1024 * 1024;
+/// Streams of `sliver/1` served at once; each may hold a file and a thread of the pool, and has 64 KiB of buffers. Each
+/// class has its own places: 24 streams of each of five members, 256 clients that read from us at once.
+pub const SLIVER_PLACES: guests::Limits = guests::Limits {
+    members: 128,
+    payers: 128,
+    strangers: 256,
+    payers_per_blob: 2,
+    first_grace_ms: 300,
+    grace_ms: 2_000,
+    bytes_per_second: STREAM_BYTES_PER_SECOND_MIN,
+};
+/// Streams of `blob/1` served at once; each is one read of the store. Nobody pays for questions.
+pub const BLOB_PLACES: guests::Limits =
+    guests::Limits { members: 128, payers: 0, payers_per_blob: 0, ..SLIVER_PLACES };
+/// Bytes of all sessions together for segments and answers on their way in and out. Strangers' part holds two segments of
+/// the smallest network as they are written, or dozens of slivers as they are read; the rest, one segment of a writer who paid.
+pub const SESSION_MEMORY: rations::Limits = rations::Limits {
+    all: 160 * 1024 * 1024,
+    strangers: 96 * 1024 * 1024,
+    users_max: PEERS_KNOWN_MAX,
+};
+/// The same for long headers of uploads, held until these end: of the longest, as they came and as they are read, strangers
+/// may hold two, and others one.
+pub const HEADER_MEMORY: rations::Limits = rations::Limits {
+    all: 96 * 1024 * 1024 + 1024,
+    strangers: 64 * 1024 * 1024 + 512,
+    users_max: PEERS_KNOWN_MAX,
+};
+/// What a sliver or an answer counts at least: it keeps a thread busy, and transports buffer it, too. So many small
+/// ones at once count as a load, under which those who used less come first.
+pub const SESSION_MEMORY_MIN: u64 = 256 * 1024;
+/// How long a session waits for memory before the slowest stranger that holds some is turned out, each time.
+pub const MEMORY_PATIENCE: Duration = Duration::from_millis(500);
+/// Who has held memory for so long while others wait may be turned out though it does not keep us waiting: the largest
+/// segment takes that long at 3 MB/s.
+pub const MEMORY_HOLD_MAX: Duration = Duration::from_secs(10);
+/// How long a session waits for memory in all; then it says "busy".
+pub const MEMORY_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Bytes one peer may have stored here without a registration: two segments of a small committee.
 pub const PENDING_BYTES_PER_PEER_MAX: u64 = 512 * 1024 * 1024;
+/// Bytes the peers of one address may have stored here without a registration: two peers' worth.
+pub const PENDING_BYTES_PER_HOST_MAX: u64 = 1024 * 1024 * 1024;
 /// Bytes all peers together may have stored here without a registration.
 pub const PENDING_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// How long bytes wait for their registration before they are forgotten.
@@ -201,7 +255,8 @@ pub const PENDING_TIME_MAX: Duration = Duration::from_secs(60);
 pub const PENDING_SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a session waits for the registration to show up: many checkpoints.
 pub const REGISTRATION_WAIT_MAX: Duration = Duration::from_secs(30);
-/// How long a writer may pause between two segments: it encodes, or other nodes hold it back.
+/// How long a writer may pause between two segments: it encodes, or other nodes hold it back. Others may take its place
+/// meanwhile, unless its blob is paid for.
 pub const UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Pause asked of a peer when a bound of ours is reached.
 pub const BUSY_RETRY_AFTER_MS: u32 = 500;
@@ -234,6 +289,10 @@ pub const PUT_BYTES_EACH: usize = 1024 * 1024;
 pub const SEGMENTS_IDENTIFYING_MAX: usize = haulout_protocol::encoding::MIN_IN_FLIGHT;
 /// Memory a put keeps between two segments, so that the next one needs no fresh pages: one segment's slivers.
 pub const ENCODING_BYTES_KEPT_MAX: usize = 128 * 1024 * 1024;
+/// First pause before a put goes back to a node that had no time for it.
+pub const PUT_RETURN_PAUSE_MIN: Duration = Duration::from_millis(200);
+/// Longest pause between two such attempts.
+pub const PUT_RETURN_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Whoever asks for a blob's status waits so long for the slow, once those that answered have settled it: it only completes
 /// the list of who answers.
 pub const STATUS_STRAGGLERS_MAX: Duration = Duration::from_secs(2);

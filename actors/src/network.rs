@@ -9,15 +9,20 @@ mod address;
 mod behaviours;
 mod errors;
 mod frames;
+mod gate;
 mod identity;
 mod inbound;
 mod names;
 mod options;
+mod paced;
 mod peers;
 mod shared;
+mod strangers;
 mod streams;
 mod swarm;
+mod transport;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use haulout_protocol::crypto::PeerId;
@@ -36,8 +41,10 @@ pub use self::inbound::{Heard, Incoming, Listener, Verdict};
 pub use self::names::{Protocol, Topic};
 pub use self::options::{NetworkOptions, Role, Transport};
 pub use self::peers::{Blame, Peers};
+pub use self::streams::Place;
 
 use self::identity::to_libp2p;
+use self::peers::Penalty;
 use self::shared::Shared;
 use self::streams::{Request, Watched};
 use self::swarm::{Command, Driver};
@@ -84,7 +91,7 @@ impl Network {
             // The connection was dead without knowing; the next one is new.
             opened = self.attempt(peer, protocol, deadline).await;
         }
-        opened.map(|io| Stream::new(io, frames::Permits { _held: vec![permit] }))
+        opened.map(|io| Stream::opened(io, permit))
     }
 
     async fn attempt(
@@ -123,6 +130,13 @@ impl Network {
         self.shared.book().state_addresses(peer, parsed.collect());
     }
 
+    /// States who serves in the committee, or did in the one before: they always get in, and their streams have places
+    /// that nobody else can take.
+    pub(crate) fn set_members(&self, members: BTreeSet<PeerId>) {
+        self.shared.book().set_members(members.clone());
+        self.shared.door.set_members(members);
+    }
+
     /// Publishes a message to all who listen to a topic.
     pub async fn publish(&self, topic: Topic, bytes: Vec<u8>) -> Result<(), PublishError> {
         let (reply, answer) = oneshot::channel();
@@ -149,11 +163,17 @@ impl Network {
 
     /// Writes down what a peer did wrong: logged, counted, and in the end a ban.
     pub fn blame(&self, peer: PeerId, blame: Blame) {
-        let banned = self.shared.book().blame(peer, blame, Instant::now());
-        if banned {
+        let penalty = self.shared.book().blame(peer, blame, Instant::now());
+        let named = to_libp2p(&peer);
+        let command = match penalty {
+            Penalty::None => None,
+            Penalty::Disconnect => Some(Command::Disconnect(named)),
+            Penalty::Ban => Some(Command::Ban(named)),
+        };
+        if let Some(command) = command {
             let current = self.shared.commands.borrow().clone();
-            // If the queue is full, the next tick of the swarm task bans the peer.
-            let _ = current.map(|commands| commands.try_send(Command::Ban(to_libp2p(&peer))));
+            // If the queue is full, the next tick of the swarm task bans the peer, or its next fault disconnects it.
+            let _ = current.map(|commands| commands.try_send(command));
         }
         self.shared.show_peers();
     }

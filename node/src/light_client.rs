@@ -31,8 +31,8 @@ use crate::calendar::Calendar;
 use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
+use crate::known_network::KnownNetwork;
 use crate::ledger_client::LAST_ANSWERS_MAX;
-use crate::memory::Memory;
 use crate::storage_node::{Identity, Prepared, chain_options, not_started, prepare};
 
 /// How long leaving the network may take; nothing is lost by cutting it short.
@@ -79,12 +79,12 @@ impl LightClient {
         let identity = Identity { keys, operator: None };
         let turns = Some(config.turns_dir());
         let chain = chain_options(&config.chain, config.timeout, turns);
-        let memory = Memory::of(&config);
-        let cache = memory.recall();
+        let known = KnownNetwork::of(&config);
+        let cache = known.recall();
         let prepared = prepare(&config.network, chain, store, identity, role, cache.clone());
         let Prepared { context, swarm: network, read } = prepared.await?;
         if let Some(read) = read {
-            memory.keep(&read, cache.as_ref());
+            known.keep(&read, cache.as_ref());
         }
         let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
         let room = Semaphore::new(limits::PUT_BYTES_AT_ONCE_MAX.div_ceil(ROOM_UNIT_BYTES));

@@ -4,7 +4,7 @@
 //! the peer's name, enough of them ban the peer for a while. Does not: keep anything on disk, or
 //! believe addresses: whoever answers must still prove its key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use haulout_protocol::crypto::PeerId;
@@ -14,6 +14,7 @@ use libp2p::Multiaddr;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::address;
 use crate::limits;
 
 pub use haulout_protocol::machine::Blame;
@@ -23,8 +24,22 @@ fn weight(blame: Blame) -> u32 {
     match blame {
         Blame::WrongBytes | Blame::WrongProof => 40,
         Blame::Malformed | Blame::TooLarge => 25,
+        Blame::Slow => 5, // a bad line is no crime; a hundred streams that hang are
         Blame::Silent => 0, // counted, but never a reason to ban
     }
+}
+
+/// Each so many slow streams cost a peer its connection, and with it all its other streams.
+const SLOW_STREAMS_PER_CONNECTION: u32 = 4;
+
+/// What a fault costs a peer beside its good name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Penalty {
+    None,
+    /// Its connections are closed; it may come back.
+    Disconnect,
+    /// It stays out for a while.
+    Ban,
 }
 
 /// So many points off ban a peer: three lies, or four malformed frames, in short order.
@@ -76,6 +91,10 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct PeerBook {
     entries: BTreeMap<PeerId, Entry>,
+    /// Every address in some entry's `stated`, and in how many.
+    stated: BTreeMap<Multiaddr, usize>,
+    /// The committee, and whoever else must always get in.
+    members: BTreeSet<PeerId>,
 }
 
 impl PeerBook {
@@ -114,7 +133,38 @@ impl PeerBook {
     /// Sets the addresses somebody we trust stated.
     pub(super) fn state_addresses(&mut self, peer: PeerId, mut addresses: Vec<Multiaddr>) {
         addresses.truncate(limits::ADDRESSES_PER_PEER_MAX);
-        self.entry(peer).stated = addresses;
+        addresses = addresses.into_iter().map(address::without_peer).collect();
+        for address in &addresses {
+            *self.stated.entry(address.clone()).or_default() += 1;
+        }
+        for address in std::mem::replace(&mut self.entry(peer).stated, addresses) {
+            if let Some(count) = self.stated.get_mut(&address) {
+                *count -= 1;
+                if *count == 0 {
+                    self.stated.remove(&address);
+                }
+            }
+        }
+    }
+
+    /// Whether somebody we trust stated this address, of whomever.
+    pub(super) fn is_stated(&self, address: &Multiaddr) -> bool {
+        self.stated.contains_key(address)
+    }
+
+    /// Where somebody we trust says that the peer is.
+    pub(super) fn stated(&self, peer: &PeerId) -> &[Multiaddr] {
+        self.entries.get(peer).map_or(&[], |entry| &entry.stated)
+    }
+
+    /// Sets who must always get in.
+    pub(super) fn set_members(&mut self, members: BTreeSet<PeerId>) {
+        self.members = members;
+    }
+
+    /// Whether the peer must always get in.
+    pub(super) fn is_member(&self, peer: &PeerId) -> bool {
+        self.members.contains(peer)
     }
 
     /// Remembers an address we heard of; the oldest makes room. True if it is new.
@@ -123,7 +173,7 @@ impl PeerBook {
         if entry.stated.contains(&address) || entry.heard.contains(&address) {
             return false;
         }
-        if entry.heard.len() >= limits::ADDRESSES_PER_PEER_MAX {
+        if entry.heard.len() >= limits::ADDRESSES_HEARD_MAX {
             entry.heard.remove(0);
         }
         entry.heard.push(address);
@@ -166,8 +216,8 @@ impl PeerBook {
         may
     }
 
-    /// Writes down a fault. True if it gets the peer banned.
-    pub(super) fn blame(&mut self, peer: PeerId, blame: Blame, now: Instant) -> bool {
+    /// Writes down a fault, and says what it costs the peer.
+    pub(super) fn blame(&mut self, peer: PeerId, blame: Blame, now: Instant) -> Penalty {
         let entry = self.entry(peer);
         let count = entry.blamed.entry(blame).or_insert(0);
         *count = count.saturating_add(1);
@@ -180,16 +230,20 @@ impl PeerBook {
         }
         if weight(blame) == 0 {
             info!(%peer, reason = %blame, count, "peer blamed");
-            return false;
+            return Penalty::None;
         }
         entry.points = entry.points.saturating_add(weight(blame));
         warn!(%peer, reason = %blame, count, points = entry.points, "peer blamed");
-        if entry.points < BAN_SCORE || entry.banned_until.is_some() {
-            return false;
+        if entry.banned_until.is_some() {
+            return Penalty::None;
+        }
+        if entry.points < BAN_SCORE {
+            let is_repeated = blame == Blame::Slow && count % SLOW_STREAMS_PER_CONNECTION == 0;
+            return if is_repeated { Penalty::Disconnect } else { Penalty::None };
         }
         entry.banned_until = Some(now + limits::BAN_DURATION);
         warn!(%peer, reason = %blame, seconds = limits::BAN_DURATION.as_secs(), "peer banned");
-        true
+        Penalty::Ban
     }
 
     /// The peer answered a question of ours, and was heard last at this moment.
