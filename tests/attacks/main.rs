@@ -5,6 +5,7 @@
 //! that this target alone builds all it needs; therefore it has a `main` of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
+#![allow(clippy::print_stderr, reason = "an attack says what it measured")]
 
 mod assault;
 mod dials;

@@ -127,9 +127,12 @@ pub(crate) async fn greedy_readers() {
     });
     attack.send(Protocol::Sliver, STREAMS / 2, move |mut stream| async move {
         ask(&mut stream, &blob_id, (0..7).collect()).await?;
-        tokio::time::sleep(Duration::from_secs(30)).await;
-        drop(stream);
-        Ok(())
+        loop {
+            // Whether the node has had enough shows when one writes.
+            stream.write_all(&[0]).await?;
+            stream.flush().await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     });
     attack.judge("greedy readers").await;
 }
