@@ -26,6 +26,7 @@ use tokio::io::AsyncWrite;
 use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
+use crate::periods;
 use crate::storage_node::{Identity, chain_options, not_started, prepare};
 
 /// How long leaving the network may take; nothing is lost by cutting it short.
@@ -51,7 +52,10 @@ impl LightClient {
     pub async fn connect(config: ClientConfig) -> Result<Self> {
         let patience = config.timeout;
         tokio::time::timeout(patience, Self::join(config)).await.map_err(|_| {
-            let message = format!("ledger and network could not be reached within {patience:?}");
+            let message = format!(
+                "ledger and network could not be reached within {}",
+                periods::spoken(patience)
+            );
             Error::new(Kind::Timeout, message)
                 .hint("check network.bootstrap and chain.rpc; raise client.timeout on a slow link")
         })?

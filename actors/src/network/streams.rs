@@ -9,12 +9,13 @@ mod handler;
 mod negotiation;
 
 use std::collections::{HashMap, VecDeque};
+use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use libp2p::core::Endpoint;
-use libp2p::core::transport::PortUse;
+use libp2p::core::transport::{PortUse, TransportError};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{
     CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, DialError, DialFailure,
@@ -129,6 +130,9 @@ impl Behaviour {
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
         }
+        if let Some(peer) = from_libp2p(&peer) {
+            lock(&self.book).dial_failed(peer, is_refused(error));
+        }
         if self.waiting.contains_key(&peer) && !self.connections.contains_key(&peer) {
             let event = Event::DialFailed { peer, reason: error.to_string() };
             self.actions.push_back(ToSwarm::GenerateEvent(event));
@@ -163,6 +167,27 @@ impl Behaviour {
             self.dial(peer); // until now the swarm thought it was connected
         }
     }
+}
+
+/// Whether a machine refused one of the addresses: then the others, which it may have ignored, are no better.
+fn is_refused(error: &DialError) -> bool {
+    let DialError::Transport(failures) = error else { return false };
+    failures.iter().any(|(_, failure)| match failure {
+        TransportError::Other(error) => has_refusal(error),
+        TransportError::MultiaddrNotSupported(_) => false,
+    })
+}
+
+/// Whether a refusal is somewhere in an error; transports wrap the system's in their own.
+fn has_refusal(error: &io::Error) -> bool {
+    let mut next = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+    let mut found = error.kind() == io::ErrorKind::ConnectionRefused;
+    while let Some(inner) = next.filter(|_| !found) {
+        let system = inner.downcast_ref::<io::Error>();
+        found = system.is_some_and(has_refusal);
+        next = inner.source();
+    }
+    found
 }
 
 impl NetworkBehaviour for Behaviour {

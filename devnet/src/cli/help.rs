@@ -1,4 +1,4 @@
-//! `devnet help` and `devnet completions`.
+//! `devnet help`.
 //!
 //! Promises: a verb's help is the one of `--help`; errors and words are those of `haulout help`.
 //! Does not: need a devnet.
@@ -6,7 +6,6 @@
 use std::ffi::OsString;
 
 use clap::{Args, Command};
-use clap_complete::Shell;
 use haulout_node::error::{Error, Kind};
 
 use super::{fail, print_text};
@@ -16,19 +15,6 @@ use super::{fail, print_text};
 pub(super) struct Help {
     /// A verb (`help up`, `help epoch next`), `errors`, `errors KIND`, or `words`
     topic: Vec<String>,
-}
-
-/// Print a script that completes verbs and flags in your shell
-#[derive(Debug, Args)]
-#[command(after_help = "Install it once:\n  \
-                        bash  mkdir -p ~/.local/share/bash-completion/completions\n        \
-                        devnet completions bash > ~/.local/share/bash-completion/completions/devnet\n  \
-                        zsh   devnet completions zsh > \"${fpath[1]}/_devnet\"\n  \
-                        fish  devnet completions fish > ~/.config/fish/completions/devnet.fish")]
-pub(super) struct Completions {
-    /// Which shell
-    #[arg(value_enum)]
-    shell: Shell,
 }
 
 impl Help {
@@ -55,14 +41,5 @@ impl Help {
             Ok(()) => 0,
             Err(lost) => lost.kind().exit_code(),
         }
-    }
-}
-
-impl Completions {
-    /// The script for this grammar.
-    pub(super) fn script(&self, mut grammar: Command) -> String {
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut grammar, "devnet", &mut script);
-        String::from_utf8_lossy(&script).into_owned()
     }
 }

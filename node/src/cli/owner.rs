@@ -52,7 +52,7 @@ impl Which {
 }
 
 impl Consent {
-    /// Refuses, before the ledger is asked, what nobody could agree to later.
+    /// Refuses where nobody could agree. What was asked for is checked before: a mistake in it is told first.
     pub(super) fn check(&self, output: &Output) -> Result<()> {
         let can_ask = io::stdin().is_terminal() && output.is_for_people();
         if self.dry_run || self.yes || can_ask {
@@ -63,7 +63,8 @@ impl Consent {
     }
 
     /// Whether to go on: shows what will happen and asks, unless `--yes` was given.
-    pub(super) async fn given(&self, what: &str) -> Result<bool> {
+    pub(super) async fn given(&self, what: &str, output: &Output) -> Result<bool> {
+        self.check(output)?;
         if self.yes {
             return Ok(true);
         }
@@ -126,6 +127,17 @@ mod tests {
         for answer in ["", "\n", "n\n", "yep", "no"] {
             assert!(!is_yes(answer), "{answer:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_changed_where_nobody_can_be_asked() {
+        let output = Output::of_parser(true);
+        let consent = |dry_run, yes| Consent { dry_run, yes };
+        let refused = consent(false, false).given("a change", &output).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Usage);
+        let hint = refused.next_step();
+        assert!(hint.contains("--yes") && hint.contains("--dry-run"), "{hint}");
+        assert!(consent(false, true).given("a change", &output).await.unwrap());
     }
 
     #[test]
