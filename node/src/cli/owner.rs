@@ -6,6 +6,7 @@
 use std::io::{self, IsTerminal};
 
 use clap::Args;
+use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use serde_json::{Value, json};
 
@@ -97,9 +98,14 @@ fn is_yes(answer: &str) -> bool {
 /// The object id in an argument.
 pub(super) fn parse_object(text: &str) -> Result<ObjectId> {
     text.parse().map_err(|_| {
-        Error::new(Kind::Usage, format!("`{text}` is not an object id")).hint(
-            "an object id is 0x and 64 hex digits, as `haulout ls` and `haulout stake ls` print it",
-        )
+        let hint = match text.parse::<BlobId>() {
+            Ok(_) => "this is a blob's id, for which no --object is needed; `haulout ls` lists both",
+            Err(_) => {
+                "an object id is 0x and 64 hex digits, as `haulout ls` and `haulout stake ls` print it"
+            }
+        };
+        let shown = terminal::line(text);
+        Error::new(Kind::Usage, format!("`{shown}` is not an object id")).hint(hint)
     })
 }
 
