@@ -12,6 +12,7 @@ use std::path::Path;
 
 use clap::builder::StyledStr;
 use clap::error::ContextValue;
+use console::Term;
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -22,9 +23,11 @@ const LINES_REPEATED_MAX: usize = 20;
 
 /// How many columns the terminal has that stdout is; nothing if it is none, or does not say.
 pub(crate) fn columns() -> Option<usize> {
-    let stdout = io::stdout();
-    let size = rustix::termios::tcgetwinsize(&stdout).ok().filter(|_| stdout.is_terminal())?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let (_, columns) = Term::stdout().size_checked()?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 /// Writes a command's answer to stdout. `essential` is what must not be lost with it.

@@ -52,22 +52,16 @@ pub fn install(program: &str) -> String {
 /// scripts: a parser that knew these verbs would not hand them to `help`.
 fn with_topics(grammar: Command) -> Command {
     let Some(help) = grammar.find_subcommand("help") else { return grammar };
-    let about = help.get_about().cloned().unwrap_or_default();
+    let help = Command::new("help").about(help.get_about().cloned().unwrap_or_default());
+    // fish takes a verb that is on the line for chosen, and `help` always is.
+    let is_topic = |verb: &&Command| !verb.is_hide_set() && verb.get_name() != "help";
+    let verbs = grammar.get_subcommands().filter(is_topic).cloned();
     let others = TOPICS.map(|(name, about)| Command::new(name).about(about));
-    let topics = verbs(&grammar).chain(others).map(|topic| topic.disable_help_flag(true));
-    let help = Command::new("help").about(about).disable_help_subcommand(true).subcommands(topics);
+    let topics = verbs.chain(others).map(|topic| {
+        topic.mut_args(|flag| flag.hide(true)).disable_help_flag(true).disable_help_subcommand(true)
+    });
+    let help = help.disable_help_subcommand(true).subcommands(topics.collect::<Vec<_>>());
     grammar.mut_subcommand("help", |_| help)
-}
-
-/// The verbs of a command without their flags, each with its own.
-fn verbs(command: &Command) -> impl Iterator<Item = Command> {
-    let shown = command.get_subcommands().filter(|verb| !verb.is_hide_set());
-    shown.map(|verb| {
-        Command::new(verb.get_name().to_owned())
-            .about(verb.get_about().cloned().unwrap_or_default())
-            .disable_help_subcommand(true)
-            .subcommands(verbs(verb).collect::<Vec<_>>())
-    })
 }
 
 #[cfg(test)]
