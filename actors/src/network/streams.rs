@@ -9,13 +9,12 @@ mod handler;
 mod negotiation;
 
 use std::collections::{HashMap, VecDeque};
-use std::error::Error;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use libp2p::core::Endpoint;
-use libp2p::core::transport::{PortUse, TransportError};
+use libp2p::core::transport::PortUse;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{
     CloseConnection, ConnectionClosed, ConnectionDenied, ConnectionId, DialError, DialFailure,
@@ -23,6 +22,7 @@ use libp2p::swarm::{
     THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
+use rustix::io::Errno;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::debug;
 
@@ -169,25 +169,11 @@ impl Behaviour {
     }
 }
 
-/// Whether a machine refused one of the addresses: then the others, which it may have ignored, are no better.
+/// Whether a machine refused one of the addresses: then the others, which it may have ignored, are no better. The
+/// resolver's errors show no source, so the system's own words are looked for.
 fn is_refused(error: &DialError) -> bool {
-    let DialError::Transport(failures) = error else { return false };
-    failures.iter().any(|(_, failure)| match failure {
-        TransportError::Other(error) => has_refusal(error),
-        TransportError::MultiaddrNotSupported(_) => false,
-    })
-}
-
-/// Whether a refusal is somewhere in an error; transports wrap the system's in their own.
-fn has_refusal(error: &io::Error) -> bool {
-    let mut next = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
-    let mut found = error.kind() == io::ErrorKind::ConnectionRefused;
-    while let Some(inner) = next.filter(|_| !found) {
-        let system = inner.downcast_ref::<io::Error>();
-        found = system.is_some_and(has_refusal);
-        next = inner.source();
-    }
-    found
+    let refusal = io::Error::from(Errno::CONNREFUSED).to_string();
+    matches!(error, DialError::Transport(_)) && error.to_string().contains(&refusal)
 }
 
 impl NetworkBehaviour for Behaviour {
