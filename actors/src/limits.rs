@@ -23,7 +23,8 @@ pub const YAMUX_STREAMS_MAX: usize = 64;
 pub const OPENS_PENDING_MAX: usize = 256;
 /// How long `open` may take, all of it: dialling, a walk through Kademlia, dialling again.
 pub const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
-/// How long negotiating one stream on an open connection may take; a dead connection shows here.
+/// How long negotiating one stream on an open connection may take before it is asked whether anything else has arrived
+/// on it since: if not, it is dead; if so, the negotiation is repeated, within [`OPEN_TIMEOUT`].
 pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long one dial may take, all addresses together.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(4);

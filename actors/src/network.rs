@@ -39,7 +39,7 @@ pub use self::peers::{Blame, Peers};
 
 use self::identity::to_libp2p;
 use self::shared::Shared;
-use self::streams::Request;
+use self::streams::{Request, Watched};
 use self::swarm::{Command, Driver};
 use crate::limits;
 use crate::supervisor::Child;
@@ -101,7 +101,7 @@ impl Network {
         peer: PeerId,
         protocol: Protocol,
         deadline: Instant,
-    ) -> Result<libp2p::Stream, OpenError> {
+    ) -> Result<Watched<libp2p::Stream>, OpenError> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Open(to_libp2p(&peer), Request { protocol, reply });
         timeout_at(deadline, async {

@@ -5,12 +5,14 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use haulout_node::terminal;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::encoding::Parameters;
 
 use crate::control::Phase;
+use crate::settings;
 use crate::state::{Card, NodeCard};
 
 /// The first line.
@@ -51,7 +53,7 @@ fn endpoints(text: &mut String, card: &Card) {
         text,
         format_args!("   Ledger (Sui gRPC)  {}      faucet {}", card.chain.rpc, card.chain.faucet),
     );
-    let epoch = length(card.epoch_ms);
+    let epoch = settings::typed(Duration::from_millis(card.epoch_ms));
     line(
         text,
         format_args!("   Epochs             {epoch} each; `devnet epoch next` ends one now"),
@@ -67,14 +69,6 @@ fn endpoints(text: &mut String, card: &Card) {
             ),
         );
     }
-}
-
-/// A length of time in its largest whole unit: `24 h`, `90 s`.
-fn length(milliseconds: u64) -> String {
-    let units = [(3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
-    let whole = units.into_iter().find(|(unit, _)| milliseconds.is_multiple_of(*unit));
-    let (unit, word) = whole.unwrap_or((1, "ms"));
-    format!("{} {word}", milliseconds / unit)
 }
 
 fn accounts(text: &mut String, card: &Card) {

@@ -28,6 +28,7 @@ mod faucet;
 mod help;
 mod internal;
 mod logs;
+mod patience;
 mod status;
 mod up;
 mod verify;
@@ -159,8 +160,11 @@ struct Up {
     #[arg(long, env = "DEVNET_TIMEOUT", default_value = "60s", value_parser = duration)]
     timeout: Duration,
     /// Delete what an earlier devnet of this name left, and start over
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wipe")]
     fresh: bool,
+    /// Delete the stores of these nodes first, as in n2,n4: lost disks
+    #[arg(long, value_name = "NODES", value_delimiter = ',')]
+    wipe: Vec<String>,
     /// Return when it is ready, and leave it running
     #[arg(long, short)]
     detach: bool,
@@ -182,6 +186,7 @@ impl Up {
             name: name.to_owned(),
             wish: self.wish(),
             fresh: self.fresh,
+            wipe: self.wipe.clone(),
             attached,
             patience: self.timeout,
         }
@@ -214,7 +219,10 @@ pub fn main_with(arguments: Vec<OsString>) -> u8 {
     };
     let json = cli.json;
     match cli.command {
-        Command::Help(help) => return help.run(Cli::command(), json),
+        Command::Help(help) => {
+            let told = help.run(Cli::command(), json);
+            return told.unwrap_or_else(|error| fail(&error, json, str::to_owned));
+        }
         Command::Haulout { arguments } => return haulout(&cli.name, json, arguments),
         _ => {}
     }
@@ -250,9 +258,9 @@ fn fail(error: &Error, json: bool, spoken: impl Fn(&str) -> String) -> u8 {
 /// Help and version are results; everything else the parser says is a refusal.
 fn refuse(error: clap::Error, arguments: &[OsString]) -> u8 {
     if error.exit_code() == 0 {
-        return match print_text(&error.render().to_string()) {
+        return match print_help(&error.render().to_string()) {
             Ok(()) => 0,
-            Err(lost) => lost.kind().exit_code(),
+            Err(lost) => fail(&lost, false, str::to_owned),
         };
     }
     let text = terminal::refusal(error);
@@ -289,7 +297,7 @@ impl Cli {
             Command::Faucet(faucet) => block_on(faucet.run(directory, json)),
             Command::Down { purge } => block_on(down::run(directory, purge, json)),
             Command::VerifyLedger { file } => verify::run(directory, file, json),
-            Command::Completions(completions) => print_text(&completions.script(Cli::command())),
+            Command::Completions(completions) => print_help(&completions.script(Cli::command())),
             // They need no devnet, so they have been dealt with.
             Command::Help(_) | Command::Haulout { .. } => Ok(()),
         }
@@ -326,17 +334,24 @@ fn say_done(message: &str, json: bool) -> Result<()> {
 
 /// The supervisor of a devnet that runs.
 async fn connect(directory: &StateDirectory) -> Result<Connection> {
+    exists(directory)?;
     Connection::open(&directory.control_socket()).await.ok_or_else(|| {
         Error::new(Kind::NotFound, format!("devnet {:?} does not run", directory.name()))
             .hint("start it with `devnet up`")
     })
 }
 
+/// Refuses a devnet that was never started here: most likely its name is a slip.
+fn exists(directory: &StateDirectory) -> Result<()> {
+    if directory.path().exists() { Ok(()) } else { Err(directory.unknown()) }
+}
+
 /// The identity card of a devnet that exists.
 fn card_of(directory: &StateDirectory) -> Result<Card> {
+    exists(directory)?;
     directory.card()?.ok_or_else(|| {
-        Error::new(Kind::NotFound, format!("there is no devnet {:?}", directory.name()))
-            .hint("start it with `devnet up`")
+        let message = format!("devnet {:?} was not started to the end yet", directory.name());
+        Error::new(Kind::NotFound, message).hint("start it with `devnet up`")
     })
 }
 
@@ -348,6 +363,11 @@ pub(crate) fn print_line(value: &serde_json::Value) -> Result<()> {
 /// Text on stdout.
 fn print_text(text: &str) -> Result<()> {
     terminal::answer(text, text)
+}
+
+/// Text on stdout that can be asked for again, so that nothing is lost if it cannot be written.
+fn print_help(text: &str) -> Result<()> {
+    terminal::answer(text, "")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! How the verbs of `devnet` talk to its supervisor: one JSON line each way over a Unix socket.
 //!
-//! Promises: a reply ends every request except [`Request::Follow`], which gets one line for each
-//! phase of the start and one for its end. Lines are bounded. Does not: authenticate; the socket
+//! Promises: a reply ends every request except [`Request::Follow`], which gets one line at once, one
+//! for each phase of the start and one for its end. Lines are bounded. Does not: authenticate; the socket
 //! lies in a folder that only its owner can enter.
 
 use std::path::Path;
@@ -19,7 +19,7 @@ const LINE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// Tell each phase of the start, past ones too, then how it ended.
+    /// Say at once whether the start is over, then tell each phase of it, past ones too, then how it ended.
     Follow,
     /// What runs.
     Status,
@@ -41,6 +41,8 @@ pub(crate) enum Request {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
 pub(crate) enum Reply {
+    /// A supervisor listens, and this is how far it is.
+    Listening { is_ready: bool },
     /// One finished phase of the start.
     Phase(Phase),
     /// The start is over and everything works.

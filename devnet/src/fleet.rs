@@ -1,14 +1,14 @@
 //! The processes of one devnet as a whole: files first, then the ledger, then the nodes, then proof
 //! that they work.
 //!
-//! Promises: a start that fails says which process failed and why; a start over an older folder
-//! continues with its data. Does not: decide when to stop (`supervisor.rs`).
+//! Promises: a start that fails says which process failed and why, in that process's own words, and a
+//! next step that is possible then; a start over an older folder continues with its data. Does not: decide when to stop (`supervisor.rs`).
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use futures::future::join_all;
+use futures::future::{join_all, select_all};
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::whole_file;
@@ -20,8 +20,11 @@ use crate::genesis::{self, Genesis, NodeGenesis, PeerPort};
 use crate::probe;
 use crate::processes::Process;
 use crate::selftest;
+use crate::settings::no_process;
 use crate::state::{AccountCard, Card, ChainCard, NodeCard, Packages, Settings, StateDirectory};
 use crate::supervisor::{Reporter, done};
+
+mod recovery;
 
 /// Everything that runs, and what it was made from.
 #[derive(Debug)]
@@ -82,7 +85,8 @@ impl Fleet {
 
     /// Starts everything and returns when a blob went in and came out.
     pub(crate) async fn start(&mut self, reporter: &mut Reporter) -> Result<()> {
-        self.ledger.start(self.patience).await?;
+        let started = self.ledger.start(self.patience).await;
+        started.map_err(|error| recovery::of_start(vec![("ledger".to_owned(), error)]))?;
         reporter.finished("chain", probe::chain(&self.chain).await?.summary());
         let balances = probe::balances(&self.chain, &self.genesis.accounts[0].address).await?;
         let accounts = probe::accounts_summary(self.genesis.accounts.len(), &balances);
@@ -97,17 +101,11 @@ impl Fleet {
         reporter.finished("nodes", detail);
         self.keep_card("starting")?;
         let ports: Vec<u16> = self.settings.node_ports.iter().map(|ports| ports.http).collect();
-        reporter.finished("mesh", probe::mesh(&ports, self.patience).await?);
+        let mesh = probe::mesh(&ports, self.patience);
+        reporter.finished("mesh", self.while_all_run(mesh).await?);
         let configuration = self.client_toml(genesis::SELF_TEST)?;
-        let tested = selftest::run(&configuration);
-        let tested = tokio::time::timeout(self.patience, tested).await.map_err(|_| {
-            Error::new(
-                Kind::Timeout,
-                format!("the self-test took longer than {} s", self.patience.as_secs()),
-            )
-            .hint("see `devnet logs`; --timeout gives it longer")
-        })?;
-        reporter.finished("selftest", tested?);
+        let tested = selftest::run(&configuration, self.patience);
+        reporter.finished("selftest", self.while_all_run(tested).await?);
         contexts::save(&self.context(), &self.client_toml("alice")?)?;
         self.keep_card("ready")
     }
@@ -116,9 +114,45 @@ impl Fleet {
     async fn start_nodes(&mut self) -> Result<()> {
         let patience = self.patience;
         let (first, others) = self.nodes.split_first_mut().expect("genesis has a node");
-        first.start(patience).await?;
-        let started = join_all(others.iter_mut().map(|node| node.start(patience))).await;
-        started.into_iter().collect()
+        let mut started = vec![first.start(patience).await];
+        if started[0].is_ok() {
+            started.extend(join_all(others.iter_mut().map(|node| node.start(patience))).await);
+        }
+        let names = self.nodes.iter().map(|node| node.name().to_owned());
+        let failed = names.zip(started).filter_map(|(name, started)| Some((name, started.err()?)));
+        match failed.collect::<Vec<_>>() {
+            none if none.is_empty() => Ok(()),
+            failed => Err(recovery::of_start(failed)),
+        }
+    }
+
+    /// What a step of the start comes to, or why a process ended meanwhile, which is why the step fails, too.
+    async fn while_all_run<T>(&mut self, step: impl Future<Output = Result<T>>) -> Result<T> {
+        let all = std::iter::once(&mut self.ledger).chain(&mut self.nodes);
+        let ends = all.map(|process| {
+            Box::pin(async move {
+                let error = process.ended().await;
+                (process.name().to_owned(), error)
+            })
+        });
+        tokio::select! {
+            biased;
+            (ended, ..) = select_all(ends) => Err(recovery::of_start(vec![ended])),
+            done = step => done,
+        }
+    }
+
+    /// Deletes what nodes stored; their keys stay.
+    pub(crate) fn wipe(&self, nodes: &[String]) -> Result<()> {
+        nodes.iter().try_for_each(|node| {
+            let store = self.directory.join(node).join("store");
+            match std::fs::remove_dir_all(&store) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(Error::from_io("remove", &store, error))
+                }
+                _ => Ok(()),
+            }
+        })
     }
 
     /// Stops the nodes, all at once, then the ledger.
@@ -164,7 +198,6 @@ impl Fleet {
     }
 
     async fn restart(&mut self, target: String, wipe: bool) -> Result<String> {
-        let store = self.directory.join(&target).join("store");
         let patience = self.patience;
         let process = self.find(&target)?;
         if wipe && target == "ledger" {
@@ -172,11 +205,11 @@ impl Fleet {
                 .hint("`devnet up --fresh` starts everything over"));
         }
         process.stop().await;
-        if wipe && store.exists() {
-            std::fs::remove_dir_all(&store)
-                .map_err(|error| Error::from_io("remove", &store, error))?;
+        if wipe {
+            self.wipe(std::slice::from_ref(&target))?;
         }
-        process.start(patience).await?;
+        let started = self.find(&target)?.start(patience).await;
+        started.map_err(|error| recovery::of_restart(&target, error))?;
         self.resumes.retain(|(_, name)| *name != target);
         let how = if wipe { " with an empty store" } else { "" };
         Ok(format!("{target} runs again{how}"))
@@ -196,14 +229,12 @@ impl Fleet {
     }
 
     fn find(&mut self, target: &str) -> Result<&mut Process> {
-        let last = self.nodes.len();
+        let known = std::iter::once(&self.ledger).chain(&self.nodes).map(Process::name);
+        let unknown = no_process(target, known);
         std::iter::once(&mut self.ledger)
             .chain(&mut self.nodes)
             .find(|process| process.name() == target)
-            .ok_or_else(|| {
-                Error::new(Kind::Usage, format!("there is no process {target:?}"))
-                    .hint(format!("there are n1 to n{last}, and ledger"))
-            })
+            .ok_or(unknown)
     }
 
     fn statuses(&mut self) -> Vec<ProcessStatus> {
@@ -287,6 +318,8 @@ fn prepare_ledger(
     whole_file::replace(&folder.join("genesis.json"), &config)?;
     let arguments: Vec<OsString> = vec![
         "internal-ledger".into(),
+        "--name".into(),
+        directory.name().into(),
         "--folder".into(),
         folder.into(),
         "--grpc-port".into(),
@@ -294,7 +327,7 @@ fn prepare_ledger(
         "--faucet-port".into(),
         settings.faucet_port.to_string().into(),
     ];
-    Ok(Process::new("ledger", arguments, directory.log("ledger")))
+    Process::new("ledger", arguments, directory.log("ledger"))
 }
 
 fn prepare_node(
@@ -316,5 +349,5 @@ fn prepare_node(
         "run".into(),
         "--exit-with-parent".into(),
     ];
-    Ok(Process::new(&node.name, arguments, directory.log(&node.name)))
+    Process::new(&node.name, arguments, directory.log(&node.name))
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use haulout_actors::chain::Wallet;
 use haulout_node::error::{Error, Kind, Result};
-use haulout_node::periods;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::{PeerId, SecretKey};
 use sui_crypto::ed25519::Ed25519PrivateKey;
 
 use crate::ledger::{FaucetAmounts, GenesisAccount, GenesisConfig, GenesisNode};
+use crate::settings;
 
 /// One WAL, and one SUI, in their smallest units.
 const COIN: u64 = 1_000_000_000;
@@ -180,7 +180,7 @@ pub(crate) fn check_size(nodes: usize, shards: u16) -> Result<u16> {
 pub(crate) fn check_epoch(length: Duration) -> Result<u64> {
     if !(EPOCH_MIN..=EPOCH_MAX).contains(&length) {
         let message =
-            format!("epochs of {} are not between 10 s and 60 days", periods::spoken(length));
+            format!("epochs of {} are not between 10 s and 60 days", settings::typed(length));
         return Err(Error::new(Kind::Usage, message)
             .hint("`devnet epoch next` ends an epoch at once, however long it is"));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use futures::future::join_all;
-use haulout_actors::chain::{Balances, Chain, ChainOptions};
+use haulout_actors::chain::{Balances, CallError, Chain, ChainOptions};
 use haulout_actors::context::Position;
 use haulout_node::error::{Error, Kind, Result};
 pub(crate) use haulout_node::probe::Health;
@@ -50,7 +50,7 @@ impl ChainFacts {
 
 /// Reads the system object through the same client that nodes use.
 pub(crate) async fn chain(place: &ChainPlace) -> Result<ChainFacts> {
-    let system = connect(place).await?.system().await.map_err(|error| unreadable(place, error))?;
+    let system = connect(place, Duration::ZERO).await?.system().await.map_err(unreadable)?;
     let position = system.position;
     let phase = phase(&position);
     Ok(ChainFacts { epoch: position.epoch.0, checkpoint: position.checkpoint, phase })
@@ -78,7 +78,7 @@ fn phase(position: &Position) -> String {
 
 /// What an account owns.
 pub(crate) async fn balances(place: &ChainPlace, address: &ObjectId) -> Result<Balances> {
-    connect(place).await?.balances(address).await.map_err(|error| unreadable(place, error))
+    connect(place, Duration::ZERO).await?.balances(address).await.map_err(unreadable)
 }
 
 /// One line for the banner about accounts that were all funded alike.
@@ -86,8 +86,8 @@ pub(crate) fn accounts_summary(count: usize, each: &Balances) -> String {
     format!("{count} funded (the first has {} SUI + {} WAL)", each.sui / COIN, each.wal / COIN)
 }
 
-/// The ledger, through the same client that nodes use.
-pub(crate) async fn connect(place: &ChainPlace) -> Result<Chain> {
+/// The ledger, through the same client that nodes use; it waits so long for one that does not answer.
+pub(crate) async fn connect(place: &ChainPlace, patience: Duration) -> Result<Chain> {
     let options = ChainOptions {
         url: place.rpc.clone(),
         package: place.ids.package,
@@ -95,16 +95,15 @@ pub(crate) async fn connect(place: &ChainPlace) -> Result<Chain> {
         staking: place.ids.staking,
         params: place.ids.params,
         treasury: place.ids.treasury,
-        patience: std::time::Duration::ZERO,
+        patience,
         turns: None,
     };
-    Chain::connect(options).await.map_err(|error| unreadable(place, error))
+    Chain::connect(options).await.map_err(unreadable)
 }
 
-fn unreadable(place: &ChainPlace, error: haulout_actors::chain::CallError) -> Error {
-    Error::new(Kind::LedgerUnreachable, format!("the ledger at {} does not answer", place.rpc))
-        .because(error)
-        .hint("see `devnet logs ledger`")
+/// What the client says, with where to look on this machine.
+fn unreadable(error: CallError) -> Error {
+    Error::from(error).hint("see `devnet status` and `devnet logs ledger`")
 }
 
 /// What the node with this HTTP port says of itself; nothing when it does not answer in time.
@@ -147,7 +146,7 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
                 Kind::Timeout,
                 format!("{} found no other node", names.join(", ")),
             )
-            .hint("see `devnet logs`; --timeout waits longer"));
+            .hint("see `devnet logs`; `devnet up --timeout 5m` waits longer"));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -3,7 +3,8 @@
 //! Promises: no child outlives its parent. Each holds the read end of a pipe whose other end is
 //! ours, and ends when it closes; on Linux the kernel also kills it when the parent dies, even if
 //! it is stopped. Signals go only to children that were not reaped yet, so never to a stranger
-//! that got the same pid. Does not: restart a child that ended; a person should see that.
+//! that got the same pid. Why a child ended is told in its own words, whenever it says them on stdout.
+//! Does not: restart a child that ended; a person should see that.
 
 use std::ffi::OsString;
 use std::fs;
@@ -15,8 +16,9 @@ use std::time::{Duration, Instant};
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::terminal;
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
 
 use crate::control::{ProcessState, ProcessStatus};
 
@@ -31,9 +33,12 @@ const LOG_TAIL_LINES: usize = 6;
 #[derive(Debug)]
 pub(crate) struct Process {
     name: String,
+    program: PathBuf,
     arguments: Vec<OsString>,
     log: PathBuf,
     child: Option<Child>,
+    /// What the child that runs, or ran last, says when it fails: known when its stdout has ended.
+    last_words: Option<JoinHandle<Option<Error>>>,
     /// Held open for as long as the child shall live.
     pipe: Option<ChildStdin>,
     state: ProcessState,
@@ -42,12 +47,18 @@ pub(crate) struct Process {
 
 impl Process {
     /// A process of this executable with these arguments, not started yet.
-    pub(crate) fn new(name: &str, arguments: Vec<OsString>, log: PathBuf) -> Self {
+    pub(crate) fn new(name: &str, arguments: Vec<OsString>, log: PathBuf) -> Result<Self> {
+        Ok(Self::of(this_program()?, name, arguments, log))
+    }
+
+    fn of(program: PathBuf, name: &str, arguments: Vec<OsString>, log: PathBuf) -> Self {
         Self {
             name: name.to_owned(),
+            program,
             arguments,
             log,
             child: None,
+            last_words: None,
             pipe: None,
             state: ProcessState::New,
             since: Instant::now(),
@@ -80,9 +91,10 @@ impl Process {
         let first = tokio::time::timeout(patience, lines.next_line()).await;
         let outcome = match first {
             Ok(Ok(Some(line))) => self.judge(&line),
-            Ok(_) => Err(self.did_not_start("ended before it was ready")),
+            Ok(_) => Err(self.silent(Kind::Internal, "ended before it was ready")),
             Err(_) => {
-                Err(self.did_not_start(&format!("was not ready after {} s", patience.as_secs())))
+                let how = format!("was not ready after {} s", patience.as_secs());
+                Err(self.silent(Kind::Timeout, &how))
             }
         };
         if let Err(error) = outcome {
@@ -90,10 +102,27 @@ impl Process {
             self.enter(ProcessState::Exited);
             return Err(error);
         }
-        // Whatever it prints later is read and dropped, so that it never blocks on a full pipe.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        self.last_words = Some(tokio::spawn(last_words(lines)));
         self.enter(ProcessState::Running);
         Ok(())
+    }
+
+    /// Waits until it ends by itself and tells why; for ever if it does not run.
+    pub(crate) async fn ended(&mut self) -> Error {
+        let Some(child) = &mut self.child else { return std::future::pending().await };
+        let status = child.wait().await;
+        let words = match &mut self.last_words {
+            // It ends with the child's stdout, and a task that panicked heard nothing.
+            Some(hearing) => hearing.await.unwrap_or(None),
+            None => None,
+        };
+        self.last_words = None;
+        self.notice_end();
+        match (words, status) {
+            (Some(error), _) => self.reason("ended", &error),
+            (None, Ok(status)) => self.silent(Kind::Internal, &format!("ended ({status})")),
+            (None, Err(error)) => self.silent(Kind::Internal, &format!("is lost ({error})")),
+        }
     }
 
     fn spawn(&self) -> Result<Child> {
@@ -104,7 +133,7 @@ impl Process {
             .append(true)
             .open(&self.log)
             .map_err(|error| Error::from_io("open", &self.log, error))?;
-        let mut command = Command::new(this_program()?);
+        let mut command = Command::new(&self.program);
         // A child is told everything by its files; settings of a person's shell are not for it.
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"HAULOUT_") {
@@ -132,23 +161,21 @@ impl Process {
             return Ok(());
         }
         let Some(error) = Error::from_json(&line) else {
-            return Err(self.did_not_start("said something else than that it is ready"));
+            return Err(self.silent(Kind::Internal, "said something else than that it is ready"));
         };
-        let hint = match (error.kind(), self.name.as_str()) {
-            (Kind::Damaged, "ledger") => "`devnet up --fresh` starts everything over".to_owned(),
-            (Kind::Damaged, node) => format!(
-                "`devnet restart {node} --wipe` starts it with an empty store; its shards then count as missing, and the \
-                 others serve without it"
-            ),
-            _ => error.next_step().to_owned(),
-        };
-        let message = format!("{} did not start: {}", self.name, error.message());
-        Err(Error::new(error.kind(), message).hint(hint))
+        Err(self.reason("did not start", &error))
     }
 
-    fn did_not_start(&self, how: &str) -> Error {
+    /// A failure in the child's own words.
+    fn reason(&self, how: &str, error: &Error) -> Error {
+        let message = format!("{} {how}: {}", self.name, error.message());
+        Error::new(error.kind(), message).hint(error.next_step())
+    }
+
+    /// A failure for which the child had no words.
+    fn silent(&self, kind: Kind, how: &str) -> Error {
         let tail = log_tail(&self.log).unwrap_or_default();
-        Error::new(Kind::Internal, format!("{} {how}; its log ends with\n{tail}", self.name))
+        Error::new(kind, format!("{} {how}; its log ends with\n{tail}", self.name))
             .hint(format!("the whole log: {}", terminal::path(&self.log)))
     }
 
@@ -234,6 +261,16 @@ impl Process {
     }
 }
 
+/// The failure that a child told, if it told one. All that it prints is read, so that it never blocks on a full pipe.
+async fn last_words(mut lines: Lines<BufReader<ChildStdout>>) -> Option<Error> {
+    let mut told = None;
+    while let Ok(Some(line)) = lines.next_line().await {
+        let value = serde_json::from_str(&line).unwrap_or_default();
+        told = Error::from_json(&value).or(told);
+    }
+    told
+}
+
 /// This executable, even if the file was replaced since it started.
 pub(crate) fn this_program() -> Result<PathBuf> {
     let link = Path::new("/proc/self/exe");
@@ -265,4 +302,52 @@ pub(crate) fn log_tail(path: &Path) -> std::io::Result<String> {
     let lines: Vec<&str> = text.lines().collect();
     let last = &lines[lines.len().saturating_sub(LOG_TAIL_LINES)..];
     Ok(last.iter().map(|line| format!("    {line}\n")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A child that does what a shell does with this text; `read` waits until the test lets it go on.
+    fn child(folder: &Path, text: &str) -> Process {
+        let arguments = vec!["-c".into(), text.into()];
+        Process::of("/bin/sh".into(), "n1", arguments, folder.join("log"))
+    }
+
+    const READY: &str = r#"echo '{"event":"ready"}'; read line;"#;
+    const WORDS: &str =
+        r#"echo '{"error":{"kind":"FULL","message":"no room","hint":"make some"}}';"#;
+
+    #[tokio::test]
+    async fn a_child_that_does_not_start_is_told_in_its_own_words_or_by_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = Duration::from_secs(120);
+        let error = child(folder.path(), WORDS).start(long).await.unwrap_err();
+        assert_eq!((error.kind(), error.next_step()), (Kind::Full, "make some"));
+        assert_eq!(error.message(), "n1 did not start: no room");
+        let error = child(folder.path(), "echo a reason >&2").start(long).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Internal);
+        assert!(error.message().ends_with("its log ends with\n    a reason\n"), "{error}");
+        let error = child(folder.path(), "read line").start(Duration::from_millis(50)).await;
+        assert_eq!(error.unwrap_err().kind(), Kind::Timeout);
+    }
+
+    #[tokio::test]
+    async fn a_child_that_ends_after_it_was_ready_is_told_in_its_own_words_or_by_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts = [
+            (format!("{READY} {WORDS} echo more"), Kind::Full, "n1 ended: no room"),
+            (format!("{READY} kill -9 $$"), Kind::Internal, "n1 ended (signal: 9"),
+        ];
+        for (text, kind, message) in texts {
+            let mut process = child(folder.path(), &text);
+            process.start(Duration::from_secs(120)).await.unwrap();
+            assert_eq!(process.status().state, ProcessState::Running);
+            process.pipe = None; // it reads no more, so it goes on
+            let error = process.ended().await;
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.message().starts_with(message), "{error}");
+            assert_eq!(process.status().state, ProcessState::Exited);
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! The proof that a devnet works: a blob goes in, is certified, and comes out of another client.
 //!
 //! Promises: the blob is new each time, so it is really written, and the reader starts with
-//! nothing but the network's configuration. Does not: measure.
+//! nothing but the network's configuration; a failure says that it is one of the self-test. Does not:
+//! measure.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haulout_actors::session::Observer;
 use haulout_actors::session::download::Consistency;
@@ -16,8 +18,25 @@ use haulout_node::error::{Error, Kind, Result};
 /// How much goes in and out.
 const BLOB_BYTES: usize = 1 << 20;
 
-/// Puts, certifies and gets a blob; says so in one line.
-pub(crate) async fn run(text: &str) -> Result<String> {
+/// Puts, certifies and gets a blob, in at most this time; says so in one line.
+pub(crate) async fn run(text: &str, patience: Duration) -> Result<String> {
+    match tokio::time::timeout(patience, put_and_get(text)).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => {
+            let message = format!("the self-test failed: {}", error.message());
+            Err(Error::new(error.kind(), message).hint(
+                "see `devnet logs`; `devnet up` tries again, and `devnet up --fresh` starts over without its data",
+            ))
+        }
+        Err(_) => {
+            let message = format!("the self-test took longer than {} s", patience.as_secs());
+            Err(Error::new(Kind::Timeout, message)
+                .hint("see `devnet logs`; `devnet up --timeout 5m` gives it longer"))
+        }
+    }
+}
+
+async fn put_and_get(text: &str) -> Result<String> {
     let blob = noise()?;
     let writer = LightClient::connect(config(text)?).await?;
     let options = PutOptions { epochs: 1, deletable: false, force: false };

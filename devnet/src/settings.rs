@@ -52,12 +52,27 @@ fn plan(wish: &Wish) -> Result<Plan> {
     Ok(Plan { seed: wish.seed.unwrap_or(SEED), nodes, shards, port_base, epoch_ms })
 }
 
-/// Whether the devnet can be started, or continued, as asked; the supervisor refuses the same.
-pub(crate) fn check(directory: &StateDirectory, wish: &Wish, fresh: bool) -> Result<()> {
+/// How many nodes the devnet has, if it can be started, or continued, as asked; the supervisor refuses the same.
+pub(crate) fn check(directory: &StateDirectory, wish: &Wish, fresh: bool) -> Result<u16> {
     match if fresh { None } else { directory.settings()? } {
-        Some(settings) => agree(directory.name(), &settings, wish),
-        None => plan(wish).map(|_| ()),
+        Some(settings) => agree(directory.name(), &settings, wish).map(|()| settings.nodes),
+        None => plan(wish).map(|plan| plan.nodes),
     }
+}
+
+/// Refuses names that none of so many nodes has.
+pub(crate) fn check_nodes(nodes: u16, names: &[String]) -> Result<()> {
+    let known: Vec<String> = (1..=nodes).map(|node| format!("n{node}")).collect();
+    match names.iter().find(|name| !known.contains(name)) {
+        Some(unknown) => Err(no_process(unknown, known.iter().map(String::as_str))),
+        None => Ok(()),
+    }
+}
+
+/// The refusal of a process that does not exist, with those that do.
+pub(crate) fn no_process<'a>(target: &str, known: impl Iterator<Item = &'a str>) -> Error {
+    Error::new(Kind::Usage, format!("there is no process {target:?}"))
+        .hint(format!("there are {}", known.collect::<Vec<_>>().join(", ")))
 }
 
 /// The settings of this devnet: those it was born with, or new ones that are kept from now on.
@@ -108,7 +123,7 @@ fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> {
         && wanted != Duration::from_millis(settings.epoch_ms)
     {
         let settled = Duration::from_millis(settings.epoch_ms);
-        return Err(differs(name, "--epoch", &format!("{settled:?}"), &format!("{wanted:?}")));
+        return Err(differs(name, "--epoch", &typed(settled), &typed(wanted)));
     }
     for (flag, wanted, settled) in asked {
         if let Some(wanted) = wanted
@@ -118,6 +133,15 @@ fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A length of time as it is typed, in its largest whole unit: `24h`, `90s`.
+pub(crate) fn typed(length: Duration) -> String {
+    let milliseconds = length.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
+    let whole = units.into_iter().find(|(unit, _)| milliseconds.is_multiple_of(*unit));
+    let (unit, word) = whole.filter(|_| milliseconds > 0).unwrap_or((1_000, "s"));
+    format!("{}{word}", milliseconds / unit)
 }
 
 /// Whether a port is where this base puts it; others may have moved, because theirs were taken.
@@ -133,7 +157,8 @@ fn follows(settings: &Settings, base: u16) -> bool {
 fn differs(name: &str, flag: &str, settled: &str, wanted: &str) -> Error {
     let message = format!("devnet {name:?} exists with {flag} {settled}, not {wanted}");
     Error::new(Kind::Usage, message)
-        .hint("add --fresh to start over without its data, or --name to run another one beside it")
+        .hint("`devnet up` continues it as it is; add --fresh to start over without its data, or --name NAME to run another one \
+               beside it")
 }
 
 #[cfg(test)]
@@ -195,6 +220,30 @@ mod tests {
             Wish { nodes: Some(5), port_base: Some(65_484), ..wish },
         ] {
             plan(&right).unwrap();
+        }
+    }
+
+    #[test]
+    fn lengths_are_said_as_they_are_typed() {
+        for (milliseconds, text) in
+            [(86_400_000, "24h"), (300_000, "5m"), (90_000, "90s"), (10_500, "10500ms"), (0, "0s")]
+        {
+            assert_eq!(typed(Duration::from_millis(milliseconds)), text);
+        }
+        let wish = Wish { epoch: Some(Duration::from_secs(90)), ..Wish::default() };
+        let refused = agree("x", &sample_settings(), &wish).unwrap_err();
+        assert!(refused.message().contains("--epoch 1m, not 90s"), "{refused}");
+    }
+
+    #[test]
+    fn a_node_that_does_not_exist_is_refused_with_those_that_do() {
+        check_nodes(3, &["n1".into(), "n3".into()]).unwrap();
+        for wrong in ["n4", "n0", "ledger", "n01", ""] {
+            let refused = check_nodes(3, &["n1".into(), wrong.into()]).unwrap_err();
+            assert_eq!(
+                (refused.kind(), refused.next_step()),
+                (Kind::Usage, "there are n1, n2, n3")
+            );
         }
     }
 

@@ -63,6 +63,24 @@ impl StateDirectory {
         Ok(Self { name: name.to_owned(), path })
     }
 
+    /// The error of a devnet that was never started here, or is purged, with those that there are.
+    pub(crate) fn unknown(&self) -> Error {
+        let folders = self.path.parent().map(fs::read_dir).and_then(std::result::Result::ok);
+        let names = folders.into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let mut names: Vec<String> =
+            names.filter_map(|name| Self::of(name.to_str()?).ok()).map(|one| one.name).collect();
+        names.sort_unstable();
+        let there_are = match names.as_slice() {
+            [] => "there is none yet".to_owned(),
+            [one] => format!("there is {one:?} (`devnet --name {one} status`)"),
+            several => {
+                format!("there are {} (`devnet --name {} status`)", several.join(", "), several[0])
+            }
+        };
+        Error::new(Kind::NotFound, format!("there is no devnet {:?}", self.name))
+            .hint(format!("{there_are}; `devnet up` starts this one"))
+    }
+
     /// The name of the devnet.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -6,7 +6,8 @@
 //! without `detach`, everything stops. Does not: print; `devnet up` does that.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use haulout_node::error::{Error, Kind, Result};
@@ -25,12 +26,20 @@ const COMMANDS_WAITING_MAX: usize = 16;
 /// How long the last answers may take to be read before the supervisor ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// How long the supervisor before this one may take to stop what it runs.
+pub(crate) const LOCK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at its lock.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// What `devnet up` tells the supervisor it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) name: String,
     pub(crate) wish: Wish,
     pub(crate) fresh: bool,
+    /// Nodes that start with an empty store.
+    pub(crate) wipe: Vec<String>,
     /// Whether stdin is a pipe from a terminal's `devnet up`, and its end means stop.
     pub(crate) attached: bool,
     pub(crate) patience: Duration,
@@ -72,8 +81,8 @@ type Command = (Request, oneshot::Sender<Reply>);
 pub(crate) async fn run(options: Options) -> Result<()> {
     let directory = StateDirectory::of(&options.name)?;
     directory.create()?;
-    let _lock = directory.lock()?;
     let socket = directory.control_socket();
+    let _lock = lock(&directory, &socket).await?;
     // Only the lock's holder comes here, so a socket that exists is a leftover.
     let _ = std::fs::remove_file(&socket);
     let listener =
@@ -123,6 +132,22 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     started
 }
 
+/// Takes the folder. Who holds it and listens has it; one that listens no more is stopping, and is waited for.
+async fn lock(directory: &StateDirectory, socket: &Path) -> Result<File> {
+    let until = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match directory.lock() {
+            Err(error) if error.kind() == Kind::Locked && Instant::now() < until => {
+                if Connection::open(socket).await.is_some() {
+                    return Err(error);
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            taken => return taken,
+        }
+    }
+}
+
 async fn start(
     directory: &StateDirectory,
     options: &Options,
@@ -133,7 +158,9 @@ async fn start(
         directory.wipe()?;
     }
     let settings = settings::settle(directory, &options.wish)?;
+    settings::check_nodes(settings.nodes, &options.wipe)?;
     let fleet = fleet.insert(Fleet::prepare(directory.clone(), settings, options.patience)?);
+    fleet.wipe(&options.wipe)?;
     fleet.start(reporter).await
 }
 
@@ -260,6 +287,8 @@ async fn follow(
     mut progress: watch::Receiver<Progress>,
 ) -> Result<()> {
     let mut told = 0;
+    let is_ready = matches!(progress.borrow().end, Some(Reply::Ready));
+    connection.write(&Reply::Listening { is_ready }).await?;
     loop {
         let now = progress.borrow_and_update().clone();
         for phase in now.phases.iter().skip(told) {
@@ -292,6 +321,9 @@ pub(crate) fn arguments(options: &Options) -> Vec<OsString> {
         if let Some(value) = value {
             arguments.extend([OsString::from(flag), value.into()]);
         }
+    }
+    for node in &options.wipe {
+        arguments.extend([OsString::from("--wipe"), node.into()]);
     }
     for (flag, wanted) in [("--fresh", options.fresh), ("--attached", options.attached)] {
         if wanted {

@@ -1,14 +1,15 @@
-//! What somebody does who has never seen this before, with real processes: wrong settings, a wallet of one's own, a
-//! damaged disk, and cleaning up.
+//! What somebody does who has never seen this before, with real processes: wrong settings, slips in names, a wallet of
+//! one's own, a damaged disk, a start that fails, a ledger that is away, and cleaning up.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -283,4 +284,217 @@ fn a_newcomer_gets_a_wallet_loses_a_disk_and_leaves_nothing_behind() {
             || error["message"].as_str().unwrap().contains("network.id is not set"),
         "{error}"
     );
+}
+
+/// What starts a small devnet.
+const UP: [&str; 12] = [
+    "--name",
+    "night",
+    "--json",
+    "up",
+    "--nodes",
+    "4",
+    "--shards",
+    "7",
+    "--port-base",
+    "0",
+    "--timeout",
+    "120s",
+];
+
+#[test]
+fn a_slip_in_a_name_is_told_with_the_names_there_are() {
+    let desk = Desk::new();
+    let error = desk.failure(&["--name", "nihgt", "--json", "down"]);
+    let hint = "there is none yet; `devnet --name nihgt up` starts this one";
+    assert_eq!((&error["kind"], &error["hint"]), (&"NOT_FOUND".into(), &hint.into()));
+    fs::create_dir_all(desk.devnet_folder()).unwrap();
+    for verb in [
+        &["logs"][..],
+        &["logs", "n1"],
+        &["down"],
+        &["down", "--purge"],
+        &["status"],
+        &["kill", "n1"],
+        &["epoch", "next"],
+        &["faucet", "alice"],
+    ] {
+        let error = desk.failure(&[&["--name", "nihgt", "--json"], verb].concat());
+        assert_eq!(error["kind"], "NOT_FOUND", "{verb:?} {error}");
+        let hint = error["hint"].as_str().unwrap();
+        assert!(hint.contains("`devnet --name night status`"), "{verb:?} {error}");
+    }
+    // One that is known and down stays as it is: whoever puts it away has what they want.
+    desk.text(&["--name", "night", "down"]);
+    desk.text(&["--name", "night", "down"]);
+    desk.text(&["--name", "night", "down", "--purge"]);
+    assert!(!desk.devnet_folder().exists());
+    let error = desk.failure(&["--name", "night", "--json", "wait", "node=running"]);
+    assert_eq!(error["kind"], "USAGE");
+}
+
+#[test]
+fn help_that_cannot_be_written_is_a_failure_that_is_told() {
+    let desk = Desk::new();
+    for arguments in
+        [&["help"][..], &["help", "up"], &["--help"], &["--version"], &["completions", "fish"]]
+    {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let told = desk.command().args(arguments).stdout(full).output().unwrap();
+        assert_eq!(told.status.code(), Some(13), "{arguments:?}");
+        let stderr = text(&told.stderr);
+        assert!(stderr.starts_with("✗ FULL  cannot write the answer to stdout"), "{stderr}");
+        assert!(!stderr.contains("the answer:"), "help can be asked for again: {stderr}");
+    }
+}
+
+/// Kills a node as soon as the card names it, while the network is still being tried.
+fn kill_while_starting(desk: &Desk, node: usize) -> Option<Value> {
+    let mut up =
+        desk.command().args(UP).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let card = desk.devnet_folder().join("devnet.json");
+    while up.try_wait().unwrap().is_none() {
+        let card: Value =
+            serde_json::from_slice(&fs::read(&card).unwrap_or_default()).unwrap_or_default();
+        if card["state"] == "starting" {
+            let pid = card["nodes"][node]["pid"].to_string();
+            Command::new("kill").args(["-9", &pid]).status().unwrap();
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let output = up.wait_with_output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    (!output.status.success()).then(|| told["error"].clone())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_devnet_that_does_not_start_says_why_and_what_makes_it_start() {
+    let desk = Desk::new();
+    // A node that ends after it was ready is the reason, not what its absence does to others.
+    let error = loop {
+        // On a machine that is too busy for us to be in time, the start succeeds, and we try again.
+        match kill_while_starting(&desk, 3) {
+            Some(error) => break error,
+            None => drop(desk.text(&["--name", "night", "down"])),
+        }
+    };
+    assert_eq!(error["kind"], "INTERNAL");
+    assert!(error["message"].as_str().unwrap().starts_with("n4 ended (signal: 9"), "{error}");
+
+    // Damaged disks are told in the nodes' own words, with a step that is possible though nothing runs.
+    desk.text(&UP);
+    desk.text(&["--name", "night", "down"]);
+    for node in ["n2", "n4"] {
+        let index = desk.devnet_folder().join(node).join("store/index.redb");
+        OpenOptions::new().write(true).open(&index).unwrap().set_len(100_000).unwrap();
+    }
+    for _ in 0..2 {
+        let error = desk.failure(&UP);
+        assert_eq!((&error["kind"], &error["code"]), (&"DAMAGED".into(), &16.into()), "{error}");
+        let hint = error["hint"].as_str().unwrap();
+        assert!(hint.starts_with("`devnet --name night up --wipe n2,n4` "), "{error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.contains("n2 did not start: ") && message.contains("n4 did not start: "),
+            "{error}"
+        );
+    }
+    let until = Instant::now() + Duration::from_secs(120);
+    // It says so last of all, after everything has stopped.
+    while !desk
+        .text(&["--name", "night", "logs", "supervisor"])
+        .contains("`devnet --name night up --wipe n2,n4`")
+    {
+        assert!(Instant::now() < until, "the log names no command that can be pasted");
+    }
+    let unknown = desk.failure(&[&UP[..], &["--wipe", "n5"]].concat());
+    assert_eq!(
+        (&unknown["kind"], &unknown["hint"]),
+        (&"USAGE".into(), &"there are n1, n2, n3, n4".into())
+    );
+
+    desk.text(&[&UP[..], &["--wipe", "n2,n4"]].concat());
+    let status = desk.json(&["--name", "night", "--json", "status"]);
+    let states: Vec<_> = (0..4).map(|node| &status["nodes"][node]["state"]).collect();
+    assert!(states.iter().all(|state| *state != "exited"), "{status}");
+}
+
+/// How many hours the epoch has left, as soon as the ledger says so: on a busy machine it may be silent for a moment.
+fn hours_left(desk: &Desk) -> u32 {
+    let until = Instant::now() + Duration::from_secs(120);
+    loop {
+        let status = desk.json(&["--name", "night", "--json", "status"]);
+        let phase = status["ledger"]["phase"].as_str().unwrap_or_default();
+        if let Some(hours) = phase.strip_prefix("next in ").and_then(|it| it.strip_suffix(" h")) {
+            return hours.parse().unwrap();
+        }
+        assert!(Instant::now() < until, "{status}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_devnet_that_runs_says_so_and_waits_for_its_ledger_and_moves_time_once() {
+    let desk = Desk::new();
+    desk.text(&UP);
+    let again = desk.text(&["--name", "night", "up", "-d"]);
+    assert!(again.contains("It runs already") && again.contains("shards up"), "{again}");
+    assert!(!again.contains("selftest") && !again.contains("Ready in"), "{again}");
+    let wiped = desk.failure(&[&UP[..], &["--wipe", "n2"]].concat());
+    let hint = "`devnet --name night restart n2 --wipe`";
+    assert_eq!((&wiped["kind"], &wiped["hint"]), (&"USAGE".into(), &hint.into()));
+    let unknown = desk.failure(&["--name", "night", "--json", "wait", "n9=running"]);
+    assert_eq!(unknown["hint"], "there are ledger, n1, n2, n3, n4");
+    let never =
+        desk.failure(&["--name", "night", "--json", "wait", "n1=killed", "--timeout", "1ms"]);
+    assert_eq!(never["message"], "n1=killed did not become true in 1ms");
+
+    // A ledger that is away is waited for, which is said once, and its failure is said once.
+    desk.text(&["--name", "night", "kill", "ledger"]);
+    for verb in [&["epoch", "next"][..], &["faucet", "alice"]] {
+        let told = desk.run(&[&["--name", "night"], verb, &["--timeout", "1s"]].concat());
+        let stderr = text(&told.stderr);
+        assert_eq!(told.status.code(), Some(5), "{stderr}");
+        let waits = "the ledger does not run (`devnet --name night restart ledger`); waiting for it, up to 1s";
+        assert_eq!(
+            (stderr.matches(waits).count(), stderr.matches("does not answer").count()),
+            (1, 1),
+            "{stderr}"
+        );
+    }
+    let next = ["--name", "night", "--json", "epoch", "next", "--timeout", "120s"];
+    let mut waiting =
+        desk.command().args(next).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = String::new();
+    BufReader::new(waiting.stderr.take().unwrap()).read_line(&mut told).unwrap();
+    assert!(told.contains("waiting for it, up to 2m"), "{told}");
+    desk.text(&["--name", "night", "restart", "ledger"]);
+    let mut ended = String::new();
+    waiting.stdout.take().unwrap().read_to_string(&mut ended).unwrap();
+    assert!(waiting.wait().unwrap().success(), "{ended}");
+    assert_eq!(serde_json::from_str::<Value>(&ended).unwrap()["epoch"], 2);
+
+    // Without a node that runs no time is moved; with nodes that do nothing it is moved once.
+    for node in ["n1", "n2", "n3", "n4"] {
+        desk.text(&["--name", "night", "pause", node]);
+    }
+    let error = desk.failure(&["--name", "night", "--json", "epoch", "next"]);
+    assert!(error["hint"].as_str().unwrap().contains("`devnet --name night resume n1`"), "{error}");
+    assert!(hours_left(&desk) > 20);
+    for node in ["n1", "n2", "n3", "n4"] {
+        desk.text(&["--name", "night", "resume", node]);
+    }
+    let status = desk.json(&["--name", "night", "--json", "status"]);
+    let pids: Vec<_> = (0..4).map(|node| status["nodes"][node]["pid"].to_string()).collect();
+    assert!(Command::new("kill").arg("-STOP").args(&pids).status().unwrap().success());
+    let next = ["--name", "night", "--json", "epoch", "next", "--timeout"];
+    let error = desk.failure(&[&next[..], &["3s"]].concat());
+    assert!(error["message"].as_str().unwrap().contains("moved ahead by up to 12h"), "{error}");
+    assert!((11..=12).contains(&hours_left(&desk)));
+    desk.failure(&[&next[..], &["3s"]].concat());
+    assert!((11..=12).contains(&hours_left(&desk)), "the second attempt moved time again");
+    assert!(Command::new("kill").arg("-CONT").args(&pids).status().unwrap().success());
+    assert_eq!(desk.json(&[&next[..], &["120s"]].concat())["epoch"], 3);
 }

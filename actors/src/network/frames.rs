@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::limits;
 use crate::network::Blame;
+use crate::network::streams::Watched;
 
 /// Why a stream did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +103,7 @@ pub struct Stream {
 /// The half of a stream that reads.
 #[derive(Debug)]
 pub struct StreamReader {
-    io: BufReader<ReadHalf<libp2p::Stream>>,
+    io: BufReader<ReadHalf<Watched<libp2p::Stream>>>,
     idle: Duration,
     _permits: Arc<Permits>,
 }
@@ -110,13 +111,13 @@ pub struct StreamReader {
 /// The half of a stream that writes.
 #[derive(Debug)]
 pub struct StreamWriter {
-    io: BufWriter<WriteHalf<libp2p::Stream>>,
+    io: BufWriter<WriteHalf<Watched<libp2p::Stream>>>,
     idle: Duration,
     _permits: Arc<Permits>,
 }
 
 impl Stream {
-    pub(super) fn new(io: libp2p::Stream, permits: Permits) -> Self {
+    pub(super) fn new(io: Watched<libp2p::Stream>, permits: Permits) -> Self {
         let (read, write) = io.split();
         let (permits, idle) = (Arc::new(permits), limits::STREAM_IDLE_TIMEOUT);
         Stream {

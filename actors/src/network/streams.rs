@@ -1,11 +1,12 @@
 //! Opens and accepts request streams: our own libp2p behaviour.
 //!
 //! Promises: whoever opens gets a stream or a reason; new streams take the newest connection, and
-//! one that does not answer is closed. Does not: decide where to look for a peer that cannot be
+//! one on which nothing arrives any more is closed. Does not: decide where to look for a peer that cannot be
 //! dialled (`swarm` does).
 
 mod door;
 mod handler;
+mod life;
 mod negotiation;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,12 +23,13 @@ use libp2p::swarm::{
     THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
-use rustix::io::Errno;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::debug;
 
 pub(super) use self::door::{Arrival, Door};
 use self::handler::{Handler, Unanswered};
+use self::life::Life;
+pub(super) use self::life::Watched;
 use self::negotiation::Admission;
 use super::identity::from_libp2p;
 use super::peers::PeerBook;
@@ -42,7 +44,7 @@ pub(super) struct Request {
     pub(super) reply: Reply,
 }
 
-type Reply = oneshot::Sender<Result<libp2p::Stream, OpenError>>;
+type Reply = oneshot::Sender<Result<Watched<libp2p::Stream>, OpenError>>;
 
 /// What the swarm task must decide.
 #[derive(Debug)]
@@ -59,6 +61,8 @@ pub(super) struct Behaviour {
     prefer: Transport,
     /// Open connections, newest last: a restarted peer's old connection is dead without knowing.
     connections: HashMap<PeerId, Vec<ConnectionId>>,
+    /// What each connection, open or about to be, has shown of life.
+    lives: HashMap<ConnectionId, Life>,
     of_peer: HashMap<PeerId, Arc<Semaphore>>,
     waiting: HashMap<PeerId, Vec<Request>>,
     actions: VecDeque<ToSwarm<Event, Request>>,
@@ -71,6 +75,7 @@ impl Behaviour {
             book,
             prefer,
             connections: HashMap::new(),
+            lives: HashMap::new(),
             of_peer: HashMap::new(),
             waiting: HashMap::new(),
             actions: VecDeque::new(),
@@ -100,6 +105,13 @@ impl Behaviour {
         self.actions.push_back(ToSwarm::NotifyHandler { peer_id: peer, handler, event: request });
     }
 
+    /// Notes an answer to a ping: a negotiation that waits meanwhile is slow, not dead.
+    pub(super) fn answered(&mut self, connection: ConnectionId) {
+        if let Some(life) = self.lives.get(&connection) {
+            life.note();
+        }
+    }
+
     /// Dials with every address anybody in the swarm knows.
     pub(super) fn dial(&mut self, peer: PeerId) {
         let dial = DialOpts::peer_id(peer).condition(PeerCondition::DisconnectedAndNotDialing);
@@ -113,15 +125,20 @@ impl Behaviour {
         }
     }
 
-    fn handler(&mut self, peer: PeerId) -> Result<Handler, ConnectionDenied> {
+    fn handler(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+    ) -> Result<Handler, ConnectionDenied> {
         let named = from_libp2p(&peer)
             .ok_or_else(|| ConnectionDenied::new(io::Error::other("not an ed25519 peer")))?;
         let of_peer = self
             .of_peer
             .entry(peer)
             .or_insert_with(|| Arc::new(Semaphore::new(limits::STREAMS_FROM_PEER_MAX)));
-        let admission =
-            Admission { door: self.door.clone(), peer: named, of_peer: of_peer.clone() };
+        let (of_peer, life) = (of_peer.clone(), Life::default());
+        self.lives.insert(connection, life.clone());
+        let admission = Admission { door: self.door.clone(), peer: named, of_peer, life };
         Ok(Handler::new(admission))
     }
 
@@ -140,7 +157,8 @@ impl Behaviour {
     }
 
     /// A connection another behaviour denied after we made its handler.
-    fn forget_refused(&mut self, peer: &PeerId) {
+    fn forget_refused(&mut self, peer: &PeerId, connection: ConnectionId) {
+        self.lives.remove(&connection);
         if !self.connections.contains_key(peer) {
             self.of_peer.remove(peer);
         }
@@ -159,6 +177,7 @@ impl Behaviour {
     fn closed(&mut self, closed: &ConnectionClosed<'_>) {
         let peer = closed.peer_id;
         self.drop_connection(&peer, closed.connection_id);
+        self.lives.remove(&closed.connection_id);
         if closed.remaining_established > 0 {
             return;
         }
@@ -170,10 +189,10 @@ impl Behaviour {
 }
 
 /// Whether a machine refused one of the addresses: then the others, which it may have ignored, are no better. The
-/// resolver's errors show no source, so the system's own words are looked for.
+/// resolver's errors show no source, so the system's words are looked for, as std says them, too.
 fn is_refused(error: &DialError) -> bool {
-    let refusal = io::Error::from(Errno::CONNREFUSED).to_string();
-    matches!(error, DialError::Transport(_)) && error.to_string().contains(&refusal)
+    let refusal = io::ErrorKind::ConnectionRefused.to_string();
+    matches!(error, DialError::Transport(_)) && error.to_string().to_lowercase().contains(&refusal)
 }
 
 impl NetworkBehaviour for Behaviour {
@@ -199,23 +218,23 @@ impl NetworkBehaviour for Behaviour {
 
     fn handle_established_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(peer)
+        self.handler(connection, peer)
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(peer)
+        self.handler(connection, peer)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -228,12 +247,14 @@ impl NetworkBehaviour for Behaviour {
                 }
             }
             FromSwarm::ConnectionClosed(closed) => self.closed(&closed),
-            FromSwarm::DialFailure(DialFailure { peer_id: Some(peer), error, .. }) => {
+            FromSwarm::DialFailure(DialFailure { peer_id: Some(peer), error, connection_id }) => {
                 self.dial_failed(peer, error);
-                self.forget_refused(&peer);
+                self.forget_refused(&peer, connection_id);
             }
-            FromSwarm::ListenFailure(ListenFailure { peer_id: Some(peer), .. }) => {
-                self.forget_refused(&peer);
+            FromSwarm::ListenFailure(ListenFailure {
+                peer_id: Some(peer), connection_id, ..
+            }) => {
+                self.forget_refused(&peer, connection_id);
             }
             _ => {}
         }
@@ -245,7 +266,7 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         Unanswered(reply): THandlerOutEvent<Self>,
     ) {
-        debug!(%peer, "a stream got no answer; closing its connection");
+        debug!(%peer, "nothing arrives on a connection; closing it");
         self.drop_connection(&peer, connection);
         self.actions.push_back(ToSwarm::CloseConnection {
             peer_id: peer,
@@ -261,3 +282,6 @@ impl NetworkBehaviour for Behaviour {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -366,9 +366,14 @@ impl Driver {
             }
             BehaviourEvent::Ping(event) => {
                 self.metrics.record(&event);
-                if let ping::Event { connection, result: Err(ping::Failure::Timeout), .. } = event {
-                    debug!(peer = %event.peer, "no answer to a ping; closing the connection");
-                    self.swarm.close_connection(connection);
+                let ping::Event { peer, connection, result } = event;
+                match result {
+                    Ok(_) => self.swarm.behaviour_mut().streams.answered(connection),
+                    Err(ping::Failure::Timeout) => {
+                        debug!(%peer, "no answer to a ping; closing the connection");
+                        self.swarm.close_connection(connection);
+                    }
+                    Err(_) => {}
                 }
             }
             BehaviourEvent::Limits(never)

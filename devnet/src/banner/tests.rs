@@ -77,12 +77,3 @@ fn the_live_line_counts_hours() {
     assert!(live(&pulse).starts_with("01:02:05 │ epoch 1 │ checkpoint 42 │ 4/5 nodes"));
     assert!(live(&Pulse::default()).contains("checkpoint ?"));
 }
-
-#[test]
-fn lengths_are_in_their_largest_whole_unit() {
-    for (milliseconds, text) in
-        [(86_400_000, "24 h"), (300_000, "5 min"), (90_000, "90 s"), (10_500, "10500 ms")]
-    {
-        assert_eq!(length(milliseconds), text);
-    }
-}

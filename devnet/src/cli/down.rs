@@ -1,14 +1,14 @@
 //! `devnet down`: stops a devnet, and with `--purge` removes what is left of it.
 //!
 //! Promises: returns when nothing of it runs; a purged devnet leaves neither its folder nor a context
-//! that names keys which are gone. Does not: touch other devnets, or contexts of other networks.
+//! that names keys which are gone; a devnet that never was is an error, one that is down already is not. Does not: touch other devnets, or contexts of other networks.
 
 use std::time::Duration;
 
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
 
-use super::{PATIENCE, say_done};
+use super::{PATIENCE, exists, say_done};
 use crate::control::{Connection, Request};
 use crate::state::StateDirectory;
 
@@ -16,6 +16,10 @@ use crate::state::StateDirectory;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 pub(super) async fn run(directory: &StateDirectory, purge: bool, json: bool) -> Result<()> {
+    let context_is_left = contexts::path(&contexts::of_devnet(directory.name()))?.exists();
+    if !(purge && context_is_left) {
+        exists(directory)?;
+    }
     let ran = stop(directory).await?;
     let purged = purge && directory.path().exists();
     if purged {
@@ -29,7 +33,8 @@ pub(super) async fn run(directory: &StateDirectory, purge: bool, json: bool) -> 
         (true, true) => "stopped, and its folder is deleted",
         (true, false) => "stopped; its data stays for the next `devnet up`",
         (false, true) => "it did not run; its folder is deleted",
-        (false, false) => "it does not run",
+        (false, false) if purge => "its folder was deleted before",
+        (false, false) => "it does not run; its data stays for the next `devnet up`",
     };
     say_done(&directory.spoken(&format!("{message}{context}")), json)
 }

@@ -2,8 +2,8 @@
 //!
 //! Promises: the rules stay as they are; the ledger's time is moved ahead to where they allow the
 //! next step, and the nodes send it, as always. Returns when the next epoch has begun and enough
-//! nodes hold its shards.
-//! Does not: send steps itself. Without running nodes no epoch ends, and it says so.
+//! nodes hold its shards. A failure says whether time was moved; the next attempt moves only what is left.
+//! Does not: send steps itself. Without running nodes no epoch ends, so it says so and moves nothing.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,10 @@ use haulout_actors::chain::{Chain, SystemView};
 use haulout_node::error::{Error, Kind, Result};
 use haulout_protocol::chain::object::staking::EpochState;
 
-use super::{card_of, duration, print_line, print_text, status};
+use super::{card_of, connect, duration, patience, print_line, print_text, status};
+use crate::control::ProcessState;
 use crate::probe;
+use crate::settings::typed;
 use crate::state::StateDirectory;
 
 /// Between two looks.
@@ -36,10 +38,14 @@ pub(super) async fn run(directory: &StateDirectory, verb: &Verb, json: bool) -> 
     let card = card_of(directory)?;
     let place = status::place(&card).ok_or_else(|| card.damaged())?;
     let started = Instant::now();
-    let chain = probe::connect(&place).await?;
+    // Facts first: time that was moved for nothing does not come back.
+    somebody_acts(directory).await?;
+    let chain = patience::ledger(directory, &place, *timeout).await?;
     let before = chain.system().await?.position.epoch.0;
-    let pusher = Pusher { chain, port: card.faucet_port()?, until: started + *timeout };
-    let after = pusher.push(before).await?;
+    let until = started + *timeout;
+    let mut pusher = Pusher { chain, port: card.faucet_port()?, until, moved: Duration::ZERO };
+    let pushed = pusher.push(before).await;
+    let after = pushed.map_err(|error| pusher.with_what_was_done(error))?;
     let (epoch, nodes) = (after.position.epoch.0, after.position.committee.members().len());
     let millis = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     if json {
@@ -51,16 +57,33 @@ pub(super) async fn run(directory: &StateDirectory, verb: &Verb, json: bool) -> 
     print_text(&format!("epoch {epoch} began: {nodes} nodes, in {seconds:.1} s\n"))
 }
 
+/// Refuses when no node runs: only nodes send the steps that end an epoch.
+async fn somebody_acts(directory: &StateDirectory) -> Result<()> {
+    connect(directory).await?;
+    let processes = status::processes(directory).await?.unwrap_or_default();
+    let mut nodes = processes.iter().filter(|process| process.name != "ledger");
+    let Some(first) = nodes.clone().next() else { return Ok(()) };
+    if nodes.any(|node| node.state == ProcessState::Running) {
+        return Ok(());
+    }
+    let verb = if first.state == ProcessState::Paused { "resume" } else { "restart" };
+    let message = "no node runs, and only nodes end epochs; the ledger's time was not moved";
+    Err(Error::new(Kind::NoNetwork, message)
+        .hint(format!("`devnet {verb} {}`, then again", first.name)))
+}
+
 /// Moves time ahead until an epoch is over.
 struct Pusher {
     chain: Chain,
     port: u16,
     until: Instant,
+    /// How far the ledger's time was moved.
+    moved: Duration,
 }
 
 impl Pusher {
     /// Returns what the ledger says once a later epoch's shards are held.
-    async fn push(&self, before: u32) -> Result<SystemView> {
+    async fn push(&mut self, before: u32) -> Result<SystemView> {
         let mut moved_to = 0;
         let mut syncing: Option<Instant> = None;
         loop {
@@ -81,26 +104,42 @@ impl Pusher {
             };
             if due_ms > moved_to {
                 moved_to = due_ms;
+                // Counted from the ledger's own time, so that a second attempt moves what is left.
                 let wait_ms = due_ms.saturating_sub(position.ledger_ms);
+                self.moved += Duration::from_millis(wait_ms);
                 probe::skip(self.port, wait_ms).await?;
             }
             if Instant::now() > self.until {
-                return Err(stuck(state));
+                return Err(stuck(position.epoch.0, state));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
+
+    /// A failure, with what has happened all the same and what the next attempt does.
+    fn with_what_was_done(&self, error: Error) -> Error {
+        if self.moved.is_zero() {
+            return error;
+        }
+        let moved = typed(Duration::from_secs(self.moved.as_secs().div_ceil(60) * 60));
+        let message =
+            format!("{}; the ledger's time was moved ahead by up to {moved}", error.message());
+        let hint = format!(
+            "{}; `devnet epoch next` goes on from there and moves only what is left",
+            error.next_step()
+        );
+        Error::new(error.kind(), message).hint(hint)
+    }
 }
 
 /// No node did what was due.
-fn stuck(state: EpochState) -> Error {
+fn stuck(epoch: u32, state: EpochState) -> Error {
     let what = match state {
-        EpochState::Done { .. } => "no node ended the vote of the epoch",
-        EpochState::Selected { .. } => "no node ended the epoch",
+        EpochState::Done { .. } => format!("no node ended the vote of epoch {epoch}"),
+        EpochState::Selected { .. } => format!("no node ended epoch {epoch}"),
         EpochState::Sync { .. } => {
-            "the epoch began, but too few nodes say that they hold its shards"
+            format!("epoch {epoch} began, but too few nodes say that they hold its shards")
         }
     };
-    Error::new(Kind::Timeout, what)
-        .hint("see `devnet status` and `devnet logs`; --timeout waits longer")
+    Error::new(Kind::Timeout, what).hint("see `devnet status` and `devnet logs`")
 }

@@ -3,13 +3,15 @@
 //! Promises: what was given is on the ledger when it returns. Does not: count; the faucet of a desk
 //! gives to everybody, as long as it has something.
 
+use std::time::Duration;
+
 use clap::Args;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::amount::{Amount, Token};
 use serde_json::json;
 
-use super::{card_of, connect, print_line, print_text, status};
+use super::{card_of, connect, duration, patience, print_line, print_text, status};
 use crate::probe;
 use crate::state::{Card, StateDirectory};
 
@@ -26,6 +28,9 @@ pub(super) struct Faucet {
     /// How much, as in 500WAL, 0.5SUI, 100FROST or 100MIST; a plain number is WAL [default: 500WAL 100SUI]
     #[arg(value_parser = read_amount, num_args = 0..=2)]
     amount: Vec<Amount>,
+    /// How long to wait for a ledger that does not answer
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    timeout: Duration,
 }
 
 /// An amount as people write it: a number and its unit.
@@ -60,6 +65,8 @@ impl Faucet {
             "wal_frost": wanted(Token::Wal).map(|amount| amount.smallest),
             "sui_mist": wanted(Token::Sui).map(|amount| amount.smallest),
         });
+        let place = status::place(&card).ok_or_else(|| card.damaged())?;
+        patience::ledger(directory, &place, self.timeout).await?;
         let answer = probe::post(card.faucet_port()?, "/devnet/gift", &body).await?;
         if answer["status"] != "Success" {
             let reason = answer["status"]["Failure"]["Internal"].as_str();
@@ -67,7 +74,6 @@ impl Faucet {
             return Err(Error::new(Kind::Chain, format!("the faucet gave nothing: {reason}"))
                 .hint("ask for less; `devnet up --fresh` starts over with a full faucet"));
         }
-        let place = status::place(&card).ok_or_else(|| card.damaged())?;
         let now = probe::balances(&place, &recipient).await?;
         if json {
             return print_line(&json!({

@@ -6,40 +6,39 @@
 use std::ffi::OsString;
 
 use clap::{Args, Command};
-use haulout_node::error::{Error, Kind};
+use haulout_node::error::{Error, Kind, Result};
 
-use super::{fail, print_text};
+use super::print_help;
 
-/// Explain a verb, the errors (`help errors`), or our words (`help words`)
+/// Explain a verb, an error (`help errors`), or one of our words (`help words`)
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  devnet help up\n  devnet help epoch next\n  devnet help errors DAMAGED   # or by its \
+                        exit code: 16\n  devnet help words epoch"
+)]
 pub(super) struct Help {
-    /// A verb (`help up`, `help epoch next`), `errors`, `errors KIND`, or `words`
+    /// A verb, `errors` or `words` and which of them
     topic: Vec<String>,
 }
 
 impl Help {
     /// Explains, and returns the exit code.
-    pub(super) fn run(&self, mut grammar: Command, json: bool) -> u8 {
+    pub(super) fn run(&self, mut grammar: Command, json: bool) -> Result<u8> {
         if self.topic.first().is_some_and(|topic| topic == "errors" || topic == "words") {
             let mut arguments: Vec<OsString> = vec!["haulout".into(), "help".into()];
             arguments.extend(self.topic.iter().map(OsString::from));
             arguments.extend(json.then(|| "--json".into()));
-            return haulout_node::cli::main_with(arguments);
+            return Ok(haulout_node::cli::main_with(arguments));
         }
         grammar.build();
         let mut command = &mut grammar;
         for word in &self.topic {
-            command = match command.find_subcommand_mut(word) {
-                Some(found) => found,
-                None => {
-                    let error = Error::new(Kind::Usage, format!("there is no verb {word:?}"));
-                    return fail(&error.hint("`devnet help` lists them"), json, str::to_owned);
-                }
-            };
+            command = command.find_subcommand_mut(word).ok_or_else(|| {
+                Error::new(Kind::Usage, format!("there is no verb {word:?}"))
+                    .hint("`devnet help` lists them; `devnet help words` explains our words, `devnet help errors` the errors")
+            })?;
         }
-        match print_text(&command.render_long_help().to_string()) {
-            Ok(()) => 0,
-            Err(lost) => lost.kind().exit_code(),
-        }
+        print_help(&command.render_long_help().to_string())?;
+        Ok(0)
     }
 }

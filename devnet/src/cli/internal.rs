@@ -13,6 +13,7 @@ use haulout_node::terminal;
 use super::{Up, block_on, fail, note};
 use crate::ledger_process;
 use crate::processes::die_with_parent;
+use crate::state::StateDirectory;
 use crate::supervisor;
 
 /// What every name of an internal process begins with.
@@ -62,7 +63,10 @@ impl Internal {
         match outcome {
             Ok(()) => 0,
             // Its parent reads the reason, and a person its log.
-            Err(error) => fail(&error, true, str::to_owned),
+            Err(error) => match StateDirectory::of(&self.name) {
+                Ok(directory) => fail(&error, true, |text| directory.spoken(text)),
+                Err(_) => fail(&error, true, str::to_owned),
+            },
         }
     }
 }

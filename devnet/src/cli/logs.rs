@@ -1,6 +1,6 @@
 //! `devnet logs`: what the processes wrote, marked with who wrote it.
 //!
-//! Promises: works whether or not the devnet runs. Does not: sort lines of different processes by
+//! Promises: works whether or not the devnet runs, as long as there is one. Does not: sort lines of different processes by
 //! time; each file is printed in its own order.
 
 use std::fs::File;
@@ -8,9 +8,10 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use haulout_node::error::{Error, Kind, Result};
+use haulout_node::error::{Error, Result};
 
-use super::{card_of, print_text};
+use super::{card_of, exists, print_text};
+use crate::settings::no_process;
 use crate::state::StateDirectory;
 
 /// Between two looks at the files.
@@ -29,6 +30,7 @@ pub(super) async fn run(
     target: Option<&str>,
     follow: bool,
 ) -> Result<()> {
+    exists(directory)?;
     let mut logs = logs(directory, target)?;
     loop {
         for log in &mut logs {
@@ -50,8 +52,7 @@ fn logs(directory: &StateDirectory, target: Option<&str>) -> Result<Vec<Log>> {
     let mut names: Vec<String> = all.chain(nodes.into_iter().map(|node| node.name)).collect();
     if let Some(target) = target {
         if !names.iter().any(|name| name == target) {
-            return Err(Error::new(Kind::Usage, format!("there is no process {target:?}"))
-                .hint(format!("there are {}", names.join(", "))));
+            return Err(no_process(target, names.iter().map(String::as_str)));
         }
         names = vec![target.to_owned()];
     }

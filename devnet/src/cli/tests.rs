@@ -12,6 +12,8 @@ fn every_verb_of_the_readme_parses() {
         "devnet up",
         "devnet up -d --nodes 7 --shards 13 --seed 42 --port-base 0 --timeout 90s --fresh",
         "devnet up --json --name other",
+        "devnet up -d --wipe n2",
+        "devnet faucet alice --timeout 2m",
         "devnet status --json",
         "devnet logs -f n3",
         "devnet kill n3",
@@ -39,8 +41,15 @@ fn every_verb_of_the_readme_parses() {
 
 #[test]
 fn what_is_no_time_and_no_fact_is_refused() {
-    for line in ["devnet pause n3 --for soon", "devnet wait rain", "devnet wait n3=happy", "devnet"]
-    {
+    for line in [
+        "devnet pause n3 --for soon",
+        "devnet wait rain",
+        "devnet wait n3=happy",
+        "devnet wait node=running",
+        "devnet wait =running",
+        "devnet up --fresh --wipe n2",
+        "devnet",
+    ] {
         assert!(parse(line).is_err(), "{line}");
     }
 }
@@ -93,7 +102,8 @@ fn a_failure_names_commands_of_this_devnet() {
 
 #[test]
 fn a_supervisor_is_given_exactly_what_was_asked() {
-    let Command::Up(up) = parse("devnet up --nodes 7 --fresh --timeout 90s").unwrap().command
+    let Command::Up(up) =
+        parse("devnet up --nodes 7 --wipe n2,n4 --wipe n5 --timeout 90s").unwrap().command
     else {
         panic!("not up");
     };
@@ -106,6 +116,7 @@ fn a_supervisor_is_given_exactly_what_was_asked() {
     let internal::Process::InternalSupervisor { up, attached } = parsed.process else {
         panic!("no supervisor")
     };
-    assert!(attached && up.fresh);
+    assert!(attached && !up.fresh);
+    assert_eq!(up.wipe, ["n2", "n4", "n5"]);
     assert_eq!((up.nodes, up.shards, up.timeout), (Some(7), None, Duration::from_secs(90)));
 }

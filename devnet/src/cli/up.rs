@@ -1,8 +1,9 @@
 //! `devnet up`: starts a supervisor or finds one, tells its progress, prints the card, and stays
 //! as one live line when there is a terminal.
 //!
-//! Promises: exit code 0 only after the self-test passed; Ctrl-C, or the end of this process,
-//! stops the devnet unless it was detached. Does not: own the devnet's processes.
+//! Promises: exit code 0 only after the self-test passed; a start that fails is told with the reason of
+//! whoever failed first; Ctrl-C, or the end of this process, stops the devnet unless it was detached.
+//! Does not: own the devnet's processes.
 
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -22,8 +23,14 @@ use crate::settings;
 use crate::state::{Card, StateDirectory};
 use crate::supervisor;
 
-/// How long a new supervisor may take to listen; it has read one file by then.
-const LISTEN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a new supervisor may take to listen: it may wait for the one before it, which is stopping.
+const LISTEN_PATIENCE: Duration = supervisor::LOCK_PATIENCE.saturating_add(Duration::from_secs(30));
+
+/// How long a supervisor that has stopped everything may take to end.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// Between two looks at a supervisor that starts or ends.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What is read of the reason of a supervisor that ended; one is a line.
 const REASON_BYTES_MAX: u64 = 64 * 1024;
@@ -41,7 +48,8 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
     let attached = terminal && !up.detach && !json;
     let started = Instant::now();
     // Before anything is stopped or started.
-    settings::check(directory, &up.wish(), up.fresh)?;
+    let nodes = settings::check(directory, &up.wish(), up.fresh)?;
+    settings::check_nodes(nodes, &up.wipe)?;
     if up.fresh {
         stop(directory).await?;
     }
@@ -52,12 +60,18 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
         }
         print_text(&format!("{text}\n"))
     };
-    say(&banner::title(directory.name(), directory.path()))?;
-    let (connection, hold) = match listening(directory).await {
-        Some(running) => (running, None),
-        None => start(directory, &up.options(directory.name(), attached)).await?,
+    let running = running(directory).await?;
+    if running.is_some() && !up.wipe.is_empty() {
+        return Err(runs_already(directory, &up.wipe));
+    }
+    let was_ready = matches!(running, Some((_, true)));
+    let title = banner::title(directory.name(), directory.path());
+    say(if was_ready { title.trim_end() } else { &title })?;
+    let hold = match running {
+        Some((_, true)) => None,
+        Some((mut starting, false)) => follow(&mut starting, &mut say).await.map(|()| None)?,
+        None => start(directory, &up.options(directory.name(), attached), &mut say).await?,
     };
-    follow(connection, &mut say).await?;
     let card = card_of(directory)?;
     let previous = contexts::activate(&card.context)?;
     if json {
@@ -67,6 +81,10 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
     }
     print_text(&directory.spoken(&banner::card(&card)))?;
     print_text(&context_note(&card, previous.as_deref()))?;
+    if was_ready {
+        print_text("\n It runs already, so nothing was started. Now it is:\n")?;
+        return status::run(directory, json).await;
+    }
     print_text(&format!(" Ready in {:.1} s.\n", started.elapsed().as_secs_f64()))?;
     match hold {
         Some(hold) if attached => live(directory, &card, hold).await,
@@ -75,6 +93,13 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
             print_text(&directory.spoken(text))
         }
     }
+}
+
+/// The refusal to empty stores under a devnet that runs.
+fn runs_already(directory: &StateDirectory, nodes: &[String]) -> Error {
+    let message = format!("devnet {:?} runs already, so no store was deleted", directory.name());
+    let commands = nodes.iter().map(|node| format!("`devnet restart {node} --wipe`"));
+    Error::new(Kind::Usage, message).hint(commands.collect::<Vec<_>>().join(", "))
 }
 
 fn context_note(card: &Card, previous: Option<&str>) -> String {
@@ -87,21 +112,35 @@ fn context_note(card: &Card, previous: Option<&str>) -> String {
     }
 }
 
-/// A connection to a supervisor that answers: one that is being killed still accepts, and breaks the connection later.
-async fn listening(directory: &StateDirectory) -> Option<Connection> {
-    let socket = directory.control_socket();
-    match Connection::open(&socket).await?.ask(&Request::Status, super::PATIENCE).await {
-        Err(error) if error.kind() == Kind::Internal => None,
-        // One that is slow to answer lives; whoever asks next says so.
-        Ok(_) | Err(_) => Connection::open(&socket).await,
+/// Follows a supervisor that listens, and whether its start is over; nothing if there is none. One that is being
+/// killed still accepts, and breaks the connection later, so only what answers counts.
+async fn running(directory: &StateDirectory) -> Result<Option<(Connection, bool)>> {
+    let Some(mut connection) = Connection::open(&directory.control_socket()).await else {
+        return Ok(None);
+    };
+    let asked = async {
+        connection.write(&Request::Follow).await?;
+        connection.read::<Reply>().await
+    };
+    match tokio::time::timeout(super::PATIENCE, asked).await {
+        Ok(Ok(Some(Reply::Listening { is_ready }))) => Ok(Some((connection, is_ready))),
+        Ok(Ok(Some(_))) => {
+            let message = "the supervisor is of another version";
+            Err(Error::new(Kind::Version, message).hint("`devnet down`, then `devnet up`"))
+        }
+        Ok(Err(error)) if error.kind() != Kind::Internal => Err(error),
+        Ok(Ok(None) | Err(_)) => Ok(None),
+        Err(_) => Err(Error::new(Kind::Timeout, "the supervisor does not answer")
+            .hint("see `devnet logs supervisor`")),
     }
 }
 
-/// Starts a supervisor and waits until it listens.
+/// Starts a supervisor, says each phase as it finishes, and returns when the devnet is ready.
 async fn start(
     directory: &StateDirectory,
     options: &supervisor::Options,
-) -> Result<(Connection, Option<Hold>)> {
+    say: &mut impl FnMut(&str) -> Result<()>,
+) -> Result<Option<Hold>> {
     directory.create()?;
     let log = supervisor::log_file(directory);
     let stderr =
@@ -117,25 +156,49 @@ async fn start(
             Error::new(Kind::Internal, "cannot start the supervisor").because(error)
         })?;
     let hold = options.attached.then(|| Hold { _pipe: child.stdin.take() });
+    let mut connection = listening(directory, &mut child).await?;
+    match follow(&mut connection, say).await {
+        Ok(()) => Ok(hold),
+        // A connection that broke says nothing; the supervisor's last words do.
+        Err(error) if error.kind() == Kind::Internal => {
+            Err(reason(directory, &mut child, FAREWELL).await.unwrap_or(error))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits until a new supervisor listens, or says why it does not.
+async fn listening(directory: &StateDirectory, child: &mut Child) -> Result<Connection> {
     let until = Instant::now() + LISTEN_PATIENCE;
     loop {
-        if let Some(connection) = listening(directory).await {
-            return Ok((connection, hold));
+        if let Some((connection, _)) = running(directory).await? {
+            return Ok(connection);
         }
-        if let Some(error) = ended(&mut child, directory) {
+        if let Some(error) = reason(directory, child, Duration::ZERO).await {
             return Err(error);
         }
         if Instant::now() > until {
             return Err(Error::new(Kind::Timeout, "the supervisor does not listen")
-                .hint(format!("see {}", terminal::path(&log))));
+                .hint("see `devnet logs supervisor`"));
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
-/// The reason of a supervisor that ended before it listened: what it said, else what it logged.
-fn ended(child: &mut Child, directory: &StateDirectory) -> Option<Error> {
-    let status = child.try_wait().ok()??;
+/// Why a supervisor ended: what it said, else what it logged. Nothing if it still runs after so long.
+async fn reason(
+    directory: &StateDirectory,
+    child: &mut Child,
+    patience: Duration,
+) -> Option<Error> {
+    let until = Instant::now() + patience;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < until => tokio::time::sleep(LOOK_EVERY).await,
+            Ok(None) | Err(_) => return None,
+        }
+    };
     let mut said = String::new();
     if let Some(stdout) = child.stdout.take() {
         // It has ended, and its children have pipes of their own; an error is as good as silence.
@@ -155,10 +218,9 @@ fn ended(child: &mut Child, directory: &StateDirectory) -> Option<Error> {
 
 /// Says each phase as it finishes; returns when the devnet is ready.
 async fn follow(
-    mut connection: Connection,
+    connection: &mut Connection,
     say: &mut impl FnMut(&str) -> Result<()>,
 ) -> Result<()> {
-    connection.write(&Request::Follow).await?;
     loop {
         match connection.read::<Reply>().await?.map(Reply::into_result).transpose()? {
             Some(Reply::Phase(phase)) => say(&banner::phase(&phase))?,

@@ -1,8 +1,9 @@
 //! `devnet wait`: returns when a fact is true, so that no script ever sleeps.
 //!
-//! Promises: the fact was true when it returns with 0; a deadline is exit code 6.
-//! Does not: change anything.
+//! Promises: the fact was true when it returns with 0; a deadline is exit code 6; what can never be true,
+//! because no process has that name, is refused at once. Does not: change anything.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,11 @@ use haulout_node::error::{Error, Kind, Result};
 
 use super::{card_of, status};
 use crate::control::{Connection, ProcessState, Reply, Request};
+use crate::settings::{check_nodes, no_process, typed};
 use crate::state::StateDirectory;
+
+/// The process that is no node.
+const LEDGER: &str = "ledger";
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -28,6 +33,18 @@ pub(super) enum Fact {
     Epoch(u32),
     /// A process is in this state.
     Process { name: String, state: ProcessState },
+}
+
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fact::Ready => f.write_str("ready"),
+            Fact::Stopped => f.write_str("stopped"),
+            Fact::Checkpoint(number) => write!(f, "checkpoint={number}"),
+            Fact::Epoch(number) => write!(f, "epoch={number}"),
+            Fact::Process { name, state } => write!(f, "{name}={}", state.word().to_lowercase()),
+        }
+    }
 }
 
 impl FromStr for Fact {
@@ -57,7 +74,10 @@ impl FromStr for Fact {
                 ];
                 let state =
                     states.into_iter().find(|state| state.word().eq_ignore_ascii_case(word));
+                let number = name.strip_prefix('n').map(str::parse::<u16>);
+                let is_name = name == LEDGER || matches!(number, Some(Ok(_)));
                 state
+                    .filter(|_| is_name)
                     .map(|state| Fact::Process { name: name.to_owned(), state })
                     .ok_or_else(refused)
             }
@@ -76,8 +96,10 @@ pub(super) async fn run(directory: &StateDirectory, fact: Fact, patience: Durati
             Err(_) => {}
         }
         if Instant::now() >= until {
-            return Err(Error::new(Kind::Timeout, format!("{fact:?} did not become true"))
-                .hint("see `devnet status`; --timeout waits longer"));
+            let message = format!("{fact} did not become true in {}", typed(patience));
+            return Err(Error::new(Kind::Timeout, message).hint(format!(
+                "see `devnet status`; `devnet wait {fact} --timeout 10m` waits longer"
+            )));
         }
     }
 }
@@ -97,9 +119,22 @@ async fn is_true(directory: &StateDirectory, fact: &Fact) -> Result<bool> {
             Ok(chain.is_some_and(|chain| chain.epoch >= *wanted))
         }
         Fact::Process { name, state } => {
-            let processes = status::processes(directory).await?.unwrap_or_default();
-            Ok(processes.iter().any(|process| process.name == *name && process.state == *state))
+            let Some(processes) = status::processes(directory).await? else {
+                return not_running(directory, name).map(|()| false);
+            };
+            match processes.iter().find(|process| process.name == *name) {
+                Some(process) => Ok(process.state == *state),
+                None => Err(no_process(name, processes.iter().map(|one| one.name.as_str()))),
+            }
         }
+    }
+}
+
+/// Refuses a name that no process of a stopped devnet has; one that was never started may still get any.
+fn not_running(directory: &StateDirectory, name: &str) -> Result<()> {
+    match directory.settings()? {
+        Some(settings) if name != LEDGER => check_nodes(settings.nodes, &[name.to_owned()]),
+        _ => Ok(()),
     }
 }
 
@@ -110,9 +145,29 @@ async fn ready(directory: &StateDirectory) -> Result<bool> {
     connection.write(&Request::Follow).await?;
     loop {
         match connection.read::<Reply>().await?.map(Reply::into_result).transpose()? {
-            Some(Reply::Phase(_)) => {}
+            Some(Reply::Listening { .. } | Reply::Phase(_)) => {}
             Some(_) => return Ok(true),
             None => return Ok(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_is_said_as_it_is_typed() {
+        for text in [
+            "ready",
+            "stopped",
+            "checkpoint=12",
+            "epoch=3",
+            "n3=running",
+            "ledger=killed",
+            "n1=paused",
+        ] {
+            assert_eq!(text.parse::<Fact>().unwrap().to_string(), text);
         }
     }
 }

@@ -29,6 +29,29 @@ fn names_that_would_leave_the_folder_are_refused() {
 }
 
 #[test]
+fn a_devnet_that_is_not_there_names_those_that_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = sample_directory(&folder.path().join("missing"));
+    let hint = |directory: &StateDirectory| directory.unknown().next_step().to_owned();
+    assert_eq!(hint(&missing), "there is none yet; `devnet up` starts this one");
+    fs::create_dir(folder.path().join("night")).unwrap();
+    assert!(
+        hint(&missing).starts_with("there is \"night\" (`devnet --name night status`); "),
+        "{}",
+        hint(&missing)
+    );
+    fs::create_dir(folder.path().join("day")).unwrap();
+    fs::create_dir(folder.path().join("not a name")).unwrap();
+    assert!(
+        hint(&missing).starts_with("there are day, night (`devnet --name day status`); "),
+        "{}",
+        hint(&missing)
+    );
+    let nowhere = sample_directory(&folder.path().join("a/b/c"));
+    assert!(hint(&nowhere).starts_with("there is none yet"), "{}", hint(&nowhere));
+}
+
+#[test]
 fn a_second_supervisor_is_told_who_holds_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let directory = sample_directory(folder.path());

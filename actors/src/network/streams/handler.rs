@@ -1,7 +1,8 @@
 //! One connection's streams: our libp2p connection handler.
 //!
 //! Promises: every negotiation ends in bounded time; what waits is bounded; a request nobody waits
-//! for any more opens nothing. Does not: choose the connection, or close it (the behaviour does).
+//! for any more opens nothing; a negotiation without an answer is tried again while the connection
+//! shows other signs of life, because then it is slow and not dead. Does not: choose the connection, or close it (the behaviour does).
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
@@ -14,6 +15,7 @@ use libp2p::swarm::{
 };
 use tracing::debug;
 
+use super::life::Life;
 use super::negotiation::{Admission, Opening, OpeningError};
 use super::{Reply, Request};
 use crate::limits;
@@ -24,18 +26,37 @@ use crate::network::OpenError;
 pub(in crate::network) struct Handler {
     admission: Admission,
     waiting: VecDeque<Request>,
-    /// Negotiations that got no answer: the connection is probably dead.
+    life: Life,
+    /// Negotiations that got no answer on a connection without a sign of life: it is probably dead.
     unanswered: VecDeque<Reply>,
 }
 
-/// A negotiation got no answer. The behaviour drops the connection before it tells who waits, so
+/// A stream that is being negotiated.
+#[derive(Debug)]
+pub(in crate::network) struct Negotiated {
+    request: Request,
+    /// The signs of life before.
+    signs: u64,
+}
+
+/// A negotiation got no answer, and nothing else arrived meanwhile. The behaviour drops the connection before it tells who waits, so
 /// that a second attempt does not meet the same connection.
 #[derive(Debug)]
 pub(in crate::network) struct Unanswered(pub(super) Reply);
 
 impl Handler {
     pub(super) fn new(admission: Admission) -> Self {
-        Handler { admission, waiting: VecDeque::new(), unanswered: VecDeque::new() }
+        let life = admission.life.clone();
+        Handler { admission, waiting: VecDeque::new(), life, unanswered: VecDeque::new() }
+    }
+
+    /// What becomes of a request whose negotiation got no answer in time.
+    fn timed_out(&mut self, Negotiated { request, signs }: Negotiated) {
+        if self.life.signs() == signs {
+            self.unanswered.push_back(request.reply);
+        } else {
+            self.waiting.push_back(request);
+        }
     }
 }
 
@@ -45,7 +66,7 @@ impl ConnectionHandler for Handler {
     type InboundProtocol = Admission;
     type OutboundProtocol = Opening;
     type InboundOpenInfo = ();
-    type OutboundOpenInfo = Reply;
+    type OutboundOpenInfo = Negotiated;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Admission, ()> {
         SubstreamProtocol::new(self.admission.clone(), ()).with_timeout(limits::NEGOTIATION_TIMEOUT)
@@ -54,7 +75,7 @@ impl ConnectionHandler for Handler {
     fn poll(
         &mut self,
         _: &mut Context<'_>,
-    ) -> Poll<ConnectionHandlerEvent<Opening, Reply, Unanswered>> {
+    ) -> Poll<ConnectionHandlerEvent<Opening, Negotiated, Unanswered>> {
         if let Some(reply) = self.unanswered.pop_front() {
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Unanswered(reply)));
         }
@@ -63,7 +84,9 @@ impl ConnectionHandler for Handler {
                 continue; // nobody waits for it any more
             }
             let name = self.admission.door.name(request.protocol);
-            let protocol = SubstreamProtocol::new(Opening(name), request.reply)
+            let opening = Opening { name, life: self.life.clone() };
+            let negotiated = Negotiated { request, signs: self.life.signs() };
+            let protocol = SubstreamProtocol::new(opening, negotiated)
                 .with_timeout(limits::NEGOTIATION_TIMEOUT);
             return Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest { protocol });
         }
@@ -78,27 +101,39 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Admission, Opening, (), Reply>) {
+    fn on_connection_event(
+        &mut self,
+        event: ConnectionEvent<'_, Admission, Opening, (), Negotiated>,
+    ) {
         match event {
-            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { .. }) => {}
+            ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound { .. }) => {
+                self.life.note();
+            }
             ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
                 protocol: stream,
-                info: reply,
+                info: Negotiated { request, .. },
             }) => {
-                let _ = reply.send(Ok(stream));
+                self.life.note();
+                let _ = request.reply.send(Ok(stream));
             }
-            ConnectionEvent::DialUpgradeError(DialUpgradeError { info: reply, error }) => {
+            ConnectionEvent::DialUpgradeError(DialUpgradeError { info: negotiated, error }) => {
                 let error = match error {
-                    StreamUpgradeError::Timeout => return self.unanswered.push_back(reply),
-                    StreamUpgradeError::NegotiationFailed => OpenError::Unsupported,
-                    StreamUpgradeError::Apply(OpeningError::Busy) => OpenError::Busy,
+                    StreamUpgradeError::Timeout => return self.timed_out(negotiated),
+                    StreamUpgradeError::NegotiationFailed => {
+                        self.life.note();
+                        OpenError::Unsupported
+                    }
+                    StreamUpgradeError::Apply(OpeningError::Busy) => {
+                        self.life.note();
+                        OpenError::Busy
+                    }
                     StreamUpgradeError::Apply(OpeningError::Io(error))
                     | StreamUpgradeError::Io(error) => {
                         debug!(%error, "stream failed while it was opened");
                         OpenError::ConnectionLost
                     }
                 };
-                let _ = reply.send(Err(error));
+                let _ = negotiated.request.reply.send(Err(error));
             }
             _ => {}
         }

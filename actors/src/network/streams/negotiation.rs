@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::debug;
 
 use super::door::{Door, Named};
+use super::life::{Life, Watched};
 use crate::network::frames::{Permits, Stream};
 
 /// The acceptor's first byte: the stream is yours.
@@ -31,6 +32,7 @@ pub(in crate::network) struct Admission {
     pub(super) door: Arc<Door>,
     pub(super) peer: crypto::PeerId,
     pub(super) of_peer: Arc<Semaphore>,
+    pub(super) life: Life,
 }
 
 impl UpgradeInfo for Admission {
@@ -54,6 +56,7 @@ impl InboundUpgrade<libp2p::Stream> for Admission {
                     stream.write_all(&[ACCEPTED]).await?;
                     stream.flush().await?;
                     let permits = Permits { _held: admitted.permits };
+                    let stream = Watched::new(stream, self.life);
                     admitted.place.send((self.peer, Stream::new(stream, permits)));
                 }
                 None => {
@@ -69,7 +72,10 @@ impl InboundUpgrade<libp2p::Stream> for Admission {
 
 /// Negotiates an outbound stream and reads its first byte.
 #[derive(Clone, Debug)]
-pub(in crate::network) struct Opening(pub(super) Named);
+pub(in crate::network) struct Opening {
+    pub(super) name: Named,
+    pub(super) life: Life,
+}
 
 /// Why the other side did not take the stream.
 #[derive(Debug)]
@@ -89,21 +95,21 @@ impl UpgradeInfo for Opening {
     type InfoIter = std::iter::Once<Named>;
 
     fn protocol_info(&self) -> Self::InfoIter {
-        std::iter::once(self.0.clone())
+        std::iter::once(self.name.clone())
     }
 }
 
 impl OutboundUpgrade<libp2p::Stream> for Opening {
-    type Output = libp2p::Stream;
+    type Output = Watched<libp2p::Stream>;
     type Error = OpeningError;
-    type Future = BoxFuture<'static, Result<libp2p::Stream, OpeningError>>;
+    type Future = BoxFuture<'static, Result<Self::Output, OpeningError>>;
 
     fn upgrade_outbound(self, mut stream: libp2p::Stream, _: Named) -> Self::Future {
         Box::pin(async move {
             let mut answer = [0];
             stream.read_exact(&mut answer).await?;
             match answer {
-                [ACCEPTED] => Ok(stream),
+                [ACCEPTED] => Ok(Watched::new(stream, self.life)),
                 [BUSY] => Err(OpeningError::Busy),
                 _ => Err(io::Error::from(io::ErrorKind::InvalidData).into()),
             }
