@@ -171,6 +171,23 @@ enum Phase {
     Over,
 }
 
+/// How often a member was not there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Absence {
+    /// In a row.
+    times: u32,
+    since: Timestamp,
+}
+
+impl Absence {
+    /// It was not there when it was asked at this moment; what was asked side by side counts once.
+    fn note(&mut self, now: Timestamp, asked_at: Timestamp) {
+        if self.times == 0 || asked_at >= self.since {
+            (self.times, self.since) = (self.times.saturating_add(1), now);
+        }
+    }
+}
+
 /// The download of one segment.
 #[derive(Debug)]
 pub struct SegmentDownload {
@@ -188,7 +205,7 @@ pub struct SegmentDownload {
     bad_members: BTreeSet<usize>,
     failed_members: BTreeSet<usize>,
     /// Members that were not there when they were asked last, and how often in a row.
-    absent: BTreeMap<usize, u32>,
+    absent: BTreeMap<usize, Absence>,
     is_short: bool,
     rests: Rests,
     questions: Questions,
@@ -349,7 +366,7 @@ impl SegmentDownload {
                 self.rests.begin(now, member, after_ms);
             }
             End::Absent => {
-                *self.absent.entry(member).or_default() += 1;
+                self.absent.entry(member).or_default().note(now, question.asked_at);
                 self.rests.begin(now, member, 0);
             }
             End::Done | End::Never => drop(self.failed_members.insert(member)),

@@ -61,7 +61,7 @@ impl SegmentDownload {
 
     /// Whether a member was not there so many times in a row.
     fn is_absent(&self, member: usize, times: u32) -> bool {
-        self.absent.get(&member).is_some_and(|count| *count >= times)
+        self.absent.get(&member).is_some_and(|absence| absence.times >= times)
     }
 
     /// Slivers of this axis that are held, or that members may still send.

@@ -333,7 +333,8 @@ fn a_member_that_is_back_serves_and_a_slow_one_is_waited_for() {
     let mut nodes = [Node::Absent(u64::MAX); 5];
     (nodes[1], nodes[2]) = (Node::Slow(20_000), Node::Honest);
     let world = World::new(&nodes, 20).run();
-    assert_eq!((world.end, world.now), (Some(Effect::Finish), Timestamp(20_000)));
+    assert_eq!(world.end, Some(Effect::Finish));
+    assert!((20_000..22_000).contains(&world.now.0), "{:?}", world.now);
 }
 
 #[test]
