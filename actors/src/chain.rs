@@ -11,6 +11,7 @@ mod checkpoints;
 mod draft;
 mod epochs;
 mod error;
+mod memory;
 mod node_settings;
 mod operator;
 mod owned;
@@ -19,6 +20,7 @@ mod purse;
 mod read;
 mod refusal;
 mod register;
+mod same_blob;
 mod space;
 mod stake;
 mod submit;
@@ -40,10 +42,13 @@ use sui_sdk_types::Address;
 
 pub use self::checkpoints::{Checkpoint, Checkpoints};
 pub use self::error::CallError;
+pub use self::memory::Since;
 pub use self::node_settings::{Changed, Collector};
 pub use self::operator::{NodeRegistration, Proofs, RegisteredNode, Votes};
 pub use self::owned::{Extension, Found, Holder, Receipt};
 pub use self::register::{Certified, Cost, Extended, Registered, Registration};
+pub use self::same_blob::OnlyOne;
+use self::same_blob::SameBlob;
 pub use self::stake::{NewReceipt, Payout, ReceiptStep, StakeBook};
 pub use self::texts::BLOB_NAME;
 use self::turns::Turns;
@@ -88,16 +93,18 @@ pub struct Chain {
 struct Shared {
     options: ChainOptions,
     package: Address,
-    since: Since,
+    since: SharedSince,
     /// Held by the one who submits a transaction.
     turns: Turns,
+    /// Held by those who put a blob.
+    puts: SameBlob,
     /// Whether the last exchange got no answer.
     is_silent: AtomicBool,
 }
 
 /// Versions at which our objects became shared; transactions must name them.
 #[derive(Clone, Copy, Debug, Default)]
-struct Since {
+struct SharedSince {
     system: u64,
     params: u64,
     staking: u64,
@@ -150,18 +157,22 @@ impl Chain {
             let turns = Turns::new(options.turns.clone(), options.system);
             let (package, is_silent) =
                 (Address::new(options.package.into()), AtomicBool::new(false));
-            Arc::new(Shared { options, package, since, turns, is_silent })
+            let puts = SameBlob::default();
+            Arc::new(Shared { options, package, since, turns, puts, is_silent })
         };
-        let shared_with = shared(options, Since::default());
-        let first = patience.min(limits::CHAIN_CONNECT_TIMEOUT);
-        let mut chain = Chain { client, shared: shared_with, patience: first };
-        let reached = tokio::time::timeout(limits::CHAIN_CONNECT_TIMEOUT, chain.shared_since());
+        let shared_with = shared(options, SharedSince::default());
+        let mut chain = Chain { client, shared: shared_with, patience };
+        // Who waits for a ledger waits also for one that was away already when it was needed.
+        let longest = match patience.is_zero() {
+            true => limits::CHAIN_CONNECT_TIMEOUT,
+            false => patience + limits::CHAIN_ANSWER_TIMEOUT,
+        };
+        let reached = tokio::time::timeout(longest, chain.shared_since());
         let Ok(found) = reached.await else {
             return Err(chain.unreachable("no answer in time"));
         };
         let options = chain.shared.options.clone();
         chain.shared = shared(options, found?);
-        chain.patience = patience;
         Ok(chain)
     }
 

@@ -14,6 +14,7 @@ use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::space::Terms;
 use haulout_protocol::message::NetworkId;
+use haulout_protocol::rules::system;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{Store, StoreError};
 use tokio::sync::watch;
@@ -21,9 +22,6 @@ use tokio::sync::watch;
 use crate::chain::{CallError, Chain, Wallet};
 use crate::chain_sync::Follow;
 use crate::metrics::Metrics;
-
-/// Bytes of one accounting unit: prices are per unit.
-const UNIT_BYTES: u64 = 1 << 20;
 
 /// The facts and tools all actors of one node share; a cheap clone.
 #[derive(Clone, Debug)]
@@ -183,14 +181,13 @@ impl Position {
     pub fn quote(&self, length: u64, epochs: u32) -> Option<Quote> {
         let encoded_bytes = self.parameters.encoded_bytes(length, self.index_replicas)?;
         let storage = self.storage_price(encoded_bytes, epochs)?;
-        let write = self.prices.write.checked_mul(encoded_bytes.div_ceil(UNIT_BYTES))?;
+        let write = system::write_price(self.prices.write, encoded_bytes).ok()?;
         Some(Quote { encoded_bytes, storage, write })
     }
 
     /// What so many encoded bytes cost for `epochs` epochs; `None` if it fits no number.
     pub fn storage_price(&self, encoded_bytes: u64, epochs: u32) -> Option<u64> {
-        let units = encoded_bytes.div_ceil(UNIT_BYTES);
-        self.prices.storage.checked_mul(units)?.checked_mul(u64::from(epochs))
+        system::storage_price(self.prices.storage, encoded_bytes, epochs).ok()
     }
 
     /// What the ledger sells and for how much, for plans.
@@ -269,7 +266,7 @@ mod tests {
         let mut position = sample_position(4);
         position.prices = Prices { storage: 100, write: 20 };
         let quote = position.quote(1, 26).unwrap();
-        assert!(quote.encoded_bytes < UNIT_BYTES);
+        assert!(quote.encoded_bytes < 1 << 20);
         assert_eq!((quote.storage, quote.write), (2_600, 20));
         position.prices.storage = u64::MAX;
         assert_eq!(position.quote(1, 2), None);

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use haulout_protocol::machine::{guests, rations};
+
 // ---- network: streams ------------------------------------------------------------------------
 
 /// Most streams we keep open towards one peer; more wait. Yamux ends a connection whose peer opens
@@ -13,8 +15,6 @@ pub const STREAMS_TO_PEER_MAX: usize = 20;
 /// Most streams one peer may keep open towards us; a few more than an honest peer opens, because it
 /// may see a stream end before we do.
 pub const STREAMS_FROM_PEER_MAX: usize = 24;
-/// Most streams of one protocol all peers together may keep open towards us.
-pub const STREAMS_PER_PROTOCOL_MAX: usize = 512;
 /// Accepted streams of one protocol that wait for their actor; more are answered "busy".
 pub const ACCEPT_QUEUE_LEN: usize = 64;
 /// Most streams in one yamux connection; yamux cannot bound its memory, so we bound its streams.
@@ -28,8 +28,11 @@ pub const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long one dial may take, all addresses together.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long a stream may make no progress at all.
+/// How long a stream that we opened may make no progress at all.
 pub const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a stream that a peer opened may make no progress at all; what it moves earns new time at the rate below, and
+/// never more than this. Round trips take a tenth of a second, so it forgives a lost packet and a paused process.
+pub const STREAM_CREDIT: Duration = Duration::from_secs(5);
 /// The slowest honest transfer; a peer below it holds a permit for nothing.
 pub const STREAM_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
 /// Read and write buffer of a stream; larger transfers go past them.
@@ -108,10 +111,12 @@ pub const SHUTDOWN_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 // ---- ledger ----------------------------------------------------------------------------------
 
-/// How long the first answer of a ledger may take; longer means "unreachable" to the person waiting.
+/// How long the first answer of a ledger may take for those who do not wait for one that is away.
 pub const CHAIN_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long any later answer of the ledger may take; executing waits for consensus.
 pub const CHAIN_ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the last attempt at a ledger that is waited for may take: it begins when the patience ends.
+pub const CHAIN_LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long an executed transaction may take to appear in a checkpoint.
 pub const CHAIN_CHECKPOINT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the same signed transaction is sent again at least before we say that its fate is
@@ -122,11 +127,22 @@ pub const CHAIN_SUBMISSION_PATIENCE_MIN: Duration = Duration::from_secs(5);
 pub const CHAIN_REBUILDS_MAX: u32 = 8;
 /// Between two looks at a wallet's turn: a transaction on a ledger nearby takes some milliseconds.
 pub const CHAIN_TURN_LOOK_MIN: Duration = Duration::from_millis(2);
-/// As it grows while we wait; more would leave the wallet idle between two turns.
+/// As it grows for those who are not the next: many processes may wait.
 pub const CHAIN_TURN_LOOK_MAX: Duration = Duration::from_millis(20);
-/// How long a wallet's turn may last while nobody else gets one: longer than any transaction is
-/// waited for. Whoever holds it is stopped then, and we go on beside it.
+/// How often whoever has a wallet's turn shows that it is alive.
+pub const CHAIN_TURN_BEAT: Duration = Duration::from_secs(10);
+/// How long a wallet's turn may last without a sign of life: many beats. Whoever holds it is stopped
+/// then, and we go on beside it.
 pub const CHAIN_TURN_STUCK_MAX: Duration = Duration::from_secs(60);
+/// Turns that a process takes in a row while others wait: enough to make one look at the wallet's
+/// coins serve many transactions, and a fraction of a second on a ledger nearby.
+pub const CHAIN_TURNS_IN_A_ROW_MAX: u32 = 16;
+/// After so long others have their turn, however few we had: transactions on a distant ledger take a
+/// second each.
+pub const CHAIN_TURNS_IN_A_ROW_TIME_MAX: Duration = Duration::from_secs(1);
+/// Registrations of ours that we remember, to see whether a plan is older than one of them: more than
+/// are planned at once.
+pub const CHAIN_REGISTRATIONS_KNOWN_MAX: usize = 1_000;
 /// First pause between two attempts at the ledger.
 pub const CHAIN_BACKOFF_MIN: Duration = Duration::from_millis(100);
 /// Longest pause between two attempts at the ledger; it ends an outage for us this late at most.
@@ -162,14 +178,48 @@ pub const EPOCH_ALARM_MAX: Duration = Duration::from_secs(60);
 
 // ---- slivers ---------------------------------------------------------------------------------
 
-/// Sessions on `sliver/1` at once: each may hold two slivers, a file and a thread of the pool.
-pub const SLIVER_SESSIONS_MAX: usize = 128;
-/// Sessions on `blob/1` at once: each is one read of the store.
-pub const BLOB_SESSIONS_MAX: usize = 256;
-/// Bytes of slivers in memory, all sessions together: eight of the largest there can be.
-pub const SLIVER_MEMORY_BYTES_MAX: u32 = 256 * 1024 * 1024;
+/// Streams of `sliver/1` served at once; each may hold a file and a thread of the pool, and has 64 KiB of buffers. Each
+/// class has its own places: 24 streams of each of five members, 256 clients that read from us at once.
+pub const SLIVER_PLACES: guests::Limits = guests::Limits {
+    members: 128,
+    payers: 128,
+    strangers: 256,
+    payers_per_blob: 2,
+    first_grace_ms: 300,
+    grace_ms: 2_000,
+    bytes_per_second: STREAM_BYTES_PER_SECOND_MIN,
+};
+/// Streams of `blob/1` served at once; each is one read of the store. Nobody pays for questions.
+pub const BLOB_PLACES: guests::Limits =
+    guests::Limits { members: 128, payers: 0, payers_per_blob: 0, ..SLIVER_PLACES };
+/// Bytes of all sessions together for segments and answers on their way in and out. Strangers' part holds two segments of
+/// the smallest network as they are written, or dozens of slivers as they are read; the rest, one segment of a writer who paid.
+pub const SESSION_MEMORY: rations::Limits = rations::Limits {
+    all: 160 * 1024 * 1024,
+    strangers: 96 * 1024 * 1024,
+    users_max: PEERS_KNOWN_MAX,
+};
+/// The same for long headers of uploads, held until these end: of the longest, as they came and as they are read, strangers
+/// may hold two, and others one.
+pub const HEADER_MEMORY: rations::Limits = rations::Limits {
+    all: 96 * 1024 * 1024 + 1024,
+    strangers: 64 * 1024 * 1024 + 512,
+    users_max: PEERS_KNOWN_MAX,
+};
+/// What a sliver or an answer counts at least: it keeps a thread busy, and transports buffer it, too. So many small
+/// ones at once count as a load, under which those who used less come first.
+pub const SESSION_MEMORY_MIN: u64 = 256 * 1024;
+/// How long a session waits for memory before the slowest stranger that holds some is turned out, each time.
+pub const MEMORY_PATIENCE: Duration = Duration::from_millis(500);
+/// Who has held memory for so long while others wait may be turned out though it does not keep us waiting: the largest
+/// segment takes that long at 3 MB/s.
+pub const MEMORY_HOLD_MAX: Duration = Duration::from_secs(10);
+/// How long a session waits for memory in all; then it says "busy".
+pub const MEMORY_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Bytes one peer may have stored here without a registration: two segments of a small committee.
 pub const PENDING_BYTES_PER_PEER_MAX: u64 = 512 * 1024 * 1024;
+/// Bytes the peers of one address may have stored here without a registration: two peers' worth.
+pub const PENDING_BYTES_PER_HOST_MAX: u64 = 1024 * 1024 * 1024;
 /// Bytes all peers together may have stored here without a registration.
 pub const PENDING_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 /// How long bytes wait for their registration before they are forgotten.
@@ -178,7 +228,8 @@ pub const PENDING_TIME_MAX: Duration = Duration::from_secs(60);
 pub const PENDING_SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a session waits for the registration to show up: many checkpoints.
 pub const REGISTRATION_WAIT_MAX: Duration = Duration::from_secs(30);
-/// How long a writer may pause between two segments: it encodes, or other nodes hold it back.
+/// How long a writer may pause between two segments: it encodes, or other nodes hold it back. Others may take its place
+/// meanwhile, unless its blob is paid for.
 pub const UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Pause asked of a peer when a bound of ours is reached.
 pub const BUSY_RETRY_AFTER_MS: u32 = 500;
@@ -199,10 +250,22 @@ pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;
 /// Plans one put makes, each because the ledger refused the one before and its facts had moved: others who use the same
 /// wallet are faster now and then, not always.
 pub const PUT_PLANS_MAX: usize = 8;
+/// Puts of one client at once: a node lets a peer open [`STREAMS_TO_PEER_MAX`] streams, and each put needs
+/// one to each node; whoever waits for one too long takes the node for dead.
+pub const PUTS_AT_ONCE_MAX: usize = 16;
+/// Bytes that the puts of one client encode at once, as they are before encoding: what one large blob takes
+/// with its window of two segments. So large blobs go one after the other, and small ones side by side.
+pub const PUT_BYTES_AT_ONCE_MAX: usize = 64 * 1024 * 1024;
+/// What a put takes beside its bytes, counted in the same way: queues, streams, slivers of the smallest blobs.
+pub const PUT_BYTES_EACH: usize = 1024 * 1024;
 /// Segments a blob's id is computed from at a time: one of each that is read, coded and handed over.
 pub const SEGMENTS_IDENTIFYING_MAX: usize = haulout_protocol::encoding::MIN_IN_FLIGHT;
 /// Memory a put keeps between two segments, so that the next one needs no fresh pages: one segment's slivers.
 pub const ENCODING_BYTES_KEPT_MAX: usize = 128 * 1024 * 1024;
+/// First pause before a put goes back to a node that had no time for it.
+pub const PUT_RETURN_PAUSE_MIN: Duration = Duration::from_millis(200);
+/// Longest pause between two such attempts.
+pub const PUT_RETURN_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Whoever asks for a blob's status waits so long for the slow, once those that answered have settled it: it only completes
 /// the list of who answers.
 pub const STATUS_STRAGGLERS_MAX: Duration = Duration::from_secs(2);

@@ -18,6 +18,7 @@ mod shared;
 mod streams;
 mod swarm;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use haulout_protocol::crypto::PeerId;
@@ -36,8 +37,10 @@ pub use self::inbound::{Heard, Incoming, Listener, Verdict};
 pub use self::names::{Protocol, Topic};
 pub use self::options::{NetworkOptions, Role, Transport};
 pub use self::peers::{Blame, Peers};
+pub use self::streams::Place;
 
 use self::identity::to_libp2p;
+use self::peers::Penalty;
 use self::shared::Shared;
 use self::streams::{Request, Watched};
 use self::swarm::{Command, Driver};
@@ -93,7 +96,7 @@ impl Network {
             }
             other => other,
         });
-        opened.map(|io| Stream::new(io, frames::Permits { _held: vec![permit] }))
+        opened.map(|io| Stream::opened(io, permit))
     }
 
     async fn attempt(
@@ -132,6 +135,11 @@ impl Network {
         self.shared.book().state_addresses(peer, parsed.collect());
     }
 
+    /// States who serves in the committee: their streams have places that nobody else can take.
+    pub(crate) fn set_members(&self, members: BTreeSet<PeerId>) {
+        self.shared.door.set_members(members);
+    }
+
     /// Publishes a message to all who listen to a topic.
     pub async fn publish(&self, topic: Topic, bytes: Vec<u8>) -> Result<(), PublishError> {
         let (reply, answer) = oneshot::channel();
@@ -158,11 +166,17 @@ impl Network {
 
     /// Writes down what a peer did wrong: logged, counted, and in the end a ban.
     pub fn blame(&self, peer: PeerId, blame: Blame) {
-        let banned = self.shared.book().blame(peer, blame, Instant::now());
-        if banned {
+        let penalty = self.shared.book().blame(peer, blame, Instant::now());
+        let named = to_libp2p(&peer);
+        let command = match penalty {
+            Penalty::None => None,
+            Penalty::Disconnect => Some(Command::Disconnect(named)),
+            Penalty::Ban => Some(Command::Ban(named)),
+        };
+        if let Some(command) = command {
             let current = self.shared.commands.borrow().clone();
-            // If the queue is full, the next tick of the swarm task bans the peer.
-            let _ = current.map(|commands| commands.try_send(Command::Ban(to_libp2p(&peer))));
+            // If the queue is full, the next tick of the swarm task bans the peer, or its next fault disconnects it.
+            let _ = current.map(|commands| commands.try_send(command));
         }
         self.shared.show_peers();
     }

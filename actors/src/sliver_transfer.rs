@@ -1,23 +1,26 @@
 //! Takes slivers in, hands slivers out, and answers what else peers ask of a blob.
 //!
-//! Promises: a stream is served only with a permit, taken before it is accepted, so a full node
-//! says "busy" instead of buffering; a sliver goes stream, check, store inside one task and never
-//! enters a mailbox; a confirmation is signed only over what is durable and registered; bytes
-//! without a registration are bounded and forgotten after [`limits::PENDING_TIME_MAX`].
-//! Does not: look for missing slivers, or know who uploads.
+//! Promises: a stream is served only while it has its place, given before it is accepted, so a full
+//! node says "busy" instead of buffering, and whoever keeps it waiting makes room; no byte is read,
+//! from a peer or from the disk, before there is room for it in memory; a sliver goes stream, check,
+//! store inside one task and never enters a mailbox; a confirmation is signed only over what is
+//! durable and registered; bytes without a registration are bounded and forgotten after
+//! [`limits::PENDING_TIME_MAX`]. Does not: look for missing slivers, or know who uploads.
 
 mod get;
+mod memory;
 mod pending;
 mod put;
 mod session;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::rations;
 use haulout_storage::StoreError;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{Instrument, debug, info_span};
 
@@ -33,7 +36,7 @@ pub(crate) struct SliverTransferActor;
 
 /// Facts the actor reacts to.
 pub(crate) enum Message {
-    /// A peer opened a stream, and there is a permit for it.
+    /// A peer opened a stream, and there is a place for it.
     StreamArrived(Box<Arrival>),
     /// It is time to look for bytes that waited too long.
     SweepDue,
@@ -46,7 +49,6 @@ pub(crate) struct Arrival {
     peer: PeerId,
     protocol: Protocol,
     stream: Stream,
-    permit: OwnedSemaphorePermit,
 }
 
 /// What the actor starts with.
@@ -61,6 +63,7 @@ pub(crate) struct Arguments {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     pub(crate) bounds: Bounds,
+    pub(crate) memory: rations::Limits,
     pub(crate) pending_time: Duration,
     pub(crate) sweep_interval: Duration,
     pub(crate) registration_wait: Duration,
@@ -72,10 +75,11 @@ impl Default for Patience {
     fn default() -> Patience {
         Patience {
             bounds: Bounds::default(),
+            memory: limits::SESSION_MEMORY,
             pending_time: limits::PENDING_TIME_MAX,
             sweep_interval: limits::PENDING_SWEEP_INTERVAL,
             registration_wait: limits::REGISTRATION_WAIT_MAX,
-            idle: limits::STREAM_IDLE_TIMEOUT,
+            idle: limits::STREAM_CREDIT,
             pause: limits::UPLOAD_PAUSE_MAX,
         }
     }
@@ -111,15 +115,15 @@ impl Actor for SliverTransferActor {
         let on_disk = tokio::task::spawn_blocking(move || store.pending_bytes()).await??;
         let network = arguments.network.clone();
         let shared = Arc::new(session::Shared::new(arguments, on_disk));
-        let open = |protocol, sessions| {
-            let permits = Arc::new(Semaphore::new(sessions));
-            let incoming = network.accept(protocol);
-            let door = accept(protocol, incoming, permits, myself.clone());
+        let open = |protocol| {
+            let door = accept(protocol, network.accept(protocol), myself.clone());
             tokio::spawn(door).abort_handle()
         };
+        let introducing = introduce(shared.context.clone(), network.clone());
         let doors = vec![
-            open(Protocol::Sliver, limits::SLIVER_SESSIONS_MAX),
-            open(Protocol::Blob, limits::BLOB_SESSIONS_MAX),
+            open(Protocol::Sliver),
+            open(Protocol::Blob),
+            tokio::spawn(introducing).abort_handle(),
         ];
         drop(myself.send_after(shared.patience.sweep_interval, || Message::SweepDue));
         Ok(State { shared, sessions: JoinSet::new(), tasks: Tasks::default(), doors })
@@ -164,23 +168,34 @@ impl State {
         }
     }
 
-    /// Starts the task that serves one stream. A panic there ends that session alone.
+    /// Starts the task that serves one stream. A panic there ends that session alone, and so does the loss of its place:
+    /// whatever it waited for, it holds nothing any more.
     fn serve(&mut self, arrival: Arrival) {
         while let Some(ended) = self.sessions.try_join_next() {
             if let Err(error) = ended {
                 tracing::error!(%error, "a session panicked");
             }
         }
-        let Arrival { peer, protocol, mut stream, permit } = arrival;
+        let Arrival { peer, protocol, mut stream } = arrival;
         stream.set_idle_timeout(self.shared.patience.idle);
-        let session = Session { shared: self.shared.clone(), peer, stream };
+        let place = stream.place().expect("a stream that a peer opened has a place");
+        let metrics = self.shared.context.metrics.clone();
+        let session = Session { shared: self.shared.clone(), peer, place: place.clone(), stream };
         let span = info_span!("session", %peer, ?protocol);
         let served = async move {
-            match protocol {
-                Protocol::Sliver => session.serve_slivers().await,
-                Protocol::Blob => session.serve_blob().await,
+            let serve = async {
+                match protocol {
+                    Protocol::Sliver => session.serve_slivers().await,
+                    Protocol::Blob => session.serve_blob().await,
+                }
+            };
+            tokio::select! {
+                () = serve => {}
+                () = place.evicted() => {
+                    metrics.session_refused("evicted");
+                    debug!("the place of a session was given to another");
+                }
             }
-            drop(permit);
         };
         self.sessions.spawn(served.instrument(span));
     }
@@ -192,20 +207,31 @@ impl State {
     }
 }
 
-/// Takes a permit, then a stream, again and again.
-async fn accept(
-    protocol: Protocol,
-    mut incoming: Incoming,
-    permits: Arc<Semaphore>,
-    actor: ActorRef<Message>,
-) {
-    loop {
-        let permit = permits.clone().acquire_owned().await;
-        let permit = permit.expect("we never close the semaphore");
-        let Some((peer, stream)) = incoming.next().await else { return };
-        let arrival = Arrival { peer, protocol, stream, permit };
+/// Hands over each stream that was accepted; their places bound how many there are.
+async fn accept(protocol: Protocol, mut incoming: Incoming, actor: ActorRef<Message>) {
+    while let Some((peer, stream)) = incoming.next().await {
+        let arrival = Arrival { peer, protocol, stream };
         if actor.cast(Message::StreamArrived(Box::new(arrival))).is_err() {
             return; // the actor is gone; its successor opens its own door
+        }
+    }
+}
+
+/// Tells the network who serves in the committee, and who did in the one before: they may still move shards.
+async fn introduce(context: Context, network: Network) {
+    let mut moves = context.position.subscribe();
+    let mut before = BTreeSet::new();
+    let mut known = None;
+    loop {
+        let committee = moves.borrow_and_update().committee.clone();
+        if known != Some(committee.epoch()) {
+            let members: BTreeSet<_> =
+                committee.members().iter().map(|member| member.peer_id).collect();
+            network.set_members(members.union(&before).copied().collect());
+            (before, known) = (members, Some(committee.epoch()));
+        }
+        if moves.changed().await.is_err() {
+            return;
         }
     }
 }

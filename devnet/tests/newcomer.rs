@@ -208,6 +208,53 @@ fn stored_files_are_listed_by_name_here_and_by_their_public_name_elsewhere() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn several_files_are_put_by_one_command_and_one_that_fails_stops_no_other() {
+    let desk = Desk::new();
+    let size = ["--nodes", "4", "--shards", "7", "--port-base", "0", "--timeout", "120s"];
+    desk.text(&[&["--name", "night", "up", "-d"], &size[..]].concat());
+    for (name, bytes) in [("a", "one"), ("b", "two"), ("c", "one"), ("d", "three")] {
+        fs::write(desk.folder.path().join(name), bytes).unwrap();
+    }
+    let files = ["a", "b", "missing", "c"];
+    // What it would cost is told for each, and once for bytes that come twice.
+    let dry = desk.run(&[&["haulout", "put", "--dry-run"], &files[..]].concat());
+    let told = text(&dry.stderr);
+    assert!(told.contains("4 files, 1 failed: ") && !told.contains("too little"), "{told}");
+    let out = text(&dry.stdout);
+    assert_eq!(out.matches("register it as a new object").count(), 2, "{out}");
+
+    let put = desk.run(&[&["haulout", "--json", "put"], &files[..]].concat());
+    let lines: Vec<Value> =
+        text(&put.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |file: &str| lines.iter().find(|line| line["file"] == file).unwrap();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert_eq!(of("missing")["error"]["kind"], "FILE");
+    assert_eq!(put.status.code().map(i64::from), of("missing")["error"]["code"].as_i64());
+    let mut actions = ["a", "c"].map(|file| of(file)["action"].as_str().unwrap());
+    actions.sort_unstable();
+    assert_eq!(actions, ["none", "register"], "the same bytes are paid once");
+    assert_eq!(of("a")["object_id"], of("c")["object_id"]);
+    assert_eq!((&of("b")["name"], &of("b")["action"]), (&"b".into(), &"register".into()));
+    let told = text(&put.stderr);
+    assert!(told.contains("4 files: 2 stored, 1 already there, 1 failed; paid 0."), "{told}");
+
+    // For people a line for each; for pipes the id with the name; nothing is wrong this time.
+    let put = desk.run(&["haulout", "put", "b", "d", "--at-once", "1"]);
+    let (out, told) = (text(&put.stdout), text(&put.stderr));
+    assert!(put.status.success() && told.contains("1 stored, 1 already there, 0 failed"), "{told}");
+    let starts = ["✓ Already stored  b  ", "✓ Stored  d  "];
+    assert!(out.lines().zip(starts).all(|(line, start)| line.starts_with(start)), "{out}");
+    let id = of("b")["blob_id"].as_str().unwrap();
+    let quiet = desk.text(&["haulout", "-q", "put", "b", "b"]);
+    assert_eq!(quiet, format!("{id}  b\n{id}  b\n"));
+    for wrong in [&["a", "-"][..], &["a", "b", "--name", "x"], &["a", "b", "--at-once", "17"]] {
+        let refused = desk.failure(&[&["haulout", "--json", "put"], wrong].concat());
+        assert_eq!(refused["kind"], "USAGE", "{wrong:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_newcomer_gets_a_wallet_loses_a_disk_and_leaves_nothing_behind() {
     let desk = Desk::new();
     let size = ["--nodes", "4", "--shards", "7", "--port-base", "0", "--timeout", "120s"];

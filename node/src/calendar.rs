@@ -5,7 +5,9 @@
 //! Does not: know time zones, or foresee that the duration of an epoch changes: dates of later
 //! epochs are estimates.
 
-use haulout_actors::chain::SystemView;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use haulout_actors::context::Position;
 use haulout_protocol::chain::object::staking::EpochState;
 use jiff::Timestamp;
 
@@ -26,14 +28,20 @@ pub struct Calendar {
 }
 
 impl Calendar {
+    /// The calendar of what the ledger says, seen at this moment of our clock.
+    pub fn now(position: &Position) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self::new(position, u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+    }
+
     /// The calendar of what the ledger says.
-    pub fn new(view: &SystemView, now_ms: u64) -> Self {
+    pub fn new(position: &Position, now_ms: u64) -> Self {
         Calendar {
-            epoch: view.position.epoch.0,
-            started_ms: begun_ms(view),
-            duration_ms: view.position.timing.duration_ms,
+            epoch: position.epoch.0,
+            started_ms: begun_ms(position),
+            duration_ms: position.timing.duration_ms,
             // A devnet's ledger may have been told to run ahead of our clock.
-            now_ms: now_ms.max(view.position.ledger_ms),
+            now_ms: now_ms.max(position.ledger_ms),
         }
     }
 
@@ -76,8 +84,8 @@ impl Calendar {
 }
 
 /// Since when an epoch's length counts: a new committee first takes over its shards.
-fn begun_ms(view: &SystemView) -> u64 {
-    match view.position.phase {
+fn begun_ms(position: &Position) -> u64 {
+    match position.phase {
         EpochState::Sync { started_ms, .. } => started_ms,
         EpochState::Done { since_ms } | EpochState::Selected { since_ms } => since_ms,
     }

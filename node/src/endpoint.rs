@@ -1,9 +1,12 @@
 //! The HTTP side of a node: metrics, health, liveness. Meant for the operator, on loopback.
 //!
 //! Promises: answers come from memory, so they arrive while actors restart; `/healthz` is 503 as
-//! soon as one actor is not running. Does not: serve blobs, or change anything.
+//! soon as one actor is not running; whoever connects and says nothing keeps nobody out, and no
+//! request takes more memory than a page. Does not: serve blobs, or change anything.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -14,15 +17,30 @@ use haulout_actors::context::Context;
 use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
 use haulout_protocol::machine::epoch_change::Holding;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::Result;
 use crate::ports;
 
 /// OpenMetrics text, as scrapers know it.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Connections at once; the oldest makes room. Scrapers and operators need a few.
+const VISITS_MAX: usize = 64;
+/// How long a visitor may take to say what it wants.
+const REQUEST_WITHIN: Duration = Duration::from_secs(5);
+/// How long one connection may last in all: metrics are some hundred kilobytes.
+const VISIT_WITHIN: Duration = Duration::from_secs(30);
+/// Most bytes of a request's head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// The pause after a connection could not be accepted: files have run out, and some will be closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the endpoint tells about.
 #[derive(Clone, Debug)]
@@ -45,11 +63,47 @@ pub(crate) async fn serve(listener: TcpListener, subject: Subject, stop: Cancell
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
         .with_state(subject);
-    let served = axum::serve(listener, routes)
-        .with_graceful_shutdown(async move { stop.cancelled().await })
-        .await;
-    if let Err(error) = served {
-        tracing::warn!(%error, "the http endpoint ended");
+    receive(listener, routes, stop).await;
+}
+
+/// Serves whoever comes, one request each, until `stop` is cancelled.
+async fn receive(listener: TcpListener, routes: Router, stop: CancellationToken) {
+    let mut visits: VecDeque<AbortOnDropHandle<()>> = VecDeque::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "the http endpoint could not accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        visits.retain(|visit| !visit.is_finished());
+        while visits.len() >= VISITS_MAX {
+            visits.pop_front();
+        }
+        visits.push_back(AbortOnDropHandle::new(tokio::spawn(visit(stream, routes.clone()))));
+    }
+}
+
+async fn visit(stream: TcpStream, routes: Router) {
+    let mut server = auto::Builder::new(TokioExecutor::new()).http1_only();
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_WITHIN)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .keep_alive(false);
+    let service = TowerToHyperService::new(routes);
+    let served = server.serve_connection(TokioIo::new(stream), service);
+    match tokio::time::timeout(VISIT_WITHIN, served).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a visit to the http endpoint failed"),
+        Err(_) => tracing::debug!("a visit to the http endpoint took too long"),
     }
 }
 
@@ -109,10 +163,48 @@ fn is_well(health: &[Health]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Method;
+    use bytes::Bytes;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+    use crate::probe;
 
     fn child(state: ChildState, children: Vec<Health>) -> Health {
         Health { name: "child".into(), state, restarts: 0, children }
+    }
+
+    #[tokio::test]
+    async fn visitors_that_say_nothing_keep_nobody_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Router::new().route("/livez", get(async || "ok\n"));
+        let stop = CancellationToken::new();
+        let served = tokio::spawn(receive(listener, routes, stop.clone()));
+        let mut silent = Vec::new();
+        for _ in 0..2 * VISITS_MAX {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        let asked = probe::ask(Method::GET, address, "/livez", Bytes::new()).await.unwrap();
+        assert_eq!(asked, "ok\n");
+        let (mut said, first) = (Vec::new(), &mut silent[0]);
+        assert_eq!(first.read_to_end(&mut said).await.unwrap_or(0), 0, "the oldest had to go");
+        stop.cancel();
+        served.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_all_head_is_not_read_to_its_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Router::new().route("/livez", get(async || "ok\n"));
+        tokio::spawn(receive(listener, routes, CancellationToken::new()));
+        let mut visitor = TcpStream::connect(address).await.unwrap();
+        let head = format!("GET /livez HTTP/1.1\r\nname: {}", "x".repeat(4 * HEAD_BYTES_MAX));
+        let _ = visitor.write_all(head.as_bytes()).await; // it may be cut off in the middle
+        let mut said = String::new();
+        let _ = visitor.read_to_string(&mut said).await;
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
     }
 
     #[test]

@@ -30,7 +30,8 @@ impl From<CallError> for Error {
             | CallError::Failed { .. }
             | CallError::Rejected { .. }
             | CallError::Contended { .. }
-            | CallError::Outdated { .. } => Kind::Chain,
+            | CallError::Outdated { .. }
+            | CallError::Lagging { .. } => Kind::Chain,
             CallError::Unconfirmed { .. } => Kind::Timeout,
             CallError::Unreadable { .. } => Kind::Version,
             CallError::TooLarge => Kind::Usage,

@@ -7,7 +7,8 @@
 //! ends; a failure blames the side that failed. Does not: read ahead.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, Seek, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
@@ -35,7 +36,11 @@ impl Input {
     /// If it is a folder or a device, or cannot be read or kept.
     pub fn named(name: &Path, spool: impl FnOnce() -> Result<PathBuf>) -> Result<Self> {
         if name.as_os_str() == "-" {
-            return Self::copy_of(io::stdin().lock(), "stdin", true, &spool()?);
+            let file = io::stdin().as_fd().try_clone_to_owned();
+            return Self::redirected(
+                file.map_err(|error| unreadable("stdin", error))?.into(),
+                spool,
+            );
         }
         let shown = terminal::path(name);
         let failed = |error| Error::from_io("read", name, error);
@@ -50,6 +55,26 @@ impl Input {
             return Self::copy_of(file, &shown, false, &spool()?);
         }
         Ok(Self { file: SourceFile::new(file, shown).map_err(failed)?, from_stream: false })
+    }
+
+    /// What stdin is connected to: the rest of a stream is copied; a regular file at its beginning is read
+    /// in place and watched, as if it had been named, and a later part of one is watched while it is copied.
+    fn redirected(mut file: File, spool: impl FnOnce() -> Result<PathBuf>) -> Result<Self> {
+        let failed = |error| unreadable("stdin", error);
+        let facts = file.metadata().map_err(failed)?;
+        if !facts.is_file() {
+            return Self::copy_of(file, "stdin", true, &spool()?);
+        }
+        let is_whole = file.stream_position().map_err(failed)? == 0
+            && has_bytes_at_end(&file, facts.len()).map_err(failed)?;
+        let read = file.try_clone().map_err(failed)?;
+        let watched = SourceFile::new(file, "stdin").map_err(failed)?;
+        if is_whole {
+            return Ok(Self { file: watched, from_stream: true });
+        }
+        let copy = Self::copy_of(read, "stdin", true, &spool()?)?;
+        watched.check()?;
+        Ok(copy)
     }
 
     /// Copies a reader to a file in `folder` that has no name. What it is called and whether it is
@@ -220,6 +245,29 @@ mod tests {
         let error = input.read_exact_at(&mut [0; 10], 0).unwrap_err();
         assert!(error.message().contains("became shorter"), "{error}");
         assert!(error.message().contains(&path.display().to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_file_behind_stdin_is_watched_and_only_what_is_left_of_it_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let redirected = |skipped: u64| {
+            fs::write(&path, b"0123456789").unwrap();
+            let mut file = File::open(&path).unwrap();
+            file.seek(io::SeekFrom::Start(skipped)).unwrap();
+            Input::redirected(file, || Ok(folder.path().to_owned())).unwrap()
+        };
+        let rest = redirected(4);
+        assert_eq!((content(&rest), rest.is_stream()), (b"456789".to_vec(), true));
+        let whole = redirected(0);
+        assert_eq!((content(&whole), whole.is_stream()), (b"0123456789".to_vec(), true));
+        whole.file.check().unwrap();
+        fs::write(&path, b"0123456789ab").unwrap();
+        let error = whole.file.check().unwrap_err().to_string();
+        assert!(error.starts_with("stdin grew from 10 to 12 bytes"), "{error}");
+        fs::write(&path, b"").unwrap();
+        let empty = Input::redirected(File::open(&path).unwrap(), || Ok(folder.path().to_owned()));
+        assert!(empty.unwrap().not_empty().is_err(), "as of any stream");
     }
 
     #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@ mod operator;
 mod stake;
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use haulout_actors::chain::{BLOB_NAME, Balances, Chain, Receipt, SystemView, Wallet};
@@ -24,6 +24,9 @@ use crate::keys;
 use crate::periods;
 use crate::storage_node::chain_options;
 
+/// What may pass after the patience with a ledger ended: the answers to what was asked last.
+pub(crate) const LAST_ANSWERS_MAX: Duration = Duration::from_secs(5);
+
 /// A ledger that was reached, and what it said of the network at that moment.
 #[derive(Debug)]
 pub struct LedgerClient {
@@ -37,7 +40,7 @@ impl LedgerClient {
     pub async fn connect(config: ClientConfig) -> Result<Self> {
         let wallet = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         let (patience, turns) = (config.timeout, Some(config.turns_dir()));
-        let reached = tokio::time::timeout(patience, async {
+        let reached = tokio::time::timeout(patience + LAST_ANSWERS_MAX, async {
             let chain = Chain::connect(chain_options(&config.chain, patience, turns)).await?;
             let view = chain.system().await?;
             Ok::<_, Error>((chain, view))
@@ -71,8 +74,7 @@ impl LedgerClient {
 
     /// When epochs begin.
     pub fn calendar(&self) -> Calendar {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Calendar::new(&self.view, u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+        Calendar::now(&self.view.position)
     }
 
     /// The wallet's account, if there is a wallet.

@@ -1,7 +1,8 @@
 //! A client: puts and gets blobs peer to peer, with no gateway in between.
 //!
 //! Promises: keeps nothing on disk and stores nothing for others; memory is bounded by a few
-//! segments whatever a blob's size; every call ends in bounded time.
+//! segments whatever a blob's size and however many are put at once; puts of the same bytes pay
+//! once; every call ends in bounded time.
 //! Does not: listen for peers, or show progress.
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use haulout_actors::chain::{BLOB_NAME, Chain, Receipt, Wallet};
 use haulout_actors::context::{Context, Keys};
+use haulout_actors::limits;
 use haulout_actors::session::download::{self, Consistency, GetReport};
 use haulout_actors::session::locate::{self, Standing};
 use haulout_actors::session::upload::{
@@ -22,10 +24,13 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::put_plan;
 use haulout_storage::Store;
 use tokio::io::AsyncWrite;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::calendar::Calendar;
 use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
+use crate::ledger_client::LAST_ANSWERS_MAX;
 use crate::periods;
 use crate::storage_node::{Identity, chain_options, not_started, prepare};
 
@@ -34,6 +39,9 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A put that meets the end of so many epochs gives up.
 const EPOCHS_PER_PUT_MAX: usize = 4;
+
+/// In what the room for puts is counted.
+const ROOM_UNIT_BYTES: usize = 64 * 1024;
 
 /// How long news of an epoch may take: the ledger's heartbeat, and reading the committee.
 const EPOCH_NEWS_MAX: Duration = Duration::from_secs(5);
@@ -45,13 +53,16 @@ pub struct LightClient {
     tree: Tree,
     wallet: Option<Wallet>,
     patience: Duration,
+    /// Room for what puts encode at once, in units of [`ROOM_UNIT_BYTES`].
+    room: Semaphore,
 }
 
 impl LightClient {
     /// Reaches the ledger and joins the network. Reading needs no wallet.
     pub async fn connect(config: ClientConfig) -> Result<Self> {
         let patience = config.timeout;
-        tokio::time::timeout(patience, Self::join(config)).await.map_err(|_| {
+        let longest = patience + LAST_ANSWERS_MAX;
+        tokio::time::timeout(longest, Self::join(config)).await.map_err(|_| {
             let message = format!(
                 "ledger and network could not be reached within {}",
                 periods::spoken(patience)
@@ -72,7 +83,8 @@ impl LightClient {
         let chain = chain_options(&config.chain, config.timeout, turns);
         let (context, network) = prepare(&config.network, chain, store, identity, role).await?;
         let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
-        Ok(Self { context, tree, wallet, patience })
+        let room = Semaphore::new(limits::PUT_BYTES_AT_ONCE_MAX.div_ceil(ROOM_UNIT_BYTES));
+        Ok(Self { context, tree, wallet, patience, room })
     }
 
     /// What [`Self::put`] would do and cost now; nothing is sent or paid. Without a wallet nothing is
@@ -101,6 +113,7 @@ impl LightClient {
         let wallet = self.wallet.as_ref().ok_or_else(|| keys::no_wallet("storing"))?;
         let chain = self.chain()?;
         self.check_epochs(&options)?;
+        let _room = self.room_for(source.length()).await?;
         let (writer, source) = (Writer { chain, wallet }, Arc::new(source));
         let mut earlier = Earlier::default();
         for _ in 0..EPOCHS_PER_PUT_MAX {
@@ -125,6 +138,22 @@ impl LightClient {
             return Ok(None);
         }
         Ok(Some(chain.set_blob_text(wallet, object, BLOB_NAME, name).await?))
+    }
+
+    /// Waits for the room that a put of so many bytes takes. Whoever waits for much is not passed by those
+    /// who come later and take little.
+    async fn room_for(&self, length: u64) -> Result<SemaphorePermit<'_>> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let bytes =
+            length.saturating_add(limits::PUT_BYTES_EACH).min(limits::PUT_BYTES_AT_ONCE_MAX);
+        let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES)).unwrap_or(u32::MAX);
+        let closed = |_| Error::new(Kind::Internal, "the client is closing");
+        self.room.acquire_many(units).await.map_err(closed)
+    }
+
+    /// When epochs begin, as far as the client knows.
+    pub fn calendar(&self) -> Calendar {
+        Calendar::now(&self.context.position.current())
     }
 
     fn chain(&self) -> Result<&Chain> {

@@ -18,6 +18,11 @@ const BYTES: &str = " {prefix:<14} {bar:24} {binary_bytes} of {binary_total_byte
 const STEPS: &str = " {prefix:<14} {bar:24} {pos} of {len}  {msg}";
 const SPINNER: &str = " {prefix:<14} {spinner} {msg}";
 
+/// Nobody watches.
+pub(crate) fn nobody() -> Observer {
+    Arc::new(|_| ())
+}
+
 /// A bar over bytes.
 pub(crate) fn bytes(bars: &MultiProgress, stage: &str, total: u64) -> ProgressBar {
     let bar = bars.add(ProgressBar::new(total));

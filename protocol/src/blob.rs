@@ -65,7 +65,7 @@ impl std::str::FromStr for BlobId {
 }
 
 /// What a header says of one segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct SegmentCommitment {
     /// Merkle root over the pair leaves of the segment's sliver index.
     pub slivers_root: Digest,
@@ -106,18 +106,58 @@ pub enum HeaderError {
     },
 }
 
+/// One segment's commitment, and what ties it to the blob: in place of a header, whose length grows with the blob.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct SegmentProof {
+    /// Length of the blob in bytes.
+    pub length: u64,
+    /// What the header says of the segment.
+    pub commitment: SegmentCommitment,
+    /// The way from the segment's leaf to the blob's root.
+    pub path: merkle::Proof,
+}
+
+impl SegmentProof {
+    /// Whether the blob's header says this of that segment.
+    pub fn is_of(&self, blob_id: &BlobId, segment: u32, parameters: &Parameters) -> bool {
+        let count = usize::try_from(parameters.segment_count(self.length));
+        let (Ok(index), Ok(count)) = (usize::try_from(segment), count) else { return false };
+        let leaf = crypto::hash_segment(&self.commitment.slivers_root, &self.commitment.content);
+        let root = self.path.root(&leaf, index, count);
+        root.is_some_and(|root| BlobId::derive(self.length, &root) == *blob_id)
+    }
+}
+
 /// Bytes before the commitments: encoding and length.
 const FIXED_BYTES: usize = 9;
 /// Bytes of one commitment.
 const COMMITMENT_BYTES: usize = 64;
 
 impl BlobHeader {
-    /// Merkle root over the segment leaves.
-    pub fn blob_root(&self) -> Digest {
+    /// How many canonical bytes the header of a blob of this length has.
+    pub fn bytes_of(length: u64, parameters: &Parameters) -> u64 {
+        let commitments = parameters.segment_count(length).saturating_mul(COMMITMENT_BYTES as u64);
+        commitments.saturating_add(FIXED_BYTES as u64)
+    }
+
+    fn leaves(&self) -> Vec<Digest> {
         let leaf = |segment: &SegmentCommitment| {
             crypto::hash_segment(&segment.slivers_root, &segment.content)
         };
-        merkle::root(&self.segments.iter().map(leaf).collect::<Vec<_>>())
+        self.segments.iter().map(leaf).collect()
+    }
+
+    /// Merkle root over the segment leaves.
+    pub fn blob_root(&self) -> Digest {
+        merkle::root(&self.leaves())
+    }
+
+    /// What convinces somebody without the header of one segment's commitment; `None` if there is no such segment.
+    pub fn prove(&self, segment: u32) -> Option<SegmentProof> {
+        let index = usize::try_from(segment).ok()?;
+        let commitment = *self.segments.get(index)?;
+        let path = merkle::prove(&self.leaves(), index)?;
+        Some(SegmentProof { length: self.length, commitment, path })
     }
 
     /// The id this header commits to.
@@ -222,6 +262,28 @@ mod tests {
             let mut bytes = bytes.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(BlobHeader::read_verified(&bytes, &parameters, &id).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_commitment_is_proved_for_its_own_segment_of_its_own_blob() {
+        let parameters = Parameters::new(10, 1024).expect("valid parameters");
+        for length in [0, 1024, 5000] {
+            let header = sample_header(length, &parameters);
+            let id = header.blob_id();
+            assert_eq!(BlobHeader::bytes_of(length, &parameters), header.to_bytes().len() as u64);
+            for segment in 0..u32::try_from(header.segments.len()).expect("a small sample") {
+                let proof = header.prove(segment).expect("there is such a segment");
+                assert!(proof.is_of(&id, segment, &parameters));
+                assert!(!proof.is_of(&id, segment + 1, &parameters));
+                assert!(!proof.is_of(&BlobId::from_bytes([1; 32]), segment, &parameters));
+                let mut other = proof.clone();
+                other.commitment.content[0] ^= 1;
+                assert!(!other.is_of(&id, segment, &parameters));
+                let longer = SegmentProof { length: length + 1, ..proof };
+                assert!(!longer.is_of(&id, segment, &parameters));
+            }
+            assert_eq!(header.prove(u32::MAX), None);
         }
     }
 

@@ -4,12 +4,15 @@
 
 pub mod announcement;
 pub mod chain_sync;
+pub mod credit;
 pub mod download;
 pub mod epoch_change;
 pub mod epoch_steps;
+pub mod guests;
 pub mod inquiry;
 pub mod permanence;
 pub mod put_plan;
+pub mod rations;
 pub mod responsiveness;
 pub mod retry;
 pub mod space;
@@ -44,6 +47,8 @@ pub enum Blame {
     TooLarge,
     /// No answer in time. Not a lie: the peer may be down, or we may be.
     Silent,
+    /// A stream it opened and then moved too slowly, or not at all. Not a lie either, but others wait for its place.
+    Slow,
 }
 
 impl Blame {
@@ -55,6 +60,7 @@ impl Blame {
             Blame::Malformed => "malformed",
             Blame::TooLarge => "too_large",
             Blame::Silent => "silent",
+            Blame::Slow => "slow",
         }
     }
 }
@@ -67,6 +73,7 @@ impl std::fmt::Display for Blame {
             Blame::Malformed => "sent a malformed frame",
             Blame::TooLarge => "sent an oversized frame",
             Blame::Silent => "gave no answer in time",
+            Blame::Slow => "moved a stream of its own too slowly",
         })
     }
 }

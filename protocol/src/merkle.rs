@@ -102,8 +102,13 @@ impl Tree {
 impl Proof {
     /// Whether the tree of `count` leaves with this root has this leaf at this index.
     pub fn verify(&self, leaf: &Digest, index: usize, count: usize, root: &Digest) -> bool {
+        self.root(leaf, index, count).is_some_and(|found| found == *root)
+    }
+
+    /// The root of the tree of `count` leaves that has this leaf at this index; `None` if the proof is for no such tree.
+    pub fn root(&self, leaf: &Digest, index: usize, count: usize) -> Option<Digest> {
         if index >= count || self.siblings.len() != height(count) {
-            return false;
+            return None;
         }
         let (mut node, mut place) = (*leaf, index);
         for sibling in &self.siblings {
@@ -113,13 +118,13 @@ impl Proof {
             };
             place /= 2;
         }
-        node == *root
+        Some(node)
     }
 }
 
 /// Levels above the leaves of a tree.
 fn height(count: usize) -> usize {
-    count.next_power_of_two().ilog2() as usize
+    count.checked_next_power_of_two().unwrap_or(1 << (usize::BITS - 1)).ilog2() as usize
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! What a put pays follows from what the ledger says: never again for what the caller has, and never with what
 //! somebody else can take away.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haulout_actors::chain::{CallError, Chain, Registered, Registration, Wallet};
+use haulout_actors::chain::{CallError, Chain, Registered, Registration, Since, Wallet};
 use haulout_actors::session::upload::{self, Agreed, PutOptions, PutReport, Source};
 use haulout_devnet::Devnet;
 use haulout_node::error::Kind;
@@ -13,6 +14,7 @@ use haulout_node::{LedgerClient, LightClient};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::put_plan::Plan;
 use haulout_tests::{eventually, get, quiet, sample_blob};
+use tokio::task::JoinSet;
 
 use crate::crossing::reach;
 use crate::owner::bare;
@@ -83,6 +85,7 @@ async fn register(
         deletable: true,
         write: *write,
         beside: Some(&[]),
+        since: Since::default(),
     };
     chain.register_blob(wallet, &registration, (&planned.terms, space)).await
 }
@@ -299,6 +302,31 @@ async fn puts_of_one_blob_that_overlap_pay_one_registration_and_one_extension() 
     chain.prolong_blob(&wallet, &existing.object, plan).await.unwrap();
     let late = chain.prolong_blob(&wallet, &existing.object, plan).await.unwrap_err();
     assert!(matches!(late, CallError::Outdated { .. }), "{late:?}");
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_puts_at_once_all_succeed_and_equal_bytes_are_paid_once() {
+    let devnet = devnet(180).await;
+    let owner = ledger(&devnet, "alice").await;
+    // Two programs with one wallet: each puts blobs of its own and some of the other's, some of them twice.
+    let programs = [devnet.client("alice").await.unwrap(), devnet.client("alice").await.unwrap()];
+    let programs = programs.map(Arc::new);
+    let before = owner.balances().await.unwrap().wal;
+    let mut puts = JoinSet::new();
+    for number in 0..24u64 {
+        let program = programs[usize::from(number % 3 == 0)].clone();
+        puts.spawn(async move { put(&program, 1_800 + number % 16, 3, true).await });
+    }
+    let reports = puts.join_all().await;
+    let owned = owner.owned().await.unwrap();
+    let blobs: BTreeSet<_> = owned.iter().map(|blob| blob.blob_id).collect();
+    assert_eq!((owned.len(), blobs.len()), (16, 16), "one object for each");
+    assert!(owned.iter().all(|blob| blob.certified_epoch.is_some()));
+    let quote = owner.quote(LENGTH as u64, 3).unwrap();
+    let paid = before - owner.balances().await.unwrap().wal;
+    assert_eq!(paid, 16 * (quote.storage + quote.write));
+    assert_eq!(reports.iter().map(|report| report.cost.wal).sum::<u64>(), paid);
     devnet.shutdown().await;
 }
 

@@ -153,14 +153,18 @@ impl Script {
     async fn about_blobs(self, mut stream: Stream) -> Result<()> {
         let request: blob::Request = stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?;
         self.told.fetch_add(1, Ordering::Relaxed);
-        let noise = |length| sample_blob(13, length);
+        let mut behind = Vec::new();
+        let mut noise = |length| {
+            behind = sample_blob(13, length);
+            u32::try_from(length).unwrap_or(u32::MAX)
+        };
         let answer = match (self.lie, request.question) {
             (Lie::Silence, _) => return keep_waiting(stream).await,
             (Lie::OversizedFrames, _) => return oversize(stream).await,
             (Lie::Busy, _) => blob::Answer::Refused(BUSY),
-            (Lie::WrongProofs, blob::Question::Header) => blob::Answer::Header(noise(72)),
+            (Lie::WrongProofs, blob::Question::Header) => blob::Answer::Header { bytes: noise(72) },
             (Lie::WrongProofs, blob::Question::Index { .. }) => {
-                blob::Answer::Index(noise(64 * usize::from(self.parameters.shards())))
+                blob::Answer::Index { bytes: noise(64 * usize::from(self.parameters.shards())) }
             }
             (_, blob::Question::Status) => blob::Answer::Status(blob::Status {
                 checkpoint: u64::MAX,
@@ -170,12 +174,13 @@ impl Script {
             _ => blob::Answer::Refused(Refusal::NotFound),
         };
         stream.write_frame(&answer).await?;
+        stream.write_all(&behind).await?;
         stream.close().await?;
         Ok(())
     }
 
     async fn about_slivers(self, mut stream: Stream) -> Result<()> {
-        let request: sliver::Request = stream.read_frame(wire::HEADER_FRAME_BYTES_MAX).await?;
+        let request: sliver::Request = stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?;
         self.told.fetch_add(1, Ordering::Relaxed);
         self.asked_for_slivers.fetch_add(1, Ordering::Relaxed);
         match self.lie {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use haulout_actors::chain::Registration;
+use haulout_actors::chain::{Registration, Since};
 use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, Transport};
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_devnet::Devnet;
@@ -25,7 +25,7 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::space::{Need, Space};
 use haulout_protocol::message::{NetworkId, Persistence, blob_certificate_message};
 use haulout_protocol::sliver::{Axis, INDEX_PAIR_BYTES, SliverIndex, pair_of_shard};
-use haulout_protocol::wire::HEADER_FRAME_BYTES_MAX;
+use haulout_protocol::wire::LIST_FRAME_BYTES_MAX;
 use haulout_protocol::wire::sliver::{Reply, Request};
 
 use crate::eventually;
@@ -72,11 +72,14 @@ impl Lie {
     async fn send(&self, stream: &mut Stream, member: &Member) -> Result<(Epoch, Signature)> {
         let blob_id = self.header.blob_id();
         let header = self.header.to_bytes();
-        let put = Request::Put { blob_id: *blob_id.as_bytes(), header, trace: None };
+        let header_bytes = u32::try_from(header.len())?;
+        let put = Request::Put { blob_id: *blob_id.as_bytes(), header_bytes, trace: None };
         stream.write_frame(&put).await?;
+        stream.write_all(&header).await?;
         let slivers = u16::try_from(2 * member.shards.len())?;
-        let index = self.index.clone();
-        stream.write_frame(&Request::Segment { segment: 0, index, slivers }).await?;
+        let index_bytes = u32::try_from(self.index.len())?;
+        stream.write_frame(&Request::Segment { segment: 0, index_bytes, slivers }).await?;
+        stream.write_all(&self.index).await?;
         for shard in &member.shards {
             let pair = pair_of_shard(&self.parameters, &blob_id, 0, *shard);
             for axis in Axis::BOTH {
@@ -89,7 +92,7 @@ impl Lie {
         stream.write_frame(&Request::Finish { deletable: None }).await?;
         stream.flush().await?;
         loop {
-            match stream.read_frame(HEADER_FRAME_BYTES_MAX).await? {
+            match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
                 Reply::Ready { .. } | Reply::Stored { .. } => (),
                 Reply::Confirmed { epoch, signature } => {
                     return Ok((Epoch(epoch), Signature::from_bytes(&signature)?));
@@ -139,6 +142,7 @@ pub async fn put_inconsistent(devnet: &Devnet, account: &str, bytes: &[u8]) -> R
         deletable: false,
         write: quote.write,
         beside: None,
+        since: Since::default(),
     };
     let terms = position.terms();
     let need = Need {

@@ -10,6 +10,7 @@ use haulout_protocol::chain::call::{self, Argument as Place};
 use haulout_protocol::chain::{CLOCK, ObjectId, object, staking_inner};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
+use sui_rpc::proto::sui::rpc::v2::simulate_transaction_request::TransactionChecks;
 use sui_sdk_types::{Address, Digest, Identifier, Transaction};
 use sui_transaction_builder::{Argument, Function, ObjectInput, TransactionBuilder};
 
@@ -33,6 +34,15 @@ pub(super) struct Draft<'a> {
     chain: Chain,
     wallet: &'a Wallet,
     builder: TransactionBuilder,
+    /// The coins that go in.
+    coins: Vec<Coin>,
+}
+
+/// A transaction that can be signed.
+pub(super) struct Built {
+    pub(super) transaction: Transaction,
+    /// The coins of the token that it names; they become one, or are given away.
+    pub(super) coins: Vec<Coin>,
 }
 
 /// What fills the places of a call that are objects of ours.
@@ -58,7 +68,7 @@ impl<'a> Draft<'a> {
         if getrandom::fill(&mut nonce).is_ok() {
             builder.pure_bytes(nonce.to_vec());
         }
-        Draft { chain: chain.impatient(), wallet, builder }
+        Draft { chain: chain.impatient(), wallet, builder, coins: Vec::new() }
     }
 
     /// A blob of the wallet, as the one a call is about.
@@ -107,6 +117,7 @@ impl<'a> Draft<'a> {
         if !rest.is_empty() {
             self.builder.merge_coins(first, rest);
         }
+        self.coins.extend(coins);
         Ok(first)
     }
 
@@ -175,8 +186,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Lets the ledger choose gas and try the transaction.
-    pub(super) async fn finish(self) -> Result<Transaction, CallError> {
-        let Draft { chain, wallet, mut builder } = self;
+    pub(super) async fn finish(self) -> Result<Built, CallError> {
+        let Draft { chain, wallet, mut builder, coins } = self;
         // A transaction is complete with gas only; what is put in here is taken out again.
         builder.set_gas_price(1);
         builder.set_gas_budget(1);
@@ -198,13 +209,23 @@ impl<'a> Draft<'a> {
         });
         let tried = match tried.await {
             Ok(tried) => tried,
-            Err(status) => return Err(chain.refusal(wallet, &status, (&named, false)).await),
+            Err(status) => {
+                let gas = chain.gas_of(&request).await;
+                return Err(chain.refusal(wallet, &status, (&named, false), gas).await);
+            }
         };
         let status = tried.transaction().effects().status();
         if !status.success() {
-            return Err(execution_error(status.error(), &wallet.to_string()));
+            let error = execution_error(status.error(), &wallet.to_string());
+            let is_gas = matches!(error, CallError::InsufficientFunds { .. });
+            let short = match is_gas {
+                true => chain.short_of_gas(wallet, chain.gas_of(&request).await).await,
+                false => None,
+            };
+            return Err(short.unwrap_or(error));
         }
-        tried.transaction().transaction().bcs().deserialize().map_err(CallError::unreadable)
+        let transaction = tried.transaction().transaction().bcs().deserialize();
+        Ok(Built { transaction: transaction.map_err(CallError::unreadable)?, coins })
     }
 }
 
@@ -213,9 +234,25 @@ impl Chain {
     pub(super) async fn merge(&self, wallet: &Wallet, coins: &[Coin]) -> Result<(), CallError> {
         let mut draft = Draft::new(self, wallet);
         draft.merged(coins)?;
-        let transaction = draft.finish().await?;
-        self.run_before(wallet, transaction).await?;
+        let built = draft.finish().await?;
+        self.run_before(wallet, built.transaction).await?;
         Ok(())
+    }
+
+    /// What a transaction would take for gas, in MIST, whoever pays for it; nothing if it cannot be
+    /// told.
+    async fn gas_of(&self, trial: &proto::SimulateTransactionRequest) -> Option<u64> {
+        let mut trial = trial.clone();
+        trial.set_checks(TransactionChecks::Disabled);
+        trial.do_gas_selection = Some(false);
+        let tried = self.exchange(|client| {
+            let (mut client, request) = (client.clone().execution_client(), trial.clone());
+            async move { client.simulate_transaction(request).await }
+        });
+        let tried = tried.await.ok()?;
+        let used = tried.transaction().effects().gas_used();
+        let used = used.computation_cost().saturating_add(used.storage_cost());
+        Some(used.max(tried.transaction().transaction().gas_payment().budget()))
     }
 }
 

@@ -78,6 +78,17 @@ pub enum CallError {
         /// What changed.
         what: String,
     },
+    /// The ledger does not show yet what the wallet did last; nothing was executed.
+    #[error(
+        "the ledger at {url} does not show the wallet's last transaction {digest} yet, so nothing was \
+         paid; try again"
+    )]
+    Lagging {
+        /// The endpoint.
+        url: String,
+        /// The transaction that was executed.
+        digest: String,
+    },
     /// The transaction was sent and its fate could not be learnt.
     #[error(
         "transaction {digest} was sent, but the ledger did not say what became of it; ask again"
@@ -114,6 +125,7 @@ impl CallError {
             | CallError::Rejected { .. }
             | CallError::Contended { .. }
             | CallError::Outdated { .. }
+            | CallError::Lagging { .. }
             | CallError::Unconfirmed { .. } => true,
             CallError::InvalidUrl { .. }
             | CallError::Refused { .. }

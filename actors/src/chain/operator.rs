@@ -15,9 +15,9 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, peer_proof_message, proof_of_possession_message};
 use sui_crypto::Signer;
 use sui_crypto::ed25519::Ed25519PrivateKey;
-use sui_sdk_types::{Ed25519Signature, Transaction};
+use sui_sdk_types::Ed25519Signature;
 
-use super::draft::Draft;
+use super::draft::{Built, Draft};
 use super::owned::Receipt;
 use super::stake::stake_events;
 use super::submit::Executed;
@@ -180,7 +180,7 @@ impl Chain {
         wallet: &Wallet,
         call: &RegisterNode,
         bond: u64,
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let places = draft.exact_payment(bond).await?;
         let cap = draft.call(&call::Function::REGISTER_NODE, call.arguments(), &places)?;
@@ -193,7 +193,7 @@ impl Chain {
         wallet: &Wallet,
         cap: &ObjectId,
         votes: &Votes,
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let places = draft.cap(cap).await?;
         let all = [

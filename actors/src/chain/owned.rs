@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::owner::OwnerKind;
-use sui_sdk_types::{Address, StructTag, Transaction};
+use sui_sdk_types::{Address, StructTag};
 
-use super::draft::{Draft, Places};
+use super::draft::{Built, Draft, Places};
 use super::read::decode;
 use super::submit::Executed;
 use super::{CallError, Chain, Wallet};
@@ -218,7 +218,7 @@ impl Chain {
         wallet: &Wallet,
         extensions: &[Extension],
         total: u64,
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let payment = Some(draft.purse(total).await?);
         for extension in extensions {
@@ -234,7 +234,7 @@ impl Chain {
         &self,
         wallet: &Wallet,
         blobs: &[ObjectId],
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let mut freed = Vec::with_capacity(blobs.len());
         for blob in blobs {
@@ -247,11 +247,7 @@ impl Chain {
     }
 
     /// The transaction that burns blobs.
-    async fn build_burning(
-        &self,
-        wallet: &Wallet,
-        blobs: &[ObjectId],
-    ) -> Result<Transaction, CallError> {
+    async fn build_burning(&self, wallet: &Wallet, blobs: &[ObjectId]) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         for blob in blobs {
             let places = draft.blob(blob).await?;

@@ -31,16 +31,21 @@ impl Patience {
         Patience { ends: Instant::now() + time, pauses: pauses() }
     }
 
-    /// Pauses before another attempt; `false` at once if it would begin too late.
+    /// Pauses before another attempt, the last of which begins when the time is over; `false` at once
+    /// after that.
     pub(super) async fn pause(&mut self) -> bool {
-        let Some(until) = self.pauses.next().map(|pause| Instant::now() + pause) else {
+        let now = Instant::now();
+        if now >= self.ends {
             return false;
-        };
-        let in_time = until < self.ends;
-        if in_time {
-            tokio::time::sleep_until(until).await;
         }
-        in_time
+        let pause = self.pauses.next().unwrap_or(limits::CHAIN_BACKOFF_MAX);
+        tokio::time::sleep_until(self.ends.min(now + pause)).await;
+        true
+    }
+
+    /// Until when an attempt that begins now may take.
+    fn attempt_ends(&self) -> Instant {
+        self.ends.max(Instant::now() + limits::CHAIN_LAST_ANSWER_TIMEOUT)
     }
 }
 
@@ -85,7 +90,15 @@ impl Chain {
     {
         let mut patience = Patience::new(self.patience);
         loop {
-            let status = match send(self.client.clone()).await {
+            let attempt = send(self.client.clone());
+            let answer = match self.patience.is_zero() {
+                true => attempt.await, // the client's own bound is all
+                false => match tokio::time::timeout_at(patience.attempt_ends(), attempt).await {
+                    Ok(answer) => answer,
+                    Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+                },
+            };
+            let status = match answer {
                 Ok(answer) => {
                     self.answered();
                     return Ok(answer.into_inner());
@@ -103,7 +116,7 @@ impl Chain {
         }
     }
 
-    /// Pauses before the ledger is tried again, `false` at once if it would begin too late. The first
+    /// Pauses before the ledger is tried again, `false` at once if the time is over. The first
     /// to notice that it is silent says so, unless nobody waits for it.
     pub(super) async fn wait_out(&self, patience: &mut Patience, reason: &str) -> bool {
         if self.patience.is_zero() {
@@ -130,14 +143,16 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn no_attempt_begins_after_the_patience_ended() {
+    async fn the_last_attempt_begins_when_the_patience_ends_and_none_after_it() {
         assert!(!Patience::new(Duration::ZERO).pause().await);
-        let mut patience = Patience::new(limits::CHAIN_BACKOFF_MIN * 5);
+        let (begun, time) = (Instant::now(), limits::CHAIN_BACKOFF_MIN * 5);
+        let mut patience = Patience::new(time);
         let mut attempts = 1;
         while patience.pause().await {
             attempts += 1;
         }
         assert!((2..=5).contains(&attempts), "{attempts} attempts");
+        assert!(begun.elapsed() >= time, "none of it is given away");
     }
 
     #[test]

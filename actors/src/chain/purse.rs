@@ -11,7 +11,8 @@ use std::pin::pin;
 
 use futures::TryStreamExt;
 use haulout_protocol::chain::amount::Token;
-use haulout_protocol::chain::wal_coin_type;
+use haulout_protocol::chain::{ObjectId, wal_coin_type};
+use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Address, Digest};
 use tracing::info;
 
@@ -32,12 +33,26 @@ pub(super) struct Coin {
 }
 
 /// A wallet's coins as far as one transaction can use them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Purse {
     /// The largest, those that hold most first.
     largest: Vec<Coin>,
     /// What all coins hold together.
     total: u64,
+    /// How many coins there are.
+    count: u64,
+}
+
+impl Coin {
+    /// Reads a coin of which these [`COIN_FIELDS`] were asked for.
+    pub(super) fn read(object: &proto::Object) -> Result<Coin, CallError> {
+        Ok(Coin {
+            balance: object.balance(),
+            id: object.object_id().parse().map_err(CallError::unreadable)?,
+            version: object.version(),
+            digest: object.digest().parse().map_err(CallError::unreadable)?,
+        })
+    }
 }
 
 /// How to pay.
@@ -67,6 +82,30 @@ impl Purse {
         }
         Payment::Merge(chosen)
     }
+
+    /// Whether these are all coins of the wallet that hold something.
+    pub(super) fn is_whole(&self) -> bool {
+        u64::try_from(self.largest.len()).is_ok_and(|known| known == self.count)
+    }
+
+    /// Puts what a transaction left in the place of the coins it named; `false` if these are not known
+    /// to be among all.
+    pub(super) fn replace(&mut self, named: &[Coin], left: Coin) -> bool {
+        let is_known = self.is_whole() && named.iter().all(|coin| self.largest.contains(coin));
+        if is_known {
+            let rest = self.largest.iter().filter(|coin| !named.contains(coin)).copied();
+            *self = rest.chain([left]).collect();
+        }
+        is_known
+    }
+}
+
+impl FromIterator<Coin> for Purse {
+    fn from_iter<Coins: IntoIterator<Item = Coin>>(coins: Coins) -> Purse {
+        let mut heap = Heap::default();
+        coins.into_iter().for_each(|coin| heap.add(coin));
+        heap.close()
+    }
 }
 
 /// Coins while they are read: memory for those one transaction takes, whatever their number.
@@ -74,6 +113,7 @@ impl Purse {
 struct Heap {
     largest: BinaryHeap<Reverse<Coin>>,
     total: u64,
+    count: u64,
 }
 
 impl Heap {
@@ -82,6 +122,7 @@ impl Heap {
             return;
         }
         self.total = self.total.saturating_add(coin.balance);
+        self.count += 1;
         self.largest.push(Reverse(coin));
         if self.largest.len() > limits::CHAIN_COINS_PER_CALL_MAX {
             self.largest.pop();
@@ -90,25 +131,31 @@ impl Heap {
 
     fn close(self) -> Purse {
         let largest = self.largest.into_sorted_vec().into_iter().map(|Reverse(coin)| coin);
-        Purse { largest: largest.collect(), total: self.total }
+        Purse { largest: largest.collect(), total: self.total, count: self.count }
     }
 }
 
 impl Chain {
-    /// The coins of the token that a wallet has.
-    async fn purse(&self, wallet: &Wallet) -> Result<Purse, CallError> {
+    /// The coins of the token that an account has.
+    pub(super) async fn purse(&self, account: &ObjectId) -> Result<Purse, CallError> {
         let kind = wal_coin_type(&self.shared.options.package);
-        let mut coins = pin!(self.owned_objects(&wallet.address(), kind, &COIN_FIELDS, "coins"));
+        let mut coins = pin!(self.owned_objects(account, kind, &COIN_FIELDS, "coins"));
         let mut purse = Heap::default();
         while let Some(object) = coins.try_next().await? {
-            purse.add(Coin {
-                balance: object.balance(),
-                id: object.object_id().parse().map_err(CallError::unreadable)?,
-                version: object.version(),
-                digest: object.digest().parse().map_err(CallError::unreadable)?,
-            });
+            purse.add(Coin::read(&object)?);
         }
         Ok(purse.close())
+    }
+
+    /// The same, known or read. The caller has the wallet's turn.
+    pub(super) async fn purse_now(&self, account: &ObjectId) -> Result<Purse, CallError> {
+        let known = self.shared.turns.account(account);
+        if let Some(purse) = known.memory().coins_now() {
+            return Ok(purse.clone());
+        }
+        let purse = self.purse(account).await?;
+        known.memory().read(&purse, true);
+        Ok(purse)
     }
 
     /// Coins that hold at least `needed` and fit one transaction; merges others before if they do
@@ -118,9 +165,15 @@ impl Chain {
         wallet: &Wallet,
         needed: u64,
     ) -> Result<Vec<Coin>, CallError> {
+        let (account, mut is_read) = (wallet.address(), false);
         for _ in 0..limits::CHAIN_MERGES_PER_CALL_MAX {
-            match self.purse(wallet).await?.pay(needed) {
+            let purse = self.purse_now(&account).await?;
+            match purse.pay(needed) {
                 Payment::With(coins) => return Ok(coins),
+                // What is known may lack a coin that somebody sent.
+                Payment::Short(_) if !std::mem::replace(&mut is_read, true) => {
+                    self.shared.turns.account(&account).memory().forget_coins();
+                }
                 Payment::Short(available) => {
                     let (wallet, token) = (wallet.to_string(), Token::Wal);
                     return Err(CallError::InsufficientFunds { wallet, token, needed, available });
@@ -128,6 +181,7 @@ impl Chain {
                 Payment::Merge(coins) => {
                     info!(count = coins.len(), "merging coins: a payment needs more than fit");
                     self.merge(wallet, &coins).await?;
+                    self.shared.turns.account(&account).memory().forget_coins();
                 }
             }
         }
@@ -149,9 +203,7 @@ mod tests {
             version: number,
             digest: Digest::ZERO,
         };
-        let mut purse = Heap::default();
-        (0..count).for_each(|number| purse.add(coin(number)));
-        purse.close()
+        (0..count).map(coin).collect()
     }
 
     #[test]
@@ -175,6 +227,21 @@ mod tests {
         assert_eq!(merged.len(), limits::CHAIN_COINS_PER_CALL_MAX);
         assert!(matches!(hoard.pay(500 * many), Payment::Merge(_)));
         assert_eq!(hoard.pay(500 * many + 1), Payment::Short(500 * many));
+    }
+
+    #[test]
+    fn what_a_payment_left_takes_the_place_of_its_coins_if_all_are_known() {
+        let mut few = purse(3, |number| number + 1);
+        let Payment::With(paid) = few.pay(4) else { panic!("{few:?}") };
+        let left = Coin { balance: 1, version: 9, ..paid[0] };
+        assert!(few.replace(&paid, left) && !few.replace(&paid, left), "they are gone");
+        assert_eq!(few.pay(3), Payment::Short(2));
+        let Payment::With(rest) = few.pay(2) else { panic!("{few:?}") };
+        assert!(rest.len() == 2 && rest.contains(&left));
+        let many = u64::try_from(limits::CHAIN_COINS_PER_CALL_MAX).unwrap() + 1;
+        let mut many = purse(many, |_| 5);
+        let Payment::With(paid) = many.pay(5) else { panic!("{many:?}") };
+        assert!(!many.is_whole() && !many.replace(&paid, left));
     }
 
     #[test]

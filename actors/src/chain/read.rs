@@ -18,7 +18,7 @@ use sui_sdk_types::Address;
 
 use super::checkpoints::time_of;
 use super::patience::pauses;
-use super::{Balances, CallError, Capacity, Chain, Since, SystemView};
+use super::{Balances, CallError, Capacity, Chain, SharedSince, SystemView};
 use crate::context::{Position, Prices, Timing};
 use crate::limits;
 
@@ -67,13 +67,18 @@ impl Chain {
     }
 
     /// Versions at which our objects became shared.
-    pub(super) async fn shared_since(&self) -> Result<Since, CallError> {
+    pub(super) async fn shared_since(&self) -> Result<SharedSince, CallError> {
         let options = &self.shared.options;
         let staking = chain::staking_inner(&options.staking);
         let ids = [options.system, options.params, staking, options.treasury];
         let found = self.objects(&ids).await?;
         let since = |index: usize| found[index].owner().version();
-        Ok(Since { system: since(0), params: since(1), staking: since(2), treasury: since(3) })
+        Ok(SharedSince {
+            system: since(0),
+            params: since(1),
+            staking: since(2),
+            treasury: since(3),
+        })
     }
 
     /// One object with everything we may want of it.

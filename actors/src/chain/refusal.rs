@@ -5,6 +5,7 @@
 //! been taken before, only objects that moved on say that it cannot happen any more.
 //! Does not: decide whether to try again; `submit` does.
 
+use haulout_protocol::chain::amount::Token;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Address, Input, Transaction, TransactionKind};
@@ -41,12 +42,13 @@ fn is_contended(code: Code, moved: bool, is_in_doubt: bool) -> bool {
 
 impl Chain {
     /// What a refusal means, seen that the transaction names these objects, and whether it is in
-    /// doubt: sent before, without an answer.
+    /// doubt: sent before, without an answer. It takes so much gas, in MIST, if that is known.
     pub(super) async fn refusal(
         &self,
         wallet: &Wallet,
         status: &Status,
         (named, is_in_doubt): (&[Named], bool),
+        gas: Option<u64>,
     ) -> CallError {
         let error = match self.call_error(status, "transaction") {
             // It is not the transaction that is missing, but something it names.
@@ -64,10 +66,19 @@ impl Chain {
             Ok(_) => {}
             Err(unknown) => return unknown,
         }
-        match self.balances(&wallet.address()).await {
-            Ok(balances) if balances.sui == 0 => CallError::no_gas(&wallet.to_string()),
-            _ => error,
-        }
+        self.short_of_gas(wallet, gas).await.unwrap_or(error)
+    }
+
+    /// The error of a wallet that has less gas than a transaction takes; nothing if it has enough.
+    pub(super) async fn short_of_gas(
+        &self,
+        wallet: &Wallet,
+        gas: Option<u64>,
+    ) -> Option<CallError> {
+        let available = self.balances(&wallet.address()).await.ok()?.sui;
+        let (wallet, token, needed) = (wallet.to_string(), Token::Sui, gas.unwrap_or(1));
+        let short = CallError::InsufficientFunds { wallet, token, needed, available };
+        (available < needed).then_some(short)
     }
 
     /// Whether any of these objects is in another version now, or gone.

@@ -19,9 +19,9 @@ use haulout_protocol::chain::{ObjectId, object};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::space::{Space, Terms};
-use sui_sdk_types::Transaction;
 
-use super::draft::{Draft, Places};
+use super::draft::{Built, Draft, Places};
+use super::memory::Since;
 use super::read::decode;
 use super::{CallError, Chain, Wallet};
 
@@ -41,6 +41,8 @@ pub struct Registration<'a> {
     /// The wallet's objects of the blob that were planned with: if it has others now, nothing is
     /// registered. Nothing if the blob is to be registered whatever the wallet has.
     pub beside: Option<&'a [object::Blob]>,
+    /// A moment before these were read, by [`Chain::moment`].
+    pub since: Since,
 }
 
 /// What a transaction cost.
@@ -137,6 +139,18 @@ impl Chain {
         })
     }
 
+    /// A moment in what is known of a wallet: read before its blobs are, it spares a registration that
+    /// was planned with these a second look at all of them.
+    pub async fn moment(&self, account: &ObjectId) -> Result<Since, CallError> {
+        let known = self.shared.turns.account(account);
+        let is_first = !known.memory().knows_coins();
+        if is_first {
+            let purse = self.purse(account).await?;
+            known.memory().read(&purse, false);
+        }
+        Ok(known.memory().now())
+    }
+
     /// Prolongs a certified blob of the wallet with space that is bought, reused, or both, in one
     /// transaction; refuses if the blob does not end any more where the space begins.
     pub async fn prolong_blob(
@@ -166,8 +180,15 @@ impl Chain {
         registration: &Registration<'_>,
     ) -> Result<(), CallError> {
         let Some(planned) = registration.beside else { return Ok(()) };
-        let chain = self.impatient(); // nobody else has a turn meanwhile
-        let now = chain.blobs_of(&wallet.address(), &registration.blob_id).await?;
+        let (chain, account) = (self.impatient(), wallet.address()); // others wait meanwhile
+        chain.up_to_date(&account).await?;
+        chain.purse_now(&account).await?;
+        let known = self.shared.turns.account(&account);
+        let (id, since) = (&registration.blob_id, registration.since);
+        if !known.memory().may_have_registered(id, since) {
+            return Ok(());
+        }
+        let now = chain.blobs_of(&account, id).await?;
         let is_same = now.len() == planned.len() && now.iter().all(|blob| planned.contains(blob));
         let changed = || CallError::Outdated { what: "what the wallet owns of the blob".into() };
         is_same.then_some(()).ok_or_else(changed)
@@ -184,7 +205,9 @@ impl Chain {
         if space.reused.is_none() {
             return Ok(space.clone());
         }
-        let storages = self.storages(&wallet.address()).await?;
+        let (chain, account) = (self.impatient(), wallet.address()); // others wait meanwhile
+        chain.up_to_date(&account).await?;
+        let storages = chain.storages(&account).await?;
         Space::choose(terms, &storages, space.need).ok_or(CallError::TooLarge)
     }
 
@@ -234,7 +257,7 @@ impl Chain {
         wallet: &Wallet,
         registration: &Registration<'_>,
         space: &Space,
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let needed = space.price().checked_add(registration.write).ok_or(CallError::TooLarge)?;
         let payment = Some(draft.purse(needed).await?);
@@ -259,7 +282,7 @@ impl Chain {
         wallet: &Wallet,
         object: &ObjectId,
         space: &Space,
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         // Epochs are added to the end the blob has when the transaction runs. Its version, which the
         // transaction names, ends where the space begins, or nothing is paid.
@@ -287,7 +310,7 @@ impl Chain {
         wallet: &Wallet,
         blob: &ObjectId,
         certificate: &Certificate,
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let places = draft.blob(blob).await?;
         let certify = CertifyBlob {

@@ -11,9 +11,8 @@ use haulout_protocol::chain::event::{Event, StakeEvent};
 use haulout_protocol::chain::object::staking::{Staked, Staking};
 use haulout_protocol::chain::object::{self, Params};
 use haulout_protocol::chain::{ObjectId, TypeName};
-use sui_sdk_types::Transaction;
 
-use super::draft::{Draft, Places};
+use super::draft::{Built, Draft, Places};
 use super::owned::Receipt;
 use super::read::decode;
 use super::submit::Executed;
@@ -139,7 +138,7 @@ impl Chain {
         wallet: &Wallet,
         node: &ObjectId,
         amount: u64,
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let places = draft.exact_payment(amount).await?;
         let stake = StakeWithPool { node_id: *node };
@@ -152,7 +151,7 @@ impl Chain {
         &self,
         wallet: &Wallet,
         steps: &[ReceiptStep],
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let mut coins = Vec::new();
         for step in steps {
@@ -183,7 +182,7 @@ impl Chain {
         wallet: &Wallet,
         receipt: &ObjectId,
         amount: u64,
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let receipt = Some(draft.receipt(receipt).await?);
         let places = Places { receipt, ..Places::default() };
@@ -198,7 +197,7 @@ impl Chain {
         wallet: &Wallet,
         into: &ObjectId,
         others: &[ObjectId],
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let receipt = Some(draft.receipt(into).await?);
         for other in others {

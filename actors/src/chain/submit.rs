@@ -1,13 +1,15 @@
 //! Submitting a transaction: sign once, send until its fate is known.
 //!
 //! Promises: those who share a wallet on this machine build and send one after the other, and wait
-//! for checkpoints side by side. A transaction is signed once; whatever happens to the connection,
+//! for checkpoints side by side; who plans by lists after that waits until they show the last. A transaction is signed once; whatever happens to the connection,
 //! only those bytes are sent again, and the ledger executes a digest once. It is built anew only
 //! when the old one cannot happen any more: nothing was sent, or the ledger refused it, it is not
 //! in the ledger, and if an answer was lost before, its objects have moved on.
 //! Does not: know what is in a transaction (`draft` and those who use it do), or remember anything
 //! across a restart of the program; the ledger does.
 
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::Event;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
@@ -17,15 +19,27 @@ use tonic::Code;
 use tracing::debug;
 
 use super::checkpoints::decode_events;
+use super::draft::Built;
 use super::error::execution_error;
 use super::patience::{Patience, pauses};
+use super::purse::Coin;
 use super::refusal::inputs;
+use super::turns::Turn;
 use super::{CallError, Chain, Wallet};
 use crate::limits;
 
 /// The parts of an executed transaction we read.
-const RESULT_FIELDS: [&str; 5] =
-    ["digest", "effects.status", "effects.gas_used", "events", "checkpoint"];
+const RESULT_FIELDS: [&str; 9] = [
+    "digest",
+    "effects.status",
+    "effects.gas_used",
+    "events",
+    "checkpoint",
+    "objects.objects.object_id",
+    "objects.objects.version",
+    "objects.objects.digest",
+    "objects.objects.balance",
+];
 
 /// An executed, successful transaction.
 pub(super) struct Executed {
@@ -33,6 +47,17 @@ pub(super) struct Executed {
     pub(super) checkpoint: Option<u64>,
     pub(super) events: Vec<Event>,
     pub(super) gas: u64,
+    /// Coins as they were before or are now; ledgers may leave them out.
+    coins: Vec<Coin>,
+}
+
+impl Executed {
+    /// What became of the coins that a transaction named: it merges them into the first.
+    fn left_of(&self, named: &[Coin]) -> Option<Coin> {
+        let first = named.first()?;
+        let is_it = |coin: &&Coin| coin.id == first.id && coin.version > first.version;
+        self.coins.iter().find(is_it).copied()
+    }
 }
 
 /// What became of a transaction that was not executed.
@@ -46,26 +71,26 @@ enum Failed {
 impl Chain {
     /// Builds, signs and executes; builds anew as long as the ledger did not take the transaction
     /// and this chain's patience lasts.
-    pub(super) async fn run<Build, Built>(
+    pub(super) async fn run<Build, Building>(
         &self,
         wallet: &Wallet,
         build: Build,
     ) -> Result<Executed, CallError>
     where
-        Build: Fn() -> Built,
-        Built: Future<Output = Result<Transaction, CallError>>,
+        Build: Fn() -> Building,
+        Building: Future<Output = Result<Built, CallError>>,
     {
         let mut patience: Option<Patience> = None;
         let mut refusals = 0;
         loop {
-            let turn = self.shared.turns.take(&wallet.address()).await;
-            let done = match build().await {
-                Ok(transaction) => self.send(wallet, transaction).await,
-                Err(error) => Err(Failed::Final(error)),
-            };
+            let mut turn = self.shared.turns.take(&wallet.address()).await;
+            // In a box: what waits for it would hold all of a draft, again at each level.
+            let attempt = Box::pin(self.attempt(wallet, Box::pin(build())));
+            let done = turn.during(attempt).await;
+            remember(&mut turn, &done).await;
             drop(turn); // the others need not wait for the checkpoint
             let failed = match done {
-                Ok(executed) => return Ok(self.in_checkpoint(executed).await),
+                Ok((executed, _)) => return Ok(self.in_checkpoint(wallet, executed).await),
                 Err(failed) => failed,
             };
             let patience = patience.get_or_insert_with(|| Patience::new(self.patience));
@@ -86,12 +111,41 @@ impl Chain {
                     debug!("what the transaction spends moved on, building it anew");
                     (patience.pause().await, error)
                 }
+                Failed::Final(error @ CallError::Lagging { .. }) => {
+                    debug!(%error, "waiting for the wallet's last transaction");
+                    (patience.pause().await, error)
+                }
                 Failed::Refused(error) | Failed::Final(error) => (false, error),
             };
             if !goes_on {
                 return Err(error);
             }
         }
+    }
+
+    /// Builds a transaction and sends it, once; returns it with the coins it named.
+    async fn attempt(
+        &self,
+        wallet: &Wallet,
+        building: impl Future<Output = Result<Built, CallError>>,
+    ) -> Result<(Executed, Vec<Coin>), Failed> {
+        let Built { transaction, coins } = building.await.map_err(Failed::Final)?;
+        Ok((self.send(wallet, transaction).await?, coins))
+    }
+
+    /// Fails if lists may not show yet what the wallet did last: what is planned by them would be
+    /// planned by the past. Called by whoever has the turn of the wallet.
+    pub(super) async fn up_to_date(&self, account: &ObjectId) -> Result<(), CallError> {
+        let account = self.shared.turns.account(account);
+        let unseen = account.memory().unseen();
+        let Some(digest) = unseen else { return Ok(()) };
+        let found = self.impatient().look_up(&digest.to_string()).await?;
+        if found.is_none_or(|found| found.checkpoint.is_none()) {
+            let (url, digest) = (self.url().to_owned(), digest.to_string());
+            return Err(CallError::Lagging { url, digest });
+        }
+        account.memory().seen(&digest);
+        Ok(())
     }
 
     /// Signs and executes one transaction on behalf of another. The caller has the wallet's turn.
@@ -109,6 +163,7 @@ impl Chain {
     async fn send(&self, wallet: &Wallet, transaction: Transaction) -> Result<Executed, Failed> {
         let signature = wallet.sign(&transaction).map_err(|error| Failed::Final(error.into()))?;
         let (digest, inputs) = (transaction.digest().to_string(), inputs(&transaction));
+        let gas = Some(transaction.gas_payment.budget);
         let request = proto::ExecuteTransactionRequest::default()
             .with_transaction(transaction)
             .with_signatures(vec![signature.into()])
@@ -135,7 +190,7 @@ impl Chain {
             }
             // First what moved, then whether it was executed: the other way round, our own
             // transaction could be what moved them.
-            let error = self.refusal(wallet, &status, (&inputs, is_in_doubt)).await;
+            let error = self.refusal(wallet, &status, (&inputs, is_in_doubt), gas).await;
             return match self.look_up(&digest).await {
                 Ok(Some(found)) => self.judge(wallet, digest, &found).map_err(Failed::Final),
                 // What has no answer and can still happen must not be paid beside another.
@@ -165,7 +220,7 @@ impl Chain {
     }
 
     /// Waits until an executed transaction is in a checkpoint, so that whoever reads next sees it.
-    async fn in_checkpoint(&self, mut executed: Executed) -> Executed {
+    async fn in_checkpoint(&self, wallet: &Wallet, mut executed: Executed) -> Executed {
         let until = Instant::now() + limits::CHAIN_CHECKPOINT_TIMEOUT;
         let mut pauses = pauses();
         while executed.checkpoint.is_none() {
@@ -176,6 +231,9 @@ impl Chain {
                 break;
             }
             tokio::time::sleep_until(next).await;
+        }
+        if let (Some(_), Ok(digest)) = (executed.checkpoint, executed.digest.parse()) {
+            self.shared.turns.account(&wallet.address()).memory().seen(&digest);
         }
         executed
     }
@@ -198,6 +256,33 @@ impl Chain {
             checkpoint: transaction.checkpoint,
             events: decode_events(&self.shared.package, transaction)?,
             gas: spent.saturating_sub(gas.storage_rebate()),
+            coins: transaction
+                .objects()
+                .objects()
+                .iter()
+                .filter(|object| object.balance.is_some())
+                .filter_map(|object| Coin::read(object).ok())
+                .collect(),
         })
+    }
+}
+
+/// Keeps what is known of the wallet after a turn, for the next.
+async fn remember(turn: &mut Turn, done: &Result<(Executed, Vec<Coin>), Failed>) {
+    let Ok((executed, named)) = done else {
+        turn.memory().forget_coins();
+        return;
+    };
+    {
+        let mut memory = turn.memory();
+        memory.spent(named, executed.left_of(named));
+        for event in &executed.events {
+            if let Event::BlobRegistered(registered) = event {
+                memory.registered(BlobId::from_bytes(registered.blob_id));
+            }
+        }
+    }
+    if let (None, Ok(digest)) = (executed.checkpoint, executed.digest.parse()) {
+        turn.leave_word(digest).await;
     }
 }

@@ -11,9 +11,9 @@ use haulout_protocol::chain::call::{Function, SetMetadataPair};
 use haulout_protocol::chain::object::{DynamicField, METADATA_FIELD, Metadata};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::{Address, Transaction, TypeTag};
+use sui_sdk_types::{Address, TypeTag};
 
-use super::draft::Draft;
+use super::draft::{Built, Draft};
 use super::owned::Receipt;
 use super::read::decode;
 use super::{CallError, Chain, Wallet};
@@ -41,7 +41,7 @@ impl Chain {
         wallet: &Wallet,
         blob: &ObjectId,
         pair: &SetMetadataPair,
-    ) -> Result<Transaction, CallError> {
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let places = draft.blob(blob).await?;
         draft.call(&Function::SET_METADATA_PAIR, pair.arguments(), &places)?;

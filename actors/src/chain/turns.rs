@@ -1,55 +1,81 @@
 //! Whose turn it is to spend from a wallet.
 //!
 //! Two transactions that name the same version of a coin cannot both happen, and on some ledgers
-//! the coin is then locked for a day. So those who share a wallet take turns: tasks of a process by
-//! a mutex, processes of a machine by an advisory lock on a file of the client's state folder.
+//! the coin is then locked for a day. So those who share a wallet take turns: tasks of a process in
+//! a queue, processes of a machine by lock files in the client's state folder ([`lock`]).
 //!
-//! Promises: a turn ends when it is dropped, however its process ends; a turn that does not end is
-//! waited for as long as others get theirs, and then for [`limits::CHAIN_TURN_STUCK_MAX`].
+//! Promises: tasks get their turns in the order they asked for them; a process that has the lock
+//! hands it from task to task, a bounded number of times, and then lets other processes go first; a
+//! turn ends when it is dropped, also in the hands of a task that was stopped; another wallet never
+//! waits; a turn that lasts shows that it is alive, and one that does not is waited for as long as
+//! others get theirs, and then for [`limits::CHAIN_TURN_STUCK_MAX`], once.
 //! Does not: keep other machines out, and no correctness hangs on it: a transaction whose objects
 //! moved is not taken, and is built anew.
 
-use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod lock;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use haulout_protocol::chain::ObjectId;
-use tokio::sync::{Mutex, MutexGuard};
+use sui_sdk_types::Digest;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
-use tracing::{debug, warn};
 
+use self::lock::{Files, Lock};
+use super::memory::Memory;
 use crate::limits;
 
-/// The queue of everybody in this process who spends on one ledger.
+/// Everybody in this process who spends on one ledger.
 #[derive(Debug)]
 pub(super) struct Turns {
     /// Where the files of wallets are; without it only this process takes turns.
     folder: Option<PathBuf>,
     /// Which ledger this is.
     ledger: ObjectId,
-    /// How long a turn may last while nobody else gets one.
+    /// How long a turn may last without a sign of life.
     stuck_after: Duration,
-    /// The opened files by account; nothing for those that cannot be opened.
-    files: Mutex<BTreeMap<ObjectId, Option<Arc<File>>>>,
+    accounts: Mutex<BTreeMap<ObjectId, Arc<Account>>>,
+}
+
+/// One wallet: who waits for it, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Account {
+    files: Option<Files>,
+    queue: Mutex<Queue>,
+    memory: Mutex<Memory>,
+}
+
+/// The tasks of this process that want to spend from one wallet.
+#[derive(Debug, Default)]
+struct Queue {
+    is_taken: bool,
+    waiting: VecDeque<oneshot::Sender<Turn>>,
 }
 
 /// The right to build and send a transaction of a wallet.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
-    file: Option<Arc<File>>,
-    _process: MutexGuard<'a, BTreeMap<ObjectId, Option<Arc<File>>>>,
+pub(super) struct Turn {
+    account: Arc<Account>,
+    held: Option<Held>,
 }
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if let Some(Err(error)) = self.file.as_ref().map(|file| file.unlock()) {
-            warn!(%error, "a wallet's lock file cannot be unlocked");
-        }
+/// The lock of a wallet, handed from turn to turn.
+#[derive(Debug)]
+struct Held {
+    lock: Lock,
+    since: Instant,
+    turns: u32,
+}
+
+impl Held {
+    /// Whether other processes should have their turn now.
+    fn is_over(&self) -> bool {
+        self.turns >= limits::CHAIN_TURNS_IN_A_ROW_MAX
+            || self.since.elapsed() >= limits::CHAIN_TURNS_IN_A_ROW_TIME_MAX
     }
 }
 
@@ -57,163 +83,123 @@ impl Turns {
     /// Turns on a ledger, which one of its objects names.
     pub(super) fn new(folder: Option<PathBuf>, ledger: ObjectId) -> Turns {
         let stuck_after = limits::CHAIN_TURN_STUCK_MAX;
-        Turns { folder, ledger, stuck_after, files: Mutex::default() }
+        Turns { folder, ledger, stuck_after, accounts: Mutex::default() }
+    }
+
+    /// The wallet of an account.
+    pub(super) fn account(&self, account: &ObjectId) -> Arc<Account> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = accounts.entry(*account).or_insert_with(|| {
+            let name = format!("{}-{}", hex::encode(account), hex::encode(self.ledger));
+            let files = |folder: &PathBuf| Files::new(folder.clone(), &name, self.stuck_after);
+            let files = self.folder.as_ref().map(files);
+            Arc::new(Account { files, queue: Mutex::default(), memory: Mutex::default() })
+        });
+        made.clone()
     }
 
     /// Waits for the turn of an account.
-    pub(super) async fn take(&self, account: &ObjectId) -> Turn<'_> {
-        let mut files = self.files.lock().await;
-        let file = match (&self.folder, files.get(account)) {
-            (None, _) => None,
-            (_, Some(known)) => known.clone(),
-            (Some(folder), None) => {
-                let file = open(folder.clone(), name(account, &self.ledger)).await;
-                files.insert(*account, file.clone());
-                file
-            }
+    pub(super) async fn take(&self, account: &ObjectId) -> Turn {
+        let account = self.account(account);
+        let mut turn = match account.ask() {
+            None => Turn { account: account.clone(), held: None },
+            Some(turn) => turn.await.expect("whoever has the turn passes it on when it ends"),
         };
-        let is_ours = match &file {
-            Some(file) => lock(file, self.stuck_after).await,
-            None => false,
+        match &mut turn.held {
+            Some(held) => held.turns += 1,
+            None => turn.begin().await,
+        }
+        turn
+    }
+}
+
+impl Account {
+    /// What is known of the wallet.
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the turn if nobody has it, else a place in the queue, at whose end it comes.
+    fn ask(&self) -> Option<oneshot::Receiver<Turn>> {
+        let mut queue = self.queue();
+        if !queue.is_taken {
+            queue.is_taken = true;
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        queue.waiting.push_back(sender);
+        Some(receiver)
+    }
+}
+
+impl Turn {
+    /// Waits for other processes; what they did since we had a turn is not known.
+    async fn begin(&mut self) {
+        let Some(files) = &self.account.files else {
+            self.account.memory().let_others_act(None);
+            return;
         };
-        Turn { file: file.filter(|_| is_ours), _process: files }
+        let locked = files.lock().await;
+        let note = locked.as_ref().and_then(|(_, note)| *note);
+        self.account.memory().let_others_act(note);
+        self.held = locked.map(|(lock, _)| Held { lock, since: Instant::now(), turns: 1 });
     }
-}
 
-/// What the file of an account is called.
-fn name(account: &ObjectId, ledger: &ObjectId) -> String {
-    format!("{}-{}.lock", hex::encode(account), hex::encode(ledger))
-}
-
-/// Opens a lock file off the runtime's threads.
-async fn open(folder: PathBuf, name: String) -> Option<Arc<File>> {
-    let path = folder.join(name);
-    let opened = blocking({
-        let path = path.clone();
-        move || open_file(&folder, &path)
-    });
-    match opened.await {
-        Ok(file) => Some(Arc::new(file)),
-        Err(error) => {
-            // Whoever cannot take turns still loses no money, only time.
-            warn!(path = %path.display(), %error, "processes that share this wallet cannot take turns");
-            None
-        }
+    /// What is known of the wallet.
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.account.memory()
     }
-}
 
-fn open_file(folder: &Path, path: &Path) -> io::Result<File> {
-    std::fs::create_dir_all(folder)?;
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
-}
+    /// Does some work, and shows other processes meanwhile that this one is alive.
+    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        self.during_with(work, limits::CHAIN_TURN_BEAT).await
+    }
 
-/// Waits for the lock; `false` if whoever has it seems to be stuck.
-async fn lock(file: &Arc<File>, stuck_after: Duration) -> bool {
-    let mut pauses = ExponentialBuilder::new()
-        .with_jitter()
-        .with_min_delay(limits::CHAIN_TURN_LOOK_MIN)
-        .with_max_delay(limits::CHAIN_TURN_LOOK_MAX)
-        .without_max_times()
-        .build();
-    let (mut seen, mut since) = (None, Instant::now());
-    loop {
-        let file = file.clone();
-        let count = match blocking(move || try_lock(&file)).await {
-            Ok(None) => return true,
-            Ok(Some(count)) => count,
-            Err(error) => {
-                warn!(%error, "a wallet's lock file cannot be locked");
-                return false;
+    async fn during_with<T>(&mut self, work: impl Future<Output = T>, beat: Duration) -> T {
+        let mut work = pin!(work);
+        loop {
+            if let Ok(done) = tokio::time::timeout(beat, &mut work).await {
+                return done;
             }
-        };
-        // Turns that others got show that the queue moves.
-        if seen != Some(count) {
-            (seen, since) = (Some(count), Instant::now());
-        }
-        if since.elapsed() >= stuck_after {
-            warn!("another process holds the wallet's lock and does not go on; not waiting for it");
-            return false;
-        }
-        tokio::time::sleep(pauses.next().unwrap_or(Duration::ZERO)).await;
-    }
-}
-
-/// Takes the lock and counts the turn; says how many turns were counted if somebody else has it.
-fn try_lock(file: &File) -> io::Result<Option<u64>> {
-    let mut count = [0; 8];
-    let read = file.read_at(&mut count, 0)?;
-    let count = if read == count.len() { u64::from_be_bytes(count) } else { 0 };
-    match file.try_lock() {
-        Ok(()) => {
-            if let Err(error) = file.write_at(&count.wrapping_add(1).to_be_bytes(), 0) {
-                debug!(%error, "a turn was not counted");
+            if let Some(held) = &mut self.held {
+                held.lock.beat().await;
             }
-            Ok(None)
         }
-        Err(std::fs::TryLockError::WouldBlock) => Ok(Some(count)),
-        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    }
+
+    /// Leaves word, for whoever has the next turn, of a transaction that lists may not show yet.
+    pub(super) async fn leave_word(&mut self, digest: Digest) {
+        self.memory().wait_for(digest);
+        if let Some(held) = &mut self.held {
+            held.lock.note(digest).await;
+        }
     }
 }
 
-/// Runs a call of the file system off the runtime's threads.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+/// Passes the turn on. If whoever it comes to is gone, it is dropped there, and passed on again.
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Dropped last: no process may find the lock held by a queue that is empty.
+        let mut queue = self.account.queue();
+        let held = self.held.take().filter(|held| !held.is_over());
+        let next = queue.waiting.pop_front();
+        match next {
+            Some(next) => {
+                drop(queue);
+                // Comes back, and is dropped, if nobody waits for it any more.
+                drop(next.send(Turn { account: self.account.clone(), held }));
+            }
+            None => {
+                drop(held);
+                queue.is_taken = false;
+            }
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-
-    use super::*;
-
-    const ACCOUNT: ObjectId = ObjectId::from_bytes([7; 32]);
-
-    /// Queues with files of their own: to the system, as those of two processes.
-    fn two_processes(folder: &Path, stuck_after: Duration) -> [Turns; 2] {
-        [(); 2].map(|()| Turns {
-            stuck_after,
-            ..Turns::new(Some(folder.into()), ObjectId::from_bytes([1; 32]))
-        })
-    }
-
-    #[tokio::test]
-    async fn the_second_process_gets_its_turn_when_the_first_ends_its_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let [first, second] = two_processes(folder.path(), limits::CHAIN_TURN_STUCK_MAX);
-        let turn = first.take(&ACCOUNT).await;
-        let mut other = pin!(second.take(&ACCOUNT));
-        let waited = tokio::time::timeout(Duration::from_millis(200), &mut other).await;
-        assert!(waited.is_err(), "it has no turn while the first has it");
-        drop(turn);
-        assert!(other.await.file.is_some());
-    }
-
-    #[tokio::test]
-    async fn another_wallet_does_not_wait() {
-        let folder = tempfile::tempdir().unwrap();
-        let [first, second] = two_processes(folder.path(), limits::CHAIN_TURN_STUCK_MAX);
-        let _turn = first.take(&ACCOUNT).await;
-        assert!(second.take(&ObjectId::from_bytes([8; 32])).await.file.is_some());
-    }
-
-    #[tokio::test]
-    async fn a_turn_that_never_ends_is_not_waited_for_for_ever() {
-        let folder = tempfile::tempdir().unwrap();
-        let stuck_after = Duration::from_millis(100);
-        let [first, second] = two_processes(folder.path(), stuck_after);
-        let _stuck = first.take(&ACCOUNT).await;
-        let begun = Instant::now();
-        let turn = second.take(&ACCOUNT).await;
-        assert!(turn.file.is_none(), "it goes on without the lock");
-        assert!(begun.elapsed() >= stuck_after);
-    }
-
-    #[tokio::test]
-    async fn a_folder_that_cannot_be_used_costs_the_turns_and_nothing_else() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let turns = Turns::new(Some(file.path().into()), ObjectId::from_bytes([1; 32]));
-        assert!(turns.take(&ACCOUNT).await.file.is_none());
-    }
-}
+mod tests;

@@ -45,6 +45,15 @@ pub(super) fn without_peer(address: Multiaddr) -> Multiaddr {
     address.into_iter().filter(|part| !matches!(part, Part::P2p(_))).collect()
 }
 
+/// The IP address in it; nothing if it names a host, or a way through a relay.
+pub(super) fn ip_of(address: &Multiaddr) -> Option<std::net::IpAddr> {
+    match address.iter().next()? {
+        Part::Ip4(ip) => Some(ip.into()),
+        Part::Ip6(ip) => Some(ip.into()),
+        _ => None,
+    }
+}
+
 /// The port of a TCP or UDP address.
 pub(super) fn port_of(address: &Multiaddr) -> Option<u16> {
     address.iter().find_map(|part| match part {

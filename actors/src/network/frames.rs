@@ -3,8 +3,9 @@
 //! A frame is its length (u32, big endian) and then a value in the wire codec of
 //! `haulout_protocol::wire`. Promises: a length is checked before anything is allocated, and a body
 //! is allocated only as its bytes arrive; no progress for the idle time, or progress below the
-//! minimum rate, ends the wait; dropping the stream returns its permits. Does not: know what the
-//! frames mean, or retry.
+//! minimum rate, ends the wait; on a stream that a peer opened the peer earns every wait with the
+//! bytes it moves, in both directions; dropping the stream returns its permits and its place.
+//! Does not: know what the frames mean, or retry.
 
 use std::future::Future;
 use std::io;
@@ -14,13 +15,14 @@ use std::time::Duration;
 use futures::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, ReadHalf, WriteHalf,
 };
+use haulout_protocol::machine::credit::{Credit, Terms};
 use haulout_protocol::wire;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use crate::limits;
 use crate::network::Blame;
-use crate::network::streams::Watched;
+use crate::network::streams::{Place, Watched, micros};
 
 /// Why a stream did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,9 @@ pub enum StreamError {
     /// The peer sent a frame that cannot be decoded.
     #[error(transparent)]
     Malformed(#[from] wire::DecodeError),
+    /// The place of the stream was given to somebody who uses it.
+    #[error("the place of the stream was given to another peer")]
+    Evicted,
     /// The transport failed.
     #[error("the connection failed: {0}")]
     Io(#[source] io::Error),
@@ -57,6 +62,7 @@ impl StreamError {
             StreamError::Closed
             | StreamError::TimedOut(_)
             | StreamError::TooSlow
+            | StreamError::Evicted
             | StreamError::Io(_) => true,
             StreamError::TooLarge { .. } | StreamError::Malformed(_) => false,
         }
@@ -68,7 +74,7 @@ impl StreamError {
             StreamError::TimedOut(_) | StreamError::TooSlow => Some(Blame::Silent),
             StreamError::TooLarge { .. } => Some(Blame::TooLarge),
             StreamError::Malformed(_) => Some(Blame::Malformed),
-            StreamError::Closed | StreamError::Io(_) => None,
+            StreamError::Closed | StreamError::Evicted | StreamError::Io(_) => None,
         }
     }
 }
@@ -87,12 +93,6 @@ impl From<io::Error> for StreamError {
     }
 }
 
-/// What an open stream holds; dropped with its last half.
-#[derive(Debug)]
-pub(super) struct Permits {
-    pub(super) _held: Vec<OwnedSemaphorePermit>,
-}
-
 /// A stream to a peer, for one request.
 #[derive(Debug)]
 pub struct Stream {
@@ -104,33 +104,58 @@ pub struct Stream {
 #[derive(Debug)]
 pub struct StreamReader {
     io: BufReader<ReadHalf<Watched<libp2p::Stream>>>,
-    idle: Duration,
-    _permits: Arc<Permits>,
+    tempo: Tempo,
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// The half of a stream that writes.
 #[derive(Debug)]
 pub struct StreamWriter {
     io: BufWriter<WriteHalf<Watched<libp2p::Stream>>>,
-    idle: Duration,
-    _permits: Arc<Permits>,
+    tempo: Tempo,
+    _permit: Arc<OwnedSemaphorePermit>,
 }
 
+/// A stream whose connection is watched for life.
+type Io = Watched<libp2p::Stream>;
+
 impl Stream {
-    pub(super) fn new(io: Watched<libp2p::Stream>, permits: Permits) -> Self {
+    /// A stream that we opened.
+    pub(super) fn opened(io: Io, permit: OwnedSemaphorePermit) -> Self {
+        Stream::new(io, permit, || Tempo::ours(limits::STREAM_IDLE_TIMEOUT))
+    }
+
+    /// A stream that a peer opened, and the place it has.
+    pub(super) fn accepted(io: Io, permit: OwnedSemaphorePermit, place: Place) -> Self {
+        Stream::new(io, permit, || Tempo::theirs(limits::STREAM_CREDIT, place.clone()))
+    }
+
+    fn new(io: Io, permit: OwnedSemaphorePermit, tempo: impl Fn() -> Tempo) -> Self {
         let (read, write) = io.split();
-        let (permits, idle) = (Arc::new(permits), limits::STREAM_IDLE_TIMEOUT);
+        let permit = Arc::new(permit);
         Stream {
             reader: StreamReader {
                 io: BufReader::with_capacity(limits::STREAM_BUFFER_BYTES, read),
-                idle,
-                _permits: permits.clone(),
+                tempo: tempo(),
+                _permit: permit.clone(),
             },
             writer: StreamWriter {
                 io: BufWriter::with_capacity(limits::STREAM_BUFFER_BYTES, write),
-                idle,
-                _permits: permits,
+                tempo: tempo(),
+                _permit: permit,
             },
+        }
+    }
+
+    /// The place of a stream that a peer opened; nothing if we did.
+    pub fn place(&self) -> Option<Place> {
+        self.reader.tempo.theirs.as_ref().map(|theirs| theirs.place.clone())
+    }
+
+    /// On a stream that a peer opened: the peer may pause for so long before its next bytes, once.
+    pub fn allow_pause(&mut self, pause: Duration) {
+        if let Some(theirs) = &mut self.reader.tempo.theirs {
+            theirs.pause = pause;
         }
     }
 
@@ -141,13 +166,18 @@ impl Stream {
 
     /// Changes how long each wait may see no progress; both directions.
     pub fn set_idle_timeout(&mut self, idle: Duration) {
-        self.reader.idle = idle;
-        self.writer.idle = idle;
+        self.reader.tempo.set_idle(idle);
+        self.writer.tempo.set_idle(idle);
     }
 
     /// See [`StreamReader::read_frame`].
     pub async fn read_frame<T: bincode::Decode<()>>(&mut self, max: u32) -> Result<T, StreamError> {
         self.reader.read_frame(max).await
+    }
+
+    /// See [`StreamReader::read_bytes`].
+    pub async fn read_bytes(&mut self, length: u32) -> Result<Vec<u8>, StreamError> {
+        self.reader.read_bytes(length).await
     }
 
     /// See [`StreamReader::read_exact`].
@@ -179,25 +209,30 @@ impl Stream {
 impl StreamReader {
     /// Changes how long each wait may see no progress.
     pub fn set_idle_timeout(&mut self, idle: Duration) {
-        self.idle = idle;
+        self.tempo.set_idle(idle);
     }
 
     /// Reads one frame of at most `max` bytes.
     pub async fn read_frame<T: bincode::Decode<()>>(&mut self, max: u32) -> Result<T, StreamError> {
-        let body = read_body(&mut self.io, self.idle, max).await?;
+        let body = read_body(&mut self.io, &mut self.tempo, max).await?;
         Ok(wire::decode(&body)?)
+    }
+
+    /// Reads so many raw bytes; memory is taken only as they arrive.
+    pub async fn read_bytes(&mut self, length: u32) -> Result<Vec<u8>, StreamError> {
+        read_growing(&mut self.io, &mut self.tempo, length).await
     }
 
     /// Fills the buffer.
     pub async fn read_exact(&mut self, bytes: &mut [u8]) -> Result<(), StreamError> {
-        read_exact(&mut self.io, self.idle, bytes).await
+        read_exact(&mut self.io, &mut self.tempo, bytes).await
     }
 }
 
 impl StreamWriter {
     /// Changes how long each wait may see no progress.
     pub fn set_idle_timeout(&mut self, idle: Duration) {
-        self.idle = idle;
+        self.tempo.set_idle(idle);
     }
 
     /// Writes one frame. Small frames stay in the buffer until it is full, flushed or closed.
@@ -211,17 +246,17 @@ impl StreamWriter {
 
     /// Writes all the bytes; large ones go past the buffer.
     pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), StreamError> {
-        write_all(&mut self.io, self.idle, bytes).await
+        write_all(&mut self.io, &mut self.tempo, bytes).await
     }
 
     /// Sends what the buffer holds.
     pub async fn flush(&mut self) -> Result<(), StreamError> {
-        within(self.idle, self.io.flush()).await
+        self.tempo.wait(self.io.flush()).await
     }
 
     /// Sends what the buffer holds and ends our direction; the peer's stays open.
     pub async fn close(&mut self) -> Result<(), StreamError> {
-        within(self.idle, self.io.close()).await
+        self.tempo.wait(self.io.close()).await
     }
 }
 
@@ -258,24 +293,118 @@ impl Pace {
     }
 }
 
+/// How long one direction of a stream may keep us waiting.
+#[derive(Debug)]
+struct Tempo {
+    idle: Duration,
+    /// Of a stream that a peer opened.
+    theirs: Option<Theirs>,
+}
+
+/// What a peer has left on a stream that it opened.
+#[derive(Debug)]
+struct Theirs {
+    credit: Credit,
+    place: Place,
+    /// How much longer the next wait may be.
+    pause: Duration,
+}
+
+fn credit_of(idle: Duration) -> Credit {
+    let credit_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
+    Credit::new(Terms { credit_ms, bytes_per_second: limits::STREAM_BYTES_PER_SECOND_MIN })
+}
+
+impl Tempo {
+    fn ours(idle: Duration) -> Self {
+        Tempo { idle, theirs: None }
+    }
+
+    fn theirs(idle: Duration, place: Place) -> Self {
+        let theirs = Theirs { credit: credit_of(idle), place, pause: Duration::ZERO };
+        Tempo { idle, theirs: Some(theirs) }
+    }
+
+    fn set_idle(&mut self, idle: Duration) {
+        self.idle = idle;
+        if let Some(theirs) = &mut self.theirs {
+            theirs.credit = credit_of(idle);
+        }
+    }
+
+    /// One wait in which nothing has to move.
+    async fn wait(
+        &mut self,
+        step: impl Future<Output = io::Result<()>>,
+    ) -> Result<(), StreamError> {
+        let pace = Pace::new(self.idle, 0);
+        let step = async { step.await.map(|()| 0) };
+        self.step(&pace, step).await.map(drop)
+    }
+
+    /// One wait of a transfer; how many bytes it moved.
+    async fn step(
+        &mut self,
+        pace: &Pace,
+        step: impl Future<Output = io::Result<usize>>,
+    ) -> Result<usize, StreamError> {
+        match &mut self.theirs {
+            None => pace.step(step).await,
+            Some(theirs) => theirs.step(self.idle, step).await,
+        }
+    }
+}
+
+impl Theirs {
+    async fn step(
+        &mut self,
+        idle: Duration,
+        step: impl Future<Output = io::Result<usize>>,
+    ) -> Result<usize, StreamError> {
+        if self.place.is_evicted() {
+            return Err(StreamError::Evicted);
+        }
+        let left = Duration::from_micros(self.credit.left_us());
+        let began = Instant::now();
+        self.place.wait_began();
+        let stepped = timeout(left + self.pause, step).await;
+        let waited = began.elapsed();
+        let moved = match &stepped {
+            Ok(Ok(count)) => u64::try_from(*count).unwrap_or(u64::MAX),
+            Ok(Err(_)) | Err(_) => 0,
+        };
+        self.place.wait_ended(moved, waited);
+        self.credit.moved(moved, micros(waited.saturating_sub(self.pause)));
+        match stepped {
+            Ok(result) => {
+                self.pause = Duration::ZERO;
+                Ok(result?)
+            }
+            Err(_) if left >= idle => Err(StreamError::TimedOut(left + self.pause)),
+            Err(_) => Err(StreamError::TooSlow),
+        }
+    }
+}
+
 async fn read_exact<R: AsyncRead + Unpin>(
     io: &mut R,
-    idle: Duration,
+    tempo: &mut Tempo,
     bytes: &mut [u8],
 ) -> Result<(), StreamError> {
-    let pace = Pace::new(idle, bytes.len());
-    fill(io, &pace, bytes).await
+    let pace = Pace::new(tempo.idle, bytes.len());
+    fill(io, tempo, &pace, bytes).await
 }
 
 /// Fills a buffer, at a pace that may span more than this buffer.
 async fn fill<R: AsyncRead + Unpin>(
     io: &mut R,
+    tempo: &mut Tempo,
     pace: &Pace,
     bytes: &mut [u8],
 ) -> Result<(), StreamError> {
     let mut filled = 0;
     while filled < bytes.len() {
-        match pace.step(io.read(&mut bytes[filled..])).await? {
+        match tempo.step(pace, io.read(&mut bytes[filled..])).await? {
             0 => return Err(StreamError::Closed),
             count => filled += count,
         }
@@ -285,13 +414,13 @@ async fn fill<R: AsyncRead + Unpin>(
 
 async fn write_all<W: AsyncWrite + Unpin>(
     io: &mut W,
-    idle: Duration,
+    tempo: &mut Tempo,
     bytes: &[u8],
 ) -> Result<(), StreamError> {
-    let pace = Pace::new(idle, bytes.len());
+    let pace = Pace::new(tempo.idle, bytes.len());
     let mut written = 0;
     while written < bytes.len() {
-        match pace.step(io.write(&bytes[written..])).await? {
+        match tempo.step(&pace, io.write(&bytes[written..])).await? {
             0 => return Err(StreamError::Closed),
             count => written += count,
         }
@@ -299,27 +428,36 @@ async fn write_all<W: AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Reads a frame's body. A lie about the length costs the liar the bytes and us one step.
+/// Reads a frame's body.
 async fn read_body<R: AsyncRead + Unpin>(
     io: &mut R,
-    idle: Duration,
+    tempo: &mut Tempo,
     max: u32,
 ) -> Result<Vec<u8>, StreamError> {
     let mut length = [0; 4];
-    read_exact(io, idle, &mut length).await?;
+    read_exact(io, tempo, &mut length).await?;
     let announced = u32::from_be_bytes(length);
     if announced > max {
         return Err(StreamError::TooLarge { announced, max });
     }
-    let length = usize::try_from(announced).expect("we run on at least 32 bits");
-    let pace = Pace::new(idle, length);
-    let mut body = Vec::new();
-    while body.len() < length {
-        let filled = body.len();
-        body.resize((filled + limits::FRAME_STEP_BYTES).min(length), 0);
-        fill(io, &pace, &mut body[filled..]).await?;
+    read_growing(io, tempo, announced).await
+}
+
+/// Reads so many bytes. A lie about how many costs the liar the bytes and us one step.
+async fn read_growing<R: AsyncRead + Unpin>(
+    io: &mut R,
+    tempo: &mut Tempo,
+    length: u32,
+) -> Result<Vec<u8>, StreamError> {
+    let length = usize::try_from(length).expect("we run on at least 32 bits");
+    let pace = Pace::new(tempo.idle, length);
+    let mut bytes = Vec::new();
+    while bytes.len() < length {
+        let filled = bytes.len();
+        bytes.resize((filled + limits::FRAME_STEP_BYTES).min(length), 0);
+        fill(io, tempo, &pace, &mut bytes[filled..]).await?;
     }
-    Ok(body)
+    Ok(bytes)
 }
 
 #[cfg(test)]

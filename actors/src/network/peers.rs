@@ -23,8 +23,22 @@ fn weight(blame: Blame) -> u32 {
     match blame {
         Blame::WrongBytes | Blame::WrongProof => 40,
         Blame::Malformed | Blame::TooLarge => 25,
+        Blame::Slow => 5, // a bad line is no crime; a hundred streams that hang are
         Blame::Silent => 0, // counted, but never a reason to ban
     }
+}
+
+/// Each so many slow streams cost a peer its connection, and with it all its other streams.
+const SLOW_STREAMS_PER_CONNECTION: u32 = 4;
+
+/// What a fault costs a peer beside its good name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Penalty {
+    None,
+    /// Its connections are closed; it may come back.
+    Disconnect,
+    /// It stays out for a while.
+    Ban,
 }
 
 /// So many points off ban a peer: three lies, or four malformed frames, in short order.
@@ -180,8 +194,8 @@ impl PeerBook {
         may
     }
 
-    /// Writes down a fault. True if it gets the peer banned.
-    pub(super) fn blame(&mut self, peer: PeerId, blame: Blame, now: Instant) -> bool {
+    /// Writes down a fault, and says what it costs the peer.
+    pub(super) fn blame(&mut self, peer: PeerId, blame: Blame, now: Instant) -> Penalty {
         let entry = self.entry(peer);
         let count = entry.blamed.entry(blame).or_insert(0);
         *count = count.saturating_add(1);
@@ -194,16 +208,20 @@ impl PeerBook {
         }
         if weight(blame) == 0 {
             info!(%peer, reason = %blame, count, "peer blamed");
-            return false;
+            return Penalty::None;
         }
         entry.points = entry.points.saturating_add(weight(blame));
         warn!(%peer, reason = %blame, count, points = entry.points, "peer blamed");
-        if entry.points < BAN_SCORE || entry.banned_until.is_some() {
-            return false;
+        if entry.banned_until.is_some() {
+            return Penalty::None;
+        }
+        if entry.points < BAN_SCORE {
+            let is_repeated = blame == Blame::Slow && count % SLOW_STREAMS_PER_CONNECTION == 0;
+            return if is_repeated { Penalty::Disconnect } else { Penalty::None };
         }
         entry.banned_until = Some(now + limits::BAN_DURATION);
         warn!(%peer, reason = %blame, seconds = limits::BAN_DURATION.as_secs(), "peer banned");
-        true
+        Penalty::Ban
     }
 
     /// The peer answered a question of ours, and was heard last at this moment.

@@ -8,6 +8,7 @@ mod door;
 mod handler;
 mod life;
 mod negotiation;
+mod place;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -26,11 +27,14 @@ use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::debug;
 
+use self::door::Visitor;
 pub(super) use self::door::{Arrival, Door};
 use self::handler::{Handler, Unanswered};
 use self::life::Life;
 pub(super) use self::life::Watched;
 use self::negotiation::Admission;
+pub use self::place::Place;
+pub(super) use self::place::micros;
 use super::identity::from_libp2p;
 use super::peers::PeerBook;
 use super::shared::lock;
@@ -129,17 +133,18 @@ impl Behaviour {
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
+        remote: &Multiaddr,
     ) -> Result<Handler, ConnectionDenied> {
         let named = from_libp2p(&peer)
             .ok_or_else(|| ConnectionDenied::new(io::Error::other("not an ed25519 peer")))?;
-        let of_peer = self
+        let permits = self
             .of_peer
             .entry(peer)
             .or_insert_with(|| Arc::new(Semaphore::new(limits::STREAMS_FROM_PEER_MAX)));
-        let (of_peer, life) = (of_peer.clone(), Life::default());
+        let (permits, life) = (permits.clone(), Life::default());
         self.lives.insert(connection, life.clone());
-        let admission = Admission { door: self.door.clone(), peer: named, of_peer, life };
-        Ok(Handler::new(admission))
+        let visitor = Visitor { peer: named, address: address::ip_of(remote), permits };
+        Ok(Handler::new(Admission { door: self.door.clone(), visitor, life }))
     }
 
     fn dial_failed(&mut self, peer: PeerId, error: &DialError) {
@@ -221,20 +226,20 @@ impl NetworkBehaviour for Behaviour {
         connection: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(connection, peer)
+        self.handler(connection, peer, remote)
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        remote: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(connection, peer)
+        self.handler(connection, peer, remote)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {

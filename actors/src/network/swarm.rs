@@ -45,6 +45,7 @@ pub(super) enum Command {
         from: PeerId,
         verdict: Verdict,
     },
+    Disconnect(PeerId),
     Ban(PeerId),
     Leave,
     #[cfg(test)]
@@ -190,6 +191,7 @@ impl Driver {
             }
             Command::Subscribe(topic) => self.subscribe(topic),
             Command::Verdict { id, from, verdict } => self.judge(&id, &from, verdict),
+            Command::Disconnect(peer) => drop(self.swarm.disconnect_peer_id(peer)),
             Command::Ban(peer) => self.ban(peer),
             Command::Leave => {}
             #[cfg(test)]

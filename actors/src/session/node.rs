@@ -7,9 +7,7 @@ use haulout_protocol::machine::responsiveness::Sample;
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::sliver::SliverIndex;
 use haulout_protocol::wire::blob::{Answer, Question, Request, Status};
-use haulout_protocol::wire::{
-    HEADER_FRAME_BYTES_MAX, INDEX_FRAME_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX,
-};
+use haulout_protocol::wire::{HEADER_BYTES_MAX, INDEX_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX};
 
 use super::Session;
 use crate::network::{Network, OpenError, Protocol, StreamError};
@@ -29,33 +27,46 @@ pub(super) enum AskError {
     Wrong(Blame),
 }
 
-/// One question, one answer, one stream.
+/// One question, one answer without anything behind it, one stream.
 async fn ask(
     session: &Session,
     member: usize,
     blob_id: &BlobId,
     question: Question,
 ) -> Result<Answer, AskError> {
+    let (answer, _) = ask_for_bytes(session, member, blob_id, question).await?;
+    Ok(answer)
+}
+
+/// One question, one answer and the raw bytes behind it, one stream.
+async fn ask_for_bytes(
+    session: &Session,
+    member: usize,
+    blob_id: &BlobId,
+    question: Question,
+) -> Result<(Answer, Vec<u8>), AskError> {
     let peer = session.peer(member);
     let mut stream = session.network.open(peer, Protocol::Blob).await?;
     let mut stopwatch = Stopwatch::start(&session.network, peer);
     let request = Request { blob_id: *blob_id.as_bytes(), question, trace: trace::current() };
     stream.write_frame(&request).await?;
     stream.flush().await?;
-    let limit = match question {
-        Question::Header => HEADER_FRAME_BYTES_MAX,
-        Question::Index { .. } => INDEX_FRAME_BYTES_MAX,
-        Question::Status | Question::Certificate | Question::Permanence => SMALL_FRAME_BYTES_MAX,
+    let answer = stream.read_frame(SMALL_FRAME_BYTES_MAX).await?;
+    stopwatch.heard(0);
+    let (announced, max) = match answer {
+        Answer::Header { bytes } => (bytes, HEADER_BYTES_MAX),
+        Answer::Index { bytes } => (bytes, INDEX_BYTES_MAX),
+        _ => (0, 0),
     };
-    let answer = stream.read_frame(limit).await;
-    if answer.is_ok() {
-        stopwatch.heard(0);
-        stopwatch.is_whole = true;
+    if announced > max {
+        return Err(StreamError::TooLarge { announced, max }.into());
     }
+    let bytes = stream.read_bytes(announced).await?;
+    stopwatch.heard(u64::from(announced));
+    stopwatch.is_whole = true;
     match answer {
-        Ok(Answer::Refused(refusal)) => Err(AskError::Refused(refusal)),
-        Ok(answer) => Ok(answer),
-        Err(error) => Err(error.into()),
+        Answer::Refused(refusal) => Err(AskError::Refused(refusal)),
+        answer => Ok((answer, bytes)),
     }
 }
 
@@ -186,8 +197,8 @@ pub(super) async fn header(
     blob_id: &BlobId,
 ) -> Result<BlobHeader, AskError> {
     reported(session, member, async {
-        match ask(session, member, blob_id, Question::Header).await? {
-            Answer::Header(bytes) => {
+        match ask_for_bytes(session, member, blob_id, Question::Header).await? {
+            (Answer::Header { .. }, bytes) => {
                 BlobHeader::read_verified(&bytes, &session.parameters, blob_id)
                     .map_err(|_| AskError::Wrong(Blame::WrongProof))
             }
@@ -206,8 +217,8 @@ pub(super) async fn index(
     commitment: &SegmentCommitment,
 ) -> Result<SliverIndex, AskError> {
     reported(session, member, async {
-        match ask(session, member, blob_id, Question::Index { segment }).await? {
-            Answer::Index(bytes) => SliverIndex::from_bytes(&bytes, &session.parameters)
+        match ask_for_bytes(session, member, blob_id, Question::Index { segment }).await? {
+            (Answer::Index { .. }, bytes) => SliverIndex::from_bytes(&bytes, &session.parameters)
                 .ok()
                 .filter(|index| index.root() == commitment.slivers_root)
                 .ok_or(AskError::Wrong(Blame::WrongProof)),

@@ -63,6 +63,7 @@ pub async fn put(
     let identified = identify(session, source, observer).instrument(span).await?;
     debug!(blob_id = %identified.header.blob_id(), length = identified.header.length, "blob identified");
     unchanged(source).await?;
+    let _only = writer.chain.only_put_of(&identified.header.blob_id()).await;
     let account = Some(writer.wallet.address());
     let deal = Deal::new(writer.chain, account, &identified.header, options, &earlier);
     let mut agreed = deal.plan(None).await?;

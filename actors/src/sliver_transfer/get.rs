@@ -1,23 +1,25 @@
 //! Hands out what is stored: slivers, headers, indexes, certificates, and what the ledger says.
 //!
-//! Promises: stored bytes are hashed before they leave; bytes that rotted count as missing.
+//! Promises: stored bytes are hashed before they leave; bytes that rotted count as missing; nothing is
+//! read before there is room for it; of a blob that nobody registered only that is said.
 //! Does not: fetch what it lacks.
 
 use bytes::Bytes;
-use haulout_protocol::blob::BlobId;
+use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
-use haulout_protocol::sliver::{Axis, PairIndex, shard_of_pair};
-use haulout_protocol::wire::Refusal;
+use haulout_protocol::sliver::{Axis, INDEX_PAIR_BYTES, PairIndex, shard_of_pair};
 use haulout_protocol::wire::blob::{Answer, Question, State, Status};
 use haulout_protocol::wire::sliver::Reply;
+use haulout_protocol::wire::{self, Refusal};
 use haulout_storage::{BlobRecord, Store, StoreError};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span, debug, debug_span, warn};
 
+use super::memory::Held;
 use super::put::axis_word;
-use super::session::{Fault, Session, blocking};
+use super::session::{Fault, Session, blocking, charged};
+use crate::context::Position;
 use crate::limits;
 
 /// Slivers a reader asks for.
@@ -31,7 +33,7 @@ pub(super) struct Wanted {
 /// A sliver being read from disk.
 struct Reading {
     pair: u16,
-    _room: OwnedSemaphorePermit,
+    _room: Held,
     task: JoinHandle<Result<Option<Bytes>, StoreError>>,
 }
 
@@ -40,20 +42,15 @@ impl Session {
     pub(super) async fn send_slivers(&mut self, wanted: Wanted) -> Result<(), Fault> {
         let position = self.shared.context.position.current();
         let parameters = position.parameters;
-        let outside = |pair: &u16| *pair >= parameters.shards();
-        if wanted.pairs.len() > limits::PAIRS_PER_GET_MAX || wanted.pairs.iter().any(outside) {
+        if !is_sound(&wanted.pairs, parameters.shards()) {
             return Err(Fault::out_of_place("a list of pairs like this"));
         }
-        let (store, blob_id) = (self.shared.context.store.clone(), wanted.blob_id);
-        let record = blocking(move || store.blob(&blob_id)).await??;
-        let record = record.filter(|record| record.is_registered(position.epoch));
-        let length = record.and_then(|record| record.size());
-        let length = length.ok_or(Fault::Refused(Refusal::NotFound))?;
+        let length = self.registered_length(wanted.blob_id, position.epoch).await?;
         if u64::from(wanted.segment) >= parameters.segment_count(length) {
             return Err(Fault::Refused(Refusal::NotFound));
         }
         let length = parameters.segment_length(length, wanted.segment);
-        let bytes = parameters.sliver_bytes(wanted.axis, length);
+        let bytes = charged(parameters.sliver_bytes(wanted.axis, length));
         let reads = debug_span!(
             "read",
             haulout.segment = wanted.segment,
@@ -65,8 +62,8 @@ impl Session {
             // The next sliver is read from disk while the one before is sent; but whoever holds
             // one sliver in memory never waits for room for another.
             let room = match ahead.take() {
-                None => self.shared.room(bytes).await,
-                Some(reading) => match self.shared.try_room(bytes) {
+                None => self.room(bytes).await?,
+                Some(reading) => match self.try_room(bytes) {
                     Some(room) => {
                         ahead = Some(self.read(&reads, &wanted, &parameters, pair, room));
                         self.send(&wanted, reading).await?;
@@ -74,7 +71,7 @@ impl Session {
                     }
                     None => {
                         self.send(&wanted, reading).await?;
-                        self.shared.room(bytes).await
+                        self.room(bytes).await?
                     }
                 },
             };
@@ -95,7 +92,7 @@ impl Session {
         wanted: &Wanted,
         parameters: &Parameters,
         pair: u16,
-        room: OwnedSemaphorePermit,
+        room: Held,
     ) -> Reading {
         let (blob_id, segment, axis) = (wanted.blob_id, wanted.segment, wanted.axis);
         let shard = shard_of_pair(parameters, &blob_id, segment, PairIndex(pair));
@@ -136,13 +133,72 @@ impl Session {
         question: Question,
     ) -> Result<(), Fault> {
         let position = self.shared.context.position.current();
+        let parameters = position.parameters;
+        let bytes = match question {
+            Question::Status | Question::Permanence => 0,
+            Question::Certificate => {
+                self.registered_length(blob_id, position.epoch).await?;
+                usize::try_from(wire::SMALL_FRAME_BYTES_MAX).unwrap_or(0)
+            }
+            Question::Index { .. } => {
+                self.registered_length(blob_id, position.epoch).await?;
+                usize::from(parameters.shards()) * INDEX_PAIR_BYTES
+            }
+            // Read, checked and cut in pieces: up to three times its bytes.
+            Question::Commitment { .. } => 3 * self.header_bytes(blob_id, &position).await?,
+            Question::Header => self.header_bytes(blob_id, &position).await?,
+        };
+        let _room = match bytes {
+            0 => None,
+            bytes => Some(self.room(charged(bytes)).await?),
+        };
+        let _core = match question {
+            Question::Commitment { .. } => Some(self.shared.core().await),
+            _ => None,
+        };
         let store = self.shared.context.store.clone();
-        let (checkpoint, epoch) = (position.checkpoint, position.epoch);
-        let answer = blocking(move || look_up(&store, &blob_id, question, checkpoint, epoch));
+        let answer = blocking(move || look_up(&store, &blob_id, question, &position));
         let answer = answer.instrument(debug_span!("read", haulout.blob.id = %blob_id)).await??;
         debug!(?question, "answered");
-        self.stream.write_frame(&answer).await?;
+        self.stream.write_frame(&answer.frame).await?;
+        self.stream.write_all(&answer.behind).await?;
         Ok(self.stream.flush().await?)
+    }
+
+    /// The length of a blob that somebody pays for; of others nothing is served.
+    async fn registered_length(&self, blob_id: BlobId, epoch: Epoch) -> Result<u64, Fault> {
+        let store = self.shared.context.store.clone();
+        let record = blocking(move || store.blob(&blob_id)).await??;
+        let record = record.filter(|record| record.is_registered(epoch));
+        record.and_then(|record| record.size()).ok_or(Fault::Refused(Refusal::NotFound))
+    }
+
+    /// How long the header of a blob is that somebody pays for.
+    async fn header_bytes(&self, blob_id: BlobId, position: &Position) -> Result<usize, Fault> {
+        let length = self.registered_length(blob_id, position.epoch).await?;
+        let bytes = BlobHeader::bytes_of(length, &position.parameters);
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+}
+
+/// Whether a reader may ask for these pairs at once: there are such pairs, and none is named twice.
+fn is_sound(pairs: &[u16], shards: u16) -> bool {
+    let mut sorted = pairs.to_vec();
+    sorted.sort_unstable();
+    let has_twins = sorted.windows(2).any(|pair| pair[0] == pair[1]);
+    let fits = pairs.len() <= limits::PAIRS_PER_GET_MAX;
+    fits && !has_twins && sorted.last().is_none_or(|last| *last < shards)
+}
+
+/// An answer, and the raw bytes behind its frame.
+struct Found {
+    frame: Answer,
+    behind: Bytes,
+}
+
+impl From<Answer> for Found {
+    fn from(frame: Answer) -> Found {
+        Found { frame, behind: Bytes::new() }
     }
 }
 
@@ -151,27 +207,40 @@ fn look_up(
     store: &Store,
     blob_id: &BlobId,
     question: Question,
-    checkpoint: u64,
-    epoch: Epoch,
-) -> Result<Answer, StoreError> {
+    position: &Position,
+) -> Result<Found, StoreError> {
+    let epoch = position.epoch;
     let found = match question {
         Question::Status => {
             let state = state_of(store.blob(blob_id)?.as_ref(), epoch);
-            return Ok(Answer::Status(Status { checkpoint, epoch: epoch.0, state }));
+            let status = Status { checkpoint: position.checkpoint, epoch: epoch.0, state };
+            Some(Answer::Status(status).into())
         }
         Question::Permanence => {
             let end_epoch = permanent_until(store.blob(blob_id)?.as_ref(), epoch);
-            return Ok(Answer::Permanence { end_epoch });
+            Some(Answer::Permanence { end_epoch }.into())
         }
-        Question::Header => store.header(blob_id)?.map(|bytes| Answer::Header(bytes.into())),
-        Question::Index { segment } => {
-            store.index(blob_id, segment)?.map(|bytes| Answer::Index(bytes.into()))
+        Question::Header => {
+            store.header(blob_id)?.and_then(|bytes| behind(bytes, |bytes| Answer::Header { bytes }))
         }
+        Question::Commitment { segment } => store.header(blob_id)?.and_then(|bytes| {
+            let header = BlobHeader::from_bytes(&bytes, &position.parameters).ok()?;
+            Some(Answer::Commitment(header.prove(segment)?).into())
+        }),
+        Question::Index { segment } => store
+            .index(blob_id, segment)?
+            .and_then(|bytes| behind(bytes, |bytes| Answer::Index { bytes })),
         Question::Certificate => {
-            store.certificate(blob_id)?.map(|bytes| Answer::Certificate(bytes.into()))
+            store.certificate(blob_id)?.map(|bytes| Answer::Certificate(bytes.into()).into())
         }
     };
-    Ok(found.unwrap_or(Answer::Refused(Refusal::NotFound)))
+    Ok(found.unwrap_or_else(|| Answer::Refused(Refusal::NotFound).into()))
+}
+
+/// An answer with these bytes behind it.
+fn behind(bytes: Bytes, frame: impl Fn(u32) -> Answer) -> Option<Found> {
+    let frame = frame(u32::try_from(bytes.len()).ok()?);
+    Some(Found { frame, behind: bytes })
 }
 
 /// The state of a blob in an epoch, as its record tells it.
@@ -210,6 +279,15 @@ mod tests {
     use haulout_storage::BlobObject;
 
     use super::*;
+
+    #[test]
+    fn a_list_of_pairs_names_each_once_and_none_that_there_is_not() {
+        assert!(is_sound(&[], 4) && is_sound(&[3, 0, 2, 1], 4));
+        assert!(!is_sound(&[1, 2, 1], 4), "named twice");
+        assert!(!is_sound(&[4], 4), "there is no such pair");
+        let all: Vec<u16> = (0..4097).collect();
+        assert!(is_sound(&all[..4096], 5000) && !is_sound(&all, 5000), "more than any segment has");
+    }
 
     #[test]
     fn the_state_follows_the_objects_that_are_still_live() {

@@ -1,14 +1,17 @@
-//! Bytes that were stored before their blob's registration was seen.
+//! Bytes that came before their blob's registration was seen.
 //!
-//! Promises: no peer, and not all peers together, can make us keep more than their bound; a claim
-//! is refused before the bytes are read.
-//! Does not: survive a restart; what is on disk then belongs to nobody until the sweep.
+//! Promises: no peer, no host, and not all together, can make us keep more than their bound; a claim is worth the bytes
+//! that came, grows before they are read, and ends with its session unless they are durable.
+//! Does not: survive a restart; what is on disk then belongs to nobody until the sweep. Hold up whoever registered:
+//! registered bytes need no claim.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::guests::Guest;
 
 use crate::limits;
 
@@ -16,140 +19,230 @@ use crate::limits;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) per_peer: u64,
+    pub(crate) per_host: u64,
     pub(crate) total: u64,
 }
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { per_peer: limits::PENDING_BYTES_PER_PEER_MAX, total: limits::PENDING_BYTES_MAX }
+        Bounds {
+            per_peer: limits::PENDING_BYTES_PER_PEER_MAX,
+            per_host: limits::PENDING_BYTES_PER_HOST_MAX,
+            total: limits::PENDING_BYTES_MAX,
+        }
     }
 }
 
-/// Who has how much pending.
-#[derive(Debug)]
+/// Who has how much pending; a cheap handle.
+#[derive(Clone, Debug)]
 pub(super) struct Pending {
     bounds: Bounds,
-    claims: Mutex<Claims>,
+    table: Arc<Mutex<Table>>,
 }
 
 #[derive(Debug, Default)]
-struct Claims {
-    by_peer: BTreeMap<PeerId, BTreeMap<BlobId, Claim>>,
+struct Table {
+    /// Bytes of sessions that run, by claim.
+    arriving: BTreeMap<u64, (Owner, u64)>,
+    /// Bytes on disk, and since when.
+    durable: BTreeMap<Owner, (u64, u64)>,
     /// On disk since before our start.
     unowned: u64,
+    next: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Claim {
-    bytes: u64,
-    since_ms: u64,
+/// Whose bytes they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Owner {
+    peer: PeerId,
+    host: Option<IpAddr>,
+    blob_id: BlobId,
 }
 
-impl Claims {
-    fn of_peer(&self, peer: &PeerId) -> u64 {
-        let claims = self.by_peer.get(peer).into_iter().flat_map(BTreeMap::values);
-        claims.map(|claim| claim.bytes).sum()
+impl Table {
+    fn bytes(&self) -> impl Iterator<Item = (Owner, u64)> {
+        let durable = self.durable.iter().map(|(owner, (bytes, _))| (*owner, *bytes));
+        self.arriving.values().copied().chain(durable)
+    }
+
+    fn of(&self, is_meant: impl Fn(&Owner) -> bool) -> u64 {
+        self.bytes().filter(|(owner, _)| is_meant(owner)).map(|(_, bytes)| bytes).sum()
     }
 
     fn owned(&self) -> u64 {
-        self.by_peer.values().flat_map(BTreeMap::values).map(|claim| claim.bytes).sum()
+        self.of(|_| true)
+    }
+
+    /// Whether so many more of this owner pass no bound.
+    fn has_room(&self, bounds: &Bounds, owner: &Owner, bytes: u64) -> bool {
+        let of_peer = self.of(|other| other.peer == owner.peer);
+        let of_host = self.of(|other| other.host == owner.host);
+        let all = self.owned().saturating_add(self.unowned);
+        of_peer.saturating_add(bytes) <= bounds.per_peer
+            && of_host.saturating_add(bytes) <= bounds.per_host
+            && all.saturating_add(bytes) <= bounds.total
+    }
+}
+
+/// The bytes of one session that are not durable yet; they count no more when it is dropped.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pending: Pending,
+    owner: Owner,
+    id: u64,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.pending.table().arriving.remove(&self.id);
+    }
+}
+
+impl Claim {
+    /// Claims room for `bytes` more; `false` if a bound is reached.
+    pub(super) fn grow(&self, bytes: usize) -> bool {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let mut table = self.pending.table();
+        if !table.has_room(&self.pending.bounds, &self.owner, bytes) {
+            return false;
+        }
+        let (_, claimed) = table.arriving.entry(self.id).or_insert((self.owner, 0));
+        *claimed = claimed.saturating_add(bytes);
+        true
+    }
+
+    /// The bytes are durable: they count until their blob is registered, or forgotten.
+    pub(super) fn keep(self, now_ms: u64) {
+        let mut table = self.pending.table();
+        let Some((_, bytes)) = table.arriving.remove(&self.id) else { return };
+        let (kept, _) = table.durable.entry(self.owner).or_insert((0, now_ms));
+        *kept = kept.saturating_add(bytes);
     }
 }
 
 impl Pending {
     /// Starts with what the disk holds already.
     pub(super) fn new(bounds: Bounds, unowned: u64) -> Pending {
-        let claims = Claims { unowned, ..Claims::default() };
-        Pending { bounds, claims: Mutex::new(claims) }
+        let table = Table { unowned, ..Table::default() };
+        Pending { bounds, table: Arc::new(Mutex::new(table)) }
     }
 
-    /// Claims room for `bytes` more of a blob; `false` if a bound is reached.
-    pub(super) fn claim(&self, peer: PeerId, blob_id: BlobId, bytes: u64, now_ms: u64) -> bool {
-        let mut claims = self.claims();
-        let of_peer = claims.of_peer(&peer).saturating_add(bytes);
-        let total = claims.owned().saturating_add(claims.unowned).saturating_add(bytes);
-        if of_peer > self.bounds.per_peer || total > self.bounds.total {
-            return false;
-        }
-        let claim = Claim { bytes: 0, since_ms: now_ms };
-        let blobs = claims.by_peer.entry(peer).or_default();
-        let claim = blobs.entry(blob_id).or_insert(claim);
-        claim.bytes = claim.bytes.saturating_add(bytes);
-        true
+    /// A claim that is worth nothing yet.
+    pub(super) fn claim(&self, guest: &Guest, blob_id: BlobId) -> Claim {
+        let mut table = self.table();
+        let id = table.next;
+        table.next = table.next.saturating_add(1);
+        let owner = Owner { peer: guest.peer, host: guest.host(), blob_id };
+        Claim { pending: self.clone(), owner, id }
+    }
+
+    /// Whether there is room for so many bytes now: to be asked before memory is taken for them.
+    pub(super) fn has_room(&self, guest: &Guest, blob_id: BlobId, bytes: usize) -> bool {
+        let owner = Owner { peer: guest.peer, host: guest.host(), blob_id };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.table().has_room(&self.bounds, &owner, bytes)
     }
 
     /// The blob was registered: its bytes are pending no longer, whoever sent them.
     pub(super) fn settle(&self, blob_id: &BlobId) {
-        let mut claims = self.claims();
-        for blobs in claims.by_peer.values_mut() {
-            blobs.remove(blob_id);
-        }
-        claims.by_peer.retain(|_, blobs| !blobs.is_empty());
+        let mut table = self.table();
+        table.durable.retain(|owner, _| owner.blob_id != *blob_id);
+        table.arriving.retain(|_, (owner, _)| owner.blob_id != *blob_id);
     }
 
-    /// Forgets claims made before `before_ms`; `on_disk` is what the store still has pending.
+    /// Forgets bytes that are durable since before `before_ms`; `on_disk` is what the store still has pending.
     /// Returns how much is pending now.
     pub(super) fn sweep(&self, before_ms: u64, on_disk: u64) -> u64 {
-        let mut claims = self.claims();
-        for blobs in claims.by_peer.values_mut() {
-            blobs.retain(|_, claim| claim.since_ms >= before_ms);
-        }
-        claims.by_peer.retain(|_, blobs| !blobs.is_empty());
-        claims.unowned = on_disk.saturating_sub(claims.owned());
-        claims.owned().saturating_add(claims.unowned)
+        let mut table = self.table();
+        table.durable.retain(|_, (_, since_ms)| *since_ms >= before_ms);
+        let durable: u64 = table.durable.values().map(|(bytes, _)| bytes).sum();
+        table.unowned = on_disk.saturating_sub(durable);
+        table.owned().saturating_add(table.unowned)
     }
 
-    /// The blobs somebody has a claim on.
+    /// The blobs of which something is pending.
     pub(super) fn blobs(&self) -> Vec<BlobId> {
-        let claims = self.claims();
-        let mut blobs: Vec<_> = claims.by_peer.values().flat_map(BTreeMap::keys).copied().collect();
+        let table = self.table();
+        let mut blobs: Vec<_> = table.bytes().map(|(owner, _)| owner.blob_id).collect();
         blobs.sort_unstable();
         blobs.dedup();
         blobs
     }
 
-    fn claims(&self) -> MutexGuard<'_, Claims> {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use haulout_protocol::machine::guests::Class;
+
     use super::*;
 
     const BLOB: BlobId = BlobId::from_bytes([1; 32]);
     const OTHER: BlobId = BlobId::from_bytes([2; 32]);
+    const BOUNDS: Bounds = Bounds { per_peer: 100, per_host: 120, total: 150 };
 
-    fn peer(byte: u8) -> PeerId {
-        PeerId::from_key([byte; 32])
+    fn guest(peer: u8, host: u8) -> Guest {
+        let address = Some(IpAddr::from([10, 0, 0, host]));
+        Guest { peer: PeerId::from_key([peer; 32]), address, class: Class::Stranger }
     }
 
     #[test]
-    fn neither_one_peer_nor_all_together_pass_their_bound() {
-        let pending = Pending::new(Bounds { per_peer: 100, total: 150 }, 20);
-        assert!(pending.claim(peer(1), BLOB, 60, 0));
-        assert!(!pending.claim(peer(1), OTHER, 41, 0), "the peer's bound");
-        assert!(pending.claim(peer(1), OTHER, 40, 0));
-        assert!(!pending.claim(peer(2), BLOB, 31, 0), "the bound of all, what was there included");
-        assert!(pending.claim(peer(2), BLOB, 30, 0));
+    fn neither_a_peer_nor_a_host_nor_all_together_pass_their_bound() {
+        let pending = Pending::new(BOUNDS, 20);
+        let first = pending.claim(&guest(1, 1), BLOB);
+        assert!(first.grow(60));
+        let other = pending.claim(&guest(1, 1), OTHER);
+        assert!(!other.grow(41), "the peer's bound");
+        assert!(other.grow(40));
+        let neighbour = pending.claim(&guest(2, 1), BLOB);
+        assert!(!neighbour.grow(21), "the host's bound");
+        assert!(neighbour.grow(20));
+        let stranger = pending.claim(&guest(3, 2), BLOB);
+        assert!(!stranger.grow(11), "the bound of all, what was there included");
+        assert!(stranger.grow(10));
+    }
+
+    #[test]
+    fn a_claim_is_worth_nothing_before_its_bytes_and_ends_with_its_session() {
+        let pending = Pending::new(BOUNDS, 0);
+        let idle: Vec<_> = (0..50).map(|peer| pending.claim(&guest(peer, peer), BLOB)).collect();
+        let busy = pending.claim(&guest(60, 1), OTHER);
+        assert!(busy.grow(100), "fifty idle sessions claim nothing");
+        assert!(!pending.has_room(&guest(61, 2), OTHER, 51));
+        drop(busy);
+        assert!(pending.has_room(&guest(61, 2), OTHER, 100));
+        let kept = pending.claim(&guest(62, 3), OTHER);
+        assert!(kept.grow(100));
+        kept.keep(0);
+        assert!(!pending.has_room(&guest(61, 2), OTHER, 51), "durable bytes stay claimed");
+        drop(idle);
     }
 
     #[test]
     fn a_registration_frees_what_everybody_claimed_for_the_blob() {
-        let pending = Pending::new(Bounds { per_peer: 100, total: 200 }, 0);
-        assert!(pending.claim(peer(1), BLOB, 100, 0));
-        assert!(pending.claim(peer(2), BLOB, 100, 0));
-        assert!(!pending.claim(peer(3), OTHER, 1, 0));
+        let pending = Pending::new(BOUNDS, 0);
+        let (durable, arriving) =
+            (pending.claim(&guest(1, 1), BLOB), pending.claim(&guest(2, 2), BLOB));
+        assert!(durable.grow(70) && arriving.grow(70));
+        durable.keep(0);
+        let other = pending.claim(&guest(3, 3), OTHER);
+        assert!(!other.grow(100));
         pending.settle(&BLOB);
-        assert!(pending.claim(peer(1), OTHER, 100, 0));
+        assert!(other.grow(100));
         assert_eq!(pending.blobs(), [OTHER]);
     }
 
     #[test]
-    fn claims_end_with_their_time_and_the_disk_has_the_last_word() {
-        let pending = Pending::new(Bounds { per_peer: 100, total: 200 }, 0);
-        assert!(pending.claim(peer(1), BLOB, 100, 5));
-        assert!(pending.claim(peer(2), OTHER, 50, 20));
+    fn durable_bytes_are_forgotten_in_time_and_the_disk_has_the_last_word() {
+        let pending = Pending::new(BOUNDS, 0);
+        for (peer, blob_id, bytes, since_ms) in [(1, BLOB, 90, 5), (2, OTHER, 50, 20)] {
+            let claim = pending.claim(&guest(peer, peer), blob_id);
+            assert!(claim.grow(bytes));
+            claim.keep(since_ms);
+        }
         assert_eq!(pending.sweep(10, 70), 70, "20 bytes on disk have no owner any more");
         assert_eq!(pending.sweep(30, 0), 0);
     }

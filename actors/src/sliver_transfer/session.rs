@@ -13,14 +13,12 @@ use haulout_storage::StoreError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, Span, debug, error, info_span, warn};
 
+use super::memory::{Held, Memory};
 use super::pending::Pending;
 use super::{Arguments, Patience};
 use crate::context::{Context, Position};
-use crate::network::{Blame, Network, Protocol, Stream, StreamError};
+use crate::network::{Blame, Network, Place, Protocol, Stream, StreamError};
 use crate::{limits, trace};
-
-/// Bytes behind one permit of the memory semaphore.
-const MEMORY_UNIT_BYTES: u32 = 1024;
 
 /// What all sessions share.
 pub(super) struct Shared {
@@ -28,8 +26,10 @@ pub(super) struct Shared {
     pub(super) network: Network,
     pub(super) patience: Patience,
     pub(super) pending: Pending,
-    /// One permit per [`MEMORY_UNIT_BYTES`] of sliver bytes in memory.
-    memory: Arc<Semaphore>,
+    /// Room for what sessions hold for a segment or an answer.
+    memory: Memory,
+    /// Room for what they hold for a whole upload.
+    headers: Memory,
     /// One permit per sliver being checked.
     checks: Arc<Semaphore>,
 }
@@ -38,6 +38,7 @@ pub(super) struct Shared {
 pub(super) struct Session {
     pub(super) shared: Arc<Shared>,
     pub(super) peer: PeerId,
+    pub(super) place: Place,
     pub(super) stream: Stream,
 }
 
@@ -88,6 +89,8 @@ impl Fault {
     fn blame(&self) -> Option<Blame> {
         match self {
             Fault::Blamed { blame, .. } => Some(*blame),
+            // The peer opened the stream, and others wait for its place.
+            Fault::Stream(StreamError::TimedOut(_) | StreamError::TooSlow) => Some(Blame::Slow),
             Fault::Stream(error) => error.blame(),
             Fault::Refused(_) | Fault::Store(_) | Fault::Panicked => None,
         }
@@ -111,27 +114,16 @@ impl Fault {
 impl Shared {
     pub(super) fn new(arguments: Arguments, pending_on_disk: u64) -> Shared {
         let Arguments { context, network, patience } = arguments;
-        let units = limits::SLIVER_MEMORY_BYTES_MAX / MEMORY_UNIT_BYTES;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Shared {
             context,
             network,
             patience,
             pending: Pending::new(patience.bounds, pending_on_disk),
-            memory: Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1))),
+            memory: Memory::new(patience.memory),
+            headers: Memory::new(limits::HEADER_MEMORY),
             checks: Arc::new(Semaphore::new(cores.min(limits::SLIVER_CHECKS_MAX))),
         }
-    }
-
-    /// Waits for room in memory; the bytes may be there as long as the permit is.
-    pub(super) async fn room(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let permit = self.memory.clone().acquire_many_owned(memory_units(bytes)).await;
-        permit.expect("we never close the semaphore")
-    }
-
-    /// Room in memory, if there is some now.
-    pub(super) fn try_room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        self.memory.clone().try_acquire_many_owned(memory_units(bytes)).ok()
     }
 
     /// Waits for the right to keep a core busy.
@@ -148,12 +140,6 @@ impl Shared {
     }
 }
 
-/// Permits for so many bytes; never more than there are.
-fn memory_units(bytes: usize) -> u32 {
-    let whole = limits::SLIVER_MEMORY_BYTES_MAX;
-    u32::try_from(bytes).unwrap_or(whole).min(whole).div_ceil(MEMORY_UNIT_BYTES)
-}
-
 /// Runs something that blocks where blocking is allowed.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
@@ -161,10 +147,36 @@ pub(super) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(|_| Fault::Panicked)
 }
 
+/// What so many bytes count for in memory.
+pub(super) fn charged(bytes: usize) -> usize {
+    bytes.max(usize::try_from(limits::SESSION_MEMORY_MIN).unwrap_or(0))
+}
+
+/// Says that a bound of ours is reached.
+pub(super) fn busy() -> Fault {
+    Fault::Refused(Refusal::Busy { retry_after_ms: limits::BUSY_RETRY_AFTER_MS })
+}
+
 impl Session {
+    /// Waits for room in memory; the bytes may be there as long as it is held. Whoever holds room must not ask for more,
+    /// or two sessions could wait for each other.
+    pub(super) async fn room(&self, bytes: usize) -> Result<Held, Fault> {
+        self.shared.memory.room(&self.place, bytes).await.ok_or_else(busy)
+    }
+
+    /// Waits for room for a header. It has a memory of its own, because whoever holds it asks for segments, too.
+    pub(super) async fn room_for_header(&self, bytes: usize) -> Result<Held, Fault> {
+        self.shared.headers.room(&self.place, bytes).await.ok_or_else(busy)
+    }
+
+    /// Room in memory, if there is some now.
+    pub(super) fn try_room(&self, bytes: usize) -> Option<Held> {
+        self.shared.memory.try_room(&self.place, bytes)
+    }
+
     /// Serves a stream of `sliver/1`.
     pub(super) async fn serve_slivers(mut self) {
-        let first = self.stream.read_frame(wire::HEADER_FRAME_BYTES_MAX).await;
+        let first = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await;
         let served = match first.map_err(Fault::from) {
             Ok(sliver::Request::Get { blob_id, segment, axis, pairs, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);
@@ -173,11 +185,11 @@ impl Session {
                 let wanted = super::get::Wanted { blob_id, segment, axis, pairs };
                 self.send_slivers(wanted).instrument(span).await
             }
-            Ok(sliver::Request::Put { blob_id, header, trace }) => {
+            Ok(sliver::Request::Put { blob_id, header_bytes, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);
                 let span = receive_span(&self.peer, &blob_id);
                 trace::adopt(&span, trace);
-                self.take_slivers(blob_id, header).instrument(span).await
+                self.take_slivers(blob_id, header_bytes).instrument(span).await
             }
             Ok(_) => Err(Fault::out_of_place("the first frame")),
             Err(fault) => Err(fault),

@@ -17,6 +17,7 @@ use haulout_storage::BlobEffect;
 
 use super::{Bounds, Patience};
 use crate::context::Context;
+use crate::limits;
 use crate::network::{Blame, Network, Protocol, Stream};
 use crate::sample::{
     NETWORK, eventually, position_of, sample_committee, sample_context, sample_key, sample_network,
@@ -54,7 +55,8 @@ struct World {
 }
 
 const QUICK: Patience = Patience {
-    bounds: Bounds { per_peer: 1 << 20, total: 1 << 20 },
+    bounds: Bounds { per_peer: 1 << 20, per_host: 1 << 20, total: 1 << 20 },
+    memory: limits::SESSION_MEMORY,
     pending_time: Duration::from_secs(60),
     sweep_interval: Duration::from_secs(60),
     registration_wait: Duration::from_secs(20),
@@ -126,8 +128,7 @@ impl World {
     ) {
         let encoded = &blob.segments[usize::try_from(segment).unwrap()];
         let slivers = u16::try_from(2 * self.shards.len()).unwrap();
-        let index = encoded.index().to_bytes();
-        send(stream, &Request::Segment { segment, index, slivers }).await;
+        announce(stream, segment, &encoded.index().to_bytes(), slivers).await;
         for shard in &self.shards {
             for axis in [Axis::Primary, Axis::Secondary] {
                 let blob_id = blob.header.blob_id();
@@ -164,13 +165,18 @@ impl World {
         }
     }
 
-    /// One question about a blob.
-    async fn ask(&self, blob: &Blob, question: Question) -> Answer {
+    /// One question about a blob: the answer, and the bytes behind it.
+    async fn ask(&self, blob: &Blob, question: Question) -> (Answer, Vec<u8>) {
         let mut stream = self.open(Protocol::Blob).await;
         let blob_id = *blob.header.blob_id().as_bytes();
         stream.write_frame(&blob::Request { blob_id, question, trace: None }).await.unwrap();
         stream.flush().await.unwrap();
-        stream.read_frame(wire::HEADER_FRAME_BYTES_MAX).await.unwrap()
+        let answer = stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await.unwrap();
+        let behind = match answer {
+            Answer::Header { bytes } | Answer::Index { bytes } => bytes,
+            _ => 0,
+        };
+        (answer, stream.read_bytes(behind).await.unwrap())
     }
 
     /// Waits until the node holds this against the client.
@@ -194,7 +200,22 @@ async fn send(stream: &mut Stream, request: &Request) {
 
 async fn send_put(stream: &mut Stream, blob: &Blob, header: Vec<u8>) {
     let blob_id = *blob.header.blob_id().as_bytes();
-    send(stream, &Request::Put { blob_id, header, trace: None }).await;
+    let header_bytes = u32::try_from(header.len()).unwrap();
+    send(stream, &Request::Put { blob_id, header_bytes, trace: None }).await;
+    send_raw(stream, &header).await;
+}
+
+async fn announce(stream: &mut Stream, segment: u32, index: &[u8], slivers: u16) {
+    let index_bytes = u32::try_from(index.len()).unwrap();
+    send(stream, &Request::Segment { segment, index_bytes, slivers }).await;
+    send_raw(stream, index).await;
+}
+
+async fn send_raw(stream: &mut Stream, bytes: &[u8]) {
+    // A node that refused stops reading; its answer says why.
+    if stream.write_all(bytes).await.is_ok() {
+        let _ = stream.flush().await;
+    }
 }
 
 async fn reply(stream: &mut Stream) -> Reply {
@@ -253,23 +274,29 @@ async fn questions_are_answered_from_the_store() {
     let world = World::start(QUICK).await;
     let blob = sample_blob(&world.parameters(), 2);
     let status = world.ask(&blob, Question::Status).await;
-    let state = |answer| match answer {
+    let state = |(answer, _)| match answer {
         Answer::Status(status) => status.state,
         other => panic!("no status: {other:?}"),
     };
     assert_eq!(state(status), blob::State::Nonexistent);
     let missing = Answer::Refused(Refusal::NotFound);
     for question in [Question::Header, Question::Index { segment: 0 }, Question::Certificate] {
-        assert_eq!(world.ask(&blob, question).await, missing);
+        assert_eq!(world.ask(&blob, question).await.0, missing);
     }
     world.register(&blob).await;
     world.put(&blob).await;
     let status = world.ask(&blob, Question::Status).await;
     assert_eq!(state(status), blob::State::Registered { end_epoch: 9 });
-    let header = world.ask(&blob, Question::Header).await;
-    assert_eq!(header, Answer::Header(blob.header.to_bytes()));
-    let index = world.ask(&blob, Question::Index { segment: 2 }).await;
-    assert_eq!(index, Answer::Index(blob.segments[2].index().to_bytes()));
+    let (_, header) = world.ask(&blob, Question::Header).await;
+    assert_eq!(header, blob.header.to_bytes());
+    let (_, index) = world.ask(&blob, Question::Index { segment: 2 }).await;
+    assert_eq!(index, blob.segments[2].index().to_bytes());
+    let (commitment, _) = world.ask(&blob, Question::Commitment { segment: 2 }).await;
+    let Answer::Commitment(proof) = commitment else { panic!("no commitment: {commitment:?}") };
+    assert_eq!(proof.commitment, blob.header.segments[2]);
+    assert!(proof.is_of(&blob.header.blob_id(), 2, &world.parameters()));
+    let (none, _) = world.ask(&blob, Question::Commitment { segment: 3 }).await;
+    assert_eq!(none, missing);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,7 +315,7 @@ async fn wrong_slivers_indexes_and_headers_are_refused_and_their_sender_is_blame
     let (mut stream, _) = world.begin(&blob).await;
     let index = blob.segments[1].index().to_bytes();
     let slivers = u16::try_from(2 * world.shards.len()).unwrap();
-    send(&mut stream, &Request::Segment { segment: 0, index, slivers }).await;
+    announce(&mut stream, 0, &index, slivers).await;
     assert_invalid(&reply(&mut stream).await);
     world.blamed(Blame::WrongProof).await;
 }
@@ -324,12 +351,118 @@ async fn a_silent_peer_does_not_keep_its_place() {
     let patience = Patience { idle: Duration::from_millis(200), ..QUICK };
     let world = World::start(patience).await;
     let mut stream = world.open(Protocol::Sliver).await;
-    world.blamed(Blame::Silent).await;
+    world.blamed(Blame::Slow).await;
     let answer = stream.read_frame::<Reply>(wire::SMALL_FRAME_BYTES_MAX).await;
     assert!(answer.is_err(), "{answer:?}");
     let blob = sample_blob(&world.parameters(), 6);
     world.register(&blob).await;
     world.put(&blob).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_drips_loses_its_place_however_long_its_frame_is() {
+    let patience = Patience { idle: Duration::from_millis(500), ..QUICK };
+    let world = World::start(patience).await;
+    let mut stream = world.open(Protocol::Sliver).await;
+    stream.write_all(&(16_000_u32).to_be_bytes()).await.unwrap();
+    let dripping = tokio::spawn(async move {
+        let mut bytes = 0;
+        while stream.write_all(&[0]).await.is_ok() && stream.flush().await.is_ok() {
+            bytes += 1;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bytes
+    });
+    world.blamed(Blame::Slow).await;
+    let bytes = dripping.await.unwrap();
+    assert!(bytes < 16_000, "it was cut off after {bytes} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_is_too_long_is_refused_before_it_comes() {
+    let world = World::start(QUICK).await;
+    let mut stream = world.open(Protocol::Sliver).await;
+    let (blob_id, header_bytes) = ([1; 32], wire::HEADER_BYTES_MAX + 1);
+    send(&mut stream, &Request::Put { blob_id, header_bytes, trace: None }).await;
+    assert_invalid(&reply(&mut stream).await);
+    world.blamed(Blame::TooLarge).await;
+    // As a frame it is refused at a thousandth of that.
+    let mut stream = world.open(Protocol::Sliver).await;
+    stream.write_all(&(wire::SMALL_FRAME_BYTES_MAX + 1).to_be_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    assert_invalid(&reply(&mut stream).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_get_that_names_a_pair_twice_is_refused_and_blamed() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 13);
+    world.register(&blob).await;
+    world.put(&blob).await;
+    let (blob_id, axis) = (*blob.header.blob_id().as_bytes(), Axis::Primary);
+    let mut stream = world.open(Protocol::Sliver).await;
+    let pairs = vec![3, 1, 3];
+    send(&mut stream, &Request::Get { blob_id, segment: 0, axis, pairs, trace: None }).await;
+    assert_invalid(&reply(&mut stream).await);
+    world.blamed(Blame::Malformed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_blob_that_nobody_registered_is_served() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 14);
+    let (mut stream, _) = world.begin(&blob).await;
+    world.send_segment(&mut stream, &blob, 0, |_| {}).await;
+    assert_eq!(reply(&mut stream).await, Reply::Stored { segment: 0 });
+    assert!(world.node.store.header(&blob.header.blob_id()).unwrap().is_some(), "it is there");
+    let missing = Answer::Refused(Refusal::NotFound);
+    for question in [
+        Question::Header,
+        Question::Commitment { segment: 0 },
+        Question::Index { segment: 0 },
+        Question::Certificate,
+    ] {
+        assert_eq!(world.ask(&blob, question).await.0, missing, "{question:?}");
+    }
+    world.register(&blob).await;
+    let (answer, _) = world.ask(&blob, Question::Header).await;
+    assert!(matches!(answer, Answer::Header { .. }), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_full_of_bytes_nobody_paid_for_is_ready_and_takes_what_is_registered() {
+    let bounds = Bounds { per_peer: 0, per_host: 0, total: 0 };
+    let world = World::start(Patience { bounds, ..QUICK }).await;
+    let blob = sample_blob(&world.parameters(), 15);
+    // The writer registers when nodes are ready: if they waited for the registration first, both would wait.
+    let (mut stream, _) = world.begin(&blob).await;
+    world.send_segment(&mut stream, &blob, 0, |_| {}).await;
+    assert_eq!(world.node.store.pending_bytes().unwrap(), 0);
+    world.register(&blob).await;
+    assert_eq!(reply(&mut stream).await, Reply::Stored { segment: 0 });
+    drop(stream);
+    world.put(&blob).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_that_were_announced_and_never_came_keep_no_room_from_others() {
+    // Room for two segments; four writers announce one each and send nothing of it.
+    let bounds = Bounds { per_peer: 80_000, per_host: 80_000, total: 80_000 };
+    let patience = Patience { bounds, registration_wait: Duration::from_millis(200), ..QUICK };
+    let world = World::start(patience).await;
+    let slivers = u16::try_from(2 * world.shards.len()).unwrap();
+    let mut idle = Vec::new();
+    for seed in 20..24 {
+        let blob = sample_blob(&world.parameters(), seed);
+        let (mut stream, _) = world.begin(&blob).await;
+        announce(&mut stream, 0, &blob.segments[0].index().to_bytes(), slivers).await;
+        idle.push(stream);
+    }
+    let blob = sample_blob(&world.parameters(), 16);
+    let (mut stream, _) = world.begin(&blob).await;
+    world.send_segment(&mut stream, &blob, 0, |_| {}).await;
+    assert_eq!(reply(&mut stream).await, Reply::Stored { segment: 0 });
+    drop(idle);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -347,7 +480,7 @@ async fn slivers_of_shards_that_are_not_ours_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_nobody_registers_are_bounded_refused_and_forgotten() {
     let patience = Patience {
-        bounds: Bounds { per_peer: 40_000, total: 40_000 },
+        bounds: Bounds { per_peer: 40_000, per_host: 40_000, total: 40_000 },
         registration_wait: Duration::from_millis(200),
         // Long enough for a busy machine to get to the second segment before.
         pending_time: Duration::from_secs(4),

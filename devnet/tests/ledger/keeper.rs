@@ -168,8 +168,13 @@ impl World {
         grpc: SocketAddr,
         patience: Duration,
     ) -> Result<Chain, CallError> {
+        Chain::connect(self.chain_options(grpc, patience)).await
+    }
+
+    /// Where the ledger and its objects are, for somebody of this patience.
+    pub(crate) fn chain_options(&self, grpc: SocketAddr, patience: Duration) -> ChainOptions {
         let (ids, url) = (self.ledger.ids(), format!("http://{grpc}"));
-        let options = ChainOptions {
+        ChainOptions {
             url,
             package: ids.package,
             system: ids.system,
@@ -178,8 +183,7 @@ impl World {
             treasury: ids.treasury,
             patience,
             turns: None,
-        };
-        Chain::connect(options).await
+        }
     }
 
     /// What a node reads of the network.

@@ -1,19 +1,22 @@
 //! Wallets that are shared, scattered over many coins or full of objects, and a ledger that is away
 //! for a moment: what the client of nodes and wallets makes of it.
 
+use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use futures::future::try_join_all;
-use haulout_actors::chain::{CallError, Chain, Wallet};
+use haulout_actors::chain::{CallError, Chain, ChainOptions, Registration, Since, Wallet};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::amount::Token;
 use haulout_protocol::chain::call::{Function as Callee, RegisterBlob};
+use haulout_protocol::machine::space::{Need, Space};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as rpc;
-use sui_sdk_types::{Address, TypeTag};
+use sui_sdk_types::{Address, Digest, TypeTag};
+use sui_transaction_builder::TransactionBuilder;
 
 use crate::relay::Relay;
 use crate::world::{Account, FAUCET, Fill, PATIENCE, World, sample_blob};
@@ -74,6 +77,17 @@ impl World {
         amount: u64,
     ) -> Result<(), CallError> {
         chain.stake_with(wallet, &self.ledger.ids().nodes[0], amount).await.map(drop)
+    }
+}
+
+/// Sends so much SUI.
+fn pay(to: Address, mist: u64) -> impl Fn(&mut TransactionBuilder) {
+    move |builder| {
+        let amount = builder.pure(&mist);
+        let gas = builder.gas();
+        let coins = builder.split_coins(gas, vec![amount]);
+        let to = builder.pure(&to);
+        builder.transfer_objects(coins, to);
     }
 }
 
@@ -228,6 +242,103 @@ async fn a_ledger_that_is_away_for_a_moment_is_waited_for() {
     let world = World::start_at(directory, address).await;
     staked.await.unwrap();
     assert_eq!(world.balance(&account, &world.wal_type()).await, 4 * FAUCET.wal - STAKE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_is_away_when_it_is_first_needed_is_waited_for() {
+    let world = World::start().await;
+    let (options, address) = (world.chain_options(world.grpc, PATIENCE), world.grpc);
+    let directory = world.stop().await;
+    let nobody_waits = ChainOptions { patience: Duration::ZERO, ..options.clone() };
+    let refused = Chain::connect(nobody_waits).await.unwrap_err();
+    assert!(matches!(refused, CallError::Unreachable { .. }), "{refused:?}");
+    let mut connecting = std::pin::pin!(Chain::connect(options));
+    // Longer than anybody waited for the first answer before.
+    let waited = tokio::time::timeout(Duration::from_secs(6), &mut connecting).await;
+    assert!(waited.is_err(), "it waits: {waited:?}");
+    let world = World::start_at(directory, address).await;
+    let chain = connecting.await.unwrap();
+    assert_eq!(chain.system().await.unwrap().position.epoch.0, 1);
+    drop(world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_with_too_little_gas_is_told_how_much_is_missing_whether_it_has_some_or_none() {
+    let world = World::start().await;
+    let (alice, _) = alice();
+    let (bob, wallet) = (Account::ed25519(2), Wallet::from_ed25519([2; 32]));
+    for _ in 0..5 {
+        world.fund(&alice).await;
+    }
+    let wal = world.owned(&world.wal_coin(&alice).await).await;
+    world
+        .run(&alice, |builder| {
+            let wal = builder.object(wal);
+            let to = builder.pure(&bob.address);
+            builder.transfer_objects(vec![wal], to);
+        })
+        .await;
+    let chain = world.chain().await;
+    for mist in [0, 5] {
+        if mist > 0 {
+            world.run(&alice, pay(bob.address, mist)).await;
+        }
+        let refused = world.stake_wal(&chain, &wallet, 0).await.unwrap_err();
+        let CallError::InsufficientFunds { token, available, needed, .. } = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!((token, available, needed > mist), (Token::Sui, mist, true));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_planned_by_lists_that_may_not_show_what_the_wallet_did_last() {
+    let world = World::start().await;
+    let (account, wallet) = alice();
+    world.fund(&account).await;
+    let folder = tempfile::tempdir().unwrap();
+    let options = ChainOptions {
+        turns: Some(folder.path().into()),
+        ..world.chain_options(world.grpc, Duration::from_millis(500))
+    };
+    let chain = Chain::connect(options).await.unwrap();
+    let (terms, parameters) = {
+        let position = chain.system().await.unwrap().position;
+        (position.terms(), position.parameters)
+    };
+    let register = async |content: u8| {
+        let blob = sample_blob(content, true);
+        let bytes = parameters.encoded_bytes(blob.size, 5).unwrap();
+        let (start_epoch, end_epoch) = (terms.epoch, terms.epoch + 1);
+        let need = Need { bytes, start_epoch, end_epoch, is_extension: false };
+        let space = Space::choose(&terms, &[], need).unwrap();
+        let registration = Registration {
+            blob_id: BlobId::from_bytes(blob.blob_id),
+            root: blob.root,
+            length: blob.size,
+            deletable: true,
+            write: terms.write_cost(bytes).unwrap(),
+            beside: Some(&[]),
+            since: Since::default(),
+        };
+        chain.register_blob(&wallet, &registration, (&terms, &space)).await
+    };
+    let first = register(1).await.unwrap();
+    // Another process executed something that the ledger's lists do not show: one that nobody knows.
+    let lock = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let lock = lock.filter(|path| path.extension().is_some_and(|it| it == "lock")).next().unwrap();
+    let word = |digest: &[u8; 32]| {
+        let count = fs::read(&lock).unwrap()[..8].to_vec();
+        fs::write(&lock, [&count, &digest[..]].concat()).unwrap();
+    };
+    word(&[7; 32]);
+    let before = world.balance(&account, &world.wal_type()).await;
+    let refused = register(2).await.unwrap_err();
+    assert!(matches!(refused, CallError::Lagging { .. }), "{refused:?}");
+    assert_eq!(world.balance(&account, &world.wal_type()).await, before);
+    // One that they show is no reason to wait.
+    word(first.digest.parse::<Digest>().unwrap().inner());
+    register(2).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

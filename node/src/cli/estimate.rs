@@ -4,8 +4,10 @@
 //! wallet. Does not: know what a caller without a wallet has already.
 
 use haulout_actors::chain::Balances;
+use haulout_actors::session::Observer;
 use haulout_actors::session::upload::PutOptions;
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::put_plan::{self, Plan};
 use haulout_protocol::machine::space::Space;
 use serde_json::{Value, json};
@@ -19,7 +21,7 @@ use crate::input::Input;
 use crate::ledger_client::LedgerClient;
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
-use crate::words::{coins, label, wal};
+use crate::words::{coins, count, label, wal};
 
 /// Prints what a put would do and cost.
 pub(super) async fn show(
@@ -29,32 +31,115 @@ pub(super) async fn show(
     options: PutOptions,
     public_name: Option<String>,
 ) -> Result<()> {
-    let ledger = LedgerClient::connect(config.clone()).await?;
-    let terms = ledger.view().position.terms();
-    put_plan::check_end(terms.epoch.saturating_add(options.epochs), &terms)?;
-    let (name, length) = (input.name().to_owned(), input.length());
-    let client = LightClient::connect(config).await?;
-    let stages = Stages::new(output.bars(), &progress::PUT, length, client.shards());
-    let planned = client.plan_put(input.into_source(), options, &stages.observer()).await;
+    let estimator = Estimator::connect(config, options).await?;
+    let (bars, length) = (output.bars(), input.length());
+    let stages = Stages::new(bars, &progress::PUT, length, estimator.client.shards());
+    let estimated = estimator.estimate(input, public_name, &stages.observer()).await;
     stages.finish();
-    client.close().await;
-    let (blob_id, agreed) = planned?;
-    let balances = match ledger.account() {
-        Some(_) => Some(ledger.balances().await?),
-        None => None,
-    };
-    let encoded = ledger.quote(length, options.epochs)?.encoded_bytes;
-    let calendar = ledger.calendar();
-    let plan = agreed.plan;
-    let estimate =
-        Estimate { name, public_name, length, encoded, blob_id, plan, balances, calendar };
-    let cost = coins(estimate.plan.price());
-    output.result(&estimate.to_json(), &cost, &estimate.to_text());
+    estimator.close().await;
+    let estimate = estimated?;
+    output.result(&estimate.to_json(), &estimate.cost(), &estimate.to_text());
     Ok(())
 }
 
+/// Whoever knows what puts would do and cost now.
+pub(super) struct Estimator {
+    ledger: LedgerClient,
+    client: LightClient,
+    options: PutOptions,
+    balances: Option<Balances>,
+}
+
+impl Estimator {
+    /// Asks the ledger what it sells, and for how long.
+    pub(super) async fn connect(config: ClientConfig, options: PutOptions) -> Result<Self> {
+        let ledger = LedgerClient::connect(config.clone()).await?;
+        let terms = ledger.view().position.terms();
+        put_plan::check_end(terms.epoch.saturating_add(options.epochs), &terms)?;
+        let balances = match ledger.account() {
+            Some(_) => Some(ledger.balances().await?),
+            None => None,
+        };
+        let client = LightClient::connect(config).await?;
+        Ok(Self { ledger, client, options, balances })
+    }
+
+    /// What one put would do and cost.
+    pub(super) async fn estimate(
+        &self,
+        input: Input,
+        public_name: Option<String>,
+        observer: &Observer,
+    ) -> Result<Estimate> {
+        let (name, length) = (input.name().to_owned(), input.length());
+        let planned = self.client.plan_put(input.into_source(), self.options, observer);
+        let (blob_id, agreed) = planned.await?;
+        let encoded = self.ledger.quote(length, self.options.epochs)?.encoded_bytes;
+        let (calendar, balances) = (self.ledger.calendar(), self.balances);
+        let plan = agreed.plan;
+        Ok(Estimate {
+            name,
+            public_name,
+            length,
+            encoded,
+            blob_id,
+            plan,
+            balances,
+            calendar,
+            is_repeated: false,
+        })
+    }
+
+    /// What the wallet holds, if there is one.
+    pub(super) fn balances(&self) -> Option<Balances> {
+        self.balances
+    }
+
+    pub(super) async fn close(self) {
+        self.client.close().await;
+    }
+}
+
+/// What several puts would cost together.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    files: usize,
+    frost: u64,
+    /// Storage that plans would use; each was made as if it were the only one.
+    reused: Vec<ObjectId>,
+    /// Files of which it cannot be told.
+    pub(super) failed: usize,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, estimate: &Estimate) {
+        self.files += 1;
+        self.frost = self.frost.saturating_add(estimate.plan.price());
+        let cut = estimate.plan.space().and_then(|space| space.reused.as_ref());
+        self.reused.extend(cut.map(|cut| cut.storage.id));
+    }
+
+    pub(super) fn to_text(&self, balances: Option<Balances>) -> String {
+        let files = count(self.files + self.failed, "file");
+        let failed =
+            if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
+        let mut text = format!("{files}{failed}: {} and gas", wal(self.frost));
+        if let Some(Balances { wal: held, .. }) = balances {
+            let lack = if held < self.frost { ", too little" } else { "" };
+            text.push_str(&format!("; the wallet holds {}{lack}", wal(held)));
+        }
+        let mut reused = self.reused.clone();
+        reused.sort_unstable();
+        reused.dedup();
+        if reused.len() < self.reused.len() {
+            text.push_str("; more if several of them use up the same storage of yours");
+        }
+        text
+    }
+}
+
 /// What a put would do and cost, and from what it would be paid.
-struct Estimate {
+pub(super) struct Estimate {
     name: String,
     /// What would be written on the ledger.
     public_name: Option<String>,
@@ -64,10 +149,38 @@ struct Estimate {
     plan: Plan,
     balances: Option<Balances>,
     calendar: Calendar,
+    /// Whether a file before it in the same command has the same bytes.
+    is_repeated: bool,
 }
 
 impl Estimate {
-    fn to_json(&self) -> Value {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn blob_id(&self) -> BlobId {
+        self.blob_id
+    }
+
+    /// The cost in WAL, as a bare number.
+    pub(super) fn cost(&self) -> String {
+        coins(self.plan.price())
+    }
+
+    /// Takes it that the same bytes were put just before.
+    pub(super) fn repeat(&mut self) {
+        self.is_repeated = true;
+        self.plan = Plan::Nothing { existing: None, end_epoch: self.plan.end_epoch() };
+    }
+
+    fn plan_in_words(&self) -> String {
+        match self.is_repeated {
+            true => "nothing: a file before it has the same bytes".to_owned(),
+            false => plan::sentence(&self.plan),
+        }
+    }
+
+    pub(super) fn to_json(&self) -> Value {
         let plan = plan::to_json(&self.plan);
         json!({
             "dry_run": true,
@@ -88,7 +201,7 @@ impl Estimate {
         })
     }
 
-    fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let price = self.plan.price();
         let mut text = format!(
             "{}  {} ({} encoded)\n  blob    {}\n  plan    {}\n{}",
@@ -96,7 +209,7 @@ impl Estimate {
             size(self.length),
             size(self.encoded),
             self.blob_id,
-            plan::sentence(&self.plan),
+            self.plan_in_words(),
             plan::reused(&self.plan),
         );
         text.push_str(&match &self.plan {
@@ -140,6 +253,7 @@ mod tests {
             plan,
             balances,
             calendar: Calendar { epoch: 4, started_ms: 0, duration_ms: 0, now_ms: 0 },
+            is_repeated: false,
         }
     }
 
@@ -162,6 +276,26 @@ mod tests {
         let json = none.to_json();
         assert_eq!(json["public_name"], "a\n.txt");
         assert_eq!((&json["affordable"], &json["cost"]["wal_frost"]), (&Value::Null, &json!(52)));
+    }
+
+    #[test]
+    fn a_sum_says_what_is_missing_and_that_storage_cannot_be_used_twice() {
+        let mut sum = Sum::default();
+        sum.add(&estimate(sample_plan(false, false), None));
+        let mut twice = estimate(sample_plan(false, false), None);
+        twice.repeat();
+        assert!(twice.to_text().contains("nothing: a file before it"), "{}", twice.to_text());
+        sum.add(&twice);
+        assert_eq!(sum.to_text(None), "2 files: 0.000000052 WAL and gas");
+        let held = |wal| sum.to_text(Some(Balances { sui: 0, wal }));
+        assert!(held(51).ends_with("the wallet holds 0.000000051 WAL, too little"), "{}", held(51));
+        assert!(held(52).ends_with("the wallet holds 0.000000052 WAL"), "{}", held(52));
+        let mut sum = Sum { failed: 1, ..Sum::default() };
+        for _ in 0..2 {
+            sum.add(&estimate(sample_plan(false, true), None));
+        }
+        let text = sum.to_text(None);
+        assert!(text.starts_with("3 files, 1 failed: ") && text.contains("; more if"), "{text}");
     }
 
     #[test]

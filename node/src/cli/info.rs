@@ -211,7 +211,7 @@ mod tests {
             capacity: Capacity { used: 1 << 20, total: 3 << 20 },
             protocol_version: 1,
         };
-        let calendar = Calendar::new(&view, now_ms);
+        let calendar = Calendar::new(&view.position, now_ms);
         Facts { ledger: "http://127.0.0.1:9000".to_owned(), view, calendar }
     }
 

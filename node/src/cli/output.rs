@@ -2,12 +2,13 @@
 //!
 //! Promises: an answer that cannot be written changes the exit code, and what is essential of it is
 //! told on stderr, whichever verb it is of; a reader that goes away (`| head`) is told by the exit
-//! code alone; JSON is one object on one line; bars never share a terminal with what stdout carries.
+//! code alone; JSON is one object on one line, or one for each of several things; bars never share a terminal with what stdout carries.
 //! Does not: know what is printed.
 
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub(super) struct Output {
     flags: CommandFlags,
     /// Why an answer could not be written, as the exit code.
     lost: OnceLock<u8>,
+    /// The largest exit code of the parts that failed.
+    failed: AtomicU8,
 }
 
 /// What commands in our texts need, so that they mean the same network and wallet when pasted.
@@ -66,6 +69,7 @@ impl Output {
             bars: MultiProgress::with_draw_target(target),
             flags,
             lost: OnceLock::new(),
+            failed: AtomicU8::new(0),
         }
     }
 
@@ -73,7 +77,8 @@ impl Output {
     pub(super) fn of_parser(json: bool) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         let (flags, lost) = (CommandFlags::default(), OnceLock::new());
-        Self { json, quiet: false, progress: When::Never, bars, flags, lost }
+        let failed = AtomicU8::new(0);
+        Self { json, quiet: false, progress: When::Never, bars, flags, lost, failed }
     }
 
     pub(super) fn bars(&self) -> &MultiProgress {
@@ -149,9 +154,53 @@ impl Output {
         }
     }
 
-    /// The exit code of a command that ended so: a lost answer is a failure.
+    /// Prints the result for one of several things, beside bars that go on: a line of JSON, an essential
+    /// line, or lines for people.
+    pub(super) fn item(&self, json: &Value, essential: &str, people: &str) -> ControlFlow<()> {
+        self.bars.suspend(|| {
+            self.keep(match (self.json, self.quiet) {
+                (true, _) => terminal::json_line(json),
+                (false, true) => terminal::exact(&format!("{essential}\n")),
+                (false, false) => terminal::answer(&self.flags.put_into(people), essential),
+            });
+        });
+        match self.lost.get() {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
+    }
+
+    /// Reports that one of several things failed, and remembers it for the exit code.
+    pub(super) fn failed_item(&self, name: &str, error: &Error) {
+        let spoken = |text: &str| self.flags.put_into(text);
+        self.failed.fetch_max(error.kind().exit_code(), Ordering::Relaxed);
+        self.bars.suspend(|| {
+            let mut json = error.to_json_with(spoken);
+            json["file"] = Value::from(name);
+            if self.json {
+                self.keep(terminal::json_line(&json));
+                return;
+            }
+            let text = spoken(&error.to_text());
+            note(&format!("✗ {name}  {}", text.trim_start_matches("✗ ")));
+        });
+    }
+
+    /// Says on stderr, but for programs that want only the essential, how several things ended.
+    pub(super) fn summary(&self, text: &str) {
+        self.clear_bars();
+        if !self.quiet {
+            note(&self.flags.put_into(text));
+        }
+    }
+
+    /// The exit code of a command that ended so: a lost answer is a failure, and so is a part that failed.
     pub(super) fn exit_code(&self, code: u8) -> u8 {
-        if code == 0 { self.lost.get().copied().unwrap_or(0) } else { code }
+        match (code, self.lost.get()) {
+            (0, Some(lost)) => *lost,
+            (0, None) => self.failed.load(Ordering::Relaxed),
+            (code, _) => code,
+        }
     }
 
     /// Prints a result of which stdout already carries the bytes: to stderr, and only for people.

@@ -7,9 +7,7 @@
 use std::cmp::Reverse;
 
 use crate::chain::object::Storage;
-
-/// The unit prices are given in.
-const UNIT_BYTES: u64 = 1 << 20;
+use crate::rules::system;
 
 /// What the ledger sells, and for how much, at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,13 +79,12 @@ pub struct Space {
 impl Terms {
     /// What so many encoded bytes cost for so many epochs; `None` if it fits no number.
     pub fn storage_cost(&self, bytes: u64, epochs: u32) -> Option<u64> {
-        let units = bytes.div_ceil(UNIT_BYTES);
-        self.storage_price.checked_mul(units)?.checked_mul(u64::from(epochs))
+        system::storage_price(self.storage_price, bytes, epochs).ok()
     }
 
     /// What writing so many encoded bytes costs; `None` if it fits no number.
     pub fn write_cost(&self, bytes: u64) -> Option<u64> {
-        self.write_price.checked_mul(bytes.div_ceil(UNIT_BYTES))
+        system::write_price(self.write_price, bytes).ok()
     }
 
     /// The first epoch that nobody can buy space for yet.

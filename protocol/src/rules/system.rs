@@ -38,6 +38,19 @@ fn price(unit_price: u64, bytes: u64) -> Result<u64, Abort> {
     unit_price.checked_mul(bytes.div_ceil(UNIT_BYTES)).ok_or(Abort::SystemOverflow)
 }
 
+/// What so many encoded bytes cost for so many epochs at a price per MiB and epoch, in the token's smallest unit; an
+/// overflow if it fits no number.
+pub fn storage_price(unit_price: u64, bytes: u64, epochs: u32) -> Result<u64, Abort> {
+    let per_epoch = price(unit_price, bytes)?;
+    per_epoch.checked_mul(u64::from(epochs)).ok_or(Abort::SystemOverflow)
+}
+
+/// What writing so many encoded bytes costs at a price per MiB, in the token's smallest unit; an overflow if it fits no
+/// number.
+pub fn write_price(unit_price: u64, bytes: u64) -> Result<u64, Abort> {
+    price(unit_price, bytes)
+}
+
 /// Pays for `size` bytes in some epochs from `ahead` of the current one on, and reserves them:
 /// first the payment, then the room in every epoch. Says what it cost.
 fn buy(
@@ -48,8 +61,7 @@ fn buy(
     max_total: u64,
 ) -> Result<u64, Abort> {
     let per_epoch = price(system.storage_price, size)?;
-    let epochs = u64::from(ahead.end - ahead.start);
-    let total = per_epoch.checked_mul(epochs).ok_or(Abort::SystemOverflow)?;
+    let total = storage_price(system.storage_price, size, ahead.end - ahead.start)?;
     let paid = wal::pay(coin, total, max_total)?;
     if size == 0 {
         return Err(Abort::ZeroSize);
@@ -100,7 +112,7 @@ pub fn register_blob(
     check_version(system)?;
     check_valid(context, system, &call.blob_id)?;
     let (blob, encoded) = blob::new(context, system.committee.epoch, params, storage, call)?;
-    let fee = price(system.write_price, encoded)?;
+    let fee = write_price(system.write_price, encoded)?;
     let paid = wal::pay(coin, fee, call.max_total)?;
     accounting::add_rewards(&mut system.ring, 0, paid)?;
     Ok(blob)

@@ -1,8 +1,10 @@
-//! `blob/1`: what a node knows of a blob. One request frame, one answer frame, one stream.
+//! `blob/1`: what a node knows of a blob. One request frame, one answer frame, one stream; a header or an index follows
+//! its answer raw.
 
 use bincode::{Decode, Encode};
 
 use super::{Refusal, TraceContext};
+use crate::blob::SegmentProof;
 
 /// A question about a blob.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -22,6 +24,11 @@ pub enum Question {
     Status,
     /// Its header.
     Header,
+    /// The commitment of one segment, in place of a long header.
+    Commitment {
+        /// Which segment.
+        segment: u32,
+    },
     /// The sliver index of one segment.
     Index {
         /// Which segment.
@@ -38,10 +45,18 @@ pub enum Question {
 pub enum Answer {
     /// To [`Question::Status`].
     Status(Status),
-    /// To [`Question::Header`]: canonical bytes, to be verified against the id.
-    Header(Vec<u8>),
-    /// To [`Question::Index`]: canonical bytes, to be verified against the segment's commitment.
-    Index(Vec<u8>),
+    /// To [`Question::Header`]: so many canonical bytes follow, to be verified against the id.
+    Header {
+        /// How many.
+        bytes: u32,
+    },
+    /// To [`Question::Commitment`]: to be verified against the id.
+    Commitment(SegmentProof),
+    /// To [`Question::Index`]: so many canonical bytes follow, to be verified against the segment's commitment.
+    Index {
+        /// How many.
+        bytes: u32,
+    },
     /// To [`Question::Certificate`]: canonical bytes, to be verified against the committee.
     Certificate(Vec<u8>),
     /// Not this time.

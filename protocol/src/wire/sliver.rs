@@ -1,9 +1,10 @@
 //! `sliver/1`: slivers in and out.
 //!
 //! A **get** asks for slivers of one segment: [`Request::Get`], then per sliver [`Reply::Sliver`] and its raw bytes,
-//! or [`Reply::Missing`], then [`Reply::End`]. A **put** carries a whole upload to one node: [`Request::Put`] answered
-//! by [`Reply::Ready`]; per segment [`Request::Segment`] and per sliver [`Request::Sliver`] and its raw bytes, answered
-//! by [`Reply::Stored`] when durable; [`Request::Finish`] answered by [`Reply::Confirmed`].
+//! or [`Reply::Missing`], then [`Reply::End`]. A **put** carries a whole upload to one node: [`Request::Put`] and the raw
+//! header, answered by [`Reply::Ready`]; per segment [`Request::Segment`] and the raw index, and per sliver
+//! [`Request::Sliver`] and its raw bytes, answered by [`Reply::Stored`] when durable; [`Request::Finish`] answered by
+//! [`Reply::Confirmed`].
 //! Any time the node may say [`Reply::Refused`] and end the stream.
 
 use bincode::{Decode, Encode};
@@ -29,21 +30,21 @@ pub enum Request {
         /// The caller's span.
         trace: Option<TraceContext>,
     },
-    /// Begins an upload.
+    /// Begins an upload; the header's canonical bytes follow.
     Put {
         /// The bytes of the blob's id.
         blob_id: [u8; 32],
-        /// The header's canonical bytes.
-        header: Vec<u8>,
+        /// How many bytes the header has.
+        header_bytes: u32,
         /// The caller's span.
         trace: Option<TraceContext>,
     },
-    /// Announces the node's slivers of one segment.
+    /// Announces the node's slivers of one segment; the sliver index's canonical bytes follow.
     Segment {
         /// Which segment.
         segment: u32,
-        /// The sliver index's canonical bytes.
-        index: Vec<u8>,
+        /// How many bytes the index has.
+        index_bytes: u32,
         /// How many slivers follow: two for each shard of the node.
         slivers: u16,
     },

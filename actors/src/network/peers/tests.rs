@@ -15,10 +15,10 @@ fn sample_address(port: u16) -> Multiaddr {
 #[test]
 fn three_lies_ban_a_peer_and_time_ends_the_ban() {
     let (mut book, liar, now) = (PeerBook::default(), sample_peer(1), Instant::now());
-    assert!(!book.blame(liar, Blame::WrongBytes, now));
-    assert!(!book.blame(liar, Blame::WrongProof, now));
+    assert_eq!(book.blame(liar, Blame::WrongBytes, now), Penalty::None);
+    assert_eq!(book.blame(liar, Blame::WrongProof, now), Penalty::None);
     assert!(!book.is_banned(&liar));
-    assert!(book.blame(liar, Blame::WrongBytes, now));
+    assert_eq!(book.blame(liar, Blame::WrongBytes, now), Penalty::Ban);
     assert!(book.is_banned(&liar));
     assert!(book.peers().is_banned(&liar));
     assert_eq!(book.peers().blamed[&liar][&Blame::WrongBytes], 2);
@@ -27,14 +27,15 @@ fn three_lies_ban_a_peer_and_time_ends_the_ban() {
     let over = now + limits::BAN_DURATION;
     assert_eq!(book.end_bans(over), [liar]);
     assert!(!book.is_banned(&liar));
-    assert!(!book.blame(liar, Blame::WrongBytes, over), "it starts afresh");
+    assert_eq!(book.blame(liar, Blame::WrongBytes, over), Penalty::None, "it starts afresh");
 }
 
 #[test]
 fn lies_far_apart_are_forgiven() {
     let (mut book, clumsy, start) = (PeerBook::default(), sample_peer(1), Instant::now());
     for lie in 0..10 {
-        assert!(!book.blame(clumsy, Blame::WrongBytes, start + FORGIVE_EACH * 45 * lie));
+        let later = start + FORGIVE_EACH * 45 * lie;
+        assert_eq!(book.blame(clumsy, Blame::WrongBytes, later), Penalty::None);
     }
 }
 
@@ -42,9 +43,25 @@ fn lies_far_apart_are_forgiven() {
 fn silence_is_counted_but_never_banned() {
     let (mut book, silent) = (PeerBook::default(), sample_peer(1));
     for _ in 0..1000 {
-        assert!(!book.blame(silent, Blame::Silent, Instant::now()));
+        assert_eq!(book.blame(silent, Blame::Silent, Instant::now()), Penalty::None);
     }
     assert_eq!(book.peers().blamed[&silent][&Blame::Silent], 1000);
+}
+
+#[test]
+fn slow_streams_cost_a_peer_its_connections_and_a_flood_of_them_its_entry() {
+    let (mut book, slow, now) = (PeerBook::default(), sample_peer(1), Instant::now());
+    let penalties: Vec<_> = (0..20).map(|_| book.blame(slow, Blame::Slow, now)).collect();
+    for (place, penalty) in (1..).zip(&penalties[..19]) {
+        let expected = if place % 4 == 0 { Penalty::Disconnect } else { Penalty::None };
+        assert_eq!(*penalty, expected, "stream {place}");
+    }
+    assert_eq!(penalties[19], Penalty::Ban);
+    let patient = sample_peer(2);
+    for hour in 0..100 {
+        let then = now + Duration::from_secs(600) * hour;
+        assert_ne!(book.blame(patient, Blame::Slow, then), Penalty::Ban, "a bad line");
+    }
 }
 
 #[test]
@@ -84,6 +101,6 @@ fn what_is_expected_of_a_peer_follows_what_it_did() {
     book.answered(peer, at(4), sample);
     assert_eq!(book.pace(&peer, at(5), 1), Pace::Expected { milliseconds: 12 }, "forgiven");
     let now = Instant::now();
-    while !book.blame(peer, Blame::WrongBytes, now) {}
+    while book.blame(peer, Blame::WrongBytes, now) != Penalty::Ban {}
     assert_eq!(book.pace(&peer, at(6), 1), Pace::Banned);
 }

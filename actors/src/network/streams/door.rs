@@ -1,12 +1,16 @@
 //! The accept queues: where inbound streams are admitted.
 //!
-//! Promises: a stream is admitted only with a place in its protocol's queue, one of the peer's
-//! permits and one of the protocol's; who accepts is not disturbed by a restart of the swarm.
+//! Promises: a stream is admitted only with a spot in its protocol's queue, one of the peer's
+//! permits and a place among the protocol's guests, for which somebody slower may have to go; who
+//! accepts is not disturbed by a restart of the swarm.
 //! Does not: touch a stream, or know which peers are connected.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use haulout_protocol::crypto;
+use haulout_protocol::machine::guests::{Class, Guest};
 use libp2p::StreamProtocol;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -14,6 +18,8 @@ use crate::limits;
 use crate::network::Protocol;
 use crate::network::frames::Stream;
 use crate::network::shared::lock;
+
+use super::place::{Place, Room};
 
 /// A stream that was accepted, on its way to whoever serves its protocol.
 pub(in crate::network) type Arrival = (crypto::PeerId, Stream);
@@ -23,6 +29,8 @@ pub(in crate::network) type Arrival = (crypto::PeerId, Stream);
 #[derive(Debug)]
 pub(in crate::network) struct Door {
     desks: Vec<Desk>,
+    /// Who serves in the committee.
+    members: Mutex<BTreeSet<crypto::PeerId>>,
 }
 
 #[derive(Debug)]
@@ -30,7 +38,7 @@ struct Desk {
     name: Named,
     /// Nothing until somebody accepts this protocol; then it stays on offer, busy between acceptors.
     queue: Mutex<Option<mpsc::Sender<Arrival>>>,
-    permits: Arc<Semaphore>,
+    room: Arc<Room>,
 }
 
 /// A protocol with the name it has on the wire.
@@ -58,9 +66,18 @@ impl Door {
         let desk = |protocol| Desk {
             name: Named { protocol, wire: name(protocol) },
             queue: Mutex::new(None),
-            permits: Arc::new(Semaphore::new(limits::STREAMS_PER_PROTOCOL_MAX)),
+            room: Room::new(match protocol {
+                Protocol::Sliver => limits::SLIVER_PLACES,
+                Protocol::Blob => limits::BLOB_PLACES,
+            }),
         };
-        Door { desks: Protocol::ALL.into_iter().map(desk).collect() }
+        let members = Mutex::default();
+        Door { desks: Protocol::ALL.into_iter().map(desk).collect(), members }
+    }
+
+    /// From now on these serve in the committee, and have places of their own.
+    pub(in crate::network) fn set_members(&self, members: BTreeSet<crypto::PeerId>) {
+        *lock(&self.members) = members;
     }
 
     /// What a protocol is called here.
@@ -86,18 +103,34 @@ impl Door {
         self.desks.iter().filter(served).map(|desk| desk.name.clone()).collect()
     }
 
-    /// Takes all the permits a stream needs, or none.
-    pub(super) fn admit(&self, protocol: Protocol, of_peer: &Arc<Semaphore>) -> Option<Admitted> {
+    /// Takes all that a stream needs, or nothing.
+    pub(super) fn admit(&self, protocol: Protocol, visitor: &Visitor) -> Option<Admitted> {
         let desk = self.desk(protocol);
-        let place = desk.queue().clone()?.try_reserve_owned().ok()?;
-        let of_peer = of_peer.clone().try_acquire_owned().ok()?;
-        let of_protocol = desk.permits.clone().try_acquire_owned().ok()?;
-        Some(Admitted { place, permits: vec![of_peer, of_protocol] })
+        let spot = desk.queue().clone()?.try_reserve_owned().ok()?;
+        let permit = visitor.permits.clone().try_acquire_owned().ok()?;
+        let Visitor { peer, address, .. } = *visitor;
+        let class = match lock(&self.members).contains(&peer) {
+            true => Class::Member,
+            false => Class::Stranger,
+        };
+        let place = desk.room.enter(Guest { peer, address, class })?;
+        Some(Admitted { spot, permit, place })
     }
+}
+
+/// Who opens streams on a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Visitor {
+    pub(super) peer: crypto::PeerId,
+    /// Where the connection comes from, or goes to.
+    pub(super) address: Option<IpAddr>,
+    /// The peer's streams, whichever connection they are on.
+    pub(super) permits: Arc<Semaphore>,
 }
 
 /// Room for one stream.
 pub(super) struct Admitted {
-    pub(super) place: mpsc::OwnedPermit<Arrival>,
-    pub(super) permits: Vec<OwnedSemaphorePermit>,
+    pub(super) spot: mpsc::OwnedPermit<Arrival>,
+    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) place: Place,
 }

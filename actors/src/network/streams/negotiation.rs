@@ -12,14 +12,12 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use futures::io::{AsyncReadExt, AsyncWriteExt};
-use haulout_protocol::crypto;
 use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
-use tokio::sync::Semaphore;
 use tracing::debug;
 
-use super::door::{Door, Named};
+use super::door::{Admitted, Door, Named, Visitor};
 use super::life::{Life, Watched};
-use crate::network::frames::{Permits, Stream};
+use crate::network::frames::Stream;
 
 /// The acceptor's first byte: the stream is yours.
 const ACCEPTED: u8 = 0;
@@ -30,8 +28,7 @@ const BUSY: u8 = 1;
 #[derive(Clone, Debug)]
 pub(in crate::network) struct Admission {
     pub(super) door: Arc<Door>,
-    pub(super) peer: crypto::PeerId,
-    pub(super) of_peer: Arc<Semaphore>,
+    pub(super) visitor: Visitor,
     pub(super) life: Life,
 }
 
@@ -51,16 +48,16 @@ impl InboundUpgrade<libp2p::Stream> for Admission {
 
     fn upgrade_inbound(self, mut stream: libp2p::Stream, name: Named) -> Self::Future {
         Box::pin(async move {
-            match self.door.admit(name.protocol, &self.of_peer) {
-                Some(admitted) => {
+            let peer = self.visitor.peer;
+            match self.door.admit(name.protocol, &self.visitor) {
+                Some(Admitted { spot, permit, place }) => {
                     stream.write_all(&[ACCEPTED]).await?;
                     stream.flush().await?;
-                    let permits = Permits { _held: admitted.permits };
                     let stream = Watched::new(stream, self.life);
-                    admitted.place.send((self.peer, Stream::new(stream, permits)));
+                    spot.send((peer, Stream::accepted(stream, permit, place)));
                 }
                 None => {
-                    debug!(peer = %self.peer, protocol = %name.wire, "no room for a stream");
+                    debug!(%peer, protocol = %name.wire, "no room for a stream");
                     stream.write_all(&[BUSY]).await?;
                     stream.close().await?;
                 }

@@ -12,7 +12,7 @@ use haulout_protocol::machine::space::{Space, Terms};
 use tracing::debug;
 
 use super::{Earlier, PutError, PutOptions, permanence};
-use crate::chain::{CallError, Chain, Cost, Registration, Wallet};
+use crate::chain::{CallError, Chain, Cost, Registration, Since, Wallet};
 use crate::limits;
 use crate::session::Session;
 
@@ -25,6 +25,8 @@ pub struct Agreed {
     pub terms: Terms,
     /// The caller's objects for the blob when the plan was made.
     blobs: Vec<Blob>,
+    /// A moment before these were read.
+    since: Since,
 }
 
 /// What one put wants of the ledger, and who pays.
@@ -108,7 +110,7 @@ impl Deal {
 
     /// The plan by what the ledger says now, and what is known of permanent objects of others.
     pub(super) async fn plan(&self, permanent_until: Option<u32>) -> Result<Agreed, PutError> {
-        let (view, blobs) = tokio::try_join!(self.chain.system(), self.blobs())?;
+        let (view, (since, blobs)) = tokio::try_join!(self.chain.system(), self.blobs())?;
         let position = view.position;
         let terms = position.terms();
         let quote = position.parameters.encoded_bytes(self.length, position.index_replicas);
@@ -121,7 +123,7 @@ impl Deal {
         let mut facts = Facts { terms, blobs: &blobs, storages: &[], permanent_until };
         put_plan::check_end(ask.end_epoch, &terms)?;
         if let Some(plan) = put_plan::covered(&ask, &facts) {
-            return Ok(Agreed { plan, terms, blobs });
+            return Ok(Agreed { plan, terms, blobs, since });
         }
         let storages = match &self.account {
             Some(account) => self.chain.storages(account).await?,
@@ -130,7 +132,7 @@ impl Deal {
         facts.storages = &storages;
         let plan = put_plan::plan(&ask, &facts)?;
         debug!(?plan, "planned");
-        Ok(Agreed { plan, terms, blobs })
+        Ok(Agreed { plan, terms, blobs, since })
     }
 
     /// The end that is asked for.
@@ -139,14 +141,15 @@ impl Deal {
         fixed.unwrap_or(terms.epoch.saturating_add(self.options.epochs))
     }
 
-    /// The caller's objects for the blob; only the one to go on with, if there is one.
-    async fn blobs(&self) -> Result<Vec<Blob>, CallError> {
-        let Some(account) = &self.account else { return Ok(Vec::new()) };
+    /// The caller's objects for the blob, and since when they are these; only the one to go on with, if there is one.
+    async fn blobs(&self) -> Result<(Since, Vec<Blob>), CallError> {
+        let Some(account) = &self.account else { return Ok(Default::default()) };
+        let since = self.chain.moment(account).await?;
         let mut blobs = self.chain.blobs_of(account, &self.blob_id).await?;
         if let Some(object) = self.object {
             blobs.retain(|blob| blob.id == object);
         }
-        Ok(blobs)
+        Ok((since, blobs))
     }
 
     /// Until when somebody's permanent object keeps the blob; not asked where the answer would change nothing.
@@ -248,6 +251,7 @@ impl Deal {
             deletable,
             write: *write,
             beside: looks.then_some(settled.agreed.blobs.as_slice()),
+            since: settled.agreed.since,
         };
         let space = (&settled.agreed.terms, space);
         let new = self.chain.register_blob(wallet, &registration, space).await?;

@@ -52,7 +52,7 @@ pub(super) async fn unchanged(source: &Arc<Source>) -> Result<(), PutError> {
 }
 
 fn segment_count(parameters: &encoding::Parameters, length: u64) -> Result<u32, PutError> {
-    let header_bytes_max = u64::from(wire::HEADER_FRAME_BYTES_MAX);
+    let header_bytes_max = u64::from(wire::HEADER_BYTES_MAX);
     let count = parameters.segment_count(length);
     if count > header_bytes_max / 64 - 1 {
         return Err(PutError::TooLarge(length));

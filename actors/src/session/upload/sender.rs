@@ -1,5 +1,10 @@
-//! One node's stream of an upload: header, segments, and the confirmation at the end.
+//! One node's part of an upload: header, segments, and the confirmation at the end.
+//!
+//! Promises: a node that has no time, or gave the stream's place to another, is asked again while the client's patience
+//! lasts; what it acknowledged is not sent twice. Does not: return to a node that cannot be reached, or that lost a
+//! segment we no longer hold.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
@@ -10,16 +15,18 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::upload::Input;
 use haulout_protocol::sliver::{self, Axis};
-use haulout_protocol::wire::HEADER_FRAME_BYTES_MAX;
 use haulout_protocol::wire::sliver::{Reply, Request};
+use haulout_protocol::wire::{LIST_FRAME_BYTES_MAX, Refusal};
 use tokio::sync::mpsc;
-use tracing::{Instrument, debug_span};
+use tokio::time::{Instant, sleep};
+use tracing::{Instrument, debug, debug_span};
 
 use super::{Event, stored_set};
-use crate::network::{Protocol, Stream, StreamError};
+use crate::network::{OpenError, Protocol, Stream, StreamError};
+use crate::pauses::Pauses;
 use crate::session::Session;
 use crate::session::node::{self, AskError};
-use crate::trace;
+use crate::{limits, trace};
 
 /// What the upload asks of a node's stream.
 #[derive(Debug)]
@@ -36,6 +43,12 @@ pub(super) struct Sender {
     blob_id: BlobId,
     header: Arc<BlobHeader>,
     member: usize,
+    /// What is under way: done again on a new stream.
+    command: Option<Command>,
+    /// Segments that left for the node.
+    sent: BTreeSet<u32>,
+    /// Whether the node was ready before.
+    was_ready: bool,
 }
 
 impl Sender {
@@ -45,20 +58,35 @@ impl Sender {
         header: Arc<BlobHeader>,
         member: usize,
     ) -> Self {
-        Sender { session, blob_id, header, member }
+        let (command, sent, was_ready) = (None, BTreeSet::new(), false);
+        Sender { session, blob_id, header, member, command, sent, was_ready }
     }
 
-    pub(super) async fn run(self, mut queue: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) {
+    pub(super) async fn run(
+        mut self,
+        mut queue: mpsc::Receiver<Command>,
+        events: mpsc::Sender<Event>,
+    ) {
         let member = self.member;
-        if let Err(error) = self.serve(&mut queue, &events).await {
+        let mut pauses =
+            Pauses::between(limits::PUT_RETURN_PAUSE_MIN, limits::PUT_RETURN_PAUSE_MAX);
+        let deadline = Instant::now() + self.session.patience;
+        while let Err(error) = self.serve(&mut queue, &events).await {
             error.report(&self.session, member);
-            let reason = error.to_string();
-            let _ = events.send(Event::Input(Input::Failed { member, reason })).await;
+            let pause = pauses.next();
+            if !is_passing(&error) || Instant::now() + pause >= deadline {
+                let reason = error.to_string();
+                let _ = events.send(Event::Input(Input::Failed { member, reason })).await;
+                return;
+            }
+            debug!(member = %self.session.name(member), %error, "going back to a node");
+            sleep(pause).await;
         }
     }
 
+    /// Serves the queue on one stream, from its header on.
     async fn serve(
-        &self,
+        &mut self,
         queue: &mut mpsc::Receiver<Command>,
         events: &mpsc::Sender<Event>,
     ) -> Result<(), AskError> {
@@ -66,33 +94,49 @@ impl Sender {
         let report = async |input| drop(events.send(Event::Input(input)).await);
         let mut stream =
             self.session.network.open(self.session.peer(member), Protocol::Sliver).await?;
+        let header = self.header.to_bytes();
         let put = Request::Put {
             blob_id: *self.blob_id.as_bytes(),
-            header: self.header.to_bytes(),
+            header_bytes: bytes_of(&header),
             trace: trace::current(),
         };
         stream.write_frame(&put).await?;
+        stream.write_all(&header).await?;
+        drop(header);
         stream.flush().await?;
-        match stream.read_frame(HEADER_FRAME_BYTES_MAX).await? {
+        match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
             Reply::Ready { stored } => {
                 let stored = stored_set(stored, self.header.segments.len());
-                report(Input::Ready { member, stored }).await;
+                if !self.sent.is_subset(&stored) {
+                    // A segment that the node took and lost is in nobody's memory any more.
+                    return Err(AskError::Refused(Refusal::NotFound));
+                }
+                if !self.was_ready {
+                    self.was_ready = true;
+                    report(Input::Ready { member, stored }).await;
+                }
             }
             other => return Err(unexpected(other)),
         }
-        while let Some(command) = queue.recv().await {
-            match command {
-                Command::Segment(segment, encoded) => {
-                    let sent = self.send(&mut stream, segment, &encoded).await;
-                    drop(encoded);
-                    if let Err(error) = sent {
+        loop {
+            if self.command.is_none() {
+                self.command = queue.recv().await;
+            }
+            match &self.command {
+                None => break,
+                Some(Command::Segment(segment, encoded)) => {
+                    let segment = *segment;
+                    if let Err(error) = self.send(&mut stream, segment, encoded).await {
                         return Err(refusal_behind(&mut stream, error).await);
                     }
+                    self.command = None;
+                    self.sent.insert(segment);
                     report(Input::Sent { member, segment }).await;
                 }
-                Command::Finish(deletable) => {
-                    let confirmed = finish(&mut stream, deletable);
+                Some(Command::Finish(deletable)) => {
+                    let confirmed = finish(&mut stream, *deletable);
                     let (epoch, signature) = confirmed.instrument(debug_span!("confirm")).await?;
+                    self.command = None;
                     report(Input::Confirmed { member, epoch, signature }).await;
                 }
             }
@@ -110,20 +154,38 @@ impl Sender {
         let shards = &self.session.committee.members()[self.member].shards;
         let slivers = u16::try_from(2 * shards.len()).unwrap_or(u16::MAX);
         let index = encoded.index().to_bytes();
-        stream.write_frame(&Request::Segment { segment, index, slivers }).await?;
+        let index_bytes = bytes_of(&index);
+        stream.write_frame(&Request::Segment { segment, index_bytes, slivers }).await?;
+        stream.write_all(&index).await?;
         let parameters = &self.session.parameters;
         for shard in shards {
             let pair = sliver::pair_of_shard(parameters, &self.blob_id, segment, *shard);
             for axis in [Axis::Primary, Axis::Secondary] {
                 let sliver = encoded.sliver(axis, pair.sliver_index(axis, parameters));
-                let bytes = u32::try_from(sliver.len())
-                    .expect("a sliver is shorter than its segment's 32 MiB");
+                let bytes = bytes_of(&sliver);
                 stream.write_frame(&Request::Sliver { axis, pair: pair.0, bytes }).await?;
                 stream.write_all(&sliver).await?;
             }
         }
         stream.flush().await
     }
+}
+
+/// Whether the node may do it the next time: it has no time now, or ended the stream without a word.
+fn is_passing(error: &AskError) -> bool {
+    match error {
+        AskError::Open(OpenError::Busy | OpenError::ConnectionLost) => true,
+        AskError::Refused(Refusal::Busy { .. }) => true,
+        AskError::Stream(StreamError::Closed | StreamError::Io(_)) => true,
+        AskError::Open(_) | AskError::Refused(_) | AskError::Stream(_) | AskError::Wrong(_) => {
+            false
+        }
+    }
+}
+
+/// How many raw bytes follow a frame.
+fn bytes_of(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("headers, indexes and slivers are shorter than 4 GiB")
 }
 
 /// Asks for the confirmation; acknowledgements of segments come before it.
@@ -134,7 +196,7 @@ async fn finish(
     stream.write_frame(&Request::Finish { deletable }).await?;
     stream.flush().await?;
     loop {
-        match stream.read_frame(HEADER_FRAME_BYTES_MAX).await? {
+        match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
             Reply::Stored { .. } => (),
             Reply::Confirmed { epoch, signature } => {
                 let signature = Signature::from_bytes(&signature);
@@ -149,7 +211,7 @@ async fn finish(
 /// A node that refuses says why before it ends the stream; the write that failed says less.
 async fn refusal_behind(stream: &mut Stream, error: StreamError) -> AskError {
     loop {
-        match stream.read_frame(HEADER_FRAME_BYTES_MAX).await {
+        match stream.read_frame(LIST_FRAME_BYTES_MAX).await {
             Ok(Reply::Stored { .. }) => (),
             Ok(Reply::Refused(refusal)) => return AskError::Refused(refusal),
             Ok(_) | Err(_) => return AskError::Stream(error),

@@ -1,0 +1,283 @@
+//! Who may hold how much of something scarce, when more is wanted than there is.
+//!
+//! Promises: no more is held than there is, and strangers together hold no more than their share; nobody who waits is
+//! passed by a later one that holds and used no less; where all is free, nobody waits. Does not: read a clock, or take anything away.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::Timestamp;
+use super::guests::{Class, Guest};
+use crate::crypto::PeerId;
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// All of it.
+    pub all: u64,
+    /// What strangers may hold together; the rest waits for members and for writers who paid.
+    pub strangers: u64,
+    /// Users remembered; who used little is forgotten first.
+    pub users_max: usize,
+}
+
+/// What was used is forgotten by half in this time.
+const HALF_LIFE_MS: u64 = 1_000;
+
+/// Names a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(u64);
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    guest: Guest,
+    amount: u64,
+}
+
+/// What somebody used lately.
+#[derive(Clone, Copy, Debug, Default)]
+struct Use {
+    amount: u64,
+    at: Timestamp,
+}
+
+impl Use {
+    fn now(&self, now: Timestamp) -> u64 {
+        let halves = now.0.saturating_sub(self.at.0) / HALF_LIFE_MS;
+        u32::try_from(halves).ok().and_then(|halves| self.amount.checked_shr(halves)).unwrap_or(0)
+    }
+}
+
+/// Who holds something, who waits, and who used how much lately.
+#[derive(Clone, Debug)]
+pub struct Rations {
+    limits: Limits,
+    held: BTreeMap<Ticket, Request>,
+    waiting: BTreeMap<Ticket, Request>,
+    hosts: BTreeMap<Option<IpAddr>, Use>,
+    peers: BTreeMap<PeerId, Use>,
+    next: u64,
+}
+
+impl Rations {
+    /// Nothing is held.
+    pub fn new(limits: Limits) -> Self {
+        Rations {
+            limits,
+            held: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// How much is held.
+    pub fn held(&self) -> u64 {
+        self.held.values().map(|request| request.amount).sum()
+    }
+
+    /// Whether anybody waits.
+    pub fn is_contended(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Somebody wants this much; more than there ever is counts as all there is.
+    pub fn ask(&mut self, guest: Guest, amount: u64) -> Ticket {
+        let share = match guest.class {
+            Class::Stranger => self.limits.strangers.min(self.limits.all),
+            Class::Member | Class::Payer => self.limits.all,
+        };
+        let ticket = Ticket(self.next);
+        self.next = self.next.saturating_add(1);
+        self.waiting.insert(ticket, Request { guest, amount: amount.min(share) });
+        ticket
+    }
+
+    /// Somebody gives back what it held, or wants nothing any more.
+    pub fn release(&mut self, ticket: Ticket) {
+        self.held.remove(&ticket);
+        self.waiting.remove(&ticket);
+    }
+
+    /// Whether the request was granted.
+    pub fn is_granted(&self, ticket: Ticket) -> bool {
+        self.held.contains_key(&ticket)
+    }
+
+    /// The strangers that hold something.
+    pub fn holders(&self) -> impl Iterator<Item = Ticket> {
+        let strangers = |(_, request): &(&Ticket, &Request)| request.guest.class == Class::Stranger;
+        self.held.iter().filter(strangers).map(|(ticket, _)| *ticket)
+    }
+
+    /// Grants what can be granted now: first to members and paying writers, then to strangers, of each the one whose
+    /// host, then whose peer used least lately. Who is first and does not fit is waited for, or it would wait for ever.
+    pub fn grant(&mut self, now: Timestamp) -> Vec<Ticket> {
+        let mut granted = Vec::new();
+        while let Some(ticket) = self.first(now, |class| class != Class::Stranger) {
+            if !self.try_grant(now, ticket) {
+                return granted;
+            }
+            granted.push(ticket);
+        }
+        while let Some(ticket) = self.first(now, |class| class == Class::Stranger) {
+            if !self.try_grant(now, ticket) {
+                break;
+            }
+            granted.push(ticket);
+        }
+        granted
+    }
+
+    /// Who is first in line.
+    fn first(&self, now: Timestamp, is_meant: impl Fn(Class) -> bool) -> Option<Ticket> {
+        let waiting = self.waiting.iter().filter(|(_, request)| is_meant(request.guest.class));
+        let first = waiting.min_by_key(|(ticket, request)| {
+            let host = self.hosts.get(&request.guest.host()).map_or(0, |used| used.now(now));
+            let peer = self.peers.get(&request.guest.peer).map_or(0, |used| used.now(now));
+            (host, peer, **ticket)
+        });
+        first.map(|(ticket, _)| *ticket)
+    }
+
+    fn try_grant(&mut self, now: Timestamp, ticket: Ticket) -> bool {
+        let Some(request) = self.waiting.get(&ticket).copied() else { return false };
+        let strangers = self.held.values().filter(|held| held.guest.class == Class::Stranger);
+        let of_strangers: u64 = strangers.map(|held| held.amount).sum();
+        let is_stranger = request.guest.class == Class::Stranger;
+        let fits = self.held().saturating_add(request.amount) <= self.limits.all
+            && (!is_stranger
+                || of_strangers.saturating_add(request.amount) <= self.limits.strangers);
+        if fits {
+            self.waiting.remove(&ticket);
+            self.held.insert(ticket, request);
+            note(&mut self.hosts, request.guest.host(), request.amount, now, self.limits.users_max);
+            note(&mut self.peers, request.guest.peer, request.amount, now, self.limits.users_max);
+        }
+        fits
+    }
+}
+
+/// Adds to what somebody used lately.
+fn note<Who: Ord + Copy>(
+    users: &mut BTreeMap<Who, Use>,
+    who: Who,
+    amount: u64,
+    now: Timestamp,
+    users_max: usize,
+) {
+    if users.len() >= users_max && !users.contains_key(&who) {
+        users.retain(|_, used| used.now(now) > 0);
+        if users.len() >= users_max {
+            let least = users.iter().min_by_key(|(_, used)| used.now(now)).map(|(who, _)| *who);
+            least.map(|least| users.remove(&least));
+        }
+    }
+    let used = users.entry(who).or_default();
+    *used = Use { amount: used.now(now).saturating_add(amount), at: now };
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { all: 100, strangers: 60, users_max: 8 };
+
+    fn guest(peer: u8, host: u8, class: Class) -> Guest {
+        let address = Some(IpAddr::from([10, 0, host, host]));
+        Guest { peer: PeerId::from_key([peer; 32]), address, class }
+    }
+
+    fn stranger(peer: u8) -> Guest {
+        guest(peer, 1, Class::Stranger)
+    }
+
+    #[test]
+    fn strangers_leave_members_and_payers_their_part() {
+        let mut rations = Rations::new(LIMITS);
+        for peer in 0..7 {
+            rations.ask(stranger(peer), 10);
+        }
+        assert_eq!(rations.grant(Timestamp(0)).len(), 6, "sixty of a hundred");
+        let payer = rations.ask(guest(9, 1, Class::Payer), 40);
+        assert_eq!(rations.grant(Timestamp(0)), [payer]);
+    }
+
+    #[test]
+    fn of_those_who_wait_the_one_that_used_least_is_next() {
+        let mut rations = Rations::new(LIMITS);
+        let greedy: Vec<_> = (0..9).map(|_| rations.ask(stranger(1), 10)).collect();
+        assert_eq!(rations.grant(Timestamp(0)), greedy[..6]);
+        let modest = rations.ask(stranger(2), 10);
+        rations.release(greedy[0]);
+        assert_eq!(rations.grant(Timestamp(10)), [modest], "it came last, and used nothing");
+        rations.release(greedy[1]);
+        assert_eq!(rations.grant(Timestamp(10)), greedy[6..7]);
+    }
+
+    #[test]
+    fn many_peers_of_one_host_count_as_one_beside_another_host() {
+        let mut rations = Rations::new(LIMITS);
+        let first: Vec<_> =
+            (0..6).map(|peer| rations.ask(guest(peer, 1, Class::Stranger), 10)).collect();
+        assert_eq!(rations.grant(Timestamp(0)).len(), 6);
+        let fresh = rations.ask(guest(50, 1, Class::Stranger), 10);
+        let apart = rations.ask(guest(51, 2, Class::Stranger), 10);
+        rations.release(first[0]);
+        assert_eq!(rations.grant(Timestamp(0)), [apart]);
+        rations.release(first[1]);
+        assert_eq!(rations.grant(Timestamp(0)), [fresh]);
+    }
+
+    #[test]
+    fn a_large_request_is_not_passed_by_small_ones_for_ever() {
+        let mut rations = Rations::new(LIMITS);
+        let small: Vec<_> = (0..6).map(|_| rations.ask(stranger(1), 10)).collect();
+        rations.grant(Timestamp(0));
+        let large = rations.ask(stranger(2), 1_000);
+        let later = rations.ask(stranger(1), 10);
+        for ticket in small {
+            assert!(rations.grant(Timestamp(0)).is_empty(), "the large one is first");
+            rations.release(ticket);
+        }
+        assert_eq!(rations.grant(Timestamp(0)), [large], "as much as strangers may ever hold");
+        rations.release(large);
+        assert_eq!(rations.grant(Timestamp(0)), [later]);
+    }
+
+    #[test]
+    fn what_was_used_is_forgotten() {
+        let used = Use { amount: 1_000, at: Timestamp(5_000) };
+        assert_eq!(used.now(Timestamp(5_999)), 1_000);
+        assert_eq!(used.now(Timestamp(6_000)), 500);
+        assert_eq!(used.now(Timestamp(500_000)), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn no_script_holds_more_than_there_is_and_nobody_waits_while_all_is_free(
+            script in prop::collection::vec((0_u8..20, 0_u8..6, 0_u8..3, 1_u64..130, any::<bool>()), 1..150),
+        ) {
+            let mut rations = Rations::new(LIMITS);
+            let mut tickets: Vec<Ticket> = Vec::new();
+            for (turn, (peer, host, class, amount, gives_back)) in (0..).zip(script) {
+                if gives_back && !tickets.is_empty() {
+                    rations.release(tickets.swap_remove(usize::from(peer) % tickets.len()));
+                } else {
+                    let class = [Class::Member, Class::Payer, Class::Stranger][usize::from(class)];
+                    tickets.push(rations.ask(guest(peer, host, class), amount));
+                }
+                rations.grant(Timestamp(turn * 100));
+                prop_assert!(rations.held() <= LIMITS.all);
+                let strangers: u64 = rations.held.values()
+                    .filter(|held| held.guest.class == Class::Stranger).map(|held| held.amount).sum();
+                prop_assert!(strangers <= LIMITS.strangers);
+                prop_assert!(rations.held() > 0 || !rations.is_contended(), "all is free and somebody waits");
+                prop_assert!(rations.peers.len() <= LIMITS.users_max && rations.hosts.len() <= LIMITS.users_max);
+            }
+        }
+    }
+}
