@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use haulout_protocol::machine::budgets::Budget;
+use haulout_protocol::machine::places::Room;
 use haulout_protocol::machine::{guests, rations};
 
 // ---- network: streams ------------------------------------------------------------------------
@@ -26,7 +28,7 @@ pub const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long negotiating one stream on an open connection may take before it is asked whether anything else has arrived
 /// on it since: if not, it is dead; if so, the negotiation is repeated, within [`OPEN_TIMEOUT`].
 pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(4);
-/// How long one dial may take, all addresses together.
+/// How long one dial may take, all addresses together; and a handshake that others began.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long a stream that we opened may make no progress at all.
 pub const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,14 +44,22 @@ pub const FRAME_STEP_BYTES: usize = 64 * 1024;
 
 // ---- network: connections --------------------------------------------------------------------
 
-/// Connections others may have open towards us.
-pub const CONNECTIONS_IN_MAX: u32 = 512;
+/// Connections strangers may have open towards us; members need no place. One address is an office or a city behind its
+/// carrier's NAT, one subnet is seldom more than one party.
+pub const STRANGERS_ROOM: Room = Room { total: 384, of_subnet: 256, of_address: 192 };
+/// Handshakes others have under way with us, of QUIC and of TCP each. An honest one takes less than a second, and one that
+/// says nothing costs a socket: systems allow a process a thousand.
+pub const HANDSHAKES_ROOM: Room = Room { total: 256, of_subnet: 192, of_address: 128 };
 /// Connections we may have open towards others: a whole committee and some.
 pub const CONNECTIONS_OUT_MAX: u32 = 256;
 /// Connections per peer: both sides may dial at once, and a restarted peer's old one dies slowly.
 pub const CONNECTIONS_PER_PEER_MAX: u32 = 4;
-/// Handshakes in progress, each way.
+/// Handshakes we have under way with others.
 pub const CONNECTIONS_PENDING_MAX: u32 = 64;
+/// Of those, dials to addresses that nobody we trust stated.
+pub const HEARSAY_DIALS_MAX: usize = 16;
+/// How long a connection may take to say goodbye before it is dropped.
+pub const CONNECTION_CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// New connections are refused while the process is larger than this.
 pub const NETWORK_MEMORY_BYTES_MAX: usize = 2 * 1024 * 1024 * 1024;
 /// How long a connection without streams stays open; opening one costs two round trips.
@@ -71,8 +81,10 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 pub const NETWORK_COMMANDS_LEN: usize = 256;
 /// Peers we remember addresses and faults of; the quietest unconnected one makes room.
 pub const PEERS_KNOWN_MAX: usize = 4096;
-/// Addresses we keep per peer.
+/// Addresses we keep per peer of those that were stated.
 pub const ADDRESSES_PER_PEER_MAX: usize = 16;
+/// Addresses we keep per peer of those that were heard: QUIC and TCP, and as many that are out of date.
+pub const ADDRESSES_HEARD_MAX: usize = 4;
 /// How long a banned peer stays out.
 pub const BAN_DURATION: Duration = Duration::from_secs(10 * 60);
 /// How often the swarm task looks after bans, bootstrap peers and its routing table.
@@ -85,6 +97,11 @@ pub const BOOTSTRAP_PAUSE_MIN: Duration = Duration::from_secs(1);
 pub const BOOTSTRAP_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How often bootstrap peers are dialled that are missing among others; nothing depends on them then.
 pub const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(30);
+/// What one peer may ask of Kademlia, and tell by identify, each: a walk or a refresh of the table asks us a few times, and
+/// a whole committee starts at once.
+pub const QUESTIONS_OF_PEER: Budget = Budget { burst: 256, refill_ms: 50 };
+/// Strangers of one subnet in Kademlia's table: an attacker's subnet does not fill it.
+pub const KAD_STRANGERS_OF_SUBNET_MAX: usize = 8;
 /// How long a Kademlia walk may take; `open` waits for it.
 pub const KAD_QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most bytes of a gossip message with its envelope.

@@ -9,14 +9,18 @@ mod address;
 mod behaviours;
 mod errors;
 mod frames;
+mod gate;
 mod identity;
 mod inbound;
 mod names;
 mod options;
+mod paced;
 mod peers;
 mod shared;
+mod strangers;
 mod streams;
 mod swarm;
+mod transport;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -135,8 +139,10 @@ impl Network {
         self.shared.book().state_addresses(peer, parsed.collect());
     }
 
-    /// States who serves in the committee: their streams have places that nobody else can take.
+    /// States who serves in the committee, or did in the one before: they always get in, and their streams have places
+    /// that nobody else can take.
     pub(crate) fn set_members(&self, members: BTreeSet<PeerId>) {
+        self.shared.book().set_members(members.clone());
         self.shared.door.set_members(members);
     }
 

@@ -3,14 +3,17 @@
 //! Promises: machines never block, ask, read a clock or draw random numbers; the same facts give the same effects.
 
 pub mod announcement;
+pub mod budgets;
 pub mod chain_sync;
 pub mod credit;
+pub mod dialling;
 pub mod download;
 pub mod epoch_change;
 pub mod epoch_steps;
 pub mod guests;
 pub mod inquiry;
 pub mod permanence;
+pub mod places;
 pub mod put_plan;
 pub mod rations;
 pub mod responsiveness;

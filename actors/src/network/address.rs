@@ -3,6 +3,8 @@
 //! Promises: these functions only read and rewrite; no name is looked up and nothing is dialled.
 //! Does not: believe that anybody is there.
 
+use std::net::{IpAddr, SocketAddr};
+
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol as Part;
 
@@ -26,13 +28,22 @@ pub(super) fn parse(text: &str) -> Result<Multiaddr, NetworkError> {
     })
 }
 
-/// Whether an address stays inside one machine.
-pub(super) fn is_loopback(address: &Multiaddr) -> bool {
-    address.iter().any(|part| match part {
-        Part::Ip4(ip) => ip.is_loopback(),
-        Part::Ip6(ip) => ip.is_loopback(),
-        _ => false,
-    })
+/// The IP address in it; nothing if it names a host.
+pub(super) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Part::Ip4(ip) => Some(ip.into()),
+        Part::Ip6(ip) => Some(IpAddr::from(ip).to_canonical()),
+        _ => None,
+    }
+}
+
+/// Whether a peer at `ip` may say that this is its address: its own, and of a shape we dial.
+pub(super) fn is_own(address: &Multiaddr, ip: IpAddr) -> bool {
+    let parts: Vec<Part<'_>> =
+        address.iter().filter(|part| !matches!(part, Part::P2p(_))).collect();
+    let is_dialled =
+        matches!(parts.as_slice(), [_, Part::Tcp(1..)] | [_, Part::Udp(1..), Part::QuicV1]);
+    is_dialled && ip_of(address) == Some(ip)
 }
 
 /// Whether an address is dialled over TCP.
@@ -43,15 +54,6 @@ pub(super) fn is_tcp(address: &Multiaddr) -> bool {
 /// The address without the peer id at its end.
 pub(super) fn without_peer(address: Multiaddr) -> Multiaddr {
     address.into_iter().filter(|part| !matches!(part, Part::P2p(_))).collect()
-}
-
-/// The IP address in it; nothing if it names a host, or a way through a relay.
-pub(super) fn ip_of(address: &Multiaddr) -> Option<std::net::IpAddr> {
-    match address.iter().next()? {
-        Part::Ip4(ip) => Some(ip.into()),
-        Part::Ip6(ip) => Some(ip.into()),
-        _ => None,
-    }
 }
 
 /// The port of a TCP or UDP address.
@@ -74,15 +76,41 @@ pub(super) fn with_port(address: Multiaddr, port: Option<u16>) -> Multiaddr {
 }
 
 /// Where a TCP multiaddr listens, if its port is fixed.
-pub(super) fn tcp_socket(address: &Multiaddr) -> Option<std::net::SocketAddr> {
+pub(super) fn tcp_socket(address: &Multiaddr) -> Option<SocketAddr> {
     let mut parts = address.iter();
     let ip = match parts.next()? {
-        Part::Ip4(ip) => std::net::IpAddr::V4(ip),
-        Part::Ip6(ip) => std::net::IpAddr::V6(ip),
+        Part::Ip4(ip) => IpAddr::V4(ip),
+        Part::Ip6(ip) => IpAddr::V6(ip),
         _ => return None,
     };
     match parts.next()? {
         Part::Tcp(port) if port != 0 => Some((ip, port).into()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_names_its_own_address_and_no_other() {
+        let ip: IpAddr = "192.0.2.7".parse().unwrap();
+        let peer = "12D3KooW9xk7Zp1gejwfwNpfm6L9zH5NL4Bx5rm94LRYJJHJuARZ";
+        for (text, expected) in [
+            ("/ip4/192.0.2.7/tcp/4001", true),
+            ("/ip4/192.0.2.7/udp/4001/quic-v1", true),
+            (&format!("/ip4/192.0.2.7/udp/4001/quic-v1/p2p/{peer}"), true),
+            ("/ip6/::ffff:192.0.2.7/tcp/4001", true),
+            ("/ip4/192.0.2.8/tcp/4001", false),
+            ("/ip4/127.0.0.1/tcp/4001", false),
+            ("/ip4/192.0.2.7/tcp/0", false),
+            ("/ip4/192.0.2.7/udp/53", false),
+            ("/ip4/192.0.2.7/tcp/4001/ws", false),
+            ("/dns4/example.org/tcp/4001", false),
+            (&format!("/ip4/192.0.2.7/tcp/4001/p2p/{peer}/p2p-circuit"), false),
+        ] {
+            assert_eq!(is_own(&parse(text).unwrap(), ip), expected, "{text}");
+        }
     }
 }

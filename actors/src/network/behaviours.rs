@@ -13,14 +13,19 @@ use std::time::Duration;
 use libp2p::connection_limits::ConnectionLimits;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{
-    Swarm, SwarmBuilder, allow_block_list, connection_limits, dns, gossipsub, identify, identity,
-    kad, memory_connection_limits, noise, ping, quic, swarm, tcp, yamux,
+    Swarm, allow_block_list, connection_limits, gossipsub, identify, identity, kad,
+    memory_connection_limits, ping, swarm,
 };
 use prometheus_client::registry::Registry;
 
+use super::paced::Paced;
 use super::shared::Shared;
-use super::{NetworkError, Role, Topic, Transport, names, streams};
+use super::{NetworkError, Role, Topic, Transport, names, streams, transport};
 use crate::limits;
+
+/// Gossip about our topics and no others: whatever else a peer subscribes to costs no memory.
+type Gossip =
+    gossipsub::Behaviour<gossipsub::IdentityTransform, gossipsub::WhitelistSubscriptionFilter>;
 
 /// Everything a peer does, in the order in which connections are asked for.
 #[derive(NetworkBehaviour)]
@@ -30,9 +35,9 @@ pub(super) struct Behaviour {
     pub(super) banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     /// Before Kademlia: stated addresses are dialled before heard ones.
     pub(super) streams: streams::Behaviour,
-    pub(super) kad: kad::Behaviour<kad::store::MemoryStore>,
-    pub(super) gossip: gossipsub::Behaviour,
-    identify: identify::Behaviour,
+    pub(super) kad: Paced<kad::Behaviour<kad::store::MemoryStore>>,
+    pub(super) gossip: Gossip,
+    identify: Paced<identify::Behaviour>,
     ping: ping::Behaviour,
 }
 
@@ -41,48 +46,12 @@ pub(super) fn swarm(
     shared: &Shared,
     registry: &mut Registry,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
-    let setup = |error: String| NetworkError::Setup(error);
-    let builder = SwarmBuilder::with_existing_identity(shared.options.keypair.clone())
-        .with_tokio()
-        .with_tcp(tcp::Config::default(), noise::Config::new, yamux)
-        .map_err(|error| setup(error.to_string()))?
-        .with_quic_config(quic);
-    let behaviour = |key: &identity::Keypair| behaviour(shared, key);
-    let prefer = shared.options.prefer;
-    // The builder's type names its resolver, so the two ways meet only at the end.
-    macro_rules! finish {
-        ($builder:expr) => {
-            $builder
-                .with_bandwidth_metrics(registry)
-                .with_behaviour(behaviour)
-                .map_err(|error| setup(error.to_string()))?
-                .with_swarm_config(|config| swarm_config(config, prefer))
-                .with_connection_timeout(limits::DIAL_TIMEOUT)
-                .build()
-        };
-    }
-    if std::path::Path::new("/etc/resolv.conf").exists() {
-        Ok(finish!(builder.with_dns().map_err(|error| setup(error.to_string()))?))
-    } else {
-        // A container without resolv.conf: addresses work, names only through public resolvers.
-        let (config, options) = (dns::ResolverConfig::default(), dns::ResolverOpts::default());
-        Ok(finish!(builder.with_dns_config(config, options)))
-    }
-}
-
-fn yamux() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(limits::YAMUX_STREAMS_MAX);
-    config
-}
-
-fn quic(mut config: quic::Config) -> quic::Config {
-    config.handshake_timeout = limits::DIAL_TIMEOUT;
-    config.max_idle_timeout = limits::QUIC_IDLE_TIMEOUT_MS;
-    config.keep_alive_interval = limits::QUIC_KEEP_ALIVE;
-    config.max_stream_data = limits::QUIC_STREAM_WINDOW_BYTES;
-    config.max_connection_data = limits::QUIC_CONNECTION_WINDOW_BYTES;
-    config
+    let options = &shared.options;
+    let transport = transport::transport(options, shared.book.clone(), registry)?;
+    let behaviour = behaviour(shared, &options.keypair)
+        .map_err(|error| NetworkError::Setup(error.to_string()))?;
+    let config = swarm_config(swarm::Config::with_tokio_executor(), options.prefer);
+    Ok(Swarm::new(transport, behaviour, options.keypair.public().to_peer_id(), config))
 }
 
 fn swarm_config(config: swarm::Config, prefer: Transport) -> swarm::Config {
@@ -103,7 +72,9 @@ fn behaviour(
     let (door, book) = (shared.door.clone(), shared.book.clone());
     let about = identify::Config::new("/haulout/1".to_owned(), key.public())
         .with_agent_version(format!("haulout/{}", env!("CARGO_PKG_VERSION")))
-        .with_push_listen_addr_updates(true);
+        .with_push_listen_addr_updates(true)
+        // It would dial whatever a peer names; we keep what is believed in the book.
+        .with_cache_size(0);
     let pings = ping::Config::new()
         .with_interval(limits::PING_INTERVAL)
         .with_timeout(limits::PING_INTERVAL);
@@ -114,18 +85,17 @@ fn behaviour(
         ),
         banned: allow_block_list::Behaviour::default(),
         streams: streams::Behaviour::new(door, book, shared.options.prefer),
-        kad: kademlia(network, key, shared.options.role),
+        kad: Paced::new(kademlia(network, key, shared.options.role)),
         gossip: gossip(network, key)?,
-        identify: identify::Behaviour::new(about),
+        identify: Paced::new(identify::Behaviour::new(about)),
         ping: ping::Behaviour::new(pings),
     })
 }
 
+/// Inbound connections and handshakes have places instead (`gate`, `swarm`): a number alone shuts out whoever comes late.
 fn connection_limits() -> ConnectionLimits {
     ConnectionLimits::default()
-        .with_max_pending_incoming(Some(limits::CONNECTIONS_PENDING_MAX))
         .with_max_pending_outgoing(Some(limits::CONNECTIONS_PENDING_MAX))
-        .with_max_established_incoming(Some(limits::CONNECTIONS_IN_MAX))
         .with_max_established_outgoing(Some(limits::CONNECTIONS_OUT_MAX))
         .with_max_established_per_peer(Some(limits::CONNECTIONS_PER_PEER_MAX))
 }
@@ -159,10 +129,7 @@ fn kademlia(
     kad
 }
 
-fn gossip(
-    network: &str,
-    key: &identity::Keypair,
-) -> Result<gossipsub::Behaviour, Box<dyn Error + Send + Sync>> {
+fn gossip(network: &str, key: &identity::Keypair) -> Result<Gossip, Box<dyn Error + Send + Sync>> {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Strict)
         .validate_messages()
@@ -177,7 +144,9 @@ fn gossip(
         })
         .build()?;
     let author = gossipsub::MessageAuthenticity::Signed(key.clone());
-    let mut gossip = gossipsub::Behaviour::new(author, config)?;
+    let topics = Topic::ALL.into_iter().map(|topic| topic.on(network).hash()).collect();
+    let ours = gossipsub::WhitelistSubscriptionFilter(topics);
+    let mut gossip = Gossip::new_with_subscription_filter(author, config, ours)?;
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let scores = gossipsub::PeerScoreParams {
         // A devnet is many honest peers on one address.

@@ -3,10 +3,12 @@
 //! Promises: the secret key is in no `Debug`; what was checked parses, so nothing that starts later
 //! can fail because of a word. Does not: try whether an address can be listened on or dialled.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use haulout_protocol::message::NetworkId;
-use libp2p::{Multiaddr, identity};
+use libp2p::multiaddr::Protocol as Part;
+use libp2p::{Multiaddr, PeerId, identity};
 use prometheus_client::registry::Registry;
 
 use super::NetworkError;
@@ -73,6 +75,8 @@ pub(super) struct Parsed {
     pub(super) listen: Vec<Multiaddr>,
     pub(super) external: Vec<Multiaddr>,
     pub(super) bootstrap: Vec<Multiaddr>,
+    /// Those of them whose peer id is stated.
+    pub(super) bootstrap_peers: HashSet<PeerId>,
     pub(super) role: Role,
     pub(super) prefer: Transport,
     pub(super) registry: Arc<Mutex<Registry>>,
@@ -91,12 +95,18 @@ impl Parsed {
         };
         let keypair = identity::Keypair::ed25519_from_bytes(options.secret_key)
             .map_err(|error| NetworkError::Setup(error.to_string()))?;
+        let bootstrap = parse(&options.bootstrap)?;
+        let bootstrap_peers = bootstrap.iter().filter_map(|address| match address.iter().last() {
+            Some(Part::P2p(peer)) => Some(peer),
+            _ => None,
+        });
         Ok(Parsed {
             keypair,
             network: hex::encode(&options.network.as_bytes()[..4]),
             listen: parse(&options.listen)?,
             external: parse(&options.external)?,
-            bootstrap: parse(&options.bootstrap)?,
+            bootstrap_peers: bootstrap_peers.collect(),
+            bootstrap,
             role: options.role,
             prefer: options.prefer,
             registry: options.registry,

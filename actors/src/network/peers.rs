@@ -4,7 +4,7 @@
 //! the peer's name, enough of them ban the peer for a while. Does not: keep anything on disk, or
 //! believe addresses: whoever answers must still prove its key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use haulout_protocol::crypto::PeerId;
@@ -14,6 +14,7 @@ use libp2p::Multiaddr;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::address;
 use crate::limits;
 
 pub use haulout_protocol::machine::Blame;
@@ -92,6 +93,10 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct PeerBook {
     entries: BTreeMap<PeerId, Entry>,
+    /// Every address in some entry's `stated`, and in how many.
+    stated: BTreeMap<Multiaddr, usize>,
+    /// The committee, and whoever else must always get in.
+    members: BTreeSet<PeerId>,
 }
 
 impl PeerBook {
@@ -131,7 +136,38 @@ impl PeerBook {
     /// Sets the addresses somebody we trust stated.
     pub(super) fn state_addresses(&mut self, peer: PeerId, mut addresses: Vec<Multiaddr>) {
         addresses.truncate(limits::ADDRESSES_PER_PEER_MAX);
-        self.entry(peer).stated = addresses;
+        addresses = addresses.into_iter().map(address::without_peer).collect();
+        for address in &addresses {
+            *self.stated.entry(address.clone()).or_default() += 1;
+        }
+        for address in std::mem::replace(&mut self.entry(peer).stated, addresses) {
+            if let Some(count) = self.stated.get_mut(&address) {
+                *count -= 1;
+                if *count == 0 {
+                    self.stated.remove(&address);
+                }
+            }
+        }
+    }
+
+    /// Whether somebody we trust stated this address, of whomever.
+    pub(super) fn is_stated(&self, address: &Multiaddr) -> bool {
+        self.stated.contains_key(address)
+    }
+
+    /// Where somebody we trust says that the peer is.
+    pub(super) fn stated(&self, peer: &PeerId) -> &[Multiaddr] {
+        self.entries.get(peer).map_or(&[], |entry| &entry.stated)
+    }
+
+    /// Sets who must always get in.
+    pub(super) fn set_members(&mut self, members: BTreeSet<PeerId>) {
+        self.members = members;
+    }
+
+    /// Whether the peer must always get in.
+    pub(super) fn is_member(&self, peer: &PeerId) -> bool {
+        self.members.contains(peer)
     }
 
     /// Remembers an address we heard of; the oldest makes room. True if it is new.
@@ -140,7 +176,7 @@ impl PeerBook {
         if entry.stated.contains(&address) || entry.heard.contains(&address) {
             return false;
         }
-        if entry.heard.len() >= limits::ADDRESSES_PER_PEER_MAX {
+        if entry.heard.len() >= limits::ADDRESSES_HEARD_MAX {
             entry.heard.remove(0);
         }
         entry.heard.push(address);

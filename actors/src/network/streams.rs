@@ -129,6 +129,13 @@ impl Behaviour {
         }
     }
 
+    /// Whether a peer has streams open towards us, or somebody here waits for it.
+    pub(super) fn is_busy(&self, peer: &PeerId) -> bool {
+        let all = limits::STREAMS_FROM_PEER_MAX;
+        self.waiting.contains_key(peer)
+            || self.of_peer.get(peer).is_some_and(|permits| permits.available_permits() < all)
+    }
+
     fn handler(
         &mut self,
         connection: ConnectionId,

@@ -4,12 +4,15 @@
 //! so the swarm is always polled. When it ends, for whatever reason, its sockets are free.
 //! Does not: decide what streams or messages mean.
 
-use std::collections::{HashMap, HashSet};
+mod whereabouts;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
 use haulout_protocol::crypto;
+use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::ListenerId;
 use libp2p::metrics::{Metrics, Recorder};
 use libp2p::multiaddr::Protocol as Part;
@@ -25,6 +28,7 @@ use super::behaviours::{self, Behaviour, BehaviourEvent};
 use super::identity::{from_libp2p, to_libp2p};
 use super::peers::PeerBook;
 use super::shared::{Shared, lock};
+use super::strangers::Strangers;
 use super::streams::{self, Request};
 use super::{Heard, NetworkError, PublishError, Topic, Verdict, address, names};
 use crate::limits;
@@ -62,8 +66,7 @@ pub(super) struct Driver {
     kad_protocol: libp2p::StreamProtocol,
     /// Which place in the options a listener has.
     listeners: HashMap<ListenerId, usize>,
-    /// Connections inside this machine; others must not teach us loopback addresses.
-    local: HashSet<ConnectionId>,
+    strangers: Strangers,
     /// Walks under way, and for whom.
     walks: HashMap<kad::QueryId, PeerId>,
     bootstrap_due: Instant,
@@ -101,7 +104,7 @@ impl Driver {
             commands,
             metrics,
             listeners: HashMap::new(),
-            local: HashSet::new(),
+            strangers: Strangers::new(),
             walks: HashMap::new(),
             bootstrap_due: Instant::now(),
             bootstrap_pauses: Pauses::between(
@@ -235,7 +238,7 @@ impl Driver {
     fn ban(&mut self, peer: PeerId) {
         let behaviour = self.swarm.behaviour_mut();
         if behaviour.banned.block_peer(peer) {
-            behaviour.kad.remove_peer(&peer);
+            behaviour.kad.inner.remove_peer(&peer);
             behaviour.streams.give_up(peer, "it is banned for its faults");
         }
     }
@@ -256,6 +259,8 @@ impl Driver {
         if !forgiven.is_empty() {
             self.shared.show_peers();
         }
+        let streams = &self.swarm.behaviour().streams;
+        self.strangers.note_useful(|peer| streams.is_busy(peer));
         if Instant::now() >= self.bootstrap_due {
             self.dial_bootstrap_peers();
         }
@@ -300,13 +305,11 @@ impl Driver {
                 self.shared.addresses.send_modify(|shown| shown.retain(|text| *text != gone));
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
-                if address::is_loopback(endpoint.get_remote_address()) {
-                    self.local.insert(connection_id);
-                }
                 self.with_book(peer_id, PeerBook::connected);
+                self.on_connected(peer_id, connection_id, &endpoint);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
-                self.local.remove(&connection_id);
+                self.strangers.closed(&connection_id);
                 self.with_book(peer_id, PeerBook::disconnected);
                 let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
                 debug!(peer = %peer_id, cause, "connection closed");
@@ -318,6 +321,26 @@ impl Driver {
             }
             _ => {}
         }
+    }
+
+    /// A stranger that connects may cost another its connection, or is sent away itself.
+    fn on_connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+        let ip = address::ip_of(endpoint.get_remote_address());
+        self.strangers.connected(connection, peer, ip);
+        if endpoint.is_dialer() || self.is_trusted(&peer) {
+            return;
+        }
+        let streams = &self.swarm.behaviour().streams;
+        let must_stay = |peer: &PeerId| streams.is_busy(peer) || is_trusted(&self.shared, peer);
+        if let Some(leaving) = self.strangers.admit(connection, must_stay) {
+            debug!(newcomer = %peer, refused = leaving == connection, "more strangers than places");
+            self.swarm.close_connection(leaving);
+        }
+    }
+
+    /// Whether a peer always gets in.
+    fn is_trusted(&self, peer: &PeerId) -> bool {
+        is_trusted(&self.shared, peer)
     }
 
     fn with_book(&self, peer: PeerId, change: impl Fn(&mut PeerBook, crypto::PeerId)) {
@@ -384,59 +407,6 @@ impl Driver {
         }
     }
 
-    /// Somebody waits for a peer whose addresses do not answer: look for it, once in a while.
-    fn on_dial_failed(&mut self, peer: PeerId, reason: &str) {
-        if self.walks.values().any(|sought| *sought == peer) {
-            return; // the walk's end decides
-        }
-        let may_walk = from_libp2p(&peer).is_some_and(|peer| self.shared.book().may_walk(peer));
-        let behaviour = self.swarm.behaviour_mut();
-        if may_walk {
-            debug!(%peer, reason, "peer cannot be dialled; walking through kademlia");
-            self.walks.insert(behaviour.kad.get_closest_peers(peer), peer);
-        } else {
-            behaviour.streams.give_up(peer, reason);
-        }
-    }
-
-    fn on_walked(&mut self, id: kad::QueryId, found: kad::GetClosestPeersResult) {
-        let Some(sought) = self.walks.remove(&id) else { return };
-        let peers = match found {
-            Ok(found) => found.peers,
-            Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
-        };
-        let mut found_new = false;
-        if let Some(peer) = from_libp2p(&sought) {
-            let mut book = self.shared.book();
-            let answers = peers.into_iter().filter(|info| info.peer_id == sought);
-            for address in answers.flat_map(|info| info.addrs) {
-                found_new |= book.hear_address(peer, address::without_peer(address));
-            }
-        }
-        let streams = &mut self.swarm.behaviour_mut().streams;
-        if found_new {
-            streams.dial(sought);
-        } else {
-            streams.give_up(sought, "no address answers, and kademlia knows no other");
-        }
-    }
-
-    /// Kademlia learns addresses only from here.
-    fn on_identified(&mut self, connection: ConnectionId, peer: PeerId, info: identify::Info) {
-        let local = self.local.contains(&connection);
-        let usable = |address: &Multiaddr| local || !address::is_loopback(address);
-        let addresses = info.listen_addrs.into_iter().filter(usable);
-        let serves = info.protocols.contains(&self.kad_protocol);
-        for address in addresses.take(limits::ADDRESSES_PER_PEER_MAX) {
-            if serves {
-                self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
-            }
-            if let Some(peer) = from_libp2p(&peer) {
-                self.shared.book().hear_address(peer, address::without_peer(address));
-            }
-        }
-    }
-
     fn on_message(
         &mut self,
         source: PeerId,
@@ -456,4 +426,10 @@ impl Driver {
         debug!(peer = %source, "nobody has time for a message; ignoring it");
         self.judge(&id, &source, Verdict::Ignore);
     }
+}
+
+/// Whether a peer is in the committee, in the one before, or one we start from.
+fn is_trusted(shared: &Shared, peer: &PeerId) -> bool {
+    shared.options.bootstrap_peers.contains(peer)
+        || from_libp2p(peer).is_some_and(|peer| shared.book().is_member(&peer))
 }

@@ -325,8 +325,8 @@ async fn nothing_is_planned_by_lists_that_may_not_show_what_the_wallet_did_last(
     };
     let first = register(1).await.unwrap();
     // Another process executed something that the ledger's lists do not show: one that nobody knows.
-    let lock = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-    let lock = lock.filter(|path| path.extension().is_some_and(|it| it == "lock")).next().unwrap();
+    let mut files = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let lock = files.find(|path| path.extension().is_some_and(|it| it == "lock")).unwrap();
     let word = |digest: &[u8; 32]| {
         let count = fs::read(&lock).unwrap()[..8].to_vec();
         fs::write(&lock, [&count, &digest[..]].concat()).unwrap();

@@ -85,7 +85,7 @@ fn stated_addresses_come_first_and_hints_stay_bounded() {
     }
     let addresses = book.addresses(&peer);
     assert_eq!(addresses[..2], [sample_address(1), sample_address(99)]);
-    assert_eq!(addresses.len(), 1 + limits::ADDRESSES_PER_PEER_MAX);
+    assert_eq!(addresses.len(), 1 + limits::ADDRESSES_HEARD_MAX);
 }
 
 #[test]
@@ -103,4 +103,18 @@ fn what_is_expected_of_a_peer_follows_what_it_did() {
     let now = Instant::now();
     while book.blame(peer, Blame::WrongBytes, now) != Penalty::Ban {}
     assert_eq!(book.pace(&peer, at(6), 1), Pace::Banned);
+}
+
+#[test]
+fn an_address_is_stated_as_long_as_anybody_has_it() {
+    let mut book = PeerBook::default();
+    let (first, second) = (sample_peer(1), sample_peer(2));
+    book.state_addresses(first, vec![sample_address(1), sample_address(2)]);
+    book.state_addresses(second, vec![sample_address(1)]);
+    book.hear_address(second, sample_address(3));
+    book.state_addresses(first, vec![sample_address(4)]);
+    let stated = |port| book.is_stated(&sample_address(port));
+    assert_eq!([1, 2, 3, 4].map(stated), [true, false, false, true]);
+    book.state_addresses(second, Vec::new());
+    assert!(!book.is_stated(&sample_address(1)));
 }

@@ -1,0 +1,11 @@
+//! Where memory comes from, in every program of this workspace.
+//!
+//! The system's allocator keeps what one busy hour took: with a thread for each core and a pool for the disk, what is free
+//! is spread over many arenas, of which only the top goes back.
+//!
+//! Promises: what is free goes back to the system within seconds. Does not: bound what is taken (permits do).
+
+use mimalloc::MiMalloc;
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;

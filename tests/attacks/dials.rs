@@ -1,0 +1,81 @@
+//! Strangers that name somebody else's address as theirs, or as that of peers they know.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use libp2p::swarm::NetworkBehaviour;
+use libp2p::{Multiaddr, PeerId, identify, kad};
+use tokio::net::UdpSocket;
+
+use crate::siege::{Siege, scale};
+use crate::stranger::{attack, besiege, kademlia, swarm, until};
+
+/// Whom the nodes shall flood: an address of this machine that is none of the attackers'.
+const VICTIM: &str = "127.0.0.9";
+/// Strangers, each with names of its own.
+const STRANGERS: usize = 20;
+/// Peers each of them says are at the victim's.
+const INVENTED: usize = 60;
+/// Packets one node may send there: its budget for an address that does not answer, about ten packets a dial.
+const PACKETS_PER_NODE_MAX: usize = 150;
+
+#[derive(NetworkBehaviour)]
+struct Liar {
+    kad: kad::Behaviour<kad::store::MemoryStore>,
+    identify: identify::Behaviour,
+}
+
+pub(crate) async fn named_victims() {
+    let mut siege = Siege::start();
+    let calm = siege.calm().await;
+    let memory = siege.memory();
+    let victim = UdpSocket::bind((VICTIM, 0)).await.unwrap();
+    let address: Multiaddr =
+        format!("/ip4/{VICTIM}/udp/{}/quic-v1", victim.local_addr().unwrap().port())
+            .parse()
+            .unwrap();
+    let (packets, knocked) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let nodes = siege.targets.iter().map(|target| target.port).collect();
+    attack(count(victim, nodes, packets.clone()));
+    let strangers = STRANGERS * scale();
+    for _ in 0..strangers {
+        let liar = liar(&siege.network, &address);
+        attack(besiege(liar, siege.targets.clone(), 1, knocked.clone(), |_| ()));
+    }
+    let enough = strangers * siege.targets.len() * 9 / 10;
+    until("every stranger has told its lies", || knocked.load(Ordering::Relaxed) >= enough).await;
+    let under = siege.endure().await;
+    siege.judge("named victims", &calm, &under, &memory);
+    let (packets, most) =
+        (packets.load(Ordering::Relaxed), PACKETS_PER_NODE_MAX * siege.targets.len());
+    eprintln!("named victims: {packets} packets went to the victim, {most} may");
+    assert!(packets <= most, "{packets} packets went to a victim that strangers named");
+}
+
+/// A stranger that listens, answers Kademlia, and says that it and everybody it knows is at the victim's.
+fn liar(network: &str, victim: &Multiaddr) -> libp2p::Swarm<Liar> {
+    let mut liar = swarm(|key| Liar {
+        kad: kademlia(network, key),
+        identify: identify::Behaviour::new(
+            identify::Config::new("/haulout/1".into(), key.public())
+                .with_interval(Duration::from_secs(1)),
+        ),
+    });
+    liar.listen_on("/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()).unwrap();
+    liar.add_external_address(victim.clone());
+    for _ in 0..INVENTED {
+        liar.behaviour_mut().kad.add_address(&PeerId::random(), victim.clone());
+    }
+    liar
+}
+
+/// Counts what comes from the nodes; the strangers believe their own lies and dial the victim, too.
+async fn count(victim: UdpSocket, nodes: Vec<u16>, packets: Arc<AtomicUsize>) {
+    let mut packet = [0; 2048];
+    while let Ok((_, from)) = victim.recv_from(&mut packet).await {
+        if nodes.contains(&from.port()) {
+            packets.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

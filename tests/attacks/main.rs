@@ -1,0 +1,54 @@
+//! What strangers do to a network of real node processes, and that honest clients do not notice.
+//!
+//! Each attack runs for a few seconds beside honest puts and gets, all of which must succeed. `HAULOUT_ATTACK_SECONDS` and
+//! `HAULOUT_ATTACK_SCALE` make it longer and stronger. The devnet is this very program, started again under its name, so
+//! that this target alone builds all it needs; therefore it has a `main` of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
+
+mod dials;
+mod handshakes;
+mod identities;
+mod kademlia;
+mod siege;
+mod stranger;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// The attacks, by the sentence that must hold.
+fn trials() -> Vec<Trial> {
+    vec![
+        trial(
+            "connections_that_say_nothing_keep_nobody_out",
+            handshakes::connections_that_say_nothing,
+        ),
+        trial("many_identities_keep_nobody_out", identities::many_identities),
+        trial("nodes_do_not_dial_what_strangers_name", dials::named_victims),
+        trial("floods_of_questions_keep_nobody_out", kademlia::floods_of_questions),
+    ]
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if arguments.first().is_some_and(|name| name == siege::DEVNET) {
+        return ExitCode::from(haulout_devnet::cli::main_with(arguments));
+    }
+    let mut options = Arguments::from_args();
+    options.test_threads = Some(1); // each has a whole network, and the machine to itself
+    libtest_mimic::run(&options, trials()).exit_code()
+}
+
+fn trial<Attack>(sentence: &str, attack: impl FnOnce() -> Attack + Send + 'static) -> Trial
+where
+    Attack: Future<Output = ()>,
+{
+    Trial::test(sentence, move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(attack());
+        runtime.shutdown_background(); // attackers never end by themselves
+        Ok(())
+    })
+}
