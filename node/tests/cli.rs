@@ -243,7 +243,7 @@ fn an_unreachable_ledger_has_its_own_kind() {
 fn write_client(home: &Path, rpc: &str) {
     let text = format!(
         "[network]\nid = \"0x1\"\n[chain]\nrpc = \"{rpc}\"\npackage = \"0x2\"\nsystem = \"0x3\"\n\
-         staking = \"0x4\"\nparams = \"0x5\"\ntreasury = \"0x6\"\n[node]\ndata_dir = \"data\"\n\
+         staking = \"0x4\"\nparams = \"0x5\"\ntreasury = \"0x6\"\n[client]\ntimeout = \"500ms\"\n[node]\ndata_dir = \"data\"\n\
          [wallet]\nkey_file = \"wallet.key\"\n"
     );
     std::fs::write(home.join("haulout.toml"), text).expect("the home folder is ours");

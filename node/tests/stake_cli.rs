@@ -50,7 +50,7 @@ fn write_sui(folder: &Path, address: &str, mode: u32) {
 fn write_client(home: &Path, rpc: &str) {
     let text = format!(
         "[network]\nid = \"0x1\"\n[chain]\nrpc = \"{rpc}\"\npackage = \"0x2\"\nsystem = \"0x3\"\n\
-         staking = \"0x4\"\nparams = \"0x5\"\ntreasury = \"0x6\"\n"
+         staking = \"0x4\"\nparams = \"0x5\"\ntreasury = \"0x6\"\n[client]\ntimeout = \"500ms\"\n"
     );
     std::fs::write(home.join("haulout.toml"), text).expect("the folder of a test can be written");
 }
