@@ -68,10 +68,13 @@ pub const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 pub const QUIC_IDLE_TIMEOUT_MS: u32 = 8_000;
 /// How often QUIC says something when nobody else does; a third of the time above.
 pub const QUIC_KEEP_ALIVE: Duration = Duration::from_millis(2_500);
-/// QUIC's window for one stream: bandwidth times round trip, 160 MB/s at 100 ms.
+/// QUIC's window for one stream of a client, which chose its peers: bandwidth times round trip, 160 MB/s at 100 ms.
 pub const QUIC_STREAM_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
-/// QUIC's window for one connection: the memory one hostile connection can hold.
+/// QUIC's window for one connection of a client.
 pub const QUIC_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// QUIC's window for one connection of a node, and each stream in it: what a stranger can make it hold unread. A writer
+/// sends to a node at 10 MB/s at 100 ms, and to all nodes at once.
+pub const QUIC_NODE_WINDOW_BYTES: u32 = 1024 * 1024;
 /// How often a connection is pinged, and how long the answer may take.
 pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -166,6 +169,16 @@ pub const CHAIN_BACKOFF_MIN: Duration = Duration::from_millis(100);
 pub const CHAIN_BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Checkpoints fetched at once while catching up: enough to hide a round trip, small in memory.
 pub const CHAIN_BACKFILL_BATCH: u64 = 16;
+/// Validators of one Sui epoch that we look at; Sui has a hundred odd.
+pub const CHAIN_VALIDATORS_MAX: usize = 1024;
+/// Sui epochs walked from the trusted checkpoint to now: a day each, so ten years.
+pub const CHAIN_EPOCHS_WALKED_MAX: usize = 4096;
+/// How long a subscription may say nothing before it is opened anew; ledgers seal a checkpoint a second.
+pub const CHAIN_SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long nothing proven may come before we say that the ledger is silent. It only decides what is said.
+pub const CHAIN_QUIET_MAX: Duration = Duration::from_secs(8);
+/// How long a client that remembers the network waits for the ledger before it goes on without.
+pub const CHAIN_RECALL_AFTER: Duration = Duration::from_secs(2);
 /// Coins that one transaction pays with; if it takes more, they are merged first. Ledgers allow
 /// 512 arguments of a command.
 pub const CHAIN_COINS_PER_CALL_MAX: usize = 256;

@@ -78,3 +78,57 @@ impl Strangers {
         self.remotes.get(connection).and_then(|remote| remote.ip)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const ATTACKER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+
+    /// As many connections as one address may have, all of one peer.
+    fn crowd(peer: PeerId) -> Strangers {
+        let mut strangers = Strangers::new();
+        for number in 0..limits::STRANGERS_ROOM.of_address {
+            let connection = ConnectionId::new_unchecked(number);
+            strangers.connected(connection, peer, Some(ATTACKER));
+            assert_eq!(strangers.admit(connection, |_| false), None);
+        }
+        strangers
+    }
+
+    #[test]
+    fn a_neighbour_of_an_attacker_takes_its_oldest_idle_connection() {
+        let attacker = PeerId::random();
+        let mut strangers = crowd(attacker);
+        let newcomer = ConnectionId::new_unchecked(1_000);
+        strangers.connected(newcomer, PeerId::random(), Some(ATTACKER));
+        let leaving = strangers.admit(newcomer, |_| false);
+        assert_eq!(leaving, Some(ConnectionId::new_unchecked(0)));
+        assert_eq!(strangers.ip_of(&newcomer), Some(ATTACKER));
+    }
+
+    #[test]
+    fn peers_with_open_streams_and_members_stay_and_the_newcomer_is_sent_away() {
+        let staying = PeerId::random();
+        let mut strangers = crowd(staying);
+        let newcomer = ConnectionId::new_unchecked(1_000);
+        strangers.connected(newcomer, PeerId::random(), Some(ATTACKER));
+        assert_eq!(strangers.admit(newcomer, |peer| *peer == staying), Some(newcomer));
+        strangers.closed(&ConnectionId::new_unchecked(7));
+        assert_eq!(strangers.admit(newcomer, |peer| *peer == staying), None);
+    }
+
+    #[test]
+    fn whoever_was_useful_lately_is_not_the_first_to_leave() {
+        let useful = PeerId::random();
+        let mut strangers = crowd(PeerId::random());
+        let first = ConnectionId::new_unchecked(0);
+        strangers.connected(first, useful, Some(ATTACKER));
+        strangers.note_useful(|peer| *peer == useful);
+        let newcomer = ConnectionId::new_unchecked(1_000);
+        strangers.connected(newcomer, PeerId::random(), Some(ATTACKER));
+        assert_eq!(strangers.admit(newcomer, |_| false), Some(ConnectionId::new_unchecked(1)));
+    }
+}

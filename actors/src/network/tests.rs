@@ -209,14 +209,14 @@ async fn oversized_frames_and_silence_end_a_stream_with_a_reason() {
     let (peer, mut accepted) = incoming.next().await.unwrap();
     assert_eq!(peer, first.peer());
 
-    accepted.set_idle_timeout(Duration::from_millis(200));
-    let silent = accepted.read_frame::<u64>(64).await.unwrap_err();
-    assert!(matches!(silent, StreamError::TimedOut(_)), "{silent}");
-
     opened.write_all(&u32::MAX.to_be_bytes()).await.unwrap();
     opened.flush().await.unwrap();
     let oversized = accepted.read_frame::<u64>(64).await.unwrap_err();
     assert!(matches!(oversized, StreamError::TooLarge { .. }), "{oversized}");
+
+    accepted.set_idle_timeout(Duration::from_millis(200));
+    let silent = accepted.read_frame::<u64>(64).await.unwrap_err();
+    assert!(matches!(silent, StreamError::TimedOut(_)), "{silent}");
 
     drop(opened);
     let closed = accepted.read_frame::<u64>(64).await.unwrap_err();
