@@ -68,10 +68,13 @@ pub const CONNECTION_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 pub const QUIC_IDLE_TIMEOUT_MS: u32 = 8_000;
 /// How often QUIC says something when nobody else does; a third of the time above.
 pub const QUIC_KEEP_ALIVE: Duration = Duration::from_millis(2_500);
-/// QUIC's window for one stream: bandwidth times round trip, 160 MB/s at 100 ms.
+/// QUIC's window for one stream of a client, which chose its peers: bandwidth times round trip, 160 MB/s at 100 ms.
 pub const QUIC_STREAM_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
-/// QUIC's window for one connection: the memory one hostile connection can hold.
+/// QUIC's window for one connection of a client.
 pub const QUIC_CONNECTION_WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+/// QUIC's window for one connection of a node, and each stream in it: what a stranger can make it hold unread. A writer
+/// sends to a node at 10 MB/s at 100 ms, and to all nodes at once.
+pub const QUIC_NODE_WINDOW_BYTES: u32 = 1024 * 1024;
 /// How often a connection is pinged, and how long the answer may take.
 pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 

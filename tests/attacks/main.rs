@@ -5,13 +5,16 @@
 //! that this target alone builds all it needs; therefore it has a `main` of its own.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
+#![allow(clippy::print_stderr, reason = "an attack says what it measured")]
 
+mod assault;
 mod dials;
 mod handshakes;
 mod identities;
 mod kademlia;
 mod siege;
 mod stranger;
+mod streams;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -28,6 +31,12 @@ fn trials() -> Vec<Trial> {
         trial("many_identities_keep_nobody_out", identities::many_identities),
         trial("nodes_do_not_dial_what_strangers_name", dials::named_victims),
         trial("floods_of_questions_keep_nobody_out", kademlia::floods_of_questions),
+        trial("slow_streams_keep_nobody_out", streams::slow_streams),
+        trial("headers_that_never_end_fill_no_memory", streams::headers_that_never_end),
+        trial("headers_nobody_paid_for_are_not_served", streams::unpaid_headers),
+        trial("claims_without_bytes_keep_no_room", streams::claims_without_bytes),
+        trial("a_pair_named_twice_is_not_served", streams::pairs_named_again_and_again),
+        trial("greedy_readers_leave_others_their_share", streams::greedy_readers),
     ]
 }
 

@@ -238,7 +238,8 @@ impl PeerBook {
             return Penalty::None;
         }
         if entry.points < BAN_SCORE {
-            let is_repeated = blame == Blame::Slow && count % SLOW_STREAMS_PER_CONNECTION == 0;
+            let is_repeated =
+                blame == Blame::Slow && count.is_multiple_of(SLOW_STREAMS_PER_CONNECTION);
             return if is_repeated { Penalty::Disconnect } else { Penalty::None };
         }
         entry.banned_until = Some(now + limits::BAN_DURATION);

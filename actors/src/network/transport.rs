@@ -17,10 +17,10 @@ use libp2p::{PeerId, Transport as _, dns, identity, noise, quic, tcp, yamux};
 use prometheus_client::registry::Registry;
 
 use self::farewell::Farewell;
-use super::NetworkError;
 use super::gate::Gate;
 use super::options::Parsed;
 use super::peers::PeerBook;
+use super::{NetworkError, Role};
 use crate::limits;
 
 /// A peer that proved its key, and its connection.
@@ -39,7 +39,7 @@ pub(super) fn transport(
         .authenticate(noise)
         .multiplex(yamux())
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    let both = quic::tokio::Transport::new(quic(&options.keypair))
+    let both = quic::tokio::Transport::new(quic(&options.keypair, options.role))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .or_transport(tcp)
         .map(|either, _| either.into_inner());
@@ -64,12 +64,15 @@ fn yamux() -> yamux::Config {
     config
 }
 
-fn quic(key: &identity::Keypair) -> quic::Config {
+fn quic(key: &identity::Keypair, role: Role) -> quic::Config {
     let mut config = quic::Config::new(key);
     config.handshake_timeout = limits::DIAL_TIMEOUT;
     config.max_idle_timeout = limits::QUIC_IDLE_TIMEOUT_MS;
     config.keep_alive_interval = limits::QUIC_KEEP_ALIVE;
-    config.max_stream_data = limits::QUIC_STREAM_WINDOW_BYTES;
-    config.max_connection_data = limits::QUIC_CONNECTION_WINDOW_BYTES;
+    (config.max_stream_data, config.max_connection_data) = match role {
+        // Strangers fill these windows.
+        Role::Server => (limits::QUIC_NODE_WINDOW_BYTES, limits::QUIC_NODE_WINDOW_BYTES),
+        Role::Client => (limits::QUIC_STREAM_WINDOW_BYTES, limits::QUIC_CONNECTION_WINDOW_BYTES),
+    };
     config
 }

@@ -235,8 +235,8 @@ mod tests {
                 None => tokio::task::yield_now().await, // until its grace is over
             }
         };
-        silent.evicted().await;
         assert!(silent.is_evicted() && !busy.is_evicted() && !third.is_evicted());
+        silent.evicted().await;
         drop(silent);
         assert!(room.enter(stranger(4)).is_none(), "its place was given away only once");
         drop(third);

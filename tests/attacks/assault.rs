@@ -1,0 +1,137 @@
+//! Strangers with identities of their own that open streams of our protocols to every node, again and again.
+//!
+//! Promises: as many streams as said are kept up; an attack counts only once it has reached its strength.
+//! Does not: know what is done with a stream.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::Result;
+use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, Transport};
+use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::crypto::PeerId;
+use haulout_protocol::message::NetworkId;
+use haulout_tests::{put, sample_blob};
+use tokio::sync::watch;
+
+use crate::siege::{Figures, Siege, scale};
+use crate::stranger::{self, until};
+
+/// Identities; with twenty streams each, so many once took every place of every node.
+const IDENTITIES: usize = 14;
+/// What a node may grow by, in KiB: the memory of its sessions, and 128 MiB for buffers.
+const GROWTH_MAX: u64 = 384 * 1024;
+/// Between two attempts at a node that says "busy".
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// One attack on one network.
+pub(crate) struct Assault {
+    siege: Siege,
+    calm: Figures,
+    memory: Vec<u64>,
+    strangers: Vec<(Network, Supervisor)>,
+    tried: Arc<AtomicUsize>,
+    wanted: usize,
+    /// Dropped with the attack: the strangers hear of it and stop.
+    over: watch::Sender<()>,
+}
+
+impl Assault {
+    /// A network, what is normal there, and strangers that know its nodes.
+    pub(crate) async fn begin() -> Assault {
+        let mut siege = Siege::start();
+        let calm = siege.calm().await;
+        let memory = siege.memory();
+        let mut strangers = Vec::new();
+        for number in 0..IDENTITIES * scale() {
+            strangers.push(stranger(&siege, number).await);
+        }
+        let (tried, over) = (Arc::default(), watch::Sender::new(()));
+        Assault { siege, calm, memory, strangers, tried, wanted: 0, over }
+    }
+
+    /// A blob that an honest client stored.
+    pub(crate) async fn prey(&self, length: usize) -> BlobId {
+        let client = self.siege.client().await.unwrap();
+        let stored = put(&client, &sample_blob(1 << 32, length)).await.unwrap();
+        client.close().await;
+        stored.blob_id
+    }
+
+    /// Every stranger keeps so many streams of a protocol to every node, and does this with each.
+    pub(crate) fn send<Run, Running>(&mut self, protocol: Protocol, streams: usize, run: Run)
+    where
+        Run: Fn(Stream) -> Running + Clone + Send + Sync + 'static,
+        Running: Future<Output = Result<()>> + Send,
+    {
+        for (network, _) in &self.strangers {
+            for target in &self.siege.targets {
+                let peer: PeerId = target.peer_id.parse().unwrap();
+                for _ in 0..streams {
+                    let (network, run, tried) = (network.clone(), run.clone(), self.tried.clone());
+                    self.wanted += 1;
+                    let mut over = self.over.subscribe();
+                    let attack = async move {
+                        loop {
+                            let opened = network.open(peer, protocol).await;
+                            tried.fetch_add(1, Ordering::Relaxed);
+                            match opened {
+                                Ok(stream) => drop(run(stream).await),
+                                Err(_) => tokio::time::sleep(PAUSE).await,
+                            }
+                        }
+                    };
+                    stranger::attack(async move {
+                        tokio::select! {
+                            () = attack => {}
+                            _ = over.changed() => {}
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// Lets honest clients work under the attack; fails if one noticed, a node ended, or grew too large.
+    pub(crate) async fn judge(mut self, attack: &str) {
+        let (tried, enough) = (self.tried.clone(), self.wanted * 9 / 10);
+        until("the strangers are there", || tried.load(Ordering::Relaxed) >= enough).await;
+        let under = self.siege.endure().await;
+        self.siege.judge(attack, &self.calm, &under, &self.memory);
+        let grown = self.siege.memory().into_iter().zip(&self.memory);
+        let grown = grown.map(|(now, was)| now.saturating_sub(*was)).max().unwrap();
+        assert!(grown <= GROWTH_MAX, "{attack}: a node grew by {grown} KiB");
+    }
+}
+
+async fn stranger(siege: &Siege, number: usize) -> (Network, Supervisor) {
+    let mut secret_key = [0x5a; 32];
+    secret_key[..8].copy_from_slice(&u64::try_from(number).unwrap().to_le_bytes());
+    let network = Network::new(NetworkOptions {
+        secret_key,
+        network: siege.network.parse::<NetworkId>().unwrap(),
+        listen: Vec::new(),
+        external: Vec::new(),
+        bootstrap: Vec::new(),
+        role: Role::Client,
+        prefer: Transport::Quic,
+        registry: Arc::default(),
+    })
+    .unwrap();
+    let supervisor = Supervisor::start(Plan {
+        name: "stranger".into(),
+        strategy: Strategy::OneForOne,
+        budget: Budget { restarts: 1, window: Duration::from_secs(60) },
+        children: vec![network.child()],
+        on_restart: None,
+    })
+    .await
+    .unwrap();
+    for target in &siege.targets {
+        let address = format!("/ip4/127.0.0.1/udp/{}/quic-v1", target.port);
+        network.add_addresses(target.peer_id.parse().unwrap(), vec![address]);
+    }
+    (network, supervisor)
+}
