@@ -1,21 +1,24 @@
 //! The ledger: a Sui gRPC endpoint that knows our contracts.
 //!
 //! Promises: every call ends in bounded time, which includes waiting for a ledger that is away for a
-//! moment; checkpoints come each exactly once and in order; a
+//! moment; checkpoints come each exactly once, in order and proven; a
 //! transaction is signed once and only ever sent again as the same bytes, so nothing is paid twice;
 //! an error says whether trying again can help. This file and those below it are the only ones that
 //! name Sui crates.
 //! Does not: store anything, decide what an event means for us, or keep a wallet's key on disk.
 
+mod anchor;
 mod checkpoints;
 mod draft;
 mod epochs;
 mod error;
 mod memory;
+mod network_objects;
 mod node_settings;
 mod operator;
 mod owned;
 mod patience;
+mod proof;
 mod purse;
 mod read;
 mod refusal;
@@ -27,6 +30,7 @@ mod submit;
 mod tables;
 mod texts;
 mod turns;
+mod validators;
 mod wallet;
 
 use std::fmt;
@@ -36,22 +40,28 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::machine::ledger_history::TrustedCheckpoint;
 use haulout_protocol::message::NetworkId;
+use serde::{Deserialize, Serialize};
 use sui_rpc::Client;
 use sui_sdk_types::Address;
 
-pub use self::checkpoints::{Checkpoint, Checkpoints};
-pub use self::error::CallError;
+pub use self::checkpoints::{Checkpoints, Start};
+pub use self::error::{CallError, FollowError};
 pub use self::memory::Since;
+pub use self::network_objects::NetworkObjects;
 pub use self::node_settings::{Changed, Collector};
 pub use self::operator::{NodeRegistration, OwnedCaps, Proofs, RegisteredNode, Votes};
 pub use self::owned::{Extension, Found, Holder, Receipt};
+pub use self::proof::{Checkpoint, Written};
+pub(crate) use self::read::ViewError;
 pub use self::register::{Certified, Cost, Extended, Registered, Registration};
 pub use self::same_blob::OnlyOne;
 use self::same_blob::SameBlob;
 pub use self::stake::{NewReceipt, OwnedReceipts, Payout, ReceiptStep, StakeBook};
 pub use self::texts::BLOB_NAME;
 use self::turns::Turns;
+pub use self::validators::validators_digest;
 pub use self::wallet::{Wallet, WalletError};
 use crate::context::Position;
 use crate::limits;
@@ -71,6 +81,9 @@ pub struct ChainOptions {
     pub params: ObjectId,
     /// The shared object that knows the token's supply.
     pub treasury: ObjectId,
+    /// The checkpoint from which on the ledger must prove what it says. Without one, whom the ledger first names as its
+    /// validators is believed.
+    pub trusted: Option<TrustedCheckpoint>,
     /// How long a ledger that does not answer, or a wallet that others are using, is waited for.
     /// With none, each exchange is tried once.
     pub patience: Duration,
@@ -103,7 +116,7 @@ struct Shared {
 }
 
 /// Versions at which our objects became shared; transactions must name them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct SharedSince {
     system: u64,
     params: u64,
@@ -122,6 +135,8 @@ pub struct SystemView {
     pub capacity: Capacity,
     /// The protocol version the nodes agreed on.
     pub protocol_version: u64,
+    /// What all of it was read from.
+    pub source: NetworkObjects,
 }
 
 /// How full the network is in the current epoch, in encoded bytes.
@@ -145,23 +160,9 @@ pub struct Balances {
 impl Chain {
     /// Reaches the ledger and finds our objects on it.
     pub async fn connect(options: ChainOptions) -> Result<Chain, CallError> {
-        let unusable = |reason: String| CallError::InvalidUrl { url: options.url.clone(), reason };
-        if !options.url.starts_with("http://") && !options.url.starts_with("https://") {
-            return Err(unusable("it must start with http:// or https://".to_owned()));
-        }
-        let client = Client::new(options.url.as_str())
-            .map_err(|status| unusable(status.message().to_owned()))?
-            .with_response_headers_timeout(limits::CHAIN_ANSWER_TIMEOUT);
+        let client = client(&options)?;
         let patience = options.patience;
-        let shared = |options: ChainOptions, since| {
-            let turns = Turns::new(options.turns.clone(), options.system);
-            let (package, is_silent) =
-                (Address::new(options.package.into()), AtomicBool::new(false));
-            let puts = SameBlob::default();
-            Arc::new(Shared { options, package, since, turns, puts, is_silent })
-        };
-        let shared_with = shared(options, SharedSince::default());
-        let mut chain = Chain { client, shared: shared_with, patience };
+        let mut chain = Chain { client, shared: shared(options, SharedSince::default()), patience };
         // Who waits for a ledger waits also for one that was away already when it was needed.
         let longest = match patience.is_zero() {
             true => limits::CHAIN_CONNECT_TIMEOUT,
@@ -176,20 +177,46 @@ impl Chain {
         Ok(chain)
     }
 
+    /// A ledger that was reached before, when the network's objects were these. Nothing is asked.
+    pub fn resume(options: ChainOptions, known: &NetworkObjects) -> Result<Chain, CallError> {
+        let client = client(&options)?;
+        let patience = options.patience;
+        Ok(Chain { client, shared: shared(options, known.since), patience })
+    }
+
     /// The endpoint, for logs and errors.
     pub fn url(&self) -> &str {
         &self.shared.options.url
     }
 
-    /// Every checkpoint after `cursor`, in order, for ever; `None` starts with the first there is.
-    pub fn checkpoints(&self, cursor: Option<u64>) -> Checkpoints {
-        Checkpoints::new(self.clone(), cursor.map_or(0, |applied| applied.saturating_add(1)))
+    /// Every checkpoint after the start, in order, for ever.
+    pub fn checkpoints(&self, start: Start) -> Checkpoints {
+        Checkpoints::new(self.clone(), start)
     }
 
     /// The error for a ledger that does not answer.
     fn unreachable(&self, reason: &str) -> CallError {
         CallError::Unreachable { url: self.url().to_owned(), reason: reason.to_owned() }
     }
+}
+
+/// The connection, which opens when it is used.
+fn client(options: &ChainOptions) -> Result<Client, CallError> {
+    let unusable = |reason: String| CallError::InvalidUrl { url: options.url.clone(), reason };
+    if !options.url.starts_with("http://") && !options.url.starts_with("https://") {
+        return Err(unusable("it must start with http:// or https://".to_owned()));
+    }
+    let client = Client::new(options.url.as_str());
+    let client = client.map_err(|status| unusable(status.message().to_owned()))?;
+    Ok(client.with_response_headers_timeout(limits::CHAIN_ANSWER_TIMEOUT))
+}
+
+/// What all handles on one ledger know.
+fn shared(options: ChainOptions, since: SharedSince) -> Arc<Shared> {
+    let turns = Turns::new(options.turns.clone(), options.system);
+    let (package, is_silent) = (Address::new(options.package.into()), AtomicBool::new(false));
+    let puts = SameBlob::default();
+    Arc::new(Shared { options, package, since, turns, puts, is_silent })
 }
 
 impl fmt::Debug for Chain {

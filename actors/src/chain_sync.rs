@@ -1,33 +1,39 @@
 //! Follows the ledger: checkpoints into the store, then the `position` watch.
 //!
-//! Promises: effects of checkpoints reach the store in order and exactly once, each in one
-//! transaction with the cursor; the watch never shows a checkpoint that is not durable; an
-//! unreachable ledger is retried with a pause that doubles up to [`limits::CHAIN_BACKOFF_MAX`].
-//! After a kill it goes on from the store's cursor. It also tells the network where the ledger says
-//! that the committee's members are.
+//! Promises: only proven checkpoints move us, and on a node the network is read as they prove it;
+//! their effects reach the store in order and exactly once, each in one transaction with the cursor;
+//! the watch never shows a checkpoint that is not durable; a ledger that is silent or not believed is
+//! retried with a pause that doubles up to [`limits::CHAIN_BACKOFF_MAX`], and named in `trust`. After
+//! a kill it goes on from the store's cursor. It also tells the network where the ledger says that
+//! the committee's members are.
 //! Does not: act on events; whoever needs to watches the position and reads the store.
 
 use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{Event, StakeEvent};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::chain_sync::following;
-use haulout_storage::{BlobEffect, StoreError};
+use haulout_protocol::machine::ledger_history::{Doubt, Verified};
+use haulout_storage::{BlobEffect, Kept, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tracing::{Instrument, Span, debug, info, info_span, warn};
+use tracing::{Instrument, Span, debug, error, info, info_span, warn};
 
-use crate::chain::{CallError, Chain, Checkpoint, Checkpoints, SystemView};
+use crate::chain::{Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError};
 use crate::context::{Context, Position};
 use crate::limits;
 use crate::network::{self, Network};
 use crate::pauses::Pauses;
 use crate::tasks::Tasks;
 
+pub(crate) mod kept;
+
 /// How much of the ledger to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Follow {
     /// Every blob, from the store's cursor: what a storage node needs.
     Blobs,
-    /// Only epochs and committees, from now on: what a client needs.
+    /// Only epochs and committees, from now on, and those as the ledger's server says: what a client
+    /// needs, which checks every byte anyway.
     Committees,
 }
 
@@ -37,9 +43,11 @@ pub(crate) struct ChainSyncActor;
 /// Facts the actor reacts to.
 pub(crate) enum Message {
     /// What the ledger says of the network.
-    SystemRead(Result<SystemView, CallError>),
+    SystemRead(Result<Box<SystemView>, ViewError>),
+    /// What it says is durable, or had not to be.
+    SystemKept(Result<(), StoreError>),
     /// The next checkpoints, or why there are none.
-    BatchFetched(Box<Checkpoints>, Result<Vec<Checkpoint>, CallError>),
+    BatchFetched(Box<Checkpoints>, Result<Vec<Checkpoint>, FollowError>),
     /// They are durable.
     BatchStored(Result<Applied, StoreError>),
     /// The pause after a failure is over.
@@ -49,8 +57,7 @@ pub(crate) enum Message {
 /// What a stored batch changed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Applied {
-    checkpoint: u64,
-    time_ms: u64,
+    last: Verified,
     /// Whether the network is not what we last read.
     network_changed: bool,
 }
@@ -70,11 +77,15 @@ pub(crate) struct State {
     network: Network,
     follow: Follow,
     /// The last checkpoint applied.
-    applied: Option<u64>,
+    applied: Option<Verified>,
     /// Where the next batch comes from; absent while a task has it.
     checkpoints: Option<Box<Checkpoints>>,
     /// Whether the committee must be read before going on.
     system_is_stale: bool,
+    /// Whether it can only be read once more checkpoints are applied.
+    view_is_early: bool,
+    /// Whether the store knows who signs the next checkpoint.
+    validators_are_kept: bool,
     pauses: Pauses,
     tasks: Tasks,
     span: Span,
@@ -92,15 +103,22 @@ impl Actor for ChainSyncActor {
     ) -> Result<State, ActorProcessingErr> {
         let Arguments { context, chain, network, follow } = arguments;
         let chain = chain.impatient(); // an outage is waited for and counted here
-        let applied = match follow {
+        let start = match follow {
             Follow::Blobs => {
                 let store = context.store.clone();
-                tokio::task::spawn_blocking(move || store.position()).await??
+                tokio::task::spawn_blocking(move || kept::start(&store)).await??
             }
-            Follow::Committees => Some(context.position.current().checkpoint),
+            Follow::Committees => {
+                let position = context.position.current();
+                let (sequence, time_ms) = (position.checkpoint, position.ledger_ms);
+                let last = Some(Verified { sequence, digest: None, time_ms });
+                Start { last, validators: None }
+            }
         };
         let span = info_span!("chain_sync", ledger = %chain.url());
-        let checkpoints = Some(Box::new(chain.checkpoints(applied)));
+        let (applied, validators_are_kept) = (start.last, start.validators.is_some());
+        let checkpoints = Some(Box::new(chain.checkpoints(start)));
+        context.trust.expect();
         let mut state = State {
             context,
             chain,
@@ -109,6 +127,9 @@ impl Actor for ChainSyncActor {
             applied,
             checkpoints,
             system_is_stale: true,
+            // Before the first checkpoint nothing can be proven.
+            view_is_early: follow == Follow::Blobs && applied.is_none(),
+            validators_are_kept,
             pauses: Pauses::between(limits::CHAIN_BACKOFF_MIN, limits::CHAIN_BACKOFF_MAX),
             tasks: Tasks::default(),
             span,
@@ -128,6 +149,10 @@ impl Actor for ChainSyncActor {
         let _entered = span.enter();
         match message {
             Message::SystemRead(read) => state.system_read(&myself, read),
+            Message::SystemKept(kept) => {
+                kept?;
+                state.go_on(&myself);
+            }
             Message::BatchFetched(source, batch) => state.fetched(&myself, source, batch),
             Message::BatchStored(stored) => state.stored(&myself, stored?),
             Message::RetryDue => state.go_on(&myself),
@@ -139,9 +164,16 @@ impl Actor for ChainSyncActor {
 impl State {
     /// Starts the one task that is due: reading the committee or fetching a batch.
     fn go_on(&mut self, myself: &ActorRef<Message>) {
-        if self.system_is_stale {
-            let chain = self.chain.clone();
-            self.spawn(myself, async move { Message::SystemRead(chain.system().await) });
+        if self.system_is_stale && !self.view_is_early {
+            let (chain, store) = (self.chain.clone(), self.context.store.clone());
+            let proven = self.applied.filter(|_| self.follow == Follow::Blobs);
+            self.spawn(myself, async move {
+                let read = match proven {
+                    Some(last) => read_proven(&chain, &store, &last).await,
+                    None => chain.system().await.map_err(ViewError::from),
+                };
+                Message::SystemRead(read.map(Box::new))
+            });
         } else if let Some(mut source) = self.checkpoints.take() {
             self.spawn(myself, async move {
                 let batch = source.next_batch().await;
@@ -150,23 +182,56 @@ impl State {
         }
     }
 
-    /// The network as the ledger sees it goes to everybody, under our own checkpoint.
-    fn system_read(&mut self, myself: &ActorRef<Message>, read: Result<SystemView, CallError>) {
+    /// The network as the ledger proves it goes to everybody, under our own checkpoint.
+    fn system_read(
+        &mut self,
+        myself: &ActorRef<Message>,
+        read: Result<Box<SystemView>, ViewError>,
+    ) {
         let view = match read {
-            Ok(view) => view,
-            Err(error) => return self.retry(myself, &error),
+            Ok(view) => *view,
+            Err(ViewError::Early) => {
+                debug!("too far behind the ledger to read the network");
+                self.view_is_early = true;
+                return self.go_on(myself);
+            }
+            Err(ViewError::Doubt(doubt)) => {
+                self.distrust(&doubt);
+                return self.retry(myself, &doubt);
+            }
+            Err(ViewError::Call(error)) => return self.retry(myself, &error),
+            Err(ViewError::Store(error)) => {
+                error!(%error, "the store cannot be read");
+                return self.retry(myself, &error);
+            }
         };
         let mut position = view.position;
         if position.epoch != self.context.position.current().epoch {
             info!(epoch = %position.epoch, "the epoch began");
         }
-        position.checkpoint = self.applied.unwrap_or_default();
+        position.checkpoint = self.applied.map_or(0, |applied| applied.sequence);
         introduce(&self.network, &position);
+        self.check_keys(&position);
         self.context.position.set(position);
         self.system_is_stale = false;
         self.pauses.reset();
         self.count();
-        self.go_on(myself);
+        let (store, source) = (self.context.store.clone(), view.source);
+        self.spawn(myself, async move {
+            Message::SystemKept(store.keep(Kept::Network, source.to_bytes()).await)
+        });
+    }
+
+    /// Says aloud, and to all who sign, if our keys are not those that the ledger lists for us.
+    fn check_keys(&self, position: &Position) {
+        if self.follow == Follow::Committees {
+            return; // a client is nobody
+        }
+        let fault = self.context.check_keys(position).err();
+        if let Some(fault) = &fault {
+            error!(error = %fault, next_step = fault.next_step(), "this node's keys are wrong");
+        }
+        self.context.trust.set_keys(fault);
     }
 
     /// Stores what the next checkpoints change.
@@ -174,31 +239,37 @@ impl State {
         &mut self,
         myself: &ActorRef<Message>,
         source: Box<Checkpoints>,
-        batch: Result<Vec<Checkpoint>, CallError>,
+        batch: Result<Vec<Checkpoint>, FollowError>,
     ) {
         self.context.metrics.set_chain_lag(source.lag());
+        let validators = source.validators();
         self.checkpoints = Some(source);
         let batch = match batch {
             Ok(batch) => batch,
+            Err(FollowError::Doubt(doubt)) => {
+                self.distrust(&doubt);
+                return self.retry(myself, &doubt);
+            }
             Err(error) => return self.retry(myself, &error),
         };
         self.pauses.reset();
-        let due = following(self.applied, batch, |checkpoint| checkpoint.sequence);
-        let Some((last, time_ms)) = due.last().map(|last| (last.sequence, last.time_ms)) else {
+        self.context.trust.heard();
+        let applied = self.applied.map(|applied| applied.sequence);
+        let due = following(applied, batch, |checkpoint| checkpoint.sequence);
+        let Some(last) = due.last().map(Checkpoint::verified) else {
             // The list has no holes; if it had, start it anew.
-            self.checkpoints = Some(Box::new(self.chain.checkpoints(self.applied)));
+            let start = Start { last: self.applied, validators };
+            self.checkpoints = Some(Box::new(self.chain.checkpoints(start)));
             return self.go_on(myself);
         };
         let network_changed = due.iter().any(|one| one.events.iter().any(changes_network));
-        let done = Applied { checkpoint: last, time_ms, network_changed };
+        let done = Applied { last, network_changed };
+        let first = validators.filter(|_| !self.validators_are_kept);
+        self.validators_are_kept = true;
         let (store, follow) = (self.context.store.clone(), self.follow);
         self.spawn(myself, async move {
             if follow == Follow::Blobs {
-                // The store's one writer takes them in this order and commits them together.
-                let writes = due.into_iter().map(|checkpoint| {
-                    store.apply(checkpoint.sequence, effects(&checkpoint.events))
-                });
-                if let Err(error) = futures::future::try_join_all(writes).await {
+                if let Err(error) = write(&store, due, first).await {
                     return Message::BatchStored(Err(error));
                 }
             }
@@ -208,20 +279,30 @@ impl State {
 
     /// What is durable becomes everybody's position.
     fn stored(&mut self, myself: &ActorRef<Message>, done: Applied) {
-        self.applied = Some(done.checkpoint);
+        self.applied = Some(done.last);
         self.system_is_stale |= done.network_changed;
+        self.view_is_early = false;
         let mut position = self.context.position.current();
-        position.checkpoint = done.checkpoint;
-        position.ledger_ms = position.ledger_ms.max(done.time_ms);
+        position.checkpoint = done.last.sequence;
+        position.ledger_ms = position.ledger_ms.max(done.last.time_ms);
         self.context.position.set(position);
         self.count();
-        debug!(checkpoint = done.checkpoint, "position moved");
+        debug!(checkpoint = done.last.sequence, "position moved");
         self.go_on(myself);
     }
 
+    /// The ledger is not believed: says so once, and to all who sign.
+    fn distrust(&self, doubt: &Doubt) {
+        self.context.metrics.ledger_doubted(doubt.verdict.as_str());
+        if self.context.trust.doubt(*doubt) {
+            error!(error = %doubt, next_step = doubt.next_step(), "the ledger is not believed");
+        }
+    }
+
     /// Waits a little longer each time the ledger fails us.
-    fn retry(&mut self, myself: &ActorRef<Message>, error: &CallError) {
+    fn retry(&mut self, myself: &ActorRef<Message>, error: &dyn std::error::Error) {
         self.context.metrics.chain_failed();
+        self.context.trust.failed(error);
         let pause = self.pauses.next();
         warn!(%error, ?pause, "the ledger failed us; trying again");
         drop(myself.send_after(pause, || Message::RetryDue));
@@ -243,6 +324,41 @@ impl State {
     {
         self.tasks.spawn(myself, work.instrument(self.span.clone()));
     }
+}
+
+/// Reads the network as it was after the last checkpoint we applied.
+async fn read_proven(
+    chain: &Chain,
+    store: &Store,
+    last: &Verified,
+) -> Result<SystemView, ViewError> {
+    let known = |ids: Vec<ObjectId>| {
+        let store = store.clone();
+        async move {
+            let look_up = move || kept::written(&store, &ids);
+            let found = tokio::task::spawn_blocking(look_up).await;
+            found.expect("reading neither panics nor is cut off")
+        }
+    };
+    chain.system_after(last, known).await
+}
+
+/// Makes checkpoints durable: the store's one writer takes them in this order and commits them
+/// together. `first` are the validators to come, if they are not kept yet.
+async fn write(
+    store: &Store,
+    due: Vec<Checkpoint>,
+    first: Option<Vec<u8>>,
+) -> Result<(), StoreError> {
+    let last = due.len().saturating_sub(1);
+    let mut first = first;
+    let writes = due.into_iter().enumerate().map(|(index, checkpoint)| {
+        let late = if index == last { first.take() } else { None };
+        let proof = kept::proof(&checkpoint, checkpoint.validators.clone().or(late));
+        store.apply_proven(checkpoint.sequence, effects(&checkpoint.events), proof)
+    });
+    // All of them are in line before any is waited for.
+    futures::future::try_join_all(writes.collect::<Vec<_>>()).await.map(drop)
 }
 
 /// Tells the network where the committee's members are, as the ledger says.

@@ -12,16 +12,20 @@ use haulout_protocol::committee::{Committee, NodeId};
 use haulout_protocol::crypto::{PeerId, SecretKey};
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::node_keys::{self, KeyFault, OwnKeys};
 use haulout_protocol::machine::space::Terms;
 use haulout_protocol::message::NetworkId;
 use haulout_protocol::rules::system;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{Store, StoreError};
 use tokio::sync::watch;
+use tracing::warn;
 
-use crate::chain::{CallError, Chain, Wallet};
-use crate::chain_sync::Follow;
+use crate::chain::{CallError, Chain, ChainOptions, NetworkObjects, SystemView, Wallet};
+use crate::chain_sync::{Follow, kept};
+use crate::limits;
 use crate::metrics::Metrics;
+use crate::trust::Trust;
 
 /// The facts and tools all actors of one node share; a cheap clone.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub struct Context {
     pub network: NetworkId,
     /// How far our store has followed the ledger, and what held there.
     pub position: PositionWatch,
+    /// How far the ledger is believed.
+    pub trust: Trust,
     /// Where we count.
     pub metrics: Metrics,
 }
@@ -51,6 +57,8 @@ pub struct Keys {
     pub network: [u8; 32],
     /// BLS key for storage confirmations; clients have none.
     pub confirmation: Option<SecretKey>,
+    /// The node on the ledger whose keys these should be, if the operator said so.
+    pub node: Option<NodeId>,
 }
 
 impl fmt::Debug for Keys {
@@ -68,6 +76,9 @@ pub struct Position {
     pub read_at: u64,
     /// The time of the last checkpoint we know, in milliseconds since 1970.
     pub ledger_ms: u64,
+    /// Whether verified checkpoints prove everything below. If not, it is the word of the server we
+    /// asked, and no reason to sign or to delete.
+    pub is_proven: bool,
     /// The storage epoch.
     pub epoch: Epoch,
     /// How far the epoch is; the weight of a sync is that of its beginning.
@@ -120,8 +131,10 @@ pub struct Quote {
 pub struct Parts {
     /// What is durable.
     pub store: Store,
-    /// The ledger, reached.
-    pub chain: Chain,
+    /// The ledger.
+    pub chain: ChainOptions,
+    /// What a client knew of the network when it last ran. Nodes have it in their store.
+    pub cache: Option<NetworkObjects>,
     /// What we sign with.
     pub keys: Keys,
     /// The account that pays for what a node tells the ledger.
@@ -145,8 +158,11 @@ pub enum ContextError {
     /// Our store cannot be read.
     #[error("cannot read the position from the store")]
     Store(#[from] StoreError),
-    /// The ledger's system object is of another network.
-    #[error("the ledger serves network {found}, the configuration names {configured}; check both")]
+    /// The ledger's system object, or what we kept of it, is of another network.
+    #[error(
+        "the configuration names network {configured}, but the ledger, or what was kept of it here, \
+         is of network {found}; check network.id, chain.rpc and the data directory"
+    )]
     WrongNetwork {
         /// The one in the configuration.
         configured: NetworkId,
@@ -156,23 +172,87 @@ pub enum ContextError {
 }
 
 impl Context {
-    /// Asks the ledger where the network is and puts the parts together.
-    pub async fn connect(parts: Parts) -> Result<Context, ContextError> {
-        let Parts { store, chain, keys, operator, peer, network, metrics, follow } = parts;
-        let view = chain.system().await?;
+    /// Puts the parts together where the network is: as our store has it proven, else as the ledger
+    /// says, else, for a client, as it was when it last ran. The second part is what the ledger
+    /// said, if it was asked.
+    pub async fn connect(parts: Parts) -> Result<(Context, Option<NetworkObjects>), ContextError> {
+        let Parts { store, chain, cache, keys, operator, peer, network, metrics, follow } = parts;
+        let (applied, kept) = match follow {
+            Follow::Blobs => read_kept(store.clone()).await?,
+            Follow::Committees => (None, None),
+        };
+        let (chain, view, is_news) = match kept {
+            Some(view) => (Chain::resume(chain, &view.source)?, view, false),
+            None => ask_or_recall(chain, cache).await?,
+        };
         if view.network != network {
             return Err(ContextError::WrongNetwork { configured: network, found: view.network });
         }
-        let mut position = view.position;
+        let SystemView { mut position, source, .. } = view;
         if follow == Follow::Blobs {
-            let reader = store.clone();
-            let read = tokio::task::spawn_blocking(move || reader.position()).await;
-            position.checkpoint =
-                read.expect("reading neither panics nor is cut off")?.unwrap_or_default();
+            position.checkpoint = applied.unwrap_or_default();
         }
         let (keys, position) = (Arc::new(keys), PositionWatch::new(position));
-        let chain = Some(chain);
-        Ok(Context { store, chain, operator, keys, peer, network, position, metrics })
+        let (chain, trust) = (Some(chain), Trust::default());
+        let context =
+            Context { store, chain, operator, keys, peer, network, position, trust, metrics };
+        Ok((context, is_news.then_some(source)))
+    }
+
+    /// Whether we may sign for others and delete what was paid for, as things stand.
+    pub fn may_act(&self) -> bool {
+        self.trust.may_act(&self.position.current())
+    }
+
+    /// Whether the keys are those that this position's committee lists for us.
+    pub fn check_keys(&self, position: &Position) -> Result<Option<NodeId>, KeyFault> {
+        let signing = self.keys.confirmation.as_ref().map(SecretKey::public_key);
+        let keys = OwnKeys { peer: self.peer, signing, node: self.keys.node };
+        node_keys::judge(&position.committee, &keys)
+    }
+}
+
+/// How far the store is, and the network as it was proven there.
+async fn read_kept(store: Store) -> Result<(Option<u64>, Option<SystemView>), StoreError> {
+    let read = move || Ok::<_, StoreError>((store.position()?, kept::network(&store)?));
+    let read = tokio::task::spawn_blocking(read).await;
+    let (applied, objects) = read.expect("reading neither panics nor is cut off")?;
+    // Objects that make no view any more, because another version wrote them, are read anew.
+    let view = objects.and_then(|objects| objects.view().ok()).map(|mut view| {
+        view.position.is_proven = true;
+        view
+    });
+    Ok((applied, view))
+}
+
+/// The network as the ledger says; as it was, if there is something to recall and the ledger does
+/// not answer at once. The last part is whether the ledger said it.
+async fn ask_or_recall(
+    options: ChainOptions,
+    cache: Option<NetworkObjects>,
+) -> Result<(Chain, SystemView, bool), CallError> {
+    let ask = async |options: ChainOptions| {
+        let chain = Chain::connect(options).await?;
+        let view = chain.system().await?;
+        Ok::<_, CallError>((chain, view, true))
+    };
+    let Some((objects, recalled)) = cache.and_then(|it| it.view().ok().map(|view| (it, view)))
+    else {
+        return ask(options).await;
+    };
+    let impatient = ChainOptions { patience: std::time::Duration::ZERO, ..options.clone() };
+    match tokio::time::timeout(limits::CHAIN_RECALL_AFTER, ask(impatient)).await {
+        // What answers at once is asked with all patience from now on.
+        Ok(Ok((chain, view, is_news))) => Ok((chain.patient(options.patience), view, is_news)),
+        Ok(Err(error)) if !error.is_transient() => Err(error),
+        Ok(Err(_)) | Err(_) => {
+            warn!(
+                ledger = %options.url,
+                checkpoint = objects.checkpoint,
+                "the ledger does not answer; going on with what was known of the network"
+            );
+            Ok((Chain::resume(options, &objects)?, recalled, false))
+        }
     }
 }
 

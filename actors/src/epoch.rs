@@ -2,7 +2,8 @@
 //!
 //! Promises: for every epoch the store says which of our shards are here before the ledger hears of
 //! it, and a shard that is not here is named aloud and never reported; any node sends the steps that
-//! anybody may send, in its turn, and stops when somebody did; what nobody pays for any more goes.
+//! anybody may send, in its turn, and stops when somebody did; what nobody pays for any more goes,
+//! once verified checkpoints prove that its time is over.
 //! Does not: move shards. Until it can, a node that gains one stays without it.
 
 use std::time::Duration;
@@ -124,7 +125,9 @@ impl State {
         }
         let is_new = self.judged.as_ref().is_none_or(|(epoch, _)| *epoch != position.epoch);
         // Before our store has caught up, it knows too little of the blobs there are.
-        if is_new && !self.judging && position.checkpoint >= position.read_at {
+        let is_read = position.checkpoint >= position.read_at;
+        // What follows from a committee may be deletions: nobody's word is enough for that.
+        if is_new && !self.judging && is_read && self.context.trust.may_act(&position) {
             self.judging = true;
             let (store, epoch) = (self.context.store.clone(), position.epoch);
             let ours = position.shards_of(&self.context.peer).to_vec();

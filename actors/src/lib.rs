@@ -10,6 +10,7 @@ pub mod network;
 pub mod session;
 pub mod supervisor;
 pub mod tree;
+pub mod trust;
 
 mod epoch;
 mod pauses;

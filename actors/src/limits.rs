@@ -169,6 +169,16 @@ pub const CHAIN_BACKOFF_MIN: Duration = Duration::from_millis(100);
 pub const CHAIN_BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// Checkpoints fetched at once while catching up: enough to hide a round trip, small in memory.
 pub const CHAIN_BACKFILL_BATCH: u64 = 16;
+/// Validators of one Sui epoch that we look at; Sui has a hundred odd.
+pub const CHAIN_VALIDATORS_MAX: usize = 1024;
+/// Sui epochs walked from the trusted checkpoint to now: a day each, so ten years.
+pub const CHAIN_EPOCHS_WALKED_MAX: usize = 4096;
+/// How long a subscription may say nothing before it is opened anew; ledgers seal a checkpoint a second.
+pub const CHAIN_SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How long nothing proven may come before we say that the ledger is silent. It only decides what is said.
+pub const CHAIN_QUIET_MAX: Duration = Duration::from_secs(8);
+/// How long a client that remembers the network waits for the ledger before it goes on without.
+pub const CHAIN_RECALL_AFTER: Duration = Duration::from_secs(2);
 /// Coins that one transaction pays with; if it takes more, they are merged first. Ledgers allow
 /// 512 arguments of a command.
 pub const CHAIN_COINS_PER_CALL_MAX: usize = 256;

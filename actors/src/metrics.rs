@@ -41,6 +41,7 @@ struct Inner {
     announcements: Family<VerdictLabel, Counter>,
     chain_lag: Level,
     chain_errors: Counter,
+    ledger_doubts: Family<VerdictLabel, Counter>,
     checkpoint: Level,
     epoch: Level,
     shards_owned: Level,
@@ -95,6 +96,7 @@ impl Metrics {
             announcements: Family::default(),
             chain_lag: Level::default(),
             chain_errors: Counter::default(),
+            ledger_doubts: Family::default(),
             checkpoint: Level::default(),
             epoch: Level::default(),
             shards_owned: Level::default(),
@@ -180,6 +182,12 @@ impl Metrics {
         self.inner.chain_errors.inc();
     }
 
+    /// Counts what the ledger showed and we did not believe; `verdict` is one of our own words.
+    pub(crate) fn ledger_doubted(&self, verdict: &str) {
+        let label = VerdictLabel { verdict: verdict.to_owned() };
+        self.inner.ledger_doubts.get_or_create(&label).inc();
+    }
+
     /// Says where we stand in the ledger's history.
     pub(crate) fn set_position(&self, checkpoint: u64, epoch: u32, shards_owned: u64) {
         self.inner.checkpoint.set(checkpoint);
@@ -238,6 +246,11 @@ impl Inner {
             self.chain_lag.clone(),
         );
         own.register("chain_errors", "Failed exchanges with the ledger", self.chain_errors.clone());
+        own.register(
+            "ledger_doubts",
+            "What the ledger showed and was not believed",
+            self.ledger_doubts.clone(),
+        );
         own.register("chain_checkpoint", "Last checkpoint applied", self.checkpoint.clone());
         own.register("epoch", "Storage epoch", self.epoch.clone());
         own.register("shards_owned", "Shards this node owns", self.shards_owned.clone());

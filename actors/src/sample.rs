@@ -16,6 +16,7 @@ use crate::context::{Context, Keys, Position, PositionWatch, Prices, Timing};
 use crate::metrics::Metrics;
 use crate::network::{Network, NetworkOptions, Role, Transport};
 use crate::supervisor::Health;
+use crate::trust::Trust;
 
 /// The network of all tests.
 pub(crate) const NETWORK: NetworkId = NetworkId::from_bytes([9; 32]);
@@ -58,6 +59,7 @@ pub(crate) fn position_of(committee: Committee) -> Position {
         checkpoint: 0,
         read_at: 0,
         ledger_ms: 0,
+        is_proven: true,
         epoch: committee.epoch(),
         phase: EpochState::Done { since_ms: 0 },
         timing: Timing::default(),
@@ -75,10 +77,15 @@ pub(crate) fn sample_context(position: Position, peer: PeerId, index: usize) -> 
         store: Store::in_memory().expect("memory"),
         chain: None,
         operator: None,
-        keys: Arc::new(Keys { network: [0; 32], confirmation: Some(sample_key(index)) }),
+        keys: Arc::new(Keys {
+            network: [0; 32],
+            confirmation: Some(sample_key(index)),
+            node: None,
+        }),
         peer,
         network: NETWORK,
         position: PositionWatch::new(position),
+        trust: Trust::default(),
         metrics: Metrics::new("test", "09090909"),
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::keys::{self, Secret};
 use haulout_node::whole_file;
+use haulout_protocol::machine::ledger_history::TrustedCheckpoint;
 use serde::Serialize;
 
 use crate::genesis::{Account, Genesis, NodeGenesis};
@@ -21,6 +22,8 @@ const OPERATOR_KEY: &str = "operator.key";
 pub(crate) struct ChainPlace {
     pub(crate) rpc: String,
     pub(crate) ids: GenesisIds,
+    /// Its first checkpoint, once it has one.
+    pub(crate) trusted: Option<TrustedCheckpoint>,
 }
 
 #[derive(Serialize)]
@@ -54,6 +57,8 @@ struct ChainSection {
     staking: String,
     params: String,
     treasury: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trusted: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -138,6 +143,7 @@ fn chain_section(chain: &ChainPlace) -> ChainSection {
         staking: chain.ids.staking.to_string(),
         params: chain.ids.params.to_string(),
         treasury: chain.ids.treasury.to_string(),
+        trusted: chain.trusted.map(|trusted| trusted.to_string()),
     }
 }
 

@@ -12,6 +12,7 @@ use futures::future::{join_all, select_all};
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::whole_file;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::control::{ProcessStatus, Reply, Request};
@@ -56,7 +57,7 @@ impl Fleet {
             ports: settings.node_ports.iter().map(|ports| PeerPort(ports.peer)).collect(),
         })?;
         let rpc = format!("http://127.0.0.1:{}", settings.ledger_port);
-        let chain = ChainPlace { rpc, ids: genesis.config.ids() };
+        let chain = ChainPlace { rpc, ids: genesis.config.ids(), trusted: None };
         let ledger = prepare_ledger(&directory, &settings, &genesis)?;
         let nodes = genesis
             .nodes
@@ -86,7 +87,9 @@ impl Fleet {
     /// Starts everything and returns when a blob went in and came out.
     pub(crate) async fn start(&mut self, reporter: &mut Reporter) -> Result<()> {
         let started = self.ledger.start(self.patience).await;
-        started.map_err(|error| recovery::of_start(vec![("ledger".to_owned(), error)]))?;
+        let ready =
+            started.map_err(|error| recovery::of_start(vec![("ledger".to_owned(), error)]))?;
+        self.write_trusted(&ready)?;
         reporter.finished("chain", probe::chain(&self.chain).await?.summary());
         let balances = probe::balances(&self.chain, &self.genesis.accounts[0].address).await?;
         let accounts = probe::accounts_summary(self.genesis.accounts.len(), &balances);
@@ -108,6 +111,19 @@ impl Fleet {
         reporter.finished("selftest", self.while_all_run(tested).await?);
         contexts::save(&self.context(), &self.client_toml("alice")?)?;
         self.keep_card("ready")
+    }
+
+    /// Writes into every configuration from which checkpoint on the ledger must prove what it says,
+    /// now that there is one.
+    fn write_trusted(&mut self, ready: &Value) -> Result<()> {
+        let trusted = ready["trusted"].as_str().and_then(|text| text.parse().ok());
+        self.chain.trusted = Some(trusted.ok_or_else(|| {
+            Error::new(Kind::Version, "the ledger does not say what its first checkpoint is")
+        })?);
+        for (node, ports) in self.genesis.nodes.iter().zip(&self.settings.node_ports) {
+            write_node(&self.directory, &self.chain, &self.genesis, node, ports.http)?;
+        }
+        whole_file::replace(&self.client_config(), self.client_toml("alice")?.as_bytes())
     }
 
     /// The first node alone, because the others bootstrap from it; then all others at once.
@@ -290,6 +306,7 @@ impl Fleet {
                 staking_object: ids.staking.to_string(),
                 params_object: ids.params.to_string(),
                 treasury_object: ids.treasury.to_string(),
+                trusted: self.chain.trusted.map(|trusted| trusted.to_string()),
             },
             bootstrap: vec![self.genesis.nodes[0].address()],
             accounts: accounts
@@ -337,9 +354,7 @@ fn prepare_node(
     node: &NodeGenesis,
     http_port: u16,
 ) -> Result<Process> {
-    let folder = directory.join(&node.name);
-    let text = files::node_toml(chain, genesis, node, &folder, Some(http_port))?;
-    let config = files::write_node(&folder, node, &text)?;
+    let config = write_node(directory, chain, genesis, node, http_port)?;
     let arguments: Vec<OsString> = vec![
         "haulout".into(),
         "--json".into(),
@@ -350,4 +365,17 @@ fn prepare_node(
         "--exit-with-parent".into(),
     ];
     Process::new(&node.name, arguments, directory.log(&node.name))
+}
+
+/// Writes a node's folder; returns the path of its configuration.
+fn write_node(
+    directory: &StateDirectory,
+    chain: &ChainPlace,
+    genesis: &Genesis,
+    node: &NodeGenesis,
+    http_port: u16,
+) -> Result<PathBuf> {
+    let folder = directory.join(&node.name);
+    let text = files::node_toml(chain, genesis, node, &folder, Some(http_port))?;
+    files::write_node(&folder, node, &text)
 }

@@ -105,7 +105,7 @@ impl Builder {
             ports: ports.nodes.iter().map(|ports| PeerPort(ports.peer)).collect(),
         })?;
         let rpc = format!("http://127.0.0.1:{}", ports.ledger);
-        let chain = ChainPlace { rpc, ids: genesis.config.ids() };
+        let chain = ChainPlace { rpc, ids: genesis.config.ids(), trusted: None };
         for account in &genesis.accounts {
             files::write_account(&folder.path().join("keys"), account)?;
         }
@@ -294,6 +294,7 @@ impl Devnet {
         let ledger: Ledger = opened.await.map_err(|error| {
             Error::new(Kind::Internal, "opening the ledger failed").because(error)
         })??;
+        self.chain.trusted = Some(ledger.trusted());
         let shutdown = CancellationToken::new();
         let (token, served) = (shutdown.clone(), ledger.clone());
         let serving = tokio::spawn(async move {

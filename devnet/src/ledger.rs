@@ -35,6 +35,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use haulout_actors::chain::validators_digest;
+use haulout_protocol::machine::ledger_history::{CheckpointDigest, TrustedCheckpoint};
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{Digest, Transaction, UserSignature};
 use tokio::net::TcpListener;
@@ -210,6 +212,16 @@ impl Ledger {
     /// The digest of the first checkpoint, which names the chain.
     pub fn chain_id(&self) -> String {
         self.inner.chain.to_string()
+    }
+
+    /// The first checkpoint and who signs those after it, for the configurations of those who will
+    /// believe nothing else. This ledger has one Sui epoch, for ever, with one validator.
+    pub fn trusted(&self) -> TrustedCheckpoint {
+        let sealing = self.inner.sealing.lock().expect(NOT_POISONED);
+        let committee = sealing.sealer.committee().clone();
+        let digest = CheckpointDigest(self.inner.chain.into_inner());
+        let validators = validators_digest(committee).expect("our own key is one, with stake");
+        TrustedCheckpoint { sequence: 0, digest, validators: Some(validators) }
     }
 
     /// The ids of what genesis created.

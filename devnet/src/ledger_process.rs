@@ -36,6 +36,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     crate::cli::print_line(&serde_json::json!({
         "event": "ready",
         "chain_id": ledger.chain_id(),
+        "trusted": ledger.trusted().to_string(),
         "pid": std::process::id(),
     }))?;
     ledger

@@ -97,6 +97,7 @@ pub(crate) async fn connect(place: &ChainPlace, patience: Duration) -> Result<Ch
         treasury: place.ids.treasury,
         patience,
         turns: None,
+        trusted: place.trusted,
     };
     Chain::connect(options).await.map_err(unreadable)
 }

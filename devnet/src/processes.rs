@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::terminal;
 use rustix::process::{Pid, Signal};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -81,8 +82,8 @@ impl Process {
         }
     }
 
-    /// Starts it and waits until it says that it is ready.
-    pub(crate) async fn start(&mut self, patience: Duration) -> Result<()> {
+    /// Starts it and waits until it says that it is ready; returns what it said.
+    pub(crate) async fn start(&mut self, patience: Duration) -> Result<Value> {
         let mut child = self.spawn()?;
         self.pipe = child.stdin.take();
         let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
@@ -97,14 +98,17 @@ impl Process {
                 Err(self.silent(Kind::Timeout, &how))
             }
         };
-        if let Err(error) = outcome {
-            self.end(Signal::KILL).await;
-            self.enter(ProcessState::Exited);
-            return Err(error);
-        }
+        let ready = match outcome {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.end(Signal::KILL).await;
+                self.enter(ProcessState::Exited);
+                return Err(error);
+            }
+        };
         self.last_words = Some(tokio::spawn(last_words(lines)));
         self.enter(ProcessState::Running);
-        Ok(())
+        Ok(ready)
     }
 
     /// Waits until it ends by itself and tells why; for ever if it does not run.
@@ -155,10 +159,10 @@ impl Process {
     }
 
     /// The first line of a child is its ready line or its reason for ending.
-    fn judge(&self, line: &str) -> Result<()> {
-        let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+    fn judge(&self, line: &str) -> Result<Value> {
+        let line: Value = serde_json::from_str(line).unwrap_or_default();
         if line["event"] == "ready" {
-            return Ok(());
+            return Ok(line);
         }
         let Some(error) = Error::from_json(&line) else {
             return Err(self.silent(Kind::Internal, "said something else than that it is ready"));

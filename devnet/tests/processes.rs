@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -84,6 +86,19 @@ fn wait_until(fact: &str, is_true: impl Fn() -> bool) {
     }
 }
 
+/// What a node says of itself, by the simplest HTTP there is.
+fn healthz(card: &Value, node: usize) -> Value {
+    let address = card["nodes"][node]["http"].as_str().unwrap().trim_start_matches("http://");
+    let Ok(mut connection) = TcpStream::connect(address) else { return Value::Null };
+    let mut answer = String::new();
+    let asked = connection.write_all(b"GET /healthz HTTP/1.0\r\n\r\n");
+    if asked.and_then(|()| connection.read_to_string(&mut answer)).is_err() {
+        return Value::Null;
+    }
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    serde_json::from_str(body).unwrap_or_default()
+}
+
 fn sample_file(folder: &Path) -> (PathBuf, Vec<u8>) {
     let mut bytes = vec![0; 300_000];
     blake3::Hasher::new_derive_key("devnet tests").finalize_xof().fill(&mut bytes);
@@ -134,6 +149,21 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     let lacking: Vec<_> = (0..4).map(|node| &status["nodes"][node]["shards_missing"]).collect();
     assert_eq!((lacking[0], lacking[3]), (&0.into(), &status["nodes"][3]["shards"]));
     assert!(desk.get(&id) == bytes);
+
+    // The ledger goes away: nodes start and serve from what they keep, a client that knew the network
+    // reads, and everybody says what is missing.
+    desk.json(&["kill", "ledger", "--json"]);
+    for node in ["n1", "n2", "n3"] {
+        desk.json(&["restart", node, "--json"]);
+    }
+    assert!(desk.get(&id) == bytes);
+    let health = || healthz(&card, 0);
+    wait_until("n1 says that the ledger is silent", || {
+        let health = health();
+        health["status"] == "degraded" && health["conditions"][0]["name"] == "ledger silent"
+    });
+    desk.json(&["restart", "ledger", "--json"]);
+    wait_until("n1 is well again", || health()["status"] == "ok");
 
     // SIGKILL of the supervisor takes every process with it, and loses nothing.
     let supervisor = card["supervisor_pid"].as_u64().unwrap();

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::committee::NodeId;
+use haulout_protocol::machine::ledger_history::TrustedCheckpoint;
 use haulout_protocol::message::NetworkId;
 
 use crate::contexts;
@@ -122,6 +123,8 @@ pub struct ChainConfig {
     pub params: ObjectId,
     /// The treasury object.
     pub treasury: ObjectId,
+    /// From which checkpoint on the ledger must prove what it says.
+    pub trusted: Option<TrustedCheckpoint>,
 }
 
 /// Everything a storage node needs.
@@ -336,6 +339,7 @@ impl Config {
             staking: self.need(chain.staking.as_ref(), "chain", "staking")?.0,
             params: self.need(chain.params.as_ref(), "chain", "params")?.0,
             treasury: self.need(chain.treasury.as_ref(), "chain", "treasury")?.0,
+            trusted: chain.trusted.map(|trusted| trusted.0),
         })
     }
 

@@ -1,8 +1,9 @@
 //! The HTTP side of a node: metrics, health, liveness. Meant for the operator, on loopback.
 //!
 //! Promises: answers come from memory, so they arrive while actors restart; `/healthz` is 503 as
-//! soon as one actor is not running; whoever connects and says nothing keeps nobody out, and no
-//! request takes more memory than a page. Does not: serve blobs, or change anything.
+//! soon as one actor is not running, or something else is not well, and says what and what to do;
+//! whoever connects and says nothing keeps nobody out, and no request takes more memory than a page.
+//! Does not: serve blobs, or change anything.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use axum::routing::get;
 use haulout_actors::context::Context;
 use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
+use haulout_actors::trust::Condition;
 use haulout_protocol::machine::epoch_change::Holding;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -112,18 +114,29 @@ async fn metrics(State(subject): State<Subject>) -> impl IntoResponse {
 }
 
 async fn healthz(State(subject): State<Subject>) -> impl IntoResponse {
-    let health = subject.tree.health();
-    let code = if is_well(&health) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, axum::Json(report(&subject, &health)))
+    let (health, conditions) = (subject.tree.health(), subject.context.trust.conditions());
+    let status = status(&health, &conditions);
+    let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, axum::Json(report(&subject, status, &health, &conditions)))
 }
 
-fn report(subject: &Subject, health: &[Health]) -> Value {
+/// How the node is in one word: an actor that does not run is worse than anything from outside.
+fn status(health: &[Health], conditions: &[Condition]) -> &'static str {
+    match (is_well(health), conditions.is_empty()) {
+        (true, true) => "ok",
+        (true, false) => "degraded",
+        (false, _) => "failing",
+    }
+}
+
+fn report(subject: &Subject, status: &str, health: &[Health], conditions: &[Condition]) -> Value {
     let position = subject.context.position.current();
     let network = subject.tree.network();
     let peer_id = network.identity();
     let peers = network.peers().borrow().connected.len();
     json!({
-        "status": if is_well(health) { "ok" } else { "failing" },
+        "status": status,
+        "conditions": conditions.iter().map(condition).collect::<Vec<_>>(),
         "version": env!("CARGO_PKG_VERSION"),
         "peer_id": peer_id.to_string(),
         "node_id": position.node_of(&peer_id).map(|node| node.to_string()),
@@ -141,6 +154,14 @@ fn report(subject: &Subject, health: &[Health]) -> Value {
 fn missing(subject: &Subject) -> Option<usize> {
     let shards = subject.context.store.shards().ok()?;
     Some(shards.values().filter(|holding| **holding != Holding::Held).count())
+}
+
+fn condition(condition: &Condition) -> Value {
+    json!({
+        "name": condition.name,
+        "cause": condition.cause,
+        "next_step": condition.next_step,
+    })
 }
 
 fn actor(health: &Health) -> Value {
@@ -213,5 +234,17 @@ mod tests {
         let unwell = child(ChildState::Running, vec![child(ChildState::Waiting, vec![])]);
         assert!(is_well(std::slice::from_ref(&well)));
         assert!(!is_well(&[well, unwell]));
+    }
+
+    #[test]
+    fn whatever_is_not_well_is_not_ok() {
+        let well = [child(ChildState::Running, vec![])];
+        let unwell = [child(ChildState::Stopped, vec![])];
+        let text = String::new();
+        let condition = [Condition { name: "ledger forked", cause: text.clone(), next_step: text }];
+        assert_eq!(status(&well, &[]), "ok");
+        assert_eq!(status(&well, &condition), "degraded");
+        assert_eq!(status(&unwell, &[]), "failing");
+        assert_eq!(status(&unwell, &condition), "failing");
     }
 }

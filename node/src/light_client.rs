@@ -1,6 +1,7 @@
 //! A client: puts and gets blobs peer to peer, with no gateway in between.
 //!
-//! Promises: keeps nothing on disk and stores nothing for others; memory is bounded by a few
+//! Promises: keeps nothing on disk but what the network was like, so that it reads also while the
+//! ledger is away, and stores nothing for others; memory is bounded by a few
 //! segments whatever a blob's size and however many are put at once; puts of the same bytes pay
 //! once; every call ends in bounded time.
 //! Does not: listen for peers, or show progress.
@@ -30,8 +31,9 @@ use crate::calendar::Calendar;
 use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
+use crate::known_network::KnownNetwork;
 use crate::ledger_client::LAST_ANSWERS_MAX;
-use crate::storage_node::{Identity, chain_options, not_started, prepare};
+use crate::storage_node::{Identity, Prepared, chain_options, not_started, prepare};
 
 /// How long leaving the network may take; nothing is lost by cutting it short.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
@@ -72,12 +74,18 @@ impl LightClient {
         let wallet = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         let secret = Secret::generate(KeyKind::Ed25519)?;
         let patience = config.timeout;
-        let keys = Keys { network: *secret.bytes(), confirmation: None };
+        let keys = Keys { network: *secret.bytes(), confirmation: None, node: None };
         let (store, role) = (Store::in_memory()?, Role::Client);
         let identity = Identity { keys, operator: None };
         let turns = Some(config.turns_dir());
         let chain = chain_options(&config.chain, config.timeout, turns);
-        let (context, network) = prepare(&config.network, chain, store, identity, role).await?;
+        let known = KnownNetwork::of(&config);
+        let cache = known.recall();
+        let prepared = prepare(&config.network, chain, store, identity, role, cache.clone());
+        let Prepared { context, swarm: network, read } = prepared.await?;
+        if let Some(read) = read {
+            known.keep(&read, cache.as_ref());
+        }
         let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
         let room = Semaphore::new(limits::PUT_BYTES_AT_ONCE_MAX.div_ceil(ROOM_UNIT_BYTES));
         Ok(Self { context, tree, wallet, patience, room })

@@ -1,7 +1,7 @@
 //! A storage node: configuration in, running actors out.
 //!
 //! Promises: everything that a person must repair (keys, ports, disk, ledger) fails before the
-//! first actor starts, with its own kind; stopping finishes what was accepted and flushes.
+//! first actor starts, with its own kind; a ledger that is away holds up only a node that never read it; stopping finishes what was accepted and flushes.
 //! Does not: handle signals or print; the command line does.
 
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haulout_actors::chain::{Chain, ChainOptions, Wallet};
+use haulout_actors::chain::{ChainOptions, NetworkObjects, Wallet};
 use haulout_actors::context::{Context, Keys, Parts, Position};
 use haulout_actors::metrics::Metrics;
 use haulout_actors::network::{
@@ -60,14 +60,16 @@ impl StorageNode {
             let file = crate::terminal::path(&config.protocol_key);
             Error::new(Kind::Config, format!("{file} holds no BLS secret key"))
         })?;
-        let keys = Keys { network: *network_key.bytes(), confirmation: Some(confirmation) };
+        let (network, node) = (*network_key.bytes(), config.node_id);
+        let keys = Keys { network, confirmation: Some(confirmation), node };
         let role = Role::StorageNode;
         let chain = chain_options(&config.chain, LEDGER_PATIENCE, None);
         let identity = Identity { keys, operator };
-        let (context, network) = prepare(&config.network, chain, store, identity, role).await?;
+        let prepared = prepare(&config.network, chain, store, identity, role, None).await?;
+        let Prepared { context, swarm: network, .. } = prepared;
         let peer_id = context.peer;
         let position = context.position.current();
-        check_membership(&config, &peer_id, &position);
+        check_membership(&config, &context, &position)?;
         let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
 
         let stop_http = CancellationToken::new();
@@ -178,6 +180,7 @@ pub(crate) fn chain_options(
         treasury: chain.treasury,
         patience,
         turns,
+        trusted: chain.trusted,
     }
 }
 
@@ -188,23 +191,33 @@ pub(crate) struct Identity {
     pub(crate) operator: Option<Wallet>,
 }
 
-/// Sets up the swarm, reaches the ledger, and puts together what the actors share.
+/// What the actors of a process start with.
+pub(crate) struct Prepared {
+    pub(crate) context: Context,
+    pub(crate) swarm: Network,
+    /// What the ledger said of the network, if it was asked.
+    pub(crate) read: Option<NetworkObjects>,
+}
+
+/// Sets up the swarm, learns what the network is like, and puts together what the actors share.
+/// `cache` is what is known of the network if neither store nor ledger tell.
 pub(crate) async fn prepare(
     network: &NetworkConfig,
     chain: ChainOptions,
     store: Store,
     identity: Identity,
     role: Role,
-) -> Result<(Context, Network)> {
+    cache: Option<NetworkObjects>,
+) -> Result<Prepared> {
     let Identity { keys, operator } = identity;
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &network.id.to_string());
     let mut options = network_options(network, keys.network, role);
     options.registry = metrics.network_registry();
     let swarm = Network::new(options)?;
-    let chain = Chain::connect(chain).await?;
     let parts = Parts {
         store,
         chain,
+        cache,
         keys,
         operator,
         peer: swarm.identity(),
@@ -212,7 +225,8 @@ pub(crate) async fn prepare(
         metrics,
         follow: role.follow(),
     };
-    Ok((Context::connect(parts).await?, swarm))
+    let (context, read) = Context::connect(parts).await?;
+    Ok(Prepared { context, swarm, read })
 }
 
 /// The swarm's options, with a registry of its own.
@@ -245,11 +259,15 @@ pub(crate) fn not_started(error: StartError) -> Error {
     }
 }
 
-/// Warns an operator whose node holds no shards, and one who configured another node's id.
-fn check_membership(config: &NodeConfig, peer_id: &PeerId, position: &Position) {
-    match (position.node_of(peer_id), config.node_id) {
+/// Refuses keys that are not those of the node they would make us; warns an operator whose node
+/// holds no shards, and one who configured another node's id.
+fn check_membership(config: &NodeConfig, context: &Context, position: &Position) -> Result<()> {
+    let found = context
+        .check_keys(position)
+        .map_err(|fault| Error::new(Kind::Config, fault.to_string()).hint(fault.next_step()))?;
+    match (found, config.node_id) {
         (None, _) => tracing::warn!(
-            peer = %peer_id,
+            peer = %context.peer,
             epoch = position.epoch.0,
             "this peer is not in the committee and stores nothing until it is"
         ),
@@ -260,4 +278,5 @@ fn check_membership(config: &NodeConfig, peer_id: &PeerId, position: &Position) 
         ),
         _ => {}
     }
+    Ok(())
 }

@@ -12,6 +12,8 @@ pub mod epoch_change;
 pub mod epoch_steps;
 pub mod guests;
 pub mod inquiry;
+pub mod ledger_history;
+pub mod node_keys;
 pub mod permanence;
 pub mod places;
 pub mod put_plan;

@@ -1,12 +1,13 @@
 //! Where the store stands in the chain.
 //!
-//! Promises: the effects of a checkpoint and the step past it are one transaction; a checkpoint takes effect once, and
+//! Promises: the effects of a checkpoint, what it proves and the step past it are one transaction; a checkpoint takes effect once, and
 //! none is skipped. Does not: check that the checkpoint is genuine.
 
 use redb::ReadableTable;
 
 use crate::blobs::{self, BlobEffect};
 use crate::error::StoreError;
+use crate::ledger::{self, Proof};
 use crate::tables::{Tables, meta};
 
 /// Applies a checkpoint's effects if it is the next one; does nothing if it was applied before.
@@ -16,6 +17,7 @@ pub(crate) fn apply(
     tables: &mut Tables<'_>,
     checkpoint: u64,
     effects: &[BlobEffect],
+    proof: &Proof,
 ) -> Result<(), StoreError> {
     let position = tables.meta.get(meta::CHECKPOINT)?.map(|position| position.value());
     if let Some(position) = position {
@@ -30,6 +32,7 @@ pub(crate) fn apply(
     for effect in effects {
         blobs::apply(tables, effect)?;
     }
+    ledger::write(tables, proof)?;
     tables.meta.insert(meta::CHECKPOINT, checkpoint)?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use std::thread::{Builder, JoinHandle};
 
 use bytes::Bytes;
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::sliver::{Axis, ShardIndex};
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -18,6 +19,7 @@ use crate::blobs::{self, BlobEffect, BlobRecord};
 use crate::bundles::Bundles;
 use crate::error::{Poison, StoreError};
 use crate::files::Files;
+use crate::ledger::{self, Kept, Proof};
 use crate::lock::DirectoryLock;
 use crate::segment::SegmentWriter;
 use crate::slivers::{self, Found};
@@ -189,9 +191,37 @@ impl Store {
     /// first one ever may have any number. Calls take effect in the order in which they are first polled, so many may
     /// be in flight: they share commits.
     pub async fn apply(&self, checkpoint: u64, effects: Vec<BlobEffect>) -> Result<(), StoreError> {
+        self.apply_proven(checkpoint, effects, Proof::default()).await
+    }
+
+    /// As [`Store::apply`], with what the checkpoint proves, in the same transaction.
+    pub async fn apply_proven(
+        &self,
+        checkpoint: u64,
+        effects: Vec<BlobEffect>,
+        proof: Proof,
+    ) -> Result<(), StoreError> {
         // Never zero: only those who take something wait in line.
         let weight = effects.len().saturating_mul(size_of::<BlobEffect>()).saturating_add(1);
-        self.write(Change::Apply { checkpoint, effects }, weight).await.map(drop)
+        let weight = weight.saturating_add(proof.bytes());
+        self.write(Change::Apply { checkpoint, effects, proof }, weight).await.map(drop)
+    }
+
+    /// Keeps something that was verified of the ledger, in place of what was kept before.
+    pub async fn keep(&self, row: Kept, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let weight = check_size("what is known of the ledger", &bytes)?;
+        self.write(Change::Keep { row, bytes }, weight.saturating_add(1)).await.map(drop)
+    }
+
+    /// What was kept of the ledger.
+    pub fn kept(&self, row: Kept) -> Result<Option<Bytes>, StoreError> {
+        ledger::read(&self.view()?, row)
+    }
+
+    /// The version and digest that verified checkpoints prove for an object on the ledger; nothing for one that they did
+    /// not write.
+    pub fn proven(&self, object: &ObjectId) -> Result<Option<(u64, [u8; 32])>, StoreError> {
+        ledger::proven(&self.view()?, object)
     }
 
     /// What the chain says of the blob; none if it says nothing.

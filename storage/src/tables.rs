@@ -28,6 +28,8 @@ pub(crate) type DueKey = [u8; 36];
 pub(crate) type ObjectRow = (u32, u32, u64, bool, Option<u32>);
 /// Bundle (0 = in `SMALL`), offset, length, damaged, BLAKE3.
 pub(crate) type SliverTuple = (u64, u64, u32, bool, &'static [u8; 32]);
+/// Version, digest.
+pub(crate) type ProvenRow = (u64, &'static [u8; 32]);
 /// Segment, bytes, slivers that still point to it.
 pub(crate) type BundleRow = (&'static SegmentKey, u64, u32);
 
@@ -63,6 +65,11 @@ pub(crate) const PENDING: TableDefinition<'static, &PendingKey, ()> =
     TableDefinition::new("pending");
 /// Blobs to look at once an epoch has come, because something of them may have to go; see `expiry.rs`.
 pub(crate) const DUE: TableDefinition<'static, &DueKey, ()> = TableDefinition::new("due");
+/// What was verified of the ledger, by name, sealed; see `ledger.rs`.
+pub(crate) const KEPT: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("kept");
+/// Versions and digests of objects on the ledger that verified checkpoints prove.
+pub(crate) const PROVEN: TableDefinition<'static, &[u8; 32], ProvenRow> =
+    TableDefinition::new("proven");
 /// Shards this node has, and since when their older slivers are missing.
 pub(crate) const SHARDS: TableDefinition<'static, u16, Option<u32>> =
     TableDefinition::new("shards");
@@ -94,6 +101,8 @@ pub(crate) struct Tables<'txn> {
     pub(crate) pending: Table<'txn, &'static PendingKey, ()>,
     pub(crate) due: Table<'txn, &'static DueKey, ()>,
     pub(crate) shards: Table<'txn, u16, Option<u32>>,
+    pub(crate) kept: Table<'txn, &'static str, &'static [u8]>,
+    pub(crate) proven: Table<'txn, &'static [u8; 32], ProvenRow>,
 }
 
 impl<'txn> Tables<'txn> {
@@ -113,6 +122,8 @@ impl<'txn> Tables<'txn> {
             pending: transaction.open_table(PENDING)?,
             due: transaction.open_table(DUE)?,
             shards: transaction.open_table(SHARDS)?,
+            kept: transaction.open_table(KEPT)?,
+            proven: transaction.open_table(PROVEN)?,
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::blobs::BlobEffect;
 use crate::bundles::Bundles;
 use crate::content::{self, Removed};
 use crate::error::{Poison, StoreError};
+use crate::ledger::{self, Kept, Proof};
 use crate::segment::SegmentChange;
 use crate::shards;
 use crate::slivers::{self, SliverRow};
@@ -42,7 +43,9 @@ pub(crate) enum Change {
     /// A segment's index and slivers.
     Segment(Box<SegmentChange>),
     /// A checkpoint's effects.
-    Apply { checkpoint: u64, effects: Vec<BlobEffect> },
+    Apply { checkpoint: u64, effects: Vec<BlobEffect>, proof: Proof },
+    /// Something verified of the ledger.
+    Keep { row: Kept, bytes: Vec<u8> },
     /// Unpaid bytes are due.
     Forget { before_ms: u64 },
     /// An epoch has come in which paid time may be over.
@@ -222,7 +225,10 @@ impl Change {
                 content::put_certificate(tables, blob_id.as_bytes(), bytes)?;
             }
             Change::Segment(segment) => segment.apply(tables, unused)?,
-            Change::Apply { checkpoint, effects } => cursor::apply(tables, *checkpoint, effects)?,
+            Change::Apply { checkpoint, effects, proof } => {
+                cursor::apply(tables, *checkpoint, effects, proof)?;
+            }
+            Change::Keep { row, bytes } => ledger::keep(tables, *row, bytes)?,
             Change::Forget { before_ms } => {
                 let removed = content::forget_pending(tables, *before_ms)?;
                 return Ok(Done::removed(removed, unused));
@@ -244,7 +250,9 @@ impl Change {
     /// Bytes that will go into the database, without keys and small change.
     fn bytes(&self) -> usize {
         match self {
-            Change::Header { bytes, .. } | Change::Certificate { bytes, .. } => bytes.len(),
+            Change::Header { bytes, .. }
+            | Change::Certificate { bytes, .. }
+            | Change::Keep { bytes, .. } => bytes.len(),
             Change::Segment(segment) => segment.database_bytes(),
             Change::Apply { .. }
             | Change::Forget { .. }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use haulout_actors::chain::{Chain, Checkpoint};
+use haulout_actors::chain::{Chain, Checkpoint, Start};
 use haulout_actors::session::upload::{PutOptions, PutReport, Source};
 use haulout_devnet::Devnet;
 use haulout_node::holdings::{Removal, Target};
@@ -188,7 +188,7 @@ impl World {
     /// All events of the network's life.
     async fn history(&self) -> Vec<Event> {
         let tip = self.chain.latest_checkpoint().await.unwrap();
-        let (mut events, mut source) = (Vec::new(), self.chain.checkpoints(None));
+        let (mut events, mut source) = (Vec::new(), self.chain.checkpoints(Start::default()));
         loop {
             for Checkpoint { sequence, events: said, .. } in source.next_batch().await.unwrap() {
                 events.extend(said);

@@ -39,6 +39,7 @@ pub(crate) async fn bare(devnet: &Devnet, account: &str) -> (Chain, Wallet) {
         treasury: config.chain.treasury,
         patience: std::time::Duration::from_secs(30),
         turns: None,
+        trusted: config.chain.trusted,
     };
     let wallet = keys::load_wallet(&config.wallet.unwrap()).unwrap();
     (Chain::connect(options).await.unwrap(), wallet)

@@ -16,6 +16,7 @@ use haulout_protocol::blob::BlobId;
 
 pub mod liar;
 pub mod log;
+pub mod lying_ledger;
 pub mod spans;
 pub mod writer;
 

@@ -2,6 +2,7 @@
 
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::amount::Token;
+use haulout_protocol::machine::ledger_history::Doubt;
 use sui_rpc::proto::sui::rpc::v2::ExecutionError;
 use sui_rpc::proto::sui::rpc::v2::execution_error::ExecutionErrorKind;
 use tonic::{Code, Status};
@@ -115,6 +116,26 @@ pub enum CallError {
     /// The key does not sign.
     #[error(transparent)]
     Wallet(#[from] WalletError),
+}
+
+/// Why the ledger's history does not go on for us.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FollowError {
+    /// It did not answer, or what it said cannot be read.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// It answered, and is not believed.
+    #[error(transparent)]
+    Doubt(#[from] Doubt),
+    /// The configuration does not say whom to believe.
+    #[error(
+        "chain.trusted names checkpoint {sequence}, which is not the last of a Sui epoch and so names no validators; \
+         append `:` and the digest of the validators of its epoch"
+    )]
+    NoEnd {
+        /// The checkpoint.
+        sequence: u64,
+    },
 }
 
 impl CallError {

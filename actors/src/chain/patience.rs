@@ -67,6 +67,12 @@ impl Chain {
         Chain { patience: Duration::ZERO, ..self.clone() }
     }
 
+    /// The same ledger for somebody who waits this long for it.
+    #[must_use]
+    pub fn patient(&self, patience: Duration) -> Chain {
+        Chain { patience, ..self.clone() }
+    }
+
     /// One exchange that changes nothing, repeated while the ledger does not answer; `what` names
     /// the thing asked for.
     pub(super) async fn ask<Answer, Sent>(

@@ -1,25 +1,21 @@
 //! Reading objects: the system, nodes, stake, coins.
 //!
 //! Promises: what comes back was read at or after the checkpoint it is stamped with, and objects
-//! that describe one committee are of one epoch.
+//! that describe one committee are of one epoch; objects whose digests are known are those or none.
+//! Does not: prove what nobody gave a digest for.
 
-use std::sync::Arc;
-
-use haulout_protocol::chain::object::{Params, Staking, StakingPool, System};
-use haulout_protocol::chain::params::ParamKey;
-use haulout_protocol::chain::{self, CommitteeViewError, ObjectId, TypeName};
-use haulout_protocol::encoding::Parameters;
-use haulout_protocol::epoch::Epoch;
-use haulout_protocol::message::NetworkId;
+use haulout_protocol::chain::{self, ObjectId, TypeName};
+use haulout_protocol::machine::ledger_history::{Doubt, Verdict, Verified};
+use haulout_storage::StoreError;
 use serde::de::DeserializeOwned;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::Address;
+use sui_sdk_types::{Address, Object};
 
 use super::checkpoints::time_of;
+use super::network_objects::{NetworkObjects, NoView, members_of};
 use super::patience::pauses;
-use super::{Balances, CallError, Capacity, Chain, SharedSince, SystemView};
-use crate::context::{Position, Prices, Timing};
+use super::{Balances, CallError, Chain, SharedSince, SystemView, Written};
 use crate::limits;
 
 /// The parts of an object we read.
@@ -31,11 +27,11 @@ impl Chain {
         let mut pauses = pauses().take(limits::CHAIN_VIEW_ATTEMPTS_MAX - 1);
         loop {
             match (self.system_once().await, pauses.next()) {
-                (Err(Inconsistent::Epochs(_)), Some(pause)) => tokio::time::sleep(pause).await,
-                (Err(Inconsistent::Epochs(error)), None) => {
+                (Err(NoView::Epochs(_)), Some(pause)) => tokio::time::sleep(pause).await,
+                (Err(NoView::Epochs(error)), None) => {
                     return Err(CallError::unreadable(error));
                 }
-                (Err(Inconsistent::Call(error)), _) => return Err(error),
+                (Err(NoView::Call(error)), _) => return Err(error),
                 (Ok(view), _) => return Ok(view),
             }
         }
@@ -131,42 +127,85 @@ impl Chain {
     }
 
     /// One attempt at a consistent view.
-    async fn system_once(&self) -> Result<SystemView, Inconsistent> {
+    async fn system_once(&self) -> Result<SystemView, NoView> {
         let options = &self.shared.options;
-        let (checkpoint, ledger_ms) = self.tip().await?;
+        let (checkpoint, time_ms) = self.tip().await?;
         let fixed = self.objects(&[options.system, options.staking, options.params]).await?;
-        let system: System = decode(&fixed[0])?;
-        let staking: Staking = decode(&fixed[1])?;
-        let params: Params = decode(&fixed[2])?;
-        let members: Vec<_> = system.committee.members.iter().map(|one| one.node_id).collect();
-        let pools = self.objects(&members).await?;
-        let pools = pools.iter().map(decode).collect::<Result<Vec<StakingPool>, _>>()?;
-        let committee =
-            chain::committee(&system, &staking, &pools).map_err(|error| match error {
-                CommitteeViewError::DifferentEpochs { .. } => Inconsistent::Epochs(error),
-                other => Inconsistent::Call(CallError::unreadable(other)),
-            })?;
-        let parameters = Parameters::new(params.n_shards, params.segment_bytes)
-            .map_err(CallError::unreadable)?;
-        let position = Position {
-            checkpoint,
-            read_at: checkpoint,
-            ledger_ms,
-            epoch: Epoch(staking.epoch),
-            phase: staking.state,
-            timing: timing(&staking, &params),
-            committee: Arc::new(committee),
-            prices: Prices { storage: system.storage_price, write: system.write_price },
-            parameters,
-            index_replicas: params.index_replicas,
-            epochs_ahead_max: params.max_epochs_ahead,
-        };
-        Ok(SystemView {
-            position,
-            network: NetworkId::from_bytes(system.network_id.into()),
-            capacity: Capacity { used: system.used_capacity, total: system.total_capacity },
-            protocol_version: system.protocol_version,
-        })
+        let [system, staking, params] = [0, 1, 2].map(|index: usize| contents(&fixed[index]));
+        let pools = self.objects(&members_of(&system)?).await?;
+        let pools = pools.iter().map(contents).collect();
+        let since = self.shared.since;
+        NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools }.try_view()
+    }
+
+    /// What proven objects say of the network after a checkpoint, read at the versions that are
+    /// given for them; those for which none is given are believed as they are. `known` looks them
+    /// up.
+    pub(crate) async fn system_after<Looked>(
+        &self,
+        last: &Verified,
+        known: impl Fn(Vec<ObjectId>) -> Looked,
+    ) -> Result<SystemView, ViewError>
+    where
+        Looked: Future<Output = Result<Vec<Option<Written>>, StoreError>>,
+    {
+        let options = &self.shared.options;
+        let roots = vec![options.system, options.staking, options.params];
+        let fixed = self.proven_objects(&roots, &known(roots.clone()).await?, last).await?;
+        let [system, staking, params] =
+            <[Vec<u8>; 3]>::try_from(fixed).expect("as many objects as asked for");
+        let members = members_of(&system)?;
+        let pools = known(members.clone()).await?;
+        let pools = self.proven_objects(&members, &pools, last).await?;
+        let (checkpoint, time_ms, since) = (last.sequence, last.time_ms, self.shared.since);
+        let objects = NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools };
+        match objects.try_view() {
+            Ok(mut view) => {
+                view.position.is_proven = true;
+                Ok(view)
+            }
+            // Not all of them had a version: some are of a later moment than the others.
+            Err(NoView::Epochs(_)) => Err(ViewError::Early),
+            Err(NoView::Call(error)) => Err(error.into()),
+        }
+    }
+
+    /// Move values of objects at these versions, checked against their digests.
+    async fn proven_objects(
+        &self,
+        ids: &[ObjectId],
+        known: &[Option<Written>],
+        last: &Verified,
+    ) -> Result<Vec<Vec<u8>>, ViewError> {
+        let wanted = ids.iter().zip(known).map(|(id, known)| {
+            let mut request = proto::GetObjectRequest::new(&Address::new((*id).into()));
+            request.version = known.map(|known| known.version);
+            request
+        });
+        let request = proto::BatchGetObjectsRequest::default()
+            .with_requests(wanted.collect::<Vec<_>>())
+            .with_read_mask(FieldMask::from_paths(["bcs"]));
+        let answer = self.ask("objects", |client| {
+            let (mut client, request) = (client.clone().ledger_client(), request.clone());
+            async move { client.batch_get_objects(request).await }
+        });
+        let answer = answer.await?;
+        if answer.objects.len() != ids.len() {
+            return Err(CallError::unreadable("fewer objects than asked for").into());
+        }
+        let values = answer.objects.into_iter().zip(known).map(|(found, known)| {
+            // The version may be too old to be kept: then we are still far behind.
+            let found = found.to_result().map_err(|_| ViewError::Early)?;
+            let object: Object =
+                found.bcs().deserialize().map_err(|error| CallError::unreadable(error))?;
+            if known.is_some_and(|known| known.digest != object.digest().into_inner()) {
+                let verdict = Verdict::Forged;
+                return Err(Doubt { verdict, checkpoint: last.sequence }.into());
+            }
+            let value = object.as_struct().map(|value| value.contents().to_vec());
+            value.ok_or_else(|| CallError::unreadable("a package in place of an object").into())
+        });
+        values.collect()
     }
 
     /// How much of one coin type an account holds.
@@ -182,29 +221,40 @@ impl Chain {
     }
 }
 
-/// How long the parts of an epoch take.
-fn timing(staking: &Staking, params: &Params) -> Timing {
-    let duration_ms = staking.epoch_duration_ms;
-    let part = |key: ParamKey| {
-        let stored = params.values.iter().find(|entry| entry.key == key.number());
-        let bps = stored.map_or(0, |entry| entry.value);
-        u64::try_from(u128::from(duration_ms) * u128::from(bps) / 10_000).unwrap_or(u64::MAX)
-    };
-    Timing { duration_ms, sync_timeout_ms: part(ParamKey::SyncTimeoutBps) }
-}
-
-/// Why objects read one after the other do not fit together.
-enum Inconsistent {
-    /// An epoch began between two reads.
-    Epochs(CommitteeViewError),
-    /// Anything else.
+/// Why there is no proven view of the network.
+#[derive(Debug)]
+pub(crate) enum ViewError {
+    /// We are too far behind the ledger to read what held where we are.
+    Early,
+    /// The objects are not those of the proven history.
+    Doubt(Doubt),
+    /// The ledger does not answer, or cannot be understood.
     Call(CallError),
+    /// Our store failed.
+    Store(StoreError),
 }
 
-impl From<CallError> for Inconsistent {
-    fn from(error: CallError) -> Inconsistent {
-        Inconsistent::Call(error)
+impl From<Doubt> for ViewError {
+    fn from(doubt: Doubt) -> ViewError {
+        ViewError::Doubt(doubt)
     }
+}
+
+impl From<CallError> for ViewError {
+    fn from(error: CallError) -> ViewError {
+        ViewError::Call(error)
+    }
+}
+
+impl From<StoreError> for ViewError {
+    fn from(error: StoreError) -> ViewError {
+        ViewError::Store(error)
+    }
+}
+
+/// The bytes of the Move value inside an object.
+fn contents(object: &proto::Object) -> Vec<u8> {
+    object.contents().value().to_vec()
 }
 
 /// The Move value inside an object.

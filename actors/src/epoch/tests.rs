@@ -2,6 +2,7 @@
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::epoch_change::Holding;
+use haulout_protocol::machine::ledger_history::{Doubt, Verdict};
 use haulout_storage::BlobEffect;
 
 use super::*;
@@ -88,6 +89,32 @@ async fn nothing_is_judged_before_the_store_has_read_what_the_ledger_says() {
     node.position.set(position);
     let missing = Holding::Missing { since: Epoch(1) };
     eventually("its shards are missing", || holdings(&node) == [missing; 4]).await;
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_on_a_servers_word_or_while_the_ledger_is_not_believed() {
+    let (node, tree) = sample_node(certified_elsewhere(1, 3)).await;
+    let blob_id = BlobId::from_bytes([7; 32]);
+    node.store.put_header(&blob_id, vec![1; 100], 0).await.unwrap();
+    eventually("the first epoch is judged", || !holdings(&node).is_empty()).await;
+    let there = || node.store.header(&blob_id).unwrap().is_some();
+    let mut position = node.position.current();
+    position.epoch = Epoch(3);
+    position.is_proven = false;
+    node.position.set(position.clone());
+    tokio::task::yield_now().await;
+    node.trust.doubt(Doubt { verdict: Verdict::Forged, checkpoint: 7 });
+    position.is_proven = true;
+    node.position.set(position.clone());
+    tokio::task::yield_now().await;
+    // A restarted actor reads all of it again, before it is healthy.
+    assert!(tree.kill("epoch"));
+    eventually("it was restarted", || restarts(&tree.health()) == 1 && tree.is_healthy()).await;
+    assert!(there(), "neither was enough");
+    node.trust.heard();
+    node.position.set(position);
+    eventually("what is over is gone", || !there()).await;
     tree.shutdown().await;
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Promises: the header is checked against the blob id, each index against the header, each sliver
 //! against its index, before anything of it is stored; the confirmation is signed only when the
-//! ledger's registration and every sliver of all our shards are durable here; room in memory is
-//! asked for a segment as a whole, and never while some is held; whoever registered waits for
+//! ledger's registration, proven, and every sliver of all our shards are durable here; room in memory
+//! is asked for a segment as a whole, and never while some is held; whoever registered waits for
 //! nobody who did not. Does not: keep anything of a segment that did not arrive in full.
 
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use super::memory::Held;
 use super::pending::Claim;
 use super::session::{Fault, Session, blocking, busy, charged};
 use crate::context::{Position, now_ms};
+use crate::limits;
 use crate::network::{Blame, StreamError};
 
 /// What is known of an upload once its header is checked.
@@ -296,6 +297,11 @@ impl Session {
         if !blocking(move || store.holds(&blob_id, segments, &shards)).await?? {
             let reason = "some of our slivers are missing; send them again".to_owned();
             return Err(Fault::Refused(Refusal::Invalid(reason)));
+        }
+        if !context.trust.may_act(&position) {
+            // The ledger may prove itself again, or go on to where we are: the writer asks again.
+            let retry_after_ms = limits::BUSY_RETRY_AFTER_MS;
+            return Err(Fault::Refused(Refusal::Busy { retry_after_ms }));
         }
         let epoch = position.epoch;
         let message = blob_certificate_message(&context.network, epoch, &blob_id, &persistence);

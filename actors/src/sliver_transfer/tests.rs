@@ -8,6 +8,7 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::{PeerId, Signature};
 use haulout_protocol::encoding::{EncodedSegment, Parameters, SegmentPosition, encode_segment};
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::ledger_history::{Doubt, Verdict};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
 use haulout_protocol::wire::blob::{self, Answer, Question};
@@ -592,4 +593,33 @@ async fn a_node_outside_the_committee_takes_nothing() {
     let mut stream = world.open(Protocol::Sliver).await;
     send_put(&mut stream, &blob, blob.header.to_bytes()).await;
     assert_eq!(reply(&mut stream).await, Reply::Refused(Refusal::NotMember));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_signed_while_the_ledger_contradicts_what_was_verified() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 1);
+    world.register(&blob).await;
+    let (mut stream, _) = world.begin(&blob).await;
+    for segment in 0..u32::try_from(blob.segments.len()).unwrap() {
+        world.send_segment(&mut stream, &blob, segment, |_| {}).await;
+        assert_eq!(reply(&mut stream).await, Reply::Stored { segment });
+    }
+    let refused = async |stream: &mut Stream| {
+        send(stream, &Request::Finish { deletable: None }).await;
+        let reply = reply(stream).await;
+        assert!(matches!(reply, Reply::Refused(Refusal::Busy { .. })), "{reply:?}");
+    };
+    world.node.trust.doubt(Doubt { verdict: Verdict::Fork, checkpoint: 7 });
+    refused(&mut stream).await;
+    // On a server's word alone it does not sign either.
+    world.node.trust.heard();
+    let mut position = world.node.position.current();
+    position.is_proven = false;
+    world.node.position.set(position.clone());
+    refused(&mut world.begin(&blob).await.0).await;
+    assert!(world.node.metrics.encode().contains("haulout_storage_confirmations_total 0"));
+    position.is_proven = true;
+    world.node.position.set(position);
+    world.finish(&mut world.begin(&blob).await.0).await;
 }

@@ -36,6 +36,7 @@ fn sample_card(nodes: u16, shards: u16) -> Card {
             staking_object: "0x2".into(),
             params_object: "0x3".into(),
             treasury_object: "0x4".into(),
+            trusted: None,
         },
         bootstrap: vec![],
         accounts: vec![AccountCard {

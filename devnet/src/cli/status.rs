@@ -96,7 +96,8 @@ pub(super) async fn ledger(card: &Card) -> Option<ChainFacts> {
 
 /// Where the ledger is, as the card has it; nothing if the card is damaged.
 pub(super) fn place(card: &Card) -> Option<ChainPlace> {
-    Some(ChainPlace { rpc: card.chain.rpc.clone(), ids: ids(card)? })
+    let trusted = card.chain.trusted.as_ref().and_then(|text| text.parse().ok());
+    Some(ChainPlace { rpc: card.chain.rpc.clone(), ids: ids(card)?, trusted })
 }
 
 /// The names of our objects, as the card has them.

@@ -64,6 +64,9 @@ pub(crate) struct ChainCard {
     /// Absent in devnets made before there was one.
     #[serde(default)]
     pub(crate) treasury_object: String,
+    /// The first checkpoint, as `chain.trusted` takes it; absent in devnets made before checkpoints were verified.
+    #[serde(default)]
+    pub(crate) trusted: Option<String>,
 }
 
 /// The Move packages by name.

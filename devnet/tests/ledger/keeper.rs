@@ -183,6 +183,7 @@ impl World {
             treasury: ids.treasury,
             patience,
             turns: None,
+            trusted: Some(self.ledger.trusted()),
         }
     }
 

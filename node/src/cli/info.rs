@@ -202,7 +202,7 @@ fn percent(part: u64, whole: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use haulout_actors::chain::Capacity;
+    use haulout_actors::chain::{Capacity, NetworkObjects};
     use haulout_protocol::message::NetworkId;
 
     use super::*;
@@ -214,6 +214,7 @@ mod tests {
             network: NetworkId::from_bytes([5; 32]),
             capacity: Capacity { used: 1 << 20, total: 3 << 20 },
             protocol_version: 1,
+            source: NetworkObjects::default(),
         };
         let calendar = Calendar::new(&view.position, now_ms);
         Facts { ledger: "http://127.0.0.1:9000".to_owned(), view, calendar }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{Address, Bootstrap, Id, List, Period, Prefer, Size, Url};
+use super::values::{Address, Bootstrap, Id, List, Period, Prefer, Size, Trusted, Url};
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,7 @@ pub(super) struct Chain {
     pub(super) staking: Option<Id>,
     pub(super) params: Option<Id>,
     pub(super) treasury: Option<Id>,
+    pub(super) trusted: Option<Trusted>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

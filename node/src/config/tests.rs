@@ -37,6 +37,11 @@ fn errors_name_file_line_key_and_fix() {
     let cases = [
         ("[chain]\nrpc = \"ftp://x\"\n", ":2: chain.rpc: ", "http://127.0.0.1:9000"),
         ("[chain]\npackage = \"2a\"\n", ":2: chain.package: ", "write 0x and 1 to 64"),
+        (
+            "[chain]\ntrusted = \"0:abc\"\n",
+            ":2: chain.trusted: ",
+            "write NUMBER:DIGEST for the last",
+        ),
         ("[network]\nid = \"0x1\"\nports = 3\n", ":3: network.ports: ", "unknown field `ports`"),
         ("[netwrok]\nid = \"0x1\"\n", ":1: ", "unknown field `netwrok`"),
         (

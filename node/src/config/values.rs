@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::ledger_history::TrustedCheckpoint;
 use serde::de::{Deserialize, Deserializer, Error as _};
 
 use crate::periods;
@@ -23,7 +24,7 @@ macro_rules! from_text {
     )*};
 }
 
-from_text!(Id Address Bootstrap Period Prefer Size Url);
+from_text!(Id Address Bootstrap Period Prefer Size Trusted Url);
 
 /// What lies on the ledger, as [`ObjectId`] reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +125,19 @@ impl FromStr for Url {
             }
             _ => Err(format!("`{text}` is not a URL: write it as in \"http://127.0.0.1:9000\"")),
         }
+    }
+}
+
+/// A checkpoint of the ledger that the operator vouches for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trusted(pub(super) TrustedCheckpoint);
+
+impl FromStr for Trusted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |error| format!("`{text}` is not a checkpoint: {error}");
+        text.parse().map(Self).map_err(wrong)
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn sample_position() -> Position {
         checkpoint: 1,
         read_at: 1,
         ledger_ms: 1_803_132_000_000,
+        is_proven: true,
         epoch: Epoch(4),
         phase: EpochState::Done { since_ms: 1_803_132_000_000 },
         timing: Timing { duration_ms: 86_400_000, sync_timeout_ms: 21_600_000 },

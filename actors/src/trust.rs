@@ -1,0 +1,215 @@
+//! How far the ledger is believed right now: for those who sign and delete, and for health.
+//!
+//! Promises: while the ledger contradicts the history we verified, or our keys are not those it
+//! lists, nobody here signs a confirmation or deletes what was paid for; each reason has a name, a
+//! cause and a next step. What was wrong is forgotten as soon as the proven history goes on.
+//! Does not: judge (`ledger_history` and `node_keys` do), or decide anything by time: silence is
+//! only named.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use haulout_protocol::machine::ledger_history::{Doubt, Verdict};
+use haulout_protocol::machine::node_keys::KeyFault;
+use tokio::sync::watch;
+
+use crate::context::Position;
+use crate::limits;
+
+/// The shared standing of the ledger: written by chain sync, read by all; a cheap clone.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    sender: Arc<watch::Sender<Standing>>,
+}
+
+/// What is wrong, as far as we know.
+#[derive(Clone, Debug, Default)]
+struct Standing {
+    /// Why the ledger is not believed.
+    doubt: Option<Doubt>,
+    /// Why our keys are not those of the node we are.
+    keys: Option<KeyFault>,
+    /// When something proven came last, and why nothing came since; nothing is expected before
+    /// somebody follows a ledger.
+    heard: Option<(Instant, Option<String>)>,
+}
+
+/// Something that is not well, as operators read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Its name, always the same.
+    pub name: &'static str,
+    /// What was found.
+    pub cause: String,
+    /// What to do.
+    pub next_step: String,
+}
+
+impl Default for Trust {
+    fn default() -> Trust {
+        Trust { sender: Arc::new(watch::Sender::new(Standing::default())) }
+    }
+}
+
+impl Trust {
+    /// Whether a node at this position may sign for others and delete what was paid for.
+    pub fn may_act(&self, position: &Position) -> bool {
+        let standing = self.sender.borrow();
+        let doubted = standing.doubt.is_some_and(|doubt| doubt.verdict.stops_us());
+        position.is_proven && !doubted && standing.keys.is_none()
+    }
+
+    /// Everything that is not well now.
+    pub fn conditions(&self) -> Vec<Condition> {
+        self.conditions_at(Instant::now())
+    }
+
+    fn conditions_at(&self, now: Instant) -> Vec<Condition> {
+        let standing = self.sender.borrow().clone();
+        let mut conditions = Vec::new();
+        if let Some(doubt) = standing.doubt {
+            conditions.push(Condition {
+                name: name(doubt.verdict),
+                cause: doubt.to_string(),
+                next_step: doubt.next_step().to_owned(),
+            });
+        }
+        if let Some(fault) = standing.keys {
+            conditions.push(Condition {
+                name: "keys wrong",
+                next_step: fault.next_step().to_owned(),
+                cause: fault.to_string(),
+            });
+        }
+        let heard = standing.heard.map(|(since, why)| (now.saturating_duration_since(since), why));
+        match heard {
+            Some((quiet, why)) if quiet > limits::CHAIN_QUIET_MAX && conditions.is_empty() => {
+                conditions.push(silence(quiet, why));
+            }
+            _ => {}
+        }
+        conditions
+    }
+
+    /// Somebody begins to follow the ledger: from now on silence is one. What is wrong stays so.
+    pub(crate) fn expect(&self) {
+        self.sender.send_modify(|standing| standing.heard = Some((Instant::now(), None)));
+    }
+
+    /// Something proven came: what was wrong with the ledger is over.
+    pub(crate) fn heard(&self) {
+        self.sender.send_modify(|standing| {
+            standing.doubt = None;
+            standing.heard = Some((Instant::now(), None));
+        });
+    }
+
+    /// The ledger is not believed; whether that is news.
+    pub(crate) fn doubt(&self, doubt: Doubt) -> bool {
+        let mut is_news = false;
+        self.sender.send_modify(|standing| {
+            is_news = standing.doubt.map(|old| old.verdict) != Some(doubt.verdict);
+            standing.doubt = Some(doubt);
+        });
+        is_news
+    }
+
+    /// The ledger did not answer, or cannot be understood.
+    pub(crate) fn failed(&self, error: &dyn std::error::Error) {
+        self.sender.send_modify(|standing| {
+            if let Some((_, why)) = &mut standing.heard {
+                *why = Some(error.to_string());
+            }
+        });
+    }
+
+    /// Our keys are those the ledger lists, or not.
+    pub fn set_keys(&self, fault: Option<KeyFault>) {
+        self.sender.send_modify(|standing| standing.keys = fault);
+    }
+}
+
+/// What a condition of the ledger is called.
+fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Next => "ledger ok",
+        Verdict::Behind => "ledger behind",
+        Verdict::Gap => "ledger gap",
+        Verdict::Fork => "ledger forked",
+        Verdict::Rollback => "ledger rolled back",
+        Verdict::Forged => "ledger forged",
+    }
+}
+
+fn silence(since: Duration, why: Option<String>) -> Condition {
+    let why = why.unwrap_or_else(|| "it sends nothing".to_owned());
+    Condition {
+        name: "ledger silent",
+        cause: format!("no proven checkpoint for {} s: {why}", since.as_secs()),
+        next_step:
+            "check that the server at chain.rpc runs; what is stored is served meanwhile, and \
+                    nothing new is signed for"
+                .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haulout_protocol::committee::NodeId;
+
+    use super::*;
+    use crate::sample::sample_position;
+
+    fn doubt(verdict: Verdict) -> Doubt {
+        Doubt { verdict, checkpoint: 7 }
+    }
+
+    #[test]
+    fn whoever_contradicts_what_was_verified_stops_signatures_until_the_truth_returns() {
+        let (trust, position) = (Trust::default(), sample_position(4));
+        trust.heard();
+        assert!(trust.may_act(&position) && trust.conditions().is_empty());
+        for verdict in [Verdict::Fork, Verdict::Gap, Verdict::Rollback, Verdict::Forged] {
+            assert!(trust.doubt(doubt(verdict)), "{verdict:?} is news");
+            assert!(!trust.doubt(doubt(verdict)), "{verdict:?} is no news the second time");
+            assert!(!trust.may_act(&position), "{verdict:?}");
+            assert_eq!(trust.conditions()[0].name, name(verdict));
+            trust.expect();
+            assert!(!trust.may_act(&position), "who starts again knows no better");
+            trust.heard();
+            assert!(trust.may_act(&position) && trust.conditions().is_empty());
+        }
+        trust.doubt(doubt(Verdict::Behind));
+        assert!(trust.may_act(&position), "a ledger that lags contradicts nothing");
+        assert_eq!(trust.conditions()[0].name, "ledger behind");
+    }
+
+    #[test]
+    fn nothing_is_signed_on_the_word_of_a_server_or_with_wrong_keys() {
+        let (trust, mut position) = (Trust::default(), sample_position(4));
+        let fault = KeyFault::Signing { node: NodeId::from_bytes([1; 32]), name: "n1".to_owned() };
+        trust.set_keys(Some(fault));
+        assert!(!trust.may_act(&position));
+        assert_eq!(trust.conditions()[0].name, "keys wrong");
+        trust.set_keys(None);
+        assert!(trust.may_act(&position));
+        position.is_proven = false;
+        assert!(!trust.may_act(&position));
+    }
+
+    #[test]
+    fn silence_is_named_with_its_reason_and_stops_nobody() {
+        let (trust, position) = (Trust::default(), sample_position(4));
+        let after = |time| trust.conditions_at(Instant::now() + time);
+        assert!(after(limits::CHAIN_QUIET_MAX * 2).is_empty(), "nobody follows a ledger");
+        trust.expect();
+        assert!(after(Duration::ZERO).is_empty());
+        trust.failed(&std::io::Error::other("connection refused"));
+        let conditions = after(limits::CHAIN_QUIET_MAX + Duration::from_secs(1));
+        assert_eq!(conditions[0].name, "ledger silent");
+        assert!(conditions[0].cause.contains("connection refused"), "{conditions:?}");
+        assert!(trust.may_act(&position));
+        trust.heard();
+        assert!(after(Duration::ZERO).is_empty());
+    }
+}

@@ -1,0 +1,248 @@
+//! A ledger's server that passes on what the true ledger says, until a test has it lie.
+//!
+//! Promises: what it does not lie about arrives as it was sent; how often it lied is counted.
+//! Does not: hold keys; it cannot sign what the validators did not.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use anyhow::Result;
+use futures::StreamExt;
+use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::event::{self, BlobDeleted};
+use haulout_protocol::chain::object::Staking;
+use rpc::ledger_service_server::{LedgerService, LedgerServiceServer};
+use rpc::state_service_server::{StateService, StateServiceServer};
+use rpc::subscription_service_server::{SubscriptionService, SubscriptionServiceServer};
+use rpc::transaction_execution_service_server::{
+    TransactionExecutionService, TransactionExecutionServiceServer,
+};
+use sui_rpc::Client;
+use sui_rpc::proto::sui::rpc::v2 as rpc;
+use sui_sdk_types::{
+    Address, Digest, ExecutionStatus, GasCostSummary, Identifier, MoveStruct, Object, ObjectData,
+    StructTag, TransactionEffects, TransactionEffectsV2, TransactionEvents,
+};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::codegen::BoxStream;
+use tonic::{Request, Response, Status};
+
+/// How it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// It does not.
+    None,
+    /// Every checkpoint says that this object of this blob was deleted.
+    Deleted {
+        /// The package whose event it invents.
+        package: ObjectId,
+        /// The blob.
+        blob_id: [u8; 32],
+        /// The object.
+        object_id: ObjectId,
+    },
+    /// No checkpoint has a signature.
+    Unsigned,
+    /// The staking object is of a far epoch.
+    LateEpoch {
+        /// The staking object.
+        staking: ObjectId,
+    },
+}
+
+/// A running server. It ends when it is dropped.
+#[derive(Debug)]
+pub struct LyingLedger {
+    lie: Arc<Mutex<Lie>>,
+    told: Arc<AtomicUsize>,
+    _serving: AbortOnDropHandle<()>,
+}
+
+impl LyingLedger {
+    /// Serves on this listener what the ledger at `truth` says.
+    pub fn start(listener: TcpListener, truth: &str) -> Result<LyingLedger> {
+        let (lie, told) = (Arc::new(Mutex::new(Lie::None)), Arc::default());
+        let truth = Client::new(truth)?;
+        let service = Service { truth, lie: Arc::clone(&lie), told: Arc::clone(&told) };
+        let server = tonic::transport::Server::builder()
+            .add_service(LedgerServiceServer::new(service.clone()))
+            .add_service(StateServiceServer::new(service.clone()))
+            .add_service(SubscriptionServiceServer::new(service.clone()))
+            .add_service(TransactionExecutionServiceServer::new(service))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        let serving = tokio::spawn(async move {
+            // A test that needs it sees that it is gone.
+            drop(server.await);
+        });
+        Ok(LyingLedger { lie, told, _serving: AbortOnDropHandle::new(serving) })
+    }
+
+    /// Lies so from now on.
+    pub fn tell(&self, lie: Lie) {
+        *self.lie.lock().expect("nobody panics with it") = lie;
+    }
+
+    /// How often it lied.
+    pub fn told(&self) -> usize {
+        self.told.load(Ordering::Relaxed)
+    }
+}
+
+#[derive(Clone)]
+struct Service {
+    truth: Client,
+    lie: Arc<Mutex<Lie>>,
+    told: Arc<AtomicUsize>,
+}
+
+impl Service {
+    fn lie(&self) -> Lie {
+        self.lie.lock().expect("nobody panics with it").clone()
+    }
+
+    /// What is made of a checkpoint.
+    fn twist(&self, checkpoint: &mut rpc::Checkpoint) {
+        match self.lie() {
+            Lie::None | Lie::LateEpoch { .. } => return,
+            Lie::Unsigned => checkpoint.signature = None,
+            Lie::Deleted { package, blob_id, object_id } => {
+                let events = deletion(package, blob_id, object_id);
+                let mut transaction = rpc::ExecutedTransaction::default();
+                transaction.effects = Some(effects_of(&events).into());
+                transaction.events = Some(events.into());
+                checkpoint.transactions = vec![transaction];
+            }
+        }
+        self.told.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn twist_answer(&self, mut answer: rpc::GetCheckpointResponse) -> rpc::GetCheckpointResponse {
+        answer.checkpoint.iter_mut().for_each(|checkpoint| self.twist(checkpoint));
+        answer
+    }
+
+    /// What is made of objects.
+    fn twist_objects(
+        &self,
+        mut answer: rpc::BatchGetObjectsResponse,
+    ) -> rpc::BatchGetObjectsResponse {
+        let Lie::LateEpoch { staking } = self.lie() else { return answer };
+        for found in &mut answer.objects {
+            let Some(rpc::get_object_result::Result::Object(object)) = &mut found.result else {
+                continue;
+            };
+            let Ok(true_one) = object.bcs().deserialize::<Object>() else { continue };
+            if true_one.object_id().into_inner() == *staking.as_bytes()
+                && let Some(late) = late(&true_one)
+            {
+                *object = late.into();
+                self.told.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        answer
+    }
+}
+
+/// The event of a deletion that never was.
+fn deletion(package: ObjectId, blob_id: [u8; 32], object_id: ObjectId) -> TransactionEvents {
+    let name = |text| Identifier::new(text).expect("a valid name");
+    let package = Address::new(package.into());
+    let said = BlobDeleted { epoch: 1, blob_id, end_epoch: 2, object_id, was_certified: true };
+    TransactionEvents(vec![sui_sdk_types::Event {
+        package_id: package,
+        module: name("blob"),
+        sender: Address::ZERO,
+        type_: StructTag::new(package, name(event::MODULE), name("BlobDeleted"), vec![]),
+        contents: bcs::to_bytes(&said).expect("plain values serialise"),
+    }])
+}
+
+/// Effects as a transaction that said this might have.
+fn effects_of(events: &TransactionEvents) -> TransactionEffects {
+    TransactionEffects::V2(Box::new(TransactionEffectsV2 {
+        status: ExecutionStatus::Success,
+        epoch: 0,
+        gas_used: GasCostSummary::default(),
+        transaction_digest: Digest::new([1; 32]),
+        gas_object_index: None,
+        events_digest: Some(events.digest()),
+        dependencies: vec![],
+        lamport_version: 1,
+        changed_objects: vec![],
+        unchanged_consensus_objects: vec![],
+        auxiliary_data_digest: None,
+    }))
+}
+
+/// The staking object as it may be in a hundred epochs.
+fn late(object: &Object) -> Option<Object> {
+    let value = object.as_struct()?;
+    let mut staking: Staking = bcs::from_bytes(value.contents()).ok()?;
+    staking.epoch += 100;
+    let bytes = bcs::to_bytes(&staking).ok()?;
+    let tag = value.object_type().clone();
+    let value = MoveStruct::new(tag, value.has_public_transfer(), value.version(), bytes)?;
+    Some(Object::new(ObjectData::Struct(value), *object.owner(), object.previous_transaction(), 0))
+}
+
+type Answer<T> = std::result::Result<Response<T>, Status>;
+
+/// A service whose methods pass question and answer on, some answers twisted.
+macro_rules! pass_on {
+    ($service:ident by $client:ident {
+        $($method:ident($request:ident) -> $answer:ident $(twisted by $twist:ident)?;)*
+    }) => {
+        #[tonic::async_trait]
+        impl $service for Service {$(
+            async fn $method(&self, request: Request<rpc::$request>) -> Answer<rpc::$answer> {
+                let asked = request.into_inner();
+                let answer = self.truth.clone().$client().$method(asked).await?.into_inner();
+                $(let answer = self.$twist(answer);)?
+                Ok(Response::new(answer))
+            }
+        )*}
+    };
+}
+
+pass_on! { LedgerService by ledger_client {
+    get_service_info(GetServiceInfoRequest) -> GetServiceInfoResponse;
+    get_object(GetObjectRequest) -> GetObjectResponse;
+    batch_get_objects(BatchGetObjectsRequest) -> BatchGetObjectsResponse twisted by twist_objects;
+    get_transaction(GetTransactionRequest) -> GetTransactionResponse;
+    batch_get_transactions(BatchGetTransactionsRequest) -> BatchGetTransactionsResponse;
+    get_checkpoint(GetCheckpointRequest) -> GetCheckpointResponse twisted by twist_answer;
+    get_epoch(GetEpochRequest) -> GetEpochResponse;
+} }
+
+pass_on! { StateService by state_client {
+    list_owned_objects(ListOwnedObjectsRequest) -> ListOwnedObjectsResponse;
+    list_dynamic_fields(ListDynamicFieldsRequest) -> ListDynamicFieldsResponse;
+    get_balance(GetBalanceRequest) -> GetBalanceResponse;
+    list_balances(ListBalancesRequest) -> ListBalancesResponse;
+    get_coin_info(GetCoinInfoRequest) -> GetCoinInfoResponse;
+} }
+
+pass_on! { TransactionExecutionService by execution_client {
+    execute_transaction(ExecuteTransactionRequest) -> ExecuteTransactionResponse;
+    simulate_transaction(SimulateTransactionRequest) -> SimulateTransactionResponse;
+} }
+
+#[tonic::async_trait]
+impl SubscriptionService for Service {
+    async fn subscribe_checkpoints(
+        &self,
+        request: Request<rpc::SubscribeCheckpointsRequest>,
+    ) -> Answer<BoxStream<rpc::SubscribeCheckpointsResponse>> {
+        let mut client = self.truth.clone();
+        let told = client.subscription_client().subscribe_checkpoints(request.into_inner()).await?;
+        let service = self.clone();
+        let twisted = told.into_inner().map(move |frame| {
+            let mut frame = frame?;
+            frame.checkpoint.iter_mut().for_each(|checkpoint| service.twist(checkpoint));
+            Ok(frame)
+        });
+        Ok(Response::new(Box::pin(twisted)))
+    }
+}
