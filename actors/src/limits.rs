@@ -219,6 +219,8 @@ pub const SLIVER_PLACES: guests::Limits = guests::Limits {
     grace_ms: 2_000,
     bytes_per_second: STREAM_BYTES_PER_SECOND_MIN,
 };
+/// Whoever is turned out below this rate is blamed for it: a request alone, now and then.
+pub const CRAWL_BYTES_PER_SECOND: u64 = 1024;
 /// Streams of `blob/1` served at once; each is one read of the store. Nobody pays for questions.
 pub const BLOB_PLACES: guests::Limits =
     guests::Limits { members: 128, payers: 0, payers_per_blob: 0, ..SLIVER_PLACES };

@@ -179,7 +179,7 @@ impl State {
         let Arrival { peer, protocol, mut stream } = arrival;
         stream.set_idle_timeout(self.shared.patience.idle);
         let place = stream.place().expect("a stream that a peer opened has a place");
-        let metrics = self.shared.context.metrics.clone();
+        let shared = self.shared.clone();
         let session = Session { shared: self.shared.clone(), peer, place: place.clone(), stream };
         let span = info_span!("session", %peer, ?protocol);
         let served = async move {
@@ -191,10 +191,7 @@ impl State {
             };
             tokio::select! {
                 () = serve => {}
-                () = place.evicted() => {
-                    metrics.session_refused("evicted");
-                    debug!("the place of a session was given to another");
-                }
+                () = place.evicted() => shared.turned_out(peer, &place.progress()),
             }
         };
         self.sessions.spawn(served.instrument(span));

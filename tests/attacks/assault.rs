@@ -23,8 +23,8 @@ use crate::stranger::{self, until};
 const IDENTITIES: usize = 14;
 /// What a node may grow by, in KiB: the memory of its sessions, and 128 MiB for buffers.
 const GROWTH_MAX: u64 = 384 * 1024;
-/// Between two attempts at a node that says "busy".
-const PAUSE: Duration = Duration::from_millis(20);
+/// Between two attempts of a stream at a node that said no: strangers are streams here, and dials elsewhere.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// One attack on one network.
 pub(crate) struct Assault {

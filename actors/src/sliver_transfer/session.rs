@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::guests::Progress;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
 use haulout_storage::StoreError;
@@ -123,6 +124,16 @@ impl Shared {
             memory: Memory::new(patience.memory),
             headers: Memory::new(limits::HEADER_MEMORY),
             checks: Arc::new(Semaphore::new(cores.min(limits::SLIVER_CHECKS_MAX))),
+        }
+    }
+
+    /// A session lost its place to another. Whoever had next to nothing to say is slow; others were just slower than others.
+    pub(super) fn turned_out(&self, peer: PeerId, progress: &Progress) {
+        self.context.metrics.session_refused("evicted");
+        debug!(?progress, "the place of a session was given to another");
+        if progress.rate() < limits::CRAWL_BYTES_PER_SECOND {
+            self.context.metrics.peer_blamed(Blame::Slow.as_str());
+            self.network.blame(peer, Blame::Slow);
         }
     }
 

@@ -174,12 +174,11 @@ impl Sender {
 /// Whether the node may do it the next time: it has no time now, or ended the stream without a word.
 fn is_passing(error: &AskError) -> bool {
     match error {
-        AskError::Open(OpenError::Busy | OpenError::ConnectionLost) => true,
+        AskError::Open(OpenError::Unreachable(_)) => false,
+        AskError::Open(error) => error.is_transient(),
         AskError::Refused(Refusal::Busy { .. }) => true,
         AskError::Stream(StreamError::Closed | StreamError::Io(_)) => true,
-        AskError::Open(_) | AskError::Refused(_) | AskError::Stream(_) | AskError::Wrong(_) => {
-            false
-        }
+        AskError::Refused(_) | AskError::Stream(_) | AskError::Wrong(_) => false,
     }
 }
 
@@ -223,5 +222,33 @@ fn unexpected(reply: Reply) -> AskError {
     match reply {
         Reply::Refused(refusal) => AskError::Refused(refusal),
         _ => node::nonsense(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_put_goes_back_to_nodes_that_had_no_time_and_not_to_those_that_are_not_there() {
+        let busy = Refusal::Busy { retry_after_ms: 500 };
+        for error in [
+            AskError::Open(OpenError::Busy),
+            AskError::Open(OpenError::TimedOut),
+            AskError::Open(OpenError::ConnectionLost),
+            AskError::Refused(busy),
+            AskError::Stream(StreamError::Closed),
+        ] {
+            assert!(is_passing(&error), "{error}");
+        }
+        for error in [
+            AskError::Open(OpenError::Unreachable("nobody listens".into())),
+            AskError::Open(OpenError::Banned),
+            AskError::Refused(Refusal::Full),
+            AskError::Refused(Refusal::NotFound),
+            node::nonsense(),
+        ] {
+            assert!(!is_passing(&error), "{error}");
+        }
     }
 }
