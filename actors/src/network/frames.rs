@@ -34,7 +34,7 @@ pub enum StreamError {
     #[error("the peer was silent for {} ms", .0.as_millis())]
     TimedOut(Duration),
     /// Something moved, but more slowly than an honest peer would.
-    #[error("the peer is slower than {} bytes per second", limits::STREAM_BYTES_PER_SECOND_MIN)]
+    #[error("the peer moves so few bytes per second that the stream would never end")]
     TooSlow,
     /// The peer announced a frame above its limit.
     #[error("the peer announced a frame of {announced} bytes; at most {max} are allowed here")]
@@ -312,7 +312,7 @@ struct Theirs {
 
 fn credit_of(idle: Duration) -> Credit {
     let credit_ms = u64::try_from(idle.as_millis()).unwrap_or(u64::MAX);
-    Credit::new(Terms { credit_ms, bytes_per_second: limits::STREAM_BYTES_PER_SECOND_MIN })
+    Credit::new(Terms { credit_ms, bytes_per_second: limits::STREAM_CREDIT_BYTES_PER_SECOND })
 }
 
 impl Tempo {

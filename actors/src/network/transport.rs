@@ -71,7 +71,9 @@ fn quic(key: &identity::Keypair, role: Role) -> quic::Config {
     config.keep_alive_interval = limits::QUIC_KEEP_ALIVE;
     (config.max_stream_data, config.max_connection_data) = match role {
         // Strangers fill these windows.
-        Role::Server => (limits::QUIC_NODE_WINDOW_BYTES, limits::QUIC_NODE_WINDOW_BYTES),
+        Role::Server => {
+            (limits::QUIC_NODE_STREAM_WINDOW_BYTES, limits::QUIC_NODE_CONNECTION_WINDOW_BYTES)
+        }
         Role::Client => (limits::QUIC_STREAM_WINDOW_BYTES, limits::QUIC_CONNECTION_WINDOW_BYTES),
     };
     config

@@ -164,3 +164,12 @@ async fn whoever_lost_its_place_moves_nothing_more() {
     assert!(matches!(error, StreamError::Evicted), "{error}");
     assert_eq!(error.blame(), None, "others were better, that is all");
 }
+
+#[test]
+fn a_writer_on_a_thin_line_keeps_its_streams() {
+    let mut credit = credit_of(limits::STREAM_CREDIT);
+    for _ in 0..1_000 {
+        credit.moved(1024, 400_000);
+        assert!(credit.left_us() > 0, "2.5 KiB a second are enough");
+    }
+}
