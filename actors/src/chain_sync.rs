@@ -268,10 +268,10 @@ impl State {
         self.validators_are_kept = true;
         let (store, follow) = (self.context.store.clone(), self.follow);
         self.spawn(myself, async move {
-            if follow == Follow::Blobs {
-                if let Err(error) = write(&store, due, first).await {
-                    return Message::BatchStored(Err(error));
-                }
+            if follow == Follow::Blobs
+                && let Err(error) = write(&store, due, first).await
+            {
+                return Message::BatchStored(Err(error));
             }
             Message::BatchStored(Ok(done))
         });

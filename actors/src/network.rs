@@ -91,6 +91,15 @@ impl Network {
             // The connection was dead without knowing; the next one is new.
             opened = self.attempt(peer, protocol, deadline).await;
         }
+        let opened = opened.map_err(|error| match error {
+            // The machine said so in a moment; what followed was looking for another one.
+            OpenError::TimedOut | OpenError::Unreachable(_)
+                if self.shared.book().refuses(&peer) =>
+            {
+                OpenError::Refused
+            }
+            other => other,
+        });
         opened.map(|io| Stream::opened(io, permit))
     }
 

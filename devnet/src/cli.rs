@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use haulout_node::cli::completions::{self, Completions};
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::periods;
@@ -132,7 +133,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    Completions(help::Completions),
+    #[command(after_help = completions::install("devnet"))]
+    Completions(Completions),
     Help(help::Help),
 }
 

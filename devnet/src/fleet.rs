@@ -21,7 +21,7 @@ use crate::genesis::{self, Genesis, NodeGenesis, PeerPort};
 use crate::probe;
 use crate::processes::Process;
 use crate::selftest;
-use crate::settings::no_process;
+use crate::settings::{no_process, typed};
 use crate::state::{AccountCard, Card, ChainCard, NodeCard, Packages, Settings, StateDirectory};
 use crate::supervisor::{Reporter, done};
 
@@ -210,7 +210,7 @@ impl Fleet {
             return Ok(format!("{target} is paused (`devnet resume {target}`)"));
         };
         self.resumes.push((Instant::now() + Duration::from_millis(millis), target.clone()));
-        Ok(format!("{target} is paused for {millis} ms"))
+        Ok(format!("{target} is paused for {}", typed(Duration::from_millis(millis))))
     }
 
     async fn restart(&mut self, target: String, wipe: bool) -> Result<String> {

@@ -63,8 +63,8 @@ fn phase(position: &Position) -> String {
         let seconds = due_ms.saturating_sub(position.ledger_ms).div_ceil(1000);
         match seconds {
             0..120 => format!("next in {seconds} s"),
-            120..7200 => format!("next in {} min", seconds / 60),
-            _ => format!("next in {} h", seconds / 3600),
+            120..7200 => format!("next in {} min", (seconds + 30) / 60),
+            _ => format!("next in {} h", (seconds + 1800) / 3600),
         }
     };
     match position.phase {

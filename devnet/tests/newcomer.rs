@@ -113,6 +113,10 @@ fn help_names_every_verb_and_says_what_the_words_and_the_errors_mean() {
     assert!(desk.text(&["help", "epoch", "next"]).contains("--timeout"));
     assert!(desk.text(&["help", "errors", "DAMAGED"]).contains("exit code 16"));
     assert!(desk.text(&["help", "words"]).contains("1 WAL = 1,000,000,000 FROST"));
+    assert!(desk.text(&["help", "words", "gas"]).starts_with("gas "));
+    assert!(desk.text(&["help", "errors", "9"]).starts_with("FUNDS  exit code 9"));
+    let unknown = desk.failure(&["--json", "help", "gas"]);
+    assert!(unknown["hint"].as_str().unwrap().contains("`devnet help words`"), "{unknown}");
     assert_eq!(desk.failure(&["--json", "help", "nonsense"])["kind"], "USAGE");
     assert!(desk.text(&["completions", "bash"]).contains("_devnet"));
     assert!(desk.text(&["haulout", "completions", "bash"]).contains("_haulout"));

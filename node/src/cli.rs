@@ -13,6 +13,7 @@ use clap::error::ErrorKind as ClapKind;
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use haulout_protocol::blob::{BlobId, ParseBlobIdError};
+use haulout_protocol::chain::ObjectId;
 use tokio::runtime::Runtime;
 
 use crate::config::{ClientConfig, Config, Setting, Sources};
@@ -24,7 +25,7 @@ use output::{CommandFlags, Output};
 
 mod bench;
 mod blob_id;
-mod completions;
+pub mod completions;
 mod config;
 mod context;
 mod estimate;
@@ -138,6 +139,7 @@ enum Command {
     Config,
     #[command(subcommand)]
     Context(context::Context),
+    #[command(after_help = completions::install("haulout"))]
     Completions(completions::Completions),
     Help(help::Help),
 }
@@ -176,9 +178,19 @@ fn parse(args: &[OsString]) -> Result<(Cli, CommandFlags), clap::Error> {
     if let Some(name) = cli.common.context.as_ref().filter(|_| typed("context")) {
         flags.push(format!("--context {}", terminal::shell(name)));
     }
-    let devnet = cli.devnet().filter(|name| name != "default");
-    let devnet = devnet.map(|name| format!("--name {name}")).unwrap_or_default();
+    let devnet = match (cli.devnet(), cli.is_elsewhere()) {
+        (None, true) => None,
+        // Without a name `devnet` means the one of its variable.
+        (Some(name), _) if name != default_devnet() => Some(format!("--name {name}")),
+        _ => Some(String::new()),
+    };
     Ok((cli, CommandFlags { haulout: flags.join(" "), devnet }))
+}
+
+/// The devnet that `devnet` means without `--name`.
+fn default_devnet() -> String {
+    let named = std::env::var("DEVNET_NAME").ok().filter(|name| !name.is_empty());
+    named.unwrap_or_else(|| "default".to_owned())
 }
 
 /// A refusal of the parser as one of our errors.
@@ -205,19 +217,31 @@ impl Cli {
             Command::Bench(bench) => bench.run(output),
             Command::Config => config::run(output),
             Command::Context(context) => context.run(output),
-            Command::Completions(completions) => completions.run(Cli::command(), output),
+            Command::Completions(completions) => {
+                output.text(&completions.script(Cli::command()));
+                Ok(0)
+            }
             Command::Help(help) => help.run(Cli::command(), output),
         }
     }
 
     /// The devnet that this command line is about, if it is about one.
     fn devnet(&self) -> Option<String> {
-        if self.common.config.is_some() {
-            return None;
+        if let Some(file) = &self.common.config {
+            return contexts::devnet_of_file(file);
         }
+        contexts::devnet_of(&self.context()?).map(str::to_owned)
+    }
+
+    /// Whether this command line is about a network that need not be a devnet.
+    fn is_elsewhere(&self) -> bool {
+        self.common.config.is_some() || self.context().is_some()
+    }
+
+    /// The context that was chosen, here or before.
+    fn context(&self) -> Option<String> {
         // Without a readable active context there is none, and the verb itself says what is wrong.
-        let context = self.common.context.clone().or_else(|| contexts::active().ok()?)?;
-        contexts::devnet_of(&context).map(str::to_owned)
+        self.common.context.clone().or_else(|| contexts::active().ok()?)
     }
 
     /// The configuration, with `flags` above everything else.
@@ -301,8 +325,23 @@ fn runtime() -> Result<Runtime> {
 fn parse_id(text: &str) -> Result<BlobId> {
     text.parse().map_err(|_: ParseBlobIdError| {
         Error::new(Kind::Usage, format!("`{}` is not a blob id", terminal::line(text)))
-            .hint("a blob id has 43 characters, as `haulout put` and `haulout blob-id` print it")
+            .hint(instead_of_id(text))
     })
+}
+
+/// What to do with a text that should be a blob id and is something else.
+fn instead_of_id(text: &str) -> String {
+    const IDS: &str = "`haulout ls` lists the ids of your blobs beside their names and objects";
+    if text.parse::<ObjectId>().is_ok() {
+        return format!("this is an object's id; {IDS}");
+    }
+    match std::path::Path::new(text).is_file() {
+        true => {
+            let file = terminal::shell(text);
+            format!("`haulout blob-id {file}` prints the id of this file; {IDS}")
+        }
+        false => format!("a blob id has 43 characters, as `haulout put` prints it; {IDS}"),
+    }
 }
 
 /// Runs work that blocks, off the runtime's threads.

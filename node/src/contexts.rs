@@ -17,6 +17,9 @@ use crate::whole_file;
 /// Longest name of a context.
 const NAME_BYTES_MAX: usize = 64;
 
+/// The file with the name of the active context.
+const ACTIVE: &str = "active-context";
+
 /// How many contexts that were active before are remembered: more than anybody goes back.
 const PREVIOUS_MAX: usize = 8;
 
@@ -34,6 +37,14 @@ pub fn devnet_of(context: &str) -> Option<&str> {
         "" => Some("default"),
         rest => rest.strip_prefix('-').filter(|name| !name.is_empty()),
     }
+}
+
+/// The name of the devnet in whose folder a configuration is, as a node's is.
+pub fn devnet_of_file(file: &Path) -> Option<String> {
+    let file = std::path::absolute(file).ok()?;
+    let place = file.strip_prefix(state_home().join("devnet")).ok()?;
+    let name = place.components().next().filter(|_| place.components().count() > 1)?;
+    Some(name.as_os_str().to_str()?.to_owned())
 }
 
 /// `$XDG_CONFIG_HOME/haulout`, or `~/.config/haulout`.
@@ -73,8 +84,23 @@ pub fn path(name: &str) -> Result<PathBuf> {
 }
 
 /// The name of the active context, if there is one.
+///
+/// # Errors
+/// [`Kind::Config`] if the file that says so cannot be read, or says what is no name of a context.
 pub fn active() -> Result<Option<String>> {
-    Ok(read_names("active-context")?.into_iter().next())
+    let name = read_names(ACTIVE)?.into_iter().next();
+    match name.as_ref().is_some_and(|name| path(name).is_err()) {
+        true => Err(damaged(&config_home().join(ACTIVE), "it holds no name of a context")),
+        false => Ok(name),
+    }
+}
+
+/// The error of a file of names that cannot be used.
+fn damaged(file: &Path, reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    let message = format!("cannot tell the active context from {}", terminal::path(file));
+    Error::new(Kind::Config, message)
+        .because(reason)
+        .hint("`haulout context use NAME` writes it anew, `haulout context ls` lists the names")
 }
 
 /// The lines of a file of names; none if there is no file.
@@ -86,7 +112,7 @@ fn read_names(file: &str) -> Result<Vec<String>> {
             Ok(lines.map(str::to_owned).collect())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Error::from_io("read", &file, error)),
+        Err(error) => Err(damaged(&file, error)),
     }
 }
 
@@ -127,15 +153,16 @@ pub fn activate(name: &str) -> Result<Option<String>> {
     if !path(name)?.exists() {
         return Err(missing(name));
     }
-    let previous = active()?;
+    // What cannot be read cannot be gone back to; this replaces it.
+    let previous = active().unwrap_or_default();
     if let Some(previous) = previous.as_ref().filter(|previous| *previous != name) {
-        let mut names = read_names("previous-contexts")?;
+        let mut names = read_names("previous-contexts").unwrap_or_default();
         names.retain(|one| one != previous && one != name);
         names.insert(0, previous.clone());
         names.truncate(PREVIOUS_MAX);
         write_names("previous-contexts", &names)?;
     }
-    write_names("active-context", &[name.to_owned()])?;
+    write_names(ACTIVE, &[name.to_owned()])?;
     Ok(previous)
 }
 
@@ -160,7 +187,7 @@ pub fn remove(name: &str) -> Result<Option<String>> {
         _ => {
             let exists = |one: &String| path(one).is_ok_and(|file| file.exists());
             let back = previous.iter().position(exists).map(|at| previous.remove(at));
-            write_names("active-context", back.as_slice())?;
+            write_names(ACTIVE, back.as_slice())?;
             back
         }
     };

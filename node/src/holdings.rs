@@ -154,13 +154,14 @@ pub fn of_blob(found: Vec<Blob>, blob_id: &BlobId, wallet: &ObjectId) -> Result<
         return Ok(found);
     }
     let wallet = wallet.to_string();
-    let hint = format!(
-        "only the owner of a blob can do this; `haulout ls` lists what you own, `haulout status \
-         {blob_id}` says whether the network has it"
+    let message = format!(
+        "the wallet {wallet} has no object of the blob {blob_id}: it was deleted, or it never had one"
     );
-    Err(Error::new(Kind::Permission, format!("the wallet {wallet} owns no blob {blob_id}"))
-        .hint(hint)
-        .detail("wallet", wallet))
+    let hint = format!(
+        "`haulout ls` lists what you own; `haulout status {blob_id}` says whether the network has it, \
+         and then only its owner can change it"
+    );
+    Err(Error::new(Kind::NotFound, message).hint(hint).detail("wallet", wallet))
 }
 
 /// The blob object that was named, if it is the account's.
@@ -246,8 +247,10 @@ fn extendable(blob: &Blob, epochs: u32, position: &Position) -> Result<()> {
 /// Whether the ledger would delete a blob.
 fn deletable(blob: &Blob, epoch: u32) -> Result<()> {
     if State::of(blob, epoch) == State::Expired {
-        return Err(expired(blob, epoch)
-            .hint("nothing is left to delete; `haulout rm --burn` destroys the object"));
+        return Err(expired(blob, epoch).hint(format!(
+            "nothing is left to delete; `haulout rm --burn {}` destroys the object",
+            blob.id
+        )));
     }
     if blob.deletable {
         return Ok(());
@@ -258,7 +261,7 @@ fn deletable(blob: &Blob, epoch: u32) -> Result<()> {
          even its owner, deletes it before epoch {end}"
     );
     Err(Error::new(Kind::Permission, message).hint(format!(
-        "`haulout rm --burn` destroys your object and its storage, but the data stays readable \
+        "`haulout rm --burn {name}` destroys your object and its storage, but the data stays readable \
          until epoch {end}"
     )))
 }

@@ -143,7 +143,7 @@ pub fn create(path: &Path, secret: &Secret) -> Result<()> {
 
 /// Reads a key file that must hold a key of this kind.
 pub fn load(path: &Path, kind: Kind) -> Result<Secret> {
-    let line = read_guarded(path, FILE_BYTES_MAX)?;
+    let line = read_guarded(path, FILE_BYTES_MAX, |text| Secret::from_line(text).is_some())?;
     let secret = Secret::from_line(&line).ok_or_else(|| malformed(path, kind.name()))?;
     if secret.kind == kind {
         Ok(secret)
@@ -161,7 +161,7 @@ pub fn load(path: &Path, kind: Kind) -> Result<Secret> {
     }
 }
 
-/// Reads the key, or makes and stores a new one when there is no file yet.
+/// Reads the key, or makes and stores a new one when there is no file yet: for a node that stored nothing so far.
 pub fn load_or_create(path: &Path, kind: Kind) -> Result<Secret> {
     if path.exists() {
         return load(path, kind);
@@ -200,7 +200,9 @@ pub fn load_wallet(place: &WalletPlace) -> Result<Wallet> {
 
 /// Reads an ed25519 or secp256k1 key file, or one line exported by Sui's tools.
 fn load_wallet_file(path: &Path) -> Result<Wallet> {
-    let line = read_guarded(path, FILE_BYTES_MAX)?;
+    let is_key =
+        |text: &str| Secret::from_line(text).is_some() || Wallet::parse(text.trim()).is_ok();
+    let line = read_guarded(path, FILE_BYTES_MAX, is_key)?;
     let refused = |_| malformed(path, "ed25519:... or secp256k1:...");
     match Secret::from_line(&line) {
         Some(secret) => match secret.kind {
@@ -224,8 +226,14 @@ pub(crate) fn no_wallet(purpose: &str) -> Error {
     )
 }
 
-/// The text of a key file, if only its owner can read it; no more than `most` bytes of it.
-pub(crate) fn read_guarded(path: &Path, most: u64) -> Result<Zeroizing<String>> {
+/// The text of a key file, if only its owner can read it; no more than `most` bytes of it, and nothing of a file that
+/// is no text. What holds no secret by `is_secret` may be open to others: the caller says what is wrong with it, and
+/// nobody is told to change its mode.
+pub(crate) fn read_guarded(
+    path: &Path,
+    most: u64,
+    is_secret: impl Fn(&str) -> bool,
+) -> Result<Zeroizing<String>> {
     let shown = terminal::path(path);
     let failed = |error: std::io::Error| {
         let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -241,16 +249,17 @@ pub(crate) fn read_guarded(path: &Path, most: u64) -> Result<Zeroizing<String>> 
         return Err(Error::new(ErrorKind::Config, format!("{shown} is no file, so no key file"))
             .hint("check the path: it must lead to a file with one key"));
     }
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(most).read_to_end(&mut bytes).map_err(failed)?;
+    let text = Zeroizing::new(std::str::from_utf8(&bytes).unwrap_or_default().to_owned());
     let mode = facts.mode();
-    if mode & 0o077 != 0 {
+    if mode & 0o077 != 0 && is_secret(&text) {
         return Err(Error::new(
             ErrorKind::Permission,
             format!("others can read the key file {shown} (mode {:04o})", mode & 0o7777),
         )
         .hint(format!("chmod 600 {}", terminal::shell(&path.to_string_lossy()))));
     }
-    let mut text = Zeroizing::new(String::new());
-    file.take(most).read_to_string(&mut text).map_err(failed)?;
     Ok(text)
 }
 

@@ -21,6 +21,7 @@ use crate::config::{ClientConfig, WalletPlace};
 use crate::error::{Error, Kind, Result};
 use crate::holdings::{self, ExtensionPlan, Removal, RemovalPlan, Target};
 use crate::keys;
+use crate::periods;
 use crate::storage_node::chain_options;
 
 /// What may pass after the patience with a ledger ended: the answers to what was asked last.
@@ -45,8 +46,11 @@ impl LedgerClient {
             Ok::<_, Error>((chain, view))
         });
         let (chain, view) = reached.await.map_err(|_| {
-            Error::new(Kind::Timeout, format!("the ledger did not answer within {patience:?}"))
-                .hint("check chain.rpc; raise client.timeout on a slow link")
+            Error::new(
+                Kind::Timeout,
+                format!("the ledger did not answer within {}", periods::spoken(patience)),
+            )
+            .hint("check chain.rpc; raise client.timeout on a slow link")
         })??;
         let (configured, found) = (config.network.id, view.network);
         if configured != found {

@@ -33,6 +33,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
 use crate::known_network::KnownNetwork;
 use crate::ledger_client::LAST_ANSWERS_MAX;
+use crate::periods;
 use crate::storage_node::{Identity, Prepared, chain_options, not_started, prepare};
 
 /// How long leaving the network may take; nothing is lost by cutting it short.
@@ -64,7 +65,10 @@ impl LightClient {
         let patience = config.timeout;
         let longest = patience + LAST_ANSWERS_MAX;
         tokio::time::timeout(longest, Self::join(config)).await.map_err(|_| {
-            let message = format!("ledger and network could not be reached within {patience:?}");
+            let message = format!(
+                "ledger and network could not be reached within {}",
+                periods::spoken(patience)
+            );
             Error::new(Kind::Timeout, message)
                 .hint("check network.bootstrap and chain.rpc; raise client.timeout on a slow link")
         })?

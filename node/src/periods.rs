@@ -1,4 +1,4 @@
-//! Periods of time as people write them: `30s`, `500 ms`, `1h 30m`.
+//! Periods of time as people write them, `30s`, `500 ms`, `1h 30m`, and as they read them.
 //!
 //! Promises: what is read is not negative, whole in milliseconds, and short enough to be added to
 //! any moment of a clock.
@@ -8,6 +8,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+
+use crate::words;
 
 /// No period is longer: half a billion years.
 const LONGEST: Duration = Duration::from_millis(u64::MAX);
@@ -19,9 +21,29 @@ pub fn parse(text: &str) -> Option<Duration> {
     (whole && period <= LONGEST).then_some(period)
 }
 
+/// A period for people, in its largest whole unit: `14 days`, `90 minutes`, `30 seconds`, `500 ms`.
+pub fn spoken(period: Duration) -> String {
+    let seconds = period.as_secs();
+    if seconds == 0 && !period.is_zero() {
+        return format!("{} ms", period.as_millis());
+    }
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let fits = |length: &u64| seconds >= *length && seconds.is_multiple_of(*length);
+    let whole = units.into_iter().find(|(length, _)| fits(length));
+    let (length, unit) = whole.unwrap_or((1, "second"));
+    words::count(usize::try_from(seconds / length).unwrap_or(usize::MAX), unit)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn periods_are_told_in_their_largest_whole_unit() {
+        let of = |milliseconds| spoken(Duration::from_millis(milliseconds));
+        let told = [86_400_000, 5_400_000, 60_000, 30_500, 500, 0].map(of);
+        assert_eq!(told, ["1 day", "90 minutes", "1 minute", "30 seconds", "500 ms", "0 seconds"]);
+    }
 
     #[test]
     fn periods_are_read_in_every_usual_form() {

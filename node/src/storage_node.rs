@@ -5,7 +5,7 @@
 //! Does not: handle signals or print; the command line does.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,8 +25,9 @@ use tokio_util::task::TaskTracker;
 use crate::config::{ChainConfig, NetworkConfig, NodeConfig, Prefer};
 use crate::endpoint::{self, Subject};
 use crate::error::{Error, Kind, Result};
-use crate::keys::{self, Kind as KeyKind};
+use crate::keys::{self, Kind as KeyKind, Secret};
 use crate::ports;
+use crate::terminal;
 
 /// How long a node waits for a ledger that does not answer before it says so: its actors try again
 /// by themselves.
@@ -47,8 +48,8 @@ pub struct StorageNode {
 impl StorageNode {
     /// Starts a node; returns when it accepts peers.
     pub async fn start(config: NodeConfig) -> Result<Self> {
-        let network_key = keys::load_or_create(&config.network_key, KeyKind::Ed25519)?;
-        let protocol_key = keys::load_or_create(&config.protocol_key, KeyKind::Bls12381)?;
+        let network_key = own_key(&config, &config.network_key, KeyKind::Ed25519)?;
+        let protocol_key = own_key(&config, &config.protocol_key, KeyKind::Bls12381)?;
         let operator = config.wallet.as_ref().map(keys::load_wallet).transpose()?;
         ports::check_free(&config.network.listen)?;
         let http = match config.http {
@@ -57,7 +58,7 @@ impl StorageNode {
         };
         let store = open_store(&config).await?;
         let confirmation = SecretKey::from_bytes(protocol_key.bytes()).ok_or_else(|| {
-            let file = crate::terminal::path(&config.protocol_key);
+            let file = terminal::path(&config.protocol_key);
             Error::new(Kind::Config, format!("{file} holds no BLS secret key"))
         })?;
         let (network, node) = (*network_key.bytes(), config.node_id);
@@ -140,16 +141,40 @@ impl StorageNode {
     }
 }
 
-/// The peer id of the node with this configuration; makes its key if there is none yet.
+/// The peer id of the node with this configuration; makes its key if the node is new.
 pub fn identity(config: &NodeConfig) -> Result<PeerId> {
-    let key = keys::load_or_create(&config.network_key, KeyKind::Ed25519)?;
+    let key = own_key(config, &config.network_key, KeyKind::Ed25519)?;
     let options = network_options(&config.network, *key.bytes(), Role::StorageNode);
     Ok(Network::new(options)?.identity())
 }
 
+/// A key of the node, made if the node is new. One that stored something, or that the ledger has a name for, is known
+/// to others by its keys: with another one it would be somebody else, and serve nobody.
+fn own_key(config: &NodeConfig, path: &Path, kind: KeyKind) -> Result<Secret> {
+    let store = store_path(config);
+    let has_stored = std::fs::read_dir(&store).is_ok_and(|mut files| files.next().is_some());
+    let reason = match (has_stored, config.node_id) {
+        _ if path.exists() => return keys::load(path, kind),
+        (false, None) => return keys::load_or_create(path, kind),
+        (true, _) => format!("its store {} is there", terminal::path(&store)),
+        (false, Some(_)) => "node.id says which it is".to_owned(),
+    };
+    let file = terminal::path(path);
+    let message = format!("the key file {file} is missing, and this node is not new: {reason}");
+    Err(Error::new(Kind::Config, message).hint(
+        "put the file back; a node whose keys are lost is lost, too: start another one with its own \
+         node.data_dir and without node.id, and register it with `haulout node register`",
+    ))
+}
+
+/// Where a node keeps what it stores for others.
+fn store_path(config: &NodeConfig) -> PathBuf {
+    config.data_dir.join("store")
+}
+
 /// Opens the store off the runtime's threads: it reads and may repair.
 async fn open_store(config: &NodeConfig) -> Result<Store> {
-    let path = config.data_dir.join("store");
+    let path = store_path(config);
     let options = StoreOptions {
         reserve_bytes: config.keep_free,
         cache_bytes: config.cache,

@@ -121,7 +121,8 @@ impl Keystore {
             })
         });
         let active = active.transpose()?;
-        let entries = keys::read_guarded(&file, KEYSTORE_BYTES_MAX)?;
+        let is_keystore = |text: &str| parse_entries(&file, text).is_ok();
+        let entries = keys::read_guarded(&file, KEYSTORE_BYTES_MAX, is_keystore)?;
         let (wallets, others) = parse_entries(&file, &entries)?;
         Ok(Keystore { file, wallets, others, active })
     }

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use clap::builder::StyledStr;
 use clap::error::ContextValue;
+use console::Term;
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -19,6 +20,15 @@ use crate::error::{Error, Kind, Result};
 
 /// Lines of an answer that are repeated on stderr when stdout takes none: it may be a long list.
 const LINES_REPEATED_MAX: usize = 20;
+
+/// How many columns the terminal has that stdout is; nothing if it is none, or does not say.
+pub(crate) fn columns() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let (_, columns) = Term::stdout().size_checked()?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
+}
 
 /// Writes a command's answer to stdout. `essential` is what must not be lost with it.
 ///
@@ -57,17 +67,50 @@ pub(crate) fn ask(question: &str) {
     let _ = stderr.write_all(block(question).as_bytes()).and_then(|()| stderr.flush());
 }
 
+/// Whether what is written to stdout is lost without an error. A stdout that was closed (`>&-`) is opened by std, before
+/// any code of ours, as `/dev/null` to read and write; a shell's `>/dev/null` is open to write. Some programs hand down
+/// the former on purpose, so this is told, and is no failure.
+pub(crate) fn leads_nowhere() -> bool {
+    let (Ok(stdout), Ok(null)) = (rustix::fs::fstat(io::stdout()), rustix::fs::stat("/dev/null"))
+    else {
+        return false;
+    };
+    let mode = rustix::fs::fcntl_getfl(io::stdout()).unwrap_or(rustix::fs::OFlags::empty());
+    (stdout.st_ino, stdout.st_dev) == (null.st_ino, null.st_dev)
+        && mode.contains(rustix::fs::OFlags::RDWR)
+}
+
+/// Says on stderr what went to a stdout that leads nowhere.
+fn repeat(essential: &str) {
+    let lines: String = kept(essential).iter().map(|line| format!("  {line}\n")).collect();
+    if !lines.is_empty() {
+        note(&format!(
+            "stdout is closed, or /dev/null; what was written to it:\n{}",
+            lines.trim_end()
+        ));
+    }
+}
+
+/// The lines of an answer that are repeated.
+fn kept(essential: &str) -> Vec<&str> {
+    let mut kept: Vec<&str> = essential.lines().take(LINES_REPEATED_MAX).collect();
+    if essential.lines().count() > kept.len() {
+        kept.push("…");
+    }
+    kept
+}
+
 fn written(mut out: impl Write, text: &str, essential: &str) -> Result<()> {
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
+    let done = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    if done.is_ok() && leads_nowhere() {
+        repeat(essential);
+    }
+    done.map_err(|error| {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return gone();
         }
-        let mut lost: Vec<&str> = essential.lines().take(LINES_REPEATED_MAX).collect();
-        if essential.lines().count() > lost.len() {
-            lost.push("…");
-        }
         Error::from_io("write the answer to", Path::new("stdout"), error)
-            .detail("answer", lost.join("\n"))
+            .detail("answer", kept(essential).join("\n"))
             .hint("what was asked for is done; only its answer was not written where it should be")
             .retryable(false) // whoever tries again pays again
     })

@@ -64,19 +64,24 @@ pub(crate) fn percent(basis_points: u64) -> String {
     format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// A period for people, in its largest whole unit: `14 days`, `90 minutes`, `30 seconds`.
-pub(crate) fn duration(milliseconds: u64) -> String {
-    let seconds = milliseconds / 1000;
-    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
-    let fits = |length: &u64| seconds >= *length && seconds.is_multiple_of(*length);
-    let whole = units.into_iter().find(|(length, _)| fits(length));
-    let (length, unit) = whole.unwrap_or((1, "second"));
-    count(usize::try_from(seconds / length).unwrap_or(usize::MAX), unit)
-}
-
 /// An amount of the token for people.
 pub(crate) fn wal(frost: u64) -> String {
     Token::Wal.amount(frost).to_string()
+}
+
+/// Prices of the network for people, in WAL as every amount: what a MiB costs for an epoch, and once.
+pub(crate) fn prices(storage_frost: u64, write_frost: u64) -> String {
+    format!("{}, {}", storage_price(storage_frost), write_price(write_frost))
+}
+
+/// The price of keeping a MiB of encoded bytes for an epoch, for people.
+pub(crate) fn storage_price(frost: u64) -> String {
+    format!("{} for an encoded MiB and epoch", wal(frost))
+}
+
+/// The price of writing a MiB of encoded bytes, for people.
+pub(crate) fn write_price(frost: u64) -> String {
+    format!("{} for writing an encoded MiB", wal(frost))
 }
 
 /// An amount of gas for people.
@@ -152,12 +157,6 @@ mod tests {
         }
         let shown = [0, 250, 500, 10_000, 1].map(super::percent);
         assert_eq!(shown, ["0 %", "2.5 %", "5 %", "100 %", "0.01 %"]);
-    }
-
-    #[test]
-    fn periods_are_told_in_their_largest_whole_unit() {
-        let told = [86_400_000, 5_400_000, 60_000, 30_500].map(super::duration);
-        assert_eq!(told, ["1 day", "90 minutes", "1 minute", "30 seconds"]);
     }
 
     #[test]

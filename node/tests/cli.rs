@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use haulout_node::keys::{self, Kind, Secret};
 use serde_json::Value;
 
 /// A command line that sees no configuration but what a test gives it.
@@ -150,19 +151,6 @@ fn what_an_owner_changes_must_be_named_exactly_once() {
 }
 
 #[test]
-fn nothing_is_changed_where_nobody_can_be_asked() {
-    let home = tempfile::tempdir().unwrap();
-    write_client(home.path(), "http://127.0.0.1:1");
-    let id = "A".repeat(43);
-    for verb in [vec!["rm", &id], vec!["extend", &id, "--epochs", "1"]] {
-        let (kind, error) = failure(home.path(), &verb);
-        assert_eq!(kind, "USAGE", "{error}");
-        let hint = error["hint"].as_str().expect("text");
-        assert!(hint.contains("--yes") && hint.contains("--dry-run"), "{hint}");
-    }
-}
-
-#[test]
 fn a_wallet_tells_its_address_without_a_ledger_and_never_its_key() {
     let home = tempfile::tempdir().unwrap();
     write_wallet(home.path(), 0o600);
@@ -191,6 +179,9 @@ fn commands_of_the_ledger_tell_when_it_does_not_answer() {
         vec!["rm", &id, "--yes"],
         vec!["extend", &id, "--epochs", "1", "--dry-run"],
         vec!["put", "haulout.toml", "--dry-run"],
+        // What is asked for is looked at before anybody is asked to agree to it.
+        vec!["rm", &id],
+        vec!["stake", "add", "tern", "5"],
     ] {
         assert_eq!(failure(home.path(), &verb).0, "LEDGER_UNREACHABLE", "{verb:?}");
     }
@@ -252,7 +243,7 @@ fn an_unreachable_ledger_has_its_own_kind() {
 fn write_client(home: &Path, rpc: &str) {
     let text = format!(
         "[network]\nid = \"0x1\"\n[chain]\nrpc = \"{rpc}\"\npackage = \"0x2\"\nsystem = \"0x3\"\n\
-         staking = \"0x4\"\nparams = \"0x5\"\ntreasury = \"0x6\"\n[node]\ndata_dir = \"data\"\n\
+         staking = \"0x4\"\nparams = \"0x5\"\ntreasury = \"0x6\"\n[client]\ntimeout = \"500ms\"\n[node]\ndata_dir = \"data\"\n\
          [wallet]\nkey_file = \"wallet.key\"\n"
     );
     std::fs::write(home.join("haulout.toml"), text).expect("the home folder is ours");
@@ -312,6 +303,10 @@ fn a_second_process_on_a_data_directory_names_the_first() {
     write_wallet(home.path(), 0o600);
     let store = home.path().join("data/store");
     std::fs::create_dir_all(&store).unwrap();
+    for (name, kind) in [("network", Kind::Ed25519), ("protocol", Kind::Bls12381)] {
+        let file = home.path().join(format!("data/keys/{name}.key"));
+        keys::create(&file, &Secret::generate(kind).unwrap()).unwrap();
+    }
     let _held = haulout_storage::Store::open(&store, haulout_storage::Options::default()).unwrap();
     let (kind, error) = failure(home.path(), &["--log-level", "off", "node", "run"]);
     assert_eq!((kind.as_str(), &error["code"]), ("LOCKED", &Value::from(14)));

@@ -80,7 +80,7 @@ impl<'a> Epochs<'a> {
         for index in 0..self.devnet.members() {
             let account = Ed25519PrivateKey::new(self.devnet.member_keys(index).account);
             let account = account.public_key().derive_address().into_inner();
-            let caps = self.chain.node_caps(&ObjectId::from_bytes(account)).await.unwrap().caps;
+            let caps = self.chain.node_caps(&ObjectId::from_bytes(account)).await.unwrap();
             let objects = [self.devnet.ids().staking_inner(), caps[0].id, CLOCK];
             self.call(index, Callee::EPOCH_SYNC_DONE, &objects, Some(epoch)).await;
         }

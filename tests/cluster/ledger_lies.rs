@@ -9,6 +9,7 @@ use haulout_devnet::Devnet;
 use haulout_devnet::ledger::Ledger;
 use haulout_node::config::ClientConfig;
 use haulout_node::error::Kind;
+use haulout_node::keys::{self, Secret};
 use haulout_node::{LightClient, StorageNode};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
@@ -277,16 +278,19 @@ async fn nodes_start_and_serve_and_clients_read_while_the_ledger_is_away() {
 async fn a_node_whose_keys_are_not_those_the_ledger_lists_is_refused() {
     let mut devnet = devnet(916).await;
     devnet.stop_node(1).await;
-    let keys = devnet.folder().join(devnet.name(1)).join("keys");
-    for (name, says) in [("protocol.key", "another signing key"), ("network.key", "lists peer")] {
+    let folder = devnet.folder().join(devnet.name(1)).join("keys");
+    for (name, kind, says) in [
+        ("protocol.key", keys::Kind::Bls12381, "another signing key"),
+        ("network.key", keys::Kind::Ed25519, "lists peer"),
+    ] {
         let config = devnet.node_config(1).unwrap();
-        // Without the file, the node makes itself a new key.
-        std::fs::rename(keys.join(name), keys.join("kept")).unwrap();
+        std::fs::rename(folder.join(name), folder.join("kept")).unwrap();
+        keys::create(&folder.join(name), &Secret::generate(kind).unwrap()).unwrap();
         let refused = StorageNode::start(config).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::Config, "{refused}");
         assert!(refused.message().contains(says), "{refused}");
         assert!(refused.next_step().contains("keys."), "{}", refused.next_step());
-        std::fs::rename(keys.join("kept"), keys.join(name)).unwrap();
+        std::fs::rename(folder.join("kept"), folder.join(name)).unwrap();
     }
     devnet.start_node(1).await.unwrap();
     devnet.shutdown().await;

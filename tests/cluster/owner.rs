@@ -95,12 +95,14 @@ async fn another_account_neither_extends_nor_removes_a_blob() {
     let object = stored.object.unwrap();
     let stranger = ledger(&devnet, "bob").await;
     assert!(stranger.owned().await.unwrap().is_empty());
-    for target in [Target::Blob(stored.blob_id), Target::Object(object)] {
+    for (target, kind) in
+        [(Target::Blob(stored.blob_id), Kind::NotFound), (Target::Object(object), Kind::Permission)]
+    {
         let refused = stranger.plan_extension(&target, 1).await.unwrap_err();
-        assert_eq!(refused.kind(), Kind::Permission, "{refused}");
+        assert_eq!(refused.kind(), kind, "{refused}");
         for removal in [Removal::Delete, Removal::Burn] {
             let refused = stranger.plan_removal(&target, removal).await.unwrap_err();
-            assert_eq!(refused.kind(), Kind::Permission, "{refused}");
+            assert_eq!(refused.kind(), kind, "{refused}");
         }
     }
     // The ledger itself refuses, too: our checks only say it better.

@@ -1,6 +1,6 @@
 //! Stakers see what the ledger will do, do it, and are paid to the unit what they were shown.
 
-use haulout_actors::chain::{Chain, OwnedReceipts, ReceiptStep, Wallet};
+use haulout_actors::chain::{Chain, ReceiptStep, Wallet};
 use haulout_actors::session::upload::{PutOptions, Source};
 use haulout_devnet::Devnet;
 use haulout_node::LedgerClient;
@@ -60,7 +60,7 @@ impl World {
 
     /// Where a receipt stands, after making sure that the ledger refuses every other step.
     async fn position(&self, id: ObjectId) -> Position {
-        let OwnedReceipts { receipts, .. } = self.client().await.receipts().await.unwrap();
+        let receipts = self.client().await.receipts().await.unwrap();
         let receipt = receipts.into_iter().find(|receipt| receipt.id == id).unwrap();
         let staking = self.epochs().state().await;
         let position = Position::new(&staking, receipt).unwrap();
@@ -134,7 +134,7 @@ async fn alice_stakes_earns_asks_back_and_is_paid_principal_and_rewards() {
     assert_eq!((payable.stage, payable.step), (Stage::Payable, Step::Collect));
     assert!(payable.worth > earned.worth, "it earned in its last epoch, too");
     assert_eq!(world.withdraw(receipt).await, payable.worth);
-    assert!(world.client().await.receipts().await.unwrap().receipts.is_empty());
+    assert!(world.client().await.receipts().await.unwrap().is_empty());
     world.devnet.shutdown().await;
 }
 
@@ -178,12 +178,12 @@ async fn receipts_are_split_and_joined_and_nobody_elses_are_touched() {
     let client = world.client().await;
     let plan = client.plan_split(receipt, WAL).await.unwrap();
     client.split(&plan).await.unwrap();
-    let parts = client.receipts().await.unwrap().receipts;
+    let parts = client.receipts().await.unwrap();
     let part = parts.iter().find(|part| part.id != receipt).unwrap();
     assert_eq!((parts.len(), part.principal), (2, WAL));
     let plan = client.plan_join(receipt, &[part.id]).await.unwrap();
     client.join(&plan).await.unwrap();
-    let [whole] = client.receipts().await.unwrap().receipts.try_into().unwrap();
+    let [whole] = client.receipts().await.unwrap().try_into().unwrap();
     assert_eq!((whole.id, whole.principal), (receipt, 3 * WAL));
 
     let config = world.devnet.client_config("bob").unwrap();

@@ -375,10 +375,11 @@ fn nothing_is_unsafe_or_unbounded() {
 }
 
 /// Crates that only these files and folders of `protocol` may name.
-const NAMED_ONLY_IN: [(&str, &[&str]); 5] = [
+const NAMED_ONLY_IN: [(&str, &[&str]); 6] = [
     ("blst::", &["protocol/src/crypto/"]),
     ("blake2::", &["protocol/src/crypto/"]),
     ("blake3::", &["protocol/src/crypto/", "protocol/src/encoding/"]),
+    ("ed25519_dalek::", &["protocol/src/crypto/"]),
     ("rayon::", &["protocol/src/encoding/threads.rs"]),
     ("thread::", &[]),
 ];

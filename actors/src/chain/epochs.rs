@@ -47,7 +47,7 @@ impl Chain {
         wallet: &Wallet,
         node: &NodeId,
     ) -> Result<Option<ObjectId>, CallError> {
-        let caps = self.node_caps(&wallet.address()).await?.caps;
+        let caps = self.node_caps(&wallet.address()).await?;
         Ok(caps.iter().find(|cap| cap.node_id == (*node).into()).map(|cap| cap.id))
     }
 

@@ -23,15 +23,6 @@ use super::stake::stake_events;
 use super::submit::Executed;
 use super::{CallError, Chain, Wallet};
 
-/// The caps of an account: its keys to nodes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnedCaps {
-    /// In the order of the ledger.
-    pub caps: Vec<NodeCap>,
-    /// Whether these are all.
-    pub is_whole: bool,
-}
-
 /// What a node wants to be known as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeRegistration {
@@ -108,11 +99,9 @@ impl Proofs {
 }
 
 impl Chain {
-    /// The caps an account owns.
-    pub async fn node_caps(&self, account: &ObjectId) -> Result<OwnedCaps, CallError> {
-        let (caps, is_whole) =
-            self.list_owned(account, &TypeName::NODE_CAP, "operator's caps").await?;
-        Ok(OwnedCaps { caps, is_whole })
+    /// The caps an account owns, its keys to nodes: all, in the order of the ledger.
+    pub async fn node_caps(&self, account: &ObjectId) -> Result<Vec<NodeCap>, CallError> {
+        self.list_owned(account, &TypeName::NODE_CAP, "operator's caps").await
     }
 
     /// Registers a node; the wallet pays the bond and gets the cap.

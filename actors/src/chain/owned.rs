@@ -98,14 +98,14 @@ impl Chain {
         self.owned(account, &TypeName::STORAGE, "storage objects").try_collect().await
     }
 
-    /// The objects of one type that an account owns, and whether these are all.
+    /// All objects of one type that an account owns.
     pub(super) async fn list_owned<T: DeserializeOwned + Send>(
         &self,
         account: &ObjectId,
         kind: &TypeName,
         what: &'static str,
-    ) -> Result<(Vec<T>, bool), CallError> {
-        Ok((self.owned(account, kind, what).try_collect().await?, true))
+    ) -> Result<Vec<T>, CallError> {
+        self.owned(account, kind, what).try_collect().await
     }
 
     /// The objects of one of our types that an account owns, read.

@@ -196,8 +196,7 @@ impl Chain {
         let values = answer.objects.into_iter().zip(known).map(|(found, known)| {
             // The version may be too old to be kept: then we are still far behind.
             let found = found.to_result().map_err(|_| ViewError::Early)?;
-            let object: Object =
-                found.bcs().deserialize().map_err(|error| CallError::unreadable(error))?;
+            let object: Object = found.bcs().deserialize().map_err(CallError::unreadable)?;
             if known.is_some_and(|known| known.digest != object.digest().into_inner()) {
                 let verdict = Verdict::Forged;
                 return Err(Doubt { verdict, checkpoint: last.sequence }.into());

@@ -29,15 +29,6 @@ pub struct StakeBook {
     pub storage_price: u64,
 }
 
-/// The receipts of stake of an account.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnedReceipts {
-    /// In the order of the ledger.
-    pub receipts: Vec<Staked>,
-    /// Whether these are all.
-    pub is_whole: bool,
-}
-
 /// Stake that was paid in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewReceipt {
@@ -80,11 +71,9 @@ impl Chain {
         Ok(StakeBook { staking, params, storage_price: system.storage_price })
     }
 
-    /// The receipts of stake an account owns.
-    pub async fn owned_receipts(&self, account: &ObjectId) -> Result<OwnedReceipts, CallError> {
-        let (receipts, is_whole) =
-            self.list_owned(account, &TypeName::STAKED, "receipts of stake").await?;
-        Ok(OwnedReceipts { receipts, is_whole })
+    /// The receipts of stake an account owns: all, in the order of the ledger.
+    pub async fn owned_receipts(&self, account: &ObjectId) -> Result<Vec<Staked>, CallError> {
+        self.list_owned(account, &TypeName::STAKED, "receipts of stake").await
     }
 
     /// Stakes exactly `amount` FROST with a node.

@@ -35,6 +35,9 @@ pub enum OpenError {
     /// No address of the peer answers, and Kademlia knows no other.
     #[error("the peer cannot be reached: {0}")]
     Unreachable(String),
+    /// A machine is there and refuses connections: the peer does not run on it.
+    #[error("the peer does not run: its machine refuses connections")]
+    Refused,
     /// It took longer than it may.
     #[error("the peer did not answer in time")]
     TimedOut,
@@ -63,6 +66,7 @@ impl OpenError {
     pub fn is_transient(&self) -> bool {
         match self {
             OpenError::Unreachable(_)
+            | OpenError::Refused
             | OpenError::TimedOut
             | OpenError::Busy
             | OpenError::ConnectionLost

@@ -83,6 +83,8 @@ struct Entry {
     blamed: BTreeMap<Blame, u32>,
     banned_until: Option<Instant>,
     walked: Option<Instant>,
+    /// Whether the last dial was refused by a machine, rather than not answered.
+    refuses: bool,
     responsiveness: Responsiveness,
     seen: Instant,
 }
@@ -112,6 +114,7 @@ impl PeerBook {
             blamed: BTreeMap::new(),
             banned_until: None,
             walked: None,
+            refuses: false,
             responsiveness: Responsiveness::default(),
             seen: now,
         });
@@ -190,6 +193,17 @@ impl PeerBook {
     pub(super) fn connected(&mut self, peer: PeerId) {
         let entry = self.entry(peer);
         entry.connections = entry.connections.saturating_add(1);
+        entry.refuses = false;
+    }
+
+    /// A dial failed, because a machine refused it or for another reason.
+    pub(super) fn dial_failed(&mut self, peer: PeerId, was_refused: bool) {
+        self.entry(peer).refuses = was_refused;
+    }
+
+    /// Whether the peer's machine refused the last dial, and nothing came of it since.
+    pub(super) fn refuses(&self, peer: &PeerId) -> bool {
+        self.entries.get(peer).is_some_and(|entry| entry.refuses)
     }
 
     /// A connection closed.

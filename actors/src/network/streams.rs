@@ -159,6 +159,9 @@ impl Behaviour {
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
         }
+        if let Some(peer) = from_libp2p(&peer) {
+            lock(&self.book).dial_failed(peer, is_refused(error));
+        }
         if self.waiting.contains_key(&peer) && !self.connections.contains_key(&peer) {
             let event = Event::DialFailed { peer, reason: error.to_string() };
             self.actions.push_back(ToSwarm::GenerateEvent(event));
@@ -195,6 +198,13 @@ impl Behaviour {
             self.dial(peer); // until now the swarm thought it was connected
         }
     }
+}
+
+/// Whether a machine refused one of the addresses: then the others, which it may have ignored, are no better. The
+/// resolver's errors show no source, so the system's words are looked for, as std says them, too.
+fn is_refused(error: &DialError) -> bool {
+    let refusal = io::ErrorKind::ConnectionRefused.to_string();
+    matches!(error, DialError::Transport(_)) && error.to_string().to_lowercase().contains(&refusal)
 }
 
 impl NetworkBehaviour for Behaviour {

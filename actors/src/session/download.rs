@@ -19,7 +19,7 @@ use haulout_protocol::wire::sliver::{Reply, Request};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument, debug, debug_span};
+use tracing::{Instrument, debug, debug_span, warn};
 
 use super::inquiry::Inquiry;
 use super::locate::{self, LocateError};
@@ -273,6 +273,16 @@ impl Fetch {
         self.session.network.fell_silent(self.session.peer(member));
     }
 
+    /// Whoever waits shall know for what.
+    fn missed(&self, members: &[usize]) {
+        let name = |member: &usize| self.session.committee.members()[*member].name.clone();
+        let nodes = members.iter().map(name).collect::<Vec<_>>().join(", ");
+        warn!(
+            segment = self.segment,
+            nodes, "too few nodes are there; those that refuse are asked once more"
+        );
+    }
+
     async fn perform(&mut self, effect: Effect) -> Result<Option<Input>, GetError> {
         match effect {
             Effect::Ask { request, member, axis, pairs } => self.ask(request, member, axis, pairs),
@@ -281,6 +291,7 @@ impl Fetch {
             Effect::FetchIndex { members } => return Ok(Some(self.fetch_index(members).await)),
             Effect::Verify { axis, pairs } => return self.verify(axis, pairs).await.map(Some),
             Effect::Silent { member } => self.silent(member),
+            Effect::Missed { members } => self.missed(&members),
             Effect::Blame { member, reason } => {
                 self.reasons.insert(member, reason.to_string());
                 self.session.network.blame(self.session.peer(member), reason);

@@ -13,7 +13,7 @@ use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::standing;
 use haulout_protocol::wire::blob::{State, Status};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Session;
 use super::inquiry::Inquiry;
@@ -231,9 +231,11 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
     }
 }
 
-/// Why a blob cannot be had any more, if the committee says that it is gone: a header outlives its blob a little.
+/// Why a blob cannot be had any more, if the committee says that it is gone: a header outlives its blob a little. Who
+/// asks has waited for the slow already, and it is only said better.
 pub(super) async fn gone(session: &Session, blob_id: &BlobId) -> Option<LocateError> {
-    let standing = standing(session, blob_id).await;
+    let standing = standing(session, blob_id);
+    let standing = timeout(limits::STATUS_STRAGGLERS_MAX, standing).await.ok()?;
     is_gone(&standing).then(|| explain(session, blob_id, standing))
 }
 

@@ -125,6 +125,7 @@ impl AskError {
     pub(super) fn end(&self) -> End {
         let again = End::Again { after_ms: 0 };
         match self {
+            AskError::Open(OpenError::Refused) => End::Absent,
             AskError::Open(error) if error.is_transient() => again,
             AskError::Stream(error) if error.is_transient() => again,
             AskError::Refused(Refusal::Busy { retry_after_ms }) => {
@@ -238,6 +239,7 @@ mod tests {
         let again = End::Again { after_ms: 0 };
         assert_eq!(AskError::Open(OpenError::TimedOut).end(), again);
         assert_eq!(AskError::Open(OpenError::Busy).end(), again);
+        assert_eq!(AskError::Open(OpenError::Refused).end(), End::Absent);
         assert_eq!(AskError::Open(OpenError::Unreachable(String::new())).end(), again);
         assert_eq!(AskError::Stream(StreamError::TimedOut(Duration::ZERO)).end(), again);
         assert_eq!(AskError::Stream(StreamError::TooSlow).end(), again);

@@ -346,9 +346,9 @@ impl<'a> Task<'a> {
                 self.unhelpful.insert(member, reason.to_string());
                 self.session.network.blame(self.session.peer(member), reason);
             }
-            Effect::Drop { member } => {
+            Effect::Drop { member, reason } => {
                 self.senders.remove(&member);
-                self.unhelpful.entry(member).or_insert_with(|| "too slow for this upload".into());
+                self.unhelpful.entry(member).or_insert(reason);
             }
             Effect::Certify(certificate) => self.certify(*certificate),
             Effect::Done | Effect::Fail(_) => (),

@@ -1,4 +1,4 @@
-//! `devnet help` and `devnet completions`.
+//! `devnet help`.
 //!
 //! Promises: a verb's help is the one of `--help`; errors and words are those of `haulout help`.
 //! Does not: need a devnet.
@@ -6,7 +6,6 @@
 use std::ffi::OsString;
 
 use clap::{Args, Command};
-use clap_complete::Shell;
 use haulout_node::error::{Error, Kind, Result};
 
 use super::print_help;
@@ -20,19 +19,6 @@ use super::print_help;
 pub(super) struct Help {
     /// A verb, `errors` or `words` and which of them
     topic: Vec<String>,
-}
-
-/// Print a script that completes verbs and flags in your shell
-#[derive(Debug, Args)]
-#[command(after_help = "Install it once:\n  \
-                        bash  mkdir -p ~/.local/share/bash-completion/completions\n        \
-                        devnet completions bash > ~/.local/share/bash-completion/completions/devnet\n  \
-                        zsh   devnet completions zsh > \"${fpath[1]}/_devnet\"\n  \
-                        fish  devnet completions fish > ~/.config/fish/completions/devnet.fish")]
-pub(super) struct Completions {
-    /// Which shell
-    #[arg(value_enum)]
-    shell: Shell,
 }
 
 impl Help {
@@ -54,14 +40,5 @@ impl Help {
         }
         print_help(&command.render_long_help().to_string())?;
         Ok(0)
-    }
-}
-
-impl Completions {
-    /// The script for this grammar.
-    pub(super) fn script(&self, mut grammar: Command) -> String {
-        let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut grammar, "devnet", &mut script);
-        String::from_utf8_lossy(&script).into_owned()
     }
 }

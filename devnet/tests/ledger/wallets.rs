@@ -110,7 +110,7 @@ async fn two_machines_with_one_wallet_both_get_all_their_transactions_through() 
     let stakes = (0..8).map(|number| world.stake_wal(&machines[number % 2], &wallet, STAKE));
     try_join_all(stakes).await.unwrap();
     assert_eq!(world.balance(&account, &world.wal_type()).await, 0, "each was paid once");
-    let receipts = machines[0].owned_receipts(&wallet.address()).await.unwrap().receipts;
+    let receipts = machines[0].owned_receipts(&wallet.address()).await.unwrap();
     assert_eq!(receipts.len(), 8);
 }
 
@@ -216,7 +216,7 @@ async fn lose_an_answer(view: impl FnOnce(Chain) -> Chain) {
     world.stake_wal(&view(chain.clone()), &wallet, STAKE).await.unwrap();
     assert_eq!(relay.cuts.load(Ordering::SeqCst), 1, "the answer got lost once");
     assert_eq!(world.balance(&account, &world.wal_type()).await, 5 * FAUCET.wal - STAKE);
-    assert_eq!(chain.owned_receipts(&wallet.address()).await.unwrap().receipts.len(), 1);
+    assert_eq!(chain.owned_receipts(&wallet.address()).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,7 +64,8 @@ fn remove(name: &str, output: &Output) -> Result<()> {
 }
 
 fn list(output: &Output) -> Result<()> {
-    let active = contexts::active()?;
+    // The list is what helps where it cannot be told which is active.
+    let active = contexts::active().unwrap_or_default();
     let names = contexts::list()?;
     let mark = |name: &String| if Some(name) == active.as_ref() { '*' } else { ' ' };
     let mut people: String = names.iter().map(|name| format!("{} {name}\n", mark(name))).collect();

@@ -34,7 +34,6 @@ pub(super) struct Extend {
 impl Extend {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let target = self.which.target()?;
-        self.consent.check(output)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let plan = client.plan_extension(&target, self.epochs).await?;
         let balances = client.balances().await?;
@@ -45,7 +44,7 @@ impl Extend {
             return Ok(());
         }
         offer.plan.affordable(balances.wal)?;
-        if self.consent.given(&offer.to_text()).await? {
+        if self.consent.given(&offer.to_text(), output).await? {
             let receipt = client.extend(&offer.plan).await?;
             output.result(&offer.to_json(Some(&receipt)), &cost, &offer.done(&receipt));
         }

@@ -195,7 +195,8 @@ fn tell(output: &Output, file: &Path, blob_id: &BlobId, report: &GetReport) {
 }
 
 fn verified(length: u64) -> String {
-    format!("✓ {}  peer to peer, verified", size(length))
+    let lost = if terminal::leads_nowhere() { "; stdout is closed, or /dev/null" } else { "" };
+    format!("✓ {}  peer to peer, verified{lost}", size(length))
 }
 
 fn not_shown(error: io::Error) -> Error {

@@ -5,9 +5,10 @@ use serde_json::json;
 
 use super::output::Output;
 use crate::error::{Error, Kind, Page, Result, TABLE};
+use crate::terminal;
 
 /// The words that a newcomer meets first; the README has them with those of the inside.
-const WORDS: [(&str, &str); 14] = [
+static WORDS: [(&str, &str); 14] = [
     ("ledger", "the Sui blockchain (on a devnet: one process) that records who stores what"),
     ("wallet", "a key, and the address on the ledger that it controls and pays from"),
     ("WAL", "the token that pays for storage, and that nodes and stakers stake"),
@@ -30,46 +31,96 @@ const WORDS: [(&str, &str); 14] = [
     ("context", "a named client configuration: which ledger, network and wallet are meant"),
 ];
 
-/// Explain a command, the errors (`help errors`), or our words (`help words`)
+/// Explain a command, an error (`help errors`), or one of our words (`help words`)
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  haulout help put\n  haulout help stake add\n  haulout help errors FUNDS   # or by its \
+                        exit code: 9\n  haulout help words gas"
+)]
 pub(super) struct Help {
-    /// A command (`help put`), `errors`, `errors KIND`, or `words`
+    /// A command, `errors` or `words` and which of them
     topic: Vec<String>,
 }
 
 impl Help {
-    pub(super) fn run(&self, mut grammar: Command, output: &Output) -> Result<u8> {
+    pub(super) fn run(&self, grammar: Command, output: &Output) -> Result<u8> {
         match self.topic.split_first() {
             Some((topic, [])) if topic == "errors" => errors(output),
-            Some((topic, [])) if topic == "words" => words(output),
-            Some((topic, [kind])) if topic == "errors" => {
-                let kind = Kind::from_name(kind).ok_or_else(|| {
-                    Error::new(Kind::Usage, format!("there is no error kind `{kind}`"))
-                        .hint("`haulout help errors` lists them")
-                })?;
-                output.result(&to_json(kind.page()), kind.name(), &page(kind.page()));
+            Some((topic, [])) if topic == "words" => words(output, &WORDS.each_ref()),
+            Some((topic, which)) if topic == "errors" => {
+                pages(output, &found(which, kinds, "error")?)
             }
-            _ => {
-                grammar.build();
-                let mut command = &mut grammar;
-                for word in &self.topic {
-                    command = command.find_subcommand_mut(word).ok_or_else(|| {
-                        Error::new(Kind::Usage, format!("there is no command `{word}`"))
-                            .hint("`haulout help` lists the commands")
-                    })?;
-                }
-                output.text(&command.render_long_help().to_string());
-            }
+            Some((topic, which)) if topic == "words" => words(output, &found(which, word, "word")?),
+            _ => self.command(grammar, output)?,
         }
         Ok(0)
     }
+
+    /// Explains a command, or what else is called so.
+    fn command(&self, mut grammar: Command, output: &Output) -> Result<()> {
+        grammar.build();
+        let mut command = &mut grammar;
+        for name in &self.topic {
+            command = match command.find_subcommand_mut(name) {
+                Some(found) => found,
+                None => return self.other(name, output),
+            };
+        }
+        output.text(&command.render_long_help().to_string());
+        Ok(())
+    }
+
+    fn other(&self, name: &str, output: &Output) -> Result<()> {
+        let topic = self.topic.as_slice();
+        match (found(topic, word, "word"), found(topic, kinds, "error")) {
+            (Ok(found), _) => words(output, &found),
+            (_, Ok(found)) => pages(output, &found),
+            _ => {
+                let shown = terminal::line(name);
+                return Err(Error::new(Kind::Usage, format!("there is no command `{shown}`"))
+                    .hint(
+                        "`haulout help` lists the commands, `haulout help words` our words, \
+                     `haulout help errors` the errors",
+                    ));
+            }
+        }
+        Ok(())
+    }
 }
 
-fn words(output: &Output) {
-    let line = |(word, meaning): &(&str, &str)| format!("{word:<10} {meaning}\n");
-    let names: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
-    let json = json!({ "words": WORDS.iter().map(|(word, meaning)| json!({ "word": word, "meaning": meaning })).collect::<Vec<_>>() });
-    output.result(&json, &names.join("\n"), &WORDS.iter().map(line).collect::<String>());
+/// What is called by these names, each of which must be known.
+fn found<T>(names: &[String], of: impl Fn(&str) -> Vec<T>, what: &str) -> Result<Vec<T>> {
+    let mut all = Vec::new();
+    for name in names {
+        let mut found = of(name);
+        if found.is_empty() {
+            let shown = terminal::line(name);
+            return Err(Error::new(Kind::Usage, format!("there is no {what} `{shown}`"))
+                .hint(format!("`haulout help {what}s` lists them")));
+        }
+        all.append(&mut found);
+    }
+    Ok(all)
+}
+
+/// The word of this name, in any case.
+fn word(name: &str) -> Vec<&'static (&'static str, &'static str)> {
+    WORDS.iter().filter(|(word, _)| word.eq_ignore_ascii_case(name)).collect()
+}
+
+/// The error of this name, or those with this exit code.
+fn kinds(name: &str) -> Vec<&'static Page> {
+    let code: Option<u8> = name.parse().ok();
+    let is_meant = |page: &&Page| page.name.eq_ignore_ascii_case(name) || code == Some(page.code);
+    TABLE.iter().filter(is_meant).collect()
+}
+
+fn words(output: &Output, words: &[&(&str, &str)]) {
+    let line = |(word, meaning): &&(&str, &str)| format!("{word:<10} {meaning}\n");
+    let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let one = |(word, meaning): &&(&str, &str)| json!({ "word": word, "meaning": meaning });
+    let json = json!({ "words": words.iter().map(one).collect::<Vec<_>>() });
+    output.result(&json, &names.join("\n"), &words.iter().map(line).collect::<String>());
 }
 
 fn errors(output: &Output) {
@@ -79,10 +130,23 @@ fn errors(output: &Output) {
         let meaning = page.meaning.split(". ").next().unwrap_or_default().trim_end_matches('.');
         people.push_str(&format!("{:>4}  {:<18}  {retry:<5}  {meaning}\n", page.code, page.name));
     }
-    people.push_str("\n0 means success. More: `haulout help errors KIND`\n");
+    people.push_str("\n0 means success. More: `haulout help errors KIND`, or its code\n");
     let names: Vec<&str> = TABLE.iter().map(|page| page.name).collect();
     let json = json!({ "errors": TABLE.iter().map(to_json).collect::<Vec<_>>() });
     output.result(&json, &names.join("\n"), &people);
+}
+
+/// The pages of errors; of one alone, JSON is its page and no list.
+fn pages(output: &Output, pages: &[&Page]) {
+    let json = match pages {
+        [one] => to_json(one),
+        several => {
+            json!({ "errors": several.iter().map(|page| to_json(page)).collect::<Vec<_>>() })
+        }
+    };
+    let names: Vec<&str> = pages.iter().map(|page| page.name).collect();
+    let people: Vec<String> = pages.iter().map(|it| page(it)).collect();
+    output.result(&json, &names.join("\n"), &people.join("\n"));
 }
 
 fn page(page: &Page) -> String {

@@ -14,7 +14,7 @@ use super::table::{Align, padded};
 use crate::calendar::{self, Calendar};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
-use crate::words::{label, wal};
+use crate::words::{self, label, wal};
 
 /// What the example stores, and for how many epochs.
 const EXAMPLE: (u64, u32) = (1 << 30, 5);
@@ -140,11 +140,7 @@ impl Facts {
 
     fn prices(&self) -> String {
         let prices = &self.view.position.prices;
-        let mut text = format!(
-            "prices    {} for a MiB and an epoch, {} to write a MiB (encoded bytes)\n",
-            wal(prices.storage),
-            wal(prices.write)
-        );
+        let mut text = format!("prices    {}\n", words::prices(prices.storage, prices.write));
         if let Some((quote, total)) = self.example() {
             text.push_str(&format!(
                 "          so {} for {} epochs cost {} ({} encoded)\n",

@@ -3,6 +3,7 @@
 //! Promises: the whole wallet is listed, whatever its size; lines appear as the ledger hands blobs out, unless they are
 //! to be sorted. Does not: ask nodes.
 
+mod layout;
 mod naming;
 mod storage;
 
@@ -16,13 +17,16 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::object::Blob;
 use serde_json::{Value, json};
 
-use self::naming::{NAME_WIDTH, NamesOf, Naming};
+use self::layout::Layout;
+use self::naming::{NamesOf, Naming};
 use super::Cli;
 use super::output::{Output, size};
+use super::table::{Align, padded};
 use crate::calendar::Calendar;
 use crate::error::Result;
 use crate::holdings::State;
 use crate::ledger_client::LedgerClient;
+use crate::terminal;
 use crate::words;
 
 /// Blobs printed together at most: what a page of the ledger holds.
@@ -47,6 +51,9 @@ pub(super) struct Ls {
     /// Read all of the list first and sort it; otherwise it comes in the order of the ledger
     #[arg(long, value_name = "BY", conflicts_with = "storage")]
     sort: Option<Sort>,
+    /// Show whole ids, objects and dates, however narrow the terminal is
+    #[arg(long)]
+    wide: bool,
 }
 
 /// What a list is sorted by.
@@ -63,11 +70,12 @@ impl Ls {
         let config = cli.load(Vec::new())?.client()?;
         let folder = config.state_dir.clone();
         let client = LedgerClient::connect(config).await?;
+        let columns = terminal::columns().filter(|_| !self.wide);
         if self.storage {
-            return storage::show(&client, self.expired, output).await;
+            return storage::show(&client, self.expired, columns, output).await;
         }
         let naming = Naming::read(&client, folder).await?;
-        let mut listing = Listing::new(client.calendar(), self.expired);
+        let mut listing = Listing::new(client.calendar(), self.expired, Layout::of_blobs(columns));
         if output.is_json() || self.sort.is_some() {
             let mut blobs = listing.take(client.owned().await?);
             sort(&mut blobs, self.sort.unwrap_or(Sort::End));
@@ -88,7 +96,7 @@ impl Ls {
             }
         }
         // A lost answer changes the exit code by itself.
-        let _ = output.part("", &listing.footer());
+        let _ = output.part("", &output.spoken(&listing.footer()));
         Ok(())
     }
 }
@@ -108,6 +116,7 @@ fn sort(blobs: &mut [Blob], by: Sort) {
 struct Listing {
     calendar: Calendar,
     expired: bool,
+    layout: Layout,
     shown: usize,
     bytes: u64,
     others: usize,
@@ -117,10 +126,11 @@ struct Listing {
 }
 
 impl Listing {
-    fn new(calendar: Calendar, expired: bool) -> Self {
+    fn new(calendar: Calendar, expired: bool, layout: Layout) -> Self {
         Listing {
             calendar,
             expired,
+            layout,
             shown: 0,
             bytes: 0,
             others: 0,
@@ -158,24 +168,36 @@ impl Listing {
     fn rows(&mut self, blobs: &[Blob], names: &NamesOf) -> String {
         let mut text = String::new();
         if !std::mem::replace(&mut self.has_header, true) {
-            text.push_str(&format!(
-                "{:<NAME_WIDTH$}  {:>11}  {:<10}  {:<9}  {:<38}  {:<43}  OBJECT\n",
-                "NAME", "SIZE", "STATE", "KIND", "UNTIL", "BLOB"
-            ));
+            let header = ["NAME", "SIZE", "STATE", "KIND", "UNTIL", "BLOB", "OBJECT"];
+            text.push_str(&self.line(header.map(str::to_owned)));
         }
         for blob in blobs {
-            text.push_str(&format!(
-                "{:<NAME_WIDTH$}  {:>11}  {:<10}  {:<9}  {:<38}  {}  {}\n",
-                naming::cell(names.get(&blob.id)),
+            text.push_str(&self.line([
+                naming::cell(names.get(&blob.id), self.layout.name),
                 size(blob.size),
-                State::of(blob, self.calendar.epoch).name(),
-                if blob.deletable { "deletable" } else { "permanent" },
-                self.calendar.until(blob.storage.end_epoch),
-                blob_id(blob),
-                blob.id,
-            ));
+                State::of(blob, self.calendar.epoch).name().to_owned(),
+                if blob.deletable { "deletable" } else { "permanent" }.to_owned(),
+                self.layout.until(&self.calendar, blob.storage.end_epoch),
+                self.layout.id(&blob_id(blob)),
+                blob.id.to_string(),
+            ]));
         }
         text
+    }
+
+    /// One line of cells in their columns.
+    fn line(&self, [name, size, state, kind, until, blob, object]: [String; 7]) -> String {
+        let layout = &self.layout;
+        let name = padded(&name, layout.name, Align::Left);
+        let (until_width, blob_width) = (layout.until_width(), layout.blob_width());
+        let mut line = format!(
+            "{name}  {size:>11}  {state:<10}  {kind:<9}  {until:<until_width$}  {blob:<blob_width$}"
+        );
+        if layout.has_objects {
+            line.push_str(&format!("  {object}"));
+        }
+        line.truncate(line.trim_end().len());
+        line + "\n"
     }
 
     fn to_json(&self, blobs: &[Blob], names: &NamesOf) -> Value {
@@ -217,6 +239,10 @@ impl Listing {
                 text.push_str(&format!(" · {others} expired: `haulout ls --expired`"));
             }
         }
+        if self.shown > 0 && self.layout.hides_ids() {
+            let expired = if self.expired { " --expired" } else { "" };
+            text.push_str(&format!(" · whole ids: `haulout ls{expired} --wide`"));
+        }
         text + "\n"
     }
 }
@@ -227,6 +253,8 @@ fn blob_id(blob: &Blob) -> String {
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr;
+
     use super::*;
     use crate::holdings::sample;
 
@@ -237,7 +265,7 @@ mod tests {
             duration_ms: 86_400_000,
             now_ms: 0,
         };
-        Listing::new(calendar, expired)
+        Listing::new(calendar, expired, Layout::of_blobs(None))
     }
 
     fn blobs() -> Vec<Blob> {
@@ -263,6 +291,21 @@ mod tests {
         assert!(lines[2].contains("registered  deletable  epoch 6, about 2027-02-22"), "{text}");
         let footer = "2 blobs, 200 B · now epoch 4 · 1 expired: `haulout ls --expired`\n";
         assert_eq!(listing.footer(), footer);
+    }
+
+    #[test]
+    fn a_line_fits_the_terminal_and_the_footer_says_how_to_see_the_rest() {
+        let names = NamesOf::from([(blobs()[0].id, "海豹海豹海豹海豹海豹海豹".to_owned())]);
+        for columns in [71, 80, 100, 120, 144, 145, 212] {
+            let mut listing = Listing { layout: Layout::of_blobs(Some(columns)), ..listing(false) };
+            let shown = listing.take(blobs());
+            let rows = listing.rows(&shown, &names);
+            assert!(rows.lines().all(|line| line.width() <= columns), "{columns}: {rows}");
+            assert!(listing.footer().contains("`haulout ls --wide`"), "{columns}");
+        }
+        let mut wide = listing(false);
+        wide.take(blobs());
+        assert!(!wide.footer().contains("--wide"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::storage_node::{self, StorageNode};
 use crate::telemetry::Telemetry;
 use crate::terminal;
 
-/// Run a storage node, and tell the ledger of it
+/// Run a storage node, and manage it on the ledger
 // Help of most verbs is the text of their structs: words here would cover it.
 #[derive(Debug, Subcommand)]
 pub(super) enum Node {

@@ -39,14 +39,17 @@ pub(super) struct Output {
 pub(super) struct CommandFlags {
     /// For `haulout`: the configuration or context that was given.
     pub(super) haulout: String,
-    /// For `devnet`: its name, if the context is that of one with a name.
-    pub(super) devnet: String,
+    /// For `devnet`: its name, if it needs one; none where no devnet is meant.
+    pub(super) devnet: Option<String>,
 }
 
 impl CommandFlags {
     fn put_into(&self, text: &str) -> String {
         let text = hints::with_flags(text, "haulout", &self.haulout);
-        hints::with_flags(&text, "devnet", &self.devnet)
+        match &self.devnet {
+            Some(flags) => hints::with_flags(&text, "devnet", flags),
+            None => hints::without_devnet(&text),
+        }
     }
 }
 
@@ -101,13 +104,18 @@ impl Output {
         let _ = self.bars.clear();
     }
 
+    /// A text of ours whose commands work when pasted.
+    pub(super) fn spoken(&self, text: &str) -> String {
+        self.flags.put_into(text)
+    }
+
     /// Prints a result in the form asked for: JSON, the essential value, or lines for people.
     pub(super) fn result(&self, json: &Value, essential: &str, people: &str) {
         self.clear_bars();
         self.keep(if self.json {
             terminal::json_line(json)
         } else if !self.quiet {
-            let people = self.flags.put_into(people);
+            let people = self.spoken(people);
             terminal::answer(&people, if essential.is_empty() { &people } else { essential })
         } else if !essential.is_empty() {
             terminal::exact(&format!("{essential}\n"))
@@ -199,7 +207,7 @@ impl Output {
     pub(super) fn aside(&self, people: &str) {
         self.clear_bars();
         if self.is_for_people() {
-            note(self.flags.put_into(people).trim_end());
+            note(self.spoken(people).trim_end());
         }
     }
 
@@ -223,10 +231,9 @@ impl Output {
     /// Reports a failure and returns its exit code.
     pub(super) fn fail(&self, error: &Error) -> u8 {
         self.clear_bars();
-        let spoken = |text: &str| self.flags.put_into(text);
         let is_told = self.json
             && (error.kind() == Kind::Pipe
-                || terminal::json_line(&error.to_json_with(spoken)).is_ok());
+                || terminal::json_line(&error.to_json_with(|text| self.spoken(text))).is_ok());
         if !is_told {
             self.tell(error);
         }
@@ -235,11 +242,10 @@ impl Output {
 
     /// Says on stderr what went wrong; nothing of a reader that went away.
     fn tell(&self, error: &Error) {
-        let spoken = |text: &str| self.flags.put_into(text);
         match (error.kind(), self.json) {
             (Kind::Pipe, _) => {}
-            (_, true) => note(&terminal::json(&error.to_json_with(spoken))),
-            (_, false) => note(&spoken(&error.to_text())),
+            (_, true) => note(&terminal::json(&error.to_json_with(|text| self.spoken(text)))),
+            (_, false) => note(&self.spoken(&error.to_text())),
         }
     }
 }

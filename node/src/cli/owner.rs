@@ -6,6 +6,7 @@
 use std::io::{self, IsTerminal};
 
 use clap::Args;
+use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use serde_json::{Value, json};
 
@@ -52,7 +53,7 @@ impl Which {
 }
 
 impl Consent {
-    /// Refuses, before the ledger is asked, what nobody could agree to later.
+    /// Refuses where nobody could agree. What was asked for is checked before: a mistake in it is told first.
     pub(super) fn check(&self, output: &Output) -> Result<()> {
         let can_ask = io::stdin().is_terminal() && output.is_for_people();
         if self.dry_run || self.yes || can_ask {
@@ -63,7 +64,8 @@ impl Consent {
     }
 
     /// Whether to go on: shows what will happen and asks, unless `--yes` was given.
-    pub(super) async fn given(&self, what: &str) -> Result<bool> {
+    pub(super) async fn given(&self, what: &str, output: &Output) -> Result<bool> {
+        self.check(output)?;
         if self.yes {
             return Ok(true);
         }
@@ -96,9 +98,14 @@ fn is_yes(answer: &str) -> bool {
 /// The object id in an argument.
 pub(super) fn parse_object(text: &str) -> Result<ObjectId> {
     text.parse().map_err(|_| {
-        Error::new(Kind::Usage, format!("`{text}` is not an object id")).hint(
-            "an object id is 0x and 64 hex digits, as `haulout ls` and `haulout stake ls` print it",
-        )
+        let hint = match text.parse::<BlobId>() {
+            Ok(_) => "this is a blob's id, for which no --object is needed; `haulout ls` lists both",
+            Err(_) => {
+                "an object id is 0x and 64 hex digits, as `haulout ls` and `haulout stake ls` print it"
+            }
+        };
+        let shown = terminal::line(text);
+        Error::new(Kind::Usage, format!("`{shown}` is not an object id")).hint(hint)
     })
 }
 
@@ -126,6 +133,17 @@ mod tests {
         for answer in ["", "\n", "n\n", "yep", "no"] {
             assert!(!is_yes(answer), "{answer:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_changed_where_nobody_can_be_asked() {
+        let output = Output::of_parser(true);
+        let consent = |dry_run, yes| Consent { dry_run, yes };
+        let refused = consent(false, false).given("a change", &output).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Usage);
+        let hint = refused.next_step();
+        assert!(hint.contains("--yes") && hint.contains("--dry-run"), "{hint}");
+        assert!(consent(false, true).given("a change", &output).await.unwrap());
     }
 
     #[test]

@@ -37,7 +37,6 @@ pub(super) struct Rm {
 impl Rm {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let target = self.which.target()?;
-        self.consent.check(output)?;
         let config = cli.load(Vec::new())?.client()?;
         let folder = config.state_dir.clone();
         let client = LedgerClient::connect(config).await?;
@@ -46,7 +45,7 @@ impl Rm {
         let essential = essential(&plan);
         if self.consent.dry_run {
             output.result(&to_json(&plan, None), &essential, &to_text(&plan, None));
-        } else if self.consent.given(&to_text(&plan, None)).await? {
+        } else if self.consent.given(&to_text(&plan, None), output).await? {
             let receipt = client.remove(&plan).await?;
             forget(folder, &plan).await?;
             output.result(

@@ -16,7 +16,7 @@ mod withdraw;
 
 pub(super) use nodes::{selection_json, selection_text, shards, status};
 
-/// Stake with nodes, see what it earns, have it back
+/// Stake with nodes, see what it earns, get it back
 // Each verb's help is the text of its struct: words here would cover it.
 #[derive(Debug, Subcommand)]
 pub(super) enum Stake {

@@ -52,7 +52,7 @@ enum Part {
     },
     /// Print the address only, without asking the ledger
     Address,
-    /// List the addresses one can choose among (wallet.address); the one in use has a star
+    /// List the addresses to choose from (wallet.address); the one in use has a star
     Ls,
 }
 

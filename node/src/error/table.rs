@@ -81,7 +81,7 @@ pages! {
          line and the key."
         => "compare with `haulout config`, which prints a commented example";
     NotFound "NOT_FOUND" 4 false
-        "The ledger knows no certified blob with this id, or no object with this one."
+        "The ledger knows no certified blob with this id or no object with this one, or the wallet owns none of it."
         => "check the id and the context; if it was just stored, see `haulout status ID`";
     NoNetwork "NO_NETWORK" 5 true
         "No peer of the network could be reached."
@@ -133,7 +133,7 @@ pages! {
          was lost is not fetched again by itself."
         => "stop the node, check its disk, move its store away (the folder `store` in node.data_dir; keys lie beside it) \
             and start it: it begins empty and its shards count as missing; the network serves without it while enough \
-            others are up. On a devnet: `devnet restart NODE --wipe`";
+            others are up; on a devnet: `devnet restart NODE --wipe`, or `devnet up --wipe NODE` if it is down";
     Interrupted "INTERRUPTED" 130 true
         "Stopped by Ctrl-C (SIGINT)."
         => "run it again; nothing is paid twice for the same blob";

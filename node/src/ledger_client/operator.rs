@@ -3,9 +3,7 @@
 //! Promises: nothing is paid beyond the bond that was agreed to.
 //! Does not: decide (`stakes.rs` does), or keep a node's keys.
 
-use haulout_actors::chain::{
-    Changed, Collector, OwnedCaps, Proofs, Receipt, RegisteredNode, Votes,
-};
+use haulout_actors::chain::{Changed, Collector, Proofs, Receipt, RegisteredNode, Votes};
 use haulout_protocol::chain::call::NodeSetting;
 use haulout_protocol::chain::object::staking::{Authority, NodeCap};
 use haulout_protocol::crypto::SecretKey;
@@ -17,7 +15,7 @@ use crate::stakes::Application;
 
 impl LedgerClient {
     /// The caps of nodes that the wallet owns.
-    pub async fn node_caps(&self) -> Result<OwnedCaps> {
+    pub async fn node_caps(&self) -> Result<Vec<NodeCap>> {
         let wallet = self.wallet("operating a node")?;
         Ok(self.chain.node_caps(&wallet.address()).await?)
     }

@@ -3,8 +3,9 @@
 //! Promises: nothing is staked, asked back or paid beyond the plan the caller was shown.
 //! Does not: decide; `stakes.rs` does.
 
-use haulout_actors::chain::{NewReceipt, OwnedReceipts, Payout, Receipt, StakeBook};
+use haulout_actors::chain::{NewReceipt, Payout, Receipt, StakeBook};
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::object::staking::Staked;
 
 use super::LedgerClient;
 use crate::error::Result;
@@ -17,7 +18,7 @@ impl LedgerClient {
     }
 
     /// The receipts of stake the wallet owns.
-    pub async fn receipts(&self) -> Result<OwnedReceipts> {
+    pub async fn receipts(&self) -> Result<Vec<Staked>> {
         let wallet = self.wallet("a list of your stake")?;
         Ok(self.chain.owned_receipts(&wallet.address()).await?)
     }

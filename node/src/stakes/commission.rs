@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use haulout_actors::chain::{Collector, OwnedCaps};
+use haulout_actors::chain::Collector;
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::object::staking::{Authority, Pool, Staking};
+use haulout_protocol::chain::object::staking::{Authority, NodeCap, Pool, Staking};
 use serde_json::json;
 
 use super::nodes::NodeRow;
@@ -68,20 +68,20 @@ pub fn first_epoch(epoch: u32) -> u32 {
 /// wallet's own, or without one the node that pays this account.
 pub fn collector(
     staking: &Staking,
-    owned: &OwnedCaps,
+    owned: &[NodeCap],
     account: &ObjectId,
     node: Option<&str>,
 ) -> Result<(ObjectId, Collector)> {
     let node_id = match node {
         Some(text) => own_node_called(staking, owned, text)?,
-        None if owned.caps.is_empty() => paying(staking, account)?,
+        None if owned.is_empty() => paying(staking, account)?,
         None => own_cap(staking, owned, None)?.node_id,
     };
     let pool = staking
         .pools
         .get(&node_id)
         .ok_or_else(|| Error::new(Kind::NotFound, format!("the ledger has no node {node_id}")))?;
-    let is_held = |cap: &ObjectId| owned.caps.iter().any(|held| held.id == *cap);
+    let is_held = |cap: &ObjectId| owned.iter().any(|held| held.id == *cap);
     match pool.commission_receiver {
         Authority::Object(cap) if is_held(&cap) => Ok((node_id, Collector::Cap(cap))),
         Authority::Account(it) if it == *account => Ok((node_id, Collector::Account { node_id })),
@@ -112,8 +112,8 @@ fn paying(staking: &Staking, account: &ObjectId) -> Result<ObjectId> {
 }
 
 /// Refuses a receiver that could never collect.
-pub fn check_receiver(staking: &Staking, owned: &OwnedCaps, receiver: &ObjectId) -> Result<()> {
-    let is_cap = owned.caps.iter().any(|cap| cap.id == *receiver);
+pub fn check_receiver(staking: &Staking, owned: &[NodeCap], receiver: &ObjectId) -> Result<()> {
+    let is_cap = owned.iter().any(|cap| cap.id == *receiver);
     let what = if *receiver == ObjectId::from_bytes([0; 32]) {
         "nobody's account"
     } else if staking.pools.contains_key(receiver) {
@@ -137,20 +137,18 @@ pub fn receiver_text(receiver: &Authority) -> String {
 
 #[cfg(test)]
 mod tests {
-    use haulout_protocol::chain::object::staking::NodeCap;
-
     use super::*;
     use crate::stakes::samples::pool_mut;
     use crate::stakes::{SortBy, rows, sample_book};
 
     const ACCOUNT: ObjectId = ObjectId::from_bytes([0xaa; 32]);
 
-    fn caps(ids: &[u8]) -> OwnedCaps {
+    fn caps(ids: &[u8]) -> Vec<NodeCap> {
         let cap = |id: &u8| NodeCap {
             id: ObjectId::from_bytes([0xc9 + id; 32]),
             node_id: ObjectId::from_bytes([*id; 32]),
         };
-        OwnedCaps { caps: ids.iter().map(cap).collect(), is_whole: true }
+        ids.iter().map(cap).collect()
     }
 
     fn paid_to(nodes: &[u8], receiver: Authority) -> Staking {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use haulout_actors::chain::{NodeRegistration, OwnedCaps, StakeBook};
+use haulout_actors::chain::{NodeRegistration, StakeBook};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{Authority, NodeCap, Pool, Staking};
 use haulout_protocol::crypto::PeerId;
@@ -109,22 +109,22 @@ impl Application {
 }
 
 /// The cap that is meant: the only one, or the one of a named node.
-pub fn own_cap(staking: &Staking, owned: &OwnedCaps, node: Option<&str>) -> Result<NodeCap> {
-    if owned.caps.is_empty() {
+pub fn own_cap(staking: &Staking, owned: &[NodeCap], node: Option<&str>) -> Result<NodeCap> {
+    if owned.is_empty() {
         return Err(Error::new(Kind::NotFound, "the wallet has no node").hint(
             "`haulout node register` registers one; an operator's cap must be in the wallet",
         ));
     }
     if let Some(text) = node {
         let node_id = own_node_called(staking, owned, text)?;
-        let found = owned.caps.iter().find(|cap| cap.node_id == node_id);
+        let found = owned.iter().find(|cap| cap.node_id == node_id);
         return found.cloned().ok_or_else(|| {
             let message = format!("the wallet has no cap of the node {node_id}");
             Error::new(Kind::Permission, message)
                 .hint("use the wallet of the node's operator; `haulout node show` lists yours")
         });
     }
-    match owned.caps.as_slice() {
+    match owned {
         [cap] => Ok(cap.clone()),
         several => {
             let ids: Vec<String> = several.iter().map(|cap| cap.node_id.to_string()).collect();
@@ -139,10 +139,10 @@ pub fn own_cap(staking: &Staking, owned: &OwnedCaps, node: Option<&str>) -> Resu
 /// A node by id or name; a name means one's own node before a stranger's.
 pub(super) fn own_node_called(
     staking: &Staking,
-    owned: &OwnedCaps,
+    owned: &[NodeCap],
     text: &str,
 ) -> Result<ObjectId> {
-    let pools = owned.caps.iter().filter_map(|cap| staking.pools.get(&cap.node_id));
+    let pools = owned.iter().filter_map(|cap| staking.pools.get(&cap.node_id));
     let named: Vec<ObjectId> =
         pools.filter(|pool| pool.node.name == text).map(|pool| pool.node.node_id).collect();
     match named.as_slice() {

@@ -4,7 +4,7 @@
 //! receipt left out is named with its reason, and a plan with nothing to do is an error.
 //! Does not: read the ledger or change it.
 
-use haulout_actors::chain::{OwnedReceipts, ReceiptStep, StakeBook};
+use haulout_actors::chain::{ReceiptStep, StakeBook};
 use haulout_actors::limits;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{Staked, StakedState};
@@ -121,7 +121,7 @@ impl WithdrawalPlan {
     /// Decides which step each receipt takes. `date` turns an epoch into words.
     pub fn new(
         book: &StakeBook,
-        owned: OwnedReceipts,
+        owned: Vec<Staked>,
         which: Which,
         date: impl Fn(u32) -> String,
     ) -> Result<Self> {
@@ -168,13 +168,12 @@ impl WithdrawalPlan {
 }
 
 /// The receipts that are meant, or why there are none.
-fn meant(owned: OwnedReceipts, which: Which) -> Result<Vec<Staked>> {
+fn meant(owned: Vec<Staked>, which: Which) -> Result<Vec<Staked>> {
     let is_meant = |receipt: &Staked| match which {
         Which::Receipt(id) => receipt.id == id,
         Which::All(node) => node.is_none_or(|node| receipt.node_id == node),
     };
-    let is_whole = owned.is_whole;
-    let found: Vec<Staked> = owned.receipts.into_iter().filter(is_meant).collect();
+    let found: Vec<Staked> = owned.into_iter().filter(is_meant).collect();
     if !found.is_empty() {
         return Ok(found);
     }
@@ -185,22 +184,18 @@ fn meant(owned: OwnedReceipts, which: Which) -> Result<Vec<Staked>> {
             format!("the wallet has no stake with the node {node}")
         }
     };
-    let hint = match is_whole {
-        true => "`haulout stake ls` lists the receipts you own",
-        false => "only the first receipts of the wallet were read; use a wallet with fewer",
-    };
-    Err(Error::new(Kind::NotFound, message).hint(hint))
+    Err(Error::new(Kind::NotFound, message).hint("`haulout stake ls` lists the receipts you own"))
 }
 
 /// A receipt of the wallet.
-fn own(owned: &OwnedReceipts, id: ObjectId) -> Result<Staked> {
-    let mut found = meant(owned.clone(), Which::Receipt(id))?;
+fn own(owned: &[Staked], id: ObjectId) -> Result<Staked> {
+    let mut found = meant(owned.to_vec(), Which::Receipt(id))?;
     found.pop().ok_or_else(|| Error::new(Kind::Internal, "a receipt that is found and missing"))
 }
 
 impl SplitPlan {
     /// Decides whether the ledger would split this receipt so.
-    pub fn new(book: &StakeBook, owned: &OwnedReceipts, id: ObjectId, amount: u64) -> Result<Self> {
+    pub fn new(book: &StakeBook, owned: &[Staked], id: ObjectId, amount: u64) -> Result<Self> {
         let (receipt, least) = (own(owned, id)?, min_stake(book));
         let left = receipt.principal.saturating_sub(amount);
         if (least..receipt.principal).contains(&amount) && left >= least {
@@ -217,7 +212,7 @@ impl SplitPlan {
 
 impl JoinPlan {
     /// Decides whether the ledger would join these receipts.
-    pub fn new(owned: &OwnedReceipts, into: ObjectId, others: &[ObjectId]) -> Result<Self> {
+    pub fn new(owned: &[Staked], into: ObjectId, others: &[ObjectId]) -> Result<Self> {
         let into = own(owned, into)?;
         let mut plan = JoinPlan { principal: into.principal, into, others: Vec::new() };
         for id in others {

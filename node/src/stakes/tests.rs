@@ -1,6 +1,6 @@
 //! The timing and the amounts of `contracts.md` 2.8, and what is refused with which words.
 
-use haulout_actors::chain::{NodeRegistration, OwnedCaps, OwnedReceipts, StakeBook};
+use haulout_actors::chain::{NodeRegistration, StakeBook};
 use haulout_protocol::chain::object::Entry;
 use haulout_protocol::chain::object::staking::{
     Asks, EpochState, NodeCap, Pool, Rate, Rows, Staked,
@@ -165,8 +165,7 @@ fn a_name_that_two_nodes_have_names_neither() {
 
 #[test]
 fn all_receipts_move_together_and_those_that_wait_are_named() {
-    let owned = |receipts| OwnedReceipts { receipts, is_whole: true };
-    let plan = |receipts, which| WithdrawalPlan::new(&sample_book(), owned(receipts), which, date);
+    let plan = |receipts, which| WithdrawalPlan::new(&sample_book(), receipts, which, date);
     let all = || vec![sample_receipt(7, 1, 2, None), sample_receipt(9, 2, 2, Some(6))];
     let some = plan(all(), Which::All(None)).unwrap();
     assert_eq!((some.items.len(), some.skipped.len(), some.pays()), (1, 1, 0));
@@ -186,14 +185,13 @@ fn all_receipts_move_together_and_those_that_wait_are_named() {
 
 #[test]
 fn parts_keep_the_least_stake_and_only_alike_receipts_are_joined() {
-    let receipts = vec![
+    let owned = vec![
         sample_receipt(7, 3, 2, None),
         sample_receipt(8, 1, 2, None),
         sample_receipt(9, 1, 3, None),
         sample_receipt(10, 1, 2, Some(5)),
         sample_receipt(11, 1, 2, Some(5)),
     ];
-    let owned = OwnedReceipts { receipts, is_whole: true };
     let split =
         |amount| SplitPlan::new(&sample_book(), &owned, ObjectId::from_bytes([7; 32]), amount);
     assert_eq!(split(WAL).unwrap().amount, WAL);
@@ -288,8 +286,8 @@ fn a_cap_is_found_alone_or_by_the_name_of_ones_own_node() {
         node_id: ObjectId::from_bytes([id; 32]),
     };
     let own = |caps: &[u8], node| {
-        let caps = caps.iter().map(|id| cap(*id)).collect();
-        own_cap(&book.staking, &OwnedCaps { caps, is_whole: true }, node)
+        let caps: Vec<_> = caps.iter().map(|id| cap(*id)).collect();
+        own_cap(&book.staking, &caps, node)
     };
     assert_eq!(own(&[1], None).unwrap(), cap(1));
     assert_eq!(own(&[1, 2], Some("tern")).unwrap(), cap(1), "one's own before a stranger's");

@@ -2,7 +2,8 @@
 //!
 //! Promises: asks for no more slivers than needed unless a node is slow, silent, on trial or wrong; asks members that keep
 //! pace first, and of those the systematic slivers, which need no decoding; a member that could not answer is asked again
-//! until nothing arrived for as long as the reader is patient, so slow is not taken for dead; ends in the segment's exact
+//! until nothing arrived for as long as the reader is patient, so slow is not taken for dead, and one that is not there is
+//! not waited for; ends in the segment's exact
 //! bytes, in [`Failure::Inconsistent`] after enough *verified* slivers missed the content hash, or in
 //! [`Failure::Unavailable`] naming the members that did not help. Does not: decode, verify or open streams itself.
 //! Source: `protocol.md` section 4.
@@ -17,6 +18,7 @@ use crate::committee::Committee;
 use crate::encoding::Parameters;
 use crate::sliver::{self, Axis, PairIndex};
 
+mod phases;
 mod questions;
 
 use questions::Questions;
@@ -113,6 +115,11 @@ pub enum Effect {
         /// Which.
         member: usize,
     },
+    /// Too few members are there for this segment; these were not, and are asked once more. Said once.
+    Missed {
+        /// Which.
+        members: Vec<usize>,
+    },
     /// A member lied.
     Blame {
         /// Which.
@@ -164,6 +171,23 @@ enum Phase {
     Over,
 }
 
+/// How often a member was not there.
+#[derive(Clone, Copy, Debug, Default)]
+struct Absence {
+    /// In a row.
+    times: u32,
+    since: Timestamp,
+}
+
+impl Absence {
+    /// It was not there when it was asked at this moment; what was asked side by side counts once.
+    fn note(&mut self, now: Timestamp, asked_at: Timestamp) {
+        if self.times == 0 || asked_at >= self.since {
+            (self.times, self.since) = (self.times.saturating_add(1), now);
+        }
+    }
+}
+
 /// The download of one segment.
 #[derive(Debug)]
 pub struct SegmentDownload {
@@ -180,6 +204,9 @@ pub struct SegmentDownload {
     lost: BTreeSet<PairIndex>,
     bad_members: BTreeSet<usize>,
     failed_members: BTreeSet<usize>,
+    /// Members that were not there when they were asked last, and how often in a row.
+    absent: BTreeMap<usize, Absence>,
+    is_short: bool,
     rests: Rests,
     questions: Questions,
     progress_at: Option<Timestamp>,
@@ -219,6 +246,8 @@ impl SegmentDownload {
             lost: BTreeSet::new(),
             bad_members: BTreeSet::new(),
             failed_members: BTreeSet::new(),
+            absent: BTreeMap::new(),
+            is_short: false,
             rests: Rests::new(terms.noise),
             questions: Questions::default(),
             progress_at: None,
@@ -313,85 +342,10 @@ impl SegmentDownload {
         self.progress_at.map(|progress| progress.after(self.patience_ms))
     }
 
-    fn cancel_all(&mut self) -> Vec<Effect> {
-        let open = self.questions.clear().into_iter();
-        open.map(|request| Effect::Cancel { request }).collect()
-    }
-
-    fn enough(&mut self) -> Vec<Effect> {
-        let mut effects = self.cancel_all();
-        let unverified: Vec<_> = self.held.difference(&self.verified).copied().collect();
-        if self.indexed && !unverified.is_empty() {
-            self.phase = Phase::Verifying;
-            effects.push(Effect::Verify { axis: self.axis, pairs: unverified });
-        } else {
-            self.phase = Phase::Decoding;
-            let pairs = self.held.iter().copied().take(self.needed()).collect();
-            effects.push(Effect::Decode { axis: self.axis, pairs });
-        }
-        effects
-    }
-
-    /// Nobody can be asked now. The other axis helps if its slivers are at hand, or if this one's are gone for good;
-    /// otherwise those that are slow, or could not answer, are waited for.
-    fn stuck(&mut self, now: Timestamp) -> Vec<Effect> {
-        let of = |is_usable: &dyn Fn(usize) -> bool| {
-            self.pairs().filter(|pair| is_usable(self.owner(*pair))).count()
-        };
-        let late: BTreeSet<_> = self.questions.late_members().collect();
-        let at_hand = of(&|member| {
-            !self.is_gone(member) && !self.rests.is_resting(now, member) && !late.contains(&member)
-        });
-        let may_come = |pair: &PairIndex| {
-            self.held.contains(pair)
-                || (!self.lost.contains(pair) && !self.is_gone(self.owner(*pair)))
-        };
-        let is_hopeless = self.pairs().filter(may_come).count() < self.needed();
-        let other = usize::from(self.parameters.source(Axis::Secondary));
-        let other_may_come = of(&|member| !self.is_gone(member)) >= other;
-        match self.axis {
-            Axis::Primary if at_hand >= other => self.switch_axis(now),
-            Axis::Primary if is_hopeless && other_may_come => self.switch_axis(now),
-            Axis::Primary | Axis::Secondary if is_hopeless => self.unavailable(),
-            Axis::Primary | Axis::Secondary => Vec::new(),
-        }
-    }
-
-    fn switch_axis(&mut self, now: Timestamp) -> Vec<Effect> {
-        let mut effects = self.cancel_all();
-        self.axis = Axis::Secondary;
-        for set in [&mut self.held, &mut self.verified, &mut self.lost] {
-            set.clear();
-        }
-        effects.extend(self.advance(now));
-        effects
-    }
-
-    fn unavailable(&mut self) -> Vec<Effect> {
-        let available = u16::try_from(self.held.len()).expect("fewer pairs than u16::MAX");
-        let needed = self.parameters.source(self.axis);
-        let members = self.unhelpful();
-        let mut effects = self.cancel_all();
-        effects.extend(self.fail(Failure::Unavailable { available, needed, members }));
-        effects
-    }
-
-    fn unhelpful(&self) -> Vec<usize> {
-        let lacking = self.lost.iter().map(|pair| self.owner(*pair));
-        let gone = self.failed_members.union(&self.bad_members).copied();
-        let slow = self.rests.members().chain(self.questions.late_members());
-        let members: BTreeSet<_> = gone.chain(slow).chain(lacking).collect();
-        members.into_iter().collect()
-    }
-
-    fn fail(&mut self, failure: Failure) -> Vec<Effect> {
-        self.phase = Phase::Over;
-        vec![Effect::Fail(failure)]
-    }
-
     fn arrived(&mut self, now: Timestamp, request: RequestId, pair: PairIndex, held: bool) {
         let Some(member) = self.questions.answered(now, request, pair) else { return };
         self.rests.forgive(member);
+        self.absent.remove(&member);
         if held {
             self.progress_at = Some(now);
             self.held.insert(pair);
@@ -405,65 +359,23 @@ impl SegmentDownload {
         if question.owed.is_empty() {
             return;
         }
+        let member = question.member;
         match end {
-            End::Again { after_ms } => self.rests.begin(now, question.member, after_ms),
-            End::Done | End::Never => drop(self.failed_members.insert(question.member)),
+            End::Again { after_ms } => {
+                self.absent.remove(&member);
+                self.rests.begin(now, member, after_ms);
+            }
+            End::Absent => {
+                self.absent.entry(member).or_default().note(now, question.asked_at);
+                self.rests.begin(now, member, 0);
+            }
+            End::Done | End::Never => drop(self.failed_members.insert(member)),
         }
     }
 
     fn mark_late(&mut self, now: Timestamp) -> Vec<Effect> {
         let silent = self.questions.mark_late(now).into_iter();
         silent.map(|member| Effect::Silent { member }).collect()
-    }
-
-    fn decoded(&mut self, matches: bool) -> Vec<Effect> {
-        if self.phase != Phase::Decoding {
-            return Vec::new();
-        }
-        if matches {
-            self.phase = Phase::Over;
-            return vec![Effect::Finish];
-        }
-        if self.indexed {
-            return self.fail(Failure::Inconsistent);
-        }
-        self.phase = Phase::Indexing;
-        let mut members: Vec<_> =
-            (0..self.paces.len()).filter(|member| !self.failed_members.contains(member)).collect();
-        members.sort_by_key(|member| self.preferences[*member]);
-        vec![Effect::FetchIndex { members }]
-    }
-
-    fn got_index(&mut self, found: bool) -> Vec<Effect> {
-        if self.phase != Phase::Indexing {
-            return Vec::new();
-        }
-        if !found {
-            let needed = self.parameters.source(self.axis);
-            let members = self.unhelpful();
-            return self.fail(Failure::Unavailable { available: 0, needed, members });
-        }
-        self.indexed = true;
-        self.enough()
-    }
-
-    fn got_verified(&mut self, now: Timestamp, wrong: &[PairIndex]) -> Vec<Effect> {
-        if self.phase != Phase::Verifying {
-            return Vec::new();
-        }
-        let wrong: Vec<_> = wrong.iter().filter(|pair| self.held.contains(pair)).copied().collect();
-        let liars: BTreeSet<_> = wrong.iter().map(|pair| self.owner(*pair)).collect();
-        for pair in &wrong {
-            self.held.remove(pair);
-        }
-        self.verified = self.held.clone();
-        self.bad_members.extend(&liars);
-        self.phase = Phase::Gathering;
-        self.progress_at = Some(now);
-        let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };
-        let mut effects: Vec<_> = liars.into_iter().map(blame).collect();
-        effects.extend(self.advance(now));
-        effects
     }
 }
 

@@ -1,13 +1,13 @@
 //! One question put to the members of a committee until enough of them have answered.
 //!
 //! Promises: a few members are asked at a time, more while those are slow; a member that could not answer is asked again
-//! after a pause, so slow is not taken for dead; it ends when every member answered or refused for good, or when its
-//! patience is over. Does not: judge answers; whoever has heard enough stops.
+//! after a pause, so slow is not taken for dead; it ends when every member answered, refused for good, or was not there
+//! twice in a row, or when its patience is over. Does not: judge answers; whoever has heard enough stops.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::download::HEDGE_AFTER_MS;
-use super::retry::{End, Rests};
+use super::retry::{ABSENT_TIMES, End, Rests};
 use super::{Machine, Timestamp};
 
 /// What can happen to an inquiry.
@@ -50,6 +50,8 @@ pub struct Inquiry {
     /// Who is being asked, and until when the answer counts as on its way.
     asked: BTreeMap<usize, Timestamp>,
     over: BTreeSet<usize>,
+    /// Members that were not there when they were asked last, and how often in a row.
+    absent: BTreeMap<usize, u32>,
     rests: Rests,
     gave_up: bool,
 }
@@ -65,6 +67,7 @@ impl Inquiry {
             seen: Timestamp(0),
             asked: BTreeMap::new(),
             over: BTreeSet::new(),
+            absent: BTreeMap::new(),
             rests: Rests::new(noise),
             gave_up: false,
         }
@@ -76,12 +79,22 @@ impl Inquiry {
         }
         match end {
             End::Done | End::Never => drop(self.over.insert(member)),
-            End::Again { after_ms } => self.rests.begin(now, member, after_ms),
+            End::Again { after_ms } => {
+                self.absent.remove(&member);
+                self.rests.begin(now, member, after_ms);
+            }
+            End::Absent => {
+                *self.absent.entry(member).or_default() += 1;
+                self.rests.begin(now, member, 0);
+            }
         }
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        self.over.len() >= self.order.len() || self.ends_at.is_some_and(|end| end <= now)
+        let is_absent =
+            |member| self.absent.get(member).is_some_and(|times| *times >= ABSENT_TIMES);
+        self.order.iter().all(|member| self.over.contains(member) || is_absent(member))
+            || self.ends_at.is_some_and(|end| end <= now)
     }
 
     /// Asks until enough answers are on their way; who failed less often comes first.

@@ -14,6 +14,9 @@ pub const PAUSE_MAX_MS: u64 = 2_000;
 /// The longest pause that we let a member ask for.
 pub const PAUSE_ASKED_MAX_MS: u64 = 5_000;
 
+/// Who was not there so many times in a row is not waited for, where the others do not suffice.
+pub(super) const ABSENT_TIMES: u32 = 2;
+
 /// How a request to a member ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -24,6 +27,8 @@ pub enum End {
         /// The pause the member asked for; zero if it did not.
         after_ms: u64,
     },
+    /// It is not there: its machine refuses connections. It may come back, and is not slow meanwhile.
+    Absent,
     /// It refused for good, or broke the protocol.
     Never,
 }

@@ -115,6 +115,8 @@ pub enum Effect {
     Drop {
         /// Index of the member.
         member: usize,
+        /// Why, for people.
+        reason: String,
     },
     /// A quorum confirmed: put the certificate on chain.
     Certify(Box<Certificate>),
@@ -147,6 +149,16 @@ struct Peer {
     sent: BTreeSet<u32>,
     finishing: bool,
     confirmed: Option<Signature>,
+}
+
+impl Peer {
+    /// Why nothing more is waited for; who never answered may be dead, and is not called slow.
+    fn lateness(&self) -> String {
+        match self.ready {
+            true => "too slow for this upload".to_owned(),
+            false => "did not answer while the others took all of it".to_owned(),
+        }
+    }
 }
 
 /// One blob on its way to a committee.
@@ -246,8 +258,9 @@ impl Upload {
         if epoch != self.committee.epoch() {
             // Not a lie: an epoch ended, and one of us has not heard of it yet.
             self.other_epoch |= epoch.0.abs_diff(self.committee.epoch().0) == 1;
-            self.fail_member(member, format!("it is in epoch {epoch}"));
-            return vec![Effect::Drop { member }];
+            let reason = format!("it is in epoch {epoch}");
+            self.fail_member(member, reason.clone());
+            return vec![Effect::Drop { member, reason }];
         }
         let (Some(persistence), Some(peer)) = (self.persistence, self.peers.get_mut(&member))
         else {
@@ -259,8 +272,9 @@ impl Upload {
             peer.confirmed = Some(signature);
             return Vec::new();
         }
-        self.fail_member(member, Blame::WrongProof.to_string());
-        vec![Effect::Blame { member, reason: Blame::WrongProof }, Effect::Drop { member }]
+        let (blame, reason) = (Blame::WrongProof, Blame::WrongProof.to_string());
+        self.fail_member(member, reason.clone());
+        vec![Effect::Blame { member, reason: blame }, Effect::Drop { member, reason }]
     }
 
     /// Segments that no peer needs any more leave memory; peers that lag behind a quorum leave the upload.
@@ -279,11 +293,11 @@ impl Upload {
                     .peers
                     .iter()
                     .filter(|(_, peer)| !self.is_sent(peer, segment))
-                    .map(|(member, _)| *member)
+                    .map(|(member, peer)| (*member, peer.lateness()))
                     .collect();
-                for member in laggards {
-                    self.fail_member(member, "too slow for this upload".into());
-                    effects.push(Effect::Drop { member });
+                for (member, reason) in laggards {
+                    self.fail_member(member, reason.clone());
+                    effects.push(Effect::Drop { member, reason });
                 }
                 self.lag_deadline = None;
             }
@@ -379,8 +393,9 @@ impl Upload {
         }
         self.over = true;
         let rest = self.peers.iter().filter(|(_, peer)| peer.confirmed.is_none());
-        let mut effects: Vec<_> =
-            rest.map(|(member, _)| Effect::Drop { member: *member }).collect();
+        let dropped =
+            rest.map(|(member, peer)| Effect::Drop { member: *member, reason: peer.lateness() });
+        let mut effects: Vec<_> = dropped.collect();
         effects.push(Effect::Done);
         effects
     }

@@ -14,6 +14,9 @@ const PACKAGE: Address = Address::new([7; 32]);
 const SYSTEM: Address = Address::new([8; 32]);
 const POOL: Address = Address::new([9; 32]);
 
+/// What is changed, and how.
+type Lie = (&'static str, fn(&mut Unproven));
+
 /// Four validators of equal stake; three are a quorum.
 struct Signers {
     epoch: u64,
@@ -178,7 +181,7 @@ fn one_signature_is_enough_for_all_that_it_names() {
 #[test]
 fn nothing_can_be_changed_left_out_or_added_unnoticed() {
     let signers = Signers::new(0, 1);
-    let lies: [(&str, fn(&mut Unproven)); 8] = [
+    let lies: [Lie; 8] = [
         ("an event", |it| it.transactions[0].1 = Some(epoch_began(9))),
         ("no event", |it| it.transactions[0].1 = None),
         ("other effects", |it| it.transactions[0].0 = effects(&epoch_began(9))),

@@ -50,7 +50,7 @@ impl Target {
     }
 
     fn open_now(path: PathBuf) -> Result<Self> {
-        let failed = |error| not_written(&path, error);
+        let failed = |error: io::Error| not_written(&path, error);
         let old = fs::metadata(&path).ok();
         let says_folder = path.as_os_str().as_bytes().ends_with(b"/");
         if says_folder || old.as_ref().is_some_and(Metadata::is_dir) {
@@ -112,7 +112,8 @@ fn beside(place: PathBuf, old: Option<Metadata>) -> io::Result<(fs::File, Replac
     if old.is_none() {
         builder.permissions(Permissions::from_mode(MODE_NEW));
     }
-    let made = builder.tempfile_in(folder_of(&place))?;
+    // What fails is said of the file that was asked for, not of the one beside it.
+    let made = builder.tempfile_in(folder_of(&place)).map_err(|error| error.kind())?;
     let (file, temporary) = made.into_parts();
     Ok((file, Replacement { temporary, place, old }))
 }
@@ -157,7 +158,15 @@ fn inherit(new: &Path, old: &Metadata) -> io::Result<u32> {
 }
 
 fn not_written(path: &Path, error: io::Error) -> Error {
-    Error::from_io("write", path, error)
+    let (kind, folder) = (error.kind(), folder_of(path));
+    let error = Error::from_io("write", path, error);
+    match kind == io::ErrorKind::NotFound && !folder.exists() {
+        true => {
+            let folder = terminal::shell(&folder.to_string_lossy());
+            error.hint(format!("there is no such folder: `mkdir -p {folder}` makes it"))
+        }
+        false => error,
+    }
 }
 
 #[cfg(test)]
@@ -261,6 +270,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let refused = Target::open(&folder.path().join("missing/")).await.unwrap_err();
         assert!(refused.message().ends_with("is a folder"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_made_is_called_by_its_own_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("new dir/sub/x");
+        let refused = Target::open(&missing).await.unwrap_err();
+        assert!(!refused.message().contains(".part"), "{refused}");
+        let parent = missing.parent().unwrap().to_string_lossy();
+        assert!(refused.next_step().contains(&format!("mkdir -p '{parent}'")), "{refused:?}");
+        let gone = beside(missing, None).unwrap_err();
+        assert!(!gone.to_string().contains(".part"), "{gone}");
     }
 
     #[tokio::test]

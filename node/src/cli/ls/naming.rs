@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::blob_id;
 use crate::error::Result;
@@ -54,14 +55,20 @@ impl<'a> Naming<'a> {
     }
 }
 
-/// A name in its column; what does not fit is left out at its end.
-pub(super) fn cell(name: Option<&String>) -> String {
+/// A name in a column of so many places; what does not fit is left out at its end.
+pub(super) fn cell(name: Option<&String>, width: usize) -> String {
     let Some(name) = name else { return "-".to_owned() };
     let shown = label(name);
-    match shown.chars().count() > NAME_WIDTH {
-        true => shown.chars().take(NAME_WIDTH - 1).chain(['…']).collect(),
-        false => shown,
+    if shown.width() <= width {
+        return shown;
     }
+    let mut left = width.saturating_sub(1);
+    let fits = |character: &char| {
+        let rest = left.checked_sub(character.width().unwrap_or(0));
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    };
+    shown.chars().take_while(fits).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -70,9 +77,12 @@ mod tests {
 
     #[test]
     fn a_cell_is_one_line_of_bounded_width() {
-        assert_eq!(cell(None), "-");
-        assert_eq!(cell(Some(&"a\nb".to_owned())), r"a\nb");
-        assert_eq!(cell(Some(&"é".repeat(24))), "é".repeat(24));
-        assert_eq!(cell(Some(&"é".repeat(25))), "é".repeat(23) + "…");
+        let cell = |name: &str| cell(Some(&name.to_owned()), NAME_WIDTH);
+        assert_eq!(super::cell(None, 8), "-");
+        assert_eq!(cell("a\nb"), r"a\nb");
+        assert_eq!(cell(&"é".repeat(24)), "é".repeat(24));
+        assert_eq!(cell(&"é".repeat(25)), "é".repeat(23) + "…");
+        assert_eq!(cell(&"豹".repeat(12)), "豹".repeat(12));
+        assert_eq!(cell(&"豹".repeat(13)), "豹".repeat(11) + "…", "two places each");
     }
 }

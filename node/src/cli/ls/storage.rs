@@ -6,16 +6,23 @@ use haulout_protocol::chain::object::Storage;
 use serde_json::{Value, json};
 
 use super::super::output::{Output, size};
+use super::layout::Layout;
 use crate::calendar::Calendar;
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::words::count;
 
 /// Lists the wallet's free storage, or what is left of it when its time is over.
-pub(super) async fn show(client: &LedgerClient, expired: bool, output: &Output) -> Result<()> {
+pub(super) async fn show(
+    client: &LedgerClient,
+    expired: bool,
+    columns: Option<usize>,
+    output: &Output,
+) -> Result<()> {
     let calendar = client.calendar();
     let listing = Listing::new(client.storages().await?, expired, calendar);
-    output.result(&listing.to_json(), &listing.ids(), &listing.to_text());
+    let layout = Layout::of_storage(columns);
+    output.result(&listing.to_json(), &listing.ids(), &listing.to_text(&layout));
     Ok(())
 }
 
@@ -58,24 +65,32 @@ impl Listing {
         })
     }
 
-    fn to_text(&self) -> String {
+    fn to_text(&self, layout: &Layout) -> String {
+        let width = layout.until_width();
         let mut text = String::new();
         if !self.shown.is_empty() {
             let columns = ("SIZE", "STATE", "FROM", "UNTIL");
             let (size, state, from, until) = columns;
-            text.push_str(&format!("{size:>11}  {state:<7}  {from:>10}  {until:<38}  OBJECT\n"));
+            text.push_str(&format!(
+                "{size:>11}  {state:<7}  {from:>10}  {until:<width$}  OBJECT\n"
+            ));
         }
         for storage in &self.shown {
             text.push_str(&format!(
-                "{:>11}  {:<7}  {:>10}  {:<38}  {}\n",
+                "{:>11}  {:<7}  {:>10}  {:<width$}  {}\n",
                 size(storage.storage_size),
                 state(storage, self.calendar.epoch),
                 format!("epoch {}", storage.start_epoch),
-                self.calendar.until(storage.end_epoch),
-                storage.id,
+                layout.until(&self.calendar, storage.end_epoch),
+                layout.id(&storage.id.to_string()),
             ));
         }
-        text + &self.footer()
+        let mut footer = self.footer();
+        if !self.shown.is_empty() && layout.hides_ids() {
+            let expired = if self.expired { " --expired" } else { "" };
+            footer.push_str(&format!(" · whole ids: `haulout ls --storage{expired} --wide`"));
+        }
+        text + &footer + "\n"
     }
 
     fn footer(&self) -> String {
@@ -102,7 +117,7 @@ impl Listing {
                 text.push_str(&format!(" · {others} expired: `haulout ls --storage --expired`"));
             }
         }
-        text + "\n"
+        text
     }
 }
 
@@ -133,7 +148,7 @@ mod tests {
 
     #[test]
     fn free_storage_is_listed_with_its_epochs_and_what_has_ended_is_counted_apart() {
-        let text = listing(false).to_text();
+        let text = listing(false).to_text(&Layout::of_storage(None));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
         assert!(lines[1].contains("2.00 MiB  free        epoch 1  epoch 5 "), "{text}");

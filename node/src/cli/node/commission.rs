@@ -17,7 +17,7 @@ use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::words::{coins, label, sui, wal, wal_json};
 
-/// What the operator earns: have it paid, change how much, choose for whom
+/// What the operator earns: collect it, change how much, choose who collects
 // Each verb's help is the text of its struct: words here would cover it.
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Commission {
@@ -26,7 +26,7 @@ pub(in crate::cli) enum Commission {
     Receiver(receiver::Receiver),
 }
 
-/// Have the commission paid to the wallet
+/// Collect the commission into the wallet
 ///
 /// The wallet has the node's cap, or is the account that the operator chose as the receiver. What
 /// was earned in the last epoch is free once the next committee is chosen. When there is nothing to
@@ -51,7 +51,6 @@ impl Commission {
 
 impl Collect {
     async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        self.consent.check(output)?;
         let earner = self.operator.earner(cli).await?;
         let free = earner.commission.free;
         let text = format!("collect {} from {}\n", wal(free), label(&earner.name));
@@ -60,7 +59,7 @@ impl Collect {
             output.result(&to_json(&earner, self.consent.dry_run, None), "0", &text);
         } else if self.consent.dry_run {
             output.result(&to_json(&earner, true, None), &coins(free), &text);
-        } else if self.consent.given(&text).await? {
+        } else if self.consent.given(&text, output).await? {
             let done = earner.client.collect_commission(earner.collector).await?;
             let (paid, gas) = (wal(done.0), sui(done.1.gas));
             let text = format!("✓ Collected  {paid}{}\n  gas  {gas}\n", blocked(&earner));

@@ -12,14 +12,14 @@ use crate::error::Result;
 use crate::stakes;
 use crate::words::{coins, label, sui, wal, wal_json};
 
-/// Leave the network, and have the bond back
+/// Leave the network, and get the bond back
 ///
 /// The node is not chosen any more. It must serve to the end of the last epoch it was chosen for;
 /// two epochs after asking at the earliest, `--withdraw-bond` pays the bond back. This cannot be
 /// taken back. Its stakers can have their stake back as always.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Exit {
-    /// Have the bond of a node that left
+    /// Get back the bond of a node that has left
     #[arg(long)]
     withdraw_bond: bool,
     #[command(flatten)]
@@ -30,7 +30,6 @@ pub(in crate::cli) struct Exit {
 
 impl Exit {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        self.consent.check(output)?;
         let held = self.operator.find(cli).await?;
         match self.withdraw_bond {
             true => self.bond(&held, output).await,
@@ -52,7 +51,7 @@ impl Exit {
         );
         if self.consent.dry_run {
             output.result(&json(None), &id, &text);
-        } else if self.consent.given(&text).await? {
+        } else if self.consent.given(&text, output).await? {
             let done = held.client.request_exit(&held.cap).await?;
             let gas = sui(done.gas);
             let text =
@@ -85,7 +84,7 @@ impl Exit {
         let text = format!("pay back the bond of {}: {}\n", label(&held.node.row.name), wal(bond));
         if self.consent.dry_run {
             output.result(&json(None), &coins(bond), &text);
-        } else if self.consent.given(&text).await? {
+        } else if self.consent.given(&text, output).await? {
             let done = held.client.withdraw_bond(&held.cap).await?;
             let (paid, gas) = (wal(done.0), sui(done.1.gas));
             let text = format!("✓ Paid back  {paid}\n  gas  {gas}\n");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use haulout_actors::chain::{Collector, OwnedCaps, StakeBook};
+use haulout_actors::chain::{Collector, StakeBook};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{Authority, NodeCap};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ pub(super) struct Held {
 pub(super) struct Earner {
     pub(super) client: LedgerClient,
     pub(super) book: StakeBook,
-    pub(super) owned: OwnedCaps,
+    pub(super) owned: Vec<NodeCap>,
     pub(super) node_id: ObjectId,
     pub(super) name: String,
     pub(super) commission: Collectable,

@@ -47,10 +47,10 @@ pub(in crate::cli) struct Register {
     /// The operator's part of rewards
     #[arg(long, value_name = "PART", default_value = "5%", value_parser = words::basis_points)]
     commission: u16,
-    /// Ask so much for a MiB and an epoch, as in 1000FROST; the price in force, if nothing is said
+    /// Ask so much for an encoded MiB and epoch, as in 1000FROST; the price in force, if nothing is said
     #[arg(long, value_name = "AMOUNT", value_parser = words::amount)]
     storage_price: Option<u64>,
-    /// Ask so much for writing a MiB; the price in force, if nothing is said
+    /// Ask so much for writing an encoded MiB; the price in force, if nothing is said
     #[arg(long, value_name = "AMOUNT", value_parser = words::amount)]
     write_price: Option<u64>,
     /// An address others reach the node at, repeat for more (network.external, then listen)
@@ -73,10 +73,10 @@ struct NodeKeys {
 
 impl Register {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        self.consent.check(output)?;
         let config = cli.load(self.purse.settings()?)?;
         config.wallet().ok_or_else(|| keys::no_wallet("registering a node"))?;
         let (node, client) = (config.node()?, LedgerClient::connect(config.client()?).await?);
+        self.consent.check(output)?; // the next step makes keys
         let node_keys = load_keys(&node, self.consent.dry_run)?;
         let book = client.stake_book().await?;
         let application = self.application(&node, &node_keys, &client, &book)?;
@@ -89,7 +89,7 @@ impl Register {
             return Ok(());
         }
         offer.application.affordable(balances.wal)?;
-        if self.consent.given(&offer.to_text()).await? {
+        if self.consent.given(&offer.to_text(), output).await? {
             let keys = (&node_keys.network, &node_keys.protocol);
             let done = client.register_node(&offer.application, keys.0, keys.1).await?;
             output.result(
@@ -190,12 +190,10 @@ impl Offer {
             text.push_str(&format!("  address     {address}\n"));
         }
         text.push_str(&format!(
-            "  commission  {}\n  asks        {} FROST for a MiB and an epoch, {} for writing \
-             it\n  capacity    {}\n  cost        a bond of {}, back when the node has left, and \
+            "  commission  {}\n  asks        {}\n  capacity    {}\n  cost        a bond of {}, back when the node has left, and \
              gas\n  wallet      {}\n",
             percent(registration.commission_bps.into()),
-            registration.asks.storage,
-            registration.asks.write,
+            words::prices(registration.asks.storage, registration.asks.write),
             size(registration.capacity),
             wal(registration.bond),
             wal(self.balances.wal),

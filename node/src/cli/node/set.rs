@@ -54,7 +54,6 @@ struct Wishes {
 
 impl Set {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        self.consent.check(output)?;
         let held = self.operator.find(cli).await?;
         let before = &held.node.profile;
         let after = before.with(&self.wishes.change(cli)?)?;
@@ -67,7 +66,7 @@ impl Set {
             output.result(&json(None), &id, "the ledger says so already; nothing was changed\n");
         } else if dry_run {
             output.result(&json(None), &id, &text);
-        } else if self.consent.given(&text).await? {
+        } else if self.consent.given(&text, output).await? {
             let done = held.client.change_node(&held.cap, &settings).await?;
             let gas = sui(done.receipt.gas);
             output.result(

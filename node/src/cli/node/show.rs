@@ -16,7 +16,7 @@ use crate::cli::stake::{selection_json, selection_text, shards, status};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, ExitStep, OwnNode, Selection, receiver_text};
-use crate::words::{label, percent, wal, wal_json};
+use crate::words::{self, label, percent, wal, wal_json};
 use running::Running;
 
 /// Show the wallet's nodes as the ledger has them
@@ -36,8 +36,8 @@ impl Show {
         let owned = client.node_caps().await?;
         let book = client.stake_book().await?;
         let (staking, named) = (&book.staking, self.operator.node.as_deref());
-        let caps = match (named, owned.caps.is_empty()) {
-            (None, false) => owned.caps,
+        let caps = match (named, owned.is_empty()) {
+            (None, false) => owned,
             _ => vec![stakes::own_cap(staking, &owned, named)?],
         };
         let nodes: Result<_> = caps.iter().map(|cap| stakes::own_node(&book, cap)).collect();
@@ -156,10 +156,7 @@ impl Facts {
             line(name, value);
         }
         let asks = row.asks;
-        line(
-            "asks",
-            format!("{} FROST for a MiB and an epoch, {} for writing it", asks.storage, asks.write),
-        );
+        line("asks", words::prices(asks.storage, asks.write));
         line("capacity", size(row.capacity));
         line("bond", wal(node.bond) + &self.bond(node));
         let profile = &node.profile;

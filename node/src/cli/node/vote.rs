@@ -32,10 +32,10 @@ pub(in crate::cli) struct Vote {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 struct Amounts {
-    /// For storing a MiB for an epoch, as in 900FROST
+    /// For an encoded MiB and epoch, as in 900FROST
     #[arg(long, value_name = "AMOUNT", value_parser = words::amount)]
     storage_price: Option<u64>,
-    /// For writing a MiB, as in 1800FROST
+    /// For writing an encoded MiB, as in 1800FROST
     #[arg(long, value_name = "AMOUNT", value_parser = words::amount)]
     write_price: Option<u64>,
     /// Encoded bytes the node can hold, as in 4TiB
@@ -45,7 +45,6 @@ struct Amounts {
 
 impl Vote {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        self.consent.check(output)?;
         let held = self.operator.find(cli).await?;
         let amounts = &self.amounts;
         let votes = Votes {
@@ -56,7 +55,7 @@ impl Vote {
         let (id, text) = (held.cap.node_id.to_string(), to_text(&held, &votes));
         if self.consent.dry_run {
             output.result(&to_json(&held, &votes, None), &id, &text);
-        } else if self.consent.given(&text).await? {
+        } else if self.consent.given(&text, output).await? {
             let done = held.client.vote(&held.cap, &votes).await?;
             let text = format!("✓ Voted: {text}  gas       {}\n", sui(done.gas));
             output.result(&to_json(&held, &votes, Some(&done)), &id, &text);
@@ -90,10 +89,12 @@ fn to_text(held: &Held, votes: &Votes) -> String {
     let mut text = format!("{} asks\n", words::label(&row.name));
     if let Some(price) = votes.storage {
         let before = row.asks.storage;
-        text.push_str(&format!("  storage   {before} -> {price} FROST for a MiB and an epoch\n"));
+        let (before, after) = (words::wal(before), words::storage_price(price));
+        text.push_str(&format!("  storage   {before} -> {after}\n"));
     }
     if let Some(price) = votes.write {
-        text.push_str(&format!("  write     {} -> {price} FROST for a MiB\n", row.asks.write));
+        let (before, after) = (words::wal(row.asks.write), words::write_price(price));
+        text.push_str(&format!("  write     {before} -> {after}\n"));
     }
     if let Some(bytes) = votes.capacity {
         text.push_str(&format!("  capacity  {} -> {}\n", size(row.capacity), size(bytes)));

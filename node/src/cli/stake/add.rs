@@ -1,5 +1,7 @@
 //! `haulout stake add`: stakes with a node.
 
+use std::time::Duration;
+
 use clap::Args;
 use haulout_actors::chain::{Balances, NewReceipt};
 use serde_json::{Value, json};
@@ -10,6 +12,7 @@ use crate::cli::output::Output;
 use crate::cli::owner::Consent;
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
+use crate::periods;
 use crate::stakes::StakePlan;
 use crate::words::{self, coins, percent, sui, wal, wal_json};
 
@@ -34,7 +37,6 @@ pub(in crate::cli) struct Add {
 
 impl Add {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        self.consent.check(output)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let plan = client.plan_stake(&self.node, self.amount).await?;
         let balances = client.balances().await?;
@@ -44,7 +46,7 @@ impl Add {
             return Ok(());
         }
         offer.plan.affordable(balances.wal)?;
-        if self.consent.given(&offer.to_text()).await? {
+        if self.consent.given(&offer.to_text(), output).await? {
             let done = client.stake(&offer.plan).await?;
             output.result(
                 &offer.to_json(Some(&done)),
@@ -68,7 +70,7 @@ impl Offer {
     fn leaving(&self) -> String {
         let length = match self.calendar.duration_ms {
             0 => String::new(),
-            duration => format!(" ({})", words::duration(duration)),
+            duration => format!(" ({})", periods::spoken(Duration::from_millis(duration))),
         };
         let asked = format!(
             "ask it back any time: paid when the epoch ends, or one epoch{length} later if the \

@@ -23,7 +23,7 @@ const COLUMNS: [(&str, Align); 7] = [
     ("RECEIPT", Align::Left),
 ];
 
-/// List the wallet's stake: what it is worth, and when one can act
+/// List the wallet's stake: what it is worth, and what can be done when
 ///
 /// WORTH is principal and rewards by the rate the ledger recorded last; a receipt that works on
 /// earns until it is paid.
@@ -43,9 +43,9 @@ impl Ls {
             let position = Position::new(&staking, receipt)?;
             Ok((name(&position.receipt.node_id).unwrap_or_default(), position))
         };
-        let mut lines = owned.receipts.into_iter().map(line).collect::<Result<Vec<_>>>()?;
+        let mut lines = owned.into_iter().map(line).collect::<Result<Vec<_>>>()?;
         lines.sort_by(|one, two| (&one.0, one.1.receipt.id).cmp(&(&two.0, two.1.receipt.id)));
-        let listing = Listing { lines, calendar, is_whole: owned.is_whole };
+        let listing = Listing { lines, calendar };
         let ids: Vec<String> = listing.ids().collect();
         output.result(&listing.to_json(), &ids.join("\n"), &listing.to_text());
         Ok(())
@@ -56,7 +56,6 @@ impl Ls {
 struct Listing {
     lines: Vec<(String, Position)>,
     calendar: Calendar,
-    is_whole: bool,
 }
 
 impl Listing {
@@ -102,7 +101,6 @@ impl Listing {
                 "worth": wal_json(self.sum(|position| position.worth)),
                 "rewards": wal_json(self.sum(Position::rewards)),
             },
-            "complete": self.is_whole,
         })
     }
 
@@ -130,9 +128,6 @@ impl Listing {
             wal(self.sum(Position::rewards)),
             self.calendar.epoch,
         ));
-        if !self.is_whole {
-            text.push_str("only the first receipts of the wallet were read\n");
-        }
         text
     }
 
@@ -175,7 +170,7 @@ mod tests {
             ("tern".to_owned(), Position::new(&staking, receipt).unwrap())
         };
         let lines = vec![position(7, 5, None), position(8, 2, None), position(9, 2, Some(6))];
-        Listing { lines, calendar: sample_calendar(), is_whole: true }
+        Listing { lines, calendar: sample_calendar() }
     }
 
     #[test]

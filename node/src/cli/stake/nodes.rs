@@ -32,10 +32,10 @@ const YIELD_NOTE: &str = "what a share of the node's stake gained in the last ep
                           commission, times the epochs of a year, without compounding; \"-\" where \
                           the ledger has no records of both epochs. The past promises nothing";
 
-/// List the nodes one can stake with
+/// List the nodes to stake with
 ///
-/// STAKE works now, NEXT counts when the next committee is chosen (both in WAL). STORE and WRITE are
-/// what the node asks for a MiB, in FROST: for each epoch, and once. A node with "!" holds more than
+/// STAKE works now, NEXT counts when the next committee is chosen. STORE and WRITE are what the node
+/// asks for a MiB of encoded bytes: for each epoch, and once. All are in WAL. A node with "!" holds more than
 /// a tenth of all shards: stake elsewhere makes the network safer.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  haulout stake nodes --sort commission\n  haulout -q stake \
@@ -113,7 +113,7 @@ impl Listing {
         let count = words::count(self.rows.len(), "node");
         let selection = selection_text(&self.selection, &self.calendar);
         text.push_str(&format!("{count} · now epoch {} · {selection}\n", self.calendar.epoch));
-        text.push_str("STAKE and NEXT in WAL; STORE and WRITE in FROST for a MiB\n");
+        text.push_str("STAKE, NEXT, STORE and WRITE in WAL; STORE for an encoded MiB and epoch, WRITE for writing one\n");
         if self.rows.iter().any(|row| row.is_concentrated) {
             text.push_str("! holds more than a tenth of all shards: stake elsewhere is safer\n");
         }
@@ -131,8 +131,8 @@ impl Listing {
             coins(row.next_stake),
             shards(row, self.shards),
             commission(row),
-            row.asks.storage.to_string(),
-            row.asks.write.to_string(),
+            coins(row.asks.storage),
+            coins(row.asks.write),
             size(row.capacity),
             row.earned.as_ref().map_or_else(|| "-".to_owned(), |it| yearly(it.yearly)),
             row.node_id.to_string(),

@@ -40,7 +40,6 @@ pub(in crate::cli) struct Join {
 impl Split {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let id = parse_object(&self.receipt)?;
-        self.consent.check(output)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let plan = client.plan_split(id, self.amount).await?;
         let left = plan.receipt.principal - plan.amount;
@@ -57,7 +56,7 @@ impl Split {
         let text = format!("{id}  {} stay, {} go\n", wal(left), wal(plan.amount));
         if self.consent.dry_run {
             output.result(&json(None), &id.to_string(), &format!("split  {text}"));
-        } else if self.consent.given(&format!("split  {text}")).await? {
+        } else if self.consent.given(&format!("split  {text}"), output).await? {
             let done = client.split(&plan).await?;
             output.result(&json(Some(&done)), &id.to_string(), &done_text("✓ Split", &text, &done));
         }
@@ -69,7 +68,6 @@ impl Join {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let ids: Vec<ObjectId> =
             self.receipts.iter().map(|text| parse_object(text)).collect::<Result<_>>()?;
-        self.consent.check(output)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         // The grammar asks for two at least.
         let (into, others) = (ids.first().copied().unwrap_or_default(), ids.get(1..));
@@ -88,7 +86,7 @@ impl Join {
         let text = format!("{id}  will hold {}\n", wal(plan.principal));
         if self.consent.dry_run {
             output.result(&json(None), &id, &format!("join  {text}"));
-        } else if self.consent.given(&format!("join  {text}")).await? {
+        } else if self.consent.given(&format!("join  {text}"), output).await? {
             let done = client.join(&plan).await?;
             let text = format!("{id}  holds {}\n", wal(plan.principal));
             output.result(&json(Some(&done)), &id, &done_text("✓ Joined", &text, &done));

@@ -15,7 +15,7 @@ use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, Position, Step, Which, WithdrawalPlan};
 use crate::words::{sui, wal, wal_json};
 
-/// Have stake back: asks for it, or is paid, whatever is due
+/// Get stake back: asks for it, or pays it out, whichever is due
 ///
 /// Stake that works is asked back first and is paid one or two epochs later by the same command.
 /// Stake that does not work yet is paid at once, without rewards.
@@ -49,7 +49,6 @@ struct Meant {
 impl Withdraw {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let receipt = self.meant.receipt.as_deref().map(parse_object).transpose()?;
-        self.consent.check(output)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let which = self.which(receipt, &client).await?;
         let plan = client.plan_withdrawal(which).await?;
@@ -58,7 +57,7 @@ impl Withdraw {
             offer.plan.items.iter().map(|it| it.receipt.id.to_string()).collect();
         if self.consent.dry_run {
             output.result(&offer.to_json(None), &ids.join("\n"), &offer.to_text());
-        } else if self.consent.given(&offer.to_text()).await? {
+        } else if self.consent.given(&offer.to_text(), output).await? {
             let done = client.withdraw(&offer.plan).await?;
             output.result(&offer.to_json(Some(&done)), &ids.join("\n"), &offer.done(&done));
         }
@@ -159,18 +158,17 @@ fn total(done: &Payout) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use haulout_actors::chain::{OwnedReceipts, Receipt};
+    use haulout_actors::chain::Receipt;
 
     use super::*;
     use crate::stakes::{sample_book, sample_calendar, sample_receipt};
 
     fn offer() -> Offer {
-        let receipts = vec![
+        let owned = vec![
             sample_receipt(7, 1, 5, None),
             sample_receipt(8, 1, 2, None),
             sample_receipt(9, 1, 2, Some(6)),
         ];
-        let owned = OwnedReceipts { receipts, is_whole: true };
         let calendar = sample_calendar();
         let date = |epoch| calendar.until(epoch);
         let plan = WithdrawalPlan::new(&sample_book(), owned, Which::All(None), date).unwrap();

@@ -22,7 +22,7 @@ pub(super) struct Question {
     pub(super) member: usize,
     pub(super) owed: BTreeSet<PairIndex>,
     asked: usize,
-    asked_at: Timestamp,
+    pub(super) asked_at: Timestamp,
     patience_ms: u64,
     silent_at: Timestamp,
     is_silent: bool,

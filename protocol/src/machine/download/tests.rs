@@ -19,9 +19,13 @@ enum Node {
     Busy(u64),
     /// Sends everything, so many milliseconds after it was asked.
     Slow(u64),
+    /// Is not there until this moment: each dial says so after four seconds.
+    Absent(u64),
 }
 
 const PATIENCE_MS: u64 = 30_000;
+/// How long a dial takes that is refused.
+const DIAL_MS: u64 = 4_000;
 
 struct World {
     download: SegmentDownload,
@@ -32,6 +36,7 @@ struct World {
     held: BTreeMap<PairIndex, usize>,
     asked_of: BTreeSet<usize>,
     silent: Vec<usize>,
+    missed: Option<Vec<usize>>,
     later: Vec<(Timestamp, Vec<Input>)>,
     inconsistent: bool,
     end: Option<Effect>,
@@ -57,6 +62,7 @@ impl World {
             held: BTreeMap::new(),
             asked_of: BTreeSet::new(),
             silent: Vec::new(),
+            missed: None,
             later: Vec::new(),
             inconsistent: false,
             end: None,
@@ -77,10 +83,11 @@ impl World {
                 match self.nodes[member] {
                     Node::Silent => return inputs,
                     Node::Dead => end = End::Never,
+                    Node::Absent(back) if self.now.0 < back => end = End::Absent,
                     Node::Busy(free) if self.now.0 < free => end = End::Again { after_ms: 500 },
                     Node::Empty => inputs
                         .extend(pairs.iter().map(|pair| Input::Missing { request, pair: *pair })),
-                    Node::Honest | Node::Liar | Node::Busy(_) | Node::Slow(_) => {
+                    Node::Honest | Node::Liar | Node::Busy(_) | Node::Slow(_) | Node::Absent(_) => {
                         self.held.extend(pairs.iter().map(|pair| (*pair, member)));
                         inputs.extend(
                             pairs.iter().map(|pair| Input::Arrived { request, pair: *pair }),
@@ -88,9 +95,12 @@ impl World {
                     }
                 }
                 inputs.push(Input::Ended { request, end });
-                if let Node::Slow(delay) = self.nodes[member] {
-                    self.later.push((self.now.after(delay), std::mem::take(&mut inputs)));
-                }
+                let delay = match self.nodes[member] {
+                    Node::Slow(delay) => delay,
+                    Node::Absent(back) if self.now.0 < back => DIAL_MS,
+                    _ => return inputs,
+                };
+                self.later.push((self.now.after(delay), std::mem::take(&mut inputs)));
                 inputs
             }
             Effect::Decode { pairs, .. } => {
@@ -108,6 +118,10 @@ impl World {
                 Vec::new()
             }
             Effect::Cancel { .. } => Vec::new(),
+            Effect::Missed { members } => {
+                assert!(self.missed.replace(members).is_none(), "it is said once");
+                Vec::new()
+            }
             Effect::Silent { member } => {
                 self.silent.push(member);
                 Vec::new()
@@ -298,12 +312,46 @@ fn when_all_refuse_for_good_nothing_is_waited_for() {
     assert!(matches!(world.end, Some(Effect::Fail(Failure::Unavailable { .. }))));
 }
 
+#[test]
+fn members_that_are_not_there_are_tried_once_more_and_not_waited_for() {
+    let mut nodes = [Node::Absent(u64::MAX); 5];
+    nodes[2] = Node::Honest;
+    let world = World::new(&nodes, 20).run();
+    let Some(Effect::Fail(Failure::Unavailable { available, members, .. })) = world.end else {
+        panic!("{:?}", world.end)
+    };
+    assert_eq!((available, members.as_slice()), (4, [0, 1, 3, 4].as_slice()));
+    assert!((2 * DIAL_MS..3 * DIAL_MS).contains(&world.now.0), "{:?}", world.now);
+    assert_eq!(world.missed.as_deref(), Some([0, 1, 3, 4].as_slice()), "said when it was known");
+}
+
+#[test]
+fn a_member_that_is_back_serves_and_a_slow_one_is_waited_for() {
+    let mut nodes = [Node::Absent(DIAL_MS + 50); 5];
+    nodes[2] = Node::Honest;
+    assert_eq!(World::new(&nodes, 20).run().end, Some(Effect::Finish), "back when asked again");
+    let mut nodes = [Node::Absent(u64::MAX); 5];
+    (nodes[1], nodes[2]) = (Node::Slow(20_000), Node::Honest);
+    let world = World::new(&nodes, 20).run();
+    assert_eq!(world.end, Some(Effect::Finish));
+    assert!((20_000..22_000).contains(&world.now.0), "{:?}", world.now);
+}
+
+#[test]
+fn where_enough_members_are_there_nobody_misses_the_others() {
+    let mut nodes = [Node::Honest; 5];
+    (nodes[0], nodes[3]) = (Node::Absent(u64::MAX), Node::Absent(u64::MAX));
+    let world = World::new(&nodes, 20).run();
+    assert_eq!((world.end, world.missed), (Some(Effect::Finish), None));
+}
+
 fn any_input() -> impl Strategy<Value = Input> {
     let request = (0_u64..12).prop_map(RequestId);
     let pair = (0_u16..70).prop_map(PairIndex);
     let end = prop_oneof![
         Just(End::Done),
         Just(End::Never),
+        Just(End::Absent),
         any::<u64>().prop_map(|after_ms| End::Again { after_ms })
     ];
     prop_oneof![
@@ -323,7 +371,7 @@ fn any_input() -> impl Strategy<Value = Input> {
 fn nodes() -> impl Strategy<Value = Vec<Node>> {
     let node = prop_oneof![
         4 => Just(Node::Honest), 1 => Just(Node::Dead), 1 => Just(Node::Silent),
-        1 => Just(Node::Liar), 1 => Just(Node::Empty),
+        1 => Just(Node::Liar), 1 => Just(Node::Empty), 1 => Just(Node::Absent(u64::MAX)),
     ];
     proptest::collection::vec(node, 4..9)
 }

@@ -15,6 +15,8 @@ enum Member {
     BusyUntil(u64),
     Refuses,
     Silent,
+    /// Is not there before this moment.
+    AbsentUntil(u64),
 }
 
 /// Runs until a member answers; which one, and when.
@@ -35,6 +37,8 @@ fn run(members: &[Member], width: usize) -> (Option<usize>, Timestamp) {
                 Member::Answers => return (Some(member), now),
                 Member::BusyUntil(free) if now.0 >= free => return (Some(member), now),
                 Member::BusyUntil(_) => End::Again { after_ms: 0 },
+                Member::AbsentUntil(back) if now.0 >= back => return (Some(member), now),
+                Member::AbsentUntil(_) => End::Absent,
                 Member::Refuses => End::Never,
                 Member::Silent => continue,
             };
@@ -77,6 +81,17 @@ fn patience_ends_with_members_that_never_answer() {
 }
 
 #[test]
+fn members_that_are_not_there_are_tried_again_but_not_waited_for() {
+    let gone = [Member::AbsentUntil(u64::MAX), Member::AbsentUntil(u64::MAX), Member::Refuses];
+    let (found, when) = run(&gone, 3);
+    assert!(found.is_none() && when.0 < 2 * PAUSE_MAX_MS, "{when:?}");
+    let back = [Member::AbsentUntil(1), Member::AbsentUntil(u64::MAX)];
+    assert_eq!(run(&back, 3).0, Some(0), "one that is back is found");
+    let slow = [Member::AbsentUntil(u64::MAX), Member::BusyUntil(9_000)];
+    assert_eq!(run(&slow, 3).0, Some(1), "the slow are waited for");
+}
+
+#[test]
 fn every_member_is_asked_at_once_if_all_are_wanted() {
     let mut inquiry = Inquiry::new((0..5).collect(), usize::MAX, PATIENCE_MS, 1);
     assert_eq!(inquiry.handle(Timestamp(0), Input::Started).len(), 5);
@@ -104,7 +119,7 @@ proptest! {
         let helps = |member: &Member| match member {
             Member::Answers => true,
             Member::BusyUntil(free) => *free < last,
-            Member::Refuses | Member::Silent => false,
+            Member::Refuses | Member::Silent | Member::AbsentUntil(_) => false,
         };
         let (found, when) = run(&members, width);
         prop_assert!(when.0 <= PATIENCE_MS);

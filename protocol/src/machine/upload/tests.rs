@@ -17,6 +17,8 @@ enum Node {
     Forger,
     HasEverything,
     NextEpoch,
+    /// Dead: not even the dialling ends.
+    Mute,
 }
 
 struct World {
@@ -30,6 +32,7 @@ struct World {
     end: Option<Effect>,
     certificate: Option<Certificate>,
     blamed: Vec<usize>,
+    dropped: Vec<(usize, String)>,
     registered: bool,
 }
 
@@ -48,6 +51,7 @@ impl World {
             end: None,
             certificate: None,
             blamed: Vec::new(),
+            dropped: Vec::new(),
             registered: false,
         }
     }
@@ -56,6 +60,7 @@ impl World {
         let segments = self.upload.segments;
         match effect {
             Effect::Open { member } => match self.nodes[member] {
+                Node::Mute => None,
                 Node::Unreachable => Some(Input::Failed { member, reason: "unreachable".into() }),
                 Node::HasEverything => {
                     Some(Input::Ready { member, stored: (0..segments).collect() })
@@ -102,7 +107,11 @@ impl World {
                 assert!(self.end.replace(effect).is_none(), "an upload ends once");
                 None
             }
-            Effect::Release { .. } | Effect::Drop { .. } => None,
+            Effect::Drop { member, reason } => {
+                self.dropped.push((member, reason));
+                None
+            }
+            Effect::Release { .. } => None,
         }
     }
 
@@ -196,6 +205,19 @@ fn silent_nodes_beyond_the_tolerance_fail_the_upload_in_bounded_time() {
         }
     }
     assert!(matches!(world.end, Some(Effect::Fail(_))));
+}
+
+#[test]
+fn a_node_that_never_answered_is_not_called_slow() {
+    for (late, reason) in [
+        (Node::Mute, "did not answer while the others took all of it"),
+        (Node::Silent, "too slow for this upload"),
+    ] {
+        let nodes = [Node::Honest, late, Node::Honest, Node::Honest, Node::Honest];
+        let world = World::new(&nodes, 3).run();
+        assert_eq!(world.end, Some(Effect::Done));
+        assert_eq!(world.dropped, [(1, reason.to_owned())]);
+    }
 }
 
 #[test]

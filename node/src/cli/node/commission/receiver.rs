@@ -51,7 +51,6 @@ struct Whom {
 impl Receiver {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let address = self.whom.address.as_deref().map(parse_object).transpose()?;
-        self.consent.check(output)?;
         let earner = self.operator.earner(cli).await?;
         let after = receiver(address, &earner)?;
         let (id, text) = (earner.node_id.to_string(), to_text(&earner, &after));
@@ -63,7 +62,7 @@ impl Receiver {
             output.result(&json(None), &id, &text);
         } else if dry_run {
             output.result(&json(None), &id, &text);
-        } else if self.consent.given(&text).await? {
+        } else if self.consent.given(&text, output).await? {
             let done = earner.client.set_commission_receiver(earner.collector, after).await?;
             let (name, who) = (label(&earner.name), receiver_text(&after));
             let gas = sui(done.receipt.gas);
@@ -80,7 +79,7 @@ fn receiver(address: Option<ObjectId>, earner: &Earner) -> Result<Authority> {
         stakes::check_receiver(&earner.book.staking, &earner.owned, &account)?;
         return Ok(Authority::Account(account));
     }
-    let cap = earner.owned.caps.iter().find(|cap| cap.node_id == earner.node_id);
+    let cap = earner.owned.iter().find(|cap| cap.node_id == earner.node_id);
     cap.map(|cap| Authority::Object(cap.id)).ok_or_else(|| {
         Error::new(Kind::Permission, "the wallet does not have the node's cap")
             .hint("hand the commission to the address of the operator's wallet, which then can")

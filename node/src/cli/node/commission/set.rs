@@ -36,7 +36,6 @@ pub(in crate::cli) struct Set {
 
 impl Set {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        self.consent.check(output)?;
         let held = self.operator.find(cli).await?;
         let change = RateChange::new(&held.node.row, held.book.staking.epoch, self.part);
         let (name, calendar) = (label(&held.node.row.name), held.client.calendar());
@@ -50,7 +49,7 @@ impl Set {
         let text = to_text(&name, &change, &calendar);
         if dry_run {
             output.result(&to_json(&held, &change, true, None), &id, &text);
-        } else if self.consent.given(&text).await? {
+        } else if self.consent.given(&text, output).await? {
             let settings = [NodeSetting::NextCommission(self.part)];
             let done = held.client.change_node(&held.cap, &settings).await?;
             // The epoch may have ended while somebody was asked.

@@ -1,0 +1,174 @@
+//! The phases of a segment's download after asking: enough to decode, stuck, decoded, checked, given up.
+//!
+//! Promises: a phase hears only its own answers; slow members are waited for, and those that are not there only while
+//! the others may suffice. Does not: ask, or count what arrives.
+
+use std::collections::BTreeSet;
+
+use super::{Effect, Failure, Phase, SegmentDownload};
+use crate::machine::retry::ABSENT_TIMES;
+use crate::machine::{Blame, Timestamp};
+use crate::sliver::{Axis, PairIndex};
+
+/// More often than anybody is asked.
+const NEVER: u32 = u32::MAX;
+
+impl SegmentDownload {
+    fn cancel_all(&mut self) -> Vec<Effect> {
+        let open = self.questions.clear().into_iter();
+        open.map(|request| Effect::Cancel { request }).collect()
+    }
+
+    pub(super) fn enough(&mut self) -> Vec<Effect> {
+        let mut effects = self.cancel_all();
+        let unverified: Vec<_> = self.held.difference(&self.verified).copied().collect();
+        if self.indexed && !unverified.is_empty() {
+            self.phase = Phase::Verifying;
+            effects.push(Effect::Verify { axis: self.axis, pairs: unverified });
+        } else {
+            self.phase = Phase::Decoding;
+            let pairs = self.held.iter().copied().take(self.needed()).collect();
+            effects.push(Effect::Decode { axis: self.axis, pairs });
+        }
+        effects
+    }
+
+    /// Nobody can be asked now. The other axis helps if its slivers are at hand, or if too few of this one can come;
+    /// otherwise those that are slow, or could not answer, are waited for, and those that are not there a little.
+    pub(super) fn stuck(&mut self, now: Timestamp) -> Vec<Effect> {
+        let late: BTreeSet<_> = self.questions.late_members().collect();
+        let is_at_hand = |pair: &PairIndex| {
+            let owner = self.owner(*pair);
+            !self.is_gone(owner) && !self.rests.is_resting(now, owner) && !late.contains(&owner)
+        };
+        let at_hand = self.pairs().filter(is_at_hand).count();
+        let other = usize::from(self.parameters.source(Axis::Secondary));
+        // Of those that are not there, who is hoped for: all, or whoever was missed for the first time.
+        let fails = |times| self.obtainable(times) < self.needed();
+        let other_may_come = |times| self.present(times) >= other;
+        let other_helps = at_hand >= other
+            || [NEVER, ABSENT_TIMES].into_iter().any(|times| fails(times) && other_may_come(times));
+        if self.axis == Axis::Primary && other_helps {
+            self.switch_axis(now)
+        } else if fails(ABSENT_TIMES) {
+            self.unavailable()
+        } else if fails(1) {
+            self.short()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Whether a member was not there so many times in a row.
+    fn is_absent(&self, member: usize, times: u32) -> bool {
+        self.absent.get(&member).is_some_and(|absence| absence.times >= times)
+    }
+
+    /// Slivers of this axis that are held, or that members may still send.
+    fn obtainable(&self, absent_times: u32) -> usize {
+        let may_come = |pair: &PairIndex| {
+            let owner = self.owner(*pair);
+            let is_lost = self.lost.contains(pair) || self.is_gone(owner);
+            self.held.contains(pair) || !(is_lost || self.is_absent(owner, absent_times))
+        };
+        self.pairs().filter(may_come).count()
+    }
+
+    /// Pairs of members that may still answer.
+    fn present(&self, absent_times: u32) -> usize {
+        let is_present = |pair: &PairIndex| {
+            let owner = self.owner(*pair);
+            !(self.is_gone(owner) || self.is_absent(owner, absent_times))
+        };
+        self.pairs().filter(is_present).count()
+    }
+
+    /// Says once that members are missed.
+    fn short(&mut self) -> Vec<Effect> {
+        let is_news = !std::mem::replace(&mut self.is_short, true);
+        let members = is_news.then(|| self.absent.keys().copied().collect());
+        members.map(|members| Effect::Missed { members }).into_iter().collect()
+    }
+
+    fn switch_axis(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut effects = self.cancel_all();
+        self.axis = Axis::Secondary;
+        for set in [&mut self.held, &mut self.verified, &mut self.lost] {
+            set.clear();
+        }
+        effects.extend(self.advance(now));
+        effects
+    }
+
+    pub(super) fn unavailable(&mut self) -> Vec<Effect> {
+        let available = u16::try_from(self.held.len()).expect("fewer pairs than u16::MAX");
+        let needed = self.parameters.source(self.axis);
+        let members = self.unhelpful();
+        let mut effects = self.cancel_all();
+        effects.extend(self.fail(Failure::Unavailable { available, needed, members }));
+        effects
+    }
+
+    fn unhelpful(&self) -> Vec<usize> {
+        let lacking = self.lost.iter().map(|pair| self.owner(*pair));
+        let gone = self.failed_members.union(&self.bad_members).copied();
+        let slow = self.rests.members().chain(self.questions.late_members());
+        let members: BTreeSet<_> = gone.chain(slow).chain(lacking).collect();
+        members.into_iter().collect()
+    }
+
+    fn fail(&mut self, failure: Failure) -> Vec<Effect> {
+        self.phase = Phase::Over;
+        vec![Effect::Fail(failure)]
+    }
+
+    pub(super) fn decoded(&mut self, matches: bool) -> Vec<Effect> {
+        if self.phase != Phase::Decoding {
+            return Vec::new();
+        }
+        if matches {
+            self.phase = Phase::Over;
+            return vec![Effect::Finish];
+        }
+        if self.indexed {
+            return self.fail(Failure::Inconsistent);
+        }
+        self.phase = Phase::Indexing;
+        let mut members: Vec<_> =
+            (0..self.paces.len()).filter(|member| !self.failed_members.contains(member)).collect();
+        members.sort_by_key(|member| self.preferences[*member]);
+        vec![Effect::FetchIndex { members }]
+    }
+
+    pub(super) fn got_index(&mut self, found: bool) -> Vec<Effect> {
+        if self.phase != Phase::Indexing {
+            return Vec::new();
+        }
+        if !found {
+            let needed = self.parameters.source(self.axis);
+            let members = self.unhelpful();
+            return self.fail(Failure::Unavailable { available: 0, needed, members });
+        }
+        self.indexed = true;
+        self.enough()
+    }
+
+    pub(super) fn got_verified(&mut self, now: Timestamp, wrong: &[PairIndex]) -> Vec<Effect> {
+        if self.phase != Phase::Verifying {
+            return Vec::new();
+        }
+        let wrong: Vec<_> = wrong.iter().filter(|pair| self.held.contains(pair)).copied().collect();
+        let liars: BTreeSet<_> = wrong.iter().map(|pair| self.owner(*pair)).collect();
+        for pair in &wrong {
+            self.held.remove(pair);
+        }
+        self.verified = self.held.clone();
+        self.bad_members.extend(&liars);
+        self.phase = Phase::Gathering;
+        self.progress_at = Some(now);
+        let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };
+        let mut effects: Vec<_> = liars.into_iter().map(blame).collect();
+        effects.extend(self.advance(now));
+        effects
+    }
+}
