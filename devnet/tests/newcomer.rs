@@ -251,6 +251,21 @@ fn several_files_are_put_by_one_command_and_one_that_fails_stops_no_other() {
     let id = of("b")["blob_id"].as_str().unwrap();
     let quiet = desk.text(&["haulout", "-q", "put", "b", "b"]);
     assert_eq!(quiet, format!("{id}  b\n{id}  b\n"));
+
+    // An answer that cannot be written begins no more files, and ends those that are begun.
+    let fresh = ["e", "f", "g"];
+    for name in fresh {
+        fs::write(desk.folder.path().join(name), format!("fresh {name}")).unwrap();
+    }
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let put = [&["haulout", "put", "--at-once", "3"], &fresh[..]].concat();
+    let put = desk.command().args(put).stdout(full).output().unwrap();
+    let told = text(&put.stderr);
+    assert_eq!(put.status.code(), Some(13), "{told}");
+    assert!(told.contains("3 files: 3 stored") && told.matches("  g").count() > 0, "{told}");
+    let listed = desk.text(&["haulout", "ls"]);
+    assert!(fresh.iter().all(|name| listed.contains(&format!(" {name} "))), "{listed}");
+
     for wrong in [&["a", "-"][..], &["a", "b", "--name", "x"], &["a", "b", "--at-once", "17"]] {
         let refused = desk.failure(&[&["haulout", "--json", "put"], wrong].concat());
         assert_eq!(refused["kind"], "USAGE", "{wrong:?}");

@@ -155,8 +155,14 @@ impl Output {
     }
 
     /// Prints the result for one of several things, beside bars that go on: a line of JSON, an essential
-    /// line, or lines for people.
+    /// line, or lines for people. Once an answer was lost, what is essential of the next ones goes to stderr.
     pub(super) fn item(&self, json: &Value, essential: &str, people: &str) -> ControlFlow<()> {
+        if let Some(lost) = self.lost.get() {
+            if *lost != Kind::Pipe.exit_code() {
+                self.bars.suspend(|| note(essential));
+            }
+            return ControlFlow::Break(());
+        }
         self.bars.suspend(|| {
             self.keep(match (self.json, self.quiet) {
                 (true, _) => terminal::json_line(json),

@@ -74,7 +74,7 @@ impl Sender {
         while let Err(error) = self.serve(&mut queue, &events).await {
             error.report(&self.session, member);
             let pause = pauses.next();
-            if !is_passing(&error) || Instant::now() + pause >= deadline {
+            if !is_passing(&error, self.was_ready) || Instant::now() + pause >= deadline {
                 let reason = error.to_string();
                 let _ = events.send(Event::Input(Input::Failed { member, reason })).await;
                 return;
@@ -171,10 +171,12 @@ impl Sender {
     }
 }
 
-/// Whether the node may do it the next time: it has no time now, or ended the stream without a word.
-fn is_passing(error: &AskError) -> bool {
+/// Whether the node may do it the next time: it has no time now, or ended the stream without a word. One that never was
+/// ready and does not even open a stream is dead for all we know, and would be waited for in vain.
+fn is_passing(error: &AskError, was_ready: bool) -> bool {
     match error {
-        AskError::Open(OpenError::Unreachable(_)) => false,
+        AskError::Open(OpenError::Unreachable(_) | OpenError::Refused) => false,
+        AskError::Open(OpenError::TimedOut) => was_ready,
         AskError::Open(error) => error.is_transient(),
         AskError::Refused(Refusal::Busy { .. }) => true,
         AskError::Stream(StreamError::Closed | StreamError::Io(_)) => true,
@@ -234,21 +236,23 @@ mod tests {
         let busy = Refusal::Busy { retry_after_ms: 500 };
         for error in [
             AskError::Open(OpenError::Busy),
-            AskError::Open(OpenError::TimedOut),
             AskError::Open(OpenError::ConnectionLost),
             AskError::Refused(busy),
             AskError::Stream(StreamError::Closed),
         ] {
-            assert!(is_passing(&error), "{error}");
+            assert!(is_passing(&error, false), "{error}");
         }
+        assert!(is_passing(&AskError::Open(OpenError::TimedOut), true), "it lives");
         for error in [
             AskError::Open(OpenError::Unreachable("nobody listens".into())),
+            AskError::Open(OpenError::Refused),
+            AskError::Open(OpenError::TimedOut),
             AskError::Open(OpenError::Banned),
             AskError::Refused(Refusal::Full),
             AskError::Refused(Refusal::NotFound),
             node::nonsense(),
         ] {
-            assert!(!is_passing(&error), "{error}");
+            assert!(!is_passing(&error, false), "{error}");
         }
     }
 }

@@ -3,11 +3,12 @@
 //! Promises: each file is told as it ends; one that fails stops no other; bytes that come twice are paid once. Does not:
 //! keep the order of the files, but in a dry run.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future, stream};
 use haulout_actors::chain::Cost;
 use haulout_protocol::machine::put_plan::Plan;
 use indicatif::ProgressBar;
@@ -107,14 +108,16 @@ impl Together<'_> {
     async fn store_all(&self, calendar: &Calendar, output: &Output) -> Tally {
         let bar = bar(self.put, output);
         let mut tally = Tally::default();
-        let all = stream::iter(&self.put.files).map(async |file| (file, self.store(file).await));
+        let is_heard = Cell::new(true);
+        let files = stream::iter(&self.put.files).take_while(|_| future::ready(is_heard.get()));
+        let all = files.map(async |file| (file, self.store(file).await));
         let mut ended = std::pin::pin!(all.buffer_unordered(self.put.at_once.get()));
         while let Some((file, stored)) = ended.next().await {
             tally.add(&stored);
             bar.inc(1);
             bar.set_message(tally.failures());
             if tell(file, &stored, calendar, output).is_break() {
-                break; // nobody would learn of the others
+                is_heard.set(false); // no file is begun of which nobody would learn; those that are may be paid already
             }
         }
         bar.finish_and_clear();
