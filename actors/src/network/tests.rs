@@ -218,6 +218,7 @@ async fn oversized_frames_and_silence_end_a_stream_with_a_reason() {
     let silent = accepted.read_frame::<u64>(64).await.unwrap_err();
     assert!(matches!(silent, StreamError::TimedOut(_)), "{silent}");
 
+    accepted.set_idle_timeout(PATIENCE); // the silence has used up all the time there was
     drop(opened);
     let closed = accepted.read_frame::<u64>(64).await.unwrap_err();
     assert!(matches!(closed, StreamError::Closed | StreamError::Io(_)), "{closed}");
