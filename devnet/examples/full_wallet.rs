@@ -12,7 +12,7 @@
 //! Promises: the objects are registered as a client registers them, hundreds in a transaction; no
 //! two are for the same blob. Does not: store a byte, so none of them is ever certified.
 
-#![allow(clippy::print_stdout, reason = "an example reports on the terminal")]
+#![allow(clippy::print_stdout, reason = "a program for a person at a terminal")]
 
 use std::path::Path;
 use std::time::Duration;
