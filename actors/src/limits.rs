@@ -30,6 +30,8 @@ pub const OPEN_TIMEOUT: Duration = Duration::from_secs(8);
 pub const NEGOTIATION_TIMEOUT: Duration = Duration::from_secs(4);
 /// How long one dial may take, all addresses together; and a handshake that others began.
 pub const DIAL_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a QUIC dial may go on after the same port refused TCP: a handshake around the world takes less.
+pub const REFUSAL_GRACE: Duration = Duration::from_secs(1);
 /// How long a stream that we opened may make no progress at all.
 pub const STREAM_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a stream that a peer opened may make no progress at all; what it moves earns new time at the rate below, and

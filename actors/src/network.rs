@@ -44,7 +44,7 @@ pub use self::peers::{Blame, Peers};
 pub use self::streams::Place;
 
 use self::identity::to_libp2p;
-use self::peers::Penalty;
+use self::peers::{Penalty, Sign};
 use self::shared::Shared;
 use self::streams::{Request, Watched};
 use self::swarm::{Command, Driver};
@@ -91,14 +91,15 @@ impl Network {
             // The connection was dead without knowing; the next one is new.
             opened = self.attempt(peer, protocol, deadline).await;
         }
-        let opened = opened.map_err(|error| match error {
-            // The machine said so in a moment; what followed was looking for another one.
-            OpenError::TimedOut | OpenError::Unreachable(_)
-                if self.shared.book().refuses(&peer) =>
-            {
+        let opened = opened.map_err(|error| match (error, self.shared.book().sign(&peer)) {
+            // What followed was looking for another machine.
+            (OpenError::TimedOut | OpenError::Unreachable(_), Some(Sign::Refuses)) => {
                 OpenError::Refused
             }
-            other => other,
+            (OpenError::TimedOut | OpenError::Unreachable(_), Some(Sign::Lives)) => {
+                OpenError::KeptWaiting
+            }
+            (error, _) => error,
         });
         opened.map(|io| Stream::opened(io, permit))
     }

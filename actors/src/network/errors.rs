@@ -38,7 +38,10 @@ pub enum OpenError {
     /// A machine is there and refuses connections: the peer does not run on it.
     #[error("the peer does not run: its machine refuses connections")]
     Refused,
-    /// It took longer than it may.
+    /// A machine is there and takes connections, but the peer behind them says nothing: it has no time, or is stopped.
+    #[error("the peer is there and has no time to answer; retry later")]
+    KeptWaiting,
+    /// It took longer than it may, and nobody is known to be there.
     #[error("the peer did not answer in time")]
     TimedOut,
     /// The peer has no room for another stream.
@@ -67,6 +70,7 @@ impl OpenError {
         match self {
             OpenError::Unreachable(_)
             | OpenError::Refused
+            | OpenError::KeptWaiting
             | OpenError::TimedOut
             | OpenError::Busy
             | OpenError::ConnectionLost

@@ -70,6 +70,15 @@ impl Peers {
     }
 }
 
+/// What the machine of a peer said to a dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It takes connections: somebody is there, though he may have no time to greet us.
+    Lives,
+    /// It refuses them: the peer does not run on it.
+    Refuses,
+}
+
 /// What we know of one peer.
 #[derive(Debug)]
 struct Entry {
@@ -83,8 +92,8 @@ struct Entry {
     blamed: BTreeMap<Blame, u32>,
     banned_until: Option<Instant>,
     walked: Option<Instant>,
-    /// Whether the last dial was refused by a machine, rather than not answered.
-    refuses: bool,
+    /// What its machine said to our last dial.
+    sign: Option<Sign>,
     responsiveness: Responsiveness,
     seen: Instant,
 }
@@ -114,7 +123,7 @@ impl PeerBook {
             blamed: BTreeMap::new(),
             banned_until: None,
             walked: None,
-            refuses: false,
+            sign: None,
             responsiveness: Responsiveness::default(),
             seen: now,
         });
@@ -193,17 +202,25 @@ impl PeerBook {
     pub(super) fn connected(&mut self, peer: PeerId) {
         let entry = self.entry(peer);
         entry.connections = entry.connections.saturating_add(1);
-        entry.refuses = false;
+        entry.sign = Some(Sign::Lives);
     }
 
-    /// A dial failed, because a machine refused it or for another reason.
-    pub(super) fn dial_failed(&mut self, peer: PeerId, was_refused: bool) {
-        self.entry(peer).refuses = was_refused;
+    /// A dial begins, or met somebody else: nothing is known of the peer's machine.
+    pub(super) fn forget_sign(&mut self, peer: PeerId) {
+        self.entry(peer).sign = None;
     }
 
-    /// Whether the peer's machine refused the last dial, and nothing came of it since.
-    pub(super) fn refuses(&self, peer: &PeerId) -> bool {
-        self.entries.get(peer).is_some_and(|entry| entry.refuses)
+    /// The peer's machine says something to a dial; that it refuses one address counts less than that it takes another.
+    pub(super) fn note_sign(&mut self, peer: PeerId, sign: Sign) {
+        let known = &mut self.entry(peer).sign;
+        if *known != Some(Sign::Lives) {
+            *known = Some(sign);
+        }
+    }
+
+    /// What the peer's machine said to the last dial; nothing if it was silent.
+    pub(super) fn sign(&self, peer: &PeerId) -> Option<Sign> {
+        self.entries.get(peer).and_then(|entry| entry.sign)
     }
 
     /// A connection closed.

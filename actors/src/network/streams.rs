@@ -159,8 +159,8 @@ impl Behaviour {
         if matches!(error, DialError::DialPeerConditionFalse(_)) {
             return;
         }
-        if let Some(peer) = from_libp2p(&peer) {
-            lock(&self.book).dial_failed(peer, is_refused(error));
+        if let (DialError::WrongPeerId { .. }, Some(peer)) = (error, from_libp2p(&peer)) {
+            lock(&self.book).forget_sign(peer); // somebody else is there
         }
         if self.waiting.contains_key(&peer) && !self.connections.contains_key(&peer) {
             let event = Event::DialFailed { peer, reason: error.to_string() };
@@ -200,13 +200,6 @@ impl Behaviour {
     }
 }
 
-/// Whether a machine refused one of the addresses: then the others, which it may have ignored, are no better. The
-/// resolver's errors show no source, so the system's words are looked for, as std says them, too.
-fn is_refused(error: &DialError) -> bool {
-    let refusal = io::ErrorKind::ConnectionRefused.to_string();
-    matches!(error, DialError::Transport(_)) && error.to_string().to_lowercase().contains(&refusal)
-}
-
 impl NetworkBehaviour for Behaviour {
     type ConnectionHandler = Handler;
     type ToSwarm = Event;
@@ -219,7 +212,8 @@ impl NetworkBehaviour for Behaviour {
         _: Endpoint,
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         let Some(peer) = peer.as_ref().and_then(from_libp2p) else { return Ok(Vec::new()) };
-        let book = lock(&self.book);
+        let mut book = lock(&self.book);
+        book.forget_sign(peer);
         let mut addresses = book.addresses(&peer);
         addresses.sort_by_key(|address| match self.prefer {
             Transport::Quic => address::is_tcp(address),

@@ -5,6 +5,7 @@
 //! Does not: decide who gets in (`gate`, and `swarm` once a peer has a name).
 
 mod farewell;
+mod knock;
 
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +18,7 @@ use libp2p::{PeerId, Transport as _, dns, identity, noise, quic, tcp, yamux};
 use prometheus_client::registry::Registry;
 
 use self::farewell::Farewell;
+use self::knock::Knocks;
 use super::gate::Gate;
 use super::options::Parsed;
 use super::peers::PeerBook;
@@ -34,12 +36,15 @@ pub(super) fn transport(
 ) -> Result<Boxed<Connected>, NetworkError> {
     let setup = |error: String| NetworkError::Setup(error);
     let noise = noise::Config::new(&options.keypair).map_err(|error| setup(error.to_string()))?;
-    let tcp = tcp::tokio::Transport::new(tcp::Config::default())
+    let knocks = Knocks::new(book.clone());
+    let tcp = knocks
+        .of(tcp::tokio::Transport::new(tcp::Config::default()))
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
         .multiplex(yamux())
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
-    let both = quic::tokio::Transport::new(quic(&options.keypair, options.role))
+    let both = knocks
+        .of(quic::tokio::Transport::new(quic(&options.keypair, options.role)))
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
         .or_transport(tcp)
         .map(|either, _| either.into_inner());

@@ -12,6 +12,7 @@ use super::Driver;
 use crate::limits;
 use crate::network::address;
 use crate::network::identity::from_libp2p;
+use crate::network::peers::Sign;
 
 impl Driver {
     /// Somebody waits for a peer whose addresses do not answer: look for it, once in a while.
@@ -19,13 +20,17 @@ impl Driver {
         if self.walks.values().any(|sought| *sought == peer) {
             return; // the walk's end decides
         }
-        let may_walk = from_libp2p(&peer).is_some_and(|peer| self.shared.book().may_walk(peer));
+        let (may_walk, is_refused) = from_libp2p(&peer).map_or((false, false), |peer| {
+            let mut book = self.shared.book();
+            (book.may_walk(peer), book.sign(&peer) == Some(Sign::Refuses))
+        });
         let behaviour = self.swarm.behaviour_mut();
         if may_walk {
             debug!(%peer, reason, "peer cannot be dialled; walking through kademlia");
             self.walks.insert(behaviour.kad.inner.get_closest_peers(peer), peer);
-        } else {
-            behaviour.streams.give_up(peer, reason);
+        }
+        if is_refused || !may_walk {
+            behaviour.streams.give_up(peer, reason); // a walk serves whoever asks again
         }
     }
 

@@ -1,10 +1,10 @@
 //! One node's part of an upload: header, segments, and the confirmation at the end.
 //!
 //! Promises: a node that has no time, or gave the stream's place to another, is asked again while the client's patience
-//! lasts; what it acknowledged is not sent twice. Does not: return to a node that cannot be reached, or that lost a
-//! segment we no longer hold.
+//! lasts, which begins anew with each step forward; what it has is not sent twice. Does not: return to a node that cannot
+//! be reached, or that lost a segment we no longer hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, debug, debug_span};
 
-use super::{Event, stored_set};
+use super::{Event, WINDOW, stored_set};
 use crate::network::{OpenError, Protocol, Stream, StreamError};
 use crate::pauses::Pauses;
 use crate::session::Session;
@@ -47,8 +47,12 @@ pub(super) struct Sender {
     command: Option<Command>,
     /// Segments that left for the node.
     sent: BTreeSet<u32>,
+    /// All of them, if the blob is no more than the window holds anyway: one may be lost with its stream.
+    held: BTreeMap<u32, Arc<EncodedSegment>>,
     /// Whether the node was ready before.
     was_ready: bool,
+    /// When the node was seen to do something for us.
+    moved: Instant,
 }
 
 impl Sender {
@@ -58,8 +62,17 @@ impl Sender {
         header: Arc<BlobHeader>,
         member: usize,
     ) -> Self {
-        let (command, sent, was_ready) = (None, BTreeSet::new(), false);
-        Sender { session, blob_id, header, member, command, sent, was_ready }
+        Sender {
+            session,
+            blob_id,
+            header,
+            member,
+            command: None,
+            sent: BTreeSet::new(),
+            held: BTreeMap::new(),
+            was_ready: false,
+            moved: Instant::now(),
+        }
     }
 
     pub(super) async fn run(
@@ -70,10 +83,10 @@ impl Sender {
         let member = self.member;
         let mut pauses =
             Pauses::between(limits::PUT_RETURN_PAUSE_MIN, limits::PUT_RETURN_PAUSE_MAX);
-        let deadline = Instant::now() + self.session.patience;
         while let Err(error) = self.serve(&mut queue, &events).await {
             error.report(&self.session, member);
             let pause = pauses.next();
+            let deadline = self.moved + self.session.patience;
             if !is_passing(&error, self.was_ready) || Instant::now() + pause >= deadline {
                 let reason = error.to_string();
                 let _ = events.send(Event::Input(Input::Failed { member, reason })).await;
@@ -107,12 +120,9 @@ impl Sender {
         match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
             Reply::Ready { stored } => {
                 let stored = stored_set(stored, self.header.segments.len());
-                if !self.sent.is_subset(&stored) {
-                    // A segment that the node took and lost is in nobody's memory any more.
-                    return Err(AskError::Refused(Refusal::NotFound));
-                }
+                self.repeat(&mut stream, &stored).await?;
                 if !self.was_ready {
-                    self.was_ready = true;
+                    (self.was_ready, self.moved) = (true, Instant::now());
                     report(Input::Ready { member, stored }).await;
                 }
             }
@@ -129,19 +139,37 @@ impl Sender {
                     if let Err(error) = self.send(&mut stream, segment, encoded).await {
                         return Err(refusal_behind(&mut stream, error).await);
                     }
+                    if self.header.segments.len() <= WINDOW {
+                        self.held.insert(segment, encoded.clone());
+                    }
                     self.command = None;
+                    self.moved = Instant::now();
                     self.sent.insert(segment);
                     report(Input::Sent { member, segment }).await;
                 }
                 Some(Command::Finish(deletable)) => {
                     let confirmed = finish(&mut stream, *deletable);
                     let (epoch, signature) = confirmed.instrument(debug_span!("confirm")).await?;
-                    self.command = None;
+                    (self.command, self.moved) = (None, Instant::now());
                     report(Input::Confirmed { member, epoch, signature }).await;
                 }
             }
         }
         let _ = stream.close().await;
+        Ok(())
+    }
+
+    /// Sends again what left on an earlier stream and never arrived.
+    async fn repeat(&self, stream: &mut Stream, stored: &BTreeSet<u32>) -> Result<(), AskError> {
+        for segment in self.sent.difference(stored) {
+            let Some(encoded) = self.held.get(segment) else {
+                // It is in nobody's memory any more.
+                return Err(AskError::Refused(Refusal::NotFound));
+            };
+            if let Err(error) = self.send(stream, *segment, encoded).await {
+                return Err(refusal_behind(stream, error).await);
+            }
+        }
         Ok(())
     }
 
@@ -172,7 +200,7 @@ impl Sender {
 }
 
 /// Whether the node may do it the next time: it has no time now, or ended the stream without a word. One that never was
-/// ready and does not even open a stream is dead for all we know, and would be waited for in vain.
+/// ready and of whose machine nothing is heard is dead for all we know, and would be waited for in vain.
 fn is_passing(error: &AskError, was_ready: bool) -> bool {
     match error {
         AskError::Open(OpenError::Unreachable(_) | OpenError::Refused) => false,
@@ -237,6 +265,7 @@ mod tests {
         for error in [
             AskError::Open(OpenError::Busy),
             AskError::Open(OpenError::ConnectionLost),
+            AskError::Open(OpenError::KeptWaiting),
             AskError::Refused(busy),
             AskError::Stream(StreamError::Closed),
         ] {
