@@ -11,6 +11,7 @@ pub mod session;
 pub mod supervisor;
 pub mod tree;
 pub mod trust;
+pub mod vitals;
 
 mod epoch;
 mod pauses;

@@ -7,6 +7,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use haulout_protocol::machine::conditions::{Condition, Name};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -46,6 +47,13 @@ struct Inner {
     epoch: Level,
     shards_owned: Level,
     shards_missing: Level,
+    conditions: Family<ConditionLabel, Level>,
+}
+
+/// Label of a condition: its name in the table of conditions.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ConditionLabel {
+    name: &'static str,
 }
 
 /// Label of an actor: its name in the tree.
@@ -101,6 +109,7 @@ impl Metrics {
             epoch: Level::default(),
             shards_owned: Level::default(),
             shards_missing: Level::default(),
+            conditions: Family::default(),
         };
         inner.register();
         Metrics { inner: Arc::new(inner) }
@@ -200,6 +209,15 @@ impl Metrics {
         self.inner.shards_missing.set(u64::try_from(shards).unwrap_or(u64::MAX));
     }
 
+    /// Says which conditions are true; all others are not.
+    pub fn set_conditions(&self, conditions: &[Condition]) {
+        for name in Name::ALL {
+            let is_true = conditions.iter().any(|condition| condition.name == *name);
+            let label = ConditionLabel { name: name.as_str() };
+            self.inner.conditions.get_or_create(&label).set(u64::from(is_true));
+        }
+    }
+
     /// The registry of the swarm that lives now.
     fn network(&self) -> MutexGuard<'_, Registry> {
         self.inner.network.lock().unwrap_or_else(PoisonError::into_inner)
@@ -259,12 +277,27 @@ impl Inner {
             "Shards this node owns and does not have",
             self.shards_missing.clone(),
         );
+        own.register("condition", "What is not well: 1 while it is true", self.conditions.clone());
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_condition_is_one_while_it_is_true_and_zero_before_and_after() {
+        let metrics = Metrics::new("0.1.0", "abcdef01");
+        let line = |value| format!("haulout_condition{{name=\"disk full\"}} {value}\n");
+        let full =
+            Condition { name: Name::DiskFull, cause: String::new(), next_step: String::new() };
+        for (conditions, value) in [(vec![], 0), (vec![full], 1), (vec![], 0)] {
+            metrics.set_conditions(&conditions);
+            let text = metrics.encode();
+            assert!(text.contains(&line(value)), "{text}");
+            assert_eq!(text.matches("haulout_condition{").count(), Name::ALL.len());
+        }
+    }
 
     #[test]
     fn the_text_names_everything_and_ends_once() {

@@ -1,15 +1,16 @@
 //! How far the ledger is believed right now: for those who sign and delete, and for health.
 //!
 //! Promises: while the ledger contradicts the history we verified, or our keys are not those it
-//! lists, nobody here signs a confirmation or deletes what was paid for; each reason has a name, a
-//! cause and a next step. What was wrong is forgotten as soon as the proven history goes on.
-//! Does not: judge (`ledger_history` and `node_keys` do), or decide anything by time: silence is
-//! only named.
+//! lists, nobody here signs a confirmation or deletes what was paid for. What was wrong is forgotten
+//! as soon as the proven history goes on.
+//! Does not: judge (`ledger_history` and `node_keys` do), name what is wrong (`conditions` does), or
+//! decide anything by time: silence is only named.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use haulout_protocol::machine::ledger_history::{Doubt, Verdict};
+use haulout_protocol::machine::conditions::{self, Condition, Facts, Ledger};
+use haulout_protocol::machine::ledger_history::Doubt;
 use haulout_protocol::machine::node_keys::KeyFault;
 use tokio::sync::watch;
 
@@ -34,17 +35,6 @@ struct Standing {
     heard: Option<(Instant, Option<String>)>,
 }
 
-/// Something that is not well, as operators read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
-    /// Its name, always the same.
-    pub name: &'static str,
-    /// What was found.
-    pub cause: String,
-    /// What to do.
-    pub next_step: String,
-}
-
 impl Default for Trust {
     fn default() -> Trust {
         Trust { sender: Arc::new(watch::Sender::new(Standing::default())) }
@@ -59,36 +49,21 @@ impl Trust {
         position.is_proven && !doubted && standing.keys.is_none()
     }
 
-    /// Everything that is not well now.
+    /// Everything that is not well with the ledger now, or between it and us.
     pub fn conditions(&self) -> Vec<Condition> {
-        self.conditions_at(Instant::now())
+        conditions_of(self.facts())
     }
 
-    fn conditions_at(&self, now: Instant) -> Vec<Condition> {
-        let standing = self.sender.borrow().clone();
-        let mut conditions = Vec::new();
-        if let Some(doubt) = standing.doubt {
-            conditions.push(Condition {
-                name: name(doubt.verdict),
-                cause: doubt.to_string(),
-                next_step: doubt.next_step().to_owned(),
-            });
-        }
-        if let Some(fault) = standing.keys {
-            conditions.push(Condition {
-                name: "keys wrong",
-                next_step: fault.next_step().to_owned(),
-                cause: fault.to_string(),
-            });
-        }
-        let heard = standing.heard.map(|(since, why)| (now.saturating_duration_since(since), why));
-        match heard {
-            Some((quiet, why)) if quiet > limits::CHAIN_QUIET_MAX && conditions.is_empty() => {
-                conditions.push(silence(quiet, why));
-            }
-            _ => {}
-        }
-        conditions
+    /// What is known of the ledger now, for health.
+    pub fn facts(&self) -> Ledger {
+        self.facts_at(Instant::now())
+    }
+
+    fn facts_at(&self, now: Instant) -> Ledger {
+        let Standing { doubt, keys, heard } = self.sender.borrow().clone();
+        let heard = heard.map(|(since, why)| (now.saturating_duration_since(since), why));
+        let silent = heard.filter(|(quiet, _)| *quiet > limits::CHAIN_QUIET_MAX);
+        Ledger { doubt, keys, silence: silent.map(|(quiet, why)| (quiet.as_secs(), why)) }
     }
 
     /// Somebody begins to follow the ledger: from now on silence is one. What is wrong stays so.
@@ -129,33 +104,18 @@ impl Trust {
     }
 }
 
-/// What a condition of the ledger is called.
-fn name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Next => "ledger ok",
-        Verdict::Behind => "ledger behind",
-        Verdict::Gap => "ledger gap",
-        Verdict::Fork => "ledger forked",
-        Verdict::Rollback => "ledger rolled back",
-        Verdict::Forged => "ledger forged",
-    }
-}
-
-fn silence(since: Duration, why: Option<String>) -> Condition {
-    let why = why.unwrap_or_else(|| "it sends nothing".to_owned());
-    Condition {
-        name: "ledger silent",
-        cause: format!("no proven checkpoint for {} s: {why}", since.as_secs()),
-        next_step:
-            "check that the server at chain.rpc runs; what is stored is served meanwhile, and \
-                    nothing new is signed for"
-                .to_owned(),
-    }
+/// What follows from the ledger alone.
+fn conditions_of(ledger: Ledger) -> Vec<Condition> {
+    conditions::conditions(&Facts { ledger, ..Facts::default() })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use haulout_protocol::committee::NodeId;
+    use haulout_protocol::machine::conditions::Name;
+    use haulout_protocol::machine::ledger_history::Verdict;
 
     use super::*;
     use crate::sample::sample_position;
@@ -169,11 +129,16 @@ mod tests {
         let (trust, position) = (Trust::default(), sample_position(4));
         trust.heard();
         assert!(trust.may_act(&position) && trust.conditions().is_empty());
-        for verdict in [Verdict::Fork, Verdict::Gap, Verdict::Rollback, Verdict::Forged] {
+        for (verdict, name) in [
+            (Verdict::Fork, Name::LedgerForked),
+            (Verdict::Gap, Name::LedgerGap),
+            (Verdict::Rollback, Name::LedgerRolledBack),
+            (Verdict::Forged, Name::LedgerForged),
+        ] {
             assert!(trust.doubt(doubt(verdict)), "{verdict:?} is news");
             assert!(!trust.doubt(doubt(verdict)), "{verdict:?} is no news the second time");
             assert!(!trust.may_act(&position), "{verdict:?}");
-            assert_eq!(trust.conditions()[0].name, name(verdict));
+            assert_eq!(trust.conditions()[0].name, name);
             trust.expect();
             assert!(!trust.may_act(&position), "who starts again knows no better");
             trust.heard();
@@ -181,7 +146,7 @@ mod tests {
         }
         trust.doubt(doubt(Verdict::Behind));
         assert!(trust.may_act(&position), "a ledger that lags contradicts nothing");
-        assert_eq!(trust.conditions()[0].name, "ledger behind");
+        assert_eq!(trust.conditions()[0].name, Name::LedgerBehind);
     }
 
     #[test]
@@ -190,7 +155,7 @@ mod tests {
         let fault = KeyFault::Signing { node: NodeId::from_bytes([1; 32]), name: "n1".to_owned() };
         trust.set_keys(Some(fault));
         assert!(!trust.may_act(&position));
-        assert_eq!(trust.conditions()[0].name, "keys wrong");
+        assert_eq!(trust.conditions()[0].name, Name::KeysWrong);
         trust.set_keys(None);
         assert!(trust.may_act(&position));
         position.is_proven = false;
@@ -200,14 +165,14 @@ mod tests {
     #[test]
     fn silence_is_named_with_its_reason_and_stops_nobody() {
         let (trust, position) = (Trust::default(), sample_position(4));
-        let after = |time| trust.conditions_at(Instant::now() + time);
+        let after = |time| conditions_of(trust.facts_at(Instant::now() + time));
         assert!(after(limits::CHAIN_QUIET_MAX * 2).is_empty(), "nobody follows a ledger");
         trust.expect();
         assert!(after(Duration::ZERO).is_empty());
         trust.failed(&std::io::Error::other("connection refused"));
-        let conditions = after(limits::CHAIN_QUIET_MAX + Duration::from_secs(1));
-        assert_eq!(conditions[0].name, "ledger silent");
-        assert!(conditions[0].cause.contains("connection refused"), "{conditions:?}");
+        let found = after(limits::CHAIN_QUIET_MAX + Duration::from_secs(1));
+        assert_eq!(found[0].name, Name::LedgerSilent);
+        assert!(found[0].cause.contains("connection refused"), "{found:?}");
         assert!(trust.may_act(&position));
         trust.heard();
         assert!(after(Duration::ZERO).is_empty());

@@ -191,4 +191,4 @@ fn short(address: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -112,7 +112,7 @@ pub(crate) async fn health(port: u16) -> Option<Health> {
     haulout_node::probe::health((Ipv4Addr::LOCALHOST, port).into()).await
 }
 
-/// Waits until every node is healthy and connected, and says how well.
+/// Waits until every node serves and is connected, and says how well.
 pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
     let started = Instant::now();
     let others = u64::try_from(ports.len().saturating_sub(1)).unwrap_or(u64::MAX);
@@ -121,7 +121,7 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
         let peers = |report: &Option<Health>| {
             report
                 .as_ref()
-                .filter(|report| report.is_ok())
+                .filter(|report| report.serves())
                 .and_then(|report| report.number("peers"))
         };
         let connected: Vec<Option<u64>> = reports.iter().map(peers).collect();

@@ -16,6 +16,9 @@ use serde_json::Value;
 /// How long a fact may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long `devnet status` may take here: it gives nobody a second to answer, and the machine may be busy.
+const STATUS_PATIENCE: Duration = Duration::from_secs(20);
+
 struct Desk {
     folder: tempfile::TempDir,
 }
@@ -48,6 +51,11 @@ impl Desk {
         let size = ["--nodes", "4", "--shards", "7"];
         let rest = ["--port-base", "0", "--timeout", "120s", "--json"];
         self.json(&[&["up"], &size[..], &rest[..], more].concat())
+    }
+
+    /// Waits until `devnet status` says so.
+    fn sees(&self, fact: &str, is_true: impl Fn(&Value) -> bool) {
+        wait_until(fact, || is_true(&self.json(&["status", "--json"])));
     }
 
     /// Fetches a blob with the `haulout` command of this very executable.
@@ -99,6 +107,17 @@ fn healthz(card: &Value, node: usize) -> Value {
     serde_json::from_str(body).unwrap_or_default()
 }
 
+/// The names of all that `devnet status` says is not well.
+fn conditions_of(status: &Value) -> Vec<&str> {
+    let all = status["conditions"].as_array().unwrap();
+    all.iter().map(|condition| condition["name"].as_str().unwrap()).collect()
+}
+
+fn signal(pid: u64, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
 fn sample_file(folder: &Path) -> (PathBuf, Vec<u8>) {
     let mut bytes = vec![0; 300_000];
     blake3::Hasher::new_derive_key("devnet tests").finalize_xof().fill(&mut bytes);
@@ -134,9 +153,11 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
 
     // A dead node is shown as dead, and is not missed.
     desk.json(&["kill", "n4", "--json"]);
-    let status = desk.json(&["status", "--json"]);
-    assert_eq!(status["nodes"][3]["state"], "killed");
-    assert_eq!((&status["reads"], &status["writes"]), (&true.into(), &true.into()));
+    desk.sees("n4 killed, and everything works", |status| {
+        status["nodes"][3]["state"] == "killed"
+            && status["reads"] == true
+            && status["writes"] == true
+    });
     assert!(desk.get(&id) == bytes);
     desk.json(&["restart", "n4", "--wipe", "--json"]);
     desk.json(&["pause", "n3", "--for", "200ms", "--json"]);
@@ -145,10 +166,27 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     // An epoch ends when it is told to; the node with the lost disk says what it lacks.
     let next = desk.json(&["epoch", "next", "--json", "--timeout", "60s"]);
     assert_eq!((&next["epoch"], &next["nodes"]), (&2.into(), &4.into()));
-    let status = desk.json(&["status", "--json"]);
-    let lacking: Vec<_> = (0..4).map(|node| &status["nodes"][node]["shards_missing"]).collect();
-    assert_eq!((lacking[0], lacking[3]), (&0.into(), &status["nodes"][3]["shards"]));
+    desk.sees("n4 degraded without its shards", |status| {
+        let (first, last) = (&status["nodes"][0], &status["nodes"][3]);
+        first["shards_missing"] == 0
+            && last["state"] == "degraded"
+            && last["shards_missing"] == last["shards"]
+            && conditions_of(status) == ["shards missing"]
+    });
     assert!(desk.get(&id) == bytes);
+
+    // Who is stopped, the supervisor too, keeps nobody from seeing the rest.
+    let stopped =
+        [card["nodes"][1]["pid"].as_u64().unwrap(), card["supervisor_pid"].as_u64().unwrap()];
+    stopped.iter().for_each(|pid| signal(*pid, "STOP"));
+    let asked = Instant::now();
+    let status = desk.json(&["status", "--json"]);
+    let took = asked.elapsed();
+    stopped.iter().for_each(|pid| signal(*pid, "CONT"));
+    assert!(took < STATUS_PATIENCE, "`devnet status` took {took:?}");
+    assert_eq!((&status["running"], &status["supervisor"]), (&true.into(), &"silent".into()));
+    assert_eq!(status["nodes"][1]["state"], "silent");
+    desk.sees("n2 serving again", |status| status["nodes"][1]["state"] == "serving");
 
     // The ledger goes away: nodes start and serve from what they keep, a client that knew the network
     // reads, and everybody says what is missing.
@@ -157,6 +195,13 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
         desk.json(&["restart", node, "--json"]);
     }
     assert!(desk.get(&id) == bytes);
+    desk.sees("that writes wait for the ledger", |status| {
+        status["reads"] == true
+            && status["writes"] == false
+            && status["writes_wait_for"] == "ledger"
+    });
+    let told = String::from_utf8(desk.run(&["status"]).stdout).unwrap();
+    assert!(told.contains("writes WAIT for the ledger: `devnet restart ledger`"), "{told}");
     let health = || healthz(&card, 0);
     wait_until("n1 says that the ledger is silent", || {
         let health = health();

@@ -1,7 +1,7 @@
 //! The HTTP side of a node: metrics, health, liveness. Meant for the operator, on loopback.
 //!
-//! Promises: answers come from memory, so they arrive while actors restart; `/healthz` is 503 as
-//! soon as one actor is not running, or something else is not well, and says what and what to do;
+//! Promises: answers come from memory, so they arrive while actors restart; `/healthz` is 200 only while all
+//! is well, else 503 with what is not, why, and what to do, and `/metrics` names the same;
 //! whoever connects and says nothing keeps nobody out, and no request takes more memory than a page.
 //! Does not: serve blobs, or change anything.
 
@@ -17,8 +17,8 @@ use axum::routing::get;
 use haulout_actors::context::Context;
 use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
-use haulout_actors::trust::Condition;
-use haulout_protocol::machine::epoch_change::Holding;
+use haulout_actors::vitals;
+use haulout_protocol::machine::conditions::{self, Condition, Severity};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -109,33 +109,41 @@ async fn visit(stream: TcpStream, routes: Router) {
     }
 }
 
+impl Subject {
+    /// What is not well now; the metrics say the same from here on.
+    pub(crate) fn conditions(&self) -> Vec<Condition> {
+        let conditions = vitals::conditions(&self.context, &self.tree);
+        self.context.metrics.set_conditions(&conditions);
+        conditions
+    }
+}
+
 async fn metrics(State(subject): State<Subject>) -> impl IntoResponse {
+    subject.conditions();
     ([(header::CONTENT_TYPE, METRICS_TYPE)], subject.context.metrics.encode())
 }
 
 async fn healthz(State(subject): State<Subject>) -> impl IntoResponse {
-    let (health, conditions) = (subject.tree.health(), subject.context.trust.conditions());
-    let status = status(&health, &conditions);
-    let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, axum::Json(report(&subject, status, &health, &conditions)))
+    let conditions = subject.conditions();
+    (code(&conditions), axum::Json(report(&subject, &conditions)))
 }
 
-/// How the node is in one word: an actor that does not run is worse than anything from outside.
-fn status(health: &[Health], conditions: &[Condition]) -> &'static str {
-    match (is_well(health), conditions.is_empty()) {
-        (true, true) => "ok",
-        (true, false) => "degraded",
-        (false, _) => "failing",
-    }
+/// How the node is in one word.
+fn status(conditions: &[Condition]) -> &'static str {
+    conditions::severity(conditions).map_or("ok", Severity::as_str)
 }
 
-fn report(subject: &Subject, status: &str, health: &[Health], conditions: &[Condition]) -> Value {
+fn code(conditions: &[Condition]) -> StatusCode {
+    if conditions.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn report(subject: &Subject, conditions: &[Condition]) -> Value {
     let position = subject.context.position.current();
     let network = subject.tree.network();
     let peer_id = network.identity();
     let peers = network.peers().borrow().connected.len();
     json!({
-        "status": status,
+        "status": status(conditions),
         "conditions": conditions.iter().map(condition).collect::<Vec<_>>(),
         "version": env!("CARGO_PKG_VERSION"),
         "peer_id": peer_id.to_string(),
@@ -144,21 +152,16 @@ fn report(subject: &Subject, status: &str, health: &[Health], conditions: &[Cond
         "epoch": position.epoch.0,
         "checkpoint": position.checkpoint,
         "shards": position.shards_of(&peer_id).len(),
-        "shards_missing": missing(subject),
+        "shards_missing": vitals::shards_missing(&subject.context).ok(),
         "peers": peers,
-        "actors": health.iter().map(actor).collect::<Vec<_>>(),
+        "actors": subject.tree.health().iter().map(actor).collect::<Vec<_>>(),
     })
-}
-
-/// How many shards the node was given and does not have; nothing while its store cannot tell.
-fn missing(subject: &Subject) -> Option<usize> {
-    let shards = subject.context.store.shards().ok()?;
-    Some(shards.values().filter(|holding| **holding != Holding::Held).count())
 }
 
 fn condition(condition: &Condition) -> Value {
     json!({
-        "name": condition.name,
+        "name": condition.name.as_str(),
+        "severity": condition.name.severity().as_str(),
         "cause": condition.cause,
         "next_step": condition.next_step,
     })
@@ -177,23 +180,15 @@ fn actor(health: &Health) -> Value {
     actor
 }
 
-/// Whether every actor runs.
-fn is_well(health: &[Health]) -> bool {
-    health.iter().all(|child| child.state == ChildState::Running && is_well(&child.children))
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::Method;
     use bytes::Bytes;
+    use haulout_protocol::machine::conditions::Name;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
     use crate::probe;
-
-    fn child(state: ChildState, children: Vec<Health>) -> Health {
-        Health { name: "child".into(), state, restarts: 0, children }
-    }
 
     #[tokio::test]
     async fn visitors_that_say_nothing_keep_nobody_out() {
@@ -229,22 +224,17 @@ mod tests {
     }
 
     #[test]
-    fn one_resting_actor_anywhere_makes_the_node_unwell() {
-        let well = child(ChildState::Running, vec![child(ChildState::Running, vec![])]);
-        let unwell = child(ChildState::Running, vec![child(ChildState::Waiting, vec![])]);
-        assert!(is_well(std::slice::from_ref(&well)));
-        assert!(!is_well(&[well, unwell]));
-    }
-
-    #[test]
     fn whatever_is_not_well_is_not_ok() {
-        let well = [child(ChildState::Running, vec![])];
-        let unwell = [child(ChildState::Stopped, vec![])];
-        let text = String::new();
-        let condition = [Condition { name: "ledger forked", cause: text.clone(), next_step: text }];
-        assert_eq!(status(&well, &[]), "ok");
-        assert_eq!(status(&well, &condition), "degraded");
-        assert_eq!(status(&unwell, &[]), "failing");
-        assert_eq!(status(&unwell, &condition), "failing");
+        let text = String::new;
+        let condition = |name| Condition { name, cause: text(), next_step: text() };
+        let (forked, down) = (condition(Name::LedgerForked), condition(Name::PartsDown));
+        for (conditions, expected) in [
+            (vec![], ("ok", 200)),
+            (vec![forked.clone()], ("degraded", 503)),
+            (vec![down.clone()], ("failing", 503)),
+            (vec![down, forked], ("failing", 503)),
+        ] {
+            assert_eq!((status(&conditions), code(&conditions).as_u16()), expected);
+        }
     }
 }

@@ -25,10 +25,43 @@ const BYTES_MAX: usize = 256 * 1024;
 #[derive(Clone, Debug)]
 pub struct Health(Value);
 
+/// Something that is not well with a node, as it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What it is, always in the same words.
+    pub name: String,
+    /// `degraded` or `failing`.
+    pub severity: String,
+    /// What was found.
+    pub cause: String,
+    /// What to do.
+    pub next_step: String,
+}
+
 impl Health {
-    /// Whether all its actors run.
+    /// Whether all is well.
     pub fn is_ok(&self) -> bool {
         self.0["status"] == "ok"
+    }
+
+    /// Whether it does its duty, though maybe not all of it.
+    pub fn serves(&self) -> bool {
+        self.is_ok() || self.0["status"] == "degraded"
+    }
+
+    /// What is not well, the worst first.
+    pub fn conditions(&self) -> Vec<Told> {
+        let all = self.0["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let told = |condition: &Value| {
+            let text = |name: &str| condition[name].as_str().unwrap_or_default().to_owned();
+            Told {
+                name: text("name"),
+                severity: text("severity"),
+                cause: text("cause"),
+                next_step: text("next_step"),
+            }
+        };
+        all.iter().map(told).collect()
     }
 
     /// A number it reports, by name; of a list, how long it is.
@@ -129,6 +162,22 @@ mod tests {
         assert!(health.is_ok());
         let numbers = ["peers", "actors", "shards_missing"].map(|name| health.number(name));
         assert_eq!(numbers, [Some(4), Some(2), None]);
+    }
+
+    #[test]
+    fn a_node_that_is_degraded_serves_and_says_why() {
+        let condition = json!({
+            "name": "disk full", "severity": "degraded", "cause": "0 bytes", "next_step": "make room",
+        });
+        let health = |status, conditions: Value| {
+            Health::from(json!({ "status": status, "conditions": conditions }))
+        };
+        let degraded = health("degraded", json!([condition]));
+        assert!(degraded.serves() && !degraded.is_ok());
+        assert_eq!(degraded.conditions()[0].name, "disk full");
+        assert_eq!(degraded.conditions()[0].next_step, "make room");
+        assert!(!health("failing", json!([])).serves() && health("ok", json!([])).serves());
+        assert!(Health::from(json!({ "status": "ok" })).conditions().is_empty());
     }
 
     #[tokio::test]

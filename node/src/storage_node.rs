@@ -18,6 +18,7 @@ use haulout_actors::network::{
 use haulout_actors::supervisor::StartError;
 use haulout_actors::tree::{Role, Tree};
 use haulout_protocol::crypto::{PeerId, SecretKey};
+use haulout_protocol::machine::conditions::Condition;
 use haulout_storage::{Options as StoreOptions, Store};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -113,6 +114,15 @@ impl StorageNode {
     /// The actors, for health and for fault drills.
     pub fn tree(&self) -> &Tree {
         &self.tree
+    }
+
+    /// What is not well, the worst first.
+    pub fn conditions(&self) -> Vec<Condition> {
+        self.subject().conditions()
+    }
+
+    fn subject(&self) -> Subject {
+        Subject { tree: self.tree.clone(), context: self.context.clone() }
     }
 
     /// Ends only when the node cannot go on by itself; says why.

@@ -5,6 +5,7 @@
 pub mod announcement;
 pub mod budgets;
 pub mod chain_sync;
+pub mod conditions;
 pub mod credit;
 pub mod dialling;
 pub mod download;
@@ -18,6 +19,7 @@ pub mod permanence;
 pub mod places;
 pub mod put_plan;
 pub mod rations;
+pub mod recent;
 pub mod responsiveness;
 pub mod retry;
 pub mod space;

@@ -33,7 +33,7 @@ async fn named(nodes: &[Context], name: &str) {
     eventually(name, async || {
         nodes.iter().all(|node| {
             let conditions = node.trust.conditions();
-            conditions.len() == 1 && conditions[0].name == name
+            conditions.len() == 1 && conditions[0].name.as_str() == name
         })
     })
     .await;

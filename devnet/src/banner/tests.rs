@@ -3,7 +3,7 @@
 use super::*;
 use crate::state::{AccountCard, ChainCard, Packages};
 
-fn sample_card(nodes: u16, shards: u16) -> Card {
+pub(crate) fn sample_card(nodes: u16, shards: u16) -> Card {
     let node = |index: u16| NodeCard {
         name: format!("n{}", index + 1),
         peer_id: "12D3KooWsample".into(),

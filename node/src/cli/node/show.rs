@@ -149,6 +149,10 @@ impl Facts {
         line("status", status(row) + &self.prospects(node));
         if let Some(running) = self.running_of(node) {
             line("running", running.to_text(self.calendar.epoch));
+            for (cause, next_step) in running.conditions() {
+                line("", cause);
+                line("", format!("  next: {next_step}"));
+            }
         }
         line("stake", format!("{} now, {} next", wal(row.stake), wal(row.next_stake)));
         line("shards", shards(row, self.shards));

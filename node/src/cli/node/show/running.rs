@@ -46,7 +46,11 @@ impl Running {
     pub(super) fn to_text(&self, ledger_epoch: u32) -> String {
         let Some(health) = &self.health else { return "no".to_owned() };
         let number = |name| health.number(name).unwrap_or(0);
-        let state = if health.is_ok() { "well" } else { "failing: see its /healthz" };
+        let state = match (health.is_ok(), health.serves()) {
+            (true, _) => "well",
+            (_, true) => "degraded",
+            (_, false) => "failing",
+        };
         let epoch = number("epoch");
         let behind = match epoch < u64::from(ledger_epoch) {
             true => format!(", the ledger is in epoch {ledger_epoch}"),
@@ -61,12 +65,24 @@ impl Running {
         format!("{state}, epoch {epoch}{behind}, {} shards, {missing}, {peers}", number("shards"))
     }
 
+    /// What is not well with it and what to do, a line each; names and texts are its own.
+    pub(super) fn conditions(&self) -> Vec<(String, String)> {
+        let told = self.health.iter().flat_map(Health::conditions);
+        let lines = told.map(|told| {
+            let cause = format!("{}: {}", label(&told.name), label(&told.cause));
+            (cause, label(&told.next_step))
+        });
+        lines.collect()
+    }
+
     /// The same for programs.
     pub(super) fn to_json(&self) -> Value {
         let health = self.health.as_ref();
         json!({
             "endpoint": format!("http://{}", self.endpoint),
             "ok": health.map(Health::is_ok),
+            "status": health.and_then(|health| health.text("status")),
+            "conditions": health.map(|health| health.json()["conditions"].clone()),
             "version": health.and_then(|health| health.text("version")),
             "peer_id": health.and_then(|health| health.text("peer_id")),
             "epoch": health.and_then(|health| health.number("epoch")),
@@ -94,11 +110,24 @@ mod tests {
             "shards_missing": 2, "peers": 1,
         });
         let running = running(Some(answer));
+        assert!(running.conditions().is_empty());
         assert!(running.is_of(Some(peer)) && !running.is_of(Some(PeerId::from_key([8; 32]))));
         let text = running.to_text(5);
         let expected = "well, epoch 4, the ledger is in epoch 5, 3 shards, 2 MISSING, 1 peer";
         assert_eq!(text, expected);
         assert_eq!(running.to_json()["shards_missing"], 2);
+    }
+
+    #[test]
+    fn an_operator_reads_what_is_not_well_and_what_to_do() {
+        let condition = json!({
+            "name": "disk full", "severity": "degraded", "cause": "0 bytes\u{1b} free", "next_step": "make room",
+        });
+        let running = running(Some(json!({ "status": "degraded", "conditions": [condition] })));
+        assert!(running.to_text(0).starts_with("degraded, "), "{}", running.to_text(0));
+        let expected = ("disk full: 0 bytes\\u{1b} free".to_owned(), "make room".to_owned());
+        assert_eq!(running.conditions(), [expected]);
+        assert_eq!(running.to_json()["conditions"][0]["name"], "disk full");
     }
 
     #[test]

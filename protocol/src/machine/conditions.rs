@@ -1,0 +1,390 @@
+//! What is not well with a node: one table of conditions, each with a cause and a next step.
+//!
+//! A condition is *failing* if the node cannot do its duty until somebody mends something at it, else *degraded*: it goes
+//! on with less than it owes. Promises: the same facts give the same conditions, worst first; every name is always the same;
+//! every cause says what was found, with numbers; no next step destroys anything. Does not: measure; facts come in.
+
+use std::fmt;
+
+use super::guests::Class;
+use super::ledger_history::{Doubt, Verdict};
+use super::node_keys::KeyFault;
+use super::recent::WINDOW_SECONDS;
+
+/// How bad a condition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// The node serves, but less than it owes.
+    Degraded,
+    /// The node cannot do its duty until somebody mends something at it.
+    Failing,
+}
+
+impl Severity {
+    /// The word for health and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Degraded => "degraded",
+            Severity::Failing => "failing",
+        }
+    }
+}
+
+macro_rules! names {
+    ($($(#[$meaning:meta])* $name:ident $severity:ident $text:literal;)*) => {
+        /// What can be wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Name {
+            $($(#[$meaning])* $name),*
+        }
+
+        impl Name {
+            /// All of them, the worst first.
+            pub const ALL: &[Name] = &[$(Name::$name),*];
+
+            /// What it is called everywhere: health, metrics, logs.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Name::$name => $text),*
+                }
+            }
+
+            /// How bad it is.
+            pub fn severity(self) -> Severity {
+                match self {
+                    $(Name::$name => Severity::$severity),*
+                }
+            }
+        }
+    };
+}
+
+names! {
+    /// A part of the program does not run.
+    PartsDown Failing "parts down";
+    /// The disk failed: nothing more is written.
+    DiskFailing Failing "disk failing";
+    /// Our keys are not those that the ledger lists.
+    KeysWrong Failing "keys wrong";
+    /// The disk has no room beyond the reserve.
+    DiskFull Degraded "disk full";
+    /// Stored bytes are not those that were written.
+    RotFound Degraded "rot found";
+    /// Parts of certified blobs that should be here are not.
+    BlobsIncomplete Degraded "blobs incomplete";
+    /// Shards that are ours are not here.
+    ShardsMissing Degraded "shards missing";
+    /// The ledger shows a history that is not the one we verified.
+    LedgerForked Degraded "ledger forked";
+    /// The ledger shows another history than before.
+    LedgerRolledBack Degraded "ledger rolled back";
+    /// The ledger shows what nobody stands behind.
+    LedgerForged Degraded "ledger forged";
+    /// The ledger leaves checkpoints out.
+    LedgerGap Degraded "ledger gap";
+    /// The ledger shows old checkpoints.
+    LedgerBehind Degraded "ledger behind";
+    /// The ledger shows nothing.
+    LedgerSilent Degraded "ledger silent";
+    /// Our clock and the ledger's differ.
+    ClockWrong Degraded "clock wrong";
+    /// Connections of members were refused.
+    MembersRefused Degraded "members refused";
+    /// Connections of strangers were refused.
+    StrangersRefused Degraded "strangers refused";
+    /// Streams were refused, or lost their places to others.
+    PlacesExhausted Degraded "places exhausted";
+    /// Sessions found no room in memory.
+    MemoryExhausted Degraded "memory exhausted";
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// Something that is not well, as operators read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// What it is.
+    pub name: Name,
+    /// What was found.
+    pub cause: String,
+    /// What to do.
+    pub next_step: String,
+}
+
+impl Condition {
+    fn new(name: Name, cause: String, next_step: impl Into<String>) -> Self {
+        Condition { name, cause, next_step: next_step.into() }
+    }
+}
+
+/// What is known of the ledger.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Why it is not believed.
+    pub doubt: Option<Doubt>,
+    /// Why our keys are not those of the node we are.
+    pub keys: Option<KeyFault>,
+    /// How many seconds ago something proven came last, and why nothing came since; nothing while that is not long.
+    pub silence: Option<(u64, Option<String>)>,
+}
+
+/// How far our clock was from the ledger's when its last checkpoint came, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClockDifference {
+    /// Ours less the ledger's.
+    pub ahead_ms: i64,
+    /// How much is allowed.
+    pub allowed_ms: u64,
+}
+
+/// Whom we turned away in the last [`WINDOW_SECONDS`], and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnedAway {
+    /// Connections of members.
+    pub members: u64,
+    /// Connections and handshakes of anybody else.
+    pub strangers: u64,
+    /// Streams that found no place, or lost theirs to another.
+    pub streams: u64,
+    /// Of these, members'.
+    pub streams_of_members: u64,
+    /// Sessions that found no room in memory.
+    pub memory: u64,
+}
+
+/// What the store says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// Bytes free on the disk; nothing if they are not known, or there is no disk.
+    pub free_bytes: Option<u64>,
+    /// Bytes that are never used.
+    pub reserve_bytes: u64,
+    /// Why nothing is written any more.
+    pub write_error: Option<String>,
+    /// Values that are not what was written.
+    pub rotten: u64,
+    /// Certified blobs of which something is not here.
+    pub incomplete: u64,
+    /// Certified blobs in all.
+    pub certified: u64,
+    /// Our shards that are not here.
+    pub shards_missing: usize,
+}
+
+/// Everything that conditions follow from.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Parts of the program that do not run.
+    pub down: Vec<String>,
+    /// What is known of the ledger.
+    pub ledger: Ledger,
+    /// How our clock is, once the ledger told.
+    pub clock: Option<ClockDifference>,
+    /// Whom we turned away.
+    pub turned_away: TurnedAway,
+    /// How the store is.
+    pub stored: Stored,
+}
+
+/// What is not well, the worst first.
+pub fn conditions(facts: &Facts) -> Vec<Condition> {
+    let mut found = Vec::new();
+    found.extend(parts(&facts.down));
+    found.extend(of_store(&facts.stored));
+    found.extend(of_ledger(&facts.ledger));
+    found.extend(facts.clock.and_then(of_clock));
+    found.extend(of_crowd(&facts.turned_away));
+    found.sort_by_key(|condition| condition.name);
+    found
+}
+
+/// How bad all of it is; nothing if all is well.
+pub fn severity(conditions: &[Condition]) -> Option<Severity> {
+    conditions.iter().map(|condition| condition.name.severity()).max()
+}
+
+fn parts(down: &[String]) -> Option<Condition> {
+    let next_step = "wait a moment, it is started again by itself; if it lasts, read the node's log and restart the node";
+    let cause = || format!("not running: {}", down.join(", "));
+    (!down.is_empty()).then(|| Condition::new(Name::PartsDown, cause(), next_step))
+}
+
+fn of_store(stored: &Stored) -> Vec<Condition> {
+    let mut found = Vec::new();
+    if let Some(reason) = &stored.write_error {
+        found.push(Condition::new(
+            Name::DiskFailing,
+            format!("nothing is written since a disk error: {reason}"),
+            "check the disk (`dmesg` names what failed), then restart the node; what is stored is served meanwhile",
+        ));
+    }
+    if let Some(free) = stored.free_bytes.filter(|free| *free < stored.reserve_bytes) {
+        found.push(Condition::new(
+            Name::DiskFull,
+            format!(
+                "{free} bytes are free where the node stores, and {} are kept free (node.keep_free)",
+                stored.reserve_bytes
+            ),
+            "make room on that disk (`df -h` shows all); what is stored is served meanwhile, and writes go on by \
+             themselves once there is room",
+        ));
+    }
+    if stored.rotten > 0 {
+        found.push(Condition::new(
+            Name::RotFound,
+            format!("{} stored values are not what was written; none of them is served", stored.rotten),
+            "check the disk (`dmesg` names what failed) and leave the store as it is: all else in it is served",
+        ));
+    }
+    if stored.incomplete > 0 {
+        found.push(Condition::new(
+            Name::BlobsIncomplete,
+            format!(
+                "of {} of {} certified blobs something that belongs in this node's shards is not here",
+                stored.incomplete, stored.certified
+            ),
+            "keep the node running: others serve what it lacks, which is not fetched by itself yet and counts until these \
+             blobs expire",
+        ));
+    }
+    if stored.shards_missing > 0 {
+        found.push(Condition::new(
+            Name::ShardsMissing,
+            format!(
+                "{} of the node's shards are not here: what was stored in them before is neither served nor reported",
+                stored.shards_missing
+            ),
+            "keep the node running: others serve these blobs, and a shard counts as here again once they have expired",
+        ));
+    }
+    found
+}
+
+fn of_ledger(ledger: &Ledger) -> Vec<Condition> {
+    let mut found = Vec::new();
+    if let Some(fault) = &ledger.keys {
+        found.push(Condition::new(Name::KeysWrong, fault.to_string(), fault.next_step()));
+    }
+    if let Some((doubt, name)) = ledger.doubt.and_then(|doubt| Some((doubt, name(doubt.verdict)?)))
+    {
+        found.push(Condition::new(name, doubt.to_string(), doubt.next_step()));
+    }
+    // Whoever is not believed is not called silent as well.
+    if let (Some((seconds, why)), true) = (&ledger.silence, found.is_empty()) {
+        let why = why.as_deref().unwrap_or("it sends nothing");
+        found.push(Condition::new(
+            Name::LedgerSilent,
+            format!("no proven checkpoint for {seconds} s: {why}"),
+            "check that the server at chain.rpc runs; what is stored is served meanwhile, and nothing new is signed \
+             for; on a devnet: `devnet restart ledger`",
+        ));
+    }
+    found
+}
+
+/// What a verdict on the ledger is called, if it is not the best one.
+fn name(verdict: Verdict) -> Option<Name> {
+    match verdict {
+        Verdict::Next => None,
+        Verdict::Behind => Some(Name::LedgerBehind),
+        Verdict::Gap => Some(Name::LedgerGap),
+        Verdict::Fork => Some(Name::LedgerForked),
+        Verdict::Rollback => Some(Name::LedgerRolledBack),
+        Verdict::Forged => Some(Name::LedgerForged),
+    }
+}
+
+fn of_clock(clock: ClockDifference) -> Option<Condition> {
+    let off_ms = clock.ahead_ms.unsigned_abs();
+    let way = if clock.ahead_ms < 0 { "behind" } else { "ahead of" };
+    (off_ms > clock.allowed_ms).then(|| {
+        Condition::new(
+            Name::ClockWrong,
+            format!(
+                "this machine's clock is {} s {way} the ledger's, and {} s are allowed (node.clock_tolerance)",
+                off_ms / 1_000,
+                clock.allowed_ms / 1_000
+            ),
+            "let the clock be set: `timedatectl set-ntp true`, then `timedatectl` shows whether it is synchronised",
+        )
+    })
+}
+
+fn of_crowd(turned_away: &TurnedAway) -> Vec<Condition> {
+    let TurnedAway { members, strangers, streams, streams_of_members, memory } = *turned_away;
+    let log = "the log names who came at level debug (RUST_LOG=debug)";
+    let mut found = Vec::new();
+    let mut add = |count: u64, name, cause: String, next_step: &str| {
+        if count > 0 {
+            let cause = format!("in the last {WINDOW_SECONDS} s {cause}");
+            found.push(Condition::new(name, cause, next_step));
+        }
+    };
+    add(
+        members,
+        Name::MembersRefused,
+        format!("{members} connections of members of the committee were refused"),
+        &format!(
+            "give the node more memory or look for a member that connects again and again: {log}"
+        ),
+    );
+    add(
+        strangers,
+        Name::StrangersRefused,
+        format!(
+            "{strangers} connections or handshakes of strangers were refused or made room for others"
+        ),
+        &format!(
+            "nothing, if it passes; if it lasts, {log}, and a firewall can keep their addresses out"
+        ),
+    );
+    add(
+        streams,
+        Name::PlacesExhausted,
+        format!(
+            "{streams} streams found no place or lost theirs to others, {streams_of_members} of them members'"
+        ),
+        &format!("nothing, if it passes; if it lasts, the node has more to do than it can: {log}"),
+    );
+    add(
+        memory,
+        Name::MemoryExhausted,
+        format!("{memory} sessions found no room in memory and were told that the node is busy"),
+        &format!("nothing, if it passes; if it lasts, the node has more to do than it can: {log}"),
+    );
+    found
+}
+
+/// Where somebody was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Door {
+    /// At a handshake, or as a connection.
+    Connection,
+    /// As a stream, before or after it got its place.
+    Stream,
+    /// As a session that needed memory.
+    Memory,
+}
+
+impl TurnedAway {
+    /// Counts some more.
+    pub fn add(&mut self, door: Door, class: Class, count: u64) {
+        let is_member = class == Class::Member;
+        match (door, is_member) {
+            (Door::Connection, true) => self.members += count,
+            (Door::Connection, false) => self.strangers += count,
+            (Door::Stream, _) => {
+                self.streams += count;
+                self.streams_of_members += if is_member { count } else { 0 };
+            }
+            (Door::Memory, _) => self.memory += count,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Each condition appears with its fact and goes with it, and none gives advice that destroys.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::committee::NodeId;
+
+fn doubt(verdict: Verdict) -> Facts {
+    let doubt = Some(Doubt { verdict, checkpoint: 7 });
+    Facts { ledger: Ledger { doubt, ..Ledger::default() }, ..Facts::default() }
+}
+
+fn stored(stored: Stored) -> Facts {
+    Facts { stored, ..Facts::default() }
+}
+
+fn turned_away(door: Door, class: Class) -> Facts {
+    let mut turned_away = TurnedAway::default();
+    turned_away.add(door, class, 3);
+    Facts { turned_away, ..Facts::default() }
+}
+
+fn keys() -> Facts {
+    let fault = KeyFault::Signing { node: NodeId::from_bytes([1; 32]), name: "n1".to_owned() };
+    Facts { ledger: Ledger { keys: Some(fault), ..Ledger::default() }, ..Facts::default() }
+}
+
+fn silent(doubt: Option<Doubt>) -> Facts {
+    let silence = Some((9, Some("connection refused".to_owned())));
+    Facts { ledger: Ledger { silence, doubt, ..Ledger::default() }, ..Facts::default() }
+}
+
+fn clock(ahead_ms: i64) -> Facts {
+    Facts { clock: Some(ClockDifference { ahead_ms, allowed_ms: 60_000 }), ..Facts::default() }
+}
+
+/// Every condition, facts of which it follows, and the number its cause must say.
+fn table() -> Vec<(Name, Facts, &'static str)> {
+    let default = Stored::default;
+    vec![
+        (Name::PartsDown, Facts { down: vec!["gossip".to_owned()], ..Facts::default() }, "gossip"),
+        (
+            Name::DiskFailing,
+            stored(Stored { write_error: Some("sync failed: os error 5".to_owned()), ..default() }),
+            "os error 5",
+        ),
+        (Name::KeysWrong, keys(), "n1"),
+        (
+            Name::DiskFull,
+            stored(Stored { free_bytes: Some(99), reserve_bytes: 100, ..default() }),
+            "99 bytes",
+        ),
+        (Name::RotFound, stored(Stored { rotten: 2, ..default() }), "2 stored values"),
+        (
+            Name::BlobsIncomplete,
+            stored(Stored { incomplete: 3, certified: 40, ..default() }),
+            "3 of 40",
+        ),
+        (Name::ShardsMissing, stored(Stored { shards_missing: 4, ..default() }), "4 of"),
+        (Name::LedgerForked, doubt(Verdict::Fork), "7"),
+        (Name::LedgerRolledBack, doubt(Verdict::Rollback), "7"),
+        (Name::LedgerForged, doubt(Verdict::Forged), "7"),
+        (Name::LedgerGap, doubt(Verdict::Gap), "7"),
+        (Name::LedgerBehind, doubt(Verdict::Behind), "7"),
+        (Name::LedgerSilent, silent(None), "9 s: connection refused"),
+        (Name::ClockWrong, clock(-61_000), "61 s behind"),
+        (Name::MembersRefused, turned_away(Door::Connection, Class::Member), "60 s 3"),
+        (Name::StrangersRefused, turned_away(Door::Connection, Class::Stranger), "60 s 3"),
+        (Name::PlacesExhausted, turned_away(Door::Stream, Class::Member), "3 of them members'"),
+        (Name::MemoryExhausted, turned_away(Door::Memory, Class::Payer), "60 s 3"),
+    ]
+}
+
+#[test]
+fn every_condition_follows_from_its_fact_alone_and_says_it_in_numbers() {
+    assert!(conditions(&Facts::default()).is_empty());
+    let mut seen = Vec::new();
+    for (name, facts, number) in table() {
+        let found = conditions(&facts);
+        let [condition] = found.as_slice() else { panic!("{name}: {found:?}") };
+        assert_eq!(condition.name, name);
+        assert!(condition.cause.contains(number), "{condition:?}");
+        assert!(!condition.next_step.is_empty(), "{condition:?}");
+        assert_eq!(severity(&found), Some(name.severity()));
+        seen.push(name);
+    }
+    assert_eq!(seen, Name::ALL, "a condition without facts here is one that is never seen");
+}
+
+#[test]
+fn what_is_within_its_bound_is_no_condition() {
+    for facts in [
+        stored(Stored { free_bytes: Some(100), reserve_bytes: 100, ..Stored::default() }),
+        stored(Stored { reserve_bytes: 100, ..Stored::default() }),
+        stored(Stored { certified: 40, ..Stored::default() }),
+        clock(60_000),
+        clock(-60_000),
+        doubt(Verdict::Next),
+    ] {
+        assert!(conditions(&facts).is_empty(), "{facts:?}");
+    }
+}
+
+#[test]
+fn the_worst_comes_first_and_counts_for_all() {
+    let mut facts = clock(i64::MIN);
+    facts.down = vec!["epoch".to_owned(), "gossip".to_owned()];
+    facts.stored.rotten = 1;
+    let found = conditions(&facts);
+    let names: Vec<_> = found.iter().map(|condition| condition.name).collect();
+    assert_eq!(names, [Name::PartsDown, Name::RotFound, Name::ClockWrong]);
+    assert_eq!(severity(&found), Some(Severity::Failing));
+    assert_eq!(severity(&found[1..]), Some(Severity::Degraded));
+    assert_eq!(severity(&[]), None);
+}
+
+#[test]
+fn a_ledger_that_is_not_believed_is_not_called_silent_as_well() {
+    let facts = silent(Some(Doubt { verdict: Verdict::Fork, checkpoint: 7 }));
+    let found = conditions(&facts);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].name, Name::LedgerForked);
+}
+
+#[test]
+fn names_are_words_of_their_own_and_severities_fall() {
+    let names: BTreeSet<_> = Name::ALL.iter().map(|name| name.as_str()).collect();
+    assert_eq!(names.len(), Name::ALL.len());
+    assert!(Name::ALL.is_sorted_by_key(|name| std::cmp::Reverse(name.severity())));
+}
+
+#[test]
+fn no_next_step_destroys_anything() {
+    for (name, facts, _) in table() {
+        let next_step = conditions(&facts).remove(0).next_step;
+        for word in ["delete", "remove", "wipe", "away", "empty", "fresh", "rm ", "purge", "mv "] {
+            assert!(!next_step.contains(word), "{name}: {word:?} in {next_step:?}");
+        }
+    }
+}
