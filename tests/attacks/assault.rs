@@ -17,7 +17,7 @@ use haulout_tests::{put, sample_blob};
 use tokio::sync::watch;
 
 use crate::siege::{Figures, Siege, scale};
-use crate::stranger::{self, until};
+use crate::stranger::{self, Origin, until};
 
 /// Identities; with twenty streams each, so many once took every place of every node.
 const IDENTITIES: usize = 14;
@@ -46,7 +46,14 @@ impl Assault {
         let memory = siege.memory();
         let mut strangers = Vec::new();
         for number in 0..IDENTITIES * scale() {
-            strangers.push(stranger(&siege, number).await);
+            let stranger = stranger::strangers().spawn(stranger(siege.network.clone(), number));
+            strangers.push(stranger.await.unwrap());
+        }
+        for (network, _) in &strangers {
+            for target in &siege.targets {
+                let address = format!("/ip4/127.0.0.1/udp/{}/quic-v1", target.port);
+                network.add_addresses(target.peer_id.parse().unwrap(), vec![address]);
+            }
         }
         let (tried, over) = (Arc::default(), watch::Sender::new(()));
         Assault { siege, calm, memory, strangers, tried, wanted: 0, over }
@@ -106,13 +113,14 @@ impl Assault {
     }
 }
 
-async fn stranger(siege: &Siege, number: usize) -> (Network, Supervisor) {
+async fn stranger(network: String, number: usize) -> (Network, Supervisor) {
     let mut secret_key = [0x5a; 32];
     secret_key[..8].copy_from_slice(&u64::try_from(number).unwrap().to_le_bytes());
     let network = Network::new(NetworkOptions {
         secret_key,
-        network: siege.network.parse::<NetworkId>().unwrap(),
-        listen: Vec::new(),
+        network: network.parse::<NetworkId>().unwrap(),
+        // QUIC dials from where it listens.
+        listen: vec![format!("/ip4/{}/udp/0/quic-v1", Origin::wanted().of(number))],
         external: Vec::new(),
         bootstrap: Vec::new(),
         role: Role::Client,
@@ -129,9 +137,5 @@ async fn stranger(siege: &Siege, number: usize) -> (Network, Supervisor) {
     })
     .await
     .unwrap();
-    for target in &siege.targets {
-        let address = format!("/ip4/127.0.0.1/udp/{}/quic-v1", target.port);
-        network.add_addresses(target.peer_id.parse().unwrap(), vec![address]);
-    }
     (network, supervisor)
 }

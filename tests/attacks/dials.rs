@@ -1,5 +1,6 @@
 //! Strangers that name somebody else's address as theirs, or as that of peers they know.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use crate::siege::{self, Siege, scale};
-use crate::stranger::{attack, besiege, kademlia, swarm, until};
+use crate::stranger::{Origin, attack, besiege, kademlia, swarm, until};
 
 /// Whom the nodes shall flood: an address of this machine that is none of the attackers'.
 const VICTIM: &str = "127.0.0.9";
@@ -43,13 +44,19 @@ pub(crate) async fn named_victims() {
     let nodes = siege.targets.iter().map(|target| target.port).collect();
     attack(count(victim, nodes, packets.clone()));
     let strangers = STRANGERS * scale();
-    for _ in 0..strangers {
+    for number in 0..strangers {
+        let from = Origin::wanted().of(number);
         let (network, address) = (siege.network.clone(), address.clone());
         let (targets, knocked) = (siege.targets.clone(), knocked.clone());
         attack(async move {
             loop {
-                let lies =
-                    besiege(liar(&network, &address), targets.clone(), 1, knocked.clone(), |_| ());
+                let lies = besiege(
+                    liar(from, &network, &address),
+                    targets.clone(),
+                    1,
+                    knocked.clone(),
+                    |_| (),
+                );
                 let _ = timeout(IDENTITY_LASTS, lies).await;
             }
         });
@@ -67,15 +74,14 @@ pub(crate) async fn named_victims() {
 }
 
 /// A stranger that listens, answers Kademlia, and says that it and everybody it knows is at the victim's.
-fn liar(network: &str, victim: &Multiaddr) -> libp2p::Swarm<Liar> {
-    let mut liar = swarm(|key| Liar {
+fn liar(from: Ipv4Addr, network: &str, victim: &Multiaddr) -> libp2p::Swarm<Liar> {
+    let mut liar = swarm(from, |key| Liar {
         kad: kademlia(network, key),
         identify: identify::Behaviour::new(
             identify::Config::new("/haulout/1".into(), key.public())
                 .with_interval(Duration::from_secs(1)),
         ),
     });
-    liar.listen_on("/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()).unwrap();
     liar.add_external_address(victim.clone());
     for _ in 0..INVENTED {
         liar.behaviour_mut().kad.add_address(&PeerId::random(), victim.clone());

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libp2p::swarm::dummy;
 
 use crate::siege::{Siege, scale};
-use crate::stranger::{attack, besiege, swarm, until};
+use crate::stranger::{Origin, attack, besiege, swarm, until};
 
 /// So many, with [`CONNECTIONS`] each, once took every connection a node accepts.
 const IDENTITIES: usize = 150;
@@ -14,16 +14,26 @@ const IDENTITIES: usize = 150;
 const CONNECTIONS: usize = 4;
 
 pub(crate) async fn many_identities() {
+    knock(Origin::wanted()).await;
+}
+
+/// From the address of the honest clients: nobody can tell them apart.
+pub(crate) async fn many_identities_next_door() {
+    knock(Origin::Neighbour).await;
+}
+
+async fn knock(origin: Origin) {
     let mut siege = Siege::start();
     let calm = siege.calm().await;
     let (memory, knocked) = (siege.memory(), Arc::new(AtomicUsize::new(0)));
     let identities = IDENTITIES * scale();
-    for _ in 0..identities {
-        let (swarm, targets) = (swarm(|_| dummy::Behaviour), siege.targets.clone());
+    for number in 0..identities {
+        let swarm = swarm(origin.of(number), |_| dummy::Behaviour);
+        let targets = siege.targets.clone();
         attack(besiege(swarm, targets, CONNECTIONS, knocked.clone(), |_| ()));
     }
     let enough = identities * CONNECTIONS * siege.targets.len() * 9 / 10;
     until("every identity has knocked", || knocked.load(Ordering::Relaxed) >= enough).await;
     let under = siege.endure().await;
-    siege.judge("many identities", &calm, &under, &memory);
+    siege.judge(&format!("many identities ({origin:?})"), &calm, &under, &memory);
 }

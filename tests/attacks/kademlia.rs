@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libp2p::PeerId;
 
 use crate::siege::{Siege, scale};
-use crate::stranger::{address_of, attack, besiege, kademlia, peer_of, swarm, until};
+use crate::stranger::{Origin, address_of, attack, besiege, kademlia, peer_of, swarm, until};
 
 /// Strangers that ask.
 const STRANGERS: usize = 10;
@@ -18,8 +18,8 @@ pub(crate) async fn floods_of_questions() {
     let calm = siege.calm().await;
     let (memory, knocked) = (siege.memory(), Arc::new(AtomicUsize::new(0)));
     let strangers = STRANGERS * scale();
-    for _ in 0..strangers {
-        let mut asker = swarm(|key| kademlia(&siege.network, key));
+    for number in 0..strangers {
+        let mut asker = swarm(Origin::wanted().of(number), |key| kademlia(&siege.network, key));
         for target in &siege.targets {
             asker.behaviour_mut().add_address(&peer_of(target), address_of(target));
         }

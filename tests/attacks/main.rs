@@ -29,6 +29,7 @@ fn trials() -> Vec<Trial> {
             handshakes::connections_that_say_nothing,
         ),
         trial("many_identities_keep_nobody_out", identities::many_identities),
+        trial("many_identities_next_door_keep_nobody_out", identities::many_identities_next_door),
         trial("nodes_do_not_dial_what_strangers_name", dials::named_victims),
         trial("floods_of_questions_keep_nobody_out", kademlia::floods_of_questions),
         trial("slow_streams_keep_nobody_out", streams::slow_streams),

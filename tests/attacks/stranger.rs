@@ -1,5 +1,10 @@
 //! A peer nobody knows: a libp2p swarm with an identity of its own, which dials whomever it is told to.
+//!
+//! Strangers come from addresses that honest clients do not share, and have a machine of their own in so far as they only
+//! get the time that nodes and honest clients leave. Where they come from is set by `HAULOUT_ATTACK_ORIGIN`: `one` address,
+//! 64 of one `subnet`, 64 different `subnets`, or the honest clients' own (`neighbour`).
 
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -19,20 +24,71 @@ use crate::siege::Target;
 /// Between two dials of one stranger to one node: it shares this machine with those it attacks.
 pub(crate) const BREATH: Duration = Duration::from_millis(100);
 
-/// Runs a part of an attack beside the honest clients of this process: on one thread, so that they have one, too.
-pub(crate) fn attack(part: impl Future<Output = ()> + Send + 'static) {
-    static ATTACKERS: LazyLock<Runtime> = LazyLock::new(|| {
-        let attackers = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        attackers.expect("a thread can be started")
-    });
-    ATTACKERS.spawn(part);
+/// Addresses that strangers come from, if from several.
+const ORIGINS: usize = 64;
+
+/// Where strangers come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin {
+    /// The address of the honest clients.
+    Neighbour,
+    /// One address of another subnet.
+    One,
+    /// Several of one subnet.
+    Subnet,
+    /// One each of several subnets.
+    Subnets,
 }
 
-/// A swarm over QUIC and TCP that keeps what it has.
+impl Origin {
+    /// What `HAULOUT_ATTACK_ORIGIN` says.
+    pub(crate) fn wanted() -> Origin {
+        match std::env::var("HAULOUT_ATTACK_ORIGIN").as_deref() {
+            Ok("neighbour") => Origin::Neighbour,
+            Ok("one") | Err(_) => Origin::One,
+            Ok("subnet") => Origin::Subnet,
+            Ok("subnets") => Origin::Subnets,
+            Ok(other) => panic!("HAULOUT_ATTACK_ORIGIN={other}: one, subnet, subnets or neighbour"),
+        }
+    }
+
+    /// The address of the stranger with this number.
+    pub(crate) fn of(self, stranger: usize) -> Ipv4Addr {
+        let place = u8::try_from(stranger % ORIGINS).unwrap();
+        match self {
+            Origin::Neighbour => Ipv4Addr::LOCALHOST,
+            Origin::One => Ipv4Addr::new(127, 9, 0, 1),
+            Origin::Subnet => Ipv4Addr::new(127, 9, 0, 1 + place),
+            Origin::Subnets => Ipv4Addr::new(127, 9, place, 1),
+        }
+    }
+}
+
+/// The threads of the strangers: they run when nobody else wants to.
+pub(crate) fn strangers() -> &'static Runtime {
+    static STRANGERS: LazyLock<Runtime> = LazyLock::new(|| {
+        let strangers = runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .on_thread_start(|| rustix::process::setpriority_process(None, 19).unwrap())
+            .build();
+        strangers.expect("threads can be started")
+    });
+    &STRANGERS
+}
+
+/// Runs a part of an attack beside the honest clients of this process.
+pub(crate) fn attack(part: impl Future<Output = ()> + Send + 'static) {
+    strangers().spawn(part);
+}
+
+/// A swarm over QUIC and TCP that keeps what it has, and comes from this address.
 pub(crate) fn swarm<Behaviour: NetworkBehaviour>(
+    from: Ipv4Addr,
     behaviour: impl FnOnce(&identity::Keypair) -> Behaviour,
 ) -> Swarm<Behaviour> {
-    SwarmBuilder::with_new_identity()
+    let _threads = strangers().enter();
+    let mut swarm = SwarmBuilder::with_new_identity()
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
         .unwrap()
@@ -40,7 +96,10 @@ pub(crate) fn swarm<Behaviour: NetworkBehaviour>(
         .with_behaviour(|key| Ok(behaviour(key)))
         .unwrap()
         .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(3600)))
-        .build()
+        .build();
+    // QUIC dials from where it listens.
+    swarm.listen_on(format!("/ip4/{from}/udp/0/quic-v1").parse().unwrap()).unwrap();
+    swarm
 }
 
 /// Kademlia as the nodes of a network speak it, on the side that answers.
