@@ -35,5 +35,5 @@ async fn knock(origin: Origin) {
     let enough = identities * CONNECTIONS * siege.targets.len() * 9 / 10;
     until("every identity has knocked", || knocked.load(Ordering::Relaxed) >= enough).await;
     let under = siege.endure().await;
-    siege.judge(&format!("many identities ({origin:?})"), &calm, &under, &memory);
+    siege.judge(&format!("many identities ({origin:?})"), &calm, &under, &memory).await;
 }

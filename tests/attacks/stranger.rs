@@ -6,7 +6,7 @@
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use haulout_tests::eventually;
@@ -18,6 +18,7 @@ use libp2p::{
 };
 
 use tokio::runtime::{self, Runtime};
+use tokio::task::AbortHandle;
 
 use crate::siege::Target;
 
@@ -77,9 +78,20 @@ pub(crate) fn strangers() -> &'static Runtime {
     &STRANGERS
 }
 
+/// The parts of the attack that goes on.
+static PARTS: Mutex<Vec<AbortHandle>> = Mutex::new(Vec::new());
+
 /// Runs a part of an attack beside the honest clients of this process.
 pub(crate) fn attack(part: impl Future<Output = ()> + Send + 'static) {
-    strangers().spawn(part);
+    let part = strangers().spawn(part).abort_handle();
+    PARTS.lock().unwrap().push(part);
+}
+
+/// Ends the attack that goes on; what it has open closes.
+pub(crate) fn give_up() {
+    for part in PARTS.lock().unwrap().drain(..) {
+        part.abort();
+    }
 }
 
 /// A swarm over QUIC and TCP that keeps what it has, and comes from this address.
