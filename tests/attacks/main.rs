@@ -31,7 +31,6 @@ fn trials() -> Vec<Trial> {
             handshakes::connections_that_say_nothing,
         ),
         trial("many_identities_keep_nobody_out", identities::many_identities),
-        trial("many_identities_next_door_keep_nobody_out", identities::many_identities_next_door),
         trial("nodes_do_not_dial_what_strangers_name", dials::named_victims),
         trial("floods_of_questions_keep_nobody_out", kademlia::floods_of_questions),
         trial("noise_keeps_nobody_out", floods::noise),
@@ -41,6 +40,7 @@ fn trials() -> Vec<Trial> {
         trial("headers_that_never_end_fill_no_memory", streams::headers_that_never_end),
         trial("headers_nobody_paid_for_are_not_served", streams::unpaid_headers),
         trial("claims_without_bytes_keep_no_room", streams::claims_without_bytes),
+        trial("bytes_nobody_reads_fill_no_memory", streams::bytes_nobody_reads),
         trial("a_pair_named_twice_is_not_served", streams::pairs_named_again_and_again),
         trial("greedy_readers_leave_others_their_share", streams::greedy_readers),
     ]
