@@ -71,7 +71,7 @@ pub(crate) fn scale() -> usize {
 
 /// Whether it is judged how slow honest clients became, and whether memory is given back: only on a machine that nobody
 /// else uses, with `kernel.sched_autogroup_enabled=0`, so that strangers get no time that others want.
-fn is_strict() -> bool {
+pub(crate) fn is_strict() -> bool {
     knob("HAULOUT_ATTACK_STRICT", 0) == 1
 }
 
