@@ -170,7 +170,7 @@ impl Chain {
         };
         let reached = tokio::time::timeout(longest, chain.shared_since());
         let Ok(found) = reached.await else {
-            return Err(chain.unreachable("no answer in time"));
+            return Err(chain.late("no answer in time"));
         };
         let options = chain.shared.options.clone();
         chain.shared = shared(options, found?);
@@ -196,7 +196,14 @@ impl Chain {
 
     /// The error for a ledger that does not answer.
     fn unreachable(&self, reason: &str) -> CallError {
-        CallError::Unreachable { url: self.url().to_owned(), reason: reason.to_owned() }
+        let (url, reason) = (self.url().to_owned(), reason.to_owned());
+        CallError::Unreachable { url, reason, is_late: false }
+    }
+
+    /// The error for a ledger that may only be slow: nothing says that it is away.
+    fn late(&self, reason: &str) -> CallError {
+        let (url, reason) = (self.url().to_owned(), reason.to_owned());
+        CallError::Unreachable { url, reason, is_late: true }
     }
 }
 

@@ -258,11 +258,15 @@ async fn ask_or_recall(
         // What answers at once is asked with all patience from now on.
         Ok(Ok((chain, view, is_news))) => Ok((chain.patient(options.patience), view, is_news)),
         Ok(Err(error)) if !error.is_transient() => Err(error),
-        Ok(Err(_)) | Err(_) => {
+        without => {
+            let what = match without {
+                Ok(Err(error)) if !error.is_late() => "does not answer",
+                _ => "has not answered yet",
+            };
             warn!(
                 ledger = %options.url,
                 checkpoint = objects.checkpoint,
-                "the ledger does not answer; going on with what was known of the network"
+                "the ledger {what}; going on with what was known of the network"
             );
             Ok((Chain::resume(options, &objects)?, recalled, false))
         }

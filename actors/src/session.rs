@@ -121,8 +121,11 @@ pub enum Progress {
         /// Bytes hashed so far.
         bytes: u64,
     },
-    /// The id is known and nodes are being asked.
-    Located,
+    /// The id and the length are known; next, ledger and nodes are asked for the rest.
+    Located {
+        /// Bytes of the whole blob.
+        bytes: u64,
+    },
     /// The blob is registered on chain.
     Registered,
     /// So many bytes of the blob went through the network.

@@ -15,6 +15,7 @@ use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::periods;
 use haulout_node::terminal::{self, note};
+use haulout_node::usage;
 
 use crate::control::{Connection, Reply, Request};
 use crate::processes::die_with_parent;
@@ -263,13 +264,12 @@ fn refuse(error: clap::Error, arguments: &[OsString]) -> u8 {
             Err(lost) => fail(&lost, false, str::to_owned),
         };
     }
-    let text = terminal::refusal(error);
-    if arguments.iter().any(|argument| argument == "--json" || argument == "-j") {
-        let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
-        let _ = print_line(&Error::new(Kind::Usage, first).to_json());
+    let json = arguments.iter().any(|argument| argument == "--json" || argument == "-j");
+    let (error, help) = usage::error_of(error, &Cli::command(), arguments);
+    if let Some(help) = help.filter(|_| !json) {
+        note(help.trim_end());
     }
-    note(text.trim_end());
-    Kind::Usage.exit_code()
+    fail(&error, json, str::to_owned)
 }
 
 impl Cli {

@@ -159,6 +159,8 @@ fn stored_files_are_listed_by_name_here_and_by_their_public_name_elsewhere() {
     let put = desk.json(&["haulout", "--json", "put", letter.to_str().unwrap()]);
     assert_eq!((&put["name"], &put["name_is_public"]), (&"a letter.txt".into(), &false.into()));
     let secret = id_of(&put);
+    // Its id without a network is that of this network, whose shards are not the usual ones.
+    assert_eq!(desk.text(&["haulout", "-q", "blob-id", "a letter.txt"]).trim(), secret);
     let dry = ["haulout", "--json", "put", "a letter.txt", "--public-name", "--dry-run"];
     assert_eq!(desk.json(&dry)["public_name"], "a letter.txt");
     let refused = put_piped(&desk, b"x", &["--public-name"]);
@@ -208,6 +210,38 @@ fn stored_files_are_listed_by_name_here_and_by_their_public_name_elsewhere() {
     let put = put_piped(&desk, b"dear", &[]);
     assert_eq!(id_of(&serde_json::from_slice(&put.stdout).unwrap()), secret);
     assert_eq!(names(&desk, None)[&secret], Value::Null);
+
+    // A name that cannot be written is told beside the blob that is stored, with the command that writes only it.
+    let key = desk.devnet_folder().join("keys/bob.key");
+    fs::write(desk.folder.path().join("their own"), "kept by bob").unwrap();
+    let mut bobs = desk.command();
+    bobs.args(["haulout", "put", "their own", "--permanent"]).env("HAULOUT_WALLET__KEY_FILE", key);
+    assert!(bobs.output().unwrap().status.success());
+    fs::write(desk.folder.path().join("my own"), "kept by alice").unwrap();
+    for files in [&["their own"][..], &["their own", "my own"]] {
+        let line = [&["haulout", "--json", "put", "--public-name"], files].concat();
+        let told = desk.run(&line);
+        let out = text(&told.stdout);
+        let lines: Vec<Value> =
+            out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let put = lines.iter().find(|put| put["name"] == "their own").unwrap();
+        assert_eq!((told.status.code(), lines.len()), (Some(2), files.len()), "{out}");
+        assert_eq!((&put["action"], &put["name_is_public"]), (&"none".into(), &false.into()));
+        assert_eq!(put["name_error"]["code"], 2);
+        let hint = put["name_error"]["hint"].as_str().unwrap();
+        let command = "`haulout put 'their own' --public-name --epochs 5 --force`";
+        assert!(hint.starts_with(command), "{hint}");
+        let people = [&["haulout", "put", "--public-name"], files].concat();
+        let told = desk.run(&people);
+        let (out, err) = (text(&told.stdout), text(&told.stderr));
+        assert!(
+            told.status.code() == Some(2) && out.contains("✓ Already stored  their own"),
+            "{out}"
+        );
+        assert!(err.contains("is stored, but somebody's") && err.contains(command), "{err}");
+        let summary = "2 already there, 0 failed, 1 without the public name";
+        assert_eq!(err.contains(summary), files.len() == 2, "{err}");
+    }
 }
 
 #[cfg(target_os = "linux")]
@@ -266,6 +300,32 @@ fn several_files_are_put_by_one_command_and_one_that_fails_stops_no_other() {
     let listed = desk.text(&["haulout", "ls"]);
     let has = |name: &str| listed.lines().any(|line| line.starts_with(&format!("{name} ")));
     assert!(fresh.iter().all(|name| has(name)), "{listed}");
+
+    // What holds for all is told once, and nothing is begun after it; programs hear of each file.
+    desk.text(&["haulout", "wallet", "new", "--file", "poor.key"]);
+    let many: Vec<String> = (0..7).map(|number| format!("poor {number}")).collect();
+    many.iter().for_each(|name| fs::write(desk.folder.path().join(name), name).unwrap());
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let poor = |flags: &[&str]| {
+        let line = [&["haulout"], flags, &["put", "--at-once", "2"], &many].concat();
+        desk.command().args(line).env("HAULOUT_WALLET__KEY_FILE", "poor.key").output().unwrap()
+    };
+    let (people, programs) = (poor(&[]), poor(&["--json"]));
+    let told = text(&people.stderr);
+    assert_eq!((people.status.code(), told.matches("FUNDS").count()), (Some(9), 1), "{told}");
+    assert!(
+        told.contains("more not begun  FUNDS  ") && told.contains(" not begun; paid 0 WAL"),
+        "{told}"
+    );
+    let lines: Vec<Value> =
+        text(&programs.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), programs.status.code()), (7, Some(9)), "{lines:?}");
+    assert!(lines.iter().all(|line| line["error"]["kind"] == "FUNDS"), "{lines:?}");
+    let last = lines.iter().find(|line| line["file"] == "poor 6").unwrap();
+    assert!(
+        last["error"]["message"].as_str().unwrap().starts_with("not begun: the wallet"),
+        "{last}"
+    );
 
     for wrong in [&["a", "-"][..], &["a", "b", "--name", "x"], &["a", "b", "--at-once", "17"]] {
         let refused = desk.failure(&[&["haulout", "--json", "put"], wrong].concat());
@@ -509,6 +569,15 @@ fn a_devnet_that_runs_says_so_and_waits_for_its_ledger_and_moves_time_once() {
     let again = desk.text(&["--name", "night", "up", "-d"]);
     assert!(again.contains("It runs already") && again.contains("shards up"), "{again}");
     assert!(!again.contains("selftest") && !again.contains("Ready in"), "{again}");
+    assert!(!again.contains("written again"), "{again}");
+    // A context that was removed is back after that, and says so.
+    let removed = desk.text(&["haulout", "context", "rm", "devnet-night"]);
+    assert!(removed.contains("`devnet --name night up -d` writes it again"), "{removed}");
+    assert_eq!(desk.failure(&["--name", "night", "haulout", "--json", "info"])["kind"], "CONFIG");
+    let back = desk.run(&["--name", "night", "up", "-d"]);
+    assert!(text(&back.stderr).contains("is written again"), "{}", text(&back.stderr));
+    desk.text(&["--name", "night", "haulout", "info"]);
+    desk.text(&["haulout", "info"]);
     let wiped = desk.failure(&[&UP[..], &["--wipe", "n2"]].concat());
     let hint = "`devnet --name night restart n2 --wipe`";
     assert_eq!((&wiped["kind"], &wiped["hint"]), (&"USAGE".into(), &hint.into()));
@@ -542,6 +611,13 @@ fn a_devnet_that_runs_says_so_and_waits_for_its_ledger_and_moves_time_once() {
     waiting.stdout.take().unwrap().read_to_string(&mut ended).unwrap();
     assert!(waiting.wait().unwrap().success(), "{ended}");
     assert_eq!(serde_json::from_str::<Value>(&ended).unwrap()["epoch"], 2);
+
+    // The ledger's time was moved by a day, and no date that people see was: the epoch ends in a day of theirs.
+    let info = desk.json(&["haulout", "--json", "info"]);
+    let tomorrow = Command::new("date").args(["-u", "-d", "+1442 minutes", "+%F %R UTC"]).output();
+    let (ends, latest) = (info["epoch"]["ends"].as_str().unwrap(), tomorrow.unwrap().stdout);
+    assert!(ends <= text(&latest).trim(), "{info}");
+    assert!(info["ledger"]["clock_ahead_ms"].as_u64().unwrap() > 80_000_000, "{info}");
 
     // Without a node that runs no time is moved; with nodes that do nothing it is moved once.
     for node in ["n1", "n2", "n3", "n4"] {

@@ -154,14 +154,25 @@ fn an_id_is_not_lost(desk: &Desk) {
         let told = desk.haulout(&arguments).stdout(full()).output().unwrap();
         assert_eq!(told.status.code(), Some(13), "{}", said(&told));
         assert!(said(&told).contains(&format!("the answer: {id}")), "{}", said(&told));
+        assert!(said(&told).contains("what was asked for is done"), "{}", said(&told));
     }
     let told = desk.haulout(&["--json", "put", "full", "--force"]).stdout(full()).output().unwrap();
     assert_eq!(told.status.code(), Some(13));
     let error: Value = serde_json::from_slice(&told.stderr).unwrap();
     assert!(error["error"]["details"]["answer"].as_str().unwrap().contains(&id), "{error}");
-    for arguments in [&["ls"][..], &["info"], &["wallet"], &["status", &id], &["stake", "nodes"]] {
+    // Where nothing was changed, one may ask again.
+    for arguments in [
+        &["ls"][..],
+        &["info"],
+        &["wallet"],
+        &["status", &id],
+        &["stake", "nodes"],
+        &["put", "full", "--dry-run"],
+        &["put", "full", "full", "--dry-run"],
+    ] {
         let told = desk.haulout(arguments).stdout(full()).output().unwrap();
         assert_eq!(told.status.code(), Some(13), "{arguments:?}: {}", said(&told));
+        assert!(said(&told).contains("nothing was changed or paid; ask again"), "{}", said(&told));
     }
     for arguments in [&["status"][..], &["--json", "status"], &["logs"], &["--help"]] {
         let told = desk.command(arguments).stdout(full()).output().unwrap();

@@ -1,7 +1,8 @@
 //! Epochs as dates.
 //!
-//! Promises: an epoch that has not begun never has a date in the past; where the ledger states no
-//! duration there is no date rather than a wrong one.
+//! Promises: what is due is told by the ledger's clock, and a date is when that comes on the clock of this
+//! machine, which is the reader's; an epoch that has not begun never has a date in the past; where the ledger
+//! states no duration there is no date rather than a wrong one.
 //! Does not: know time zones, or foresee that the duration of an epoch changes: dates of later
 //! epochs are estimates.
 
@@ -14,6 +15,9 @@ use jiff::Timestamp;
 /// How a moment is written.
 const MOMENT: &str = "%Y-%m-%d %H:%M UTC";
 
+/// So far two sound clocks may differ; dates are told to the minute.
+const CLOCKS_DIFFER_MAX_MS: u64 = 60_000;
+
 /// When epochs begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Calendar {
@@ -23,8 +27,10 @@ pub struct Calendar {
     pub started_ms: u64,
     /// How long an epoch lasts; 0 if nobody knows.
     pub duration_ms: u64,
-    /// The time now.
+    /// The time now, by the ledger's clock.
     pub now_ms: u64,
+    /// How far the ledger's clock is ahead of this machine's, in milliseconds; 0 if they are the same.
+    pub ahead_ms: u64,
 }
 
 impl Calendar {
@@ -34,18 +40,21 @@ impl Calendar {
         Self::new(position, u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// The calendar of what the ledger says.
-    pub fn new(position: &Position, now_ms: u64) -> Self {
+    /// The calendar of what the ledger says, at a moment of this machine's clock.
+    pub fn new(position: &Position, machine_ms: u64) -> Self {
+        // A devnet's ledger may have been told to run ahead of our clock. One that seems to be behind it has
+        // most likely not been heard of for a while.
+        let ahead_ms = position.ledger_ms.saturating_sub(machine_ms);
         Calendar {
             epoch: position.epoch.0,
             started_ms: begun_ms(position),
             duration_ms: position.timing.duration_ms,
-            // A devnet's ledger may have been told to run ahead of our clock.
-            now_ms: now_ms.max(position.ledger_ms),
+            now_ms: machine_ms.max(position.ledger_ms),
+            ahead_ms: if ahead_ms > CLOCKS_DIFFER_MAX_MS { ahead_ms } else { 0 },
         }
     }
 
-    /// When the current epoch ends by its duration.
+    /// When the current epoch ends by its duration, by the ledger's clock.
     pub fn due_ms(&self) -> Option<u64> {
         if self.started_ms == 0 || self.duration_ms == 0 {
             return None;
@@ -58,7 +67,7 @@ impl Calendar {
         self.due_ms().is_some_and(|due| due < self.now_ms)
     }
 
-    /// When an epoch begins or began, as far as we can say.
+    /// When an epoch begins or began, as far as we can say, by the ledger's clock.
     pub fn begins_ms(&self, epoch: u32) -> Option<u64> {
         let due = self.due_ms()?;
         if epoch <= self.epoch {
@@ -71,7 +80,12 @@ impl Calendar {
 
     /// The date on which an epoch begins.
     pub fn date(&self, epoch: u32) -> Option<String> {
-        self.begins_ms(epoch).map(utc)
+        self.begins_ms(epoch).map(|moment| self.shown(moment))
+    }
+
+    /// A moment of the ledger's clock as the date that this machine has then.
+    pub fn shown(&self, ledger_ms: u64) -> String {
+        utc(ledger_ms.saturating_sub(self.ahead_ms))
     }
 
     /// An exclusive end for people: the epoch, and about when that is.
@@ -92,7 +106,7 @@ fn begun_ms(position: &Position) -> u64 {
 }
 
 /// A moment, to the minute: `2027-02-20 14:00 UTC`. The calendar ends with the year 9999.
-pub fn utc(milliseconds: u64) -> String {
+fn utc(milliseconds: u64) -> String {
     let moment =
         i64::try_from(milliseconds).ok().and_then(|it| Timestamp::from_millisecond(it).ok());
     moment.map_or_else(
@@ -104,11 +118,31 @@ pub fn utc(milliseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::holdings::sample_position;
 
     const HOUR: u64 = 3_600_000;
 
     fn calendar(now_ms: u64) -> Calendar {
-        Calendar { epoch: 5, started_ms: 100 * HOUR, duration_ms: HOUR, now_ms }
+        Calendar { epoch: 5, started_ms: 100 * HOUR, duration_ms: HOUR, now_ms, ahead_ms: 0 }
+    }
+
+    #[test]
+    fn dates_are_when_it_happens_by_this_machines_clock_though_the_ledgers_was_moved() {
+        let mut position = sample_position(); // its epoch of a day has just begun
+        let machine_ms = position.ledger_ms;
+        position.ledger_ms += 240 * HOUR;
+        position.phase = EpochState::Selected { since_ms: position.ledger_ms - HOUR };
+        let moved = Calendar::new(&position, machine_ms);
+        assert_eq!(moved.ahead_ms, 240 * HOUR);
+        assert_eq!(moved.date(5).as_deref(), Some("2027-02-21 13:00 UTC"), "in 23 hours");
+        assert_eq!(moved.date(7).as_deref(), Some("2027-02-23 13:00 UTC"));
+        assert_eq!(moved.date(4).as_deref(), Some("2027-02-20 13:00 UTC"), "an hour ago");
+        assert!(!moved.is_overdue());
+        // Two clocks are never the same, and one of the past is of a ledger that was not heard of since.
+        for ledger_ms in [machine_ms + CLOCKS_DIFFER_MAX_MS, machine_ms - 240 * HOUR] {
+            assert_eq!(Calendar::new(&Position { ledger_ms, ..position }, machine_ms).ahead_ms, 0);
+            position = sample_position();
+        }
     }
 
     #[test]

@@ -6,12 +6,14 @@
 
 use std::ffi::OsString;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind as ClapKind;
 use clap::parser::ValueSource;
-use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
 use haulout_protocol::blob::{BlobId, ParseBlobIdError};
 use haulout_protocol::chain::ObjectId;
 use tokio::runtime::Runtime;
@@ -21,6 +23,7 @@ use crate::contexts;
 use crate::error::{Error, Kind, Result};
 use crate::telemetry::{LogFormat, Options, Telemetry};
 use crate::terminal;
+use crate::usage;
 use output::{CommandFlags, Output};
 
 mod bench;
@@ -45,6 +48,29 @@ mod stake;
 mod status;
 pub mod table;
 mod wallet;
+
+/// What a client tells if nobody asked for a log: warnings, and when what was waited for is there. That the ledger is
+/// silent is told by whoever waits for it, so the follower of its history need not say it, too.
+const NOTICES: &str = "warn,haulout_actors::chain_sync=error,haulout_actors::chain::patience=info";
+
+/// Verbs that only look, each without those above it.
+const LOOKS: [&str; 12] = [
+    "status",
+    "ls",
+    "info",
+    "wallet",
+    "address",
+    "nodes",
+    "show",
+    "blob-id",
+    "encode",
+    "config",
+    "completions",
+    "help",
+];
+
+/// The same for those who want only the essential value: what goes wrong is the failure.
+const QUIET: &str = "error";
 
 /// How long the runtime may take to drop what a finished command left behind.
 const WIND_DOWN: Duration = Duration::from_secs(2);
@@ -158,10 +184,12 @@ pub fn main_with(args: Vec<OsString>) -> u8 {
             output.text(&error.render().to_string());
             output.exit_code(0)
         }
-        Err(error) if json => Output::of_parser(true).fail(&usage(error)),
         Err(error) => {
-            output::note(terminal::refusal(error).trim_end());
-            Kind::Usage.exit_code()
+            let (error, help) = usage::error_of(error, &Cli::command(), &args);
+            if let Some(help) = help.filter(|_| !json) {
+                output::note(help.trim_end());
+            }
+            Output::of_parser(json).fail(&error)
         }
     }
 }
@@ -184,20 +212,24 @@ fn parse(args: &[OsString]) -> Result<(Cli, CommandFlags), clap::Error> {
         (Some(name), _) if name != default_devnet() => Some(format!("--name {name}")),
         _ => Some(String::new()),
     };
-    Ok((cli, CommandFlags { haulout: flags.join(" "), devnet }))
+    let only_looks = only_looks(&matches);
+    Ok((cli, CommandFlags { haulout: flags.join(" "), devnet, only_looks }))
+}
+
+/// Whether a command line changes nothing, at home or on the ledger.
+fn only_looks(matches: &ArgMatches) -> bool {
+    let mut last = (None, matches);
+    while let Some((verb, below)) = last.1.subcommand() {
+        last = (Some(verb), below);
+    }
+    let is_dry = matches!(last.1.try_get_one::<bool>("dry_run"), Ok(Some(true)));
+    is_dry || last.0.is_some_and(|verb| LOOKS.contains(&verb))
 }
 
 /// The devnet that `devnet` means without `--name`.
 fn default_devnet() -> String {
     let named = std::env::var("DEVNET_NAME").ok().filter(|name| !name.is_empty());
     named.unwrap_or_else(|| "default".to_owned())
-}
-
-/// A refusal of the parser as one of our errors.
-fn usage(error: clap::Error) -> Error {
-    let text = terminal::refusal(error);
-    let first = text.lines().next().unwrap_or_default();
-    Error::new(Kind::Usage, first.trim_start_matches("error: "))
 }
 
 impl Cli {
@@ -280,7 +312,7 @@ impl Cli {
     fn online(&self, output: &Output, verb: impl Future<Output = Result<()>>) -> Result<u8> {
         let runtime = runtime()?;
         let result = runtime.block_on(async {
-            let telemetry = Telemetry::start(self.telemetry("haulout-client", "warn", output))?;
+            let telemetry = Telemetry::start(self.client_telemetry(output))?;
             let result = tokio::select! {
                 result = verb => result,
                 signal = signals::first() => Err(signals::error(signal?)),
@@ -290,6 +322,14 @@ impl Cli {
         });
         runtime.shutdown_timeout(WIND_DOWN);
         result.map(|()| 0)
+    }
+
+    /// What a client tells beside its answer.
+    fn client_telemetry(&self, output: &Output) -> Options {
+        let silent = if self.common.quiet { QUIET } else { NOTICES };
+        let options = self.telemetry("haulout-client", silent, output);
+        let notices = options.filter == silent && options.format == LogFormat::Text;
+        Options { notices, ..options }
     }
 
     /// What to log; `level` is what a silent command line means.
@@ -305,6 +345,7 @@ impl Cli {
         Options {
             filter: chosen.unwrap_or(more),
             format: self.common.log_format,
+            notices: false,
             service,
             instance: None,
             network: None,
@@ -321,26 +362,46 @@ fn runtime() -> Result<Runtime> {
         .map_err(|error| Error::new(Kind::Internal, "the runtime does not start").because(error))
 }
 
-/// The blob id in an argument.
-fn parse_id(text: &str) -> Result<BlobId> {
+/// The blob id in an argument; `command` is what was typed, in backticks and with `ID` in its place.
+fn parse_id(text: &str, command: &str) -> Result<BlobId> {
     text.parse().map_err(|_: ParseBlobIdError| {
         Error::new(Kind::Usage, format!("`{}` is not a blob id", terminal::line(text)))
-            .hint(instead_of_id(text))
+            .hint(instead_of_id(text, command))
     })
 }
 
 /// What to do with a text that should be a blob id and is something else.
-fn instead_of_id(text: &str) -> String {
+fn instead_of_id(text: &str, command: &str) -> String {
     const IDS: &str = "`haulout ls` lists the ids of your blobs beside their names and objects";
     if text.parse::<ObjectId>().is_ok() {
         return format!("this is an object's id; {IDS}");
     }
-    match std::path::Path::new(text).is_file() {
+    match Path::new(text).is_file() {
         true => {
-            let file = terminal::shell(text);
-            format!("`haulout blob-id {file}` prints the id of this file; {IDS}")
+            // What begins with a hyphen would be a flag.
+            let folder = if text.starts_with('-') { "./" } else { "" };
+            let file = terminal::shell(&format!("{folder}{text}"));
+            let command = command.replace("ID", &format!("$(haulout -q blob-id {file})"));
+            format!("this is a file; its blob is meant by {command}; {IDS}")
         }
         false => format!("a blob id has 43 characters, as `haulout put` prints it; {IDS}"),
+    }
+}
+
+/// What to do about a folder that does not exist: nobody else's folders are made, since a slip is more likely.
+fn no_such_folder(folder: &Path) -> String {
+    let folder = terminal::shell(&folder.to_string_lossy());
+    format!("there is no such folder: `mkdir -p {folder}` makes it")
+}
+
+/// Refuses a file whose folder does not exist.
+fn must_have_folder(file: &Path) -> Result<()> {
+    match file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        Some(folder) => {
+            let message = format!("cannot write {}", terminal::path(file));
+            Err(Error::new(Kind::File, message).hint(no_such_folder(folder)))
+        }
+        None => Ok(()),
     }
 }
 

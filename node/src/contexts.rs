@@ -196,8 +196,9 @@ pub fn remove(name: &str) -> Result<Option<String>> {
 }
 
 fn missing(name: &str) -> Error {
-    Error::new(Kind::Config, format!("there is no context `{name}`"))
-        .hint("`haulout context ls` lists them; a devnet makes its own when it starts")
+    Error::new(Kind::Config, format!("there is no context `{name}`")).hint(
+        "`haulout context ls` lists them; `devnet up` writes a devnet's own, also while it runs",
+    )
 }
 
 /// Replaces a file whose folder may not exist yet.

@@ -20,6 +20,7 @@ pub mod storage_node;
 pub mod sui_wallet;
 pub mod telemetry;
 pub mod terminal;
+pub mod usage;
 pub mod whole_file;
 
 mod endpoint;

@@ -85,7 +85,9 @@ impl LightClient {
         let chain = chain_options(&config.chain, config.timeout, turns);
         let known = KnownNetwork::of(&config);
         let cache = known.recall();
-        let prepared = prepare(&config.network, chain, store, identity, role, cache.clone());
+        // Whoever writes cannot go on without the ledger, and waits for it.
+        let recalled = cache.clone().filter(|_| wallet.is_none());
+        let prepared = prepare(&config.network, chain, store, identity, role, recalled);
         let Prepared { context, swarm: network, read } = prepared.await?;
         if let Some(read) = read {
             known.keep(&read, cache.as_ref());

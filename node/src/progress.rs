@@ -3,7 +3,7 @@
 //! Promises: costs nothing when bars are hidden; names in them are on one line and do not act.
 //! Does not: decide whether to show them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use haulout_actors::session::{Observer, Progress};
@@ -15,6 +15,7 @@ use crate::terminal;
 const TICK: Duration = Duration::from_millis(120);
 
 const BYTES: &str = " {prefix:<14} {bar:24} {binary_bytes} of {binary_total_bytes}  {binary_bytes_per_sec}  ETA {eta}";
+const SO_FAR: &str = " {prefix:<14} {binary_bytes}  {binary_bytes_per_sec}";
 const STEPS: &str = " {prefix:<14} {bar:24} {pos} of {len}  {msg}";
 const SPINNER: &str = " {prefix:<14} {spinner} {msg}";
 
@@ -53,7 +54,8 @@ fn spinner(bars: &MultiProgress, stage: &str) -> ProgressBar {
 pub(crate) struct Stages {
     bars: MultiProgress,
     names: &'static Names,
-    total: u64,
+    /// Bytes of the blob; nothing until they are known.
+    total: Arc<OnceLock<u64>>,
     shards: u16,
     current: Arc<Mutex<Option<(usize, ProgressBar)>>>,
 }
@@ -93,9 +95,10 @@ impl Stages {
     pub(crate) fn new(
         bars: &MultiProgress,
         names: &'static Names,
-        total: u64,
+        total: Option<u64>,
         shards: u16,
     ) -> Self {
+        let total = Arc::new(total.map_or_else(OnceLock::new, OnceLock::from));
         Self { bars: bars.clone(), names, total, shards, current: Arc::default() }
     }
 
@@ -103,6 +106,11 @@ impl Stages {
     pub(crate) fn observer(&self) -> Observer {
         let stages = self.clone();
         Arc::new(move |progress| stages.show(progress))
+    }
+
+    /// Says that nodes are asked where a blob is, or for room.
+    pub(crate) fn ask(&self) {
+        self.message(self.names.locate, "asking the nodes".into());
     }
 
     /// Takes the bars away.
@@ -116,12 +124,22 @@ impl Stages {
     fn show(&self, progress: Progress) {
         match progress {
             Progress::Identified { bytes } => self.bytes(self.names.identify, bytes),
-            Progress::Located => self.message(self.names.locate, "asking the nodes".into()),
+            Progress::Located { bytes } => {
+                let _ = self.total.set(bytes); // where it was known, it is the same
+                self.ask();
+            }
             Progress::Registered => self.bytes(self.names.register, 0),
             Progress::Transferred { bytes } => self.bytes(self.names.transfer, bytes),
             Progress::Confirmed { shards } => self
                 .message(self.names.confirm, format!("{shards} of {} shards signed", self.shards)),
         }
+    }
+
+    /// A line that counts bytes of which nobody knows how many there will be.
+    fn so_far(&self, name: &str) -> ProgressBar {
+        let bar = spinner(&self.bars, name);
+        bar.set_style(ProgressStyle::with_template(SO_FAR).expect("the template is valid"));
+        bar
     }
 
     fn bytes(&self, stage: usize, done: u64) {
@@ -144,15 +162,45 @@ impl Stages {
                 old.finish();
             }
             let name = self.names.stages[stage];
-            let bar = if counts {
-                bytes(&self.bars, name, self.total)
-            } else {
-                spinner(&self.bars, name)
+            let bar = match (counts, self.total.get()) {
+                (true, Some(total)) => bytes(&self.bars, name, *total),
+                (true, None) => self.so_far(name),
+                (false, _) => spinner(&self.bars, name),
             };
             *current = Some((stage, bar));
         }
         if let Some((_, bar)) = current.as_ref() {
             change(bar);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bar(stages: &Stages) -> (usize, Option<u64>) {
+        let current = stages.current.lock().unwrap();
+        let (stage, bar) = current.as_ref().expect("a stage is on");
+        (*stage, bar.length())
+    }
+
+    #[test]
+    fn a_total_is_shown_when_it_is_known_and_not_before() {
+        let stages = Stages::new(&MultiProgress::new(), &GET, None, 7);
+        let tell = stages.observer();
+        stages.ask();
+        assert_eq!(bar(&stages), (0, None));
+        tell(Progress::Located { bytes: 12_345 });
+        tell(Progress::Transferred { bytes: 12 });
+        assert_eq!(bar(&stages), (1, Some(12_345)));
+        // Nobody said how much it will be.
+        let stages = Stages::new(&MultiProgress::new(), &GET, None, 7);
+        stages.observer()(Progress::Transferred { bytes: 12 });
+        assert_eq!(bar(&stages), (1, None));
+        // The length of a file is known from the beginning.
+        let stages = Stages::new(&MultiProgress::new(), &PUT, Some(5), 7);
+        stages.observer()(Progress::Identified { bytes: 1 });
+        assert_eq!(bar(&stages), (0, Some(5)));
     }
 }

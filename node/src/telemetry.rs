@@ -1,6 +1,6 @@
 //! Logs on stderr, and OpenTelemetry traces and metrics when the standard variables ask for them.
 //!
-//! Promises: nothing leaves the process unless `OTEL_EXPORTER_OTLP_ENDPOINT` (or the variable for
+//! Promises: a client says what goes wrong on the way in sentences, unless a log was asked for; nothing leaves the process unless `OTEL_EXPORTER_OTLP_ENDPOINT` (or the variable for
 //! one signal) is set; log lines never tear progress bars; what was recorded is sent before exit.
 //! Does not: count anything (the actors' metrics do) or serve HTTP (`endpoint.rs`).
 
@@ -24,6 +24,7 @@ use crate::error::{Error, Kind, Result};
 use crate::terminal::{LogForm, log_line};
 
 mod bridge;
+mod notices;
 
 /// Which spans and events are exported.
 const EXPORTED: &str = "off,haulout_node=debug,haulout_actors=debug,haulout_storage=debug";
@@ -45,6 +46,8 @@ pub struct Options {
     pub filter: String,
     /// How log lines look.
     pub format: LogFormat,
+    /// Whether a person reads them who asked for no log: then warnings are sentences.
+    pub notices: bool,
     /// `service.name`, unless `OTEL_SERVICE_NAME` says otherwise.
     pub service: &'static str,
     /// `service.instance.id`: the peer, if there is one.
@@ -80,8 +83,9 @@ impl Telemetry {
             LogFormat::Text => LogForm::Plain,
             LogFormat::Json => LogForm::Json,
         };
-        let writer = BesideBars { bars: options.bars, form };
+        let writer = BesideBars { bars: options.bars.clone(), form };
         let lines = match options.format {
+            _ if options.notices => notices::Notices::new(options.bars).boxed(),
             LogFormat::Text => {
                 tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer).boxed()
             }

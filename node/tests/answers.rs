@@ -229,7 +229,7 @@ fn what_is_no_blob_id_leads_to_the_list_of_ids() {
     for (text, said) in [
         ("notes.txt", "43 characters"),
         (&*object, "this is an object's id"),
-        ("my file", "`haulout blob-id 'my file'`"),
+        ("my file", "`haulout get $(haulout -q blob-id 'my file')`"),
     ] {
         let told = haulout(home.path()).args(["get", text]).output().unwrap();
         let told = harmless(&told);

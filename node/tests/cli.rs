@@ -34,9 +34,12 @@ fn failure(home: &Path, args: &[&str]) -> (String, Value) {
         "{args:?}"
     );
     assert!(!error["hint"].as_str().expect("a hint").is_empty(), "{args:?}");
-    // The failure itself is told once; that a ledger is waited for may be logged.
-    let logged = String::from_utf8_lossy(&output.stderr);
-    assert!(logged.lines().all(|line| line.contains(" WARN ")), "{logged}");
+    // The failure itself is told once; that a ledger is waited for may be said in a sentence.
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.lines().all(|line| line.starts_with("! ") && line.contains("waiting for it")),
+        "{said}"
+    );
     (error["kind"].as_str().expect("a kind").to_owned(), error)
 }
 
@@ -198,11 +201,80 @@ fn an_id_that_begins_with_a_hyphen_is_an_id() {
 #[test]
 fn errors_of_the_parser_are_json_too() {
     let home = tempfile::tempdir().unwrap();
-    assert_eq!(failure(home.path(), &["put"]).0, "USAGE");
-    assert_eq!(failure(home.path(), &["frobnicate"]).0, "USAGE");
-    let output = run(home.path(), &["frobnicate"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+    for (line, message, hint) in [
+        (
+            &["put"][..],
+            "the following required arguments were not provided: <FILE>...",
+            "usage: haulout put <FILE>...; `haulout help put` explains it",
+        ),
+        (&["frobnicate"], "unrecognized subcommand 'frobnicate'", "`haulout help` explains it"),
+        (&["lss"], "unrecognized subcommand 'lss'", "a similar subcommand exists: 'ls'; usage: "),
+        (&["put", "a", "--epochs", "0"], "'--epochs <N>': 0 is not in 1..", "`haulout help put`"),
+        (&["stake", "add", "-z"], "unexpected argument '-z'", "`haulout help stake add` explains"),
+        (&[], "no command was given", "`haulout help` lists them"),
+        (&["stake"], "no command was given", "`haulout help stake` lists them"),
+        (&["ls", "--sort", "x"], "[possible values: ", "`haulout help ls`"),
+    ] {
+        let (kind, error) = failure(home.path(), line);
+        assert_eq!((kind.as_str(), &error["code"]), ("USAGE", &Value::from(2)), "{line:?}");
+        let said = (error["message"].as_str().unwrap(), error["hint"].as_str().unwrap());
+        assert!(said.0.contains(message) && said.1.contains(hint), "{line:?}: {said:?}");
+        // People read the same in the form of every other failure.
+        let output = run(home.path(), line);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]), "{line:?}");
+        assert!(told.ends_with(&format!("✗ USAGE  {}\n  {}\n", said.0, said.1)), "{told}");
+        assert_eq!(told.contains("Commands:"), message.starts_with("no command"), "{told}");
+        // What it names works when pasted.
+        let command = said.1.rsplit_once('`').unwrap().0.rsplit_once('`').unwrap().1;
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        assert!(run(home.path(), &words).status.success(), "{command}");
+    }
+}
+
+#[test]
+fn a_file_in_place_of_an_id_is_told_with_a_command_that_works_when_pasted() {
+    let home = tempfile::tempdir().unwrap();
+    for name in ["a b", "-f"] {
+        std::fs::write(home.path().join(name), "some bytes").unwrap();
+    }
+    for (line, before, after) in [
+        (&["rm"][..], "haulout rm ", ""),
+        (&["get"], "haulout get ", ""),
+        (&["status"], "haulout status ", ""),
+        (&["extend", "--epochs", "3"], "haulout extend ", " --epochs 3"),
+    ] {
+        for (name, word) in [("a b", "'a b'"), ("-f", "./-f")] {
+            let (kind, error) = failure(home.path(), &[line, &[name]].concat());
+            let expected = format!("`{before}$(haulout -q blob-id {word}){after}`");
+            let hint = error["hint"].as_str().unwrap();
+            assert!(kind == "USAGE" && hint.contains(&expected), "{hint}");
+            let inner = format!("PATH={}:$PATH; haulout -q blob-id {word}", programs());
+            let pasted = Command::new("sh").args(["-c", &inner]).current_dir(home.path()).output();
+            assert_eq!(pasted.unwrap().stdout.trim_ascii().len(), 43, "{word}");
+        }
+    }
+}
+
+/// The folder of the binary.
+fn programs() -> String {
+    let binary = Path::new(env!("CARGO_BIN_EXE_haulout"));
+    binary.parent().unwrap().to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_new_wallet_makes_no_folder_that_was_named() {
+    let home = tempfile::tempdir().unwrap();
+    let line = ["wallet", "new", "--file", "no such/my.key"];
+    let (kind, error) = failure(home.path(), &line);
+    let folder = home.path().join("no such");
+    let made = format!("`mkdir -p '{}'`", folder.to_string_lossy());
+    assert!(kind == "FILE" && error["hint"].as_str().unwrap().contains(&made), "{error}");
+    assert!(!folder.exists());
+    std::fs::create_dir(&folder).unwrap();
+    assert!(run(home.path(), &line).status.success());
+    // The usual place is ours to make.
+    assert!(run(home.path(), &["wallet", "new"]).status.success());
 }
 
 #[test]
@@ -238,6 +310,46 @@ fn an_unreachable_ledger_has_its_own_kind() {
     let (kind, error) = failure(home.path(), &["status", &"A".repeat(43)]);
     assert_eq!((kind.as_str(), &error["code"]), ("LEDGER_UNREACHABLE", &Value::from(5)));
     assert_eq!(error["retryable"], true);
+}
+
+#[test]
+fn a_ledger_that_is_waited_for_is_told_in_one_sentence_and_not_to_programs() {
+    let home = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    write_client(home.path(), &format!("http://{address}"));
+    write_wallet(home.path(), 0o600);
+    for verb in [&["put", "haulout.toml"][..], &["ls"], &["status", &"A".repeat(43)]] {
+        let told = String::from_utf8(run(home.path(), verb).stderr).unwrap();
+        let sentence = format!("! the ledger at http://{address} does not answer (");
+        assert!(told.starts_with(&sentence), "{told}");
+        assert_eq!(told.matches("waiting for it, up to 500ms").count(), 1, "{told}");
+        let rest = told.split_once('\n').unwrap().1;
+        assert!(
+            rest.starts_with("✗ LEDGER_UNREACHABLE  the ledger at ") && rest.lines().count() == 2
+        );
+        assert_eq!(told.matches("check").count(), 1, "the way out is told once: {told}");
+        assert!(told.contains("and `devnet restart ledger` starts it again"), "{told}");
+        let told = run(home.path(), &[&["-q"], verb].concat());
+        let told = String::from_utf8(told.stderr).unwrap();
+        assert!(told.starts_with("✗ LEDGER_UNREACHABLE  "), "{told}");
+        // Whoever asks for a log gets one.
+        let told = run(home.path(), &[&["-v"], verb].concat());
+        assert!(String::from_utf8(told.stderr).unwrap().contains(" WARN "));
+    }
+}
+
+#[test]
+fn a_ledger_that_is_slow_is_not_told_as_one_that_does_not_answer() {
+    let home = tempfile::tempdir().unwrap();
+    // It takes every connection and says nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    write_client(home.path(), &format!("http://{}", listener.local_addr().unwrap()));
+    write_wallet(home.path(), 0o600);
+    let output = run(home.path(), &["ls"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{told}");
+    assert!(told.contains(" is slow (no answer in time)"), "{told}");
+    assert!(!told.contains("does not answer"), "{told}");
 }
 
 fn write_client(home: &Path, rpc: &str) {

@@ -21,12 +21,14 @@ pub enum CallError {
         reason: String,
     },
     /// No answer, or the connection broke.
-    #[error("the ledger at {url} does not answer ({reason}); check the address and that it runs")]
+    #[error("the ledger at {url} {} ({reason})", silence(*is_late))]
     Unreachable {
         /// The endpoint.
         url: String,
         /// What the transport says.
         reason: String,
+        /// Whether it may only be slow: it did not refuse or break the connection.
+        is_late: bool,
     },
     /// The contracts refused the call.
     #[error("the ledger refused the call: {}", explain(module, *code))]
@@ -159,6 +161,11 @@ impl CallError {
         }
     }
 
+    /// Whether the ledger gave no answer and may only be slow.
+    pub fn is_late(&self) -> bool {
+        matches!(self, CallError::Unreachable { is_late: true, .. })
+    }
+
     /// The refusal as our contracts name it, if it is one of theirs.
     pub fn abort(&self) -> Option<Abort> {
         match self {
@@ -177,6 +184,11 @@ impl CallError {
     pub(super) fn unreadable(what: impl std::fmt::Display) -> CallError {
         CallError::Unreadable { what: what.to_string() }
     }
+}
+
+/// How a ledger is silent.
+fn silence(is_late: bool) -> &'static str {
+    if is_late { "is slow" } else { "does not answer" }
 }
 
 /// A refusal as a sentence.
@@ -203,13 +215,11 @@ impl Chain {
             | Code::ResourceExhausted => {
                 CallError::Rejected { reason: status.message().to_owned() }
             }
-            Code::Ok
-            | Code::Cancelled
-            | Code::Unknown
-            | Code::DeadlineExceeded
-            | Code::Internal
-            | Code::Unavailable
-            | Code::DataLoss => self.unreachable(root_cause(status).as_str()),
+            Code::Ok | Code::Unknown | Code::Internal | Code::Unavailable | Code::DataLoss => {
+                self.unreachable(root_cause(status).as_str())
+            }
+            // Both are what a time that is over is told as.
+            Code::Cancelled | Code::DeadlineExceeded => self.late(root_cause(status).as_str()),
         }
     }
 }

@@ -111,27 +111,24 @@ impl Chain {
                 }
                 Err(status) => status,
             };
-            match self.call_error(&status, "") {
-                CallError::Unreachable { reason, .. } => {
-                    if !self.wait_out(&mut patience, &reason).await {
-                        return Err(status);
-                    }
-                }
-                _ => return Err(status),
+            let error = self.call_error(&status, "");
+            let is_silent = matches!(error, CallError::Unreachable { .. });
+            if !is_silent || !self.wait_out(&mut patience, &error).await {
+                return Err(status);
             }
         }
     }
 
     /// Pauses before the ledger is tried again, `false` at once if the time is over. The first
     /// to notice that it is silent says so, unless nobody waits for it.
-    pub(super) async fn wait_out(&self, patience: &mut Patience, reason: &str) -> bool {
+    pub(super) async fn wait_out(&self, patience: &mut Patience, silence: &CallError) -> bool {
         if self.patience.is_zero() {
-            debug!(reason, "the ledger does not answer somebody who does not wait for it");
+            debug!(%silence, "nobody waits for the ledger");
         } else if !self.shared.is_silent.swap(true, Ordering::Relaxed) {
-            let (ledger, up_to) = (self.url(), self.patience);
-            warn!(%ledger, reason, ?up_to, "the ledger does not answer; waiting for it");
+            let up_to = self.patience;
+            warn!(waits_for = "ledger", "{silence}; waiting for it, up to {up_to:?}");
         } else {
-            debug!(reason, "the ledger still does not answer");
+            debug!(%silence, "still waiting for the ledger");
         }
         patience.pause().await
     }
@@ -139,7 +136,7 @@ impl Chain {
     /// Notes an answer.
     pub(super) fn answered(&self) {
         if self.shared.is_silent.swap(false, Ordering::Relaxed) {
-            info!(ledger = %self.url(), "the ledger answers again");
+            info!(waits_for = "ledger", ledger = %self.url(), "the ledger answers again");
         }
     }
 }

@@ -95,10 +95,9 @@ impl Chain {
             };
             let patience = patience.get_or_insert_with(|| Patience::new(self.patience));
             let (goes_on, error) = match failed {
-                Failed::Final(CallError::Unreachable { url, reason })
-                | Failed::Refused(CallError::Unreachable { url, reason }) => {
-                    let goes_on = self.wait_out(patience, &reason).await;
-                    (goes_on, CallError::Unreachable { url, reason })
+                Failed::Final(error @ CallError::Unreachable { .. })
+                | Failed::Refused(error @ CallError::Unreachable { .. }) => {
+                    (self.wait_out(patience, &error).await, error)
                 }
                 Failed::Refused(error @ CallError::Rejected { .. }) => {
                     refusals += 1;
@@ -180,10 +179,11 @@ impl Chain {
                 }
                 Err(status) => status,
             };
-            if let CallError::Unreachable { reason, .. } = self.call_error(&status, "transaction") {
+            let error = self.call_error(&status, "transaction");
+            if matches!(error, CallError::Unreachable { .. }) {
                 is_in_doubt = true;
-                debug!(digest, reason, "sending the same transaction again");
-                if !self.wait_out(&mut patience, &reason).await {
+                debug!(digest, %error, "sending the same transaction again");
+                if !self.wait_out(&mut patience, &error).await {
                     return Err(Failed::Final(CallError::Unconfirmed { digest }));
                 }
                 continue;

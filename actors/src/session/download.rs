@@ -114,7 +114,7 @@ pub async fn get(
     let span = debug_span!("locate", haulout.blob.id = %blob_id);
     let header = Arc::new(locate::header(session, blob_id).instrument(span).await?);
     let buffers = Buffers::new(SEGMENTS_AHEAD * session.parameters.segment_bytes() as usize);
-    observer(Progress::Located);
+    observer(Progress::Located { bytes: header.length });
     let count = u32::try_from(header.segments.len()).unwrap_or(u32::MAX);
     let fetch = |segment| {
         let task = Fetch::new(

@@ -85,7 +85,7 @@ pub async fn put(
                 Some(moved) => agreed = moved,
             },
             Plan::Certify { .. } | Plan::Register { .. } => {
-                observer(Progress::Located);
+                observer(Progress::Located { bytes: source.length() });
                 let deal = (deal, settled);
                 let mut task =
                     Task::new(session, writer, source.clone(), deal, observer, identified);

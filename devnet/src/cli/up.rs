@@ -5,8 +5,9 @@
 //! whoever failed first; Ctrl-C, or the end of this process, stops the devnet unless it was detached.
 //! Does not: own the devnet's processes.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{ErrorKind, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -73,6 +74,10 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
         None => start(directory, &up.options(directory.name(), attached), &mut say).await?,
     };
     let card = card_of(directory)?;
+    if restore_context(directory, &card.context)? {
+        let context = &card.context;
+        note(&format!("The context \"{context}\" was missing or changed, and is written again."));
+    }
     let previous = contexts::activate(&card.context)?;
     if json {
         let text = serde_json::to_value(&card)
@@ -100,6 +105,23 @@ fn runs_already(directory: &StateDirectory, nodes: &[String]) -> Error {
     let message = format!("devnet {:?} runs already, so no store was deleted", directory.name());
     let commands = nodes.iter().map(|node| format!("`devnet restart {node} --wipe`"));
     Error::new(Kind::Usage, message).hint(commands.collect::<Vec<_>>().join(", "))
+}
+
+/// Writes the devnet's context again if it was removed or changed since the devnet started; whether it did.
+fn restore_context(directory: &StateDirectory, context: &str) -> Result<bool> {
+    let original = directory.join("client.toml");
+    let read = |file: &Path| match std::fs::read_to_string(file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::from_io("read", file, error)),
+    };
+    let Some(text) = read(&original)? else {
+        return Ok(false);
+    };
+    if read(&contexts::path(context)?).ok().flatten().as_ref() == Some(&text) {
+        return Ok(false);
+    }
+    contexts::save(context, &text).map(|_| true)
 }
 
 fn context_note(card: &Card, previous: Option<&str>) -> String {

@@ -351,7 +351,7 @@ async fn a_ledger_that_stays_away_is_an_error_when_the_patience_ends() {
     let address = world.grpc;
     drop(world.stop().await);
     let error = chain.stake_with(&wallet, &node, STAKE).await.unwrap_err();
-    let CallError::Unreachable { url, reason } = error else { panic!("{error:?}") };
+    let CallError::Unreachable { url, reason, .. } = error else { panic!("{error:?}") };
     assert_eq!(url, format!("http://{address}"));
     assert!(reason.contains("refused"), "{reason}");
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use haulout_protocol::blob::BlobHeader;
+use haulout_protocol::encoding::Parameters;
 use serde_json::json;
 
 use super::Cli;
@@ -11,6 +12,7 @@ use super::output::{Output, size};
 use crate::error::Result;
 use crate::identify;
 use crate::input::Input;
+use crate::known_network::KnownNetwork;
 
 /// Shards of a devnet, unless it was started with another number.
 const SHARDS: u16 = 100;
@@ -22,7 +24,8 @@ const WALRUS_SHARDS: u16 = 1000;
 pub(super) struct BlobId {
     /// The file; `-` reads stdin
     file: PathBuf,
-    /// Shards of the network [default: 100, or 1000 with --walrus]
+    /// Shards of the network [default: as the context's network has, if this machine was ever on it; else 100; 1000 with
+    /// --walrus]
     #[arg(long, value_name = "N")]
     shards: Option<u16>,
     /// Compute the id that Walrus gives the same bytes, too
@@ -32,8 +35,12 @@ pub(super) struct BlobId {
 
 impl BlobId {
     pub(super) fn run(&self, cli: &Cli, output: &Output) -> Result<u8> {
-        let shards = self.shards.unwrap_or(if self.walrus { WALRUS_SHARDS } else { SHARDS });
-        let parameters = identify::parameters(shards)?;
+        let parameters = match (self.shards, self.walrus) {
+            (Some(shards), _) => identify::parameters(shards)?,
+            (None, true) => identify::parameters(WALRUS_SHARDS)?,
+            (None, false) => known(cli).map_or_else(|| identify::parameters(SHARDS), Ok)?,
+        };
+        let shards = parameters.shards();
         let input = Input::named(&self.file, || cli.state_dir())?;
         let walrus = self.walrus.then(|| identify::walrus(shards, &input)).transpose()?;
         let bar = crate::progress::bytes(output.bars(), "identify", input.length());
@@ -49,6 +56,13 @@ impl BlobId {
         report(output, shards, &header, &content, walrus.as_deref());
         Ok(0)
     }
+}
+
+/// How blobs are encoded on the network of the context, as this machine remembers it. Without a configuration, or
+/// with a wrong one, there is no network to remember: an id needs none.
+fn known(cli: &Cli) -> Option<Parameters> {
+    let objects = KnownNetwork::of(&cli.reader().ok()?).recall()?;
+    Some(objects.view().ok()?.position.parameters)
 }
 
 fn report(output: &Output, shards: u16, header: &BlobHeader, content: &str, walrus: Option<&str>) {

@@ -58,6 +58,10 @@ fn remove(name: &str, output: &Output) -> Result<()> {
         (None, true) => "; no context is active: `haulout context use NAME`".to_owned(),
         (_, false) => String::new(),
     };
+    let back = contexts::devnet_of(name).map(|devnet| {
+        format!("; `devnet --name {devnet} up -d` writes it again, also while the devnet runs")
+    });
+    let then = then + &back.unwrap_or_default();
     let json = json!({ "removed": name, "active": active });
     output.result(&json, name, &format!("context \"{name}\" is deleted{then}\n"));
     Ok(())

@@ -32,7 +32,7 @@ pub(super) async fn show(
     public_name: Option<String>,
 ) -> Result<()> {
     let estimator = Estimator::connect(config, options).await?;
-    let (bars, length) = (output.bars(), input.length());
+    let (bars, length) = (output.bars(), Some(input.length()));
     let stages = Stages::new(bars, &progress::PUT, length, estimator.client.shards());
     let estimated = estimator.estimate(input, public_name, &stages.observer()).await;
     stages.finish();
@@ -252,7 +252,7 @@ mod tests {
             blob_id: BlobId::from_bytes([1; 32]),
             plan,
             balances,
-            calendar: Calendar { epoch: 4, started_ms: 0, duration_ms: 0, now_ms: 0 },
+            calendar: Calendar { epoch: 4, started_ms: 0, duration_ms: 0, now_ms: 0, ahead_ms: 0 },
             is_repeated: false,
         }
     }

@@ -33,7 +33,7 @@ pub(super) struct Extend {
 
 impl Extend {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let target = self.which.target()?;
+        let target = self.which.target(&format!("`haulout extend ID --epochs {}`", self.epochs))?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let plan = client.plan_extension(&target, self.epochs).await?;
         let balances = client.balances().await?;
@@ -142,7 +142,7 @@ mod tests {
     fn offer(wal: u64) -> Offer {
         let blobs = vec![sample(1, Some(1), 6), sample(1, None, 7)];
         let plan = ExtensionPlan::new(blobs, 3, &sample_position()).unwrap();
-        let calendar = Calendar { epoch: 4, started_ms: 0, duration_ms: 0, now_ms: 0 };
+        let calendar = Calendar { epoch: 4, started_ms: 0, duration_ms: 0, now_ms: 0, ahead_ms: 0 };
         Offer { plan, balances: Balances { sui: 1, wal }, calendar }
     }
 

@@ -86,7 +86,7 @@ struct Fetch<'a> {
 
 impl Get {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let blob_id = super::parse_id(&self.id)?;
+        let blob_id = super::parse_id(&self.id, "`haulout get ID`")?;
         let config = cli.reader()?;
         let place = self.place().await?;
         let target = match &place {
@@ -103,7 +103,8 @@ impl Get {
             }
         };
         let client = LightClient::connect(config).await?;
-        let stages = Stages::new(output.bars(), &progress::GET, 0, client.shards());
+        let stages = Stages::new(output.bars(), &progress::GET, None, client.shards());
+        stages.ask();
         let consistency = self.consistency.into();
         let fetch = Fetch { client: &client, blob_id, consistency, stages: &stages };
         let span = tracing::info_span!("get", %blob_id);

@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 use super::Cli;
 use super::output::{Output, size};
 use super::table::{Align, padded};
-use crate::calendar::{self, Calendar};
+use crate::calendar::Calendar;
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
-use crate::words::{self, label, wal};
+use crate::words::{self, count, label, wal};
 
 /// What the example stores, and for how many epochs.
 const EXAMPLE: (u64, u32) = (1 << 30, 5);
+
+const MINUTE_MS: u64 = 60_000;
 
 /// Describe the network: epoch, committee, prices, capacity
 #[derive(Debug, Args)]
@@ -63,13 +65,17 @@ impl Facts {
         });
         json!({
             "network": view.network.to_string(),
-            "ledger": { "rpc": self.ledger, "checkpoint": position.checkpoint },
+            "ledger": {
+                "rpc": self.ledger,
+                "checkpoint": position.checkpoint,
+                "clock_ahead_ms": self.calendar.ahead_ms,
+            },
             "protocol_version": view.protocol_version,
             "epoch": {
                 "number": position.epoch.0,
                 "state": state_word(position.phase),
                 "started": self.calendar.date(position.epoch.0),
-                "ends": self.calendar.due_ms().map(calendar::utc),
+                "ends": self.calendar.due_ms().map(|due| self.calendar.shown(due)),
                 "overdue": self.calendar.is_overdue(),
                 "duration_ms": position.timing.duration_ms,
                 "ahead_max": position.epochs_ahead_max,
@@ -95,6 +101,7 @@ impl Facts {
             view.network, self.ledger, position.checkpoint, view.protocol_version
         );
         text.push_str(&format!("epoch     {}{}{}\n", position.epoch.0, self.end(), self.state()));
+        text.push_str(&self.clock());
         text.push_str(&format!(
             "shards    {}, of which {} may fail; {} are a quorum\n",
             position.committee.shards(),
@@ -116,13 +123,27 @@ impl Facts {
 
     /// When the epoch ends.
     fn end(&self) -> String {
-        match self.calendar.due_ms() {
+        let date = self.calendar.due_ms().map(|due| self.calendar.shown(due));
+        match date {
             None => String::new(),
-            Some(due) if self.calendar.is_overdue() => {
-                format!(" · should have ended {}", calendar::utc(due))
-            }
-            Some(due) => format!(" · ends {}", calendar::utc(due)),
+            Some(date) if self.calendar.is_overdue() => format!(" · should have ended {date}"),
+            Some(date) => format!(" · ends {date}"),
         }
+    }
+
+    /// How far the ledger's clock is ahead, if that is worth a line: one of the two clocks is wrong.
+    fn clock(&self) -> String {
+        if self.calendar.ahead_ms == 0 {
+            return String::new();
+        }
+        let minutes = self.calendar.ahead_ms.div_ceil(MINUTE_MS);
+        let ahead = match minutes {
+            0..120 => count(usize::try_from(minutes).unwrap_or_default(), "minute"),
+            _ => count(usize::try_from((minutes + 30) / 60).unwrap_or(usize::MAX), "hour"),
+        };
+        format!(
+            "clock     the ledger's is {ahead} ahead of this machine's, by which every date is told\n"
+        )
     }
 
     /// How far the epoch is, if that is worth a word.
@@ -226,6 +247,18 @@ mod tests {
         assert!(text.contains("  n1               4 shards  12D3"), "{text}");
         let late = facts(2_000_000_000_000).to_text();
         assert!(late.contains("should have ended 2027-02-21 14:00 UTC"), "{late}");
+    }
+
+    #[test]
+    fn a_ledger_whose_clock_was_moved_is_told_with_dates_that_this_machine_will_have() {
+        let moved = facts(1_803_132_000_000 - 36 * 3_600_000);
+        let text = moved.to_text();
+        assert!(text.contains("epoch     4 · ends 2027-02-20 02:00 UTC"), "{text}");
+        assert!(text.contains("clock     the ledger's is 36 hours ahead of this"), "{text}");
+        let json = moved.to_json();
+        assert_eq!(json["ledger"]["clock_ahead_ms"], 36 * 3_600_000);
+        assert_eq!(json["epoch"]["started"], "2027-02-19 02:00 UTC");
+        assert!(!facts(1_803_132_000_000).to_text().contains("clock"));
     }
 
     #[test]

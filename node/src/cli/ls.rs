@@ -264,6 +264,7 @@ mod tests {
             started_ms: 1_803_132_000_000,
             duration_ms: 86_400_000,
             now_ms: 0,
+            ahead_ms: 0,
         };
         Listing::new(calendar, expired, Layout::of_blobs(None))
     }

@@ -20,6 +20,10 @@ use crate::terminal;
 
 pub(super) use crate::terminal::{ask, note};
 
+/// What to do where an answer was lost and nothing else.
+const ASK_AGAIN: &str =
+    "nothing was changed or paid; ask again, with a place where the answer can be written";
+
 /// How this command speaks.
 #[derive(Debug)]
 pub(super) struct Output {
@@ -41,6 +45,8 @@ pub(super) struct CommandFlags {
     pub(super) haulout: String,
     /// For `devnet`: its name, if it needs one; none where no devnet is meant.
     pub(super) devnet: Option<String>,
+    /// Whether the command only looks: then whoever lost its answer may ask again.
+    pub(super) only_looks: bool,
 }
 
 impl CommandFlags {
@@ -76,7 +82,8 @@ impl Output {
     /// For what the parser says by itself, before there are flags.
     pub(super) fn of_parser(json: bool) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        let (flags, lost) = (CommandFlags::default(), OnceLock::new());
+        let flags = CommandFlags { only_looks: true, ..CommandFlags::default() };
+        let lost = OnceLock::new();
         let failed = AtomicU8::new(0);
         Self { json, quiet: false, progress: When::Never, bars, flags, lost, failed }
     }
@@ -133,6 +140,10 @@ impl Output {
     /// Remembers, and tells, that an answer was not written.
     fn keep(&self, written: Result<()>) {
         if let Err(error) = written {
+            let error = match self.flags.only_looks {
+                true => error.hint(ASK_AGAIN).retryable(true),
+                false => error,
+            };
             let code = error.kind().exit_code();
             if self.lost.set(code).is_ok() {
                 self.tell(&error);
@@ -190,6 +201,25 @@ impl Output {
             let text = spoken(&error.to_text());
             note(&format!("✗ {name}  {}", text.trim_start_matches("✗ ")));
         });
+    }
+
+    /// Remembers for the exit code that a part failed of what was told as done, and tells it on stderr; in JSON what was
+    /// told has it already, as [`Self::error_json`].
+    pub(super) fn failed_part(&self, name: Option<&str>, error: &Error) {
+        self.failed.fetch_max(error.kind().exit_code(), Ordering::Relaxed);
+        if self.json {
+            return;
+        }
+        let text = self.spoken(&error.to_text());
+        self.bars.suspend(|| match name {
+            Some(name) => note(&format!("✗ {name}  {}", text.trim_start_matches("✗ "))),
+            None => note(&text),
+        });
+    }
+
+    /// A failure as a part of a larger answer in JSON.
+    pub(super) fn error_json(&self, error: &Error) -> Value {
+        error.to_json_with(|text| self.spoken(text))["error"].take()
     }
 
     /// Says on stderr, but for programs that want only the essential, how several things ended.

@@ -39,14 +39,15 @@ pub(super) struct Consent {
 }
 
 impl Which {
-    /// What the user named; an id that begins with `0x` is an object's.
-    pub(super) fn target(&self) -> Result<Target> {
+    /// What the user named; an id that begins with `0x` is an object's. `command` is what was typed, in backticks and
+    /// with `ID` in its place.
+    pub(super) fn target(&self, command: &str) -> Result<Target> {
         match (&self.object, &self.id) {
             (Some(object), _) => parse_object(object).map(Target::Object),
             (None, Some(id)) if id.starts_with("0x") && id.len() == 66 => {
                 parse_object(id).map(Target::Object)
             }
-            (None, Some(id)) => super::parse_id(id).map(Target::Blob),
+            (None, Some(id)) => super::parse_id(id, command).map(Target::Blob),
             (None, None) => Err(Error::new(Kind::Usage, "neither a blob id nor --object is given")),
         }
     }
@@ -148,13 +149,14 @@ mod tests {
 
     #[test]
     fn an_id_with_0x_is_an_object_and_any_other_a_blob() {
-        let of = |id: &str| Which { id: Some(id.to_owned()), object: None }.target();
+        let of =
+            |id: &str| Which { id: Some(id.to_owned()), object: None }.target("`haulout rm ID`");
         let hex = format!("0x{}", "ab".repeat(32));
         assert_eq!(of(&hex).unwrap(), Target::Object(ObjectId::from_bytes([0xab; 32])));
         assert!(matches!(of(&"A".repeat(43)).unwrap(), Target::Blob(_)));
         // A blob id may begin with 0x, too.
         assert!(matches!(of(&format!("0x{}", "A".repeat(41))).unwrap(), Target::Blob(_)));
         let object = Which { id: None, object: Some("12".to_owned()) };
-        assert_eq!(object.target().expect_err("no 0x").kind(), Kind::Usage);
+        assert_eq!(object.target("`haulout rm ID`").expect_err("no 0x").kind(), Kind::Usage);
     }
 }

@@ -8,19 +8,23 @@ use haulout_actors::chain::{Cost, Receipt};
 use haulout_actors::limits;
 use haulout_actors::session::Observer;
 use haulout_actors::session::upload::{PutOptions, PutReport};
+use serde_json::Value;
 use tracing::Instrument;
 
 use super::Cli;
 use super::estimate;
 use super::output::Output;
+use crate::calendar::Calendar;
 use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::input::Input;
 use crate::light_client::LightClient;
 use crate::names;
 use crate::progress::{self, Stages};
+use crate::terminal;
 use crate::words::label;
 
+mod halt;
 mod many;
 mod report;
 
@@ -36,10 +40,12 @@ const AT_ONCE: &str = "16";
 /// extended, storage that a deleted blob left you is used, and a blob that somebody else stored permanently for as long
 /// needs nothing. Files with the same bytes are paid once.
 ///
-/// Of several files each is told as it ends, one that fails does not stop the others, and the exit code is the largest
-/// of theirs; with --json there is one object on a line for each, with -q its blob id and its name.
+/// Of several files each is told as it ends, and the exit code is the largest of theirs. One that fails does not stop
+/// the others, unless the reason holds for them, too: no coins, no ledger, no network, too few nodes. With --json there is
+/// one object on a line for each, with -q its blob id and its name.
 ///
-/// The file's name is remembered on this machine for `haulout ls` and told to nobody, unless --public-name says so.
+/// The file's name is remembered on this machine for `haulout ls` and told to nobody, unless --public-name says so. If
+/// only that fails, the blob is told as stored, with `name_error` in JSON, and the exit code is that of the failure.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  haulout put FILE --epochs 10\n  haulout put *.jpg\n  \
                         tar c . | haulout put - --name backup.tar\n  \
@@ -130,18 +136,22 @@ impl Put {
         let input = self.open(file, &folder).await?;
         let own_name = self.own_name(file, &input)?;
         let client = LightClient::connect(config).await?;
-        let stages = Stages::new(output.bars(), &progress::PUT, input.length(), client.shards());
+        let length = Some(input.length());
+        let stages = Stages::new(output.bars(), &progress::PUT, length, client.shards());
         let (name, calendar) = (self.called(&input), client.calendar());
         let stored = self.send(&client, input, &stages.observer()).await;
         stages.finish();
         let named = match (&stored, own_name) {
-            (Ok(report), Some(name)) => self.keep_name(&client, folder, report, name).await,
-            _ => Ok(Named::default()),
+            (Ok(report), Some(name)) => self.keep_name(&client, folder, file, report, name).await,
+            _ => Named::default(),
         };
         client.close().await;
-        let stored = Stored::new(name, stored?, named?);
+        let stored = Stored::new(name, stored?, named);
         let essential = stored.report.blob_id.to_string();
-        output.result(&stored.to_json(&calendar), &essential, &stored.to_text(&calendar));
+        output.result(&stored.json(&calendar, output), &essential, &stored.to_text(&calendar));
+        if let Some(error) = &stored.named.failed {
+            output.failed_part(None, error);
+        }
         Ok(())
     }
 
@@ -174,30 +184,80 @@ impl Put {
         Ok(name)
     }
 
-    /// Remembers the name here, and writes it on the ledger if that was asked for.
+    /// Remembers the name here, and writes it on the ledger if that was asked for. The blob is stored, whatever
+    /// becomes of its name.
     async fn keep_name(
         &self,
         client: &LightClient,
         folder: PathBuf,
+        file: &Path,
         report: &PutReport,
         name: String,
-    ) -> Result<Named> {
+    ) -> Named {
         let (object, blob) = (report.object.map(|id| id.to_string()), report.blob_id.to_string());
         let (kept, own) = (name.clone(), object.clone());
-        let kept =
-            super::blocking(move || Ok(names::remember(&folder, own.as_deref(), &blob, &kept)));
-        let is_kept = match kept.await? {
-            Ok(()) => true,
-            Err(error) => {
-                names::warn("the blob is stored, its name is not remembered", &error);
-                false
-            }
-        };
+        let kept = super::blocking(move || names::remember(&folder, own.as_deref(), &blob, &kept));
+        let kept = kept.await.inspect_err(|error| {
+            names::warn("the blob is stored, its name is not remembered", error);
+        });
+        let known = kept.is_ok().then(|| name.clone());
         if !self.public_name {
-            return Ok(Named { name: is_kept.then_some(name), public: None });
+            return Named { name: known, ..Named::default() };
         }
-        let public = publish(client, report, &name).await?;
-        Ok(Named { name: Some(name), public: Some(public) })
+        match self.publish(client, file, report, &name).await {
+            Ok(written) => Named { name: Some(name), public: Some(written), failed: None },
+            Err(error) => Named { name: known, public: None, failed: Some(error) },
+        }
+    }
+
+    /// Writes the name on the ledger; a failure says that the blob itself is stored, and by which command only its
+    /// name is written.
+    async fn publish(
+        &self,
+        client: &LightClient,
+        file: &Path,
+        report: &PutReport,
+        name: &str,
+    ) -> Result<Option<Receipt>> {
+        let id = report.blob_id;
+        let Some(object) = &report.object else {
+            let message = format!(
+                "the blob {id} is stored, but somebody's permanent object keeps it, and only an object \
+                 of yours can carry a public name"
+            );
+            let command = self.naming_command(file, " --force");
+            return Err(Error::new(Kind::Usage, message)
+                .hint(format!("{command} pays for an object of yours, which carries it"))
+                .detail("blob_id", id.to_string()));
+        };
+        client.publish_name(object, name).await.map_err(|error| {
+            let message = format!(
+                "the blob {id} is stored, but its name is not on the ledger: {}",
+                error.message()
+            );
+            let command = self.naming_command(file, "");
+            let again = format!("{command} writes it, and pays for nothing else");
+            Error::new(error.kind(), message)
+                .hint(format!("{again}; first: {}", error.next_step()))
+                .retryable(error.is_retryable())
+                .detail("blob_id", id.to_string())
+                .detail("object_id", object.to_string())
+        })
+    }
+
+    /// The command that puts the same again, by which only the name is new; `more` are further flags.
+    fn naming_command(&self, file: &Path, more: &str) -> String {
+        let mut command = terminal::shell(&file.to_string_lossy());
+        if let Some(name) = &self.name {
+            command.push_str(&format!(" --name {}", terminal::shell(name)));
+        }
+        command.push_str(&format!(" --public-name --epochs {}", self.epochs));
+        for (is_given, flag) in
+            [(self.permanent, " --permanent"), (self.allow_empty, " --allow-empty")]
+        {
+            command.push_str(if is_given { flag } else { "" });
+        }
+        format!("`haulout put {command}{more}`")
     }
 }
 
@@ -206,27 +266,14 @@ impl Stored {
         report.cost = report.cost.plus(Cost { wal: 0, gas: named.gas() });
         Self { name, report, named }
     }
-}
 
-/// Writes the name on the ledger; a failure says that the blob itself is stored.
-async fn publish(client: &LightClient, report: &PutReport, name: &str) -> Result<Option<Receipt>> {
-    let id = report.blob_id;
-    let Some(object) = &report.object else {
-        let message = format!(
-            "the blob {id} is stored, but somebody's permanent object keeps it, and only an object \
-             of yours can carry a public name"
-        );
-        return Err(Error::new(Kind::Usage, message)
-            .hint("put it again with --force, which pays for an object of yours"));
-    };
-    client.publish_name(object, name).await.map_err(|error| {
-        let why = error.message();
-        let message = format!("the blob {id} is stored, but its name is not on the ledger: {why}");
-        Error::new(error.kind(), message)
-            .hint("put it again with --public-name: only the name is paid for")
-            .detail("blob_id", id.to_string())
-            .detail("object_id", object.to_string())
-    })
+    /// For programs, with what went wrong with the name.
+    fn json(&self, calendar: &Calendar, output: &Output) -> Value {
+        let mut json = self.to_json(calendar);
+        let failed = self.named.failed.as_ref();
+        json["name_error"] = failed.map_or(Value::Null, |error| output.error_json(error));
+        json
+    }
 }
 
 /// A name in an argument.
@@ -266,6 +313,17 @@ mod tests {
         for wrong in ["", " \t", &"x".repeat(256)] {
             assert!(name(wrong).unwrap_err().contains("255 bytes"), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn the_command_that_writes_only_the_name_buys_nothing_else() {
+        let of = |line: &[&str], file: &str| parse(line).naming_command(Path::new(file), "");
+        assert_eq!(of(&["a b", "--force"], "a b"), "`haulout put 'a b' --public-name --epochs 5`");
+        let line = ["-", "--name", "x y", "--epochs", "9", "--permanent", "--allow-empty"];
+        assert_eq!(
+            of(&line, "-"),
+            "`haulout put - --name 'x y' --public-name --epochs 9 --permanent --allow-empty`"
+        );
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) struct Rm {
 
 impl Rm {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let target = self.which.target()?;
+        let target = self.which.target("`haulout rm ID`")?;
         let config = cli.load(Vec::new())?.client()?;
         let folder = config.state_dir.clone();
         let client = LedgerClient::connect(config).await?;

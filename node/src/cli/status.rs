@@ -27,7 +27,7 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let blob_id = super::parse_id(&self.id)?;
+        let blob_id = super::parse_id(&self.id, "`haulout status ID`")?;
         let config = cli.reader()?;
         let folder = config.state_dir.clone();
         let names = super::blocking(move || Ok(Names::read(&folder))).await?;

@@ -46,7 +46,7 @@ const NEW_FILE: &str = "wallet.key";
 enum Part {
     /// Make a new key in a file of its own, and say how to fund and use it
     New {
-        /// The file, which must not exist yet [default: ~/.config/haulout/wallet.key]
+        /// The file, which must not exist yet, in a folder that does [default: ~/.config/haulout/wallet.key]
         #[arg(long, value_name = "FILE")]
         file: Option<PathBuf>,
     },
@@ -84,8 +84,13 @@ fn chosen(config: &Config) -> Result<WalletPlace> {
 
 /// Makes a new wallet and says what comes next.
 fn create(cli: &Cli, output: &Output, file: Option<&Path>) -> Result<()> {
+    let is_named = file.is_some();
     let file = file.map_or_else(|| contexts::config_home().join(NEW_FILE), Path::to_path_buf);
     let file = std::path::absolute(&file).map_err(|error| Error::from_io("find", &file, error))?;
+    if is_named {
+        // A folder that does not exist is most likely a slip, and a key in it would be looked for elsewhere.
+        super::must_have_folder(&file)?;
+    }
     let address = keys::create_wallet(&file)?.address().to_string();
     let json = json!({ "address": address, "key_file": file.to_string_lossy() });
     let fund = match cli.devnet() {

@@ -88,7 +88,8 @@ pages! {
         => "check network.bootstrap and your connection, then try again";
     LedgerUnreachable "LEDGER_UNREACHABLE" 5 true
         "The ledger (Sui RPC) does not answer."
-        => "check chain.rpc, and that the ledger runs; on a devnet, `devnet status` says so";
+        => "check chain.rpc, and that the ledger runs; on a devnet, `devnet status` says so, and `devnet restart ledger` \
+            starts it again";
     Timeout "TIMEOUT" 6 true
         "An answer did not come in time: from the ledger after a transaction was sent, or from \
          the network at the start (client.timeout)."

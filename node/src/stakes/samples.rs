@@ -19,7 +19,7 @@ const DAY_MS: u64 = 86_400_000;
 /// The calendar of [`sample_book`]: epoch 4 began 2027-02-20 14:00 UTC and lasts a day.
 pub(crate) fn sample_calendar() -> Calendar {
     let started_ms = 1_803_132_000_000;
-    Calendar { epoch: 4, started_ms, duration_ms: DAY_MS, now_ms: started_ms + 1 }
+    Calendar { epoch: 4, started_ms, duration_ms: DAY_MS, now_ms: started_ms + 1, ahead_ms: 0 }
 }
 
 /// A receipt of 1 WAL times `amount`, numbered `id`, with the node 1.

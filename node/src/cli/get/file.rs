@@ -161,10 +161,7 @@ fn not_written(path: &Path, error: io::Error) -> Error {
     let (kind, folder) = (error.kind(), folder_of(path));
     let error = Error::from_io("write", path, error);
     match kind == io::ErrorKind::NotFound && !folder.exists() {
-        true => {
-            let folder = terminal::shell(&folder.to_string_lossy());
-            error.hint(format!("there is no such folder: `mkdir -p {folder}` makes it"))
-        }
+        true => error.hint(crate::cli::no_such_folder(folder)),
         false => error,
     }
 }

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn listing(expired: bool) -> Listing {
-        let calendar = Calendar { epoch: 4, started_ms: 0, duration_ms: 0, now_ms: 0 };
+        let calendar = Calendar { epoch: 4, started_ms: 0, duration_ms: 0, now_ms: 0, ahead_ms: 0 };
         let storage = |id, start_epoch, end_epoch| Storage {
             id: [id; 32].into(),
             start_epoch,

@@ -1,9 +1,9 @@
 //! `haulout put` of several files: one client, a bounded number of them at a time.
 //!
-//! Promises: each file is told as it ends; one that fails stops no other; bytes that come twice are paid once. Does not:
-//! keep the order of the files, but in a dry run.
+//! Promises: each file is told as it ends; one that fails stops no other, unless the reason holds for all; bytes that come
+//! twice are paid once. Does not: keep the order of the files, but in a dry run.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,7 @@ use haulout_protocol::machine::put_plan::Plan;
 use indicatif::ProgressBar;
 use tokio::sync::Mutex;
 
+use super::halt::Halt;
 use super::report::Named;
 use super::{Put, Stored};
 use crate::calendar::Calendar;
@@ -42,6 +43,9 @@ struct Tally {
     extended: usize,
     already: usize,
     failed: usize,
+    not_begun: usize,
+    /// Stored or there, but their names are not on the ledger.
+    unnamed: usize,
     paid: Cost,
 }
 
@@ -62,8 +66,13 @@ pub(super) async fn estimate(put: &Put, config: ClientConfig, output: &Output) -
     let folder = config.state_dir.clone();
     let estimator = Estimator::connect(config, put.options()).await?;
     let bar = bar(put, output);
-    let (mut sum, mut seen) = (Sum::default(), BTreeSet::new());
+    let (mut sum, mut seen, mut halt) = (Sum::default(), BTreeSet::new(), Halt::default());
+    let mut begun = 0;
     for file in &put.files {
+        if !halt.goes_on() {
+            break;
+        }
+        begun += 1;
         let estimated = async {
             let input = put.open(file, &folder).await?;
             let public_name = put.own_name(file, &input)?.filter(|_| put.public_name);
@@ -86,11 +95,12 @@ pub(super) async fn estimate(put: &Put, config: ClientConfig, output: &Output) -
             }
             Err(error) => {
                 sum.failed += 1;
-                output.failed_item(&terminal::path(file), &error);
+                halt.failed(&terminal::path(file), error, output);
             }
         }
     }
     bar.finish_and_clear();
+    halt.end(&put.files[begun..], output);
     let balances = estimator.balances();
     estimator.close().await;
     output.summary(&sum.to_text(balances));
@@ -106,21 +116,34 @@ fn bar(put: &Put, output: &Output) -> ProgressBar {
 impl Together<'_> {
     /// Stores all files and tells of each as it ends.
     async fn store_all(&self, calendar: &Calendar, output: &Output) -> Tally {
-        let bar = bar(self.put, output);
+        let (all, bar) = (&self.put.files, bar(self.put, output));
         let mut tally = Tally::default();
-        let is_heard = Cell::new(true);
-        let files = stream::iter(&self.put.files).take_while(|_| future::ready(is_heard.get()));
-        let all = files.map(async |file| (file, self.store(file).await));
-        let mut ended = std::pin::pin!(all.buffer_unordered(self.put.at_once.get()));
+        let (is_heard, begun, halt) =
+            (Cell::new(true), Cell::new(0), RefCell::new(Halt::default()));
+        let goes_on = || is_heard.get() && halt.borrow().goes_on();
+        let files = stream::iter(all).take_while(|_| future::ready(goes_on()));
+        let puts = files.map(async |file| {
+            begun.set(begun.get() + 1);
+            (file, self.store(file).await)
+        });
+        let mut ended = std::pin::pin!(puts.buffer_unordered(self.put.at_once.get()));
         while let Some((file, stored)) = ended.next().await {
             tally.add(&stored);
             bar.inc(1);
             bar.set_message(tally.failures());
-            if tell(file, &stored, calendar, output).is_break() {
-                is_heard.set(false); // no file is begun of which nobody would learn; those that are may be paid already
+            match stored {
+                Err(error) => halt.borrow_mut().failed(&terminal::path(file), error, output),
+                Ok(stored) if tell(file, &stored, calendar, output).is_break() => {
+                    is_heard.set(false); // no file is begun of which nobody would learn; those that are may be paid already
+                }
+                Ok(_) => {}
             }
         }
         bar.finish_and_clear();
+        // They are begun in their order.
+        let left = all.get(begun.get()..).unwrap_or_default();
+        tally.not_begun = left.len();
+        halt.take().end(left, output);
         tally
     }
 
@@ -134,7 +157,7 @@ impl Together<'_> {
         let named = match own_name {
             Some(own_name) => {
                 let _alone = self.naming.lock().await;
-                put.keep_name(self.client, self.folder.clone(), &report, own_name).await?
+                put.keep_name(self.client, self.folder.clone(), file, &report, own_name).await
             }
             None => Named::default(),
         };
@@ -142,26 +165,17 @@ impl Together<'_> {
     }
 }
 
-/// Tells how one file ended.
-fn tell(
-    file: &Path,
-    stored: &Result<Stored>,
-    calendar: &Calendar,
-    output: &Output,
-) -> ControlFlow<()> {
+/// Tells that a file was stored.
+fn tell(file: &Path, stored: &Stored, calendar: &Calendar, output: &Output) -> ControlFlow<()> {
     let file = terminal::path(file);
-    match stored {
-        Ok(stored) => {
-            let essential = format!("{}  {file}", stored.report.blob_id);
-            let mut json = stored.to_json(calendar);
-            json["file"] = file.into();
-            output.item(&json, &essential, &stored.to_line())
-        }
-        Err(error) => {
-            output.failed_item(&file, error);
-            ControlFlow::Continue(())
-        }
+    let essential = format!("{}  {file}", stored.report.blob_id);
+    let mut json = stored.json(calendar, output);
+    json["file"] = file.as_str().into();
+    let is_heard = output.item(&json, &essential, &stored.to_line());
+    if let Some(error) = &stored.named.failed {
+        output.failed_part(Some(&file), error);
     }
+    is_heard
 }
 
 impl Tally {
@@ -171,6 +185,7 @@ impl Tally {
             return;
         };
         self.paid = self.paid.plus(stored.report.cost);
+        self.unnamed += usize::from(stored.named.failed.is_some());
         match stored.report.plan {
             Plan::Nothing { .. } => self.already += 1,
             Plan::Extend { .. } => self.extended += 1,
@@ -183,12 +198,20 @@ impl Tally {
     }
 
     fn to_text(&self) -> String {
-        let Tally { stored, extended, already, failed, paid } = self;
-        let files = count(stored + extended + already + failed, "file");
+        let Tally { stored, extended, already, failed, not_begun, unnamed, paid } = self;
+        let files = count(stored + extended + already + failed + not_begun, "file");
         let extended = if *extended > 0 { format!("{extended} extended, ") } else { String::new() };
+        let not_begun = match not_begun {
+            0 => String::new(),
+            _ => format!(", {not_begun} not begun"),
+        };
+        let unnamed = match unnamed {
+            0 => String::new(),
+            _ => format!(", {unnamed} without the public name"),
+        };
         let (wal, sui) = (wal(paid.wal), sui(paid.gas));
         format!(
-            "{files}: {stored} stored, {extended}{already} already there, {failed} failed; paid {wal} + {sui} gas"
+            "{files}: {stored} stored, {extended}{already} already there, {failed} failed{not_begun}{unnamed}; paid {wal} + {sui} gas"
         )
     }
 }

@@ -8,6 +8,7 @@ use super::Stored;
 use crate::calendar::Calendar;
 use crate::cli::output::size;
 use crate::cli::plan;
+use crate::error::Error;
 use crate::failures;
 use crate::words::{label, sui, wal};
 
@@ -18,6 +19,8 @@ pub(super) struct Named {
     pub(super) name: Option<String>,
     /// If it is on the ledger: the transaction that wrote it, or none if it was there before.
     pub(super) public: Option<Option<Receipt>>,
+    /// Why it is not on the ledger, though it should be.
+    pub(super) failed: Option<Error>,
 }
 
 impl Named {
@@ -129,7 +132,7 @@ mod tests {
     use crate::cli::plan::samples::sample_plan;
 
     const CALENDAR: Calendar =
-        Calendar { epoch: 4, started_ms: 1, duration_ms: 3_600_000, now_ms: 1 };
+        Calendar { epoch: 4, started_ms: 1, duration_ms: 3_600_000, now_ms: 1, ahead_ms: 0 };
 
     fn nothing() -> Plan {
         Plan::Nothing { existing: None, end_epoch: 9 }
@@ -176,7 +179,7 @@ mod tests {
     fn a_public_name_is_told_with_what_it_cost_even_if_the_blob_cost_nothing() {
         let receipt = Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1_000_000 };
         let name = Some("a\n.txt".to_owned());
-        let named = Named { name: name.clone(), public: Some(Some(receipt)) };
+        let named = Named { name: name.clone(), public: Some(Some(receipt)), failed: None };
         let mut report = sample_stored(nothing(), 0).report;
         report.cost.gas = 0;
         let mut kept = Stored::new("file".to_owned(), report, named);
@@ -186,7 +189,7 @@ mod tests {
         let json = kept.to_json(&CALENDAR);
         assert_eq!((&json["name"], &json["name_is_public"]), (&json!("a\n.txt"), &json!(true)));
         assert_eq!(json["name_transaction"]["gas_mist"], 1_000_000);
-        kept.named = Named { name, public: None };
+        kept.named = Named { name, ..Named::default() };
         assert!(!kept.to_text(&CALENDAR).contains("ledger"));
         assert_eq!(kept.to_json(&CALENDAR)["name_is_public"], false);
     }

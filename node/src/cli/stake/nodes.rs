@@ -191,7 +191,7 @@ fn yearly(part: f64) -> String {
 pub(in crate::cli) fn selection_json(selection: &Selection, calendar: &Calendar) -> Value {
     json!({
         "epoch": selection.epoch,
-        "not_before": crate::calendar::utc(selection.at_ms),
+        "not_before": calendar.shown(selection.at_ms),
         "is_due": selection.at_ms <= calendar.now_ms,
     })
 }
@@ -202,7 +202,7 @@ pub(in crate::cli) fn selection_text(selection: &Selection, calendar: &Calendar)
     match selection.at_ms <= calendar.now_ms {
         true => format!("the committee of epoch {epoch} can be chosen now"),
         false => {
-            let date = crate::calendar::utc(selection.at_ms);
+            let date = calendar.shown(selection.at_ms);
             format!("the committee of epoch {epoch} is chosen about {date}")
         }
     }
