@@ -1,6 +1,6 @@
 //! How a node is: the facts of all its parts, put together for whoever asks.
 //!
-//! Promises: an answer comes from memory or from the store's index, so it arrives while actors restart; what is said
+//! Promises: an answer comes from memory, so it arrives while actors restart; what is said
 //! follows from facts by one table (`haulout_protocol::machine::conditions`). Does not: judge, or mend anything.
 
 mod measuring;
@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use haulout_protocol::machine::conditions::{self, ClockDifference, Condition, Facts, Stored};
-use haulout_protocol::machine::epoch_change::Holding;
-use haulout_storage::StoreError;
 
 pub(crate) use self::measuring::{Arguments, VitalsActor};
 use crate::context::Context;
@@ -26,7 +24,8 @@ pub struct Vitals {
 
 #[derive(Clone, Debug, Default)]
 struct Measured {
-    stored: Stored,
+    /// Nothing before the first look.
+    stored: Option<Stored>,
     clock: Option<ClockDifference>,
 }
 
@@ -50,7 +49,12 @@ impl Vitals {
 
     /// How the store is.
     pub(crate) fn set_stored(&self, stored: Stored) {
-        self.measured().stored = stored;
+        self.measured().stored = Some(stored);
+    }
+
+    /// How many shards the node was given and does not have; nothing before the first look at the store.
+    pub fn shards_missing(&self) -> Option<usize> {
+        self.measured().stored.as_ref().map(|stored| stored.shards_missing)
     }
 
     /// A proven checkpoint of that time came, at this moment of our clock; whether the ledger has no later one.
@@ -65,20 +69,11 @@ impl Vitals {
 pub fn conditions(context: &Context, tree: &Tree) -> Vec<Condition> {
     let mut down = Vec::new();
     collect_down(&tree.health(), &mut down);
-    let Measured { mut stored, clock } = context.vitals.measured().clone();
-    match shards_missing(context) {
-        Ok(missing) => stored.shards_missing = missing,
-        Err(error) => stored.failure = stored.failure.or_else(|| Some(error.to_string())),
-    }
+    let Measured { stored, clock } = context.vitals.measured().clone();
+    let stored = stored.unwrap_or_default();
     let ledger = context.trust.facts();
     let turned_away = tree.network().turned_away();
     conditions::conditions(&Facts { down, ledger, clock, turned_away, stored })
-}
-
-/// How many shards a node was given and does not have.
-pub fn shards_missing(context: &Context) -> Result<usize, StoreError> {
-    let shards = context.store.shards()?;
-    Ok(shards.values().filter(|holding| **holding != Holding::Held).count())
 }
 
 /// Adds the names of all actors that do not run.

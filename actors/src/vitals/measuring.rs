@@ -134,7 +134,10 @@ impl State {
 fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), StoreError> {
     let (store, position) = (&context.store, context.position.current());
     let ours = position.shards_of(&context.peer);
-    let held = store.shards()?.into_iter().filter(|(_, holding)| *holding == Holding::Held);
+    let shards = store.shards()?;
+    let is_held = |holding: &Holding| *holding == Holding::Held;
+    let shards_missing = shards.values().filter(|holding| !is_held(holding)).count();
+    let held = shards.into_iter().filter(|(_, holding)| is_held(holding));
     let reasons = Reasons {
         epoch: position.epoch,
         shards: held.map(|(shard, _)| shard).filter(|shard| ours.contains(shard)).collect(),
@@ -165,7 +168,7 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
         rotten: inventory.rotten,
         incomplete: inventory.incomplete,
         certified: inventory.certified,
-        shards_missing: 0, // whoever asks counts them
+        shards_missing,
     };
     Ok((stored, taken))
 }

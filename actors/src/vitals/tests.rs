@@ -2,8 +2,9 @@
 
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::Name;
+use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::{Axis, ShardIndex};
-use haulout_storage::{BlobEffect, Options, Store};
+use haulout_storage::{BlobEffect, Options, Store, StoreError};
 
 use super::*;
 use crate::sample::{eventually, position_of, sample_committee, sample_context, sample_network};
