@@ -191,7 +191,7 @@ impl State {
             };
             tokio::select! {
                 () = serve => {}
-                () = place.evicted() => shared.turned_out(peer, &place),
+                () = place.evicted() => shared.turned_out(&place),
             }
         };
         self.sessions.spawn(served.instrument(span));

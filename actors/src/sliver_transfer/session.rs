@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::conditions::Entrance;
 use haulout_protocol::machine::guests::Progress;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
@@ -129,8 +130,10 @@ impl Shared {
 
     /// A session lost its place to another. Whoever never came to say what it wants is slow; others were just slower than
     /// others, or wait for somebody else.
-    pub(super) fn turned_out(&self, peer: PeerId, place: &Place) {
-        let progress = place.progress();
+    pub(super) fn turned_out(&self, place: &Place) {
+        let (progress, guest) = (place.progress(), place.guest());
+        let peer = guest.peer;
+        self.network.note_turned_away(Entrance::Stream, guest.class);
         self.context.metrics.session_refused("evicted");
         debug!(?progress, "the place of a session was given to another");
         if is_crawling(place.has_asked(), &progress) {
@@ -179,12 +182,20 @@ impl Session {
     /// Waits for room in memory; the bytes may be there as long as it is held. Whoever holds room must not ask for more,
     /// or two sessions could wait for each other.
     pub(super) async fn room(&self, bytes: usize) -> Result<Held, Fault> {
-        self.shared.memory.room(&self.place, bytes).await.ok_or_else(busy)
+        let room = self.shared.memory.room(&self.place, bytes).await;
+        room.ok_or_else(|| self.without_room())
     }
 
     /// Waits for room for a header. It has a memory of its own, because whoever holds it asks for segments, too.
     pub(super) async fn room_for_header(&self, bytes: usize) -> Result<Held, Fault> {
-        self.shared.headers.room(&self.place, bytes).await.ok_or_else(busy)
+        let room = self.shared.headers.room(&self.place, bytes).await;
+        room.ok_or_else(|| self.without_room())
+    }
+
+    /// There was no room in memory for too long.
+    fn without_room(&self) -> Fault {
+        self.shared.network.note_turned_away(Entrance::Memory, self.place.guest().class);
+        busy()
     }
 
     /// Room in memory, if there is some now.
