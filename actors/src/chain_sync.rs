@@ -19,7 +19,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tracing::{Instrument, Span, debug, error, info, info_span, warn};
 
 use crate::chain::{Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError};
-use crate::context::{Context, Position};
+use crate::context::{Context, Position, now_ms};
 use crate::limits;
 use crate::network::{self, Network};
 use crate::pauses::Pauses;
@@ -241,6 +241,7 @@ impl State {
         source: Box<Checkpoints>,
         batch: Result<Vec<Checkpoint>, FollowError>,
     ) {
+        let is_latest = source.lag() == 0;
         self.context.metrics.set_chain_lag(source.lag());
         let validators = source.validators();
         self.checkpoints = Some(source);
@@ -264,6 +265,7 @@ impl State {
         };
         let network_changed = due.iter().any(|one| one.events.iter().any(changes_network));
         let done = Applied { last, network_changed };
+        self.context.vitals.note_clock(now_ms(), last.time_ms, is_latest);
         let first = validators.filter(|_| !self.validators_are_kept);
         self.validators_are_kept = true;
         let (store, follow) = (self.context.store.clone(), self.follow);

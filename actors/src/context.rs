@@ -26,6 +26,7 @@ use crate::chain_sync::{Follow, kept};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::trust::Trust;
+use crate::vitals::Vitals;
 
 /// The facts and tools all actors of one node share; a cheap clone.
 #[derive(Clone, Debug)]
@@ -47,6 +48,8 @@ pub struct Context {
     pub position: PositionWatch,
     /// How far the ledger is believed.
     pub trust: Trust,
+    /// How we are, as far as it was measured.
+    pub vitals: Vitals,
     /// Where we count.
     pub metrics: Metrics,
 }
@@ -193,9 +196,19 @@ impl Context {
             position.checkpoint = applied.unwrap_or_default();
         }
         let (keys, position) = (Arc::new(keys), PositionWatch::new(position));
-        let (chain, trust) = (Some(chain), Trust::default());
-        let context =
-            Context { store, chain, operator, keys, peer, network, position, trust, metrics };
+        let (chain, trust, vitals) = (Some(chain), Trust::default(), Vitals::default());
+        let context = Context {
+            store,
+            chain,
+            operator,
+            keys,
+            peer,
+            network,
+            position,
+            trust,
+            vitals,
+            metrics,
+        };
         Ok((context, is_news.then_some(source)))
     }
 

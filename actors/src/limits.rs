@@ -281,6 +281,18 @@ pub const SLIVER_CHECKS_MAX: usize = 4;
 /// Pairs one get may ask for; a segment of the largest network has 1000.
 pub const PAIRS_PER_GET_MAX: usize = 4096;
 
+// ---- vitals ----------------------------------------------------------------------------------
+
+/// How often we look how the disk is: soon enough for whoever waits for room, and a few system calls.
+pub const VITALS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long an inventory is good enough if only checkpoints came since.
+pub const INVENTORY_PAUSE: Duration = Duration::from_secs(10);
+/// After an inventory we rest for so many times what it took: it costs two percent of a disk at most.
+pub const INVENTORY_REST: u32 = 50;
+/// A blob whose first bytes came within this time may still be on its way, and is not called incomplete; writers pause
+/// no longer ([`UPLOAD_PAUSE_MAX`]).
+pub const ARRIVAL_MAX: Duration = UPLOAD_PAUSE_MAX;
+
 // ---- gossip ----------------------------------------------------------------------------------
 
 /// Announcements being checked at once; a check is one pairing, about a millisecond.

@@ -16,6 +16,7 @@ mod names;
 mod options;
 mod paced;
 mod peers;
+mod refusals;
 mod shared;
 mod strangers;
 mod streams;
@@ -26,6 +27,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::conditions::{Entrance, TurnedAway};
+use haulout_protocol::machine::guests::Class;
 use haulout_protocol::machine::responsiveness::{Pace, Sample};
 use libp2p::Multiaddr;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -145,6 +148,16 @@ impl Network {
     pub(crate) fn set_members(&self, members: BTreeSet<PeerId>) {
         self.shared.book().set_members(members.clone());
         self.shared.door.set_members(members);
+    }
+
+    /// Who found no room here lately.
+    pub fn turned_away(&self) -> TurnedAway {
+        self.shared.refusals.lately()
+    }
+
+    /// Notes that somebody found no room at an entrance that is not the network's own, or lost it there.
+    pub(crate) fn note_turned_away(&self, entrance: Entrance, class: Class) {
+        self.shared.refusals.note(entrance, class);
     }
 
     /// Publishes a message to all who listen to a topic.

@@ -17,6 +17,7 @@ use crate::metrics::Metrics;
 use crate::network::{Network, NetworkOptions, Role, Transport};
 use crate::supervisor::Health;
 use crate::trust::Trust;
+use crate::vitals::Vitals;
 
 /// The network of all tests.
 pub(crate) const NETWORK: NetworkId = NetworkId::from_bytes([9; 32]);
@@ -86,6 +87,7 @@ pub(crate) fn sample_context(position: Position, peer: PeerId, index: usize) -> 
         network: NETWORK,
         position: PositionWatch::new(position),
         trust: Trust::default(),
+        vitals: Vitals::new(std::time::Duration::from_secs(60)),
         metrics: Metrics::new("test", "09090909"),
     }
 }

@@ -17,6 +17,9 @@ use crate::ledger::GenesisIds;
 /// The key of a node's operator, beside the node's own.
 const OPERATOR_KEY: &str = "operator.key";
 
+/// How far a node's clock may be from the ledger's, whose time may be moved ahead by days at a time: a thousand years.
+const CLOCK_TOLERANCE: &str = "8766000h";
+
 /// Where the ledger answers, and the names of our objects on it.
 #[derive(Clone, Debug)]
 pub(crate) struct ChainPlace {
@@ -75,6 +78,7 @@ struct WalletSection {
 struct NodeSection {
     data_dir: PathBuf,
     name: String,
+    clock_tolerance: &'static str,
 }
 
 #[derive(Serialize)]
@@ -102,7 +106,11 @@ pub(crate) fn node_toml(
         chain: chain_section(chain),
         keys: Some(KeysSection { dir: folder.join("keys") }),
         wallet: Some(WalletSection { key_file: folder.join("keys").join(OPERATOR_KEY) }),
-        node: Some(NodeSection { data_dir: folder.to_path_buf(), name: node.name.clone() }),
+        node: Some(NodeSection {
+            data_dir: folder.to_path_buf(),
+            name: node.name.clone(),
+            clock_tolerance: CLOCK_TOLERANCE,
+        }),
         http: http_port.map(|port| HttpSection { listen: format!("127.0.0.1:{port}") }),
         client: None,
     })

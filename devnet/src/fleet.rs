@@ -218,7 +218,7 @@ impl Fleet {
         let process = self.find(&target)?;
         if wipe && target == "ledger" {
             return Err(Error::new(Kind::Usage, "the ledger cannot be wiped alone")
-                .hint("`devnet up --fresh` starts everything over"));
+                .hint("`devnet up --fresh` deletes everything and starts over"));
         }
         process.stop().await;
         if wipe {

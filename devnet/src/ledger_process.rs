@@ -51,7 +51,7 @@ pub(crate) fn open(database: &Path, genesis: GenesisConfig) -> Result<Ledger> {
         let message = format!("cannot open the ledger in {}", terminal::path(database));
         Error::new(kind(&error), message)
             .because(error)
-            .hint("`devnet up --fresh` starts over without its data")
+            .hint("`devnet up --fresh` deletes this devnet's data and starts over")
     })
 }
 

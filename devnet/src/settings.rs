@@ -108,7 +108,7 @@ fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> {
             Kind::Version,
             format!("devnet {name:?} was made by another version (schema {})", settings.schema),
         )
-        .hint("start over with `devnet up --fresh`"));
+        .hint("start over with `devnet up --fresh`, which deletes its data"));
     }
     if let Some(base) = wish.port_base.filter(|base| *base != 0 && !follows(settings, *base)) {
         let settled = settings.ledger_port.to_string();

@@ -201,7 +201,7 @@ impl StateDirectory {
         serde_json::from_str(&text).map(Some).map_err(|error| {
             Error::new(Kind::Config, format!("{} is damaged", terminal::path(&path)))
                 .because(error)
-                .hint("start over with `devnet up --fresh`")
+                .hint("start over with `devnet up --fresh`, which deletes its data")
         })
     }
 

@@ -33,6 +33,8 @@ pub(crate) use values::Size;
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 /// Bytes of the disk that a node leaves free.
 const KEEP_FREE: u64 = 256 << 20;
+/// How far a node's clock may be from the ledger's: checkpoints reach us within seconds of their time.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// Bytes of memory for the database's cache.
 const CACHE: u64 = 64 << 20;
 /// How long a client waits for the ledger and the network when it starts.
@@ -153,6 +155,8 @@ pub struct NodeConfig {
     pub stop_within: Duration,
     /// Bytes of the disk that are never used.
     pub keep_free: u64,
+    /// How far the machine's clock may be from the ledger's before the node says that it is wrong.
+    pub clock_tolerance: Duration,
     /// Bytes of memory for the database's cache.
     pub cache: usize,
 }
@@ -263,6 +267,7 @@ impl Config {
             http: file.http.listen,
             stop_within: file.node.stop_within.map_or(STOP_WITHIN, |time| time.0),
             keep_free: file.node.keep_free.map_or(KEEP_FREE, |size| size.0),
+            clock_tolerance: file.node.clock_tolerance.map_or(CLOCK_TOLERANCE, |time| time.0),
             cache: usize::try_from(file.node.cache.map_or(CACHE, |size| size.0))
                 .map_err(|_| Error::new(Kind::Config, "node.cache exceeds the address space"))?,
             data_dir,

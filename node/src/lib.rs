@@ -25,6 +25,7 @@ pub mod whole_file;
 
 mod endpoint;
 mod failures;
+mod health_log;
 mod known_network;
 mod memory;
 mod names;

@@ -17,6 +17,7 @@ use haulout_actors::network::{
 };
 use haulout_actors::supervisor::StartError;
 use haulout_actors::tree::{Role, Tree};
+use haulout_actors::vitals::Vitals;
 use haulout_protocol::crypto::{PeerId, SecretKey};
 use haulout_protocol::machine::conditions::Condition;
 use haulout_storage::{Options as StoreOptions, Store};
@@ -26,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::{ChainConfig, NetworkConfig, NodeConfig, Prefer};
 use crate::endpoint::{self, Subject};
 use crate::error::{Error, Kind, Result};
+use crate::health_log;
 use crate::keys::{self, Kind as KeyKind, Secret};
 use crate::ports;
 use crate::terminal;
@@ -68,7 +70,8 @@ impl StorageNode {
         let chain = chain_options(&config.chain, LEDGER_PATIENCE, None);
         let identity = Identity { keys, operator };
         let prepared = prepare(&config.network, chain, store, identity, role, None).await?;
-        let Prepared { context, swarm: network, .. } = prepared;
+        let Prepared { mut context, swarm: network, .. } = prepared;
+        context.vitals = Vitals::new(config.clock_tolerance);
         let peer_id = context.peer;
         let position = context.position.current();
         check_membership(&config, &context, &position)?;
@@ -77,8 +80,9 @@ impl StorageNode {
         let stop_http = CancellationToken::new();
         let tasks = TaskTracker::new();
         let address = http.as_ref().and_then(|listener| listener.local_addr().ok());
+        let subject = Subject { tree: tree.clone(), context: context.clone() };
+        tasks.spawn(health_log::keep(subject.clone(), stop_http.clone()));
         if let Some(listener) = http {
-            let subject = Subject { tree: tree.clone(), context: context.clone() };
             tasks.spawn(endpoint::serve(listener, subject, stop_http.clone()));
         }
         tracing::info!(peer = %peer_id, epoch = position.epoch.0, "node started");

@@ -115,6 +115,11 @@ impl Bundles {
         self.files.free_bytes(&self.directory)
     }
 
+    /// Bytes that are never used for blobs.
+    pub(crate) fn reserve_bytes(&self) -> u64 {
+        self.reserve_bytes
+    }
+
     /// Refuses if `bytes` more would leave less than the reserve, or less than `floor` if that is smaller.
     pub(crate) fn check_free(&self, bytes: u64, floor: u64) -> Result<(), StoreError> {
         let needed = bytes.saturating_add(self.reserve_bytes.min(floor));

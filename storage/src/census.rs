@@ -19,22 +19,25 @@ pub struct Census {
     pub absent: u64,
 }
 
-/// What the rows of one blob said so far.
-struct Standing {
-    blob: BlobKey,
-    /// Whether a certified object covers the blob.
-    is_live: bool,
+/// What the rows of one blob said.
+pub(crate) struct Standing {
+    /// The blob.
+    pub(crate) blob: BlobKey,
+    /// The blob's length as a certified object says that covers it; nothing if none does.
+    pub(crate) live_bytes: Option<u64>,
     first_certified: Option<u32>,
 }
 
 impl Standing {
     fn new(blob: BlobKey) -> Self {
-        Standing { blob, is_live: false, first_certified: None }
+        Standing { blob, live_bytes: None, first_certified: None }
     }
 
     fn add(&mut self, row: ObjectRow, epoch: Epoch) {
-        let (_, end, _, _, Some(certified)) = row else { return };
-        self.is_live |= epoch.0 < end;
+        let (_, end, bytes, _, Some(certified)) = row else { return };
+        if epoch.0 < end {
+            self.live_bytes = Some(bytes);
+        }
         self.first_certified =
             Some(self.first_certified.map_or(certified, |first| first.min(certified)));
     }
@@ -44,14 +47,23 @@ impl Standing {
 pub(crate) fn take(view: &ReadTransaction, epoch: Epoch) -> Result<Census, StoreError> {
     let (invalid, content) = (view.open_table(INVALID)?, view.open_table(CONTENT)?);
     let mut census = Census::default();
-    let mut count = |standing: &Standing| -> Result<(), StoreError> {
-        if standing.is_live && invalid.get(&standing.blob)?.is_none() {
+    each_blob(view, epoch, |standing| {
+        if standing.live_bytes.is_some() && invalid.get(&standing.blob)?.is_none() {
             let is_earlier = standing.first_certified.is_some_and(|first| first < epoch.0);
             census.earlier += u64::from(is_earlier);
             census.absent += u64::from(content.get(&standing.blob)?.is_none());
         }
         Ok(())
-    };
+    })?;
+    Ok(census)
+}
+
+/// Hands over what the rows of each blob say for that epoch, one blob after the other.
+pub(crate) fn each_blob(
+    view: &ReadTransaction,
+    epoch: Epoch,
+    mut each: impl FnMut(&Standing) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     // Rows of one blob are neighbours.
     let mut current: Option<Standing> = None;
     for row in view.open_table(OBJECTS)?.iter()? {
@@ -60,14 +72,13 @@ pub(crate) fn take(view: &ReadTransaction, epoch: Epoch) -> Result<Census, Store
         let standing = match &mut current {
             Some(standing) if standing.blob == blob => standing,
             other => {
-                other.as_ref().map_or(Ok(()), &mut count)?;
+                other.as_ref().map_or(Ok(()), &mut each)?;
                 other.insert(Standing::new(blob))
             }
         };
         standing.add(row.value(), epoch);
     }
-    current.as_ref().map_or(Ok(()), &mut count)?;
-    Ok(census)
+    current.as_ref().map_or(Ok(()), &mut each)
 }
 
 #[cfg(test)]

@@ -36,8 +36,8 @@ pub enum StoreError {
     },
     /// The store cannot be opened as it is. Nothing was changed.
     #[error(
-        "the store cannot be opened because of {}: {reason}; what it held is lost to this node, which starts again with \
-         the same keys and an empty directory", path.display()
+        "the store cannot be opened because of {}: {reason}; nothing in it was changed, so leave it as it is, and check \
+         the disk", path.display()
     )]
     Damaged {
         /// The file or directory at fault.
@@ -183,6 +183,11 @@ impl Poison {
             Some(reason) => Err(StoreError::Poisoned { reason: reason.clone() }),
             None => Ok(()),
         }
+    }
+
+    /// The failure that was recorded, if one was.
+    pub(crate) fn recorded(&self) -> Option<&str> {
+        self.0.get().map(String::as_str)
     }
 
     /// The error for a caller whose request got no answer.

@@ -174,15 +174,17 @@ pub(crate) fn complete_segments(
     Ok(complete)
 }
 
-fn sorted(shards: &[ShardIndex]) -> Vec<ShardIndex> {
+/// Shards as their rows lie, each once.
+pub(crate) fn sorted(shards: &[ShardIndex]) -> Vec<ShardIndex> {
     let mut shards = shards.to_vec();
     shards.sort_unstable();
     shards.dedup();
     shards
 }
 
-/// Walks the segment's rows and the wanted ones side by side; both are in key order.
-fn segment_is_complete(
+/// Whether a segment's index and both slivers of every shard are there and not known to be damaged. Walks the segment's
+/// rows and the wanted ones side by side; both are in key order, and the shards must be.
+pub(crate) fn segment_is_complete(
     view: &ReadTransaction,
     segment: &SegmentKey,
     shards: &[ShardIndex],

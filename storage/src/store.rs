@@ -21,6 +21,7 @@ use crate::error::{Poison, StoreError};
 use crate::files::Files;
 use crate::ledger::{self, Kept, Proof};
 use crate::lock::DirectoryLock;
+use crate::rot::{Rot, Sealed};
 use crate::segment::SegmentWriter;
 use crate::slivers::{self, Found};
 use crate::tables::{self, CERTIFICATES, HEADERS, INDEXES, bytes_of, meta};
@@ -64,6 +65,8 @@ pub struct Usage {
     pub pending_bytes: u64,
     /// Bytes free on the disk; none for a store in memory.
     pub free_bytes: Option<u64>,
+    /// Bytes of the disk that are never used for blobs.
+    pub reserve_bytes: u64,
 }
 
 /// Everything a node keeps. Cheap to clone; the last clone closes it.
@@ -80,6 +83,7 @@ struct Inner {
     queue_bytes: u32,
     bundles: Option<Arc<Bundles>>,
     poison: Arc<Poison>,
+    rot: Rot,
     database: Arc<Database>,
     /// Last: released when everything else is closed.
     _lock: Option<DirectoryLock>,
@@ -172,6 +176,7 @@ impl Store {
             queue_bytes,
             bundles,
             poison,
+            rot: Rot::default(),
             database,
             _lock: lock,
         };
@@ -271,20 +276,23 @@ impl Store {
     /// The blob's header.
     pub fn header(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the header of blob {blob_id}");
-        slivers::sealed(&self.view()?, HEADERS, blob_id.as_bytes(), what)
+        let read = slivers::sealed(&self.view()?, HEADERS, blob_id.as_bytes(), what);
+        self.inner.rot.watch(Sealed::Header(*blob_id.as_bytes()), read)
     }
 
     /// The blob's certificate.
     pub fn certificate(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the certificate of blob {blob_id}");
-        slivers::sealed(&self.view()?, CERTIFICATES, blob_id.as_bytes(), what)
+        let read = slivers::sealed(&self.view()?, CERTIFICATES, blob_id.as_bytes(), what);
+        self.inner.rot.watch(Sealed::Certificate(*blob_id.as_bytes()), read)
     }
 
     /// A segment's sliver index.
     pub fn index(&self, blob_id: &BlobId, segment: u32) -> Result<Option<Bytes>, StoreError> {
         let key = tables::segment_key(blob_id.as_bytes(), segment);
         let what = || format!("the sliver index of segment {segment} of blob {blob_id}");
-        slivers::sealed(&self.view()?, INDEXES, &key, what)
+        let read = slivers::sealed(&self.view()?, INDEXES, &key, what);
+        self.inner.rot.watch(Sealed::Index(key), read)
     }
 
     /// A sliver's bytes, checked against their hash. Blocks on the disk: call it where blocking is allowed.
@@ -315,6 +323,7 @@ impl Store {
                     "the {axis} sliver of shard {shard} in segment {segment} of blob {blob_id}"
                 );
                 if !row.damaged {
+                    self.inner.rot.found();
                     tracing::warn!(blob_id = %blob_id.short(), segment, %shard, %axis, "a stored sliver is corrupt");
                     let (request, _) = Request::new(Change::Damaged { key, row }, None);
                     // If the queue is full the next reader finds the damage again.

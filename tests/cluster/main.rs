@@ -10,6 +10,7 @@ mod discovery;
 mod epochs;
 mod faults;
 mod fifty;
+mod health;
 mod ledger_lies;
 mod liars;
 mod operator;

@@ -47,7 +47,7 @@ pub(super) fn swarm(
     registry: &mut Registry,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let options = &shared.options;
-    let transport = transport::transport(options, shared.book.clone(), registry)?;
+    let transport = transport::transport(options, shared, registry)?;
     let behaviour = behaviour(shared, &options.keypair)
         .map_err(|error| NetworkError::Setup(error.to_string()))?;
     let config = swarm_config(swarm::Config::with_tokio_executor(), options.prefer);

@@ -30,7 +30,7 @@ use self::handshakes::Handshakes;
 use super::address;
 use super::options::Parsed;
 use super::peers::PeerBook;
-use super::shared::lock;
+use super::shared::{Shared, lock};
 use super::transport::Connected;
 use crate::limits;
 
@@ -59,22 +59,19 @@ struct Dials {
 }
 
 impl Gate {
-    pub(super) fn new(
-        inner: Boxed<Connected>,
-        options: &Parsed,
-        book: Arc<Mutex<PeerBook>>,
-    ) -> Self {
+    pub(super) fn new(inner: Boxed<Connected>, options: &Parsed, shared: &Shared) -> Self {
         let ours = options.listen.iter().chain(&options.external).chain(&options.bootstrap);
         let reaches = ours.filter_map(address::ip_of).map(reach).chain([Reach::Public]);
         let dials = Dials {
-            book,
+            book: shared.book.clone(),
             bootstrap: options.bootstrap.iter().cloned().map(address::without_peer).collect(),
             reaches: reaches.filter(|reach| *reach != Reach::Nowhere).collect(),
             spent: Mutex::default(),
             at_once: Semaphore::new(limits::HEARSAY_DIALS_MAX),
             started: Instant::now(),
         };
-        Gate { inner, quic: Arc::default(), tcp: Arc::default(), hearsay: Arc::new(dials) }
+        let handshakes = || Arc::new(Handshakes::new(shared.refusals.clone()));
+        Gate { inner, quic: handshakes(), tcp: handshakes(), hearsay: Arc::new(dials) }
     }
 
     /// Gives a handshake its place; nothing if there is none, and the connection is closed.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::identity::peer_id;
 use super::options::Parsed;
 use super::peers::PeerBook;
+use super::refusals::Refusals;
 use super::streams::Door;
 use super::swarm::Command;
 use super::{Heard, NetworkError, NetworkOptions, Peers, Topic};
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) addresses: watch::Sender<Vec<String>>,
     pub(super) book: Arc<Mutex<PeerBook>>,
     pub(super) door: Arc<Door>,
+    pub(super) refusals: Arc<Refusals>,
     listeners: Mutex<BTreeMap<Topic, mpsc::Sender<Heard>>>,
     /// Our own streams towards each peer.
     towards: Mutex<BTreeMap<PeerId, Arc<Semaphore>>>,
@@ -44,13 +46,15 @@ impl Shared {
     pub(super) fn new(options: NetworkOptions) -> Result<Self, NetworkError> {
         let secret_key = options.secret_key;
         let options = Parsed::new(options)?;
+        let refusals = Arc::<Refusals>::default();
         Ok(Shared {
             identity: peer_id(secret_key),
             commands: watch::Sender::new(None),
             peers: watch::Sender::new(Peers::default()),
             addresses: watch::Sender::new(Vec::new()),
             book: Arc::default(),
-            door: Arc::new(Door::new(|protocol| protocol.name(&options.network))),
+            door: Arc::new(Door::new(|it| it.name(&options.network), refusals.clone())),
+            refusals,
             listeners: Mutex::default(),
             towards: Mutex::default(),
             ports: Mutex::default(),

@@ -12,13 +12,16 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use haulout_protocol::crypto;
+use haulout_protocol::machine::conditions::Entrance;
+use haulout_protocol::machine::guests::Class;
 use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::ListenerId;
+use libp2p::memory_connection_limits::MemoryUsageLimitExceeded;
 use libp2p::metrics::{Metrics, Recorder};
 use libp2p::multiaddr::Protocol as Part;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, gossipsub, identify, kad, ping};
+use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, connection_limits, gossipsub, identify, kad, ping};
 use prometheus_client::registry::Registry;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
@@ -314,6 +317,9 @@ impl Driver {
                 let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
                 debug!(peer = %peer_id, cause, "connection closed");
             }
+            SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
+                self.on_refused(peer_id, &error);
+            }
             SwarmEvent::ListenerError { error, .. } => warn!(%error, "listener failed"),
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                 warn!(?addresses, ?reason, "listener closed");
@@ -334,8 +340,25 @@ impl Driver {
         let must_stay = |peer: &PeerId| streams.is_busy(peer) || is_trusted(&self.shared, peer);
         if let Some(leaving) = self.strangers.admit(connection, must_stay) {
             debug!(newcomer = %peer, refused = leaving == connection, "more strangers than places");
+            self.shared.refusals.note(Entrance::Connection, Class::Stranger);
             self.swarm.close_connection(leaving);
         }
+    }
+
+    /// A connection that failed, or that we refused: those for which there was no room are counted.
+    fn on_refused(&self, peer: Option<PeerId>, error: &ListenError) {
+        let ListenError::Denied { cause } = error else { return };
+        if cause.downcast_ref::<connection_limits::Exceeded>().is_none()
+            && cause.downcast_ref::<MemoryUsageLimitExceeded>().is_none()
+        {
+            return; // it is banned
+        }
+        let class = match peer.is_some_and(|peer| self.is_trusted(&peer)) {
+            true => Class::Member,
+            false => Class::Stranger,
+        };
+        debug!(?peer, %cause, "no room for a connection");
+        self.shared.refusals.note(Entrance::Connection, class);
     }
 
     /// Whether a peer always gets in.

@@ -7,8 +7,6 @@
 mod farewell;
 mod knock;
 
-use std::sync::{Arc, Mutex};
-
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::transport::timeout::TransportTimeout;
@@ -21,7 +19,7 @@ use self::farewell::Farewell;
 use self::knock::Knocks;
 use super::gate::Gate;
 use super::options::Parsed;
-use super::peers::PeerBook;
+use super::shared::Shared;
 use super::{NetworkError, Role};
 use crate::limits;
 
@@ -31,12 +29,12 @@ pub(super) type Connected = (PeerId, StreamMuxerBox);
 /// Everything the swarm can be reached by and can dial.
 pub(super) fn transport(
     options: &Parsed,
-    book: Arc<Mutex<PeerBook>>,
+    shared: &Shared,
     registry: &mut Registry,
 ) -> Result<Boxed<Connected>, NetworkError> {
     let setup = |error: String| NetworkError::Setup(error);
     let noise = noise::Config::new(&options.keypair).map_err(|error| setup(error.to_string()))?;
-    let knocks = Knocks::new(book.clone());
+    let knocks = Knocks::new(shared.book.clone());
     let tcp = knocks
         .of(tcp::tokio::Transport::new(tcp::Config::default()))
         .upgrade(Version::V1Lazy)
@@ -60,7 +58,7 @@ pub(super) fn transport(
         (peer, StreamMuxerBox::new(muxer))
     });
     let timely = TransportTimeout::new(counted, limits::DIAL_TIMEOUT).boxed();
-    Ok(Gate::new(timely, options, book).boxed())
+    Ok(Gate::new(timely, options, shared).boxed())
 }
 
 fn yamux() -> yamux::Config {

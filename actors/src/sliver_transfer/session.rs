@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::PeerId;
-use haulout_protocol::machine::guests::Progress;
+use haulout_protocol::machine::conditions::Entrance;
+use haulout_protocol::machine::guests::{Guest, Progress};
 use haulout_protocol::sliver::ShardIndex;
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
 use haulout_storage::StoreError;
@@ -128,7 +129,9 @@ impl Shared {
     }
 
     /// A session lost its place to another. Whoever had next to nothing to say is slow; others were just slower than others.
-    pub(super) fn turned_out(&self, peer: PeerId, progress: &Progress) {
+    pub(super) fn turned_out(&self, guest: &Guest, progress: &Progress) {
+        let peer = guest.peer;
+        self.network.note_turned_away(Entrance::Stream, guest.class);
         self.context.metrics.session_refused("evicted");
         debug!(?progress, "the place of a session was given to another");
         if progress.rate() < limits::CRAWL_BYTES_PER_SECOND {
@@ -172,12 +175,20 @@ impl Session {
     /// Waits for room in memory; the bytes may be there as long as it is held. Whoever holds room must not ask for more,
     /// or two sessions could wait for each other.
     pub(super) async fn room(&self, bytes: usize) -> Result<Held, Fault> {
-        self.shared.memory.room(&self.place, bytes).await.ok_or_else(busy)
+        let room = self.shared.memory.room(&self.place, bytes).await;
+        room.ok_or_else(|| self.without_room())
     }
 
     /// Waits for room for a header. It has a memory of its own, because whoever holds it asks for segments, too.
     pub(super) async fn room_for_header(&self, bytes: usize) -> Result<Held, Fault> {
-        self.shared.headers.room(&self.place, bytes).await.ok_or_else(busy)
+        let room = self.shared.headers.room(&self.place, bytes).await;
+        room.ok_or_else(|| self.without_room())
+    }
+
+    /// There was no room in memory for too long.
+    fn without_room(&self) -> Fault {
+        self.shared.network.note_turned_away(Entrance::Memory, self.place.guest().class);
+        busy()
     }
 
     /// Room in memory, if there is some now.

@@ -33,7 +33,8 @@ pub(super) fn of_restart(name: &str, error: Error) -> Error {
 
 fn wiped(command: &str) -> String {
     format!(
-        "{command} starts it with an empty store; its shards then count as missing, and the others serve without it"
+        "{command} deletes what it stored and starts it empty, so that its shards count as missing; the others serve \
+         without it"
     )
 }
 
@@ -41,7 +42,7 @@ fn wiped(command: &str) -> String {
 fn elsewhere(name: &str, error: &Error) -> String {
     match error.kind() {
         Kind::Damaged if name == "ledger" => {
-            "`devnet up --fresh` starts everything over".to_owned()
+            "`devnet up --fresh` deletes this devnet's data and starts everything over".to_owned()
         }
         // Its ports were settled when it was born, so no setting of the node's is the way out.
         Kind::PortInUse => {
@@ -77,7 +78,8 @@ mod tests {
     fn a_damaged_ledger_and_a_taken_port_are_what_only_a_new_devnet_mends() {
         for error in [of_start(vec![damaged("ledger")]), of_restart("ledger", damaged("ledger").1)]
         {
-            assert_eq!(error.next_step(), "`devnet up --fresh` starts everything over");
+            let hint = "`devnet up --fresh` deletes this devnet's data and starts everything over";
+            assert_eq!(error.next_step(), hint);
         }
         let taken = || Error::new(Kind::PortInUse, "n1 did not start").hint("choose another");
         for error in [of_start(vec![("n1".into(), taken())]), of_restart("n1", taken())] {

@@ -35,16 +35,16 @@ pub enum StoreError {
     #[error("the ledger's file is in use by another process; stop that one first")]
     InUse,
     /// It was written by another version.
-    #[error("the ledger's file has another layout; start over with an empty directory")]
+    #[error("the ledger's file has another layout")]
     Schema,
     /// Reading or writing failed.
     #[error("the ledger's file cannot be read or written; check the disk")]
     Database(#[source] Box<redb::Error>),
     /// A record does not decode.
-    #[error("the ledger's file is damaged; start over with an empty directory")]
+    #[error("the ledger's file is damaged")]
     Damaged(#[from] bcs::Error),
     /// Objects that belong together are not all there.
-    #[error("objects are missing in the ledger's file; start over with an empty directory")]
+    #[error("objects are missing in the ledger's file")]
     Incomplete,
 }
 

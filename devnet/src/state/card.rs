@@ -43,7 +43,7 @@ impl Card {
     /// The error of a card that cannot be used.
     pub(crate) fn damaged(&self) -> Error {
         Error::new(Kind::Config, format!("the devnet.json of {:?} is damaged", self.name))
-            .hint("start over with `devnet up --fresh`")
+            .hint("start over with `devnet up --fresh`, which deletes its data")
     }
 }
 

@@ -97,6 +97,7 @@ pub(super) struct Node {
     pub(super) stop_within: Option<Period>,
     pub(super) keep_free: Option<Size>,
     pub(super) cache: Option<Size>,
+    pub(super) clock_tolerance: Option<Period>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

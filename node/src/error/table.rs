@@ -132,9 +132,8 @@ pages! {
     Damaged "DAMAGED" 16 false
         "What this machine stored is damaged or missing on its disk, or the disk fails. Nothing wrong was delivered; what \
          was lost is not fetched again by itself."
-        => "stop the node, check its disk, move its store away (the folder `store` in node.data_dir; keys lie beside it) \
-            and start it: it begins empty and its shards count as missing; the network serves without it while enough \
-            others are up; on a devnet: `devnet restart NODE --wipe`, or `devnet up --wipe NODE` if it is down";
+        => "check the disk (`dmesg` names what failed), and if there is a copy of node.data_dir, put it back; else leave it as \
+            it is: no node can fetch yet what it lost, and the network serves without it while enough others are up";
     Interrupted "INTERRUPTED" 130 true
         "Stopped by Ctrl-C (SIGINT)."
         => "run it again; nothing is paid twice for the same blob";

@@ -141,6 +141,16 @@ pub struct ClockDifference {
     pub allowed_ms: u64,
 }
 
+impl ClockDifference {
+    /// What a checkpoint of the ledger's time that came at our time says; nothing if it may just be old.
+    pub fn of(ours_ms: u64, ledger_ms: u64, is_latest: bool, allowed_ms: u64) -> Option<Self> {
+        let ahead_ms =
+            i64::try_from(i128::from(ours_ms) - i128::from(ledger_ms)).unwrap_or(i64::MAX);
+        let tells = is_latest || ahead_ms <= 0;
+        tells.then_some(ClockDifference { ahead_ms, allowed_ms })
+    }
+}
+
 /// Whom we turned away in the last [`WINDOW_SECONDS`], and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TurnedAway {
@@ -163,8 +173,8 @@ pub struct Stored {
     pub free_bytes: Option<u64>,
     /// Bytes that are never used.
     pub reserve_bytes: u64,
-    /// Why nothing is written any more.
-    pub write_error: Option<String>,
+    /// Why it cannot be relied upon any more.
+    pub failure: Option<String>,
     /// Values that are not what was written.
     pub rotten: u64,
     /// Certified blobs of which something is not here.
@@ -215,11 +225,11 @@ fn parts(down: &[String]) -> Option<Condition> {
 
 fn of_store(stored: &Stored) -> Vec<Condition> {
     let mut found = Vec::new();
-    if let Some(reason) = &stored.write_error {
+    if let Some(reason) = &stored.failure {
         found.push(Condition::new(
             Name::DiskFailing,
-            format!("nothing is written since a disk error: {reason}"),
-            "check the disk (`dmesg` names what failed), then restart the node; what is stored is served meanwhile",
+            format!("the store fails, so nothing more is written: {reason}"),
+            "check the disk (`dmesg` names what failed), then restart the node; what can be read is served meanwhile",
         ));
     }
     if let Some(free) = stored.free_bytes.filter(|free| *free < stored.reserve_bytes) {
@@ -361,7 +371,7 @@ fn of_crowd(turned_away: &TurnedAway) -> Vec<Condition> {
 
 /// Where somebody was turned away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Door {
+pub enum Entrance {
     /// At a handshake, or as a connection.
     Connection,
     /// As a stream, before or after it got its place.
@@ -372,16 +382,16 @@ pub enum Door {
 
 impl TurnedAway {
     /// Counts some more.
-    pub fn add(&mut self, door: Door, class: Class, count: u64) {
+    pub fn add(&mut self, entrance: Entrance, class: Class, count: u64) {
         let is_member = class == Class::Member;
-        match (door, is_member) {
-            (Door::Connection, true) => self.members += count,
-            (Door::Connection, false) => self.strangers += count,
-            (Door::Stream, _) => {
+        match (entrance, is_member) {
+            (Entrance::Connection, true) => self.members += count,
+            (Entrance::Connection, false) => self.strangers += count,
+            (Entrance::Stream, _) => {
                 self.streams += count;
                 self.streams_of_members += if is_member { count } else { 0 };
             }
-            (Door::Memory, _) => self.memory += count,
+            (Entrance::Memory, _) => self.memory += count,
         }
     }
 }

@@ -11,6 +11,7 @@ use haulout_protocol::sliver::ShardIndex;
 use super::{Store, Usage};
 use crate::census::{self, Census};
 use crate::error::StoreError;
+use crate::inventory::{self, Inventory, Scope};
 use crate::shards;
 use crate::tables::{self, meta};
 use crate::writer::Change;
@@ -39,6 +40,32 @@ impl Store {
     /// disk: call it where blocking is allowed, and seldom.
     pub fn census(&self, epoch: Epoch) -> Result<Census, StoreError> {
         census::take(&self.view()?, epoch)
+    }
+
+    // How it is.
+
+    /// Counts what should be here and is not, and what turned out to be rotten; `segments_of` says how many segments a blob
+    /// of so many bytes has. Goes through every object on chain and every sliver's row and blocks on the disk: call it
+    /// where blocking is allowed, and seldom.
+    pub fn inventory(
+        &self,
+        scope: &Scope<'_>,
+        segments_of: impl Fn(u64) -> u64,
+    ) -> Result<Inventory, StoreError> {
+        let view = self.view()?;
+        let mut inventory = inventory::take(&view, scope, segments_of)?;
+        inventory.rotten += self.inner.rot.look_again(&view)?;
+        Ok(inventory)
+    }
+
+    /// How often a read found bytes that are not those that were written: a change is a reason for an inventory.
+    pub fn rot_found(&self) -> u64 {
+        self.inner.rot.times()
+    }
+
+    /// Why nothing is written any more, if a disk error made that so.
+    pub fn write_error(&self) -> Option<String> {
+        self.inner.poison.recorded().map(str::to_owned)
     }
 
     // Room.
@@ -70,6 +97,7 @@ impl Store {
             content_bytes: tables::number(&view, meta::CONTENT_BYTES)?.unwrap_or(0),
             pending_bytes: tables::number(&view, meta::PENDING_BYTES)?.unwrap_or(0),
             free_bytes: self.bundles().map(|bundles| bundles.free_bytes()).transpose()?,
+            reserve_bytes: self.bundles().map_or(0, |bundles| bundles.reserve_bytes()),
         })
     }
 

@@ -11,27 +11,24 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use futures::future::{AbortHandle, Abortable};
+use haulout_protocol::machine::conditions::Entrance;
+use haulout_protocol::machine::guests::Class;
 use haulout_protocol::machine::places::{Entry, Places};
 
 use crate::limits;
+use crate::network::refusals::Refusals;
 use crate::network::shared::lock;
 
 /// The handshakes of one transport.
 pub(super) struct Handshakes {
     table: Mutex<Table>,
+    refusals: Arc<Refusals>,
 }
 
 struct Table {
     places: Places<u64>,
     cutters: BTreeMap<u64, AbortHandle>,
     next: u64,
-}
-
-impl Default for Handshakes {
-    fn default() -> Self {
-        let places = Places::new(limits::HANDSHAKES_ROOM);
-        Handshakes { table: Mutex::new(Table { places, cutters: BTreeMap::new(), next: 0 }) }
-    }
 }
 
 /// A place, until it is dropped.
@@ -49,6 +46,13 @@ impl Drop for Place {
 }
 
 impl Handshakes {
+    /// None is under way; who is turned away is counted there.
+    pub(super) fn new(refusals: Arc<Refusals>) -> Self {
+        let places = Places::new(limits::HANDSHAKES_ROOM);
+        let table = Table { places, cutters: BTreeMap::new(), next: 0 };
+        Handshakes { table: Mutex::new(table), refusals }
+    }
+
     /// Gives a handshake a place for as long as it lasts; nothing if there is none.
     pub(super) fn admit<Output: 'static>(
         self: &Arc<Self>,
@@ -60,7 +64,11 @@ impl Handshakes {
             let mut table = lock(&self.table);
             table.next += 1;
             let number = table.next;
-            match table.places.enter(number, from, |_| false) {
+            let entry = table.places.enter(number, from, |_| false);
+            if entry != Entry::Free {
+                self.refusals.note(Entrance::Connection, Class::Stranger); // nobody knows who it is
+            }
+            match entry {
                 Entry::Free => {}
                 Entry::InsteadOf(leaving) => {
                     if let Some(leaving) = table.cutters.remove(&leaving) {
@@ -97,11 +105,14 @@ mod tests {
     #[tokio::test]
     async fn silent_handshakes_make_room_for_one_that_speaks_and_give_their_places_back() {
         let of_address = limits::HANDSHAKES_ROOM.of_address;
-        let handshakes = Arc::new(Handshakes::default());
+        let refusals = Arc::<Refusals>::default();
+        let handshakes = Arc::new(Handshakes::new(refusals.clone()));
         let attack = (0..3 * of_address).map(|_| handshakes.admit(ATTACKER, silent()));
         let mut attack: Vec<_> = attack.map(|one| one.expect("newer replaces older")).collect();
         let honest = handshakes.admit(ATTACKER, async { Ok(7) }).expect("a neighbour gets in");
         assert_eq!(honest.await.unwrap(), 7);
+        let turned_away = u64::try_from(2 * of_address + 1).unwrap();
+        assert_eq!(refusals.lately().strangers, turned_away);
         let open = attack.split_off(2 * of_address + 1);
         for cut in attack {
             assert_eq!(cut.await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use haulout_protocol::crypto;
+use haulout_protocol::machine::conditions::Entrance;
 use haulout_protocol::machine::guests::{Class, Guest};
 use libp2p::StreamProtocol;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -17,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::limits;
 use crate::network::Protocol;
 use crate::network::frames::Stream;
+use crate::network::refusals::Refusals;
 use crate::network::shared::lock;
 
 use super::place::{Place, Room};
@@ -29,6 +31,7 @@ pub(in crate::network) type Arrival = (crypto::PeerId, Stream);
 #[derive(Debug)]
 pub(in crate::network) struct Door {
     desks: Vec<Desk>,
+    refusals: Arc<Refusals>,
     /// Who serves in the committee.
     members: Mutex<BTreeSet<crypto::PeerId>>,
 }
@@ -61,8 +64,11 @@ impl Desk {
 }
 
 impl Door {
-    /// A door with a desk per protocol, nobody behind any.
-    pub(in crate::network) fn new(name: impl Fn(Protocol) -> StreamProtocol) -> Self {
+    /// A door with a desk per protocol, nobody behind any; who is turned away is counted there.
+    pub(in crate::network) fn new(
+        name: impl Fn(Protocol) -> StreamProtocol,
+        refusals: Arc<Refusals>,
+    ) -> Self {
         let desk = |protocol| Desk {
             name: Named { protocol, wire: name(protocol) },
             queue: Mutex::new(None),
@@ -72,7 +78,7 @@ impl Door {
             }),
         };
         let members = Mutex::default();
-        Door { desks: Protocol::ALL.into_iter().map(desk).collect(), members }
+        Door { desks: Protocol::ALL.into_iter().map(desk).collect(), refusals, members }
     }
 
     /// From now on these serve in the committee, and have places of their own.
@@ -106,15 +112,21 @@ impl Door {
     /// Takes all that a stream needs, or nothing.
     pub(super) fn admit(&self, protocol: Protocol, visitor: &Visitor) -> Option<Admitted> {
         let desk = self.desk(protocol);
-        let spot = desk.queue().clone()?.try_reserve_owned().ok()?;
-        let permit = visitor.permits.clone().try_acquire_owned().ok()?;
+        let queue = desk.queue().clone()?; // else nobody serves it just now
+        let permit = visitor.permits.clone().try_acquire_owned().ok()?; // else it has enough
         let Visitor { peer, address, .. } = *visitor;
         let class = match lock(&self.members).contains(&peer) {
             true => Class::Member,
             false => Class::Stranger,
         };
-        let place = desk.room.enter(Guest { peer, address, class })?;
-        Some(Admitted { spot, permit, place })
+        let admitted = queue.try_reserve_owned().ok().and_then(|spot| {
+            let place = desk.room.enter(Guest { peer, address, class })?;
+            Some(Admitted { spot, permit, place })
+        });
+        if admitted.is_none() {
+            self.refusals.note(Entrance::Stream, class);
+        }
+        admitted
     }
 }
 

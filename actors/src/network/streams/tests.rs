@@ -21,7 +21,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let door = Arc::new(Door::new(|protocol| protocol.name("test")));
+        let door = Arc::new(Door::new(|protocol| protocol.name("test"), Arc::default()));
         let mut behaviour = Behaviour::new(door, Arc::default(), Transport::Quic);
         let peer = libp2p::identity::Keypair::generate_ed25519().public().to_peer_id();
         let address: Multiaddr = "/ip4/127.0.0.1/tcp/1".parse().unwrap();

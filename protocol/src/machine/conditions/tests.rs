@@ -14,9 +14,9 @@ fn stored(stored: Stored) -> Facts {
     Facts { stored, ..Facts::default() }
 }
 
-fn turned_away(door: Door, class: Class) -> Facts {
+fn turned_away(entrance: Entrance, class: Class) -> Facts {
     let mut turned_away = TurnedAway::default();
-    turned_away.add(door, class, 3);
+    turned_away.add(entrance, class, 3);
     Facts { turned_away, ..Facts::default() }
 }
 
@@ -41,7 +41,7 @@ fn table() -> Vec<(Name, Facts, &'static str)> {
         (Name::PartsDown, Facts { down: vec!["gossip".to_owned()], ..Facts::default() }, "gossip"),
         (
             Name::DiskFailing,
-            stored(Stored { write_error: Some("sync failed: os error 5".to_owned()), ..default() }),
+            stored(Stored { failure: Some("sync failed: os error 5".to_owned()), ..default() }),
             "os error 5",
         ),
         (Name::KeysWrong, keys(), "n1"),
@@ -64,10 +64,10 @@ fn table() -> Vec<(Name, Facts, &'static str)> {
         (Name::LedgerBehind, doubt(Verdict::Behind), "7"),
         (Name::LedgerSilent, silent(None), "9 s: connection refused"),
         (Name::ClockWrong, clock(-61_000), "61 s behind"),
-        (Name::MembersRefused, turned_away(Door::Connection, Class::Member), "60 s 3"),
-        (Name::StrangersRefused, turned_away(Door::Connection, Class::Stranger), "60 s 3"),
-        (Name::PlacesExhausted, turned_away(Door::Stream, Class::Member), "3 of them members'"),
-        (Name::MemoryExhausted, turned_away(Door::Memory, Class::Payer), "60 s 3"),
+        (Name::MembersRefused, turned_away(Entrance::Connection, Class::Member), "60 s 3"),
+        (Name::StrangersRefused, turned_away(Entrance::Connection, Class::Stranger), "60 s 3"),
+        (Name::PlacesExhausted, turned_away(Entrance::Stream, Class::Member), "3 of them members'"),
+        (Name::MemoryExhausted, turned_away(Entrance::Memory, Class::Payer), "60 s 3"),
     ]
 }
 

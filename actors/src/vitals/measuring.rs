@@ -1,0 +1,202 @@
+//! Looks regularly at what nobody reports: room on the disk, rot, and what is missing of certified blobs.
+//!
+//! Promises: a look at the disk each [`limits::VITALS_INTERVAL`]; an inventory, which reads the whole index, when there
+//! is a reason for one, and so seldom that it takes a [`limits::INVENTORY_REST`]th of the time; a store that cannot be
+//! read is a fact, too. Does not: mend anything, or end because of what it finds.
+
+use std::time::{Duration, Instant};
+
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::conditions::Stored;
+use haulout_protocol::machine::epoch_change::Holding;
+use haulout_protocol::sliver::ShardIndex;
+use haulout_storage::{Inventory, Scope, StoreError};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use crate::context::{Context, now_ms};
+use crate::limits;
+use crate::tasks::Tasks;
+
+/// The actor.
+pub(crate) struct VitalsActor;
+
+/// Facts the actor reacts to.
+pub(crate) enum Message {
+    /// It is time for a look.
+    LookDue,
+    /// What was seen.
+    Looked(Box<Result<(Stored, Taken), StoreError>>),
+}
+
+/// What the actor starts with.
+#[derive(Clone)]
+pub(crate) struct Arguments {
+    pub(crate) context: Context,
+}
+
+/// What the actor knows.
+pub(crate) struct State {
+    context: Context,
+    last: Option<Taken>,
+    tasks: Tasks,
+}
+
+/// What an inventory follows from: when one of these changes, the next may find something else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reasons {
+    epoch: Epoch,
+    shards: Vec<ShardIndex>,
+    checkpoint: u64,
+    rot_found: u64,
+}
+
+/// An inventory, what it followed from, and what it took.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    inventory: Inventory,
+    reasons: Reasons,
+    ended: Instant,
+    took: Duration,
+}
+
+impl Taken {
+    /// Whether the next inventory is due.
+    fn is_over(&self, reasons: &Reasons, now: Instant) -> bool {
+        let rest = self.took.saturating_mul(limits::INVENTORY_REST);
+        let rested = now.saturating_duration_since(self.ended);
+        let moved = Reasons { checkpoint: reasons.checkpoint, ..self.reasons.clone() };
+        // Most checkpoints change nothing for us, so they are a reason now and then.
+        let is_urgent = moved != *reasons;
+        let has_moved = self.reasons.checkpoint != reasons.checkpoint;
+        rested >= rest && (is_urgent || has_moved && rested >= limits::INVENTORY_PAUSE)
+    }
+}
+
+impl Actor for VitalsActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Arguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Message>,
+        arguments: Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        myself.cast(Message::LookDue)?;
+        Ok(State { context: arguments.context, last: None, tasks: Tasks::default() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::LookDue => state.look(&myself),
+            Message::Looked(seen) => {
+                state.looked(*seen);
+                drop(myself.send_after(limits::VITALS_INTERVAL, || Message::LookDue));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Starts the task that looks.
+    fn look(&mut self, myself: &ActorRef<Message>) {
+        let (context, last) = (self.context.clone(), self.last.clone());
+        self.tasks.spawn(myself, async move {
+            let seen = tokio::task::spawn_blocking(move || look(&context, last)).await;
+            let seen = seen.expect("looking neither panics nor is cut off");
+            Message::Looked(Box::new(seen))
+        });
+    }
+
+    /// Tells whoever asks what was seen.
+    fn looked(&mut self, seen: Result<(Stored, Taken), StoreError>) {
+        let stored = match seen {
+            Ok((stored, taken)) => {
+                self.last = Some(taken);
+                stored
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store cannot be looked at");
+                Stored { failure: Some(error.to_string()), ..Stored::default() }
+            }
+        };
+        self.context.vitals.set_stored(stored);
+    }
+}
+
+/// One look; blocks on the disk.
+fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), StoreError> {
+    let (store, position) = (&context.store, context.position.current());
+    let ours = position.shards_of(&context.peer);
+    let shards = store.shards()?;
+    let is_held = |holding: &Holding| *holding == Holding::Held;
+    let shards_missing = shards.values().filter(|holding| !is_held(holding)).count();
+    let held = shards.into_iter().filter(|(_, holding)| is_held(holding));
+    let reasons = Reasons {
+        epoch: position.epoch,
+        shards: held.map(|(shard, _)| shard).filter(|shard| ours.contains(shard)).collect(),
+        checkpoint: position.checkpoint,
+        rot_found: store.rot_found(),
+    };
+    let began = Instant::now();
+    let taken = match last.filter(|last| !last.is_over(&reasons, began)) {
+        Some(last) => last,
+        None => {
+            let arriving_ms = u64::try_from(limits::ARRIVAL_MAX.as_millis()).unwrap_or(u64::MAX);
+            let scope = Scope {
+                epoch: reasons.epoch,
+                shards: &reasons.shards,
+                arriving_since_ms: now_ms().saturating_sub(arriving_ms),
+            };
+            let segments_of = |bytes| position.parameters.segment_count(bytes);
+            let inventory = store.inventory(&scope, segments_of)?;
+            let ended = Instant::now();
+            Taken { inventory, reasons, ended, took: ended.saturating_duration_since(began) }
+        }
+    };
+    let (usage, inventory) = (store.usage()?, taken.inventory);
+    let stored = Stored {
+        free_bytes: usage.free_bytes,
+        reserve_bytes: usage.reserve_bytes,
+        failure: store.write_error(),
+        rotten: inventory.rotten,
+        incomplete: inventory.incomplete,
+        certified: inventory.certified,
+        shards_missing,
+    };
+    Ok((stored, taken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_inventory_follows_its_reasons_and_rests_as_it_took() {
+        let second = Duration::from_secs;
+        let reasons = Reasons { epoch: Epoch(1), shards: Vec::new(), checkpoint: 5, rot_found: 0 };
+        let ended = Instant::now();
+        let inventory = Inventory::default();
+        let taken = |took| Taken { inventory, reasons: reasons.clone(), ended, took };
+        let moved = Reasons { checkpoint: 6, ..reasons.clone() };
+        let rotten = Reasons { rot_found: 1, ..moved.clone() };
+        let pause = limits::INVENTORY_PAUSE;
+        for (took, reasons, after, expected) in [
+            (second(0), &reasons, second(3_600), false),
+            (second(0), &moved, pause - second(1), false),
+            (second(0), &moved, pause, true),
+            (second(0), &rotten, second(0), true),
+            (second(2), &rotten, second(2) * limits::INVENTORY_REST - second(1), false),
+            (second(2), &rotten, second(2) * limits::INVENTORY_REST, true),
+        ] {
+            let is_over = taken(took).is_over(reasons, ended + after);
+            assert_eq!(is_over, expected, "{took:?} {reasons:?} {after:?}");
+        }
+    }
+}
