@@ -191,7 +191,7 @@ impl State {
             };
             tokio::select! {
                 () = serve => {}
-                () = place.evicted() => shared.turned_out(&place.guest(), &place.progress()),
+                () = place.evicted() => shared.turned_out(&place),
             }
         };
         self.sessions.spawn(served.instrument(span));

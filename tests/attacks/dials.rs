@@ -64,7 +64,7 @@ pub(crate) async fn named_victims() {
     let enough = strangers * siege.targets.len() * 9 / 10;
     until("every stranger has told its lies", || knocked.load(Ordering::Relaxed) >= enough).await;
     let under = siege.endure().await;
-    siege.judge("named victims", &calm, &under, &memory);
+    siege.judge("named victims", &calm, &under, &memory).await;
     let packets = packets.load(Ordering::Relaxed);
     // Those who attack for longer get what refills: one dial each ten seconds.
     let dials_later = usize::try_from(siege::duration().as_secs() / 10).unwrap();

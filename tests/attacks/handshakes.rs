@@ -27,7 +27,7 @@ pub(crate) async fn connections_that_say_nothing() {
     let enough = wanted.min(100) * siege.targets.len() * 9 / 10;
     until("the silent connections are there", || open.load(Ordering::Relaxed) >= enough).await;
     let under = siege.endure().await;
-    siege.judge("connections that say nothing", &calm, &under, &memory);
+    siege.judge("connections that say nothing", &calm, &under, &memory).await;
 }
 
 /// One connection, again and again.

@@ -14,15 +14,7 @@ const IDENTITIES: usize = 150;
 const CONNECTIONS: usize = 4;
 
 pub(crate) async fn many_identities() {
-    knock(Origin::wanted()).await;
-}
-
-/// From the address of the honest clients: nobody can tell them apart.
-pub(crate) async fn many_identities_next_door() {
-    knock(Origin::Neighbour).await;
-}
-
-async fn knock(origin: Origin) {
+    let origin = Origin::wanted();
     let mut siege = Siege::start();
     let calm = siege.calm().await;
     let (memory, knocked) = (siege.memory(), Arc::new(AtomicUsize::new(0)));
@@ -35,5 +27,5 @@ async fn knock(origin: Origin) {
     let enough = identities * CONNECTIONS * siege.targets.len() * 9 / 10;
     until("every identity has knocked", || knocked.load(Ordering::Relaxed) >= enough).await;
     let under = siege.endure().await;
-    siege.judge(&format!("many identities ({origin:?})"), &calm, &under, &memory);
+    siege.judge("many identities", &calm, &under, &memory).await;
 }

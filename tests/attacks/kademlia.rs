@@ -35,5 +35,5 @@ pub(crate) async fn floods_of_questions() {
     let enough = strangers * siege.targets.len() * 9 / 10;
     until("every stranger asks", || knocked.load(Ordering::Relaxed) >= enough).await;
     let under = siege.endure().await;
-    siege.judge("floods of questions", &calm, &under, &memory);
+    siege.judge("floods of questions", &calm, &under, &memory).await;
 }

@@ -1,12 +1,12 @@
 //! A peer nobody knows: a libp2p swarm with an identity of its own, which dials whomever it is told to.
 //!
-//! Strangers come from addresses that honest clients do not share, and have a machine of their own in so far as they only
-//! get the time that nodes and honest clients leave. Where they come from is set by `HAULOUT_ATTACK_ORIGIN`: `one` address,
+//! Strangers come from addresses that honest clients do not share, and where slowness is judged, they have a machine of
+//! their own in so far as they only get the time that nodes and honest clients leave. Where they come from is set by `HAULOUT_ATTACK_ORIGIN`: `one` address,
 //! 64 of one `subnet`, 64 different `subnets`, or the honest clients' own (`neighbour`).
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use haulout_tests::eventually;
@@ -18,8 +18,9 @@ use libp2p::{
 };
 
 use tokio::runtime::{self, Runtime};
+use tokio::task::AbortHandle;
 
-use crate::siege::Target;
+use crate::siege::{self, Target};
 
 /// Between two dials of one stranger to one node: it shares this machine with those it attacks.
 pub(crate) const BREATH: Duration = Duration::from_millis(100);
@@ -64,22 +65,38 @@ impl Origin {
     }
 }
 
-/// The threads of the strangers: they run when nobody else wants to.
+/// The threads of the strangers. Where slowness is judged, they run when nobody else wants to: elsewhere, who else is busy
+/// might never let them begin.
 pub(crate) fn strangers() -> &'static Runtime {
     static STRANGERS: LazyLock<Runtime> = LazyLock::new(|| {
         let strangers = runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
-            .on_thread_start(|| rustix::process::setpriority_process(None, 19).unwrap())
+            .on_thread_start(|| {
+                if siege::is_strict() {
+                    rustix::process::setpriority_process(None, 19).unwrap();
+                }
+            })
             .build();
         strangers.expect("threads can be started")
     });
     &STRANGERS
 }
 
+/// The parts of the attack that goes on.
+static PARTS: Mutex<Vec<AbortHandle>> = Mutex::new(Vec::new());
+
 /// Runs a part of an attack beside the honest clients of this process.
 pub(crate) fn attack(part: impl Future<Output = ()> + Send + 'static) {
-    strangers().spawn(part);
+    let part = strangers().spawn(part).abort_handle();
+    PARTS.lock().unwrap().push(part);
+}
+
+/// Ends the attack that goes on; what it has open closes.
+pub(crate) fn give_up() {
+    for part in PARTS.lock().unwrap().drain(..) {
+        part.abort();
+    }
 }
 
 /// A swarm over QUIC and TCP that keeps what it has, and comes from this address.

@@ -79,28 +79,44 @@ pub(crate) async fn unpaid_headers() {
 
 /// Uploads that announce a segment and send nothing of it.
 pub(crate) async fn claims_without_bytes() {
-    let commitment = SegmentCommitment { slivers_root: [1; 32], content: [2; 32] };
-    let header = BlobHeader { length: 32 << 20, segments: vec![commitment] };
-    let (blob_id, bytes) = (*header.blob_id().as_bytes(), Arc::new(header.to_bytes()));
     let mut attack = Assault::begin().await;
-    attack.send(Protocol::Sliver, STREAMS, move |mut stream| {
-        let bytes = bytes.clone();
-        async move {
-            let header_bytes = u32::try_from(bytes.len())?;
-            let put = sliver::Request::Put { blob_id, header_bytes, trace: None };
-            stream.write_frame(&put).await?;
-            stream.write_all(&bytes).await?;
-            stream.flush().await?;
-            let ready: sliver::Reply = stream.read_frame(wire::LIST_FRAME_BYTES_MAX).await?;
-            ensure!(matches!(ready, sliver::Reply::Ready { .. }), "{ready:?}");
-            // Seven shards at four nodes: three nodes have two.
-            let segment = sliver::Request::Segment { segment: 0, index_bytes: 7 * 64, slivers: 4 };
-            stream.write_frame(&segment).await?;
-            stream.flush().await?;
-            until_cut_off(stream).await
-        }
+    attack.send(Protocol::Sliver, STREAMS, |mut stream| async move {
+        begin_upload(&mut stream).await?;
+        // Seven shards at four nodes: three nodes have two.
+        let segment = sliver::Request::Segment { segment: 0, index_bytes: 7 * 64, slivers: 4 };
+        stream.write_frame(&segment).await?;
+        stream.flush().await?;
+        until_cut_off(stream).await
     });
     attack.judge("claims without bytes").await;
+}
+
+/// Uploads that wait for a registration which never comes, and send on as much as the transport takes.
+pub(crate) async fn bytes_nobody_reads() {
+    let mut attack = Assault::begin().await;
+    attack.send(Protocol::Sliver, STREAMS, |mut stream| async move {
+        begin_upload(&mut stream).await?;
+        stream.write_frame(&sliver::Request::Finish { deletable: None }).await?;
+        let bytes = vec![0; 64 * KIB];
+        loop {
+            stream.write_all(&bytes).await?;
+        }
+    });
+    attack.judge("bytes nobody reads").await;
+}
+
+/// Sends the header of a blob of one segment, and waits until the node wants more.
+async fn begin_upload(stream: &mut Stream) -> Result<()> {
+    let commitment = SegmentCommitment { slivers_root: [1; 32], content: [2; 32] };
+    let header = BlobHeader { length: 32 << 20, segments: vec![commitment] };
+    let bytes = header.to_bytes();
+    let (blob_id, header_bytes) = (*header.blob_id().as_bytes(), u32::try_from(bytes.len())?);
+    stream.write_frame(&sliver::Request::Put { blob_id, header_bytes, trace: None }).await?;
+    stream.write_all(&bytes).await?;
+    stream.flush().await?;
+    let ready: sliver::Reply = stream.read_frame(wire::LIST_FRAME_BYTES_MAX).await?;
+    ensure!(matches!(ready, sliver::Reply::Ready { .. }), "{ready:?}");
+    Ok(())
 }
 
 /// Gets that name one pair as often as a frame has room for.

@@ -169,6 +169,7 @@ impl Session {
         let (store, shards) = (self.shared.context.store.clone(), upload.shards.clone());
         let stored = blocking(move || store.stored_segments(&blob_id, &shards)).await??;
         debug!(segments, already = stored.len(), "upload began");
+        self.place.asked();
         self.reply(&Reply::Ready { stored }).await?;
         Ok(upload)
     }

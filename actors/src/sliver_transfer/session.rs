@@ -8,7 +8,7 @@ use std::sync::Arc;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::conditions::Entrance;
-use haulout_protocol::machine::guests::{Guest, Progress};
+use haulout_protocol::machine::guests::Progress;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
 use haulout_storage::StoreError;
@@ -128,13 +128,15 @@ impl Shared {
         }
     }
 
-    /// A session lost its place to another. Whoever had next to nothing to say is slow; others were just slower than others.
-    pub(super) fn turned_out(&self, guest: &Guest, progress: &Progress) {
+    /// A session lost its place to another. Whoever never came to say what it wants is slow; others were just slower than
+    /// others, or wait for somebody else.
+    pub(super) fn turned_out(&self, place: &Place) {
+        let (progress, guest) = (place.progress(), place.guest());
         let peer = guest.peer;
         self.network.note_turned_away(Entrance::Stream, guest.class);
         self.context.metrics.session_refused("evicted");
         debug!(?progress, "the place of a session was given to another");
-        if progress.rate() < limits::CRAWL_BYTES_PER_SECOND {
+        if is_crawling(place.has_asked(), &progress) {
             self.context.metrics.peer_blamed(Blame::Slow.as_str());
             self.network.blame(peer, Blame::Slow);
         }
@@ -152,6 +154,11 @@ impl Shared {
             shards => Ok(shards.to_vec()),
         }
     }
+}
+
+/// Whether whoever lost its place never meant to use it.
+fn is_crawling(has_asked: bool, progress: &Progress) -> bool {
+    !has_asked && progress.rate() < limits::CRAWL_BYTES_PER_SECOND
 }
 
 /// Runs something that blocks where blocking is allowed.
@@ -203,6 +210,7 @@ impl Session {
             Ok(sliver::Request::Get { blob_id, segment, axis, pairs, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);
                 let span = serve_span(&self.peer, &blob_id, segment);
+                self.place.asked();
                 trace::adopt(&span, trace);
                 let wanted = super::get::Wanted { blob_id, segment, axis, pairs };
                 self.send_slivers(wanted).instrument(span).await
@@ -224,6 +232,7 @@ impl Session {
         let first = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await;
         let served = match first.map_err(Fault::from) {
             Ok(blob::Request { blob_id, question, trace }) => {
+                self.place.asked();
                 let blob_id = BlobId::from_bytes(blob_id);
                 let span = answer_span(&self.peer, &blob_id, &question);
                 trace::adopt(&span, trace);
@@ -302,4 +311,18 @@ fn answer_span(peer: &PeerId, blob_id: &BlobId, question: &blob::Question) -> Sp
         haulout.peer.id = %peer,
         haulout.blob.id = %blob_id,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_for_the_ledger_is_not_blamed_and_who_drips_is() {
+        let waits = Progress { moved: 500, waited_ms: 9_000, waiting_ms: 9_000 };
+        assert!(!is_crawling(true, &waits), "it sent its header, and waits for its registration");
+        assert!(is_crawling(false, &waits));
+        let fast = Progress { moved: 1 << 20, ..waits };
+        assert!(!is_crawling(false, &fast), "others were faster");
+    }
 }

@@ -4,7 +4,7 @@
 //! and nothing it still holds counts any more. Does not: decide who gets or loses one (`protocol` does).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -112,6 +112,16 @@ impl Place {
         }
     }
 
+    /// The guest has said what it wants, and may have reasons to pause: a writer waits for the ledger.
+    pub fn asked(&self) {
+        self.inner.meter.has_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the guest has said what it wants.
+    pub fn has_asked(&self) -> bool {
+        self.inner.meter.has_asked.load(Ordering::Relaxed)
+    }
+
     /// Takes the place away.
     pub fn evict(&self) {
         let mut table = lock(&self.inner.room.table);
@@ -163,6 +173,7 @@ struct Meter {
     /// Since when we wait, in microseconds after the start, plus one; zero while we do not.
     waiting_since: AtomicU64,
     evicted: CancellationToken,
+    has_asked: AtomicBool,
 }
 
 impl Meter {
@@ -173,6 +184,7 @@ impl Meter {
             waited_us: AtomicU64::new(0),
             waiting_since: AtomicU64::new(0),
             evicted: CancellationToken::new(),
+            has_asked: AtomicBool::new(false),
         }
     }
 
