@@ -12,6 +12,7 @@ mod checkpoints;
 mod draft;
 mod epochs;
 mod error;
+mod fusion;
 mod memory;
 mod network_objects;
 mod node_settings;

@@ -19,7 +19,7 @@ use haulout_protocol::rules::system;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{Store, StoreError};
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::chain::{CallError, Chain, ChainOptions, NetworkObjects, SystemView, Wallet};
 use crate::chain_sync::{Follow, kept};
@@ -238,6 +238,9 @@ async fn read_kept(store: Store) -> Result<(Option<u64>, Option<SystemView>), St
     Ok((applied, view))
 }
 
+/// What a client does without the ledger.
+const GOING_ON: &str = "going on with what was known of the network";
+
 /// The network as the ledger says; as it was, if there is something to recall and the ledger does
 /// not answer at once. The last part is whether the ledger said it.
 async fn ask_or_recall(
@@ -259,15 +262,14 @@ async fn ask_or_recall(
         Ok(Ok((chain, view, is_news))) => Ok((chain.patient(options.patience), view, is_news)),
         Ok(Err(error)) if !error.is_transient() => Err(error),
         without => {
-            let what = match without {
-                Ok(Err(error)) if !error.is_late() => "does not answer",
-                _ => "has not answered yet",
-            };
-            warn!(
-                ledger = %options.url,
-                checkpoint = objects.checkpoint,
-                "the ledger {what}; going on with what was known of the network"
-            );
+            let (ledger, checkpoint) = (&options.url, objects.checkpoint);
+            match without {
+                Ok(Err(error)) if !error.is_late() => {
+                    warn!(%ledger, checkpoint, "the ledger does not answer; {GOING_ON}");
+                }
+                // It may only be slow, and whoever reads needs it for nothing else.
+                _ => info!(%ledger, checkpoint, "the ledger has not answered yet; {GOING_ON}"),
+            }
             Ok((Chain::resume(options, &objects)?, recalled, false))
         }
     }

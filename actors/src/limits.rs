@@ -197,6 +197,8 @@ pub const CHAIN_BATCH_OBJECTS: usize = 500;
 pub const CHAIN_PAGE_OBJECTS: u32 = 1_000;
 /// Blobs that one transaction extends or deletes; the ledger takes a thousand commands at most.
 pub const CHAIN_BLOBS_PER_CALL_MAX: usize = 100;
+/// Storage objects that one transaction joins or destroys: each takes three calls at most, and a ledger takes a thousand.
+pub const CHAIN_STORAGES_PER_CALL_MAX: usize = 100;
 /// Receipts of stake that one transaction asks back or pays out.
 pub const CHAIN_RECEIPTS_PER_CALL_MAX: usize = 100;
 /// Entries of a table asked for in one page: the most a ledger gives.

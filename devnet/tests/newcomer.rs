@@ -203,6 +203,38 @@ fn stored_files_are_listed_by_name_here_and_by_their_public_name_elsewhere() {
     desk.text(&["haulout", "rm", &id_of(&third), "--yes"]);
     assert_eq!(fs::read(&kept).unwrap(), b"\xff\0 no names");
 
+    // What deleted blobs left is joined by one command, which may find nothing to do.
+    for name in ["first left", "second left"] {
+        fs::write(desk.folder.path().join(name), name).unwrap();
+    }
+    let left = ["first left", "second left"]
+        .map(|name| id_of(&desk.json(&["haulout", "--json", "put", name])));
+    for id in &left {
+        desk.text(&["haulout", "rm", id, "--yes"]);
+    }
+    let listed =
+        || desk.json(&["haulout", "--json", "storage", "ls"])["storages"].as_array().unwrap().len();
+    let before = listed();
+    assert_eq!(
+        desk.failure(&["haulout", "--json", "storage", "fuse"])["kind"],
+        "USAGE",
+        "it asks first"
+    );
+    let dry = desk.json(&["haulout", "--json", "storage", "fuse", "--dry-run"]);
+    let joined = dry["joined"][0]["objects"].as_array().unwrap().len();
+    assert!(joined >= 2 && listed() == before, "{dry}");
+    let told = desk.text(&["haulout", "storage", "fuse", "--yes"]);
+    assert!(told.contains(&format!("✓ Joined  {joined} objects into ")), "{told}");
+    assert_eq!(listed(), before - joined + 1);
+    let told = desk.text(&["haulout", "storage", "fuse"]);
+    assert!(told.starts_with("Nothing to join"), "{told}");
+    let told = desk.text(&["haulout", "storage", "destroy", "--expired"]);
+    assert!(told.starts_with("Nothing to destroy"), "{told}");
+    let object = desk.text(&["haulout", "-q", "storage", "ls"]).lines().next().unwrap().to_owned();
+    let now = listed();
+    desk.text(&["haulout", "storage", "destroy", &object, "--yes"]);
+    assert_eq!(listed(), now - 1);
+
     // What is removed is forgotten.
     fs::write(&kept, sound).unwrap();
     desk.text(&["haulout", "rm", &secret, "--yes"]);

@@ -46,6 +46,7 @@ mod rm;
 mod signals;
 mod stake;
 mod status;
+mod storage;
 pub mod table;
 mod wallet;
 
@@ -152,6 +153,8 @@ enum Command {
     Extend(extend::Extend),
     #[command(alias = "delete")]
     Rm(rm::Rm),
+    #[command(subcommand)]
+    Storage(storage::FreeStorage),
     Info(info::Info),
     Wallet(wallet::Wallet),
     #[command(subcommand)]
@@ -241,6 +244,7 @@ impl Cli {
             Command::Ls(ls) => self.online(output, ls.run(self, output)),
             Command::Extend(extend) => self.online(output, extend.run(self, output)),
             Command::Rm(rm) => self.online(output, rm.run(self, output)),
+            Command::Storage(storage) => self.online(output, storage.run(self, output)),
             Command::Info(info) => self.online(output, info.run(self, output)),
             Command::Wallet(wallet) => self.online(output, wallet.run(self, output)),
             Command::Stake(stake) => self.online(output, stake.run(self, output)),

@@ -15,6 +15,8 @@ use haulout_protocol::machine::put_plan;
 use crate::error::{Error, Kind, Result};
 use crate::words::wal;
 
+pub mod storages;
+
 /// How the user names what is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -19,6 +19,7 @@ use haulout_protocol::chain::object::{Blob, Storage};
 use crate::calendar::Calendar;
 use crate::config::{ClientConfig, WalletPlace};
 use crate::error::{Error, Kind, Result};
+use crate::holdings::storages::{DestructionPlan, Doomed, FusionPlan};
 use crate::holdings::{self, ExtensionPlan, Removal, RemovalPlan, Target};
 use crate::keys;
 use crate::periods;
@@ -108,6 +109,29 @@ impl LedgerClient {
     pub async fn storages(&self) -> Result<Vec<Storage>> {
         let wallet = self.wallet("a list of your storage")?;
         Ok(self.chain.storages(&wallet.address()).await?)
+    }
+
+    /// What joining the wallet's free storage would do; nothing is changed.
+    pub async fn plan_fusion(&self) -> Result<FusionPlan> {
+        Ok(FusionPlan::new(&self.storages().await?, self.view.position.epoch.0))
+    }
+
+    /// Joins what the plan says.
+    pub async fn fuse(&self, plan: &FusionPlan) -> Result<Receipt> {
+        let wallet = self.wallet("joining storage")?;
+        Ok(self.chain.fuse_storage(wallet, &plan.joints).await?)
+    }
+
+    /// What destroying free storage would do; nothing is changed.
+    pub async fn plan_destruction(&self, doomed: &Doomed) -> Result<DestructionPlan> {
+        DestructionPlan::new(self.storages().await?, doomed, self.view.position.epoch.0)
+    }
+
+    /// Destroys what the plan says.
+    pub async fn destroy(&self, plan: &DestructionPlan) -> Result<Receipt> {
+        let wallet = self.wallet("destroying storage")?;
+        let ids: Vec<ObjectId> = plan.storages.iter().map(|storage| storage.id).collect();
+        Ok(self.chain.destroy_storage(wallet, &ids).await?)
     }
 
     /// What storing so many bytes would cost; needs no wallet.

@@ -259,7 +259,7 @@ fn a_file_in_place_of_an_id_is_told_with_a_command_that_works_when_pasted() {
 /// The folder of the binary.
 fn programs() -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_haulout"));
-    binary.parent().unwrap().to_string_lossy().into_owned()
+    binary.parent().expect("a binary is in a folder").to_string_lossy().into_owned()
 }
 
 #[test]

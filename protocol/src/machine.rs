@@ -11,6 +11,7 @@ pub mod dialling;
 pub mod download;
 pub mod epoch_change;
 pub mod epoch_steps;
+pub mod fusion;
 pub mod guests;
 pub mod inquiry;
 pub mod ledger_history;

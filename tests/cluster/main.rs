@@ -21,5 +21,6 @@ mod put_get;
 mod reading;
 mod restart;
 mod sizes;
+mod space;
 mod staker;
 mod traces;

@@ -58,7 +58,11 @@ impl Draft<'_> {
     }
 
     /// Cuts storage in time; what begins at the epoch is the result.
-    fn split_by_epoch(&mut self, storage: Argument, epoch: u32) -> Result<Argument, CallError> {
+    pub(super) fn split_by_epoch(
+        &mut self,
+        storage: Argument,
+        epoch: u32,
+    ) -> Result<Argument, CallError> {
         let places = Places { storage: Some(storage), ..Places::default() };
         self.call(&Function::SPLIT_BY_EPOCH, SplitByEpoch { epoch }.arguments(), &places)
     }

@@ -101,6 +101,17 @@ impl Ls {
     }
 }
 
+/// Lists the wallet's free storage.
+pub(super) async fn show_storage(
+    client: &LedgerClient,
+    expired: bool,
+    wide: bool,
+    output: &Output,
+) -> Result<()> {
+    let columns = terminal::columns().filter(|_| !wide);
+    storage::show(client, expired, columns, output).await
+}
+
 fn sort(blobs: &mut [Blob], by: Sort) {
     blobs.sort_by_key(|blob| {
         let end = (blob.storage.end_epoch, blob.blob_id, blob.id);

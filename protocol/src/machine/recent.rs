@@ -77,7 +77,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_counts_what_a_list_of_all_that_happened_counts(
-            steps in prop::collection::vec(0_u64..40_000, 1..200),
+            steps in prop::collection::vec(0_u64..100_000, 1..200),
         ) {
             let (mut recent, mut all, mut now) = (Recent::default(), Vec::new(), 0);
             for step in steps {

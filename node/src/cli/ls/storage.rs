@@ -98,7 +98,9 @@ impl Listing {
         let thing = if self.expired { "expired storage object" } else { "storage object" };
         let mut text = match (self.shown.len(), self.expired) {
             (0, _) => format!("no {thing}s"),
-            (shown, true) => count(shown, thing),
+            (shown, true) => {
+                format!("{}; `haulout storage destroy --expired` ends them", count(shown, thing))
+            }
             (shown, false) => {
                 format!(
                     "{}, {} encoded; `haulout put` uses what fits",
@@ -167,6 +169,8 @@ mod tests {
         );
         assert_eq!(json["storages"].as_array().map(Vec::len), Some(1));
         assert_eq!(json["storages"][0]["end_epoch"], 4);
-        assert!(listing(true).footer().starts_with("1 expired storage object · now epoch 4"));
+        assert!(listing(true).footer().starts_with(
+            "1 expired storage object; `haulout storage destroy --expired` ends them · now"
+        ));
     }
 }

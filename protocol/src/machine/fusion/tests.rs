@@ -21,7 +21,8 @@ fn made(context: &mut Context<'_>, storages: &[Storage], piece: &Piece) -> Stora
             later
         }
         Piece::Joined(pieces) => {
-            let mut made = pieces.iter().map(|one| made(context, storages, one)).collect::<Vec<_>>();
+            let mut made =
+                pieces.iter().map(|one| made(context, storages, one)).collect::<Vec<_>>();
             let mut first = made.remove(0);
             for other in made {
                 rules::fuse(context, &mut first, other).unwrap();
