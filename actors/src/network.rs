@@ -78,7 +78,8 @@ impl Network {
     }
 
     /// Opens a stream: over a connection we have, else by dialling the addresses we know, else
-    /// after a walk through Kademlia. Bounded by [`limits::OPEN_TIMEOUT`], queueing included.
+    /// after a walk through Kademlia, which is not waited for where the peer's machine refuses us.
+    /// Bounded by [`limits::OPEN_TIMEOUT`], queueing included.
     pub async fn open(&self, peer: PeerId, protocol: Protocol) -> Result<Stream, OpenError> {
         let deadline = Instant::now() + limits::OPEN_TIMEOUT;
         if self.shared.book().is_banned(&peer) {

@@ -206,15 +206,18 @@ impl PeerBook {
     }
 
     /// A dial begins, or met somebody else: nothing is known of the peer's machine.
-    pub(super) fn forget_sign(&mut self, peer: PeerId) {
-        self.entry(peer).sign = None;
+    pub(super) fn forget_sign(&mut self, peer: &PeerId) {
+        if let Some(entry) = self.entries.get_mut(peer) {
+            entry.sign = None;
+        }
     }
 
     /// The peer's machine says something to a dial; that it refuses one address counts less than that it takes another.
-    pub(super) fn note_sign(&mut self, peer: PeerId, sign: Sign) {
-        let known = &mut self.entry(peer).sign;
-        if *known != Some(Sign::Lives) {
-            *known = Some(sign);
+    pub(super) fn note_sign(&mut self, peer: &PeerId, sign: Sign) {
+        if let Some(entry) = self.entries.get_mut(peer)
+            && entry.sign != Some(Sign::Lives)
+        {
+            entry.sign = Some(sign);
         }
     }
 

@@ -160,7 +160,7 @@ impl Behaviour {
             return;
         }
         if let (DialError::WrongPeerId { .. }, Some(peer)) = (error, from_libp2p(&peer)) {
-            lock(&self.book).forget_sign(peer); // somebody else is there
+            lock(&self.book).forget_sign(&peer); // somebody else is there
         }
         if self.waiting.contains_key(&peer) && !self.connections.contains_key(&peer) {
             let event = Event::DialFailed { peer, reason: error.to_string() };
@@ -213,7 +213,7 @@ impl NetworkBehaviour for Behaviour {
     ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
         let Some(peer) = peer.as_ref().and_then(from_libp2p) else { return Ok(Vec::new()) };
         let mut book = lock(&self.book);
-        book.forget_sign(peer);
+        book.forget_sign(&peer);
         let mut addresses = book.addresses(&peer);
         addresses.sort_by_key(|address| match self.prefer {
             Transport::Quic => address::is_tcp(address),

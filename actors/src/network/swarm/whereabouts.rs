@@ -30,7 +30,8 @@ impl Driver {
             self.walks.insert(behaviour.kad.inner.get_closest_peers(peer), peer);
         }
         if is_refused || !may_walk {
-            behaviour.streams.give_up(peer, reason); // a walk serves whoever asks again
+            // Whoever is refused where the ledger says that it is has moved at best; a walk serves those who ask again.
+            behaviour.streams.give_up(peer, reason);
         }
     }
 

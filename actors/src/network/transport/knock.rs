@@ -29,8 +29,8 @@ use crate::network::identity::from_libp2p;
 use crate::network::peers::{PeerBook, Sign};
 use crate::network::shared::lock;
 
-/// Dials of QUIC under way: where to, and what ends them. As many as the swarm has connections pending.
-type UnderWay = BTreeMap<(SocketAddr, u64), AbortHandle>;
+/// Dials of QUIC under way: of whom, where to, and what ends them. As many as the swarm has connections pending.
+type UnderWay = BTreeMap<(SocketAddr, Option<PeerId>, u64), AbortHandle>;
 
 /// What TCP dials tell the peer book and QUIC dials.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ pub(super) struct Knocking<Inner> {
 /// A QUIC dial under way, until it is dropped.
 struct Dial {
     knocks: Knocks,
-    key: (SocketAddr, u64),
+    key: (SocketAddr, Option<PeerId>, u64),
 }
 
 impl Drop for Dial {
@@ -67,25 +67,29 @@ impl Knocks {
         Knocking { inner, knocks: self.clone() }
     }
 
-    fn note(&self, peer: Option<PeerId>, sign: Sign) {
+    /// Only addresses that somebody we trust stated of the peer say anything of it: anybody can name another one.
+    fn note(&self, peer: Option<PeerId>, address: &Multiaddr, sign: Sign) {
         if let Some(peer) = peer {
-            lock(&self.book).note_sign(peer, sign);
+            let mut book = lock(&self.book);
+            if book.stated(&peer).contains(&address::without_peer(address.clone())) {
+                book.note_sign(&peer, sign);
+            }
         }
     }
 
-    fn enter(&self, to: SocketAddr) -> (Dial, AbortRegistration) {
+    fn enter(&self, to: SocketAddr, peer: Option<PeerId>) -> (Dial, AbortRegistration) {
         let (cutter, registration) = AbortHandle::new_pair();
         let mut quic = lock(&self.quic);
-        let last = quic.range((to, 0)..=(to, u64::MAX)).next_back();
-        let key = (to, last.map_or(0, |((_, number), _)| number + 1));
+        let last = quic.range((to, peer, 0)..=(to, peer, u64::MAX)).next_back();
+        let key = (to, peer, last.map_or(0, |((_, _, number), _)| number + 1));
         quic.insert(key, cutter);
         (Dial { knocks: self.clone(), key }, registration)
     }
 
-    fn cut(&self, to: SocketAddr) {
-        for (_, cutter) in lock(&self.quic).range((to, 0)..=(to, u64::MAX)) {
-            cutter.abort();
-        }
+    /// The dials of this peer to this place that are under way now.
+    fn under_way(&self, to: SocketAddr, peer: Option<PeerId>) -> Vec<AbortHandle> {
+        let quic = lock(&self.quic);
+        quic.range((to, peer, 0)..=(to, peer, u64::MAX)).map(|(_, cutter)| cutter.clone()).collect()
     }
 }
 
@@ -122,27 +126,28 @@ where
         let dial = self.inner.dial(address.clone(), options)?;
         let knocks = self.knocks.clone();
         let Some(to) = socket_of(&address) else { return Ok(Box::pin(dial)) };
+        let peer = match address.iter().last() {
+            Some(Part::P2p(peer)) => from_libp2p(&peer),
+            _ => None,
+        };
         if !address::is_tcp(&address) {
-            let (under_way, registration) = knocks.enter(to);
+            let (under_way, registration) = knocks.enter(to, peer);
             return Ok(Box::pin(async move {
                 let _under_way = under_way;
                 let refused = || Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
                 Abortable::new(dial, registration).await.unwrap_or_else(|_| refused())
             }));
         }
-        let peer = match address.iter().last() {
-            Some(Part::P2p(peer)) => from_libp2p(&peer),
-            _ => None,
-        };
         Ok(Box::pin(async move {
             let knocked = dial.await;
             let is_refused = knocked.as_ref().err().is_some_and(|error| is_refusal(error));
             if knocked.is_ok() {
-                knocks.note(peer, Sign::Lives);
+                knocks.note(peer, &address, Sign::Lives);
             } else if is_refused {
-                knocks.note(peer, Sign::Refuses);
+                knocks.note(peer, &address, Sign::Refuses);
+                let beside = knocks.under_way(to, peer);
                 sleep(limits::REFUSAL_GRACE).await;
-                knocks.cut(to);
+                beside.iter().for_each(AbortHandle::abort);
             }
             knocked
         }))

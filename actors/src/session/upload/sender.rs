@@ -51,7 +51,7 @@ pub(super) struct Sender {
     held: BTreeMap<u32, Arc<EncodedSegment>>,
     /// Whether the node was ready before.
     was_ready: bool,
-    /// When the node was seen to do something for us.
+    /// Since when something is asked of the node that it has not done: while it waits for us, its time does not pass.
     moved: Instant,
 }
 
@@ -131,6 +131,7 @@ impl Sender {
         loop {
             if self.command.is_none() {
                 self.command = queue.recv().await;
+                self.moved = Instant::now();
             }
             match &self.command {
                 None => break,
