@@ -6,6 +6,7 @@
 //! fails as transient and its caller retries.
 
 pub mod download;
+pub mod holdings;
 pub mod locate;
 pub mod upload;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::committee::Committee;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
@@ -24,6 +26,7 @@ use haulout_protocol::machine::responsiveness::{Pace, preferences};
 use haulout_protocol::message::NetworkId;
 use tracing::{Span, debug_span};
 
+use crate::chain::Cost;
 use crate::network::{Network, Protocol};
 
 /// What a session needs to know and hold: cheap to clone, made anew for each put or get.
@@ -113,6 +116,30 @@ impl Session {
     }
 }
 
+/// A member that did not help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unhelpful {
+    /// Its name.
+    pub name: String,
+    /// What happened.
+    pub reason: String,
+    /// What that means.
+    pub obstacle: Obstacle,
+}
+
+/// What keeps a member from helping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// It cannot be reached, or says nothing.
+    Away,
+    /// It is there and has no time.
+    Busy,
+    /// It is there and does not have what it was asked for.
+    Lacks,
+    /// It is there and refuses, or is not believed.
+    Refuses,
+}
+
 /// How far a put or get is, for displays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -126,8 +153,8 @@ pub enum Progress {
         /// Bytes of the whole blob.
         bytes: u64,
     },
-    /// The blob is registered on chain.
-    Registered,
+    /// The blob is registered on chain: what is done and paid by now, whatever comes.
+    Registered(Pending),
     /// So many bytes of the blob went through the network.
     Transferred {
         /// Bytes of the blob, not of slivers.
@@ -138,6 +165,21 @@ pub enum Progress {
         /// Shards of the nodes that confirmed.
         shards: u16,
     },
+}
+
+/// A blob that is registered and not certified: what stays if the put ends now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// The blob.
+    pub blob_id: BlobId,
+    /// The object that stands for it.
+    pub object: ObjectId,
+    /// First epoch that its storage does not cover.
+    pub end_epoch: u32,
+    /// Whether its owner may delete it.
+    pub deletable: bool,
+    /// What this put paid for it: nothing if it went on with an object of an earlier one.
+    pub paid: Cost,
 }
 
 /// Tells a display how far the work is. Called from the session's own task; must not block.

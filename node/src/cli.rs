@@ -238,7 +238,11 @@ fn default_devnet() -> String {
 impl Cli {
     fn execute(&self, output: &Output) -> Result<u8> {
         match &self.command {
-            Command::Put(put) => self.online(output, put.run(self, output)),
+            Command::Put(put) => {
+                let left = put::LeftBehind::default();
+                let explain = |error| left.explain(error);
+                self.online_until(output, put.run(self, output, &left), explain)
+            }
             Command::Get(get) => self.online(output, get.run(self, output)),
             Command::Status(status) => self.online(output, status.run(self, output)),
             Command::Ls(ls) => self.online(output, ls.run(self, output)),
@@ -314,12 +318,22 @@ impl Cli {
 
     /// Runs a client's verb until it ends or a signal arrives.
     fn online(&self, output: &Output, verb: impl Future<Output = Result<()>>) -> Result<u8> {
+        self.online_until(output, verb, |error| error)
+    }
+
+    /// The same; `explain` is what becomes of the error of a signal.
+    fn online_until(
+        &self,
+        output: &Output,
+        verb: impl Future<Output = Result<()>>,
+        explain: impl FnOnce(Error) -> Error,
+    ) -> Result<u8> {
         let runtime = runtime()?;
         let result = runtime.block_on(async {
             let telemetry = Telemetry::start(self.client_telemetry(output))?;
             let result = tokio::select! {
                 result = verb => result,
-                signal = signals::first() => Err(signals::error(signal?)),
+                signal = signals::first() => Err(explain(signals::error(signal?))),
             };
             tokio::task::block_in_place(|| telemetry.shutdown());
             result

@@ -54,6 +54,17 @@ impl Error {
         self
     }
 
+    /// Says something more, after the message and its causes.
+    pub fn also(mut self, more: &str) -> Self {
+        self.message = format!("{}; {more}", self.message());
+        self
+    }
+
+    /// A machine-readable fact that was added.
+    pub fn details_of(&self, key: &str) -> Option<&Value> {
+        self.details.get(key)
+    }
+
     /// Keeps the cause; it is printed after the message.
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());

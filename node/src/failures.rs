@@ -11,7 +11,11 @@ use haulout_actors::network::NetworkError;
 use haulout_actors::session::download::GetError;
 use haulout_actors::session::locate::LocateError;
 use haulout_actors::session::upload::{PutError, SourceError};
+use haulout_actors::session::{Obstacle, Unhelpful};
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::put_plan::Refusal;
+use haulout_protocol::wire::blob::Registration;
 use haulout_storage::StoreError;
 use serde_json::{Value, json};
 
@@ -88,6 +92,9 @@ impl From<PutError> for Error {
             PutError::Chain(cause) => cause.into(),
             PutError::NoPlan(refusal) => refusal.into(),
             PutError::Moved => Error::new(Kind::Chain, message),
+            PutError::NotStored(blob_id) => Error::new(Kind::NotFound, message)
+                .hint("`haulout put FILE` stores it")
+                .detail("blob_id", blob_id.to_string()),
             PutError::TooLarge(_) => Error::new(Kind::Usage, message),
             PutError::Ended => Error::new(Kind::Internal, message),
         };
@@ -114,9 +121,8 @@ impl From<GetError> for Error {
         let retryable = error.is_transient();
         let converted = match error {
             GetError::Locate(cause) => cause.into(),
-            GetError::Unavailable { members, .. } => {
-                Error::new(Kind::Unavailable, format!("{message}{}", blamed(&members)))
-                    .detail("missing", self::members(&members))
+            GetError::Unavailable { blob_id, members, is_lost, .. } => {
+                unreadable(message, &blob_id, &members, is_lost)
             }
             GetError::Inconsistent { .. } => Error::new(Kind::Verification, message)
                 .hint("ask the writer to store it again; nothing was delivered"),
@@ -167,10 +173,21 @@ impl From<LocateError> for Error {
     fn from(error: LocateError) -> Self {
         let message = error.to_string();
         match error {
-            LocateError::NotFound(blob_id) | LocateError::NotCertified(blob_id) => {
-                Error::new(Kind::NotFound, message).hint(format!(
-                    "check the id and the context; `haulout status {blob_id}` says what is known"
-                ))
+            LocateError::NotFound(blob_id) => Error::new(Kind::NotFound, message).hint(format!(
+                "check the id and the context; `haulout status {blob_id}` says what is known"
+            )),
+            LocateError::NotCertified { blob_id, registration, .. } => {
+                let error = Error::new(Kind::NotFound, message).retryable(true).hint(format!(
+                    "its owner finishes it by putting the same file again (`haulout put FILE`), and pays for it only once; \
+                     readers wait for that: `haulout status {blob_id}` says when it is certified"
+                ));
+                match registration {
+                    Some(registration) => error.detail("registration", registered(&registration)),
+                    None => error,
+                }
+            }
+            LocateError::NoHeader { blob_id, is_lost, members } => {
+                unreadable(message, &blob_id, &members, is_lost)
             }
             LocateError::Expired { end_epoch, .. } => {
                 Error::new(Kind::Expired, message).detail("end_epoch", end_epoch)
@@ -185,18 +202,116 @@ impl From<LocateError> for Error {
     }
 }
 
+/// The error of a blob that too few members help to read, with a next step that follows from what kept them.
+fn unreadable(message: String, blob_id: &BlobId, unhelpful: &[Unhelpful], is_lost: bool) -> Error {
+    let named: Vec<_> =
+        unhelpful.iter().map(|one| (one.name.clone(), one.reason.clone())).collect();
+    Error::new(Kind::Unavailable, format!("{message}{}", blamed(&named)))
+        .detail("missing", members(&named))
+        .detail("lost", is_lost)
+        .hint(next_step(blob_id, unhelpful, is_lost))
+        .retryable(!is_lost)
+}
+
+/// What to do about members that did not help.
+fn next_step(blob_id: &BlobId, unhelpful: &[Unhelpful], is_lost: bool) -> String {
+    let names = |obstacle| {
+        let those = unhelpful.iter().filter(|one| one.obstacle == obstacle);
+        those.map(|one| short(&one.name)).collect::<Vec<_>>().join(", ")
+    };
+    let (away, busy) = (names(Obstacle::Away), names(Obstacle::Busy));
+    match (is_lost, away.as_str(), busy.as_str()) {
+        (true, ..) => "waiting does not help, for the nodes lost their slivers and do not fetch them again by themselves: \
+                       whoever has the file brings them back: `haulout put FILE --repair`, which pays nothing"
+            .to_owned(),
+        (false, "", "") => format!(
+            "these nodes are there and do not serve it; `haulout status {blob_id}` says what each holds"
+        ),
+        (false, "", busy) => format!(
+            "{busy} had no time within client.timeout: try again, or raise it"
+        ),
+        (false, away, _) => format!(
+            "try again when {away} answer; `haulout status {blob_id}` says what the others hold"
+        ),
+    }
+}
+
+/// An object that stands for a blob, for programs.
+pub(crate) fn registered(registration: &Registration) -> Value {
+    json!({
+        "object_id": ObjectId::from_bytes(registration.object).to_string(),
+        "registered_epoch": registration.registered_epoch,
+        "end_epoch": registration.end_epoch,
+        "deletable": registration.deletable,
+    })
+}
+
+/// A member's name without its peer id.
+pub(crate) fn short(name: &str) -> &str {
+    name.split(' ').next().unwrap_or(name)
+}
+
 /// The names of members that did not help, for people; `Error::to_text` adds the reasons from the
 /// details.
 pub(crate) fn blamed(members: &[(String, String)]) -> String {
     if members.is_empty() {
         return String::new();
     }
-    let names: Vec<&str> =
-        members.iter().map(|(name, _)| name.split(' ').next().unwrap_or(name)).collect();
+    let names: Vec<&str> = members.iter().map(|(name, _)| short(name)).collect();
     format!("; no help from {}", names.join(", "))
 }
 
 /// Members and their reasons, for programs.
 pub(crate) fn members(members: &[(String, String)]) -> Value {
     members.iter().map(|(name, reason)| json!({ "node": name, "reason": reason })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get_error(is_lost: bool, obstacles: &[Obstacle]) -> Error {
+        let of = |(number, obstacle): (usize, &Obstacle)| Unhelpful {
+            name: format!("n{number} (12D3)"),
+            reason: "so".to_owned(),
+            obstacle: *obstacle,
+        };
+        let members = obstacles.iter().enumerate().map(of).collect();
+        let blob_id = BlobId::from_bytes([1; 32]);
+        let (segment, available, needed) = (0, 20, 34);
+        GetError::Unavailable { blob_id, segment, available, needed, is_lost, members }.into()
+    }
+
+    #[test]
+    fn nobody_is_told_to_wait_for_slivers_that_are_lost_or_for_nodes_that_are_there() {
+        let lost = get_error(true, &[Obstacle::Lacks, Obstacle::Away]);
+        assert_eq!((lost.kind(), lost.is_retryable()), (Kind::Unavailable, false));
+        let hint = lost.next_step();
+        assert!(hint.contains("waiting does not help") && hint.contains("`haulout put"), "{hint}");
+        let away = get_error(false, &[Obstacle::Lacks, Obstacle::Away]);
+        let hint = away.next_step();
+        assert!(away.is_retryable() && hint.starts_with("try again when n1 answer"), "{hint}");
+        let busy = get_error(false, &[Obstacle::Busy, Obstacle::Lacks]);
+        let hint = busy.next_step();
+        assert!(hint.starts_with("n0 had no time") && hint.contains("client.timeout"), "{hint}");
+        let refuses = get_error(false, &[Obstacle::Refuses]);
+        assert!(!refuses.next_step().contains("try again"), "{}", refuses.next_step());
+    }
+
+    #[test]
+    fn a_blob_that_was_never_certified_is_told_with_its_object_and_who_can_finish_it() {
+        let registration =
+            Registration { object: [0xab; 32], registered_epoch: 3, end_epoch: 8, deletable: true };
+        let blob_id = BlobId::from_bytes([1; 32]);
+        let error =
+            LocateError::NotCertified { blob_id, end_epoch: 8, registration: Some(registration) };
+        let error = Error::from(error);
+        assert_eq!((error.kind(), error.is_retryable()), (Kind::NotFound, true));
+        let text = error.to_text();
+        let object = format!("object 0x{}, since epoch 3, storage until epoch 8", "ab".repeat(32));
+        assert!(text.contains("registered, not certified") && text.contains(&object), "{text}");
+        assert!(text.contains("`haulout put FILE`"), "{text}");
+        let told = error.to_json();
+        assert_eq!(told["error"]["details"]["registration"]["registered_epoch"], 3);
+    }
 }

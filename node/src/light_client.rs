@@ -13,9 +13,10 @@ use haulout_actors::chain::{BLOB_NAME, Chain, Receipt, Wallet};
 use haulout_actors::context::{Context, Keys};
 use haulout_actors::limits;
 use haulout_actors::session::download::{self, Consistency, GetReport};
+use haulout_actors::session::holdings::{self, Holdings};
 use haulout_actors::session::locate::{self, Standing};
 use haulout_actors::session::upload::{
-    self, Agreed, Earlier, PutError, PutOptions, PutReport, Source, Writer,
+    self, Agreed, Earlier, PutError, PutOptions, PutReport, RepairReport, Source, Writer,
 };
 use haulout_actors::session::{Observer, Session};
 use haulout_actors::tree::{Role, Tree};
@@ -23,6 +24,7 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::put_plan;
+use haulout_protocol::wire::blob::Registration;
 use haulout_storage::Store;
 use tokio::io::AsyncWrite;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -138,6 +140,12 @@ impl LightClient {
         Err(PutError::EpochEnded(Box::new(earlier)).into())
     }
 
+    /// Sends nodes what they lack of a blob that is stored; needs no wallet and pays nothing.
+    pub async fn repair(&self, source: Source, observer: &Observer) -> Result<RepairReport> {
+        let _room = self.room_for(source.length()).await?;
+        Ok(upload::repair(&self.session(), &Arc::new(source), observer).await?)
+    }
+
     /// Writes the name of a blob object of the wallet on the ledger, where everybody can read it.
     /// Sends nothing, and returns nothing, if it is there already.
     pub async fn publish_name(&self, object: &ObjectId, name: &str) -> Result<Option<Receipt>> {
@@ -193,6 +201,16 @@ impl LightClient {
     /// What the committee says of a blob; waits for every node that answers.
     pub async fn status(&self, blob_id: &BlobId) -> Standing {
         locate::census(&self.session(), blob_id).await
+    }
+
+    /// How much of a blob the nodes hold, as they say; nothing if there is no such blob.
+    pub async fn holdings(&self, blob_id: &BlobId) -> Option<Holdings> {
+        holdings::holdings(&self.session(), blob_id).await
+    }
+
+    /// The object that stands for a blob, if enough nodes name the same.
+    pub async fn registration(&self, blob_id: &BlobId) -> Option<Registration> {
+        locate::registration(&self.session(), blob_id).await
     }
 
     /// Shards of the network.

@@ -128,7 +128,7 @@ impl Stages {
                 let _ = self.total.set(bytes); // where it was known, it is the same
                 self.ask();
             }
-            Progress::Registered => self.bytes(self.names.register, 0),
+            Progress::Registered(_) => self.bytes(self.names.register, 0),
             Progress::Transferred { bytes } => self.bytes(self.names.transfer, bytes),
             Progress::Confirmed { shards } => self
                 .message(self.names.confirm, format!("{shards} of {} shards signed", self.shards)),

@@ -32,6 +32,15 @@ pub(crate) fn amount(text: &str) -> Result<u64, String> {
     decimal(&text[..split], decimals).ok_or_else(wrong)
 }
 
+/// For how many epochs: one is the least.
+pub(crate) fn epochs(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| {
+        "it is a whole number of epochs, 1 or more; `haulout info` says how long one takes"
+            .to_owned()
+    })
+}
+
 /// A part of a whole in ten-thousandths: `5%`, `2.5%`, `5` or `500bps`.
 pub(crate) fn basis_points(text: &str) -> Result<u16, String> {
     let wrong =
@@ -104,6 +113,15 @@ pub(crate) fn label(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn epochs_are_counted_from_one_and_a_slip_is_told_in_words() {
+        assert_eq!(epochs("1"), Ok(1));
+        for wrong in ["0", "-1", "x", "1.5", "99999999999", ""] {
+            let told = epochs(wrong).unwrap_err();
+            assert!(told.contains("1 or more") && !told.contains("digit"), "{wrong}: {told}");
+        }
+    }
+
     #[test]
     fn amounts_have_no_trailing_zeros() {
         assert_eq!(super::coins(0), "0");

@@ -13,6 +13,7 @@ pub mod epoch_change;
 pub mod epoch_steps;
 pub mod fusion;
 pub mod guests;
+pub mod holdings;
 pub mod inquiry;
 pub mod ledger_history;
 pub mod node_keys;

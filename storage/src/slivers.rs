@@ -4,6 +4,7 @@
 //! written again. Does not: check slivers against their index; that was done before they came.
 
 use std::io;
+use std::ops::Range;
 
 use bytes::Bytes;
 use haulout_protocol::blob::BlobId;
@@ -214,6 +215,36 @@ pub(crate) fn segment_is_complete(
         }
     }
     Ok(true)
+}
+
+/// How many slivers of the given shards are there and not known to be damaged, primary and secondary ones, in each of these
+/// segments. The shards must be sorted.
+pub(crate) fn count(
+    view: &ReadTransaction,
+    blob_id: &BlobId,
+    segments: Range<u32>,
+    shards: &[ShardIndex],
+) -> Result<Vec<(u16, u16)>, StoreError> {
+    let slivers = view.open_table(SLIVERS)?;
+    let mut counts = Vec::new();
+    for segment in segments {
+        let segment = tables::segment_key(blob_id.as_bytes(), segment);
+        let mut count = (0, 0);
+        for row in
+            slivers.range::<&SliverKey>(tables::keys(&tables::slivers_of(segment..=segment)))?
+        {
+            let (key, row) = row?;
+            let (shard, axis) = tables::place_of_sliver(key.value());
+            if shards.binary_search(&shard).is_ok() && !SliverRow::from_tuple(row.value()).damaged {
+                match axis {
+                    Axis::Primary => count.0 += 1,
+                    Axis::Secondary => count.1 += 1,
+                }
+            }
+        }
+        counts.push(count);
+    }
+    Ok(counts)
 }
 
 /// Marks a sliver as damaged, unless it was written again in the meantime.

@@ -181,6 +181,13 @@ fn raw_sliver_key(segment: &SegmentKey, shard: u16, axis: u8) -> SliverKey {
     key
 }
 
+/// The shard and the axis that a sliver's key names.
+pub(crate) fn place_of_sliver(key: &SliverKey) -> (ShardIndex, Axis) {
+    let [.., high, low, axis] = *key;
+    let axis = if axis == 0 { Axis::Primary } else { Axis::Secondary };
+    (ShardIndex(u16::from_be_bytes([high, low])), axis)
+}
+
 /// Every sliver from the first of one segment to the last of another.
 pub(crate) fn slivers_of(segments: RangeInclusive<SegmentKey>) -> RangeInclusive<SliverKey> {
     raw_sliver_key(segments.start(), 0, 0)..=raw_sliver_key(segments.end(), u16::MAX, u8::MAX)

@@ -38,7 +38,7 @@ async fn a_put_that_meets_the_end_of_an_epoch_is_certified_in_the_next_and_paid_
     // The blob is registered, and nothing confirmed yet, when the epoch ends.
     let (passing, ended) = (devnet.clone(), AtomicBool::new(false));
     let observer: Observer = Arc::new(move |progress| {
-        if progress == Progress::Registered && !ended.swap(true, Ordering::Relaxed) {
+        if matches!(progress, Progress::Registered(_)) && !ended.swap(true, Ordering::Relaxed) {
             let next = reach(&passing, 2);
             tokio::task::block_in_place(|| Handle::current().block_on(next));
         }

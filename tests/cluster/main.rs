@@ -13,6 +13,7 @@ mod fifty;
 mod health;
 mod ledger_lies;
 mod liars;
+mod losing;
 mod operator;
 mod operator_changes;
 mod owner;

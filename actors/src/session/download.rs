@@ -24,7 +24,7 @@ use tracing::{Instrument, debug, debug_span, warn};
 use super::inquiry::Inquiry;
 use super::locate::{self, LocateError};
 use super::node::{self, AskError, Stopwatch};
-use super::{Clock, Observer, Progress, Session};
+use super::{Clock, Observer, Obstacle, Progress, Session, Unhelpful};
 use crate::network::Protocol;
 use crate::trace;
 
@@ -53,14 +53,18 @@ pub enum GetError {
     /// Too few slivers of a segment can be had.
     #[error("segment {segment} is unavailable: {available} of {needed} slivers can be had")]
     Unavailable {
+        /// Which blob.
+        blob_id: BlobId,
         /// Which segment.
         segment: u32,
         /// Slivers held or obtainable.
         available: u16,
         /// Slivers needed.
         needed: u16,
-        /// Members that failed to deliver, by name, and why.
-        members: Vec<(String, String)>,
+        /// Whether waiting is in vain: the nodes that hold these slivers' shards said that they do not have them.
+        is_lost: bool,
+        /// Members that failed to deliver.
+        members: Vec<Unhelpful>,
     },
     /// The writer encoded the blob wrongly.
     #[error(
@@ -82,13 +86,15 @@ impl GetError {
     /// Whether trying again, unchanged, can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            GetError::Locate(LocateError::Unavailable { .. } | LocateError::NotCertified(_)) => {
-                true
-            }
+            GetError::Locate(
+                LocateError::Unavailable { .. } | LocateError::NotCertified { .. },
+            ) => true,
             GetError::Locate(
                 LocateError::NotFound(_) | LocateError::Expired { .. } | LocateError::Invalid(_),
             ) => false,
-            GetError::Unavailable { .. } | GetError::Ended => true,
+            GetError::Locate(LocateError::NoHeader { is_lost, .. })
+            | GetError::Unavailable { is_lost, .. } => !is_lost,
+            GetError::Ended => true,
             GetError::Inconsistent { .. } | GetError::Sink(_) => false,
         }
     }
@@ -133,7 +139,7 @@ pub async fn get(
     while let Some(segment) = segments.next().await {
         let segment = match segment.map_err(|_| GetError::Ended)? {
             Err(error @ GetError::Unavailable { .. }) => {
-                let gone = locate::gone(session, blob_id).await;
+                let gone = locate::not_readable(session, blob_id).await;
                 return Err(gone.map_or(error, GetError::Locate));
             }
             segment => segment?,
@@ -167,7 +173,7 @@ struct Fetch {
     slivers: BTreeMap<(Axis, PairIndex), Bytes>,
     axis_of: BTreeMap<RequestId, Axis>,
     requests: BTreeMap<RequestId, AbortOnDropHandle<()>>,
-    reasons: BTreeMap<usize, String>,
+    reasons: BTreeMap<usize, (String, Obstacle)>,
     index: Option<Arc<SliverIndex>>,
     decoded: Bytes,
     events: mpsc::Sender<Event>,
@@ -264,12 +270,13 @@ impl Fetch {
 
     fn failed(&mut self, member: usize, error: &AskError) {
         debug!(blob_id = %self.blob_id.short(), member = %self.session.name(member), %error, "slivers did not come");
-        self.reasons.insert(member, error.to_string());
+        self.reasons.insert(member, (error.to_string(), error.obstacle()));
         error.report(&self.session, member);
     }
 
     fn silent(&mut self, member: usize) {
-        self.reasons.entry(member).or_insert_with(|| "gave no answer in time".to_owned());
+        let silence = || ("gave no answer in time".to_owned(), Obstacle::Away);
+        self.reasons.entry(member).or_insert_with(silence);
         self.session.network.fell_silent(self.session.peer(member));
     }
 
@@ -293,7 +300,7 @@ impl Fetch {
             Effect::Silent { member } => self.silent(member),
             Effect::Missed { members } => self.missed(&members),
             Effect::Blame { member, reason } => {
-                self.reasons.insert(member, reason.to_string());
+                self.reasons.insert(member, (reason.to_string(), Obstacle::Refuses));
                 self.session.network.blame(self.session.peer(member), reason);
             }
             Effect::Finish | Effect::Fail(_) => (),
@@ -375,7 +382,7 @@ impl Fetch {
                 Some((_, Ok(index))) => break Some(Arc::new(index)),
                 Some((member, Err(error))) => {
                     indexes.judged(member, error.end());
-                    reasons.insert(member, error.to_string());
+                    reasons.insert(member, (error.to_string(), error.obstacle()));
                 }
                 None => break None,
             }
@@ -408,16 +415,30 @@ impl Fetch {
         let segment = self.segment;
         match failure {
             Failure::Inconsistent => GetError::Inconsistent { segment },
-            Failure::Unavailable { available, needed, members } => {
-                let reason = |member: &usize| match self.reasons.get(member) {
-                    Some(reason) => reason.clone(),
-                    None => "lacks slivers".to_owned(),
+            Failure::Unavailable { available, needed, lost, members } => {
+                let lacking = || ("lacks slivers".to_owned(), Obstacle::Lacks);
+                let unhelpful = |member: &usize| {
+                    let (reason, obstacle) =
+                        self.reasons.get(member).cloned().unwrap_or_else(lacking);
+                    Unhelpful { name: self.session.name(*member), reason, obstacle }
                 };
-                let named = |member: usize| (self.session.name(member), reason(&member));
-                let members = members.into_iter().map(named).collect();
-                GetError::Unavailable { segment, available, needed, members }
+                let is_lost = self.is_lost(needed, lost, &members);
+                let members = members.iter().map(unhelpful).collect();
+                let blob_id = self.blob_id;
+                GetError::Unavailable { blob_id, segment, available, needed, is_lost, members }
             }
         }
+    }
+
+    /// Whether too few slivers would be there even if all members answered: some said that they lack single ones, others
+    /// that they have nothing of the blob.
+    fn is_lost(&self, needed: u16, lost: u16, members: &[usize]) -> bool {
+        let committee = &self.session.committee;
+        let has_nothing =
+            |member: &&usize| matches!(self.reasons.get(member), Some((_, Obstacle::Lacks)));
+        let empty = members.iter().filter(has_nothing).map(|member| committee.weight(*member));
+        let lost = empty.fold(lost, u16::saturating_add);
+        committee.shards().saturating_sub(lost) < needed
     }
 }
 

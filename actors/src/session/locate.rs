@@ -10,14 +10,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::standing;
-use haulout_protocol::wire::blob::{State, Status};
+use haulout_protocol::wire::blob::{Registration, State, Status};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::Session;
 use super::inquiry::Inquiry;
 use super::node::{self, AskError};
+use super::{Obstacle, Session, Unhelpful};
 use crate::limits;
 
 /// What the committee says of a blob.
@@ -49,8 +50,25 @@ pub enum LocateError {
     #[error("blob {0} was encoded inconsistently by its writer and is marked invalid")]
     Invalid(BlobId),
     /// Registered, but its upload never finished.
-    #[error("blob {0} is registered but not certified; its writer has to finish the upload")]
-    NotCertified(BlobId),
+    #[error("blob {blob_id} is registered, not certified: its upload was not finished{}", told(.registration, *.end_epoch))]
+    NotCertified {
+        /// Which blob.
+        blob_id: BlobId,
+        /// First epoch in which it is gone.
+        end_epoch: u32,
+        /// The object that stands for it, if enough members say the same.
+        registration: Option<Registration>,
+    },
+    /// It is certified, and nobody gives its header.
+    #[error("blob {blob_id} is certified, but none of the nodes that answer has its header")]
+    NoHeader {
+        /// Which blob.
+        blob_id: BlobId,
+        /// Whether all members said that they do not have it.
+        is_lost: bool,
+        /// Members that did not give it.
+        members: Vec<Unhelpful>,
+    },
     /// Too few nodes answer to say.
     #[error("too few nodes answer to find blob {blob_id}: only {answered} of {shards} shards")]
     Unavailable {
@@ -63,6 +81,17 @@ pub enum LocateError {
         /// Members that did not answer, by name, and why.
         silent: Vec<(String, String)>,
     },
+}
+
+/// Where and until when a blob is registered, for people.
+fn told(registration: &Option<Registration>, end_epoch: u32) -> String {
+    match registration {
+        Some(Registration { object, registered_epoch, end_epoch, .. }) => format!(
+            " (object {}, since epoch {registered_epoch}, storage until epoch {end_epoch})",
+            ObjectId::from_bytes(*object)
+        ),
+        None => format!(" (storage until epoch {end_epoch})"),
+    }
 }
 
 /// Adds up what members say, by the weight of their shards.
@@ -208,22 +237,27 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
                 Some((_, Ok(header))) => return Ok(header),
                 Some((member, Err(error))) => {
                     headers.judged(member, error.end());
-                    reasons.insert(session.name(member), error.to_string());
+                    reasons.insert(session.name(member), (error.to_string(), error.obstacle()));
                 }
                 None => {
                     let mut standing = match known {
                         Some(standing) => standing,
                         None => standing.await,
                     };
+                    if let Some(State::Certified { .. }) = standing.state {
+                        return Err(no_header(*blob_id, reasons));
+                    }
                     // Being behind says more than not having the header, which follows from it.
-                    reasons.extend(standing.silent);
-                    standing.silent = reasons.into_iter().collect();
-                    return Err(explain(session, blob_id, standing));
+                    let without = reasons.into_iter().map(|(name, (reason, _))| (name, reason));
+                    let mut silent: BTreeMap<_, _> = without.collect();
+                    silent.extend(standing.silent);
+                    standing.silent = silent.into_iter().collect();
+                    return Err(explain(session, blob_id, standing).await);
                 }
             },
             found = &mut standing, if known.is_none() => {
                 if is_gone(&found) {
-                    return Err(explain(session, blob_id, found));
+                    return Err(explain(session, blob_id, found).await);
                 }
                 known = Some(found);
             }
@@ -231,23 +265,38 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
     }
 }
 
-/// Why a blob cannot be had any more, if the committee says that it is gone: a header outlives its blob a little. Who
-/// asks has waited for the slow already, and it is only said better.
-pub(super) async fn gone(session: &Session, blob_id: &BlobId) -> Option<LocateError> {
+/// The error of a certified blob whose header nobody gives.
+fn no_header(blob_id: BlobId, reasons: BTreeMap<String, (String, Obstacle)>) -> LocateError {
+    let unhelpful = |(name, (reason, obstacle))| Unhelpful { name, reason, obstacle };
+    let members: Vec<_> = reasons.into_iter().map(unhelpful).collect();
+    let is_lost = members.iter().all(|member| member.obstacle == Obstacle::Lacks);
+    LocateError::NoHeader { blob_id, is_lost, members }
+}
+
+/// Why a blob cannot be read that nodes have a header of, if the committee says that it is gone, for a header outlives its
+/// blob a little, or that it was never certified. Who asks has waited for the slow already, and it is only said better.
+pub(super) async fn not_readable(session: &Session, blob_id: &BlobId) -> Option<LocateError> {
     let standing = standing(session, blob_id);
     let standing = timeout(limits::STATUS_STRAGGLERS_MAX, standing).await.ok()?;
-    is_gone(&standing).then(|| explain(session, blob_id, standing))
+    let is_registered = matches!(standing.state, Some(State::Registered { .. }));
+    match is_gone(&standing) || is_registered {
+        true => Some(explain(session, blob_id, standing).await),
+        false => None,
+    }
 }
 
 fn is_gone(standing: &Standing) -> bool {
     matches!(standing.state, Some(State::Nonexistent | State::Invalid | State::Expired { .. }))
 }
 
-fn explain(session: &Session, blob_id: &BlobId, standing: Standing) -> LocateError {
+async fn explain(session: &Session, blob_id: &BlobId, standing: Standing) -> LocateError {
     let blob_id = *blob_id;
     match standing.state {
         Some(State::Nonexistent) => LocateError::NotFound(blob_id),
-        Some(State::Registered { .. }) => LocateError::NotCertified(blob_id),
+        Some(State::Registered { end_epoch }) => {
+            let registration = registration(session, &blob_id).await;
+            LocateError::NotCertified { blob_id, end_epoch, registration }
+        }
         Some(State::Expired { end_epoch }) => LocateError::Expired { blob_id, end_epoch },
         Some(State::Invalid) => LocateError::Invalid(blob_id),
         Some(State::Certified { .. }) | None => LocateError::Unavailable {
@@ -256,6 +305,26 @@ fn explain(session: &Session, blob_id: &BlobId, standing: Standing) -> LocateErr
             shards: session.committee.shards(),
             silent: standing.silent,
         },
+    }
+}
+
+/// The object that stands for a blob, once members with more than a third of the shards say the same. It only completes
+/// what is said, so the slow are waited for no longer than for a status.
+pub async fn registration(session: &Session, blob_id: &BlobId) -> Option<Registration> {
+    let ask = async |member: usize| (member, node::registration(session, member, blob_id).await);
+    let mut inquiry = Inquiry::start(session, session.members_by_pace(), usize::MAX, ask);
+    let mut said: BTreeMap<Registration, u16> = BTreeMap::new();
+    let end = Instant::now() + limits::STATUS_STRAGGLERS_MAX;
+    loop {
+        let (member, answer) = timeout_at(end, inquiry.next()).await.ok()??;
+        inquiry.judged(member, answer.as_ref().map_or_else(AskError::end, |_| End::Done));
+        if let Ok(Some(registration)) = answer {
+            let weight = said.entry(registration).or_default();
+            *weight = weight.saturating_add(session.committee.weight(member));
+            if session.committee.is_one_correct(*weight) {
+                return Some(registration);
+            }
+        }
     }
 }
 

@@ -6,10 +6,10 @@ use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::responsiveness::Sample;
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::sliver::SliverIndex;
-use haulout_protocol::wire::blob::{Answer, Question, Request, Status};
+use haulout_protocol::wire::blob::{Answer, Held, Question, Registration, Request, Status};
 use haulout_protocol::wire::{HEADER_BYTES_MAX, INDEX_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX};
 
-use super::Session;
+use super::{Obstacle, Session};
 use crate::network::{Network, OpenError, Protocol, StreamError};
 use crate::trace;
 use tokio::time::Instant;
@@ -138,6 +138,21 @@ impl AskError {
         }
     }
 
+    /// What keeps the member from helping.
+    pub(super) fn obstacle(&self) -> Obstacle {
+        match self {
+            AskError::Open(OpenError::KeptWaiting | OpenError::Busy | OpenError::Overloaded)
+            | AskError::Stream(StreamError::Evicted)
+            | AskError::Refused(Refusal::Busy { .. }) => Obstacle::Busy,
+            AskError::Refused(Refusal::NotFound) => Obstacle::Lacks,
+            AskError::Open(OpenError::Unsupported | OpenError::Banned)
+            | AskError::Refused(_)
+            | AskError::Wrong(_) => Obstacle::Refuses,
+            AskError::Stream(error) if !error.is_transient() => Obstacle::Refuses,
+            AskError::Open(_) | AskError::Stream(_) => Obstacle::Away,
+        }
+    }
+
     /// Blames the member if the error is its fault; a broken connection is nobody's.
     pub(super) fn report(&self, session: &Session, member: usize) {
         let blame = match self {
@@ -184,6 +199,37 @@ pub(super) async fn permanence(
     reported(session, member, async {
         match ask(session, member, blob_id, Question::Permanence).await? {
             Answer::Permanence { end_epoch } => Ok(end_epoch),
+            _ => Err(nonsense()),
+        }
+    })
+    .await
+}
+
+/// The object that keeps the blob the longest, as the member has read it on chain.
+pub(super) async fn registration(
+    session: &Session,
+    member: usize,
+    blob_id: &BlobId,
+) -> Result<Option<Registration>, AskError> {
+    reported(session, member, async {
+        match ask(session, member, blob_id, Question::Registration).await? {
+            Answer::Registration(registration) => Ok(registration),
+            _ => Err(nonsense()),
+        }
+    })
+    .await
+}
+
+/// What the member says it holds of the blob's segments from this one on: some of them, or none beyond the last.
+pub(super) async fn holdings(
+    session: &Session,
+    member: usize,
+    blob_id: &BlobId,
+    segment: u32,
+) -> Result<Vec<Held>, AskError> {
+    reported(session, member, async {
+        match ask(session, member, blob_id, Question::Holdings { segment }).await? {
+            Answer::Holdings(held) => Ok(held),
             _ => Err(nonsense()),
         }
     })
@@ -247,6 +293,25 @@ mod tests {
         assert_eq!(AskError::Refused(Refusal::Internal).end(), again);
         let busy = AskError::Refused(Refusal::Busy { retry_after_ms: 500 });
         assert_eq!(busy.end(), End::Again { after_ms: 500 });
+    }
+
+    #[test]
+    fn away_busy_lacking_and_refusing_are_told_apart() {
+        let of = |error: AskError| error.obstacle();
+        for away in [OpenError::TimedOut, OpenError::Refused, OpenError::ConnectionLost] {
+            assert_eq!(of(AskError::Open(away)), Obstacle::Away);
+        }
+        assert_eq!(of(AskError::Stream(StreamError::Closed)), Obstacle::Away);
+        for busy in [OpenError::Busy, OpenError::KeptWaiting] {
+            assert_eq!(of(AskError::Open(busy)), Obstacle::Busy);
+        }
+        assert_eq!(of(AskError::Refused(Refusal::Busy { retry_after_ms: 1 })), Obstacle::Busy);
+        assert_eq!(of(AskError::Stream(StreamError::Evicted)), Obstacle::Busy);
+        assert_eq!(of(AskError::Refused(Refusal::NotFound)), Obstacle::Lacks);
+        for refusing in [AskError::Open(OpenError::Banned), nonsense()] {
+            assert_eq!(of(refusing), Obstacle::Refuses);
+        }
+        assert_eq!(of(AskError::Refused(Refusal::NotMember)), Obstacle::Refuses);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span};
 
-use super::{Clock, Observer, Progress, Session};
+use super::{Clock, Observer, Pending, Progress, Session};
 use crate::chain::{Chain, Wallet};
 use crate::limits;
 use crate::network::Topic;
@@ -31,6 +31,7 @@ mod deal;
 mod identify;
 mod outcome;
 mod permanence;
+mod repair;
 mod sender;
 mod source;
 
@@ -40,6 +41,7 @@ use deal::{Deal, Settled};
 pub use identify::header;
 use identify::{Identified, encode, identify, unchanged};
 pub use outcome::{Earlier, PutError, PutOptions, PutReport};
+pub use repair::{RepairReport, RepairedNode, repair};
 use sender::{Command, Sender};
 pub use source::{Source, SourceError, SourceFile};
 
@@ -273,7 +275,13 @@ impl<'a> Task<'a> {
                 self.settled = settled?;
                 let Some(object) = &self.settled.object else { return Ok(ControlFlow::Break(())) };
                 let existing = object.existing;
-                (self.observer)(Progress::Registered);
+                (self.observer)(Progress::Registered(Pending {
+                    blob_id: self.blob_id,
+                    object: existing.object,
+                    end_epoch: existing.end_epoch,
+                    deletable: existing.deletable,
+                    paid: self.earlier.cost.plus(self.settled.cost),
+                }));
                 let persistence = match existing.deletable {
                     true => Persistence::Deletable(existing.object),
                     false => Persistence::Permanent,

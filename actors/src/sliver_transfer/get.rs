@@ -5,14 +5,19 @@
 //! Does not: fetch what it lacks.
 
 use bytes::Bytes;
+use std::ops::Range;
+
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::{Axis, INDEX_PAIR_BYTES, PairIndex, shard_of_pair};
-use haulout_protocol::wire::blob::{Answer, Question, State, Status};
+use haulout_protocol::wire::blob::{
+    Answer, Held as Holding, Question, Registration, SEGMENTS_PER_HOLDINGS_MAX, State, Status,
+};
 use haulout_protocol::wire::sliver::Reply;
 use haulout_protocol::wire::{self, Refusal};
-use haulout_storage::{BlobRecord, Store, StoreError};
+use haulout_storage::{BlobObject, BlobRecord, Store, StoreError};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span, debug, debug_span, warn};
 
@@ -135,7 +140,11 @@ impl Session {
         let position = self.shared.context.position.current();
         let parameters = position.parameters;
         let bytes = match question {
-            Question::Status | Question::Permanence => 0,
+            Question::Status | Question::Permanence | Question::Registration => 0,
+            Question::Holdings { .. } => {
+                self.registered_length(blob_id, position.epoch).await?;
+                0
+            }
             Question::Certificate => {
                 self.registered_length(blob_id, position.epoch).await?;
                 usize::try_from(wire::SMALL_FRAME_BYTES_MAX).unwrap_or(0)
@@ -153,11 +162,13 @@ impl Session {
             bytes => Some(self.room(charged(bytes)).await?),
         };
         let _core = match question {
-            Question::Commitment { .. } => Some(self.shared.core().await),
+            Question::Commitment { .. } | Question::Holdings { .. } => {
+                Some(self.shared.core().await)
+            }
             _ => None,
         };
-        let store = self.shared.context.store.clone();
-        let answer = blocking(move || look_up(&store, &blob_id, question, &position));
+        let (store, peer) = (self.shared.context.store.clone(), self.shared.context.peer);
+        let answer = blocking(move || look_up(&store, &blob_id, question, (&position, &peer)));
         let answer = answer.instrument(debug_span!("read", haulout.blob.id = %blob_id)).await??;
         debug!(?question, "answered");
         self.stream.write_frame(&answer.frame).await?;
@@ -207,7 +218,7 @@ fn look_up(
     store: &Store,
     blob_id: &BlobId,
     question: Question,
-    position: &Position,
+    (position, peer): (&Position, &PeerId),
 ) -> Result<Found, StoreError> {
     let epoch = position.epoch;
     let found = match question {
@@ -219,6 +230,16 @@ fn look_up(
         Question::Permanence => {
             let end_epoch = permanent_until(store.blob(blob_id)?.as_ref(), epoch);
             Some(Answer::Permanence { end_epoch }.into())
+        }
+        Question::Registration => {
+            let registration = longest(store.blob(blob_id)?.as_ref(), epoch);
+            Some(Answer::Registration(registration).into())
+        }
+        Question::Holdings { segment } => {
+            let segments = counted(store.blob(blob_id)?.as_ref(), segment, &position.parameters);
+            let held = store.count_slivers(blob_id, segments, position.shards_of(peer))?;
+            let held = held.into_iter().map(|(primary, secondary)| Holding { primary, secondary });
+            Some(Answer::Holdings(held.collect()).into())
         }
         Question::Header => {
             store.header(blob_id)?.and_then(|bytes| behind(bytes, |bytes| Answer::Header { bytes }))
@@ -273,12 +294,32 @@ fn permanent_until(record: Option<&BlobRecord>, epoch: Epoch) -> Option<u32> {
     lasting.map(|object| object.end_epoch.0).max()
 }
 
+/// The live object that keeps a blob the longest, as its record tells it; a certified one before others.
+fn longest(record: Option<&BlobRecord>, epoch: Epoch) -> Option<Registration> {
+    let live = record?.objects.iter().filter(|object| object.is_live(epoch));
+    let rank = |object: &&BlobObject| {
+        (object.certified_epoch.is_some(), object.end_epoch, object.object_id)
+    };
+    live.max_by_key(rank).map(|object| Registration {
+        object: *object.object_id.as_bytes(),
+        registered_epoch: object.registered_epoch.0,
+        end_epoch: object.end_epoch.0,
+        deletable: object.deletable,
+    })
+}
+
+/// The segments that one answer counts, from the one that was asked for on: none beyond the blob's end.
+fn counted(record: Option<&BlobRecord>, first: u32, parameters: &Parameters) -> Range<u32> {
+    let length = record.and_then(BlobRecord::size);
+    let segments = length.map_or(0, |length| parameters.segment_count(length));
+    let end = first.saturating_add(SEGMENTS_PER_HOLDINGS_MAX);
+    first..end.min(u32::try_from(segments).unwrap_or(u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
-    use haulout_protocol::chain::ObjectId;
-    use haulout_storage::BlobObject;
-
     use super::*;
+    use haulout_protocol::chain::ObjectId;
 
     #[test]
     fn a_list_of_pairs_names_each_once_and_none_that_there_is_not() {
@@ -313,6 +354,49 @@ mod tests {
         let invalid = BlobRecord { invalid: Some(Epoch(4)), ..both };
         check(&invalid, State::Invalid);
         assert_eq!(state_of(None, Epoch(5)), State::Nonexistent);
+    }
+
+    #[test]
+    fn a_registration_is_named_by_its_live_object_and_a_certified_one_comes_first() {
+        let object = |id: u8, end, certified: Option<u32>| BlobObject {
+            object_id: [id; 32].into(),
+            registered_epoch: Epoch(1),
+            end_epoch: Epoch(end),
+            size: 1,
+            deletable: true,
+            certified_epoch: certified.map(Epoch),
+        };
+        let named = |objects: &[BlobObject]| {
+            let record = BlobRecord { objects: objects.to_vec(), invalid: None };
+            longest(Some(&record), Epoch(5)).map(|named| (named.object[0], named.end_epoch))
+        };
+        assert_eq!(named(&[object(1, 7, None), object(2, 9, None)]), Some((2, 9)));
+        assert_eq!(named(&[object(1, 7, Some(2)), object(2, 9, None)]), Some((1, 7)));
+        assert_eq!(named(&[object(1, 5, None)]), None, "it is over");
+        assert_eq!(longest(None, Epoch(5)), None);
+    }
+
+    #[test]
+    fn one_answer_counts_a_bounded_number_of_segments_and_none_beyond_the_blob() {
+        let parameters = Parameters::new(4, 1 << 14).expect("valid parameters");
+        let blob = |segments: u64| {
+            let object = BlobObject {
+                object_id: [1; 32].into(),
+                registered_epoch: Epoch(1),
+                end_epoch: Epoch(9),
+                size: segments << 14,
+                deletable: false,
+                certified_epoch: None,
+            };
+            BlobRecord { objects: vec![object], invalid: None }
+        };
+        assert_eq!(counted(Some(&blob(3)), 0, &parameters), 0..3);
+        assert!(counted(Some(&blob(3)), 7, &parameters).is_empty());
+        let long = blob(5_000);
+        assert_eq!(counted(Some(&long), 0, &parameters), 0..SEGMENTS_PER_HOLDINGS_MAX);
+        assert_eq!(counted(Some(&long), 4_096, &parameters), 4_096..5_000);
+        assert!(counted(Some(&long), u32::MAX, &parameters).is_empty());
+        assert!(counted(None, 0, &parameters).is_empty());
     }
 
     #[test]

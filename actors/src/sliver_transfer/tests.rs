@@ -284,8 +284,20 @@ async fn questions_are_answered_from_the_store() {
     for question in [Question::Header, Question::Index { segment: 0 }, Question::Certificate] {
         assert_eq!(world.ask(&blob, question).await.0, missing);
     }
+    assert_eq!(world.ask(&blob, Question::Holdings { segment: 0 }).await.0, missing);
+    assert_eq!(world.ask(&blob, Question::Registration).await.0, Answer::Registration(None));
     world.register(&blob).await;
+    let nothing = vec![blob::Held::default(); 3];
+    let holdings = world.ask(&blob, Question::Holdings { segment: 0 }).await.0;
+    assert_eq!(holdings, Answer::Holdings(nothing), "registered, and nothing came");
+    let registration = world.ask(&blob, Question::Registration).await.0;
+    let Answer::Registration(Some(named)) = registration else { panic!("{registration:?}") };
+    assert_eq!((named.object, named.registered_epoch, named.end_epoch), ([4; 32], 1, 9));
     world.put(&blob).await;
+    let own = u16::try_from(world.shards.len()).unwrap();
+    let all = blob::Held { primary: own, secondary: own };
+    let holdings = world.ask(&blob, Question::Holdings { segment: 1 }).await.0;
+    assert_eq!(holdings, Answer::Holdings(vec![all; 2]), "of the segments from there on");
     let status = world.ask(&blob, Question::Status).await;
     assert_eq!(state(status), blob::State::Registered { end_epoch: 9 });
     let (_, header) = world.ask(&blob, Question::Header).await;

@@ -12,7 +12,7 @@ use crate::calendar::Calendar;
 use crate::error::Result;
 use crate::holdings::ExtensionPlan;
 use crate::ledger_client::LedgerClient;
-use crate::words::{coins, count};
+use crate::words::{self, coins, count};
 
 /// Keep a blob for more epochs
 ///
@@ -25,7 +25,7 @@ pub(super) struct Extend {
     #[command(flatten)]
     which: Which,
     /// How many epochs more
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = words::epochs)]
     epochs: u32,
     #[command(flatten)]
     consent: Consent,

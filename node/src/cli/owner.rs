@@ -28,7 +28,7 @@ pub(super) struct Which {
 }
 
 /// Whether to ask, and whether to do anything at all.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Consent {
     /// Only show what would be done
     #[arg(long)]
@@ -42,11 +42,14 @@ impl Which {
     /// What the user named; an id that begins with `0x` is an object's. `command` is what was typed, in backticks and
     /// with `ID` in its place.
     pub(super) fn target(&self, command: &str) -> Result<Target> {
+        let object = |text: &str| {
+            let without_flag = command.replace("ID", text);
+            let of_blob = format!("{without_flag} means all objects you have for it");
+            parse_object(text, "haulout ls", &of_blob).map(Target::Object)
+        };
         match (&self.object, &self.id) {
-            (Some(object), _) => parse_object(object).map(Target::Object),
-            (None, Some(id)) if id.starts_with("0x") && id.len() == 66 => {
-                parse_object(id).map(Target::Object)
-            }
+            (Some(text), _) => object(text),
+            (None, Some(id)) if id.starts_with("0x") && id.len() == 66 => object(id),
             (None, Some(id)) => super::parse_id(id, command).map(Target::Blob),
             (None, None) => Err(Error::new(Kind::Usage, "neither a blob id nor --object is given")),
         }
@@ -96,14 +99,13 @@ fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
-/// The object id in an argument.
-pub(super) fn parse_object(text: &str) -> Result<ObjectId> {
+/// The object id in an argument; `list` is the command that lists such objects, and `of_blob` says what to do with the id of
+/// a blob.
+pub(super) fn parse_object(text: &str, list: &str, of_blob: &str) -> Result<ObjectId> {
     text.parse().map_err(|_| {
         let hint = match text.parse::<BlobId>() {
-            Ok(_) => "this is a blob's id, for which no --object is needed; `haulout ls` lists both",
-            Err(_) => {
-                "an object id is 0x and 64 hex digits, as `haulout ls` and `haulout stake ls` print it"
-            }
+            Ok(_) => format!("this is a blob's id: {of_blob}"),
+            Err(_) => format!("an object id is 0x and 64 hex digits; `{list}` lists them"),
         };
         let shown = terminal::line(text);
         Error::new(Kind::Usage, format!("`{shown}` is not an object id")).hint(hint)
@@ -156,7 +158,14 @@ mod tests {
         assert!(matches!(of(&"A".repeat(43)).unwrap(), Target::Blob(_)));
         // A blob id may begin with 0x, too.
         assert!(matches!(of(&format!("0x{}", "A".repeat(41))).unwrap(), Target::Blob(_)));
-        let object = Which { id: None, object: Some("12".to_owned()) };
-        assert_eq!(object.target("`haulout rm ID`").expect_err("no 0x").kind(), Kind::Usage);
+        let object = |text: &str| {
+            let which = Which { id: None, object: Some(text.to_owned()) };
+            which.target("`haulout rm ID`").expect_err("no 0x")
+        };
+        assert_eq!(object("12").kind(), Kind::Usage);
+        assert!(object("12").next_step().ends_with("`haulout ls` lists them"));
+        let blob = "A".repeat(43);
+        let hint = format!("this is a blob's id: `haulout rm {blob}` means all objects");
+        assert!(object(&blob).next_step().starts_with(&hint), "{}", object(&blob).next_step());
     }
 }

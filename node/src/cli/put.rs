@@ -22,12 +22,15 @@ use crate::light_client::LightClient;
 use crate::names;
 use crate::progress::{self, Stages};
 use crate::terminal;
-use crate::words::label;
+use crate::words::{self, label};
 
 mod halt;
+mod left;
 mod many;
+mod repair;
 mod report;
 
+pub(super) use left::LeftBehind;
 use report::Named;
 
 /// Puts at once if nobody says how many: on two cores four are nearly as fast, and sixteen hide the pauses of a ledger that
@@ -49,13 +52,13 @@ const AT_ONCE: &str = "16";
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  haulout put FILE --epochs 10\n  haulout put *.jpg\n  \
                         tar c . | haulout put - --name backup.tar\n  \
-                        haulout put FILE --public-name   # `haulout ls` on your other machines shows the name, too")]
+                        haulout put FILE --repair        # after nodes lost their disks\n  haulout put FILE --public-name   # `haulout ls` on your other machines shows the name, too")]
 pub(super) struct Put {
     /// The files; `-` alone reads stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Keep it for so many epochs, the current one included
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = words::epochs)]
     epochs: u32,
     /// Give up the right to delete it before its time
     #[arg(long)]
@@ -78,6 +81,9 @@ pub(super) struct Put {
     /// Only show what it would do and cost; nothing is sent or paid
     #[arg(long)]
     dry_run: bool,
+    /// Only send nodes what they lack of a blob that is stored already, whoever owns it; nothing is paid
+    #[arg(long, conflicts_with_all = ["epochs", "permanent", "force", "name", "public_name", "dry_run"])]
+    repair: bool,
 }
 
 /// A blob that was stored, with what became of its name.
@@ -89,12 +95,15 @@ struct Stored {
 }
 
 impl Put {
-    pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
+    pub(super) async fn run(&self, cli: &Cli, output: &Output, left: &LeftBehind) -> Result<()> {
         self.check()?;
+        if self.repair {
+            return repair::repair(self, cli.reader()?, output).await;
+        }
         let config = cli.load(Vec::new())?.client()?;
         match (self.files.as_slice(), self.dry_run) {
-            ([file], false) => self.put_one(config, output, file).await,
-            (_, false) => many::put(self, config, output).await,
+            ([file], false) => self.put_one(config, output, file, left).await,
+            (_, false) => many::put(self, config, output, left).await,
             ([file], true) => {
                 let input = self.open(file, &config.state_dir).await?;
                 let public_name = self.own_name(file, &input)?.filter(|_| self.public_name);
@@ -131,7 +140,13 @@ impl Put {
         if self.allow_empty { Ok(input) } else { input.not_empty() }
     }
 
-    async fn put_one(&self, config: ClientConfig, output: &Output, file: &Path) -> Result<()> {
+    async fn put_one(
+        &self,
+        config: ClientConfig,
+        output: &Output,
+        file: &Path,
+        left: &LeftBehind,
+    ) -> Result<()> {
         let folder = config.state_dir.clone();
         let input = self.open(file, &folder).await?;
         let own_name = self.own_name(file, &input)?;
@@ -139,7 +154,9 @@ impl Put {
         let length = Some(input.length());
         let stages = Stages::new(output.bars(), &progress::PUT, length, client.shards());
         let (name, calendar) = (self.called(&input), client.calendar());
-        let stored = self.send(&client, input, &stages.observer()).await;
+        let watch = left.watch(self.finishing_command(file));
+        let stored = self.send(&client, input, &watch.observer(&stages.observer())).await;
+        let stored = watch.ended(stored);
         stages.finish();
         let named = match (&stored, own_name) {
             (Ok(report), Some(name)) => self.keep_name(&client, folder, file, report, name).await,
@@ -245,6 +262,21 @@ impl Put {
         })
     }
 
+    /// The command that finishes a put which failed after it registered; none if it would make another object.
+    fn finishing_command(&self, file: &Path) -> Option<String> {
+        if self.force {
+            return None;
+        }
+        let mut command = format!("haulout put {}", terminal::shell(&file.to_string_lossy()));
+        command.push_str(&format!(" --epochs {}", self.epochs));
+        for (is_given, flag) in
+            [(self.permanent, " --permanent"), (self.allow_empty, " --allow-empty")]
+        {
+            command.push_str(if is_given { flag } else { "" });
+        }
+        Some(command)
+    }
+
     /// The command that puts the same again, by which only the name is new; `more` are further flags.
     fn naming_command(&self, file: &Path, more: &str) -> String {
         let mut command = terminal::shell(&file.to_string_lossy());
@@ -324,6 +356,15 @@ mod tests {
             of(&line, "-"),
             "`haulout put - --name 'x y' --public-name --epochs 9 --permanent --allow-empty`"
         );
+    }
+
+    #[test]
+    fn the_command_that_finishes_a_put_asks_for_the_same_and_never_for_a_new_object() {
+        let of = |line: &[&str]| parse(line).finishing_command(Path::new(line[0]));
+        assert_eq!(of(&["a b"]).as_deref(), Some("haulout put 'a b' --epochs 5"));
+        let permanent = of(&["f", "--permanent", "--epochs", "7"]);
+        assert_eq!(permanent.as_deref(), Some("haulout put f --epochs 7 --permanent"));
+        assert_eq!(of(&["f", "--force"]), None);
     }
 
     #[test]

@@ -1,10 +1,17 @@
-//! `haulout status`: what the committee says of a blob.
+//! `haulout status`: what the committee says of a blob, and how much of it the nodes hold.
+//!
+//! Promises: "certified" says only what the ledger says; whether a blob can be read is told apart from it, by what nodes
+//! say they hold now. Does not: read the blob, which alone proves it.
 
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use haulout_actors::session::holdings::{Holdings, Member};
 use haulout_actors::session::locate::Standing;
-use haulout_protocol::wire::blob::State;
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
+use haulout_protocol::machine::holdings::{Outlook, Stock};
+use haulout_protocol::wire::blob::{Registration, State};
 use serde_json::{Value, json};
 
 use super::Cli;
@@ -15,7 +22,9 @@ use crate::light_client::LightClient;
 use crate::names::Names;
 use crate::words::label;
 
-/// Say what the network knows of a blob
+/// Say what the network knows of a blob, and whether it can be read now
+///
+/// What the ledger says of it is one thing, what the nodes hold another: each is asked how many of its slivers it has.
 ///
 /// Its name, if there is one, is what this machine remembers of a put; nobody is asked for it.
 #[derive(Debug, Args)]
@@ -37,6 +46,7 @@ impl Status {
         let asked = Instant::now();
         let standing = client.status(&blob_id).await;
         let waited = asked.elapsed();
+        let more = More::ask(&client, &blob_id, standing.state).await;
         client.close().await;
         let Some(state) = standing.state else {
             let message = format!(
@@ -66,9 +76,114 @@ impl Status {
         if let (Some(json), Value::Object(facts)) = (json.as_object_mut(), facts) {
             json.extend(facts);
         }
-        let people = people(&blob_id.to_string(), &json, &standing);
+        if let (Some(json), Value::Object(facts)) = (json.as_object_mut(), more.to_json()) {
+            json.extend(facts);
+        }
+        let people = people(&blob_id.to_string(), &json, &standing, &more);
         output.result(&json, name, &people);
         Ok(())
+    }
+}
+
+/// What is asked once the state is known.
+#[derive(Debug, Default)]
+struct More {
+    /// What the nodes hold of it.
+    holdings: Option<Holdings>,
+    /// The object of a blob that is not certified.
+    registration: Option<Registration>,
+}
+
+impl More {
+    async fn ask(client: &LightClient, blob_id: &BlobId, state: Option<State>) -> More {
+        match state {
+            Some(State::Certified { .. }) => {
+                More { holdings: client.holdings(blob_id).await, registration: None }
+            }
+            Some(State::Registered { .. }) => {
+                let asked = tokio::join!(client.holdings(blob_id), client.registration(blob_id));
+                More { holdings: asked.0, registration: asked.1 }
+            }
+            None | Some(State::Nonexistent | State::Expired { .. } | State::Invalid) => {
+                More::default()
+            }
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let mut json = json!({});
+        if let Some(Holdings { stock, has_header, members }) = &self.holdings {
+            let one = |member: &Member| {
+                let (held, reason) = match &member.whole {
+                    Ok(held) => (json!(held), Value::Null),
+                    Err(reason) => (Value::Null, json!(reason)),
+                };
+                json!({ "node": member.name, "shards": member.shards, "held": held, "reason": reason })
+            };
+            let is_readable = *has_header && stock.outlook == Outlook::Readable;
+            json["readable"] = is_readable.into();
+            json["lost"] = (stock.outlook == Outlook::Lost).into();
+            json["slivers"] = json!({
+                "held": stock.held,
+                "needed": stock.needed,
+                "header": has_header,
+                "nodes": members.iter().map(one).collect::<Vec<_>>(),
+            });
+        }
+        if let Some(registration) = &self.registration {
+            json["registration"] = failures::registered(registration);
+        }
+        json
+    }
+
+    /// Whether the blob can be read, and who lacks what of it.
+    fn to_text(&self, shards: u16) -> String {
+        let mut text = String::new();
+        if let Some(registration) = &self.registration {
+            let object = ObjectId::from_bytes(registration.object);
+            let since = registration.registered_epoch;
+            text.push_str(&format!(
+                "  Its upload was not finished (object {object}, since epoch {since}); its owner finishes it: `haulout put FILE`\n"
+            ));
+        }
+        let Some(holdings) = &self.holdings else { return text };
+        text.push_str(&format!("  {}\n", readable(holdings, shards)));
+        for member in &holdings.members {
+            let name = label(&member.name);
+            match &member.whole {
+                Ok(held) if *held == member.shards => {}
+                Ok(held) => {
+                    let of = member.shards;
+                    text.push_str(&format!(
+                        "  lacks slivers: {name}: has all of {held} of its {of} shards\n"
+                    ));
+                }
+                Err(reason) => {
+                    text.push_str(&format!("  holds unknown: {name}: {}\n", label(reason)));
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Whether a blob can be read now, in a sentence or two.
+fn readable(Holdings { stock, has_header, .. }: &Holdings, shards: u16) -> String {
+    let Stock { held, needed, outlook } = stock;
+    let held = format!("slivers of {held} of {shards} shards");
+    const BACK: &str = "Whoever has the file brings them back: `haulout put FILE --repair`";
+    match (outlook, has_header) {
+        (Outlook::Lost, _) => {
+            format!("It cannot be read: {held} are left, and {needed} are needed. {BACK}")
+        }
+        (_, false) => "It cannot be read now: no node that answers gives its header".to_owned(),
+        (Outlook::Readable, true) => {
+            format!("It can be read now: nodes hold {held}, and {needed} are enough")
+        }
+        (Outlook::Waiting, true) => format!(
+            "It cannot be read now: the nodes that answer hold {held}, and {needed} are needed. \
+             The others may hold the rest"
+        ),
     }
 }
 
@@ -85,7 +200,7 @@ fn describe(state: &State) -> (&'static str, Value) {
     }
 }
 
-fn people(blob_id: &str, json: &Value, standing: &Standing) -> String {
+fn people(blob_id: &str, json: &Value, standing: &Standing, more: &More) -> String {
     let name = json["state"].as_str().unwrap_or_default().to_uppercase();
     let mut text = blob_id.to_owned();
     if let Some(own) = json["name"].as_str() {
@@ -99,7 +214,9 @@ fn people(blob_id: &str, json: &Value, standing: &Standing) -> String {
         text.push_str(&format!(" · until epoch {epoch} (exclusive)"));
     }
     text.push_str(&format!(" · now epoch {}\n", json["epoch"]));
-    let (answered, shards) = (standing.answered, &json["shards"]["total"]);
+    let shards = json["shards"]["total"].as_u64().and_then(|shards| u16::try_from(shards).ok());
+    let (answered, shards) = (standing.answered, shards.unwrap_or_default());
+    text.push_str(&more.to_text(shards));
     let nodes = &json["nodes"]["asked"];
     text.push_str(&format!(
         "  {answered} of {shards} shards answered, all {nodes} nodes were asked"
@@ -132,7 +249,59 @@ mod tests {
         });
         let owned = |(node, reason): &(&str, &str)| ((*node).to_owned(), (*reason).to_owned());
         let silent = silent.iter().map(owned).collect();
-        people("ID", &json, &Standing { state: None, answered, silent })
+        people("ID", &json, &Standing { state: None, answered, silent }, &More::default())
+    }
+
+    /// Five nodes with twenty shards each, of which the first have lost this much.
+    fn holding(held: &[u16], outlook: Outlook) -> More {
+        let member = |(at, held): (usize, &u16)| Member {
+            name: format!("n{} (12D3)", at + 1),
+            shards: 20,
+            whole: Ok(*held),
+        };
+        let members = held.iter().enumerate().map(member).collect();
+        let stock = Stock { held: held.iter().sum(), needed: 34, outlook };
+        More { holdings: Some(Holdings { stock, has_header: true, members }), registration: None }
+    }
+
+    #[test]
+    fn a_certified_blob_is_called_readable_only_while_enough_slivers_are_held() {
+        let healthy = holding(&[20; 5], Outlook::Readable);
+        let text = healthy.to_text(100);
+        assert_eq!(
+            text,
+            "  It can be read now: nodes hold slivers of 100 of 100 shards, and 34 are enough\n"
+        );
+        assert_eq!(healthy.to_json()["readable"], true);
+        let wiped = holding(&[0, 0, 0, 0, 20], Outlook::Lost);
+        let text = wiped.to_text(100);
+        assert!(
+            text.starts_with("  It cannot be read: slivers of 20 of 100 shards are left"),
+            "{text}"
+        );
+        assert!(text.contains("lacks slivers: n1 (12D3): has all of 0 of its 20 shards"), "{text}");
+        assert!(!text.contains("n5"), "it lacks nothing: {text}");
+        let json = wiped.to_json();
+        assert_eq!((&json["readable"], &json["lost"]), (&json!(false), &json!(true)));
+        assert_eq!(json["slivers"]["nodes"][0]["held"], 0);
+        let mut waiting = holding(&[20, 0], Outlook::Waiting);
+        assert!(waiting.to_text(100).contains("cannot be read now"), "{waiting:?}");
+        assert_eq!(waiting.to_json()["lost"], false);
+        waiting = holding(&[20; 5], Outlook::Readable);
+        waiting.holdings.as_mut().unwrap().has_header = false;
+        assert_eq!(waiting.to_json()["readable"], false);
+        assert!(waiting.to_text(100).contains("header"), "{waiting:?}");
+    }
+
+    #[test]
+    fn a_blob_that_is_only_registered_is_told_with_its_object() {
+        let registration =
+            Registration { object: [7; 32], registered_epoch: 2, end_epoch: 6, deletable: true };
+        let more = More { holdings: None, registration: Some(registration) };
+        let text = more.to_text(100);
+        let object = ObjectId::from_bytes([7; 32]).to_string();
+        assert!(text.contains(&object) && text.contains("`haulout put FILE`"), "{text}");
+        assert_eq!(more.to_json()["registration"]["object_id"], object);
     }
 
     #[test]
@@ -145,7 +314,7 @@ mod tests {
         let named = json!({ "state": "certified", "name": "a\u{1b}[2J.txt", "epoch": 2,
             "shards": { "total": 100 }, "nodes": { "asked": 5 } });
         let standing = Standing { state: None, answered: 100, silent: Vec::new() };
-        let text = people("ID", &named, &standing);
+        let text = people("ID", &named, &standing, &More::default());
         assert!(text.starts_with("ID  a\\u{1b}[2J.txt\n  CERTIFIED"), "{text}");
         let text = told(80, &[("n5 (12D3)", "gave no answer in time")]);
         assert!(text.ends_with(

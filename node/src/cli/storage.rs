@@ -103,7 +103,12 @@ impl Destroy {
         if self.expired {
             return Ok(Doomed::Expired);
         }
-        let ids = self.objects.iter().map(|text| parse_object(text));
+        const OF_BLOB: &str = "`haulout rm ID` deletes a blob and frees its storage, which `haulout storage ls` lists";
+        let of_blob = |text: &String| OF_BLOB.replacen("ID", text, 1);
+        let ids = self
+            .objects
+            .iter()
+            .map(|text| parse_object(text, "haulout storage ls", &of_blob(text)));
         Ok(Doomed::Objects(ids.collect::<Result<_>>()?))
     }
 
@@ -232,6 +237,23 @@ mod tests {
         assert_eq!((&json["joined"][0]["size"], &json["digest"]), (&json!(2 << 20), &json!("D")));
         let nothing = fusion_text(&FusionPlan::new(&[storage(1, 9)], 4), &CALENDAR, None);
         assert!(nothing.starts_with("Nothing to join"), "{nothing}");
+    }
+
+    #[test]
+    fn a_blob_is_no_storage_and_the_hint_names_what_takes_it() {
+        let destroy = |text: &str| Destroy {
+            objects: vec![text.to_owned()],
+            expired: false,
+            consent: Consent::default(),
+        };
+        let blob = "A".repeat(43);
+        let hint = destroy(&blob).doomed().unwrap_err().next_step().to_owned();
+        assert!(
+            hint.contains(&format!("`haulout rm {blob}`")) && !hint.contains("--object"),
+            "{hint}"
+        );
+        let hint = destroy("x").doomed().unwrap_err().next_step().to_owned();
+        assert!(hint.contains("`haulout storage ls`"), "{hint}");
     }
 
     #[test]

@@ -143,6 +143,8 @@ pub enum Failure {
         available: u16,
         /// Slivers needed.
         needed: u16,
+        /// Slivers of which their members said that they do not have them: waiting brings none of these.
+        lost: u16,
         /// Members that failed to deliver.
         members: Vec<usize>,
     },
@@ -202,6 +204,8 @@ pub struct SegmentDownload {
     verified: BTreeSet<PairIndex>,
     held: BTreeSet<PairIndex>,
     lost: BTreeSet<PairIndex>,
+    /// How many slivers of the first axis were held and lost when the other one was tried.
+    first_axis: Option<(usize, usize)>,
     bad_members: BTreeSet<usize>,
     failed_members: BTreeSet<usize>,
     /// Members that were not there when they were asked last, and how often in a row.
@@ -244,6 +248,7 @@ impl SegmentDownload {
             verified: BTreeSet::new(),
             held: BTreeSet::new(),
             lost: BTreeSet::new(),
+            first_axis: None,
             bad_members: BTreeSet::new(),
             failed_members: BTreeSet::new(),
             absent: BTreeMap::new(),

@@ -38,6 +38,13 @@ pub enum Question {
     Certificate,
     /// Until when it stays stored whatever its owners do, as far as the node has read the chain.
     Permanence,
+    /// How many of its slivers the node holds, of this segment and of those that follow.
+    Holdings {
+        /// The first segment; [`SEGMENTS_PER_HOLDINGS_MAX`] of them are counted in one answer.
+        segment: u32,
+    },
+    /// The object that keeps it the longest, as far as the node has read the chain.
+    Registration,
 }
 
 /// What the node answers.
@@ -66,6 +73,37 @@ pub enum Answer {
         /// First epoch that no certified permanent object covers; nothing if there is no such object.
         end_epoch: Option<u32>,
     },
+    /// To [`Question::Holdings`]: one entry for each segment from the one that was asked for on, up to the bound or the blob's
+    /// end.
+    Holdings(Vec<Held>),
+    /// To [`Question::Registration`]; nothing if no live object names the blob.
+    Registration(Option<Registration>),
+}
+
+/// Segments counted in one answer to [`Question::Holdings`]: 32 GiB of a blob, 4 KiB of a frame, and rows a node walks in
+/// some milliseconds.
+pub const SEGMENTS_PER_HOLDINGS_MAX: u32 = 1024;
+
+/// Slivers of one segment that a node holds, of the shards that are its own now; none known to be damaged is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Held {
+    /// Primary slivers.
+    pub primary: u16,
+    /// Secondary slivers.
+    pub secondary: u16,
+}
+
+/// An object on chain that names a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub struct Registration {
+    /// The bytes of the object's id.
+    pub object: [u8; 32],
+    /// The epoch in which it was registered.
+    pub registered_epoch: u32,
+    /// First epoch that it does not cover.
+    pub end_epoch: u32,
+    /// Whether its owner may delete it before.
+    pub deletable: bool,
 }
 
 /// What a node has read of a blob on chain.

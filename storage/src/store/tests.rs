@@ -40,6 +40,9 @@ async fn check_round_trip(store: &Store, directory: Option<&Path>) {
     assert_eq!(store.stored_segments(&blob, &shards(3..8)).expect("read"), []);
     assert!(store.holds(&blob, 4, &shards(4..6)).expect("read"));
     assert!(!store.holds(&blob, 5, &shards(4..6)).expect("read"));
+    let counted = |segments, of| store.count_slivers(&blob, segments, &shards(of)).expect("read");
+    assert_eq!(counted(2..5, 4..9), [(3, 3), (3, 3), (0, 0)], "shards 4, 5 and 6 of two segments");
+    assert_eq!(counted(0..1, 7..9), [(0, 0)]);
     check_consistent(store, directory);
 }
 
@@ -286,6 +289,8 @@ async fn a_flipped_bit_is_noticed_named_and_healed_by_writing_again() {
     next_write(&store).await;
     assert!(!store.holds(&sample_blob(1), 1, &shards(0..2)).expect("read"));
     assert!(store.holds(&sample_blob(1), 1, &shards(1..2)).expect("read"));
+    let counted = store.count_slivers(&sample_blob(1), 0..1, &shards(0..2)).expect("read");
+    assert_eq!(counted, [(2, 1)], "what is damaged is not there");
     assert!(matches!(read(), Err(StoreError::Corrupt { .. })));
     write_segment(&store, 1, 0, &shards(0..1), LARGE, 0).await.expect("stored");
     assert!(store.holds(&sample_blob(1), 1, &shards(0..2)).expect("read"));

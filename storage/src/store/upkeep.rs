@@ -4,7 +4,9 @@
 //! nobody else waits long. Does not: know the epoch or the time; callers bring both.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
+use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
 
@@ -13,6 +15,7 @@ use crate::census::{self, Census};
 use crate::error::StoreError;
 use crate::inventory::{self, Inventory, Scope};
 use crate::shards;
+use crate::slivers;
 use crate::tables::{self, meta};
 use crate::writer::Change;
 use haulout_protocol::machine::epoch_change::Holding;
@@ -43,6 +46,17 @@ impl Store {
     }
 
     // How it is.
+
+    /// How many slivers of the given shards are here and not known to be damaged, primary and secondary ones, in each of these
+    /// segments. Walks all their rows: call it where blocking is allowed, and for a bounded number of segments.
+    pub fn count_slivers(
+        &self,
+        blob_id: &BlobId,
+        segments: Range<u32>,
+        shards: &[ShardIndex],
+    ) -> Result<Vec<(u16, u16)>, StoreError> {
+        slivers::count(&self.view()?, blob_id, segments, &slivers::sorted(shards))
+    }
 
     /// Counts what should be here and is not, and what turned out to be rotten; `segments_of` says how many segments a blob
     /// of so many bytes has. Goes through every object on chain and every sliver's row and blocks on the disk: call it

@@ -85,6 +85,9 @@ pub enum PutError {
     /// The ledger refused or cannot be reached.
     #[error(transparent)]
     Chain(#[from] CallError),
+    /// There is no such blob, so nodes would not keep what a repair sends them.
+    #[error("no blob with these bytes is stored, so there is nothing to repair")]
+    NotStored(BlobId),
     /// Longer than the header may commit to.
     #[error("the blob has {0} bytes, more than a header can commit to")]
     TooLarge(u64),
@@ -102,7 +105,10 @@ impl PutError {
             | PutError::Moved
             | PutError::Ended => true,
             PutError::Chain(error) => error.is_transient(),
-            PutError::Source(_) | PutError::NoPlan(_) | PutError::TooLarge(_) => false,
+            PutError::Source(_)
+            | PutError::NoPlan(_)
+            | PutError::NotStored(_)
+            | PutError::TooLarge(_) => false,
         }
     }
 }

@@ -180,24 +180,35 @@ impl Sender {
         segment: u32,
         encoded: &EncodedSegment,
     ) -> Result<(), StreamError> {
-        let shards = &self.session.committee.members()[self.member].shards;
-        let slivers = u16::try_from(2 * shards.len()).unwrap_or(u16::MAX);
-        let index = encoded.index().to_bytes();
-        let index_bytes = bytes_of(&index);
-        stream.write_frame(&Request::Segment { segment, index_bytes, slivers }).await?;
-        stream.write_all(&index).await?;
-        let parameters = &self.session.parameters;
-        for shard in shards {
-            let pair = sliver::pair_of_shard(parameters, &self.blob_id, segment, *shard);
-            for axis in [Axis::Primary, Axis::Secondary] {
-                let sliver = encoded.sliver(axis, pair.sliver_index(axis, parameters));
-                let bytes = bytes_of(&sliver);
-                stream.write_frame(&Request::Sliver { axis, pair: pair.0, bytes }).await?;
-                stream.write_all(&sliver).await?;
-            }
-        }
-        stream.flush().await
+        send_slivers(&self.session, self.member, &self.blob_id, stream, (segment, encoded)).await
     }
+}
+
+/// Sends a member its slivers of one segment.
+pub(super) async fn send_slivers(
+    session: &Session,
+    member: usize,
+    blob_id: &BlobId,
+    stream: &mut Stream,
+    (segment, encoded): (u32, &EncodedSegment),
+) -> Result<(), StreamError> {
+    let shards = &session.committee.members()[member].shards;
+    let slivers = u16::try_from(2 * shards.len()).unwrap_or(u16::MAX);
+    let index = encoded.index().to_bytes();
+    let index_bytes = bytes_of(&index);
+    stream.write_frame(&Request::Segment { segment, index_bytes, slivers }).await?;
+    stream.write_all(&index).await?;
+    let parameters = &session.parameters;
+    for shard in shards {
+        let pair = sliver::pair_of_shard(parameters, blob_id, segment, *shard);
+        for axis in [Axis::Primary, Axis::Secondary] {
+            let sliver = encoded.sliver(axis, pair.sliver_index(axis, parameters));
+            let bytes = bytes_of(&sliver);
+            stream.write_frame(&Request::Sliver { axis, pair: pair.0, bytes }).await?;
+            stream.write_all(&sliver).await?;
+        }
+    }
+    stream.flush().await
 }
 
 /// Whether the node may do it the next time: it has no time now, or ended the stream without a word. One that never was
@@ -214,7 +225,7 @@ fn is_passing(error: &AskError, was_ready: bool) -> bool {
 }
 
 /// How many raw bytes follow a frame.
-fn bytes_of(bytes: &[u8]) -> u32 {
+pub(super) fn bytes_of(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).expect("headers, indexes and slivers are shorter than 4 GiB")
 }
 
@@ -249,7 +260,7 @@ async fn refusal_behind(stream: &mut Stream, error: StreamError) -> AskError {
     }
 }
 
-fn unexpected(reply: Reply) -> AskError {
+pub(super) fn unexpected(reply: Reply) -> AskError {
     match reply {
         Reply::Refused(refusal) => AskError::Refused(refusal),
         _ => node::nonsense(),

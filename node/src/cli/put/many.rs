@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 
 use super::halt::Halt;
 use super::report::Named;
-use super::{Put, Stored};
+use super::{LeftBehind, Put, Stored};
 use crate::calendar::Calendar;
 use crate::cli::estimate::{Estimator, Sum};
 use crate::cli::output::Output;
@@ -31,6 +31,7 @@ use crate::words::{count, sui, wal};
 struct Together<'a> {
     put: &'a Put,
     client: &'a LightClient,
+    left: &'a LeftBehind,
     folder: PathBuf,
     /// Held while a name is written: other processes are then few enough to wait for.
     naming: Mutex<()>,
@@ -50,11 +51,16 @@ struct Tally {
 }
 
 /// Stores the files.
-pub(super) async fn put(put: &Put, config: ClientConfig, output: &Output) -> Result<()> {
+pub(super) async fn put(
+    put: &Put,
+    config: ClientConfig,
+    output: &Output,
+    left: &LeftBehind,
+) -> Result<()> {
     let folder = config.state_dir.clone();
     let client = LightClient::connect(config).await?;
     let calendar = client.calendar();
-    let together = Together { put, client: &client, folder, naming: Mutex::new(()) };
+    let together = Together { put, client: &client, left, folder, naming: Mutex::new(()) };
     let tally = together.store_all(&calendar, output).await;
     client.close().await;
     output.summary(&tally.to_text());
@@ -153,7 +159,9 @@ impl Together<'_> {
         let input = put.open(file, &self.folder).await?;
         let own_name = put.own_name(file, &input)?;
         let name = put.called(&input);
-        let report = put.send(self.client, input, &progress::nobody()).await?;
+        let watch = self.left.watch(put.finishing_command(file));
+        let sent = put.send(self.client, input, &watch.observer(&progress::nobody())).await;
+        let report = watch.ended(sent)?;
         let named = match own_name {
             Some(own_name) => {
                 let _alone = self.naming.lock().await;

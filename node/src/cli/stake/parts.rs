@@ -39,7 +39,7 @@ pub(in crate::cli) struct Join {
 
 impl Split {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let id = parse_object(&self.receipt)?;
+        let id = receipt(&self.receipt)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let plan = client.plan_split(id, self.amount).await?;
         let left = plan.receipt.principal - plan.amount;
@@ -67,7 +67,7 @@ impl Split {
 impl Join {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
         let ids: Vec<ObjectId> =
-            self.receipts.iter().map(|text| parse_object(text)).collect::<Result<_>>()?;
+            self.receipts.iter().map(String::as_str).map(receipt).collect::<Result<_>>()?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         // The grammar asks for two at least.
         let (into, others) = (ids.first().copied().unwrap_or_default(), ids.get(1..));
@@ -97,4 +97,9 @@ impl Join {
 
 fn done_text(verb: &str, text: &str, done: &Receipt) -> String {
     format!("{verb}  {text}  gas    {}\n  see    `haulout stake ls`\n", sui(done.gas))
+}
+
+/// The id of a receipt in an argument.
+pub(super) fn receipt(text: &str) -> Result<ObjectId> {
+    parse_object(text, "haulout stake ls", "`haulout stake ls` lists your receipts and their ids")
 }

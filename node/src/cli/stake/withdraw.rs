@@ -6,10 +6,11 @@ use haulout_protocol::chain::ObjectId;
 use serde_json::{Value, json};
 
 use super::ls::acts_in;
+use super::parts::receipt;
 use crate::calendar::Calendar;
 use crate::cli::Cli;
 use crate::cli::output::Output;
-use crate::cli::owner::{Consent, parse_object, skipped_json, skipped_text};
+use crate::cli::owner::{Consent, skipped_json, skipped_text};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, Position, Step, Which, WithdrawalPlan};
@@ -48,7 +49,7 @@ struct Meant {
 
 impl Withdraw {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let receipt = self.meant.receipt.as_deref().map(parse_object).transpose()?;
+        let receipt = self.meant.receipt.as_deref().map(receipt).transpose()?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let which = self.which(receipt, &client).await?;
         let plan = client.plan_withdrawal(which).await?;

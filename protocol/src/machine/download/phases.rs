@@ -13,6 +13,11 @@ use crate::sliver::{Axis, PairIndex};
 /// More often than anybody is asked.
 const NEVER: u32 = u32::MAX;
 
+/// How many pairs.
+fn number(pairs: usize) -> u16 {
+    u16::try_from(pairs).expect("a segment has fewer pairs than u16::MAX")
+}
+
 impl SegmentDownload {
     fn cancel_all(&mut self) -> Vec<Effect> {
         let open = self.questions.clear().into_iter();
@@ -92,6 +97,7 @@ impl SegmentDownload {
 
     fn switch_axis(&mut self, now: Timestamp) -> Vec<Effect> {
         let mut effects = self.cancel_all();
+        self.first_axis = Some((self.held.len(), self.lost.len()));
         self.axis = Axis::Secondary;
         for set in [&mut self.held, &mut self.verified, &mut self.lost] {
             set.clear();
@@ -101,12 +107,20 @@ impl SegmentDownload {
     }
 
     pub(super) fn unavailable(&mut self) -> Vec<Effect> {
-        let available = u16::try_from(self.held.len()).expect("fewer pairs than u16::MAX");
-        let needed = self.parameters.source(self.axis);
-        let members = self.unhelpful();
         let mut effects = self.cancel_all();
-        effects.extend(self.fail(Failure::Unavailable { available, needed, members }));
+        effects.extend(self.fail(self.shortage(self.held.len())));
         effects
+    }
+
+    /// What is missing, told of the axis that comes closer to enough.
+    fn shortage(&self, held: usize) -> Failure {
+        let of = |axis, held, lost| (self.parameters.source(axis), number(held), number(lost));
+        let now = of(self.axis, held, self.lost.len());
+        let first = self.first_axis.map(|(held, lost)| of(Axis::Primary, held, lost));
+        let missing = |(needed, held, _): &(u16, u16, u16)| needed.saturating_sub(*held);
+        let (needed, available, lost) =
+            first.filter(|first| missing(first) <= missing(&now)).unwrap_or(now);
+        Failure::Unavailable { available, needed, lost, members: self.unhelpful() }
     }
 
     fn unhelpful(&self) -> Vec<usize> {
@@ -145,9 +159,7 @@ impl SegmentDownload {
             return Vec::new();
         }
         if !found {
-            let needed = self.parameters.source(self.axis);
-            let members = self.unhelpful();
-            return self.fail(Failure::Unavailable { available: 0, needed, members });
+            return self.fail(self.shortage(0));
         }
         self.indexed = true;
         self.enough()

@@ -201,10 +201,22 @@ fn an_inconsistent_blob_is_an_error_and_nobody_is_blamed() {
 fn an_unavailable_segment_names_the_members_that_failed() {
     let nodes = [Node::Dead, Node::Empty, Node::Honest, Node::Silent, Node::Dead];
     match World::new(&nodes, 20).run().end {
-        Some(Effect::Fail(Failure::Unavailable { available, needed, members })) => {
-            assert_eq!((available, needed), (4, 8));
+        Some(Effect::Fail(Failure::Unavailable { available, needed, lost, members })) => {
+            assert_eq!((available, needed, lost), (4, 8, 4));
             assert!(members.contains(&1));
             assert!(members.contains(&0) && members.contains(&3) && !members.contains(&2));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_members_do_not_have_is_told_as_lost_and_of_the_axis_that_needs_less() {
+    let nodes = [Node::Empty, Node::Empty, Node::Honest, Node::Empty, Node::Empty];
+    match World::new(&nodes, 20).run().end {
+        Some(Effect::Fail(Failure::Unavailable { available, needed, lost, members })) => {
+            assert_eq!((available, needed, lost), (4, 8, 16));
+            assert_eq!(members, [0, 1, 3, 4]);
         }
         other => panic!("{other:?}"),
     }

@@ -13,9 +13,10 @@ use super::authority_json;
 use crate::cli::Cli;
 use crate::cli::node::operator::{Earner, Operator};
 use crate::cli::output::Output;
-use crate::cli::owner::{Consent, parse_object};
+use crate::cli::owner::Consent;
 use crate::error::{Error, Kind, Result};
 use crate::stakes::{self, receiver_text};
+use crate::terminal;
 use crate::words::{label, sui, wal};
 
 /// Choose who collects the commission
@@ -48,9 +49,19 @@ struct Whom {
     cap: bool,
 }
 
+/// The address of an account in an argument.
+fn account(text: &str) -> Result<ObjectId> {
+    text.parse().map_err(|_| {
+        let message = format!("`{}` is not an address", terminal::line(text));
+        Error::new(Kind::Usage, message).hint(
+            "an address is 0x and 64 hex digits; `haulout wallet address` prints that of your wallet",
+        )
+    })
+}
+
 impl Receiver {
     pub(in crate::cli) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let address = self.whom.address.as_deref().map(parse_object).transpose()?;
+        let address = self.whom.address.as_deref().map(account).transpose()?;
         let earner = self.operator.earner(cli).await?;
         let after = receiver(address, &earner)?;
         let (id, text) = (earner.node_id.to_string(), to_text(&earner, &after));

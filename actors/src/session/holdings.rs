@@ -1,0 +1,152 @@
+//! Asks the committee how much of a blob it holds.
+//!
+//! Promises: every member is asked; whoever is slow is waited for while what the others hold does not settle whether the
+//! blob can be read, and a little after that; all ends with the reader's patience. Does not: prove what members say; only
+//! a read does.
+
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::machine::holdings::{self, Answer, Outlook, Stock};
+use haulout_protocol::machine::retry::End;
+use haulout_protocol::wire::Refusal;
+use haulout_protocol::wire::blob::{Held, SEGMENTS_PER_HOLDINGS_MAX};
+use tokio::time::{Instant, timeout_at};
+
+use super::Session;
+use super::inquiry::Inquiry;
+use super::locate::{self, LocateError};
+use super::node::{self, AskError};
+use crate::limits;
+
+/// What the committee holds of a blob, as its members say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holdings {
+    /// What they hold together.
+    pub stock: Stock,
+    /// Whether any of them gave the blob's header, without which nothing can be read.
+    pub has_header: bool,
+    /// Each member that owns shards, in the committee's order.
+    pub members: Vec<Member>,
+}
+
+/// What one member holds of a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// How many shards it has.
+    pub shards: u16,
+    /// Shards of which it holds everything, or why it did not say.
+    pub whole: Result<u16, String>,
+}
+
+/// What the members hold of a blob; nothing if there is no such blob.
+pub async fn holdings(session: &Session, blob_id: &BlobId) -> Option<Holdings> {
+    let segments = match locate::header(session, blob_id).await {
+        Ok(header) => Some(u32::try_from(header.segments.len()).unwrap_or(u32::MAX)),
+        Err(LocateError::NotFound(_) | LocateError::Expired { .. } | LocateError::Invalid(_)) => {
+            return None;
+        }
+        Err(
+            LocateError::NotCertified { .. }
+            | LocateError::NoHeader { .. }
+            | LocateError::Unavailable { .. },
+        ) => None,
+    };
+    let has_header = segments.is_some();
+    // Without a header nobody knows how many segments there are; every blob has one.
+    let segments = segments.unwrap_or(1);
+    let heard = ask_everybody(session, blob_id, segments).await;
+    Some(Holdings { stock: heard.stock(), has_header, members: heard.members() })
+}
+
+async fn ask_everybody<'a>(session: &'a Session, blob_id: &BlobId, segments: u32) -> Tally<'a> {
+    let members = session.members_by_pace();
+    let ask = async |member: usize| (member, count(session, member, blob_id, segments).await);
+    let mut inquiry = Inquiry::start(session, members, usize::MAX, ask);
+    let mut tally = Tally::new(session, segments);
+    let mut ends: Option<Instant> = None;
+    loop {
+        let answer = match ends {
+            None => inquiry.next().await,
+            Some(end) => timeout_at(end, inquiry.next()).await.unwrap_or(None),
+        };
+        let Some((member, answer)) = answer else { break };
+        inquiry.judged(member, tally.add(member, answer));
+        if tally.stock().outlook != Outlook::Waiting {
+            ends.get_or_insert_with(|| Instant::now() + limits::STATUS_STRAGGLERS_MAX);
+        }
+    }
+    tally
+}
+
+/// What one member holds of each segment.
+async fn count(
+    session: &Session,
+    member: usize,
+    blob_id: &BlobId,
+    segments: u32,
+) -> Result<Vec<Held>, AskError> {
+    let wanted = usize::try_from(segments).unwrap_or(usize::MAX);
+    let page_max = usize::try_from(SEGMENTS_PER_HOLDINGS_MAX).unwrap_or(usize::MAX);
+    let mut held = Vec::new();
+    while held.len() < wanted {
+        let next = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        let page = match node::holdings(session, member, blob_id, next).await {
+            // It has not even read that there is such a blob, so it serves nothing of it.
+            Err(AskError::Refused(Refusal::NotFound)) => break,
+            page => page?,
+        };
+        if page.is_empty() || page.len() > page_max {
+            return Err(node::nonsense());
+        }
+        held.extend(page);
+    }
+    held.truncate(wanted);
+    Ok(held)
+}
+
+/// What was heard so far: of each member its answer, or why it gave none.
+struct Tally<'a> {
+    session: &'a Session,
+    segments: u32,
+    heard: Vec<Option<Result<Answer, String>>>,
+}
+
+impl<'a> Tally<'a> {
+    fn new(session: &'a Session, segments: u32) -> Self {
+        Tally { session, segments, heard: vec![None; session.committee.members().len()] }
+    }
+
+    /// Takes an answer; whether the member is asked again.
+    fn add(&mut self, member: usize, answer: Result<Vec<Held>, AskError>) -> End {
+        let shards = self.session.committee.weight(member);
+        let (said, end) = match answer {
+            Ok(segments) => (Ok(Answer { shards, segments }), End::Done),
+            Err(error) => (Err(error.to_string()), error.end()),
+        };
+        self.heard[member] = Some(said);
+        end
+    }
+
+    fn stock(&self) -> Stock {
+        let said: Vec<_> =
+            self.heard.iter().flatten().filter_map(|heard| heard.as_ref().ok()).collect();
+        let heard = said.iter().map(|answer| answer.shards).fold(0_u16, u16::saturating_add);
+        let silent = self.session.committee.shards().saturating_sub(heard);
+        holdings::stock(&self.session.parameters, self.segments, &said, silent)
+    }
+
+    fn members(&self) -> Vec<Member> {
+        let member = |(index, heard): (usize, &Option<Result<Answer, String>>)| Member {
+            name: self.session.name(index),
+            shards: self.session.committee.weight(index),
+            whole: match heard {
+                Some(Ok(answer)) => Ok(holdings::whole_shards(answer, self.segments)),
+                Some(Err(reason)) => Err(reason.clone()),
+                None => Err("gave no answer in time".to_owned()),
+            },
+        };
+        let members = self.heard.iter().enumerate().map(member);
+        members.filter(|member| member.shards > 0).collect()
+    }
+}

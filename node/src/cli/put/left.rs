@@ -1,0 +1,201 @@
+//! What a put leaves behind that ends after its blob was registered: an object that is paid for, and not certified.
+//!
+//! Promises: whatever ended the put, be it a file that changed, too few nodes or a signal, the error says what was paid and
+//! both ways on: to finish it, or to have its storage back. Does not: undo anything, or know of a registration whose
+//! transaction was still under way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use haulout_actors::session::{Observer, Pending, Progress};
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::words::wal;
+
+/// The puts of one command that have registered and not ended.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cli) struct LeftBehind(Arc<Mutex<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
+    begun: u64,
+    pending: BTreeMap<u64, Left>,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+struct Left {
+    pending: Pending,
+    /// The command that finishes it; none if that would make another object.
+    again: Option<String>,
+}
+
+/// One put, from its beginning to its end.
+#[derive(Debug)]
+pub(super) struct Watch {
+    puts: LeftBehind,
+    number: u64,
+    again: Option<String>,
+}
+
+impl LeftBehind {
+    /// A put begins; `again` is the command that finishes it after a failure.
+    pub(super) fn watch(&self, again: Option<String>) -> Watch {
+        let mut table = self.table();
+        table.begun += 1;
+        Watch { puts: self.clone(), number: table.begun, again }
+    }
+
+    /// The error of a command that ended while puts were under way.
+    pub(in crate::cli) fn explain(&self, error: Error) -> Error {
+        self.table().pending.values().fold(error, |error, left| left.explain(error))
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch {
+    /// The same observer, and the put's registration is noted on the way.
+    pub(super) fn observer(&self, then: &Observer) -> Observer {
+        let (puts, number, again) = (self.puts.clone(), self.number, self.again.clone());
+        let then = then.clone();
+        Arc::new(move |progress| {
+            if let Progress::Registered(pending) = progress {
+                puts.table().pending.insert(number, Left { pending, again: again.clone() });
+            }
+            then(progress);
+        })
+    }
+
+    /// The put ended; its error says what it leaves.
+    pub(super) fn ended<T>(self, result: Result<T, Error>) -> Result<T, Error> {
+        let left = self.puts.table().pending.remove(&self.number);
+        match left {
+            Some(left) => result.map_err(|error| left.explain(error)),
+            None => result,
+        }
+    }
+}
+
+impl Left {
+    fn explain(&self, error: Error) -> Error {
+        let Pending { object, end_epoch, paid, .. } = &self.pending;
+        let how = match paid.wal {
+            0 => "registered by an earlier put".to_owned(),
+            paid => format!("registered for {}", wal(paid)),
+        };
+        let told = format!(
+            "what stays is object {object}, {how}, storage until epoch {end_epoch}, not certified"
+        );
+        let hint = format!("{}; {}", error.next_step(), self.next_step());
+        let left = error.details_of("left").and_then(Value::as_array).cloned();
+        let left: Vec<_> = left.into_iter().flatten().chain([self.to_json()]).collect();
+        error.also(&told).hint(hint).detail("left", left)
+    }
+
+    /// Both ways on.
+    fn next_step(&self) -> String {
+        let Pending { object, deletable, .. } = &self.pending;
+        let back = match deletable {
+            true => format!(
+                "`haulout rm --object {object} --yes` gives its storage back to you, and the next put uses that"
+            ),
+            false => "being permanent, it cannot be deleted before".to_owned(),
+        };
+        match &self.again {
+            Some(again) => {
+                format!(
+                    "`{again}` with the same content finishes it and pays for no storage again; {back}"
+                )
+            }
+            None => back,
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        let Pending { blob_id, object, end_epoch, deletable, paid } = &self.pending;
+        json!({
+            "blob_id": blob_id.to_string(),
+            "object_id": object.to_string(),
+            "end_epoch": end_epoch,
+            "deletable": deletable,
+            "cost": { "wal_frost": paid.wal, "gas_mist": paid.gas },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haulout_actors::chain::Cost;
+    use haulout_protocol::blob::BlobId;
+    use haulout_protocol::chain::ObjectId;
+
+    use super::*;
+    use crate::error::Kind;
+    use crate::progress;
+
+    fn pending(deletable: bool, wal: u64) -> Pending {
+        Pending {
+            blob_id: BlobId::from_bytes([1; 32]),
+            object: ObjectId::from_bytes([7; 32]),
+            end_epoch: 6,
+            deletable,
+            paid: Cost { wal, gas: 1 },
+        }
+    }
+
+    /// The error of a put that registered and then failed.
+    fn failed(pending: Pending, again: Option<&str>) -> Error {
+        let puts = LeftBehind::default();
+        let watch = puts.watch(again.map(str::to_owned));
+        watch.observer(&progress::nobody())(Progress::Registered(pending));
+        let failed = watch.ended::<()>(Err(Error::new(Kind::Quorum, "too few")));
+        assert!(puts.table().pending.is_empty(), "it is over");
+        failed.unwrap_err()
+    }
+
+    #[test]
+    fn a_put_that_fails_after_registering_says_what_was_paid_and_both_ways_on() {
+        let error = failed(pending(true, 500_000_000), Some("haulout put 'a b'"));
+        let object = ObjectId::from_bytes([7; 32]);
+        let message = error.message();
+        assert!(message.starts_with("too few; what stays is object 0x07"), "{message}");
+        assert!(message.contains("registered for 0.5 WAL, storage until epoch 6"), "{message}");
+        let hint = error.next_step();
+        assert!(hint.contains("`haulout put 'a b'` with the same content finishes it"), "{hint}");
+        assert!(hint.contains(&format!("`haulout rm --object {object} --yes`")), "{hint}");
+        let json = error.to_json();
+        let left = &json["error"]["details"]["left"][0];
+        assert_eq!(
+            (&left["end_epoch"], &left["cost"]["wal_frost"]),
+            (&json!(6), &json!(500_000_000))
+        );
+    }
+
+    #[test]
+    fn nobody_is_told_to_delete_what_is_permanent_or_to_finish_what_would_be_made_anew() {
+        let permanent = failed(pending(false, 0), Some("haulout put f --permanent"));
+        assert!(!permanent.next_step().contains("haulout rm"), "{}", permanent.next_step());
+        assert!(permanent.message().contains("by an earlier put"), "{}", permanent.message());
+        let forced = failed(pending(true, 1), None);
+        assert!(!forced.next_step().contains("haulout put"), "{}", forced.next_step());
+    }
+
+    #[test]
+    fn a_signal_names_every_put_that_was_under_way_and_none_that_ended() {
+        let puts = LeftBehind::default();
+        let watches: Vec<_> = (0..3).map(|_| puts.watch(None)).collect();
+        for watch in &watches {
+            watch.observer(&progress::nobody())(Progress::Registered(pending(true, 1)));
+        }
+        let mut watches = watches.into_iter();
+        watches.next().unwrap().ended(Ok(())).unwrap();
+        let error = puts.explain(Error::new(Kind::Interrupted, "stopped before the end"));
+        assert_eq!(error.to_json()["error"]["details"]["left"].as_array().map(Vec::len), Some(2));
+        let before = puts.watch(None).ended::<()>(Err(Error::new(Kind::Funds, "no coins")));
+        assert_eq!(before.unwrap_err().message(), "no coins", "nothing was registered");
+    }
+}

@@ -1,0 +1,99 @@
+//! Nodes that lose what they stored: what is said of the blob, and of them.
+
+use haulout_actors::session::upload::Source;
+use haulout_devnet::Devnet;
+use haulout_node::LightClient;
+use haulout_node::error::Kind;
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::machine::holdings::Outlook;
+use haulout_protocol::wire::blob::State;
+use haulout_tests::{KIB, eventually, get, put, quiet, sample_blob};
+
+/// Loses the disk of a node, and has it back in the network.
+async fn wipe(devnet: &mut Devnet, member: usize) {
+    devnet.stop_node(member).await;
+    devnet.wipe_node(member).unwrap();
+    devnet.start_node(member).await.unwrap();
+}
+
+/// Waits until every node has read that the blob is certified.
+async fn known_to_all(client: &LightClient, id: &BlobId) {
+    eventually("all nodes have read of the blob", async || {
+        let standing = client.status(id).await;
+        standing.answered == 10 && matches!(standing.state, Some(State::Certified { .. }))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_the_file_brings_them_back()
+ {
+    let devnet = Devnet::builder().nodes(4).shards(10).seed(91).segment_bytes(16 << 10);
+    let mut devnet = devnet.start().await.unwrap();
+    let blob = sample_blob(91, 40 * KIB);
+    let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
+    let client = devnet.client("bob").await.unwrap();
+    eventually("every node holds all of its slivers", async || {
+        client.holdings(&id).await.is_some_and(|holdings| holdings.stock.held == 10)
+    })
+    .await;
+
+    // Three and three of ten shards are lost; four are enough.
+    wipe(&mut devnet, 0).await;
+    wipe(&mut devnet, 1).await;
+    let client = devnet.client("bob").await.unwrap();
+    known_to_all(&client, &id).await;
+    let holdings = client.holdings(&id).await.unwrap();
+    assert_eq!((holdings.stock.held, holdings.stock.outlook), (4, Outlook::Readable));
+    let whole: Vec<_> = holdings.members.iter().map(|member| member.whole.clone()).collect();
+    assert_eq!(whole, [Ok(0), Ok(0), Ok(2), Ok(2)]);
+    assert!(get(&client, &id).await.unwrap() == blob);
+
+    // Nothing is stopped, everybody answers, and it cannot be read any more.
+    wipe(&mut devnet, 2).await;
+    let client = devnet.client("bob").await.unwrap();
+    known_to_all(&client, &id).await;
+    let holdings = client.holdings(&id).await.unwrap();
+    assert_eq!((holdings.stock.held, holdings.stock.outlook), (2, Outlook::Lost));
+    let failed = get(&client, &id).await.unwrap_err();
+    assert_eq!((failed.kind(), failed.is_retryable()), (Kind::Unavailable, false), "{failed}");
+    assert!(failed.message().contains("2 of 4 slivers"), "{failed}");
+    assert!(failed.next_step().contains("waiting does not help"), "{}", failed.next_step());
+
+    // While one of those that hold some is away, nobody can say that it is lost: it may hold the rest.
+    devnet.stop_node(2).await;
+    devnet.stop_node(1).await;
+    let client = devnet.client("bob").await.unwrap();
+    let holdings = client.holdings(&id).await.unwrap();
+    assert_eq!((holdings.stock.held, holdings.stock.outlook), (2, Outlook::Waiting));
+    let failed = get(&client, &id).await.unwrap_err();
+    assert!(failed.is_retryable(), "{failed}");
+    assert!(
+        failed.next_step().starts_with("try again when n2, n3 answer"),
+        "{}",
+        failed.next_step()
+    );
+    client.close().await;
+
+    // Whoever has the file brings them back: anybody, for nothing.
+    devnet.start_node(1).await.unwrap();
+    devnet.start_node(2).await.unwrap();
+    let mut config = devnet.client_config("bob").unwrap();
+    config.wallet = None;
+    let stranger = LightClient::connect(config).await.unwrap();
+    known_to_all(&stranger, &id).await;
+    let file = || Source::Memory(blob.clone().into());
+    let report = stranger.repair(file(), &quiet()).await.unwrap();
+    let sent: Vec<_> = report.nodes.iter().map(|node| node.sent.clone()).collect();
+    assert_eq!((report.blob_id, sent), (id, vec![Ok(3), Ok(3), Ok(3), Ok(0)]));
+    let holdings = stranger.holdings(&id).await.unwrap();
+    assert_eq!((holdings.stock.held, holdings.stock.outlook), (10, Outlook::Readable));
+    assert!(get(&stranger, &id).await.unwrap() == blob);
+    let again = stranger.repair(file(), &quiet()).await.unwrap();
+    assert!(again.nodes.iter().all(|node| node.sent == Ok(0)), "{again:?}");
+    let unknown = Source::Memory(sample_blob(92, KIB).into());
+    let refused = stranger.repair(unknown, &quiet()).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::NotFound, "{refused}");
+    stranger.close().await;
+    devnet.shutdown().await;
+}
