@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use haulout_actors::session::upload::{PutOptions, Source, SourceFile};
@@ -12,7 +12,7 @@ use haulout_node::error::Kind;
 use haulout_node::identify;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::wire::blob::State;
-use haulout_tests::{KIB, get, quiet, sample_blob};
+use haulout_tests::{KIB, quiet, sample_blob};
 
 /// Small, so that small blobs have many segments.
 const SEGMENT: usize = 16 * KIB;
@@ -68,46 +68,5 @@ async fn a_file_that_changes_while_it_is_put_is_named_and_nothing_is_certified()
         let stored = client.put(source(&path), OPTIONS, &quiet()).await.unwrap();
         assert_eq!(stored.blob_id, header.blob_id());
     }
-    devnet.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_blob_that_is_only_registered_is_told_as_such_and_no_healthy_node_is_named() {
-    let builder = Devnet::builder().nodes(4).shards(SHARDS).seed(42);
-    let devnet = builder.segment_bytes(16 << 10).start().await.unwrap();
-    let client = devnet.client("alice").await.unwrap();
-    let path = devnet.folder().join("the-file");
-    let blob = sample_blob(3, 5 * SEGMENT);
-    let memory = Source::Memory(blob.clone().into());
-    let parameters = Parameters::new(SHARDS, 16 << 10).unwrap();
-    let id = identify::identify(parameters, memory, |_| ()).await.unwrap().blob_id();
-    fs::write(&path, &blob).unwrap();
-    let (meddle, noted) = (meddler(&path, blob[..10].to_vec()), Arc::new(Mutex::new(None)));
-    let note = noted.clone();
-    let observer: Observer = Arc::new(move |progress| {
-        if let Progress::Registered(pending) = progress {
-            *note.lock().unwrap() = Some(pending);
-        }
-        meddle(progress);
-    });
-    client.put(source(&path), OPTIONS, &observer).await.expect_err("the file was written to");
-    let pending = noted.lock().unwrap().expect("it was registered");
-    assert!(pending.paid.wal > 0 && pending.deletable && pending.blob_id == id, "{pending:?}");
-
-    let reader = devnet.client("bob").await.unwrap();
-    let refused = get(&reader, &id).await.unwrap_err();
-    assert_eq!((refused.kind(), refused.is_retryable()), (Kind::NotFound, true), "{refused}");
-    let told = refused.to_json().to_string();
-    assert!(told.contains("registered, not certified"), "{told}");
-    assert!(told.contains(&pending.object.to_string()), "{told}");
-    assert!(!told.contains("n1") && !told.contains("no help from"), "{told}");
-    let state = reader.status(&id).await.state;
-    assert!(matches!(state, Some(State::Registered { .. })), "{state:?}");
-
-    // What the error says of the next step is true: the same content finishes it, and pays for no storage again.
-    fs::write(&path, &blob).unwrap();
-    let finished = client.put(source(&path), OPTIONS, &quiet()).await.unwrap();
-    assert_eq!((finished.object, finished.cost.wal), (Some(pending.object), 0));
-    assert!(get(&reader, &id).await.unwrap() == blob);
     devnet.shutdown().await;
 }

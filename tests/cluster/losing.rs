@@ -1,6 +1,9 @@
 //! Nodes that lose what they stored: what is said of the blob, and of them.
 
-use haulout_actors::session::upload::Source;
+use std::sync::Arc;
+
+use haulout_actors::session::upload::{PutOptions, Source};
+use haulout_actors::session::{Observer, Pending, Progress};
 use haulout_devnet::Devnet;
 use haulout_node::LightClient;
 use haulout_node::error::Kind;
@@ -8,6 +11,9 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::holdings::Outlook;
 use haulout_protocol::wire::blob::State;
 use haulout_tests::{KIB, eventually, get, put, quiet, sample_blob};
+use tokio::sync::watch;
+
+const OPTIONS: PutOptions = PutOptions { epochs: 1, deletable: true, force: false };
 
 /// Loses the disk of a node, and has it back in the network.
 async fn wipe(devnet: &mut Devnet, member: usize) {
@@ -95,5 +101,58 @@ async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_th
     let refused = stranger.repair(unknown, &quiet()).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::NotFound, "{refused}");
     stranger.close().await;
+    devnet.shutdown().await;
+}
+
+/// Begins to store a blob, and ends as Ctrl-C does once it is registered and paid.
+async fn interrupted(client: &LightClient, bytes: &[u8]) -> Pending {
+    let (told, mut registered) = watch::channel(None);
+    let observer: Observer = Arc::new(move |progress| {
+        if let Progress::Registered(pending) = progress {
+            told.send_replace(Some(pending));
+        }
+    });
+    let source = Source::Memory(bytes.to_vec().into());
+    tokio::select! {
+        biased;
+        pending = registered.wait_for(Option::is_some) => pending.unwrap().unwrap(),
+        stored = client.put(source, OPTIONS, &observer) => panic!("it was not interrupted: {stored:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_that_is_only_registered_is_told_as_such_and_no_healthy_node_is_named() {
+    let devnet = Devnet::builder().nodes(4).shards(10).seed(93).segment_bytes(16 << 10);
+    let mut devnet = devnet.start().await.unwrap();
+    let client = devnet.client("alice").await.unwrap();
+    let blob = sample_blob(93, 40 * KIB);
+    let pending = interrupted(&client, &blob).await;
+    let id = pending.blob_id;
+    assert!(pending.paid.wal > 0 && pending.deletable, "{pending:?}");
+    // Whatever was sent before, too little of it is left; the node that stays knows the header, or nobody does.
+    for member in 0..3 {
+        wipe(&mut devnet, member).await;
+    }
+    let reader = devnet.client("bob").await.unwrap();
+    eventually("all nodes have read of the registration", async || {
+        let standing = reader.status(&id).await;
+        standing.answered == 10 && matches!(standing.state, Some(State::Registered { .. }))
+    })
+    .await;
+    let refused = get(&reader, &id).await.unwrap_err();
+    assert_eq!((refused.kind(), refused.is_retryable()), (Kind::NotFound, true), "{refused}");
+    let told = refused.to_json().to_string();
+    assert!(told.contains("registered, not certified"), "{told}");
+    assert!(told.contains(&pending.object.to_string()), "{told}");
+    assert!(!told.contains("n1") && !told.contains("no help from"), "{told}");
+    let named = reader.registration(&id).await.map(|named| (named.object, named.end_epoch));
+    assert_eq!(named, Some((*pending.object.as_bytes(), pending.end_epoch)));
+
+    // What is said of the next step is true: the same content finishes it, and pays for no storage again.
+    let client = devnet.client("alice").await.unwrap();
+    let source = Source::Memory(blob.clone().into());
+    let finished = client.put(source, OPTIONS, &quiet()).await.unwrap();
+    assert_eq!((finished.object, finished.cost.wal), (Some(pending.object), 0));
+    assert!(get(&reader, &id).await.unwrap() == blob);
     devnet.shutdown().await;
 }
