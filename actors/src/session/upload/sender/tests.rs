@@ -145,8 +145,11 @@ async fn a_lost_segment_of_a_blob_longer_than_the_window_fails_at_that_node() {
     assert!(matches!(next(&mut heard).await, Input::Sent { .. }));
     drop(first);
     commands.send(Command::Finish(None)).await.expect("it runs");
-    drop(world.begun(vec![]).await);
-    assert!(matches!(next(&mut heard).await, Input::Failed { member: 0, .. }));
+    let _second = world.begun(vec![]).await;
+    let Input::Failed { member: 0, reason } = next(&mut heard).await else {
+        panic!("it has failed")
+    };
+    assert_eq!(reason, AskError::Refused(Refusal::NotFound).to_string());
 }
 
 #[test]
