@@ -115,9 +115,9 @@ pub(crate) fn label(name: &str) -> String {
 mod tests {
     #[test]
     fn epochs_are_counted_from_one_and_a_slip_is_told_in_words() {
-        assert_eq!(epochs("1"), Ok(1));
+        assert_eq!(super::epochs("1"), Ok(1));
         for wrong in ["0", "-1", "x", "1.5", "99999999999", ""] {
-            let told = epochs(wrong).unwrap_err();
+            let told = super::epochs(wrong).unwrap_err();
             assert!(told.contains("1 or more") && !told.contains("digit"), "{wrong}: {told}");
         }
     }

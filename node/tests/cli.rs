@@ -209,7 +209,11 @@ fn errors_of_the_parser_are_json_too() {
         ),
         (&["frobnicate"], "unrecognized subcommand 'frobnicate'", "`haulout help` explains it"),
         (&["lss"], "unrecognized subcommand 'lss'", "a similar subcommand exists: 'ls'; usage: "),
-        (&["put", "a", "--epochs", "0"], "'--epochs <N>': 0 is not in 1..", "`haulout help put`"),
+        (
+            &["put", "a", "--epochs", "0"],
+            "'--epochs <N>': it is a whole number of epochs, 1 or more",
+            "`haulout help put`",
+        ),
         (&["stake", "add", "-z"], "unexpected argument '-z'", "`haulout help stake add` explains"),
         (&[], "no command was given", "`haulout help` lists them"),
         (&["stake"], "no command was given", "`haulout help stake` lists them"),

@@ -107,8 +107,9 @@ impl SegmentDownload {
     }
 
     pub(super) fn unavailable(&mut self) -> Vec<Effect> {
+        let shortage = self.shortage(self.held.len()); // it names also those whose requests end now
         let mut effects = self.cancel_all();
-        effects.extend(self.fail(self.shortage(self.held.len())));
+        effects.extend(self.fail(shortage));
         effects
     }
 
