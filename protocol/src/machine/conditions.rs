@@ -310,7 +310,18 @@ fn name(verdict: Verdict) -> Option<Name> {
 
 fn of_clock(clock: ClockDifference) -> Option<Condition> {
     let off_ms = clock.ahead_ms.unsigned_abs();
-    let way = if clock.ahead_ms < 0 { "behind" } else { "ahead of" };
+    let (way, next_step) = match clock.ahead_ms < 0 {
+        true => (
+            "behind",
+            "let the clock be set: `timedatectl set-ntp true`, then `timedatectl` shows whether it is synchronised",
+        ),
+        // A server that is late itself cannot be told from a clock that is fast.
+        false => (
+            "ahead of",
+            "see with `timedatectl` whether the clock is synchronised (`timedatectl set-ntp true`); if it is, the server at \
+             chain.rpc is late: set another one",
+        ),
+    };
     (off_ms > clock.allowed_ms).then(|| {
         Condition::new(
             Name::ClockWrong,
@@ -319,7 +330,7 @@ fn of_clock(clock: ClockDifference) -> Option<Condition> {
                 off_ms / 1_000,
                 clock.allowed_ms / 1_000
             ),
-            "let the clock be set: `timedatectl set-ntp true`, then `timedatectl` shows whether it is synchronised",
+            next_step,
         )
     })
 }
