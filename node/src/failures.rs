@@ -31,6 +31,7 @@ impl From<CallError> for Error {
             | CallError::Rejected { .. }
             | CallError::Contended { .. }
             | CallError::Outdated { .. }
+            | CallError::Disputed { .. }
             | CallError::Lagging { .. } => Kind::Chain,
             CallError::Unconfirmed { .. } => Kind::Timeout,
             CallError::Unreadable { .. } => Kind::Version,

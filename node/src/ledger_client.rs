@@ -68,7 +68,7 @@ impl LedgerClient {
         &self.view
     }
 
-    /// The ledger's address.
+    /// The address of the ledger's server that is asked.
     pub fn url(&self) -> &str {
         self.chain.url()
     }

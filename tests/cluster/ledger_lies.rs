@@ -24,7 +24,7 @@ async fn devnet(seed: u64) -> Devnet {
 }
 
 /// What every node shares with its actors.
-fn contexts(devnet: &Devnet) -> Vec<Context> {
+pub(crate) fn contexts(devnet: &Devnet) -> Vec<Context> {
     (0..devnet.members()).map(|index| devnet.node(index).unwrap().context().clone()).collect()
 }
 
@@ -40,7 +40,7 @@ async fn named(nodes: &[Context], name: &str) {
 }
 
 /// Waits until every node is well and follows the ledger.
-async fn well(nodes: &[Context]) {
+pub(crate) async fn well(nodes: &[Context]) {
     let at: Vec<_> = nodes.iter().map(|node| node.position.current().checkpoint).collect();
     eventually("all nodes are well and go on", async || {
         nodes.iter().zip(&at).all(|(node, at)| {
@@ -51,7 +51,7 @@ async fn well(nodes: &[Context]) {
 }
 
 /// Waits until every node has read that the blob is certified.
-async fn know(nodes: &[Context], id: &BlobId) {
+pub(crate) async fn know(nodes: &[Context], id: &BlobId) {
     eventually("every node knows the blob", async || {
         nodes
             .iter()
@@ -61,7 +61,7 @@ async fn know(nodes: &[Context], id: &BlobId) {
 }
 
 /// How often each node signed.
-fn signed(nodes: &[Context]) -> Vec<String> {
+pub(crate) fn signed(nodes: &[Context]) -> Vec<String> {
     let line = |node: &Context| {
         let text = node.metrics.encode();
         text.lines()
@@ -80,15 +80,15 @@ fn hasty(devnet: &Devnet) -> ClientConfig {
 }
 
 /// The ledger of a stopped devnet's file, served where a test wants it.
-struct Served {
-    ledger: Ledger,
-    address: SocketAddr,
+pub(crate) struct Served {
+    pub(crate) ledger: Ledger,
+    pub(crate) address: SocketAddr,
     serving: tokio::task::JoinHandle<()>,
     stop: DropGuard,
 }
 
 impl Served {
-    async fn start(database: &Path, address: &str) -> Served {
+    pub(crate) async fn start(database: &Path, address: &str) -> Served {
         let ledger = Ledger::resume(database).unwrap();
         let grpc = TcpListener::bind(address).await.unwrap();
         let faucet = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -99,7 +99,7 @@ impl Served {
         Served { ledger, address, serving, stop: stop.drop_guard() }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         drop((self.ledger, self.stop));
         self.serving.await.unwrap();
     }

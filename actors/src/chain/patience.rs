@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use haulout_protocol::machine::ledger_servers::Finding;
 use sui_rpc::Client;
 use tokio::time::Instant;
 use tonic::{Response, Status};
@@ -95,26 +96,37 @@ impl Chain {
         Sent: Future<Output = Result<Response<Answer>, Status>>,
     {
         let mut patience = Patience::new(self.patience);
+        // Each server is asked once before anybody waits.
+        let others = if self.pinned.is_none() { self.servers.len() - 1 } else { 0 };
+        let mut left = others;
         loop {
-            let attempt = send(self.client.clone());
-            let answer = match self.patience.is_zero() {
-                true => attempt.await, // the client's own bound is all
-                false => match tokio::time::timeout_at(patience.attempt_ends(), attempt).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(Status::deadline_exceeded("no answer in time")),
-                },
+            let server = self.server();
+            let attempt = send(self.servers[server].client.clone());
+            let within = Instant::now() + self.answer_within();
+            let until = match self.patience.is_zero() {
+                true => within,
+                false => within.min(patience.attempt_ends()),
+            };
+            let answer = match tokio::time::timeout_at(until, attempt).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Status::deadline_exceeded("no answer in time")),
             };
             let status = match answer {
                 Ok(answer) => {
-                    self.answered();
+                    self.answered(server);
                     return Ok(answer.into_inner());
                 }
                 Err(status) => status,
             };
             let error = self.call_error(&status, "");
-            let is_silent = matches!(error, CallError::Unreachable { .. });
-            if !is_silent || !self.wait_out(&mut patience, &error).await {
+            if !matches!(error, CallError::Unreachable { .. }) {
                 return Err(status);
+            }
+            self.fell_silent(server);
+            match left.checked_sub(1) {
+                Some(fewer) => left = fewer,
+                None if self.wait_out(&mut patience, &error).await => left = others,
+                None => return Err(status),
             }
         }
     }
@@ -133,8 +145,12 @@ impl Chain {
         patience.pause().await
     }
 
-    /// Notes an answer.
-    pub(super) fn answered(&self) {
+    /// Notes an answer of a server.
+    pub(super) fn answered(&self, server: usize) {
+        let was_silent = self.shared.standings.borrow().finding(server) == Finding::Silent;
+        if was_silent && self.pinned.is_none() {
+            self.found(server, Finding::Unknown);
+        }
         if self.shared.is_silent.swap(false, Ordering::Relaxed) {
             info!(waits_for = "ledger", ledger = %self.url(), "the ledger answers again");
         }
