@@ -269,7 +269,8 @@ impl State {
             Err(error) => return self.failed(myself, server, &error),
         };
         self.pauses.reset();
-        if let Some(last) = batch.last() {
+        if let Some(last) = batch.last().filter(|_| is_latest) {
+            // While we catch up, what a server shows is old because we are.
             self.chain.follows(server, last.time_ms);
             self.name_servers();
         }

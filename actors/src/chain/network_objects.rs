@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use haulout_protocol::chain::object::{Params, Staking, StakingPool, System, staking};
+use haulout_protocol::chain::object::{Params, Ring, Staking, StakingPool, System, staking};
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::chain::{self, CommitteeViewError, ObjectId};
 use haulout_protocol::committee::Neighbour;
@@ -97,10 +97,18 @@ impl NetworkObjects {
         }
     }
 
-    /// Whether others say the same of epoch, committee and parameters; prices and capacity may differ.
+    /// Whether others say the same of the network: all that keys, prices and names follow from. Only how full it is, which
+    /// each registration changes, may differ.
     pub fn describes_as(&self, other: &NetworkObjects) -> bool {
-        (&self.since, &self.staking, &self.params, &self.pools)
-            == (&other.since, &other.staking, &other.params, &other.pools)
+        let settled = |objects: &NetworkObjects| {
+            let system = decode::<System>(&objects.system).ok()?;
+            let ring = Ring { entries: Vec::new(), ..system.ring };
+            Some(System { used_capacity: 0, ring, last_event_sequence: 0, ..system })
+        };
+        let (ours, theirs) = (settled(self), settled(other));
+        let is_known = (&self.since, &self.staking, &self.params, &self.pools)
+            == (&other.since, &other.staking, &other.params, &other.pools);
+        is_known && ours.is_some() && ours == theirs
     }
 
     /// The nodes of other committees; those that cannot be read are left out.
@@ -186,7 +194,7 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CallError> {
 
 #[cfg(test)]
 mod tests {
-    use haulout_protocol::chain::object::NodeInfo;
+    use haulout_protocol::chain::object::{BlsCommittee, BlsMember, NodeInfo, Table};
 
     use super::*;
 
@@ -220,6 +228,49 @@ mod tests {
         let objects = NetworkObjects { neighbours: pools.to_vec(), ..NetworkObjects::default() };
         let keys: Vec<u8> = objects.neighbours().iter().map(|it| it.peer_id.key()[0]).collect();
         assert_eq!(keys, [1, 3]);
+    }
+
+    #[test]
+    fn a_server_that_names_other_keys_or_prices_describes_another_network() {
+        let id = ObjectId::from_bytes([1; 32]);
+        let member = BlsMember { public_key: vec![1; 48], weight: 7, node_id: id };
+        let system = System {
+            id,
+            version: 1,
+            network_id: id,
+            committee: BlsCommittee { members: vec![member], n_shards: 7, epoch: 1 },
+            total_capacity: 1 << 40,
+            used_capacity: 5,
+            storage_price: 10,
+            write_price: 20,
+            last_price_epoch: 0,
+            ring: Ring { current_index: 0, length: 0, entries: Vec::new() },
+            invalid: Table { id, size: 0 },
+            deny: Vec::new(),
+            last_event_sequence: 0,
+            protocol_version: 1,
+        };
+        let objects = |change: fn(&mut System)| {
+            let mut changed = system.clone();
+            change(&mut changed);
+            let system = bcs::to_bytes(&changed).unwrap();
+            NetworkObjects { system, ..NetworkObjects::default() }
+        };
+        let ours = objects(|_| {});
+        assert!(
+            ours.describes_as(&objects(|system| system.used_capacity = 6)),
+            "somebody registered"
+        );
+        assert!(
+            !ours.describes_as(&objects(|system| system.committee.members[0].public_key[0] = 2))
+        );
+        assert!(!ours.describes_as(&objects(|system| system.storage_price = 11)));
+        assert!(
+            !ours
+                .describes_as(&objects(|system| system.network_id = ObjectId::from_bytes([2; 32])))
+        );
+        let nonsense = NetworkObjects { system: vec![1], ..NetworkObjects::default() };
+        assert!(!nonsense.describes_as(&nonsense.clone()));
     }
 
     fn sample_info() -> NodeInfo {

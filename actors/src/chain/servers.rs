@@ -282,13 +282,16 @@ impl Chain {
             }
         }
         drop(asked);
-        // Among equals the one who has seen the most.
-        let best = views
-            .iter()
-            .max_by_key(|(_, view)| (like(&views, &view.source), view.position.read_at));
-        let Some((_, best)) = best.cloned() else {
+        let Some((_, most)) = views.iter().max_by_key(|(_, view)| like(&views, &view.source))
+        else {
             return Err(failure.unwrap_or_else(|| self.late("no answer in time")));
         };
+        // Among equals the latest that enough others have passed, too: one alone may claim any checkpoint.
+        let equals = views.iter().map(|(_, view)| view);
+        let mut equals: Vec<_> =
+            equals.filter(|view| view.source.describes_as(&most.source)).cloned().collect();
+        equals.sort_by_key(|view| std::cmp::Reverse(view.position.read_at));
+        let best = equals.swap_remove((enough - 1).min(equals.len() - 1));
         let (agreeing, answered) = (like(&views, &best.source), views.len());
         if agreeing * 2 <= answered {
             let servers: Vec<&str> =
