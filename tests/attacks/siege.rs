@@ -23,8 +23,8 @@ pub(crate) const DEVNET: &str = "devnet";
 
 /// Honest operations at least, before an attack, to know what is normal, and during it.
 const OPERATIONS_MIN: usize = 6;
-/// What a node may grow by, in KiB: the memory of its sessions, and 128 MiB for buffers.
-const GROWTH_MAX: u64 = 384 * 1024;
+/// What a node may grow by, in KiB: twice the memory of its sessions, because transports buffer what these send, too.
+const GROWTH_MAX: u64 = 512 * 1024;
 /// How long a node may take to give back what an attack took.
 const RELIEF: Duration = Duration::from_secs(60);
 
