@@ -20,6 +20,7 @@ mod operator;
 mod owned;
 mod patience;
 mod proof;
+mod proven_epoch;
 mod purse;
 mod read;
 mod refusal;
@@ -50,6 +51,7 @@ use haulout_protocol::message::NetworkId;
 use serde::{Deserialize, Serialize};
 use sui_sdk_types::Address;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use self::checkpoints::{Checkpoints, Start};
 pub use self::error::{CallError, FollowError};
@@ -175,13 +177,16 @@ impl Chain {
         let patience = options.patience;
         let shared_now = shared(options, SharedSince::default());
         let mut chain = Chain { servers, shared: shared_now, pinned: None, patience };
+        let begun = Instant::now();
         chain.ask_the_first_that_answers().await;
         // Who waits for a ledger waits also for one that was away already when it was needed.
         let longest = match patience.is_zero() {
             true => limits::CHAIN_CONNECT_TIMEOUT,
             false => patience + limits::CHAIN_ANSWER_TIMEOUT,
         };
-        let reached = tokio::time::timeout(longest, chain.shared_since());
+        // What was waited already is waited once.
+        let rest = chain.patient(patience.saturating_sub(begun.elapsed()));
+        let reached = tokio::time::timeout(longest, rest.shared_since());
         let Ok(found) = reached.await else {
             return Err(chain.late("no answer in time"));
         };

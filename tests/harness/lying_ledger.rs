@@ -10,7 +10,7 @@ use anyhow::Result;
 use futures::StreamExt;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{self, BlobDeleted};
-use haulout_protocol::chain::object::Staking;
+use haulout_protocol::chain::object::{Staking, System};
 use rpc::ledger_service_server::{LedgerService, LedgerServiceServer};
 use rpc::state_service_server::{StateService, StateServiceServer};
 use rpc::subscription_service_server::{SubscriptionService, SubscriptionServiceServer};
@@ -46,10 +46,14 @@ pub enum Lie {
     },
     /// No checkpoint has a signature.
     Unsigned,
-    /// The staking object is of a far epoch.
+    /// The objects that tell the epoch are of a far one.
     LateEpoch {
+        /// The system object.
+        system: ObjectId,
         /// The staking object.
         staking: ObjectId,
+        /// How many epochs too late it is.
+        by: u32,
     },
     /// There is nothing after this checkpoint.
     Stale {
@@ -179,20 +183,40 @@ impl Service {
         &self,
         mut answer: rpc::BatchGetObjectsResponse,
     ) -> rpc::BatchGetObjectsResponse {
-        let Lie::LateEpoch { staking } = self.lie() else { return answer };
         for found in &mut answer.objects {
-            let Some(rpc::get_object_result::Result::Object(object)) = &mut found.result else {
-                continue;
-            };
-            let Ok(true_one) = object.bcs().deserialize::<Object>() else { continue };
-            if true_one.object_id().into_inner() == *staking.as_bytes()
-                && let Some(late) = late(&true_one)
-            {
-                *object = late.into();
-                self.told.fetch_add(1, Ordering::Relaxed);
+            if let Some(rpc::get_object_result::Result::Object(object)) = &mut found.result {
+                self.twist_object(object);
             }
         }
         answer
+    }
+
+    fn twist_one_object(&self, mut answer: rpc::GetObjectResponse) -> rpc::GetObjectResponse {
+        answer.object.iter_mut().for_each(|object| self.twist_object(object));
+        answer
+    }
+
+    /// Makes an object, or the value of one, that tells the epoch one of a far epoch.
+    fn twist_object(&self, sent: &mut rpc::Object) {
+        let Lie::LateEpoch { system, staking, by } = self.lie() else { return };
+        let lies_about = |id: &Address| {
+            let id = ObjectId::from_bytes(id.into_inner());
+            (id == system || id == staking).then_some(id == system)
+        };
+        if let Ok(true_one) = sent.bcs().deserialize::<Object>()
+            && let Some(is_system) = lies_about(&true_one.object_id())
+            && let Some(late) = late(&true_one, is_system, by)
+        {
+            *sent = late.into();
+            self.told.fetch_add(1, Ordering::Relaxed);
+        } else if let Ok(id) = sent.object_id().parse::<Address>()
+            && let Some(is_system) = lies_about(&id)
+            && let Some(contents) = &mut sent.contents
+            && let Some(late) = late_value(contents.value(), is_system, by)
+        {
+            contents.set_value(late);
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -227,15 +251,29 @@ fn effects_of(events: &TransactionEvents) -> TransactionEffects {
     }))
 }
 
-/// The staking object as it may be in a hundred epochs.
-fn late(object: &Object) -> Option<Object> {
+/// An object as it may be in some epochs: the system object, or the staking object.
+fn late(object: &Object, is_system: bool, by: u32) -> Option<Object> {
     let value = object.as_struct()?;
-    let mut staking: Staking = bcs::from_bytes(value.contents()).ok()?;
-    staking.epoch += 100;
-    let bytes = bcs::to_bytes(&staking).ok()?;
+    let bytes = late_value(value.contents(), is_system, by)?;
     let tag = value.object_type().clone();
     let value = MoveStruct::new(tag, value.has_public_transfer(), value.version(), bytes)?;
     Some(Object::new(ObjectData::Struct(value), *object.owner(), object.previous_transaction(), 0))
+}
+
+/// The Move value inside it.
+fn late_value(value: &[u8], is_system: bool, by: u32) -> Option<Vec<u8>> {
+    match is_system {
+        true => {
+            let mut system: System = bcs::from_bytes(value).ok()?;
+            system.committee.epoch += by;
+            bcs::to_bytes(&system).ok()
+        }
+        false => {
+            let mut staking: Staking = bcs::from_bytes(value).ok()?;
+            staking.epoch += by;
+            bcs::to_bytes(&staking).ok()
+        }
+    }
 }
 
 type Answer<T> = std::result::Result<Response<T>, Status>;
@@ -262,7 +300,7 @@ macro_rules! pass_on {
 
 pass_on! { LedgerService by ledger_client {
     get_service_info(GetServiceInfoRequest) -> GetServiceInfoResponse;
-    get_object(GetObjectRequest) -> GetObjectResponse;
+    get_object(GetObjectRequest) -> GetObjectResponse twisted by twist_one_object;
     batch_get_objects(BatchGetObjectsRequest) -> BatchGetObjectsResponse twisted by twist_objects;
     get_transaction(GetTransactionRequest) -> GetTransactionResponse;
     batch_get_transactions(BatchGetTransactionsRequest) -> BatchGetTransactionsResponse;

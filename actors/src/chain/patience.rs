@@ -44,9 +44,14 @@ impl Patience {
         true
     }
 
-    /// Until when an attempt that begins now may take.
-    fn attempt_ends(&self) -> Instant {
-        self.ends.max(Instant::now() + limits::CHAIN_LAST_ANSWER_TIMEOUT)
+    /// Until when an attempt that begins at this moment may take, if so many other servers are to be asked after it: all of them
+    /// together take no longer than one would.
+    fn attempt_ends(&self, now: Instant, others: u32) -> Instant {
+        let last = self.ends + limits::CHAIN_LAST_ANSWER_TIMEOUT;
+        match others {
+            0 => self.ends.max(now + limits::CHAIN_LAST_ANSWER_TIMEOUT).min(last),
+            _ => now + last.saturating_duration_since(now) / others.saturating_add(1),
+        }
     }
 }
 
@@ -74,6 +79,11 @@ impl Chain {
         Chain { patience, ..self.clone() }
     }
 
+    /// How long this handle waits for a ledger that does not answer.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// One exchange that changes nothing, repeated while the ledger does not answer; `what` names
     /// the thing asked for.
     pub(super) async fn ask<Answer, Sent>(
@@ -98,6 +108,7 @@ impl Chain {
         let mut patience = Patience::new(self.patience);
         // Each server is asked once before anybody waits.
         let others = if self.pinned.is_none() { self.servers.len() - 1 } else { 0 };
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
         let mut left = others;
         loop {
             let server = self.server();
@@ -105,7 +116,7 @@ impl Chain {
             let within = Instant::now() + self.answer_within();
             let until = match self.patience.is_zero() {
                 true => within,
-                false => within.min(patience.attempt_ends()),
+                false => within.min(patience.attempt_ends(Instant::now(), left)),
             };
             let answer = match tokio::time::timeout_at(until, attempt).await {
                 Ok(answer) => answer,
@@ -172,6 +183,26 @@ mod tests {
         }
         assert!((2..=5).contains(&attempts), "{attempts} attempts");
         assert!(begun.elapsed() >= time, "none of it is given away");
+    }
+
+    #[test]
+    fn however_many_servers_hang_they_are_waited_for_no_longer_than_one() {
+        for servers in 1..=3 {
+            let time = limits::CHAIN_LAST_ANSWER_TIMEOUT / 2;
+            let patience = Patience::new(time);
+            let begun = patience.ends - time;
+            let (mut now, mut is_last) = (begun, false);
+            while !is_last {
+                is_last = now >= patience.ends;
+                for left in (0..servers).rev() {
+                    let ends = patience.attempt_ends(now, left);
+                    assert!(ends > now || is_last, "each of them may answer");
+                    now = ends;
+                }
+            }
+            let took = now - begun;
+            assert!(took <= time + limits::CHAIN_LAST_ANSWER_TIMEOUT, "{servers}: {took:?}");
+        }
     }
 
     #[test]

@@ -184,8 +184,12 @@ impl Chain {
                 }
             }
         };
-        // If nobody does, whoever asks in earnest says so.
-        drop(tokio::time::timeout(limits::CHAIN_LOOK_TIMEOUT, answered).await);
+        // If nobody does, whoever asks in earnest says so, and needs most of the time for it.
+        let time = match self.patience.is_zero() {
+            true => limits::CHAIN_LOOK_TIMEOUT,
+            false => limits::CHAIN_LOOK_TIMEOUT.min(self.patience / 2),
+        };
+        drop(tokio::time::timeout(time, answered).await);
     }
 
     /// What each of the servers answers, by its place; nothing for one that does not in time.

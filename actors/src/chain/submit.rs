@@ -218,7 +218,10 @@ impl Chain {
     }
 
     /// A transaction that is on the ledger.
-    async fn look_up(&self, digest: &str) -> Result<Option<proto::ExecutedTransaction>, CallError> {
+    pub(super) async fn look_up(
+        &self,
+        digest: &str,
+    ) -> Result<Option<proto::ExecutedTransaction>, CallError> {
         let request = proto::GetTransactionRequest::default()
             .with_digest(digest)
             .with_read_mask(FieldMask::from_paths(RESULT_FIELDS));
