@@ -46,7 +46,10 @@ impl From<FollowError> for Error {
         let (message, repair) = (error.to_string(), error.repair());
         let failed = match error {
             FollowError::Call(cause) => cause.into(),
-            FollowError::Doubt(doubt) => Error::new(Kind::Chain, message).hint(doubt.next_step()),
+            FollowError::Doubt(_) => Error::new(Kind::Chain, message).hint(
+                "set chain.rpc to a server you trust, or to several of which most agree; if the ledger was started over \
+                 on purpose, correct chain.trusted",
+            ),
             FollowError::Moved => Error::new(Kind::Chain, message).retryable(true),
             FollowError::NoEnd { .. } | FollowError::TrustedLater { .. } => {
                 Error::new(Kind::Config, message)
