@@ -148,7 +148,7 @@ impl<'de> Deserialize<'de> for Servers {
             0 => Err(D::Error::custom(
                 "no server is named: write one as in \"http://127.0.0.1:9000\", or several in a list",
             )),
-            ..=limits::CHAIN_SERVERS_MAX => Ok(Self(servers)),
+            1..=limits::CHAIN_SERVERS_MAX => Ok(Self(servers)),
             count => Err(D::Error::custom(format!(
                 "{count} servers are named: write {} at most",
                 limits::CHAIN_SERVERS_MAX
