@@ -16,6 +16,7 @@ pub mod guests;
 pub mod holdings;
 pub mod inquiry;
 pub mod ledger_history;
+pub mod ledger_servers;
 pub mod node_keys;
 pub mod permanence;
 pub mod places;
