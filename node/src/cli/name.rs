@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::words::{label, sui};
 
+/// What to do with a blob's id, which names no object.
+const OF_BLOB: &str = "`haulout ls --wide` lists your objects beside their blobs";
+
 /// Write a blob's name on the ledger, where everybody can read it
 ///
 /// The blob stays as it is: nothing is stored, and only a transaction's gas is paid, and none if the name is there
@@ -30,7 +33,7 @@ pub(super) struct Name {
 
 impl Name {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let object = parse_object(&self.object)?;
+        let object = parse_object(&self.object, "haulout ls --wide", OF_BLOB)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let written = client.publish_name(&object, &self.name).await?;
         let json = json!({
