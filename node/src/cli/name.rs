@@ -33,7 +33,7 @@ pub(super) struct Name {
 
 impl Name {
     pub(super) async fn run(&self, cli: &Cli, output: &Output) -> Result<()> {
-        let object = parse_object(&self.object, "haulout ls --wide", OF_BLOB)?;
+        let object = parse_object(&self.object, "`haulout ls --wide`", OF_BLOB)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let written = client.publish_name(&object, &self.name).await?;
         let json = json!({

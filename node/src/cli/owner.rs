@@ -45,7 +45,7 @@ impl Which {
         let object = |text: &str| {
             let without_flag = command.replace("ID", text);
             let of_blob = format!("{without_flag} means all objects you have for it");
-            parse_object(text, "haulout ls", &of_blob).map(Target::Object)
+            parse_object(text, "`haulout ls`", &of_blob).map(Target::Object)
         };
         match (&self.object, &self.id) {
             (Some(text), _) => object(text),
@@ -99,13 +99,13 @@ fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }
 
-/// The object id in an argument; `list` is the command that lists such objects, and `of_blob` says what to do with the id of
+/// The object id in an argument; `list` is the command that lists such objects, in backticks, and `of_blob` says what to do with the id of
 /// a blob.
 pub(super) fn parse_object(text: &str, list: &str, of_blob: &str) -> Result<ObjectId> {
     text.parse().map_err(|_| {
         let hint = match text.parse::<BlobId>() {
             Ok(_) => format!("this is a blob's id: {of_blob}"),
-            Err(_) => format!("an object id is 0x and 64 hex digits; `{list}` lists them"),
+            Err(_) => format!("an object id is 0x and 64 hex digits; {list} lists them"),
         };
         let shown = terminal::line(text);
         Error::new(Kind::Usage, format!("`{shown}` is not an object id")).hint(hint)

@@ -268,14 +268,14 @@ impl Put {
         if self.force {
             return None;
         }
-        let mut command = format!("haulout put {}", terminal::shell(&file.to_string_lossy()));
+        let mut command = terminal::shell(&file.to_string_lossy());
         command.push_str(&format!(" --epochs {}", self.epochs));
         for (is_given, flag) in
             [(self.permanent, " --permanent"), (self.allow_empty, " --allow-empty")]
         {
             command.push_str(if is_given { flag } else { "" });
         }
-        Some(command)
+        Some(format!("`haulout put {command}`"))
     }
 
     /// The command that puts the same again, into an object of the wallet's own that carries the name.
@@ -377,9 +377,9 @@ mod tests {
     #[test]
     fn the_command_that_finishes_a_put_asks_for_the_same_and_never_for_a_new_object() {
         let of = |line: &[&str]| parse(line).finishing_command(Path::new(line[0]));
-        assert_eq!(of(&["a b"]).as_deref(), Some("haulout put 'a b' --epochs 5"));
+        assert_eq!(of(&["a b"]).as_deref(), Some("`haulout put 'a b' --epochs 5`"));
         let permanent = of(&["f", "--permanent", "--epochs", "7"]);
-        assert_eq!(permanent.as_deref(), Some("haulout put f --epochs 7 --permanent"));
+        assert_eq!(permanent.as_deref(), Some("`haulout put f --epochs 7 --permanent`"));
         assert_eq!(of(&["f", "--force"]), None);
     }
 

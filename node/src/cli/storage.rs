@@ -108,7 +108,7 @@ impl Destroy {
         let ids = self
             .objects
             .iter()
-            .map(|text| parse_object(text, "haulout storage ls", &of_blob(text)));
+            .map(|text| parse_object(text, "`haulout storage ls`", &of_blob(text)));
         Ok(Doomed::Objects(ids.collect::<Result<_>>()?))
     }
 

@@ -27,7 +27,7 @@ struct Table {
 #[derive(Clone, Debug)]
 struct Left {
     pending: Pending,
-    /// The command that finishes it; none if that would make another object.
+    /// The command that finishes it, in backticks; none if that would make another object.
     again: Option<String>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Watch {
 }
 
 impl LeftBehind {
-    /// A put begins; `again` is the command that finishes it after a failure.
+    /// A put begins; `again` is the command that finishes it after a failure, in backticks.
     pub(super) fn watch(&self, again: Option<String>) -> Watch {
         let mut table = self.table();
         table.begun += 1;
@@ -108,7 +108,7 @@ impl Left {
         match &self.again {
             Some(again) => {
                 format!(
-                    "`{again}` with the same content finishes it and pays for no storage again; {back}"
+                    "{again} with the same content finishes it and pays for no storage again; {back}"
                 )
             }
             None => back,
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_put_that_fails_after_registering_says_what_was_paid_and_both_ways_on() {
-        let error = failed(pending(true, 500_000_000), Some("haulout put 'a b'"));
+        let error = failed(pending(true, 500_000_000), Some("`haulout put 'a b'`"));
         let object = ObjectId::from_bytes([7; 32]);
         let message = error.message();
         assert!(message.starts_with("too few; what stays is object 0x07"), "{message}");
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn nobody_is_told_to_delete_what_is_permanent_or_to_finish_what_would_be_made_anew() {
-        let permanent = failed(pending(false, 0), Some("haulout put f --permanent"));
+        let permanent = failed(pending(false, 0), Some("`haulout put f --permanent`"));
         assert!(!permanent.next_step().contains("haulout rm"), "{}", permanent.next_step());
         assert!(permanent.message().contains("by an earlier put"), "{}", permanent.message());
         let forced = failed(pending(true, 1), None);

@@ -101,5 +101,5 @@ fn done_text(verb: &str, text: &str, done: &Receipt) -> String {
 
 /// The id of a receipt in an argument.
 pub(super) fn receipt(text: &str) -> Result<ObjectId> {
-    parse_object(text, "haulout stake ls", "`haulout stake ls` lists your receipts and their ids")
+    parse_object(text, "`haulout stake ls`", "`haulout stake ls` lists your receipts and their ids")
 }
