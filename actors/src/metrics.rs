@@ -289,8 +289,12 @@ mod tests {
     fn a_condition_is_one_while_it_is_true_and_zero_before_and_after() {
         let metrics = Metrics::new("0.1.0", "abcdef01");
         let line = |value| format!("haulout_condition{{name=\"disk full\"}} {value}\n");
-        let full =
-            Condition { name: Name::DiskFull, cause: String::new(), next_step: String::new() };
+        let full = Condition {
+            name: Name::DiskFull,
+            cause: String::new(),
+            next_step: String::new(),
+            only_strangers: false,
+        };
         for (conditions, value) in [(vec![], 0), (vec![full], 1), (vec![], 0)] {
             metrics.set_conditions(&conditions);
             let text = metrics.encode();

@@ -1,7 +1,7 @@
 //! The HTTP side of a node: metrics, health, liveness. Meant for the operator, on loopback.
 //!
-//! Promises: answers come from memory, so they arrive while actors restart; `/healthz` is 200 only while all
-//! is well, else 503 with what is not, why, and what to do, and `/metrics` names the same;
+//! Promises: answers come from memory, so they arrive while actors restart; `/healthz` says what is not well, why, and what
+//! to do, and is 503 then, unless only strangers feel it: they cannot have a node restarted. `/metrics` names the same;
 //! whoever connects and says nothing keeps nobody out, and no request takes more memory than a page.
 //! Does not: serve blobs, or change anything.
 
@@ -134,7 +134,10 @@ fn status(conditions: &[Condition]) -> &'static str {
 }
 
 fn code(conditions: &[Condition]) -> StatusCode {
-    if conditions.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    match conditions::is_ready(conditions) {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    }
 }
 
 fn report(subject: &Subject, conditions: &[Condition]) -> Value {
@@ -226,10 +229,19 @@ mod tests {
     #[test]
     fn whatever_is_not_well_is_not_ok() {
         let text = String::new;
-        let condition = |name| Condition { name, cause: text(), next_step: text() };
-        let (forked, down) = (condition(Name::LedgerForked), condition(Name::PartsDown));
+        let condition = |name, only_strangers| Condition {
+            name,
+            cause: text(),
+            next_step: text(),
+            only_strangers,
+        };
+        let forked = condition(Name::LedgerForked, false);
+        let down = condition(Name::PartsDown, false);
+        let crowd = condition(Name::StrangersRefused, true);
         for (conditions, expected) in [
             (vec![], ("ok", 200)),
+            (vec![crowd.clone()], ("degraded", 200)),
+            (vec![crowd, forked.clone()], ("degraded", 503)),
             (vec![forked.clone()], ("degraded", 503)),
             (vec![down.clone()], ("failing", 503)),
             (vec![down, forked], ("failing", 503)),

@@ -26,7 +26,7 @@ pub(crate) async fn keep(subject: Subject, stop: CancellationToken) {
         let conditions = subject.conditions();
         let (begun, over) = news(&mut known, &conditions);
         for condition in begun {
-            let Condition { name, cause, next_step } = condition;
+            let Condition { name, cause, next_step, .. } = condition;
             tracing::warn!(%name, cause, next_step, "something is not well");
         }
         for name in over {
@@ -50,7 +50,12 @@ mod tests {
 
     #[test]
     fn each_condition_is_told_once_when_it_begins_and_once_when_it_is_over() {
-        let condition = |name| Condition { name, cause: String::new(), next_step: String::new() };
+        let condition = |name| Condition {
+            name,
+            cause: String::new(),
+            next_step: String::new(),
+            only_strangers: false,
+        };
         let (full, rot) = (Name::DiskFull, Name::RotFound);
         let mut known = Vec::new();
         for (conditions, begins, ends) in [

@@ -73,8 +73,14 @@ mod tests {
         note(0, Entrance::Stream, Class::Payer);
         note(30, Entrance::Stream, Class::Member);
         note(30, Entrance::Memory, Class::Member);
-        let (streams, streams_of_members, memory) = (2, 1, 1);
-        let all = TurnedAway { members: 1, strangers: 2, streams, streams_of_members, memory };
+        let all = TurnedAway {
+            members: 1,
+            strangers: 2,
+            streams: 2,
+            streams_of_members: 1,
+            memory: 1,
+            memory_of_members: 1,
+        };
         assert_eq!(lately(60), all);
         assert_eq!(lately(61), TurnedAway { members: 0, strangers: 0, streams: 1, ..all });
         assert_eq!(lately(91), TurnedAway::default());

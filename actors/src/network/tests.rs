@@ -348,6 +348,17 @@ async fn opening_to_a_dead_peer_fails_within_the_bound() {
 }
 
 #[tokio::test]
+async fn a_machine_that_takes_connections_and_says_nothing_has_no_time() {
+    let first = start(1, &[QUIC], &[]).await;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap(); // the system takes what nobody accepts
+    let address = format!("/ip4/127.0.0.1/tcp/{}", silent.local_addr().unwrap().port());
+    let stopped = PeerId::from_key([2; 32]);
+    first.network.add_addresses(stopped, vec![address]);
+    let error = first.network.open(stopped, Protocol::Blob).await.unwrap_err();
+    assert_eq!(error, OpenError::KeptWaiting);
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_an_error_that_names_it() {
     for listen in [QUIC, TCP] {
         let first = start(1, &[listen], &[]).await;

@@ -117,11 +117,13 @@ pub struct Condition {
     pub cause: String,
     /// What to do.
     pub next_step: String,
+    /// Whether only strangers feel it: whoever wants a node to seem ill can bring it about, and a restart mends nothing.
+    pub only_strangers: bool,
 }
 
 impl Condition {
     fn new(name: Name, cause: String, next_step: impl Into<String>) -> Self {
-        Condition { name, cause, next_step: next_step.into() }
+        Condition { name, cause, next_step: next_step.into(), only_strangers: false }
     }
 }
 
@@ -174,7 +176,7 @@ impl ClockDifference {
 pub struct TurnedAway {
     /// Connections of members.
     pub members: u64,
-    /// Connections and handshakes of anybody else.
+    /// Connections and handshakes of anybody else, and of whoever had not said yet who he is.
     pub strangers: u64,
     /// Streams that found no place, or lost theirs to another.
     pub streams: u64,
@@ -182,6 +184,8 @@ pub struct TurnedAway {
     pub streams_of_members: u64,
     /// Sessions that found no room in memory.
     pub memory: u64,
+    /// Of these, members'.
+    pub memory_of_members: u64,
 }
 
 /// What the store says of itself.
@@ -228,6 +232,11 @@ pub fn conditions(facts: &Facts) -> Vec<Condition> {
     found.extend(of_crowd(&facts.turned_away));
     found.sort_by_key(|condition| condition.name);
     found
+}
+
+/// Whether the node does all that it owes to the committee: watchers that restart what is not ready need not act.
+pub fn is_ready(conditions: &[Condition]) -> bool {
+    conditions.iter().all(|condition| condition.only_strangers)
 }
 
 /// How bad all of it is; nothing if all is well.
@@ -343,16 +352,19 @@ fn of_clock(clock: ClockDifference) -> Option<Condition> {
 }
 
 fn of_crowd(turned_away: &TurnedAway) -> Vec<Condition> {
-    let TurnedAway { members, strangers, streams, streams_of_members, memory } = *turned_away;
+    let TurnedAway { members, strangers, streams, streams_of_members, memory, memory_of_members } =
+        *turned_away;
     let log = "the log names who came at level debug (RUST_LOG=debug)";
     let mut found = Vec::new();
-    let mut add = |count: u64, name, cause: String, next_step: &str| {
+    let mut add = |count: u64, of_members: u64, name, cause: String, next_step: &str| {
         if count > 0 {
             let cause = format!("in the last {WINDOW_SECONDS} s {cause}");
-            found.push(Condition::new(name, cause, next_step));
+            let only_strangers = of_members == 0;
+            found.push(Condition { only_strangers, ..Condition::new(name, cause, next_step) });
         }
     };
     add(
+        members,
         members,
         Name::MembersRefused,
         format!("{members} connections of members of the committee were refused"),
@@ -362,9 +374,11 @@ fn of_crowd(turned_away: &TurnedAway) -> Vec<Condition> {
     );
     add(
         strangers,
+        0,
         Name::StrangersRefused,
         format!(
-            "{strangers} connections or handshakes of strangers were refused or made room for others"
+            "{strangers} connections or handshakes of strangers, or of peers that had not said who they are, were refused \
+             or made room for others"
         ),
         &format!(
             "nothing, if it passes; if it lasts, {log}, and a firewall can keep their addresses out"
@@ -372,6 +386,7 @@ fn of_crowd(turned_away: &TurnedAway) -> Vec<Condition> {
     );
     add(
         streams,
+        streams_of_members,
         Name::PlacesExhausted,
         format!(
             "{streams} streams found no place or lost theirs to others, {streams_of_members} of them members'"
@@ -380,8 +395,12 @@ fn of_crowd(turned_away: &TurnedAway) -> Vec<Condition> {
     );
     add(
         memory,
+        memory_of_members,
         Name::MemoryExhausted,
-        format!("{memory} sessions found no room in memory and were told that the node is busy"),
+        format!(
+            "{memory} sessions found no room in memory and were told that the node is busy, {memory_of_members} of them \
+             members'"
+        ),
         &format!("nothing, if it passes; if it lasts, the node has more to do than it can: {log}"),
     );
     found
@@ -409,7 +428,10 @@ impl TurnedAway {
                 self.streams += count;
                 self.streams_of_members += if is_member { count } else { 0 };
             }
-            (Entrance::Memory, _) => self.memory += count,
+            (Entrance::Memory, _) => {
+                self.memory += count;
+                self.memory_of_members += if is_member { count } else { 0 };
+            }
         }
     }
 }

@@ -171,3 +171,6 @@ fn socket_of(address: &Multiaddr) -> Option<SocketAddr> {
     let ip: IpAddr = address::ip_of(address)?;
     Some(SocketAddr::new(ip, address::port_of(address)?))
 }
+
+#[cfg(test)]
+mod tests;

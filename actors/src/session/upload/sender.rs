@@ -257,32 +257,4 @@ fn unexpected(reply: Reply) -> AskError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_put_goes_back_to_nodes_that_had_no_time_and_not_to_those_that_are_not_there() {
-        let busy = Refusal::Busy { retry_after_ms: 500 };
-        for error in [
-            AskError::Open(OpenError::Busy),
-            AskError::Open(OpenError::ConnectionLost),
-            AskError::Open(OpenError::KeptWaiting),
-            AskError::Refused(busy),
-            AskError::Stream(StreamError::Closed),
-        ] {
-            assert!(is_passing(&error, false), "{error}");
-        }
-        assert!(is_passing(&AskError::Open(OpenError::TimedOut), true), "it lives");
-        for error in [
-            AskError::Open(OpenError::Unreachable("nobody listens".into())),
-            AskError::Open(OpenError::Refused),
-            AskError::Open(OpenError::TimedOut),
-            AskError::Open(OpenError::Banned),
-            AskError::Refused(Refusal::Full),
-            AskError::Refused(Refusal::NotFound),
-            node::nonsense(),
-        ] {
-            assert!(!is_passing(&error, false), "{error}");
-        }
-    }
-}
+mod tests;

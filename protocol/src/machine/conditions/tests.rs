@@ -88,6 +88,29 @@ fn every_condition_follows_from_its_fact_alone_and_says_it_in_numbers() {
 }
 
 #[test]
+fn what_only_strangers_feel_leaves_the_node_ready_and_all_else_does_not() {
+    let doors = [Entrance::Connection, Entrance::Stream, Entrance::Memory];
+    for class in [Class::Payer, Class::Stranger] {
+        for door in doors {
+            let found = conditions(&turned_away(door, class));
+            assert!(is_ready(&found) && !found.is_empty(), "{found:?}");
+        }
+    }
+    for door in doors {
+        let found = conditions(&turned_away(door, Class::Member));
+        assert!(!is_ready(&found), "{found:?}");
+    }
+    for (name, facts, _) in table() {
+        let is_crowd = name >= Name::StrangersRefused;
+        let mut found = conditions(&facts);
+        assert!(is_crowd || !is_ready(&found), "{name}");
+        found.extend(conditions(&turned_away(Entrance::Connection, Class::Stranger)));
+        assert!(is_crowd || !is_ready(&found), "{name} is not covered up by strangers");
+    }
+    assert!(is_ready(&[]));
+}
+
+#[test]
 fn what_is_within_its_bound_is_no_condition() {
     for facts in [
         stored(Stored { free_bytes: Some(100), reserve_bytes: 100, ..Stored::default() }),
