@@ -88,8 +88,8 @@ async fn a_clock_is_called_wrong_unless_the_ledger_says_that_its_time_was_moved(
     // This one hears of the ledger from somebody who passes on its time, and not that it was moved.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let _silent = LyingLedger::start(listener, &config.chain.rpc).unwrap();
-    config.chain.rpc = format!("http://{address}");
+    let _silent = LyingLedger::start(listener, &config.chain.rpc[0]).unwrap();
+    config.chain.rpc = vec![format!("http://{address}")];
     let node = StorageNode::start(config).await.unwrap();
     says(&node, &[]).await;
     devnet.ledger().unwrap().skip(Duration::from_secs(3_600)).unwrap();

@@ -28,15 +28,20 @@ impl Name {
             | Name::DiskFailing
             | Name::KeysWrong
             | Name::DiskFull
+            | Name::TrustedUnusable
             | Name::LedgerForked
             | Name::LedgerRolledBack
             | Name::LedgerForged
+            | Name::LedgerDisputed
             | Name::LedgerGap => Duty::Refused,
             // It hears of no registration, and confirms nothing before.
             Name::LedgerBehind | Name::LedgerSilent => Duty::Waits,
             Name::RotFound
             | Name::BlobsIncomplete
             | Name::ShardsMissing
+            | Name::LedgerServerDoubted
+            | Name::LedgerServerBehind
+            | Name::LedgerServerSilent
             | Name::ClockWrong
             | Name::MembersRefused
             | Name::StrangersRefused
@@ -55,12 +60,17 @@ impl Name {
             | Name::RotFound
             | Name::BlobsIncomplete
             | Name::ShardsMissing
+            | Name::TrustedUnusable
             | Name::LedgerForked
             | Name::LedgerRolledBack
             | Name::LedgerForged
+            | Name::LedgerDisputed
             | Name::LedgerGap
             | Name::LedgerBehind
             | Name::LedgerSilent
+            | Name::LedgerServerDoubted
+            | Name::LedgerServerBehind
+            | Name::LedgerServerSilent
             | Name::ClockWrong
             | Name::MembersRefused
             | Name::StrangersRefused
@@ -90,6 +100,7 @@ mod tests {
             (Verdict::Rollback, Name::LedgerRolledBack),
             (Verdict::Forged, Name::LedgerForged),
             (Verdict::Gap, Name::LedgerGap),
+            (Verdict::Disputed, Name::LedgerDisputed),
             (Verdict::Behind, Name::LedgerBehind),
         ] {
             let expected = if verdict.stops_us() { Duty::Refused } else { Duty::Waits };
