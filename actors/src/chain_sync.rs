@@ -265,7 +265,7 @@ impl State {
         source: Box<Checkpoints>,
         batch: Result<Vec<Checkpoint>, FollowError>,
     ) {
-        let is_live = source.is_live();
+        let (is_latest, is_live) = (source.lag() == 0, source.is_live());
         self.context.metrics.set_chain_lag(source.lag());
         let (server, validators) = (source.server(), source.validators());
         self.witness = self.chain.has_choice().then(|| source.witness());
