@@ -1,4 +1,4 @@
-//! The ledger: a Sui gRPC endpoint that knows our contracts.
+//! The ledger: one or several Sui gRPC servers that know our contracts.
 //!
 //! Promises: every call ends in bounded time, which includes waiting for a ledger that is away for a
 //! moment; checkpoints come each exactly once, in order and proven; a
@@ -20,11 +20,15 @@ mod operator;
 mod owned;
 mod patience;
 mod proof;
+mod proven_epoch;
 mod purse;
 mod read;
 mod refusal;
 mod register;
 mod same_blob;
+#[cfg(test)]
+mod sample_server;
+mod servers;
 mod space;
 mod stake;
 mod submit;
@@ -42,10 +46,12 @@ use std::time::Duration;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::ledger_history::TrustedCheckpoint;
+use haulout_protocol::machine::ledger_servers::Servers;
 use haulout_protocol::message::NetworkId;
 use serde::{Deserialize, Serialize};
-use sui_rpc::Client;
 use sui_sdk_types::Address;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 pub use self::checkpoints::{Checkpoints, Start};
 pub use self::error::{CallError, FollowError};
@@ -59,6 +65,8 @@ pub(crate) use self::read::ViewError;
 pub use self::register::{Certified, Cost, Extended, Registered, Registration};
 pub use self::same_blob::OnlyOne;
 use self::same_blob::SameBlob;
+use self::servers::Server;
+pub(crate) use self::servers::Witness;
 pub use self::stake::{NewReceipt, Payout, ReceiptStep, StakeBook};
 pub use self::texts::BLOB_NAME;
 use self::turns::Turns;
@@ -70,8 +78,8 @@ use crate::limits;
 /// Where the ledger answers and which objects on it are ours.
 #[derive(Clone, Debug)]
 pub struct ChainOptions {
-    /// The gRPC endpoint, `http://` or `https://`.
-    pub url: String,
+    /// The gRPC servers, `http://` or `https://`; at least one. Which of them is asked, follows from what they show.
+    pub urls: Vec<String>,
     /// The published package.
     pub package: ObjectId,
     /// The shared object with prices and the committee's keys.
@@ -96,8 +104,10 @@ pub struct ChainOptions {
 /// A ledger we have reached; a cheap handle.
 #[derive(Clone)]
 pub struct Chain {
-    client: Client,
+    servers: Arc<[Server]>,
     shared: Arc<Shared>,
+    /// The one server that is asked, if it is not to be chosen.
+    pinned: Option<usize>,
     /// How long a silent ledger is waited for.
     patience: Duration,
 }
@@ -108,6 +118,8 @@ struct Shared {
     options: ChainOptions,
     package: Address,
     since: SharedSince,
+    /// What is known of the servers, and which is asked.
+    standings: watch::Sender<Servers>,
     /// Held by the one who submits a transaction.
     turns: Turns,
     /// Held by those who put a blob.
@@ -161,33 +173,48 @@ pub struct Balances {
 impl Chain {
     /// Reaches the ledger and finds our objects on it.
     pub async fn connect(options: ChainOptions) -> Result<Chain, CallError> {
-        let client = client(&options)?;
+        let servers = servers::of(&options)?.into();
         let patience = options.patience;
-        let mut chain = Chain { client, shared: shared(options, SharedSince::default()), patience };
+        let shared_now = shared(options, SharedSince::default());
+        let mut chain = Chain { servers, shared: shared_now, pinned: None, patience };
+        let begun = Instant::now();
+        chain.ask_the_first_that_answers().await;
         // Who waits for a ledger waits also for one that was away already when it was needed.
         let longest = match patience.is_zero() {
             true => limits::CHAIN_CONNECT_TIMEOUT,
             false => patience + limits::CHAIN_ANSWER_TIMEOUT,
         };
-        let reached = tokio::time::timeout(longest, chain.shared_since());
+        // What was waited already is waited once.
+        let rest = chain.patient(patience.saturating_sub(begun.elapsed()));
+        let reached = tokio::time::timeout(longest, rest.shared_since());
         let Ok(found) = reached.await else {
             return Err(chain.late("no answer in time"));
         };
         let options = chain.shared.options.clone();
+        let known = chain.shared.standings.borrow().clone();
         chain.shared = shared(options, found?);
+        chain.shared.standings.send_replace(known);
         Ok(chain)
     }
 
     /// A ledger that was reached before, when the network's objects were these. Nothing is asked.
     pub fn resume(options: ChainOptions, known: &NetworkObjects) -> Result<Chain, CallError> {
-        let client = client(&options)?;
+        let servers = servers::of(&options)?.into();
         let patience = options.patience;
-        Ok(Chain { client, shared: shared(options, known.since), patience })
+        Ok(Chain { servers, shared: shared(options, known.since), pinned: None, patience })
     }
 
-    /// The endpoint, for logs and errors.
+    /// The server that is asked now, for logs.
     pub fn url(&self) -> &str {
-        &self.shared.options.url
+        &self.servers[self.server()].url
+    }
+
+    /// All servers that this handle may ask, for errors.
+    fn places(&self) -> String {
+        match self.pinned {
+            Some(_) => self.url().to_owned(),
+            None => self.urls().collect::<Vec<_>>().join(", "),
+        }
     }
 
     /// Every checkpoint after the start, in order, for ever.
@@ -197,26 +224,15 @@ impl Chain {
 
     /// The error for a ledger that does not answer.
     fn unreachable(&self, reason: &str) -> CallError {
-        let (url, reason) = (self.url().to_owned(), reason.to_owned());
+        let (url, reason) = (self.places(), reason.to_owned());
         CallError::Unreachable { url, reason, is_late: false }
     }
 
     /// The error for a ledger that may only be slow: nothing says that it is away.
     fn late(&self, reason: &str) -> CallError {
-        let (url, reason) = (self.url().to_owned(), reason.to_owned());
+        let (url, reason) = (self.places(), reason.to_owned());
         CallError::Unreachable { url, reason, is_late: true }
     }
-}
-
-/// The connection, which opens when it is used.
-fn client(options: &ChainOptions) -> Result<Client, CallError> {
-    let unusable = |reason: String| CallError::InvalidUrl { url: options.url.clone(), reason };
-    if !options.url.starts_with("http://") && !options.url.starts_with("https://") {
-        return Err(unusable("it must start with http:// or https://".to_owned()));
-    }
-    let client = Client::new(options.url.as_str());
-    let client = client.map_err(|status| unusable(status.message().to_owned()))?;
-    Ok(client.with_response_headers_timeout(limits::CHAIN_ANSWER_TIMEOUT))
 }
 
 /// What all handles on one ledger know.
@@ -224,7 +240,8 @@ fn shared(options: ChainOptions, since: SharedSince) -> Arc<Shared> {
     let turns = Turns::new(options.turns.clone(), options.system);
     let (package, is_silent) = (Address::new(options.package.into()), AtomicBool::new(false));
     let puts = SameBlob::default();
-    Arc::new(Shared { options, package, since, turns, puts, is_silent })
+    let standings = watch::Sender::new(Servers::new(options.urls.len()));
+    Arc::new(Shared { options, package, since, standings, turns, puts, is_silent })
 }
 
 impl fmt::Debug for Chain {

@@ -18,7 +18,10 @@ use haulout_storage::{BlobEffect, Kept, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tracing::{Instrument, Span, debug, error, info, info_span, warn};
 
-use crate::chain::{Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError};
+use self::servers::{Look, Reasons};
+use crate::chain::{
+    Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError, Witness,
+};
 use crate::context::{Context, Position, now_ms};
 use crate::limits;
 use crate::network::{self, Network};
@@ -26,6 +29,7 @@ use crate::pauses::Pauses;
 use crate::tasks::Tasks;
 
 pub(crate) mod kept;
+mod servers;
 
 /// How much of the ledger to follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +46,8 @@ pub(crate) struct ChainSyncActor;
 
 /// Facts the actor reacts to.
 pub(crate) enum Message {
-    /// What the ledger says of the network.
-    SystemRead(Result<Box<SystemView>, ViewError>),
+    /// What a server of the ledger says of the network.
+    SystemRead(usize, Result<Box<SystemView>, ViewError>),
     /// What it says is durable, or had not to be.
     SystemKept(Result<(), StoreError>),
     /// The next checkpoints, or why there are none.
@@ -52,6 +56,10 @@ pub(crate) enum Message {
     BatchStored(Result<Applied, StoreError>),
     /// The pause after a failure is over.
     RetryDue,
+    /// It is time to look at all servers.
+    LookDue,
+    /// What they show.
+    Looked(Vec<Look>),
 }
 
 /// What a stored batch changed.
@@ -86,6 +94,9 @@ pub(crate) struct State {
     view_is_early: bool,
     /// Whether the store knows who signs the next checkpoint.
     validators_are_kept: bool,
+    /// What was verified when the last batch came, to compare servers with.
+    witness: Option<Witness>,
+    reasons: Reasons,
     pauses: Pauses,
     tasks: Tasks,
     span: Span,
@@ -130,11 +141,16 @@ impl Actor for ChainSyncActor {
             // Before the first checkpoint nothing can be proven.
             view_is_early: follow == Follow::Blobs && applied.is_none(),
             validators_are_kept,
+            witness: None,
+            reasons: Reasons::default(),
             pauses: Pauses::between(limits::CHAIN_BACKOFF_MIN, limits::CHAIN_BACKOFF_MAX),
             tasks: Tasks::default(),
             span,
         };
         introduce(&state.network, &state.context.position.current());
+        if state.chain.has_choice() {
+            drop(myself.send_after(limits::CHAIN_LOOK_INTERVAL, || Message::LookDue));
+        }
         state.go_on(&myself);
         Ok(state)
     }
@@ -148,7 +164,7 @@ impl Actor for ChainSyncActor {
         let span = state.span.clone();
         let _entered = span.enter();
         match message {
-            Message::SystemRead(read) => state.system_read(&myself, read),
+            Message::SystemRead(server, read) => state.system_read(&myself, server, read),
             Message::SystemKept(kept) => {
                 kept?;
                 state.go_on(&myself);
@@ -156,6 +172,8 @@ impl Actor for ChainSyncActor {
             Message::BatchFetched(source, batch) => state.fetched(&myself, source, batch),
             Message::BatchStored(stored) => state.stored(&myself, stored?),
             Message::RetryDue => state.go_on(&myself),
+            Message::LookDue => state.look(&myself),
+            Message::Looked(looks) => state.looked(&myself, looks),
         }
         Ok(())
     }
@@ -165,14 +183,15 @@ impl State {
     /// Starts the one task that is due: reading the committee or fetching a batch.
     fn go_on(&mut self, myself: &ActorRef<Message>) {
         if self.system_is_stale && !self.view_is_early {
-            let (chain, store) = (self.chain.clone(), self.context.store.clone());
+            let (server, store) = (self.chain.server(), self.context.store.clone());
+            let chain = self.chain.at(server);
             let proven = self.applied.filter(|_| self.follow == Follow::Blobs);
             self.spawn(myself, async move {
                 let read = match proven {
                     Some(last) => read_proven(&chain, &store, &last).await,
                     None => chain.system().await.map_err(ViewError::from),
                 };
-                Message::SystemRead(read.map(Box::new))
+                Message::SystemRead(server, read.map(Box::new))
             });
         } else if let Some(mut source) = self.checkpoints.take() {
             self.spawn(myself, async move {
@@ -186,6 +205,7 @@ impl State {
     fn system_read(
         &mut self,
         myself: &ActorRef<Message>,
+        server: usize,
         read: Result<Box<SystemView>, ViewError>,
     ) {
         let view = match read {
@@ -195,11 +215,8 @@ impl State {
                 self.view_is_early = true;
                 return self.go_on(myself);
             }
-            Err(ViewError::Doubt(doubt)) => {
-                self.distrust(&doubt);
-                return self.retry(myself, &doubt);
-            }
-            Err(ViewError::Call(error)) => return self.retry(myself, &error),
+            Err(ViewError::Doubt(doubt)) => return self.failed(myself, server, &doubt.into()),
+            Err(ViewError::Call(error)) => return self.failed(myself, server, &error.into()),
             Err(ViewError::Store(error)) => {
                 error!(%error, "the store cannot be read");
                 return self.retry(myself, &error);
@@ -243,17 +260,20 @@ impl State {
     ) {
         let is_latest = source.lag() == 0;
         self.context.metrics.set_chain_lag(source.lag());
-        let validators = source.validators();
+        let (server, validators) = (source.server(), source.validators());
+        self.witness = self.chain.has_choice().then(|| source.witness());
         self.checkpoints = Some(source);
         let batch = match batch {
             Ok(batch) => batch,
-            Err(FollowError::Doubt(doubt)) => {
-                self.distrust(&doubt);
-                return self.retry(myself, &doubt);
-            }
-            Err(error) => return self.retry(myself, &error),
+            Err(FollowError::Moved) => return self.go_on(myself),
+            Err(error) => return self.failed(myself, server, &error),
         };
         self.pauses.reset();
+        if let Some(last) = batch.last().filter(|_| is_latest) {
+            // While we catch up, what a server shows is old because we are.
+            self.chain.follows(server, last.time_ms);
+            self.name_servers();
+        }
         self.context.trust.heard();
         let applied = self.applied.map(|applied| applied.sequence);
         let due = following(applied, batch, |checkpoint| checkpoint.sequence);
@@ -267,7 +287,7 @@ impl State {
         let done = Applied { last, network_changed };
         self.context.vitals.note_clock(now_ms(), last.time_ms, is_latest);
         let first = validators.filter(|_| !self.validators_are_kept);
-        self.validators_are_kept = true;
+        self.validators_are_kept |= first.is_some();
         let (store, follow) = (self.context.store.clone(), self.follow);
         self.spawn(myself, async move {
             if follow == Follow::Blobs
@@ -295,7 +315,9 @@ impl State {
 
     /// The ledger is not believed: says so once, and to all who sign.
     fn distrust(&self, doubt: &Doubt) {
-        self.context.metrics.ledger_doubted(doubt.verdict.as_str());
+        if !self.chain.has_choice() {
+            self.context.metrics.ledger_doubted(doubt.verdict.as_str());
+        }
         if self.context.trust.doubt(*doubt) {
             error!(error = %doubt, next_step = doubt.next_step(), "the ledger is not believed");
         }
@@ -363,12 +385,17 @@ async fn write(
     futures::future::try_join_all(writes.collect::<Vec<_>>()).await.map(drop)
 }
 
-/// Tells the network where the committee's members are, as the ledger says.
+/// Tells the network where the members of this committee and those around it are, as the ledger says.
 fn introduce(network: &Network, position: &Position) {
     for member in position.committee.members() {
         let addresses = member.addresses.iter();
         let addresses = addresses.filter_map(|bytes| network::address_from_bytes(bytes)).collect();
         network.add_addresses(member.peer_id, addresses);
+    }
+    for neighbour in position.neighbours.iter() {
+        let addresses = neighbour.addresses.iter();
+        let addresses = addresses.filter_map(|bytes| network::address_from_bytes(bytes)).collect();
+        network.add_addresses(neighbour.peer_id, addresses);
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use haulout_protocol::chain::object::staking::EpochState;
-use haulout_protocol::committee::{Committee, NodeId};
+use haulout_protocol::committee::{Committee, Neighbour, NodeId};
 use haulout_protocol::crypto::{PeerId, SecretKey};
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
@@ -90,6 +90,8 @@ pub struct Position {
     pub timing: Timing,
     /// Who serves it.
     pub committee: Arc<Committee>,
+    /// Who else served in the epoch before, or is chosen for the next; nobody where the ledger was not asked.
+    pub neighbours: Arc<[Neighbour]>,
     /// What storage costs.
     pub prices: Prices,
     /// How blobs are encoded on this network.
@@ -262,7 +264,7 @@ async fn ask_or_recall(
         Ok(Ok((chain, view, is_news))) => Ok((chain.patient(options.patience), view, is_news)),
         Ok(Err(error)) if !error.is_transient() => Err(error),
         without => {
-            let (ledger, checkpoint) = (&options.url, objects.checkpoint);
+            let (ledger, checkpoint) = (options.urls.join(", "), objects.checkpoint);
             match without {
                 Ok(Err(error)) if !error.is_late() => {
                     warn!(%ledger, checkpoint, "the ledger does not answer; {GOING_ON}");

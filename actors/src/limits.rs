@@ -156,6 +156,9 @@ pub const CHAIN_REBUILDS_MAX: u32 = 8;
 pub const CHAIN_TURN_LOOK_MIN: Duration = Duration::from_millis(2);
 /// As it grows for those who are not the next: many processes may wait.
 pub const CHAIN_TURN_LOOK_MAX: Duration = Duration::from_millis(20);
+/// How long a transaction that was executed may be unknown to a server, by the time of its own checkpoints: it
+/// is in one after seconds. Later, the server has forgotten it, or it never was.
+pub const CHAIN_WORD_AGE_MAX: Duration = Duration::from_secs(60);
 /// How often whoever has a wallet's turn shows that it is alive.
 pub const CHAIN_TURN_BEAT: Duration = Duration::from_secs(10);
 /// How long a wallet's turn may last without a sign of life: many beats. Whoever holds it is stopped
@@ -186,6 +189,21 @@ pub const CHAIN_SILENCE_MAX: Duration = Duration::from_secs(10);
 pub const CHAIN_QUIET_MAX: Duration = Duration::from_secs(8);
 /// How long a client that remembers the network waits for the ledger before it goes on without.
 pub const CHAIN_RECALL_AFTER: Duration = Duration::from_secs(2);
+/// Servers of one ledger that may be configured: each of them is looked at all the time.
+pub const CHAIN_SERVERS_MAX: usize = 16;
+/// How long a server may owe an answer before another one is asked: much longer than an answer takes, and
+/// short enough for a person who waits.
+pub const CHAIN_OTHER_SERVER_AFTER: Duration = Duration::from_secs(5);
+/// Between two looks at the servers that are configured beside each other: one that lies or lags is named
+/// within ten seconds, with what the look itself takes.
+pub const CHAIN_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How long a look at a server may take.
+pub const CHAIN_LOOK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How often servers that show no signatures are asked for the same checkpoint: some are a moment later
+/// than others.
+pub const CHAIN_AGREEMENT_ATTEMPTS_MAX: usize = 10;
+/// The pause between those.
+pub const CHAIN_AGREEMENT_PAUSE: Duration = Duration::from_millis(200);
 /// Coins that one transaction pays with; if it takes more, they are merged first. Ledgers allow
 /// 512 arguments of a command.
 pub const CHAIN_COINS_PER_CALL_MAX: usize = 256;

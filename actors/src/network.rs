@@ -144,11 +144,16 @@ impl Network {
         self.shared.book().state_addresses(peer, parsed.collect());
     }
 
-    /// States who serves in the committee, or did in the one before: they always get in, and their streams have places
-    /// that nobody else can take.
+    /// States who serves in the committee, did in the one before or will in the next: they always get in, and their
+    /// streams have places that nobody else can take.
     pub(crate) fn set_members(&self, members: BTreeSet<PeerId>) {
         self.shared.book().set_members(members.clone());
         self.shared.door.set_members(members);
+    }
+
+    /// Whether a peer always gets in because the ledger names it.
+    pub fn is_member(&self, peer: &PeerId) -> bool {
+        self.shared.book().is_member(peer)
     }
 
     /// Who found no room here lately.

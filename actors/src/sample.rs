@@ -66,6 +66,7 @@ pub(crate) fn position_of(committee: Committee) -> Position {
         timing: Timing::default(),
         parameters: Parameters::new(committee.shards(), SEGMENT_BYTES).expect("valid parameters"),
         committee: Arc::new(committee),
+        neighbours: Arc::default(),
         prices: Prices::default(),
         index_replicas: 10,
         epochs_ahead_max: 53,

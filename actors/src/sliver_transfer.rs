@@ -214,18 +214,26 @@ async fn accept(protocol: Protocol, mut incoming: Incoming, actor: ActorRef<Mess
     }
 }
 
-/// Tells the network who serves in the committee, and who did in the one before: they may still move shards.
+/// Tells the network who serves in the committee, who did in the one before and who will in the next: they move shards.
+/// The ledger names all of them; who served before is remembered besides, for a node that could not ask.
 async fn introduce(context: Context, network: Network) {
     let mut moves = context.position.subscribe();
-    let mut before = BTreeSet::new();
-    let mut known = None;
+    let (mut epoch, mut members, mut before) = (None, BTreeSet::new(), BTreeSet::new());
+    let mut told = BTreeSet::new();
     loop {
-        let committee = moves.borrow_and_update().committee.clone();
-        if known != Some(committee.epoch()) {
-            let members: BTreeSet<_> =
-                committee.members().iter().map(|member| member.peer_id).collect();
-            network.set_members(members.union(&before).copied().collect());
-            (before, known) = (members, Some(committee.epoch()));
+        let (committee, neighbours) = {
+            let position = moves.borrow_and_update();
+            (position.committee.clone(), position.neighbours.clone())
+        };
+        if epoch.replace(committee.epoch()) != Some(committee.epoch()) {
+            let now = committee.members().iter().map(|member| member.peer_id).collect();
+            before = std::mem::replace(&mut members, now);
+        }
+        let around = neighbours.iter().map(|neighbour| neighbour.peer_id);
+        let trusted: BTreeSet<_> = members.union(&before).copied().chain(around).collect();
+        if trusted != told {
+            network.set_members(trusted.clone());
+            told = trusted;
         }
         if moves.changed().await.is_err() {
             return;

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use haulout_protocol::machine::conditions::{self, Condition, Facts, Ledger};
+use haulout_protocol::machine::conditions::{self, Condition, Facts, IllServer, Ledger};
 use haulout_protocol::machine::ledger_history::Doubt;
 use haulout_protocol::machine::node_keys::KeyFault;
 use tokio::sync::watch;
@@ -30,6 +30,10 @@ struct Standing {
     doubt: Option<Doubt>,
     /// Why our keys are not those of the node we are.
     keys: Option<KeyFault>,
+    /// What in the configuration keeps us from proving anything, and how to repair it.
+    setting: Option<(String, &'static str)>,
+    /// Which of several servers of the ledger are not well.
+    servers: Vec<IllServer>,
     /// When something proven came last, and why nothing came since; nothing is expected before
     /// somebody follows a ledger.
     heard: Option<(Instant, Option<String>)>,
@@ -60,10 +64,11 @@ impl Trust {
     }
 
     fn facts_at(&self, now: Instant) -> Ledger {
-        let Standing { doubt, keys, heard } = self.sender.borrow().clone();
+        let Standing { doubt, keys, setting, servers, heard } = self.sender.borrow().clone();
         let heard = heard.map(|(since, why)| (now.saturating_duration_since(since), why));
         let silent = heard.filter(|(quiet, _)| *quiet > limits::CHAIN_QUIET_MAX);
-        Ledger { doubt, keys, silence: silent.map(|(quiet, why)| (quiet.as_secs(), why)) }
+        let silence = silent.map(|(quiet, why)| (quiet.as_secs(), why));
+        Ledger { doubt, keys, setting, servers, silence }
     }
 
     /// Somebody begins to follow the ledger: from now on silence is one. What is wrong stays so.
@@ -75,6 +80,7 @@ impl Trust {
     pub(crate) fn heard(&self) {
         self.sender.send_modify(|standing| {
             standing.doubt = None;
+            standing.setting = None;
             standing.heard = Some((Instant::now(), None));
         });
     }
@@ -89,6 +95,16 @@ impl Trust {
         is_news
     }
 
+    /// The configuration is why nothing can be proven; whether that is news.
+    pub(crate) fn misled(&self, cause: String, repair: &'static str) -> bool {
+        let setting = Some((cause, repair));
+        self.sender.send_if_modified(|standing| {
+            let is_news = standing.setting != setting;
+            standing.setting.clone_from(&setting);
+            is_news
+        })
+    }
+
     /// The ledger did not answer, or cannot be understood.
     pub(crate) fn failed(&self, error: &dyn std::error::Error) {
         self.sender.send_modify(|standing| {
@@ -96,6 +112,11 @@ impl Trust {
                 *why = Some(error.to_string());
             }
         });
+    }
+
+    /// These servers of the ledger are not well; that alone stops nobody.
+    pub(crate) fn set_servers(&self, servers: Vec<IllServer>) {
+        self.sender.send_modify(|standing| standing.servers = servers);
     }
 
     /// Our keys are those the ledger lists, or not.
@@ -160,6 +181,18 @@ mod tests {
         assert!(trust.may_act(&position));
         position.is_proven = false;
         assert!(!trust.may_act(&position));
+    }
+
+    #[test]
+    fn a_setting_that_keeps_us_from_proving_anything_is_named_until_something_is_proven() {
+        let trust = Trust::default();
+        trust.expect();
+        assert!(trust.misled("chain.trusted names".to_owned(), "set it"), "news");
+        assert!(!trust.misled("chain.trusted names".to_owned(), "set it"), "no news");
+        assert_eq!(trust.conditions()[0].name, Name::TrustedUnusable);
+        assert_eq!(trust.conditions()[0].next_step, "set it");
+        trust.heard();
+        assert!(trust.conditions().is_empty());
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Filler {
         let key = Ed25519PrivateKey::new(*load(&file, Kind::Ed25519)?.bytes());
         let mut seed = [0; 16];
         getrandom::fill(&mut seed).map_err(|error| error.to_string())?;
-        let client = Client::new(config.chain.rpc.as_str())?;
+        let client = Client::new(config.chain.rpc[0].as_str())?;
         let owner = key.public_key().derive_address();
         Ok(Self { client, chain: config.chain, key, owner, space, seed })
     }

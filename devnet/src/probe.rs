@@ -89,7 +89,7 @@ pub(crate) fn accounts_summary(count: usize, each: &Balances) -> String {
 /// The ledger, through the same client that nodes use; it waits so long for one that does not answer.
 pub(crate) async fn connect(place: &ChainPlace, patience: Duration) -> Result<Chain> {
     let options = ChainOptions {
-        url: place.rpc.clone(),
+        urls: vec![place.rpc.clone()],
         package: place.ids.package,
         system: place.ids.system,
         staking: place.ids.staking,

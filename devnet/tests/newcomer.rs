@@ -159,6 +159,7 @@ fn stored_files_are_listed_by_name_here_and_by_their_public_name_elsewhere() {
     let put = desk.json(&["haulout", "--json", "put", letter.to_str().unwrap()]);
     assert_eq!((&put["name"], &put["name_is_public"]), (&"a letter.txt".into(), &false.into()));
     let secret = id_of(&put);
+    let secret_object = put["object_id"].as_str().unwrap().to_owned();
     // Its id without a network is that of this network, whose shards are not the usual ones.
     assert_eq!(desk.text(&["haulout", "-q", "blob-id", "a letter.txt"]).trim(), secret);
     let dry = ["haulout", "--json", "put", "a letter.txt", "--public-name", "--dry-run"];
@@ -234,6 +235,16 @@ fn stored_files_are_listed_by_name_here_and_by_their_public_name_elsewhere() {
     let now = listed();
     desk.text(&["haulout", "storage", "destroy", &object, "--yes"]);
     assert_eq!(listed(), now - 1);
+
+    // A blob that is stored is named by a command of its own, which pays gas for that, once, and nothing else.
+    let name = ["haulout", "--json", "name", &secret_object, "-- a letter"];
+    let mut paid = Vec::new();
+    for _ in 0..2 {
+        let line = [&name[..4], &["--"], &name[4..]].concat();
+        paid.push(desk.json(&line)["gas_mist"].as_u64().unwrap());
+    }
+    assert!(paid[0] > 0 && paid[1] == 0, "{paid:?}");
+    assert_eq!(names(&desk, Some(&elsewhere))[&secret], "-- a letter");
 
     // What is removed is forgotten.
     fs::write(&kept, sound).unwrap();

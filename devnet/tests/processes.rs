@@ -24,14 +24,18 @@ struct Desk {
 }
 
 impl Desk {
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_devnet"))
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_devnet"));
+        command
             .args(arguments)
             .env("XDG_STATE_HOME", self.folder.path().join("state"))
             .env("XDG_CONFIG_HOME", self.folder.path().join("config"))
-            .env_remove("HAULOUT_CONFIG")
-            .output()
-            .unwrap()
+            .env_remove("HAULOUT_CONFIG");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// Runs a verb that must succeed and returns the JSON it prints.
@@ -195,6 +199,16 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
         desk.json(&["restart", node, "--json"]);
     }
     assert!(desk.get(&id) == bytes);
+    // A put waits for it, and says so when its patience is over.
+    let other = desk.folder.path().join("other");
+    fs::write(&other, &bytes[1..]).unwrap();
+    let put = ["haulout", "--json", "put", other.to_str().unwrap()];
+    let refused = desk.command(&put).env("HAULOUT_CLIENT__TIMEOUT", "2s").output().unwrap();
+    let error: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(
+        (refused.status.code(), &error["error"]["kind"]),
+        (Some(5), &"LEDGER_UNREACHABLE".into())
+    );
     desk.sees("that writes wait for the ledger", |status| {
         status["reads"] == true
             && status["writes"] == false
@@ -212,6 +226,8 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
         let health = health();
         health["status"].is_string() && !conditions_of(&health).contains(&"ledger silent")
     });
+    let late = desk.json(&put);
+    assert!(desk.get(late["blob_id"].as_str().unwrap()) == bytes[1..]);
 
     // SIGKILL of the supervisor takes every process with it, and loses nothing.
     let supervisor = card["supervisor_pid"].as_u64().unwrap();

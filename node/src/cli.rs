@@ -37,6 +37,7 @@ mod get;
 mod help;
 mod info;
 mod ls;
+mod name;
 mod node;
 mod output;
 mod owner;
@@ -151,6 +152,7 @@ enum Command {
     #[command(alias = "list-blobs")]
     Ls(ls::Ls),
     Extend(extend::Extend),
+    Name(name::Name),
     #[command(alias = "delete")]
     Rm(rm::Rm),
     #[command(subcommand)]
@@ -243,6 +245,7 @@ impl Cli {
             Command::Status(status) => self.online(output, status.run(self, output)),
             Command::Ls(ls) => self.online(output, ls.run(self, output)),
             Command::Extend(extend) => self.online(output, extend.run(self, output)),
+            Command::Name(name) => self.online(output, name.run(self, output)),
             Command::Rm(rm) => self.online(output, rm.run(self, output)),
             Command::Storage(storage) => self.online(output, storage.run(self, output)),
             Command::Info(info) => self.online(output, info.run(self, output)),

@@ -113,8 +113,8 @@ pub struct NetworkConfig {
 /// Where the ledger is, and which objects on it are ours.
 #[derive(Clone, Debug)]
 pub struct ChainConfig {
-    /// Address of a Sui gRPC server.
-    pub rpc: String,
+    /// Addresses of Sui gRPC servers, at least one; the next is asked when one fails.
+    pub rpc: Vec<String>,
     /// The package of the contracts.
     pub package: ObjectId,
     /// The system object.

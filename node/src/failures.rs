@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use haulout_actors::chain::CallError;
+use haulout_actors::chain::{CallError, FollowError};
 use haulout_actors::context::ContextError;
 use haulout_actors::network::NetworkError;
 use haulout_actors::session::download::GetError;
@@ -31,12 +31,34 @@ impl From<CallError> for Error {
             | CallError::Rejected { .. }
             | CallError::Contended { .. }
             | CallError::Outdated { .. }
+            | CallError::Disputed { .. }
             | CallError::Lagging { .. } => Kind::Chain,
             CallError::Unconfirmed { .. } => Kind::Timeout,
             CallError::Unreadable { .. } => Kind::Version,
             CallError::TooLarge => Kind::Usage,
         };
         Error::new(kind, error.to_string()).retryable(error.is_transient())
+    }
+}
+
+impl From<FollowError> for Error {
+    fn from(error: FollowError) -> Self {
+        let (message, repair) = (error.to_string(), error.repair());
+        let failed = match error {
+            FollowError::Call(cause) => cause.into(),
+            FollowError::Doubt(_) => Error::new(Kind::Chain, message).hint(
+                "set chain.rpc to a server you trust, or to several of which most agree; if the ledger was started over \
+                 on purpose, correct chain.trusted",
+            ),
+            FollowError::Moved => Error::new(Kind::Chain, message).retryable(true),
+            FollowError::NoEnd { .. } | FollowError::TrustedLater { .. } => {
+                Error::new(Kind::Config, message)
+            }
+        };
+        match repair {
+            Some(repair) => failed.hint(repair),
+            None => failed,
+        }
     }
 }
 

@@ -68,7 +68,7 @@ impl LedgerClient {
         &self.view
     }
 
-    /// The ledger's address.
+    /// The address of the ledger's server that is asked.
     pub fn url(&self) -> &str {
         self.chain.url()
     }
@@ -105,6 +105,12 @@ impl LedgerClient {
         Ok(self.chain.blob_texts(objects, BLOB_NAME).await?)
     }
 
+    /// Writes the name of a blob object of the wallet on the ledger, where everybody can read it.
+    /// Sends nothing, and returns nothing, if it is there already.
+    pub async fn publish_name(&self, object: &ObjectId, name: &str) -> Result<Option<Receipt>> {
+        publish_name(&self.chain, self.wallet("naming")?, object, name).await
+    }
+
     /// The wallet's storage that no blob lives in.
     pub async fn storages(&self) -> Result<Vec<Storage>> {
         let wallet = self.wallet("a list of your storage")?;
@@ -113,7 +119,13 @@ impl LedgerClient {
 
     /// What joining the wallet's free storage would do; nothing is changed.
     pub async fn plan_fusion(&self) -> Result<FusionPlan> {
-        Ok(FusionPlan::new(&self.storages().await?, self.view.position.epoch.0))
+        let (storages, epoch) = (self.storages().await?, self.view.position.epoch.0);
+        let plan = FusionPlan::new(&storages, epoch);
+        // What is joined as it would be before the first epoch loses none of its time.
+        if plan.joints != FusionPlan::new(&storages, 0).joints {
+            self.prove_epoch().await?;
+        }
+        Ok(plan)
     }
 
     /// Joins what the plan says.
@@ -124,7 +136,34 @@ impl LedgerClient {
 
     /// What destroying free storage would do; nothing is changed.
     pub async fn plan_destruction(&self, doomed: &Doomed) -> Result<DestructionPlan> {
-        DestructionPlan::new(self.storages().await?, doomed, self.view.position.epoch.0)
+        let epoch = self.view.position.epoch.0;
+        let plan = DestructionPlan::new(self.storages().await?, doomed, epoch)?;
+        if *doomed == Doomed::Expired && !plan.storages.is_empty() {
+            self.prove_epoch().await?;
+        }
+        Ok(plan)
+    }
+
+    /// Makes sure that the epoch which a server named began: by its word alone, nothing of the owner's is given up.
+    async fn prove_epoch(&self) -> Result<()> {
+        let patience = self.chain.patience() + LAST_ANSWERS_MAX;
+        let proven = tokio::time::timeout(patience, self.chain.proven_epoch()).await;
+        let proven = proven.map_err(|_| {
+            let message = format!("the epoch was not proven within {}", periods::spoken(patience));
+            Error::new(Kind::Timeout, message)
+                .hint("check chain.rpc; raise client.timeout on a slow link")
+        })??;
+        let claimed = self.view.position.epoch.0;
+        if proven >= claimed {
+            return Ok(());
+        }
+        let message = format!(
+            "the ledger at {} says that this is epoch {claimed}, and its validators signed no later one than {proven}; \
+             nothing is given up on its word",
+            self.url()
+        );
+        Err(Error::new(Kind::Chain, message)
+            .hint("set chain.rpc to a server you trust, or to several of which most agree"))
     }
 
     /// Destroys what the plan says.
@@ -183,6 +222,20 @@ impl LedgerClient {
     fn wallet(&self, purpose: &str) -> Result<&Wallet> {
         self.wallet.as_ref().ok_or_else(|| keys::no_wallet(purpose))
     }
+}
+
+/// Writes the name of a blob object on the ledger, unless it is there.
+pub(crate) async fn publish_name(
+    chain: &Chain,
+    wallet: &Wallet,
+    object: &ObjectId,
+    name: &str,
+) -> Result<Option<Receipt>> {
+    let known = chain.blob_texts(&[*object], BLOB_NAME).await?;
+    if known.get(object).is_some_and(|known| known == name) {
+        return Ok(None);
+    }
+    Ok(Some(chain.set_blob_text(wallet, object, BLOB_NAME, name).await?))
 }
 
 /// The account of a wallet; needs no ledger.

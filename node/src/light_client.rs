@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haulout_actors::chain::{BLOB_NAME, Chain, Receipt, Wallet};
+use haulout_actors::chain::{Chain, Receipt, Wallet};
 use haulout_actors::context::{Context, Keys};
 use haulout_actors::limits;
 use haulout_actors::session::download::{self, Consistency, GetReport};
@@ -32,7 +32,7 @@ use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
 use crate::known_network::KnownNetwork;
-use crate::ledger_client::LAST_ANSWERS_MAX;
+use crate::ledger_client::{self, LAST_ANSWERS_MAX};
 use crate::periods;
 use crate::storage_node::{Identity, Prepared, chain_options, not_started, prepare};
 
@@ -142,12 +142,7 @@ impl LightClient {
     /// Sends nothing, and returns nothing, if it is there already.
     pub async fn publish_name(&self, object: &ObjectId, name: &str) -> Result<Option<Receipt>> {
         let wallet = self.wallet.as_ref().ok_or_else(|| keys::no_wallet("naming"))?;
-        let chain = self.chain()?;
-        let known = chain.blob_texts(&[*object], BLOB_NAME).await?;
-        if known.get(object).is_some_and(|known| known == name) {
-            return Ok(None);
-        }
-        Ok(Some(chain.set_blob_text(wallet, object, BLOB_NAME, name).await?))
+        ledger_client::publish_name(self.chain()?, wallet, object, name).await
     }
 
     /// Waits for the room that a put of so many bytes takes. Whoever waits for much is not passed by those

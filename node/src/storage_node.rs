@@ -211,7 +211,7 @@ pub(crate) fn chain_options(
     turns: Option<PathBuf>,
 ) -> ChainOptions {
     ChainOptions {
-        url: chain.rpc.clone(),
+        urls: chain.rpc.clone(),
         package: chain.package,
         system: chain.system,
         staking: chain.staking,

@@ -80,6 +80,16 @@ pub struct Member {
     pub shards: Vec<ShardIndex>,
 }
 
+/// A node that serves in the committee before or after the current one: it still has shards to hand out, or comes to
+/// fetch them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Who it is among peers.
+    pub peer_id: PeerId,
+    /// Where it says that it is, as binary multiaddrs.
+    pub addresses: Vec<Vec<u8>>,
+}
+
 /// The nodes responsible for an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committee {

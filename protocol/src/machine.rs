@@ -15,6 +15,7 @@ pub mod fusion;
 pub mod guests;
 pub mod inquiry;
 pub mod ledger_history;
+pub mod ledger_servers;
 pub mod node_keys;
 pub mod permanence;
 pub mod places;

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use haulout_actors::context::Context;
 use haulout_devnet::Devnet;
@@ -14,9 +15,12 @@ use haulout_node::{LightClient, StorageNode};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
 use haulout_tests::lying_ledger::{Lie, LyingLedger};
-use haulout_tests::{KIB, eventually, get, put, sample_blob};
+use haulout_tests::{KIB, eventually, get, in_time, put, sample_blob};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// In so much time a ledger or a server that is not well must have been named.
+pub(crate) const NAMED_WITHIN: Duration = Duration::from_secs(10);
 
 async fn devnet(seed: u64) -> Devnet {
     let devnet = Devnet::builder().nodes(4).shards(4).seed(seed).segment_bytes(64 << 10);
@@ -24,13 +28,13 @@ async fn devnet(seed: u64) -> Devnet {
 }
 
 /// What every node shares with its actors.
-fn contexts(devnet: &Devnet) -> Vec<Context> {
+pub(crate) fn contexts(devnet: &Devnet) -> Vec<Context> {
     (0..devnet.members()).map(|index| devnet.node(index).unwrap().context().clone()).collect()
 }
 
-/// Waits until every node says of itself that this is wrong, and nothing else.
+/// Makes sure that every node says of itself in time that this is wrong, and nothing else.
 async fn named(nodes: &[Context], name: &str) {
-    eventually(name, async || {
+    in_time(name, NAMED_WITHIN, async || {
         nodes.iter().all(|node| {
             let conditions = node.trust.conditions();
             conditions.len() == 1 && conditions[0].name.as_str() == name
@@ -40,7 +44,7 @@ async fn named(nodes: &[Context], name: &str) {
 }
 
 /// Waits until every node is well and follows the ledger.
-async fn well(nodes: &[Context]) {
+pub(crate) async fn well(nodes: &[Context]) {
     let at: Vec<_> = nodes.iter().map(|node| node.position.current().checkpoint).collect();
     eventually("all nodes are well and go on", async || {
         nodes.iter().zip(&at).all(|(node, at)| {
@@ -51,7 +55,7 @@ async fn well(nodes: &[Context]) {
 }
 
 /// Waits until every node has read that the blob is certified.
-async fn know(nodes: &[Context], id: &BlobId) {
+pub(crate) async fn know(nodes: &[Context], id: &BlobId) {
     eventually("every node knows the blob", async || {
         nodes
             .iter()
@@ -61,7 +65,7 @@ async fn know(nodes: &[Context], id: &BlobId) {
 }
 
 /// How often each node signed.
-fn signed(nodes: &[Context]) -> Vec<String> {
+pub(crate) fn signed(nodes: &[Context]) -> Vec<String> {
     let line = |node: &Context| {
         let text = node.metrics.encode();
         text.lines()
@@ -75,20 +79,20 @@ fn signed(nodes: &[Context]) -> Vec<String> {
 /// A client that gives up soon.
 fn hasty(devnet: &Devnet) -> ClientConfig {
     let mut config = devnet.client_config("bob").unwrap();
-    config.timeout = std::time::Duration::from_secs(4);
+    config.timeout = Duration::from_secs(4);
     config
 }
 
 /// The ledger of a stopped devnet's file, served where a test wants it.
-struct Served {
-    ledger: Ledger,
-    address: SocketAddr,
+pub(crate) struct Served {
+    pub(crate) ledger: Ledger,
+    pub(crate) address: SocketAddr,
     serving: tokio::task::JoinHandle<()>,
     stop: DropGuard,
 }
 
 impl Served {
-    async fn start(database: &Path, address: &str) -> Served {
+    pub(crate) async fn start(database: &Path, address: &str) -> Served {
         let ledger = Ledger::resume(database).unwrap();
         let grpc = TcpListener::bind(address).await.unwrap();
         let faucet = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -99,7 +103,7 @@ impl Served {
         Served { ledger, address, serving, stop: stop.drop_guard() }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         drop((self.ledger, self.stop));
         self.serving.await.unwrap();
     }
@@ -165,7 +169,8 @@ async fn objects_that_checkpoints_do_not_prove_describe_no_network() {
     let listener = TcpListener::bind(door(&devnet)).await.unwrap();
     let liar = LyingLedger::start(listener, &format!("http://{}", truth.address)).unwrap();
     well(&nodes).await;
-    liar.tell(Lie::LateEpoch { staking: devnet.ids().staking });
+    let (system, staking) = (devnet.ids().system, devnet.ids().staking);
+    liar.tell(Lie::LateEpoch { system, staking, by: 100 });
     for index in 0..devnet.members() {
         assert!(devnet.node(index).unwrap().tree().kill("chain_sync"), "it reads the network anew");
     }
@@ -205,7 +210,7 @@ async fn a_ledger_that_was_rolled_back_or_forked_is_never_spliced_over() {
     // As long, and longer: what it says next does not follow what they know.
     let ledger = devnet.ledger().unwrap().clone();
     while ledger.height() <= height + 2 {
-        ledger.skip(std::time::Duration::from_millis(1)).unwrap();
+        ledger.skip(Duration::from_millis(1)).unwrap();
     }
     named(&nodes, "ledger forked").await;
     for node in &nodes {
@@ -267,7 +272,7 @@ async fn nodes_start_and_serve_and_clients_read_while_the_ledger_is_away() {
     assert!(get(&client, &id).await.unwrap() == blob);
     // Who writes waits for the ledger, then says so; a client that never knew the network cannot begin.
     let mut config = devnet.client_config("bob").unwrap();
-    config.timeout = std::time::Duration::from_secs(3);
+    config.timeout = Duration::from_secs(3);
     let writer = LightClient::connect(config).await.unwrap_err();
     assert!([Kind::LedgerUnreachable, Kind::Timeout].contains(&writer.kind()), "{writer}");
     let stranger = LightClient::connect(hasty(&devnet)).await.unwrap_err();

@@ -20,6 +20,7 @@ mod payment;
 mod put_get;
 mod reading;
 mod restart;
+mod several_ledgers;
 mod sizes;
 mod space;
 mod staker;

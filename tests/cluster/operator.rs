@@ -14,7 +14,7 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::staking::{Asks, NodeCap};
 use haulout_protocol::crypto::SecretKey;
-use haulout_tests::{quiet, sample_blob};
+use haulout_tests::{eventually, quiet, sample_blob};
 
 use crate::epochs::Epochs;
 use crate::owner::bare;
@@ -164,6 +164,47 @@ async fn a_strangers_node_is_staked_chosen_paid_and_leaves_with_its_bond() {
     assert_eq!(plan.items[0].step, Step::WithdrawNow);
     assert!(plan.pays() > 3 * WAL);
     assert_eq!(alice.withdraw(&plan).await.unwrap().paid, [(receipt, plan.pays())]);
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_to_come_and_one_that_left_always_get_in_also_after_a_restart() {
+    let mut devnet = devnet(86).await;
+    let (operator, alice) = (client(&devnet, "carol").await, client(&devnet, "alice").await);
+    let (chain, _) = bare(&devnet, "carol").await;
+    let peer = network::peer_id(*node_keys().0.bytes());
+    let gets_in = async |devnet: &Devnet, epoch: u32| {
+        eventually("every node lets it in", async || {
+            (0..devnet.members()).all(|index| {
+                let node = devnet.node(index).unwrap();
+                let position = node.context().position.current();
+                let is_member = node.tree().network().is_member(&peer);
+                position.epoch.0 == epoch && is_member && position.shards_of(&peer).is_empty()
+            })
+        })
+        .await;
+    };
+    {
+        let epochs = Epochs::of(&devnet, chain);
+        register(&operator, &application("late")).await;
+        let plan = alice.plan_stake("late", 3 * WAL).await.unwrap();
+        alice.stake(&plan).await.unwrap();
+        assert!((0..4).all(|it| !devnet.node(it).unwrap().tree().network().is_member(&peer)));
+        epochs.select().await;
+        gets_in(&devnet, 1).await;
+        epochs.change().await;
+        let (cap, _) = own(&operator).await;
+        operator.request_exit(&cap).await.unwrap();
+        epochs.next().await;
+        gets_in(&devnet, 3).await;
+    }
+    // What was read of the ledger is in the store: nobody need be asked.
+    devnet.stop_ledger().await;
+    for index in 0..devnet.members() {
+        devnet.stop_node(index).await;
+        devnet.start_node(index).await.unwrap();
+    }
+    gets_in(&devnet, 3).await;
     devnet.shutdown().await;
 }
 

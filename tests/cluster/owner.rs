@@ -31,7 +31,7 @@ async fn ledger(devnet: &Devnet, account: &str) -> LedgerClient {
 pub(crate) async fn bare(devnet: &Devnet, account: &str) -> (Chain, Wallet) {
     let config = devnet.client_config(account).unwrap();
     let options = ChainOptions {
-        url: config.chain.rpc,
+        urls: config.chain.rpc,
         package: config.chain.package,
         system: config.chain.system,
         staking: config.chain.staking,

@@ -7,6 +7,7 @@ use haulout_node::LightClient;
 use haulout_node::error::Kind;
 use haulout_node::holdings::storages::Doomed;
 use haulout_node::holdings::{Removal, Target};
+use haulout_tests::lying_ledger::{Lie, LyingLedger};
 use haulout_tests::{quiet, sample_blob};
 
 use crate::epochs::Epochs;
@@ -114,5 +115,42 @@ async fn storage_that_began_earlier_loses_its_past_to_be_joined_and_what_is_over
     assert_eq!(joined.len(), 1, "{joined:?}");
     let sum: u64 = all.iter().map(|storage| storage.storage_size).sum();
     assert_eq!((joined[0].storage_size, joined[0].start_epoch), (sum, epoch), "{all:?}");
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_makes_up_a_late_epoch_takes_no_storage_and_no_time_of_any() {
+    let devnet = Devnet::builder().nodes(4).shards(4).seed(198).segment_bytes(16 << 10);
+    let devnet = devnet.start().await.unwrap();
+    let alice = devnet.client("alice").await.unwrap();
+    // Two that fit together once the first has lost its past, and one that is over soon.
+    free(&devnet, &alice, 201, 20_000, 9).await;
+    let (chain, _) = bare(&devnet, "alice").await;
+    Epochs::of(&devnet, chain).next().await;
+    free(&devnet, &alice, 202, 60_000, 8).await;
+    free(&devnet, &alice, 203, 100_000, 2).await;
+    let truth = ledger(&devnet).await;
+    assert_eq!(truth.plan_fusion().await.unwrap().joints[0].start_epoch, 2, "that is proven");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let liar = LyingLedger::start(listener, devnet.rpc()).unwrap();
+    let mut config = devnet.client_config("alice").unwrap();
+    config.chain.rpc = vec![liar.url.clone()];
+    let before = truth.storages().await.unwrap();
+    let (system, staking) = (devnet.ids().system, devnet.ids().staking);
+    liar.tell(Lie::LateEpoch { system, staking, by: 5 });
+    let misled = LedgerClient::connect(config).await.unwrap();
+    assert_eq!(misled.calendar().epoch, 7, "what costs nothing is believed");
+    for plan in [
+        misled.plan_destruction(&Doomed::Expired).await.map(|plan| format!("{plan:?}")),
+        misled.plan_fusion().await.map(|plan| format!("{plan:?}")),
+    ] {
+        let refused = plan.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Chain, "{refused}");
+        assert!(refused.next_step().contains("chain.rpc"), "{}", refused.next_step());
+    }
+    assert!(liar.told() > 0);
+    // What an owner names is meant, whatever epoch it is.
+    let named = Doomed::Objects(vec![before[0].id]);
+    assert_eq!(misled.plan_destruction(&named).await.unwrap().storages.len(), 1);
     devnet.shutdown().await;
 }

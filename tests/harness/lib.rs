@@ -69,3 +69,16 @@ pub async fn eventually(fact: &str, mut is_true: impl AsyncFnMut() -> bool) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
+
+/// Waits until a fact is true, which must be within so much time. The time is counted in looks: whatever makes this process
+/// wait for the machine makes its looks as late as the timers of what it looks at.
+pub async fn in_time(fact: &str, time: Duration, mut is_true: impl AsyncFnMut() -> bool) {
+    let looks = time.as_millis() / LOOK_EVERY.as_millis();
+    for _ in 0..looks {
+        if is_true().await {
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    panic!("{fact}: not true within {time:?}");
+}

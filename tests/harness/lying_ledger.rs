@@ -4,13 +4,13 @@
 //! Does not: hold keys; it cannot sign what the validators did not.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use futures::StreamExt;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{self, BlobDeleted};
-use haulout_protocol::chain::object::Staking;
+use haulout_protocol::chain::object::{Staking, System};
 use rpc::ledger_service_server::{LedgerService, LedgerServiceServer};
 use rpc::state_service_server::{StateService, StateServiceServer};
 use rpc::subscription_service_server::{SubscriptionService, SubscriptionServiceServer};
@@ -24,6 +24,7 @@ use sui_sdk_types::{
     StructTag, TransactionEffects, TransactionEffectsV2, TransactionEvents,
 };
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::codegen::BoxStream;
@@ -45,27 +46,48 @@ pub enum Lie {
     },
     /// No checkpoint has a signature.
     Unsigned,
-    /// The staking object is of a far epoch.
+    /// The objects that tell the epoch are of a far one.
     LateEpoch {
+        /// The system object.
+        system: ObjectId,
         /// The staking object.
         staking: ObjectId,
+        /// How many epochs too late it is.
+        by: u32,
     },
+    /// There is nothing after this checkpoint.
+    Stale {
+        /// Its number.
+        last: u64,
+    },
+    /// It takes every question and answers none.
+    Hangs,
 }
 
 /// A running server. It ends when it is dropped.
-#[derive(Debug)]
 pub struct LyingLedger {
-    lie: Arc<Mutex<Lie>>,
+    /// Where it answers.
+    pub url: String,
+    lie: Arc<watch::Sender<Lie>>,
+    truth: Arc<Mutex<Client>>,
     told: Arc<AtomicUsize>,
     _serving: AbortOnDropHandle<()>,
+}
+
+impl std::fmt::Debug for LyingLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LyingLedger").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl LyingLedger {
     /// Serves on this listener what the ledger at `truth` says.
     pub fn start(listener: TcpListener, truth: &str) -> Result<LyingLedger> {
-        let (lie, told) = (Arc::new(Mutex::new(Lie::None)), Arc::default());
-        let truth = Client::new(truth)?;
-        let service = Service { truth, lie: Arc::clone(&lie), told: Arc::clone(&told) };
+        let url = format!("http://{}", listener.local_addr()?);
+        let (lie, told) = (Arc::new(watch::Sender::new(Lie::None)), Arc::default());
+        let truth = Arc::new(Mutex::new(Client::new(truth)?));
+        let service =
+            Service { truth: Arc::clone(&truth), lie: Arc::clone(&lie), told: Arc::clone(&told) };
         let server = tonic::transport::Server::builder()
             .add_service(LedgerServiceServer::new(service.clone()))
             .add_service(StateServiceServer::new(service.clone()))
@@ -76,12 +98,18 @@ impl LyingLedger {
             // A test that needs it sees that it is gone.
             drop(server.await);
         });
-        Ok(LyingLedger { lie, told, _serving: AbortOnDropHandle::new(serving) })
+        Ok(LyingLedger { url, lie, truth, told, _serving: AbortOnDropHandle::new(serving) })
+    }
+
+    /// Serves what another ledger says from now on; whoever is subscribed to the one before stays so.
+    pub fn pass_on_from(&self, truth: &str) -> Result<()> {
+        *self.truth.lock().unwrap_or_else(PoisonError::into_inner) = Client::new(truth)?;
+        Ok(())
     }
 
     /// Lies so from now on.
     pub fn tell(&self, lie: Lie) {
-        *self.lie.lock().expect("nobody panics with it") = lie;
+        self.lie.send_replace(lie);
     }
 
     /// How often it lied.
@@ -92,20 +120,47 @@ impl LyingLedger {
 
 #[derive(Clone)]
 struct Service {
-    truth: Client,
-    lie: Arc<Mutex<Lie>>,
+    truth: Arc<Mutex<Client>>,
+    lie: Arc<watch::Sender<Lie>>,
     told: Arc<AtomicUsize>,
 }
 
 impl Service {
     fn lie(&self) -> Lie {
-        self.lie.lock().expect("nobody panics with it").clone()
+        self.lie.borrow().clone()
+    }
+
+    fn truth(&self) -> Client {
+        self.truth.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for as long as it hangs.
+    async fn answers(&self) {
+        if self.lie() == Lie::Hangs {
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+        // The sender is ours: the wait ends with the lie.
+        drop(self.lie.subscribe().wait_for(|lie| *lie != Lie::Hangs).await);
+    }
+
+    /// What is asked of the truth in place of what was asked.
+    fn twist_request(&self, mut request: rpc::GetCheckpointRequest) -> rpc::GetCheckpointRequest {
+        use rpc::get_checkpoint_request::CheckpointId;
+        let Lie::Stale { last } = self.lie() else { return request };
+        self.told.fetch_add(1, Ordering::Relaxed);
+        let wanted = match request.checkpoint_id {
+            Some(CheckpointId::SequenceNumber(wanted)) if wanted > last => u64::MAX,
+            Some(CheckpointId::SequenceNumber(wanted)) => wanted,
+            _ => last,
+        };
+        request.checkpoint_id = Some(CheckpointId::SequenceNumber(wanted));
+        request
     }
 
     /// What is made of a checkpoint.
     fn twist(&self, checkpoint: &mut rpc::Checkpoint) {
         match self.lie() {
-            Lie::None | Lie::LateEpoch { .. } => return,
+            Lie::None | Lie::LateEpoch { .. } | Lie::Stale { .. } | Lie::Hangs => return,
             Lie::Unsigned => checkpoint.signature = None,
             Lie::Deleted { package, blob_id, object_id } => {
                 let events = deletion(package, blob_id, object_id);
@@ -128,20 +183,40 @@ impl Service {
         &self,
         mut answer: rpc::BatchGetObjectsResponse,
     ) -> rpc::BatchGetObjectsResponse {
-        let Lie::LateEpoch { staking } = self.lie() else { return answer };
         for found in &mut answer.objects {
-            let Some(rpc::get_object_result::Result::Object(object)) = &mut found.result else {
-                continue;
-            };
-            let Ok(true_one) = object.bcs().deserialize::<Object>() else { continue };
-            if true_one.object_id().into_inner() == *staking.as_bytes()
-                && let Some(late) = late(&true_one)
-            {
-                *object = late.into();
-                self.told.fetch_add(1, Ordering::Relaxed);
+            if let Some(rpc::get_object_result::Result::Object(object)) = &mut found.result {
+                self.twist_object(object);
             }
         }
         answer
+    }
+
+    fn twist_one_object(&self, mut answer: rpc::GetObjectResponse) -> rpc::GetObjectResponse {
+        answer.object.iter_mut().for_each(|object| self.twist_object(object));
+        answer
+    }
+
+    /// Makes an object, or the value of one, that tells the epoch one of a far epoch.
+    fn twist_object(&self, sent: &mut rpc::Object) {
+        let Lie::LateEpoch { system, staking, by } = self.lie() else { return };
+        let lies_about = |id: &Address| {
+            let id = ObjectId::from_bytes(id.into_inner());
+            (id == system || id == staking).then_some(id == system)
+        };
+        if let Ok(true_one) = sent.bcs().deserialize::<Object>()
+            && let Some(is_system) = lies_about(&true_one.object_id())
+            && let Some(late) = late(&true_one, is_system, by)
+        {
+            *sent = late.into();
+            self.told.fetch_add(1, Ordering::Relaxed);
+        } else if let Ok(id) = sent.object_id().parse::<Address>()
+            && let Some(is_system) = lies_about(&id)
+            && let Some(contents) = &mut sent.contents
+            && let Some(late) = late_value(contents.value(), is_system, by)
+        {
+            contents.set_value(late);
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -176,15 +251,29 @@ fn effects_of(events: &TransactionEvents) -> TransactionEffects {
     }))
 }
 
-/// The staking object as it may be in a hundred epochs.
-fn late(object: &Object) -> Option<Object> {
+/// An object as it may be in some epochs: the system object, or the staking object.
+fn late(object: &Object, is_system: bool, by: u32) -> Option<Object> {
     let value = object.as_struct()?;
-    let mut staking: Staking = bcs::from_bytes(value.contents()).ok()?;
-    staking.epoch += 100;
-    let bytes = bcs::to_bytes(&staking).ok()?;
+    let bytes = late_value(value.contents(), is_system, by)?;
     let tag = value.object_type().clone();
     let value = MoveStruct::new(tag, value.has_public_transfer(), value.version(), bytes)?;
     Some(Object::new(ObjectData::Struct(value), *object.owner(), object.previous_transaction(), 0))
+}
+
+/// The Move value inside it.
+fn late_value(value: &[u8], is_system: bool, by: u32) -> Option<Vec<u8>> {
+    match is_system {
+        true => {
+            let mut system: System = bcs::from_bytes(value).ok()?;
+            system.committee.epoch += by;
+            bcs::to_bytes(&system).ok()
+        }
+        false => {
+            let mut staking: Staking = bcs::from_bytes(value).ok()?;
+            staking.epoch += by;
+            bcs::to_bytes(&staking).ok()
+        }
+    }
 }
 
 type Answer<T> = std::result::Result<Response<T>, Status>;
@@ -192,13 +281,16 @@ type Answer<T> = std::result::Result<Response<T>, Status>;
 /// A service whose methods pass question and answer on, some answers twisted.
 macro_rules! pass_on {
     ($service:ident by $client:ident {
-        $($method:ident($request:ident) -> $answer:ident $(twisted by $twist:ident)?;)*
+        $($method:ident($request:ident $(twisted by $before:ident)?) -> $answer:ident
+            $(twisted by $twist:ident)?;)*
     }) => {
         #[tonic::async_trait]
         impl $service for Service {$(
             async fn $method(&self, request: Request<rpc::$request>) -> Answer<rpc::$answer> {
+                self.answers().await;
                 let asked = request.into_inner();
-                let answer = self.truth.clone().$client().$method(asked).await?.into_inner();
+                $(let asked = self.$before(asked);)?
+                let answer = self.truth().$client().$method(asked).await?.into_inner();
                 $(let answer = self.$twist(answer);)?
                 Ok(Response::new(answer))
             }
@@ -208,11 +300,12 @@ macro_rules! pass_on {
 
 pass_on! { LedgerService by ledger_client {
     get_service_info(GetServiceInfoRequest) -> GetServiceInfoResponse;
-    get_object(GetObjectRequest) -> GetObjectResponse;
+    get_object(GetObjectRequest) -> GetObjectResponse twisted by twist_one_object;
     batch_get_objects(BatchGetObjectsRequest) -> BatchGetObjectsResponse twisted by twist_objects;
     get_transaction(GetTransactionRequest) -> GetTransactionResponse;
     batch_get_transactions(BatchGetTransactionsRequest) -> BatchGetTransactionsResponse;
-    get_checkpoint(GetCheckpointRequest) -> GetCheckpointResponse twisted by twist_answer;
+    get_checkpoint(GetCheckpointRequest twisted by twist_request) -> GetCheckpointResponse
+        twisted by twist_answer;
     get_epoch(GetEpochRequest) -> GetEpochResponse;
 } }
 
@@ -235,13 +328,24 @@ impl SubscriptionService for Service {
         &self,
         request: Request<rpc::SubscribeCheckpointsRequest>,
     ) -> Answer<BoxStream<rpc::SubscribeCheckpointsResponse>> {
-        let mut client = self.truth.clone();
+        self.answers().await;
+        let mut client = self.truth();
         let told = client.subscription_client().subscribe_checkpoints(request.into_inner()).await?;
         let service = self.clone();
-        let twisted = told.into_inner().map(move |frame| {
-            let mut frame = frame?;
-            frame.checkpoint.iter_mut().for_each(|checkpoint| service.twist(checkpoint));
-            Ok(frame)
+        let twisted = told.into_inner().filter_map(move |frame| {
+            let service = service.clone();
+            async move {
+                service.answers().await;
+                let mut frame = match frame {
+                    Ok(frame) => frame,
+                    Err(status) => return Some(Err(status)),
+                };
+                if matches!(service.lie(), Lie::Stale { .. }) {
+                    return None;
+                }
+                frame.checkpoint.iter_mut().for_each(|checkpoint| service.twist(checkpoint));
+                Some(Ok(frame))
+            }
         });
         Ok(Response::new(Box::pin(twisted)))
     }

@@ -500,6 +500,7 @@ const SAID: [(&str, &[&str]); 2] = [
             "status",
             "ls",
             "extend",
+            "name",
             "rm",
             "info",
             "wallet",

@@ -1,12 +1,14 @@
 //! The ledger's history as a list without holes, each piece of it proven.
 //!
 //! Promises: each checkpoint once, in order, whatever the subscription skips or repeats, and none
-//! that the validators did not sign or that does not follow those before; after an error
-//! `next_batch` goes on where it stopped, whatever the ledger said in between.
+//! that the validators did not sign, or most servers do not show, or that does not follow those before;
+//! after an error `next_batch` goes on where it stopped, whatever the ledger said in between, and with
+//! the server that is chosen then.
 //! Does not: wait between failed attempts (callers back off), or keep anything.
 
 use haulout_protocol::chain::event::{self, Event};
 use haulout_protocol::machine::ledger_history::{Doubt, History, Verdict, Verified};
+use haulout_protocol::machine::ledger_servers::Servers;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Address, StructTag};
@@ -14,7 +16,7 @@ use tonic::Streaming;
 
 use super::proof::{self, CHECKPOINT_FIELDS, Checkpoint, Ours, Proved, Unproven};
 use super::validators::Validators;
-use super::{CallError, Chain, FollowError};
+use super::{CallError, Chain, FollowError, Witness};
 use crate::limits;
 
 /// Where to begin, and what is known there.
@@ -30,9 +32,12 @@ pub struct Start {
 
 /// An endless list of checkpoints; see [`Chain::checkpoints`].
 pub struct Checkpoints {
+    /// The server that is followed.
     chain: Chain,
-    history: History,
-    /// Who signs; found when the first checkpoint comes.
+    /// All of them.
+    choice: Chain,
+    pub(super) history: History,
+    /// Who signs; found when the first checkpoint comes, if anybody does.
     validators: Option<Validators>,
     /// The highest number the ledger says that it has.
     tip: u64,
@@ -57,7 +62,8 @@ impl Checkpoints {
         // Validators that cannot be read any more are looked for anew.
         let validators = start.validators.and_then(|kept| Validators::from_bytes(&kept).ok());
         let (ready, subscription, early) = (Vec::new(), None, None);
-        Checkpoints { chain, history, validators, tip: 0, ready, subscription, early }
+        let (choice, chain) = (chain.clone(), chain.at(chain.server()));
+        Checkpoints { chain, choice, history, validators, tip: 0, ready, subscription, early }
     }
 
     /// How many checkpoints the ledger says that it has beyond those returned.
@@ -70,15 +76,40 @@ impl Checkpoints {
         self.validators.as_ref().map(Validators::to_bytes)
     }
 
+    /// What was verified so far, to compare others with.
+    pub(crate) fn witness(&self) -> Witness {
+        Witness { history: self.history.clone(), validators: self.validators.clone() }
+    }
+
+    /// The place of the server that said what came last.
+    pub(crate) fn server(&self) -> usize {
+        self.chain.server()
+    }
+
     /// The next checkpoints that exist, at least one; waits for it. After an error, call again.
     pub async fn next_batch(&mut self) -> Result<Vec<Checkpoint>, FollowError> {
-        let batch = self.gather().await;
+        let server = self.choice.server();
+        if self.server() != server {
+            self.chain = self.choice.at(server);
+            self.forget_unproven();
+        }
+        let mut moves = self.choice.standings().subscribe();
+        let is_another = |servers: &Servers| servers.current() != server;
+        let batch = tokio::select! {
+            batch = self.gather() => batch,
+            // Nothing is lost: what was proven was handed out in the same moment.
+            _ = moves.wait_for(is_another) => Err(FollowError::Moved),
+        };
         if batch.is_err() {
-            // Nothing this ledger said beyond what was proven is worth remembering.
-            (self.tip, self.subscription, self.early) = (0, None, None);
-            self.ready.clear();
+            self.forget_unproven();
         }
         batch
+    }
+
+    /// Nothing this ledger said beyond what was proven is worth remembering.
+    pub(super) fn forget_unproven(&mut self) {
+        (self.tip, self.subscription, self.early) = (0, None, None);
+        self.ready.clear();
     }
 
     async fn gather(&mut self) -> Result<Vec<Checkpoint>, FollowError> {
@@ -108,20 +139,56 @@ impl Checkpoints {
         }
     }
 
+    /// Who signs what came, as far as what is known or trusted leads to them; nobody where several servers
+    /// show no signatures and nobody said that they must.
+    async fn signers(&self, shown: &[Unproven]) -> Result<Option<Validators>, FollowError> {
+        let first = shown.first().expect("only what came is proven");
+        let (epoch, next) = (first.epoch(), first.sequence());
+        let trusted = self.chain.shared.options.trusted;
+        match &self.validators {
+            // A version that did not look went on for longer than the Sui epoch whose validators are kept.
+            Some(kept) if self.history.last().is_some_and(|last| last.digest.is_none()) => {
+                self.chain.walk(kept.clone(), epoch).await.map(Some)
+            }
+            Some(validators) => Ok(Some(validators.clone())),
+            None if trusted.is_none()
+                && self.chain.has_choice()
+                && !shown.iter().any(Unproven::has_signature) =>
+            {
+                Ok(None)
+            }
+            None => {
+                let found = self.chain.validators_of(epoch, next).await?;
+                match trusted {
+                    Some(trusted) if found.epoch() > epoch && next < trusted.sequence => {
+                        Err(FollowError::TrustedLater { trusted: trusted.sequence, next })
+                    }
+                    _ => Ok(Some(found)),
+                }
+            }
+        }
+    }
+
     /// Proves what came and takes over what holds.
     async fn prove(&mut self, shown: Vec<Unproven>) -> Result<Proved, FollowError> {
-        let epoch = shown.first().map_or(0, Unproven::epoch);
-        let validators = match &self.validators {
-            Some(validators) => validators.clone(),
-            None => self.chain.validators_of(epoch).await?,
+        let validators = self.signers(&shown).await?;
+        let agreed = match (&validators, shown.last()) {
+            (None, Some(last)) => Some(self.chain.agreed_checkpoint(last.sequence()).await?),
+            _ => None,
         };
         let (history, ours) = (self.history.clone(), self.chain.ours());
-        let proving = move || proof::prove(&shown, history, validators, &ours);
+        let proving = move || proof::prove(&shown, history, (validators, agreed), &ours);
         let proved = tokio::task::spawn_blocking(proving).await;
-        let proved =
+        let mut proved =
             proved.map_err(|_| CallError::unreadable("proving a checkpoint panicked"))??;
+        // Without signatures, what is not what most show is disputed.
+        if let (Some(_), Some(doubt)) = (agreed, &mut proved.doubt)
+            && doubt.verdict == Verdict::Forged
+        {
+            doubt.verdict = Verdict::Disputed;
+        }
         self.history = proved.history.clone();
-        self.validators = Some(proved.validators.clone());
+        self.validators = proved.validators.clone();
         Ok(proved)
     }
 
@@ -133,8 +200,10 @@ impl Checkpoints {
         }
         let request = proto::SubscribeCheckpointsRequest::default()
             .with_read_mask(FieldMask::from_paths(CHECKPOINT_FIELDS));
-        let answer =
-            self.chain.client.clone().subscription_client().subscribe_checkpoints(request).await;
+        let mut client = self.chain.client().subscription_client();
+        let answer = client.subscribe_checkpoints(request);
+        let answer = tokio::time::timeout(self.chain.answer_within(), answer).await;
+        let answer = answer.map_err(|_| self.chain.late("no answer in time"))?;
         let answer =
             answer.map_err(|status| self.chain.call_error(&status, "checkpoint subscription"))?;
         self.tip = self.chain.latest_checkpoint().await?;
@@ -172,14 +241,7 @@ impl Checkpoints {
         }
         let last = next.saturating_add(limits::CHAIN_BACKFILL_BATCH - 1).min(self.tip);
         let chain = &self.chain;
-        let wanted = (next..=last).map(|sequence| async move {
-            chain.shown(sequence).await.map_err(|error| match error {
-                CallError::NotFound { .. } => {
-                    FollowError::from(Doubt { verdict: Verdict::Gap, checkpoint: sequence })
-                }
-                error => error.into(),
-            })
-        });
+        let wanted = (next..=last).map(|sequence| chain.shown_or_gap(sequence));
         let wanted = futures::future::try_join_all(wanted).await?;
         self.ready.extend(wanted);
         Ok(())
@@ -208,7 +270,7 @@ impl Checkpoints {
 
 impl Chain {
     /// Which objects and events of the ledger are ours.
-    fn ours(&self) -> Ours {
+    pub(super) fn ours(&self) -> Ours {
         let options = &self.shared.options;
         let staking = haulout_protocol::chain::staking_inner(&options.staking);
         let roots = [options.system, options.staking, staking, options.params, options.treasury];
@@ -244,3 +306,6 @@ pub(super) fn decode_events(
     }
     Ok(decoded)
 }
+
+#[cfg(test)]
+mod tests;

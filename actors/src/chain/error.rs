@@ -112,6 +112,15 @@ pub enum CallError {
         /// What was wrong.
         what: String,
     },
+    /// The servers say different things of the network, and no most of them the same.
+    #[error(
+        "the ledger's servers {servers} contradict each other, so none of them is believed; try again, and if it stays so, \
+         leave out of chain.rpc the one you trust least"
+    )]
+    Disputed {
+        /// Those that answered.
+        servers: String,
+    },
     /// The price does not fit a number.
     #[error("this much storage for this long has no price")]
     TooLarge,
@@ -129,6 +138,9 @@ pub enum FollowError {
     /// It answered, and is not believed.
     #[error(transparent)]
     Doubt(#[from] Doubt),
+    /// Another server of the ledger is asked from now on.
+    #[error("another server of the ledger is asked from now on")]
+    Moved,
     /// The configuration does not say whom to believe.
     #[error(
         "chain.trusted names checkpoint {sequence}, which is not the last of a Sui epoch and so names no validators; \
@@ -138,6 +150,33 @@ pub enum FollowError {
         /// The checkpoint.
         sequence: u64,
     },
+    /// The configuration vouches for what comes later than where we are, and nobody for what lies between.
+    #[error(
+        "chain.trusted names checkpoint {trusted}, and what comes next here is checkpoint {next}, of an earlier Sui \
+         epoch: nothing says who signed it"
+    )]
+    TrustedLater {
+        /// The checkpoint that is trusted.
+        trusted: u64,
+        /// The one that must be proven.
+        next: u64,
+    },
+}
+
+impl FollowError {
+    /// What to do about a configuration that is the reason; nothing if it is not.
+    pub fn repair(&self) -> Option<&'static str> {
+        match self {
+            FollowError::Call(_) | FollowError::Doubt(_) | FollowError::Moved => None,
+            FollowError::NoEnd { .. } => Some(
+                "set chain.trusted to the last checkpoint of a Sui epoch, or append `:` and the digest of the validators",
+            ),
+            FollowError::TrustedLater { .. } => Some(
+                "set chain.trusted to the last checkpoint of a Sui epoch that is over where this node is, or to an \
+                 earlier one; the devnet's or network's first is always right",
+            ),
+        }
+    }
 }
 
 impl CallError {
@@ -149,6 +188,7 @@ impl CallError {
             | CallError::Contended { .. }
             | CallError::Outdated { .. }
             | CallError::Lagging { .. }
+            | CallError::Disputed { .. }
             | CallError::Unconfirmed { .. } => true,
             CallError::InvalidUrl { .. }
             | CallError::Refused { .. }

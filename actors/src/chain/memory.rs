@@ -30,7 +30,25 @@ pub(super) struct Memory {
     /// How many registrations fell out of that list.
     forgotten: u64,
     /// The last transaction of this machine, if lists may not show it yet.
-    unseen: Option<Digest>,
+    unseen: Option<Word>,
+}
+
+/// Word of a transaction that was executed before it was in a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    /// Which one.
+    pub(super) digest: Digest,
+    /// The ledger's time when it was left, or first not found, in milliseconds since 1970.
+    pub(super) left_ms: Option<u64>,
+}
+
+impl Word {
+    /// Whether a server whose checkpoints are of this time and that does not know the transaction will never
+    /// show it.
+    pub(super) fn is_past(&self, now_ms: u64) -> bool {
+        let bound = u64::try_from(limits::CHAIN_WORD_AGE_MAX.as_millis()).unwrap_or(u64::MAX);
+        self.left_ms.is_some_and(|left_ms| now_ms.saturating_sub(left_ms) > bound)
+    }
 }
 
 /// A moment in what is known: what was read after it is not older than it.
@@ -39,7 +57,7 @@ pub struct Since(Option<(u64, u64)>);
 
 impl Memory {
     /// Others may have a turn now; the last of them left this word.
-    pub(super) fn let_others_act(&mut self, unseen: Option<Digest>) {
+    pub(super) fn let_others_act(&mut self, unseen: Option<Word>) {
         self.is_fresh = false;
         if unseen.is_some() {
             self.unseen = unseen;
@@ -109,18 +127,25 @@ impl Memory {
     }
 
     /// Lists may not show this transaction yet.
-    pub(super) fn wait_for(&mut self, digest: Digest) {
-        self.unseen = Some(digest);
+    pub(super) fn wait_for(&mut self, word: Word) {
+        self.unseen = Some(word);
+    }
+
+    /// The transaction is not known at this time of the ledger.
+    pub(super) fn missed(&mut self, digest: &Digest, now_ms: u64) {
+        if let Some(word) = self.unseen.as_mut().filter(|word| word.digest == *digest) {
+            word.left_ms = word.left_ms.or(Some(now_ms));
+        }
     }
 
     /// The transaction that lists must show before they are believed.
-    pub(super) fn unseen(&self) -> Option<Digest> {
+    pub(super) fn unseen(&self) -> Option<Word> {
         self.unseen
     }
 
-    /// Lists show this transaction.
+    /// Lists show this transaction, or never will.
     pub(super) fn seen(&mut self, digest: &Digest) {
-        self.unseen = self.unseen.filter(|unseen| unseen != digest);
+        self.unseen = self.unseen.filter(|unseen| unseen.digest != *digest);
     }
 }
 
@@ -201,13 +226,31 @@ mod tests {
     #[test]
     fn the_last_transaction_counts_as_unseen_until_that_one_is_seen() {
         let [first, second] = [1, 2].map(|number| Digest::new([number; 32]));
+        let word = |digest| Word { digest, left_ms: None };
         let mut memory = Memory::default();
-        memory.let_others_act(Some(first));
-        memory.wait_for(second);
+        memory.let_others_act(Some(word(first)));
+        memory.wait_for(word(second));
         memory.seen(&first);
-        assert_eq!(memory.unseen(), Some(second));
+        assert_eq!(memory.unseen(), Some(word(second)));
         memory.let_others_act(None);
         memory.seen(&second);
         assert_eq!(memory.unseen(), None);
+    }
+
+    #[test]
+    fn a_transaction_that_a_later_ledger_does_not_know_is_past() {
+        let digest = Digest::new([1; 32]);
+        let bound = u64::try_from(limits::CHAIN_WORD_AGE_MAX.as_millis()).unwrap();
+        let word = Word { digest, left_ms: Some(1_000) };
+        assert!(!word.is_past(0) && !word.is_past(1_000 + bound) && word.is_past(1_001 + bound));
+        // Nobody knows when it was left: it counts from when it was missed first.
+        let mut memory = Memory::default();
+        memory.let_others_act(Some(Word { digest, left_ms: None }));
+        assert!(!memory.unseen().unwrap().is_past(u64::MAX));
+        memory.missed(&Digest::new([2; 32]), 5_000);
+        assert_eq!(memory.unseen().unwrap().left_ms, None);
+        memory.missed(&digest, 7_000);
+        memory.missed(&digest, 9_000);
+        assert_eq!(memory.unseen().unwrap().left_ms, Some(7_000));
     }
 }

@@ -1,13 +1,15 @@
 //! The objects that describe the network, as bytes that can be proven, kept and read again.
 //!
 //! Promises: the same objects give the same view, whether they were read now or kept for a year;
-//! kept bytes carry a version, and those of another one are no view. Does not: fetch or store.
+//! kept bytes carry a version; those of the one before are read, too, and others are no view.
+//! Does not: fetch or store.
 
 use std::sync::Arc;
 
-use haulout_protocol::chain::object::{Params, Staking, StakingPool, System};
+use haulout_protocol::chain::object::{Params, Ring, Staking, StakingPool, System, staking};
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::chain::{self, CommitteeViewError, ObjectId};
+use haulout_protocol::committee::Neighbour;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::NetworkId;
@@ -18,7 +20,7 @@ use super::{CallError, Capacity, SharedSince, SystemView};
 use crate::context::{Position, Prices, Timing};
 
 /// The form of kept bytes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Move values of the network's objects at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +39,29 @@ pub struct NetworkObjects {
     pub(super) params: Vec<u8>,
     /// The pool of each member of the committee.
     pub(super) pools: Vec<Vec<u8>>,
+    /// The pools of nodes that are only in the committee before or the one to come, if they were asked for.
+    pub(super) neighbours: Vec<Vec<u8>>,
+}
+
+/// How they were kept in version 1.
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
+struct NetworkObjectsV1 {
+    checkpoint: u64,
+    time_ms: u64,
+    since: SharedSince,
+    system: Vec<u8>,
+    staking: Vec<u8>,
+    params: Vec<u8>,
+    pools: Vec<Vec<u8>>,
+}
+
+impl From<NetworkObjectsV1> for NetworkObjects {
+    fn from(old: NetworkObjectsV1) -> NetworkObjects {
+        let NetworkObjectsV1 { checkpoint, time_ms, since, system, staking, params, pools } = old;
+        let neighbours = Vec::new();
+        NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools, neighbours }
+    }
 }
 
 /// Why objects give no view.
@@ -62,16 +87,34 @@ impl NetworkObjects {
         bytes
     }
 
-    /// Reads what [`NetworkObjects::to_bytes`] wrote; nothing if another version did.
+    /// Reads what [`NetworkObjects::to_bytes`] wrote, in this version or the one before.
     pub fn from_bytes(bytes: &[u8]) -> Option<NetworkObjects> {
         let (version, rest) = bytes.split_first()?;
-        (*version == VERSION).then(|| bcs::from_bytes(rest).ok())?
+        match *version {
+            1 => bcs::from_bytes::<NetworkObjectsV1>(rest).ok().map(NetworkObjects::from),
+            VERSION => bcs::from_bytes(rest).ok(),
+            _ => None,
+        }
     }
 
-    /// Whether others say the same of epoch, committee and parameters; prices and capacity may differ.
+    /// Whether others say the same of the network: all that keys, prices and names follow from. Only how full it is, which
+    /// each registration changes, may differ.
     pub fn describes_as(&self, other: &NetworkObjects) -> bool {
-        (&self.since, &self.staking, &self.params, &self.pools)
-            == (&other.since, &other.staking, &other.params, &other.pools)
+        let settled = |objects: &NetworkObjects| {
+            let system = decode::<System>(&objects.system).ok()?;
+            let ring = Ring { entries: Vec::new(), ..system.ring };
+            Some(System { used_capacity: 0, ring, last_event_sequence: 0, ..system })
+        };
+        let (ours, theirs) = (settled(self), settled(other));
+        let is_known = (&self.since, &self.staking, &self.params, &self.pools)
+            == (&other.since, &other.staking, &other.params, &other.pools);
+        is_known && ours.is_some() && ours == theirs
+    }
+
+    /// The nodes of other committees; those that cannot be read are left out.
+    fn neighbours(&self) -> Arc<[Neighbour]> {
+        let pools = self.neighbours.iter().filter_map(|pool| decode::<StakingPool>(pool).ok());
+        pools.filter_map(|pool| chain::neighbour(&pool)).collect()
     }
 
     /// What they say of the network.
@@ -105,6 +148,7 @@ impl NetworkObjects {
             phase: staking.state,
             timing: timing(&staking, &params),
             committee: Arc::new(committee),
+            neighbours: self.neighbours(),
             prices: Prices { storage: system.storage_price, write: system.write_price },
             parameters,
             index_replicas: params.index_replicas,
@@ -126,6 +170,11 @@ pub(super) fn members_of(system: &[u8]) -> Result<Vec<ObjectId>, CallError> {
     Ok(system.committee.members.iter().map(|one| one.node_id).collect())
 }
 
+/// The nodes of other committees that a state of stake names.
+pub(super) fn neighbours_of(state: &[u8]) -> Result<Vec<ObjectId>, CallError> {
+    Ok(chain::neighbours(&decode::<staking::Staking>(state)?))
+}
+
 /// How long the parts of an epoch take.
 fn timing(staking: &Staking, params: &Params) -> Timing {
     let duration_ms = staking.epoch_duration_ms;
@@ -141,4 +190,100 @@ fn timing(staking: &Staking, params: &Params) -> Timing {
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CallError> {
     bcs::from_bytes(bytes)
         .map_err(|error| CallError::unreadable(format!("an object of the network: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use haulout_protocol::chain::object::{BlsCommittee, BlsMember, NodeInfo, Table};
+
+    use super::*;
+
+    #[test]
+    fn what_the_version_before_kept_is_read_and_names_no_neighbours() {
+        let old = NetworkObjectsV1 {
+            checkpoint: 7,
+            time_ms: 70,
+            since: SharedSince::default(),
+            system: vec![1],
+            staking: vec![2],
+            params: vec![3],
+            pools: vec![vec![4], vec![5]],
+        };
+        let kept = [vec![1], bcs::to_bytes(&old).unwrap()].concat();
+        let read = NetworkObjects::from_bytes(&kept).unwrap();
+        assert_eq!((read.checkpoint, &read.system, &read.pools), (7, &old.system, &old.pools));
+        assert!(read.neighbours().is_empty());
+        assert_eq!(NetworkObjects::from_bytes(&read.to_bytes()), Some(read));
+        assert_eq!(NetworkObjects::from_bytes(&[3, 0, 0]), None);
+    }
+
+    #[test]
+    fn neighbours_are_read_from_their_pools_and_whatever_is_none_is_left_out() {
+        let node = |byte: u8, key: usize| StakingPool {
+            id: ObjectId::from_bytes([byte; 32]),
+            node_info: NodeInfo { peer_key: vec![byte; key], ..sample_info() },
+        };
+        let bytes = |pool: &StakingPool| bcs::to_bytes(pool).unwrap();
+        let pools = [bytes(&node(1, 32)), vec![9], bytes(&node(2, 31)), bytes(&node(3, 32))];
+        let objects = NetworkObjects { neighbours: pools.to_vec(), ..NetworkObjects::default() };
+        let keys: Vec<u8> = objects.neighbours().iter().map(|it| it.peer_id.key()[0]).collect();
+        assert_eq!(keys, [1, 3]);
+    }
+
+    #[test]
+    fn a_server_that_names_other_keys_or_prices_describes_another_network() {
+        let id = ObjectId::from_bytes([1; 32]);
+        let member = BlsMember { public_key: vec![1; 48], weight: 7, node_id: id };
+        let system = System {
+            id,
+            version: 1,
+            network_id: id,
+            committee: BlsCommittee { members: vec![member], n_shards: 7, epoch: 1 },
+            total_capacity: 1 << 40,
+            used_capacity: 5,
+            storage_price: 10,
+            write_price: 20,
+            last_price_epoch: 0,
+            ring: Ring { current_index: 0, length: 0, entries: Vec::new() },
+            invalid: Table { id, size: 0 },
+            deny: Vec::new(),
+            last_event_sequence: 0,
+            protocol_version: 1,
+        };
+        let objects = |change: fn(&mut System)| {
+            let mut changed = system.clone();
+            change(&mut changed);
+            let system = bcs::to_bytes(&changed).unwrap();
+            NetworkObjects { system, ..NetworkObjects::default() }
+        };
+        let ours = objects(|_| {});
+        assert!(
+            ours.describes_as(&objects(|system| system.used_capacity = 6)),
+            "somebody registered"
+        );
+        assert!(
+            !ours.describes_as(&objects(|system| system.committee.members[0].public_key[0] = 2))
+        );
+        assert!(!ours.describes_as(&objects(|system| system.storage_price = 11)));
+        assert!(
+            !ours
+                .describes_as(&objects(|system| system.network_id = ObjectId::from_bytes([2; 32])))
+        );
+        let nonsense = NetworkObjects { system: vec![1], ..NetworkObjects::default() };
+        assert!(!nonsense.describes_as(&nonsense.clone()));
+    }
+
+    fn sample_info() -> NodeInfo {
+        NodeInfo {
+            node_id: ObjectId::from_bytes([1; 32]),
+            name: "n1".to_owned(),
+            peer_key: vec![],
+            peer_id: vec![],
+            multiaddrs: vec![],
+            bls_public_key: vec![],
+            next_bls_public_key: None,
+            metadata: vec![],
+            status: 0,
+        }
+    }
 }

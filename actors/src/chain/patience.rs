@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use haulout_protocol::machine::ledger_servers::Finding;
 use sui_rpc::Client;
 use tokio::time::Instant;
 use tonic::{Response, Status};
@@ -43,9 +44,14 @@ impl Patience {
         true
     }
 
-    /// Until when an attempt that begins now may take.
-    fn attempt_ends(&self) -> Instant {
-        self.ends.max(Instant::now() + limits::CHAIN_LAST_ANSWER_TIMEOUT)
+    /// Until when an attempt that begins at this moment may take, if so many other servers are to be asked after it: all of them
+    /// together take no longer than one would.
+    fn attempt_ends(&self, now: Instant, others: u32) -> Instant {
+        let last = self.ends + limits::CHAIN_LAST_ANSWER_TIMEOUT;
+        match others {
+            0 => self.ends.max(now + limits::CHAIN_LAST_ANSWER_TIMEOUT).min(last),
+            _ => now + last.saturating_duration_since(now) / others.saturating_add(1),
+        }
     }
 }
 
@@ -73,6 +79,11 @@ impl Chain {
         Chain { patience, ..self.clone() }
     }
 
+    /// How long this handle waits for a ledger that does not answer.
+    pub fn patience(&self) -> Duration {
+        self.patience
+    }
+
     /// One exchange that changes nothing, repeated while the ledger does not answer; `what` names
     /// the thing asked for.
     pub(super) async fn ask<Answer, Sent>(
@@ -95,26 +106,38 @@ impl Chain {
         Sent: Future<Output = Result<Response<Answer>, Status>>,
     {
         let mut patience = Patience::new(self.patience);
+        // Each server is asked once before anybody waits.
+        let others = if self.pinned.is_none() { self.servers.len() - 1 } else { 0 };
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        let mut left = others;
         loop {
-            let attempt = send(self.client.clone());
-            let answer = match self.patience.is_zero() {
-                true => attempt.await, // the client's own bound is all
-                false => match tokio::time::timeout_at(patience.attempt_ends(), attempt).await {
-                    Ok(answer) => answer,
-                    Err(_) => Err(Status::deadline_exceeded("no answer in time")),
-                },
+            let server = self.server();
+            let attempt = send(self.servers[server].client.clone());
+            let within = Instant::now() + self.answer_within();
+            let until = match self.patience.is_zero() {
+                true => within,
+                false => within.min(patience.attempt_ends(Instant::now(), left)),
+            };
+            let answer = match tokio::time::timeout_at(until, attempt).await {
+                Ok(answer) => answer,
+                Err(_) => Err(Status::deadline_exceeded("no answer in time")),
             };
             let status = match answer {
                 Ok(answer) => {
-                    self.answered();
+                    self.answered(server);
                     return Ok(answer.into_inner());
                 }
                 Err(status) => status,
             };
             let error = self.call_error(&status, "");
-            let is_silent = matches!(error, CallError::Unreachable { .. });
-            if !is_silent || !self.wait_out(&mut patience, &error).await {
+            if !matches!(error, CallError::Unreachable { .. }) {
                 return Err(status);
+            }
+            self.fell_silent(server);
+            match left.checked_sub(1) {
+                Some(fewer) => left = fewer,
+                None if self.wait_out(&mut patience, &error).await => left = others,
+                None => return Err(status),
             }
         }
     }
@@ -133,8 +156,12 @@ impl Chain {
         patience.pause().await
     }
 
-    /// Notes an answer.
-    pub(super) fn answered(&self) {
+    /// Notes an answer of a server.
+    pub(super) fn answered(&self, server: usize) {
+        let was_silent = self.shared.standings.borrow().finding(server) == Finding::Silent;
+        if was_silent && self.pinned.is_none() {
+            self.found(server, Finding::Unknown);
+        }
         if self.shared.is_silent.swap(false, Ordering::Relaxed) {
             info!(waits_for = "ledger", ledger = %self.url(), "the ledger answers again");
         }
@@ -156,6 +183,26 @@ mod tests {
         }
         assert!((2..=5).contains(&attempts), "{attempts} attempts");
         assert!(begun.elapsed() >= time, "none of it is given away");
+    }
+
+    #[test]
+    fn however_many_servers_hang_they_are_waited_for_no_longer_than_one() {
+        for servers in 1..=3 {
+            let time = limits::CHAIN_LAST_ANSWER_TIMEOUT / 2;
+            let patience = Patience::new(time);
+            let begun = patience.ends - time;
+            let (mut now, mut is_last) = (begun, false);
+            while !is_last {
+                is_last = now >= patience.ends;
+                for left in (0..servers).rev() {
+                    let ends = patience.attempt_ends(now, left);
+                    assert!(ends > now || is_last, "each of them may answer");
+                    now = ends;
+                }
+            }
+            let took = now - begun;
+            assert!(took <= time + limits::CHAIN_LAST_ANSWER_TIMEOUT, "{servers}: {took:?}");
+        }
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub(super) struct Ours {
 }
 
 /// A checkpoint as it came; nothing of it is believed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Unproven {
     summary: CheckpointSummary,
     digest: CheckpointDigest,
@@ -108,6 +108,33 @@ impl Unproven {
         })
     }
 
+    /// It as it is shown where there are no signatures.
+    #[cfg(test)]
+    pub(super) fn without_signature(self) -> Unproven {
+        Unproven { signature: None, ..self }
+    }
+
+    /// It as a ledger sends it.
+    #[cfg(test)]
+    pub(super) fn to_rpc(&self) -> proto::Checkpoint {
+        use sui_rpc::field::FieldMaskTree;
+        use sui_rpc::merge::Merge;
+        let all = FieldMaskTree::new_wildcard();
+        let mut sent = proto::Checkpoint::default();
+        sent.merge(&self.summary, &all);
+        sent.merge(self.contents.clone(), &all);
+        if let Some(signature) = self.signature.clone() {
+            sent.merge(signature, &all);
+        }
+        sent.transactions.extend(self.transactions.iter().map(|(effects, events)| {
+            let mut transaction = proto::ExecutedTransaction::default();
+            transaction.effects = Some(effects.clone().into());
+            transaction.events = events.clone().map(Into::into);
+            transaction
+        }));
+        sent
+    }
+
     /// Its number.
     pub(super) fn sequence(&self) -> u64 {
         self.summary.sequence_number
@@ -116,6 +143,16 @@ impl Unproven {
     /// Its Sui epoch.
     pub(super) fn epoch(&self) -> u64 {
         self.summary.epoch
+    }
+
+    /// Its time, in milliseconds since 1970.
+    pub(super) fn time_ms(&self) -> u64 {
+        self.summary.timestamp_ms
+    }
+
+    /// Whether it comes with any signature.
+    pub(super) fn has_signature(&self) -> bool {
+        self.signature.is_some()
     }
 
     /// Its digest.
@@ -215,25 +252,29 @@ pub(super) struct Proved {
     pub(super) due: Vec<Checkpoint>,
     /// The history with them.
     pub(super) history: History,
-    /// Who signs what comes next.
-    pub(super) validators: Validators,
+    /// Who signs what comes next; nothing where servers show no signatures.
+    pub(super) validators: Option<Validators>,
     /// Why the rest of the batch was left out.
     pub(super) doubt: Option<Doubt>,
 }
 
 /// Proves a batch, in its order, up to the first one that is not what it must be. Blocks for about
-/// a millisecond a Sui epoch, and for hashing all of it.
+/// a millisecond a Sui epoch, and for hashing all of it. What makes it certain are the validators, or a
+/// checkpoint on which the servers agreed.
 pub(super) fn prove(
     batch: &[Unproven],
     mut history: History,
-    mut validators: Validators,
+    by: (Option<Validators>, Option<CheckpointDigest>),
     ours: &Ours,
 ) -> Result<Proved, CallError> {
+    let (mut validators, agreed) = by;
     let (mut due, mut rest) = (Vec::with_capacity(batch.len()), batch);
     while let Some(first) = rest.first() {
-        let same = rest.iter().take_while(|one| one.epoch() == first.epoch()).count();
+        // What is signed is signed in its own Sui epoch; what servers agree on is what its digest names.
+        let same = |one: &&Unproven| validators.is_none() || one.epoch() == first.epoch();
+        let same = rest.iter().take_while(same).count();
         let (epoch, later) = rest.split_at(same);
-        let sealed = sealed(epoch, &validators);
+        let sealed = sealed(epoch, (validators.as_ref(), agreed), &history);
         for (checkpoint, sealed) in epoch.iter().zip(sealed) {
             let shown = checkpoint.shown(sealed);
             match history.judge(&shown) {
@@ -244,25 +285,37 @@ pub(super) fn prove(
                     return Ok(Proved { due, history, validators, doubt });
                 }
             }
-            let next = Validators::after(checkpoint.summary()).transpose();
-            let next = next.map_err(CallError::unreadable)?;
+            // Whoever is named by what nobody signed signs nothing.
+            let named = validators.as_ref().and_then(|_| Validators::after(checkpoint.summary()));
+            let next = named.transpose().map_err(CallError::unreadable)?;
             due.push(checkpoint.accept(ours, next.as_ref().map(Validators::to_bytes))?);
             history.push(&shown);
-            validators = next.unwrap_or(validators);
+            validators = next.or(validators);
         }
         rest = later;
     }
     Ok(Proved { due, history, validators, doubt: None })
 }
 
-/// Which of some checkpoints of one Sui epoch are signed, by themselves or because a later one that
-/// is signed names them.
-fn sealed(epoch: &[Unproven], validators: &Validators) -> Vec<bool> {
+/// Which of some checkpoints that belong together are certain: signed, agreed on, vouched for already, or
+/// named by a later one that is.
+fn sealed(
+    epoch: &[Unproven],
+    (validators, agreed): (Option<&Validators>, Option<CheckpointDigest>),
+    history: &History,
+) -> Vec<bool> {
     let mut sealed = vec![false; epoch.len()];
     let mut named = None;
     for (checkpoint, sealed) in epoch.iter().zip(&mut sealed).rev() {
-        *sealed = named == Some(checkpoint.digest) || checkpoint.is_signed(validators);
-        named = if *sealed { checkpoint.previous() } else { None };
+        let is_certain = named == Some(checkpoint.digest)
+            || history.vouches_for(checkpoint.sequence(), &checkpoint.digest)
+            || agreed == Some(checkpoint.digest)
+            || validators.is_some_and(|validators| checkpoint.is_signed(validators));
+        named = if is_certain { checkpoint.previous() } else { None };
+        // Who signed in an epoch that is over is not known any more. Such a checkpoint makes no other one certain, and
+        // moves nothing: it is compared with what is remembered.
+        let is_over = validators.is_none_or(|validators| checkpoint.epoch() < validators.epoch());
+        *sealed = is_certain || is_over && checkpoint.sequence() < history.next();
     }
     sealed
 }
@@ -273,4 +326,4 @@ fn read<T: DeserializeOwned>(bytes: &proto::Bcs, what: &str) -> Result<T, CallEr
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

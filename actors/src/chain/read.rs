@@ -11,10 +11,11 @@ use serde::de::DeserializeOwned;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Address, Object};
+use tracing::debug;
 
 use super::checkpoints::time_of;
-use super::network_objects::{NetworkObjects, NoView, members_of};
-use super::patience::pauses;
+use super::network_objects::{NetworkObjects, NoView, members_of, neighbours_of};
+use super::patience::{Patience, pauses};
 use super::{Balances, CallError, Chain, SharedSince, SystemView, Written};
 use crate::limits;
 
@@ -22,8 +23,26 @@ use crate::limits;
 const OBJECT_FIELDS: [&str; 5] = ["object_id", "version", "digest", "owner", "contents"];
 
 impl Chain {
-    /// What the ledger says of the network now.
+    /// What the ledger says of the network now; with several servers, what most of them say.
     pub async fn system(&self) -> Result<SystemView, CallError> {
+        match self.pinned.is_none() && self.has_choice() {
+            false => self.system_of_one().await,
+            true => {
+                let mut patience = Patience::new(self.patience);
+                loop {
+                    match self.system_of_most().await {
+                        // An epoch may have begun on some of them.
+                        Err(CallError::Disputed { .. } | CallError::Unreachable { .. })
+                            if patience.pause().await => {}
+                        said => return said,
+                    }
+                }
+            }
+        }
+    }
+
+    /// What one server says of the network now.
+    pub(super) async fn system_of_one(&self) -> Result<SystemView, CallError> {
         let mut pauses = pauses().take(limits::CHAIN_VIEW_ATTEMPTS_MAX - 1);
         loop {
             match (self.system_once().await, pauses.next()) {
@@ -51,7 +70,7 @@ impl Chain {
     }
 
     /// The last checkpoint the ledger has, and its time.
-    async fn tip(&self) -> Result<(u64, u64), CallError> {
+    pub(super) async fn tip(&self) -> Result<(u64, u64), CallError> {
         let request = proto::GetCheckpointRequest::latest()
             .with_read_mask(FieldMask::from_paths(["sequence_number", "summary.timestamp"]));
         let answer = self.ask("checkpoint", |client| {
@@ -135,7 +154,9 @@ impl Chain {
         let pools = self.objects(&members_of(&system)?).await?;
         let pools = pools.iter().map(contents).collect();
         let since = self.shared.since;
-        NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools }.try_view()
+        let neighbours = Vec::new(); // whoever asks so lets nobody in
+        NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools, neighbours }
+            .try_view()
     }
 
     /// What proven objects say of the network after a checkpoint, read at the versions that are
@@ -157,8 +178,26 @@ impl Chain {
         let members = members_of(&system)?;
         let pools = known(members.clone()).await?;
         let pools = self.proven_objects(&members, &pools, last).await?;
+        let neighbours = match self.neighbours_after(last, &known).await {
+            Ok(neighbours) => neighbours,
+            Err(ViewError::Call(error)) => {
+                debug!(%error, "who else served or will serve cannot be read");
+                Vec::new()
+            }
+            Err(ViewError::Early) => Vec::new(),
+            Err(error) => return Err(error),
+        };
         let (checkpoint, time_ms, since) = (last.sequence, last.time_ms, self.shared.since);
-        let objects = NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools };
+        let objects = NetworkObjects {
+            checkpoint,
+            time_ms,
+            since,
+            system,
+            staking,
+            params,
+            pools,
+            neighbours,
+        };
         match objects.try_view() {
             Ok(mut view) => {
                 view.position.is_proven = true;
@@ -168,6 +207,24 @@ impl Chain {
             Err(NoView::Epochs(_)) => Err(ViewError::Early),
             Err(NoView::Call(error)) => Err(error.into()),
         }
+    }
+
+    /// The pools of nodes that are only in the committee before or the one to come.
+    async fn neighbours_after<Looked>(
+        &self,
+        last: &Verified,
+        known: &impl Fn(Vec<ObjectId>) -> Looked,
+    ) -> Result<Vec<Vec<u8>>, ViewError>
+    where
+        Looked: Future<Output = Result<Vec<Option<Written>>, StoreError>>,
+    {
+        let state = vec![chain::staking_inner(&self.shared.options.staking)];
+        let found = self.proven_objects(&state, &known(state.clone()).await?, last).await?;
+        let nodes = neighbours_of(&found[0])?;
+        if nodes.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.proven_objects(&nodes, &known(nodes.clone()).await?, last).await
     }
 
     /// Move values of objects at these versions, checked against their digests.

@@ -21,6 +21,7 @@ use tracing::debug;
 use super::checkpoints::decode_events;
 use super::draft::Built;
 use super::error::execution_error;
+use super::memory::Word;
 use super::patience::{Patience, pauses};
 use super::purse::Coin;
 use super::refusal::inputs;
@@ -87,7 +88,7 @@ impl Chain {
             // In a box: what waits for it would hold all of a draft, again at each level.
             let attempt = Box::pin(self.attempt(wallet, Box::pin(build())));
             let done = turn.during(attempt).await;
-            remember(&mut turn, &done).await;
+            self.remember(&mut turn, &done).await;
             drop(turn); // the others need not wait for the checkpoint
             let failed = match done {
                 Ok((executed, _)) => return Ok(self.in_checkpoint(wallet, executed).await),
@@ -137,8 +138,19 @@ impl Chain {
     pub(super) async fn up_to_date(&self, account: &ObjectId) -> Result<(), CallError> {
         let account = self.shared.turns.account(account);
         let unseen = account.memory().unseen();
-        let Some(digest) = unseen else { return Ok(()) };
-        let found = self.impatient().look_up(&digest.to_string()).await?;
+        let Some(word) = unseen else { return Ok(()) };
+        let (chain, digest) = (self.impatient(), word.digest);
+        let found = chain.look_up(&digest.to_string()).await?;
+        if found.is_none() {
+            // Servers forget what is old. What is not known to later checkpoints is not waited for.
+            let (_, now_ms) = chain.tip().await?;
+            account.memory().missed(&digest, now_ms);
+            if word.is_past(now_ms) {
+                debug!(%digest, "the wallet's last transaction is not known any more");
+                account.memory().seen(&digest);
+                return Ok(());
+            }
+        }
         if found.is_none_or(|found| found.checkpoint.is_none()) {
             let (url, digest) = (self.url().to_owned(), digest.to_string());
             return Err(CallError::Lagging { url, digest });
@@ -170,10 +182,11 @@ impl Chain {
         let mut patience = Patience::new(self.patience.max(limits::CHAIN_SUBMISSION_PATIENCE_MIN));
         let mut is_in_doubt = false;
         loop {
-            let mut client = self.client.clone().execution_client();
+            let server = self.server();
+            let mut client = self.servers[server].client.clone().execution_client();
             let status = match client.execute_transaction(request.clone()).await {
                 Ok(answer) => {
-                    self.answered();
+                    self.answered(server);
                     let done = self.judge(wallet, digest, answer.get_ref().transaction());
                     return done.map_err(Failed::Final);
                 }
@@ -182,6 +195,7 @@ impl Chain {
             let error = self.call_error(&status, "transaction");
             if matches!(error, CallError::Unreachable { .. }) {
                 is_in_doubt = true;
+                self.fell_silent(server);
                 debug!(digest, %error, "sending the same transaction again");
                 if !self.wait_out(&mut patience, &error).await {
                     return Err(Failed::Final(CallError::Unconfirmed { digest }));
@@ -204,7 +218,10 @@ impl Chain {
     }
 
     /// A transaction that is on the ledger.
-    async fn look_up(&self, digest: &str) -> Result<Option<proto::ExecutedTransaction>, CallError> {
+    pub(super) async fn look_up(
+        &self,
+        digest: &str,
+    ) -> Result<Option<proto::ExecutedTransaction>, CallError> {
         let request = proto::GetTransactionRequest::default()
             .with_digest(digest)
             .with_read_mask(FieldMask::from_paths(RESULT_FIELDS));
@@ -265,24 +282,27 @@ impl Chain {
                 .collect(),
         })
     }
-}
 
-/// Keeps what is known of the wallet after a turn, for the next.
-async fn remember(turn: &mut Turn, done: &Result<(Executed, Vec<Coin>), Failed>) {
-    let Ok((executed, named)) = done else {
-        turn.memory().forget_coins();
-        return;
-    };
-    {
-        let mut memory = turn.memory();
-        memory.spent(named, executed.left_of(named));
-        for event in &executed.events {
-            if let Event::BlobRegistered(registered) = event {
-                memory.registered(BlobId::from_bytes(registered.blob_id));
+    /// Keeps what is known of the wallet after a turn, for the next.
+    async fn remember(&self, turn: &mut Turn, done: &Result<(Executed, Vec<Coin>), Failed>) {
+        match done {
+            Ok((executed, named)) => {
+                let mut memory = turn.memory();
+                memory.spent(named, executed.left_of(named));
+                for event in &executed.events {
+                    if let Event::BlobRegistered(registered) = event {
+                        memory.registered(BlobId::from_bytes(registered.blob_id));
+                    }
+                }
             }
+            Err(_) => turn.memory().forget_coins(),
         }
-    }
-    if let (None, Ok(digest)) = (executed.checkpoint, executed.digest.parse()) {
-        turn.leave_word(digest).await;
+        if let Ok((Executed { checkpoint: None, digest, .. }, _)) = done
+            && let Ok(digest) = digest.parse()
+        {
+            let left_ms = self.impatient().tip().await.ok().map(|(_, time_ms)| time_ms);
+            turn.memory().wait_for(Word { digest, left_ms });
+        }
+        turn.leave_word().await;
     }
 }

@@ -21,12 +21,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use haulout_protocol::chain::ObjectId;
-use sui_sdk_types::Digest;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::lock::{Files, Lock};
-use super::memory::Memory;
+use super::memory::{Memory, Word};
 use crate::limits;
 
 /// Everybody in this process who spends on one ledger.
@@ -67,6 +66,8 @@ pub(super) struct Turn {
 #[derive(Debug)]
 struct Held {
     lock: Lock,
+    /// The word that is in the file.
+    left: Option<Word>,
     since: Instant,
     turns: u32,
 }
@@ -144,9 +145,10 @@ impl Turn {
             return;
         };
         let locked = files.lock().await;
-        let note = locked.as_ref().and_then(|(_, note)| *note);
-        self.account.memory().let_others_act(note);
-        self.held = locked.map(|(lock, _)| Held { lock, since: Instant::now(), turns: 1 });
+        let word = locked.as_ref().and_then(|(_, word)| *word);
+        self.account.memory().let_others_act(word);
+        let since = Instant::now();
+        self.held = locked.map(|(lock, left)| Held { lock, left, since, turns: 1 });
     }
 
     /// What is known of the wallet.
@@ -171,11 +173,15 @@ impl Turn {
         }
     }
 
-    /// Leaves word, for whoever has the next turn, of a transaction that lists may not show yet.
-    pub(super) async fn leave_word(&mut self, digest: Digest) {
-        self.memory().wait_for(digest);
-        if let Some(held) = &mut self.held {
-            held.lock.note(digest).await;
+    /// Leaves word, for whoever has the next turn, of a transaction that lists may not show yet; takes it
+    /// back if they do.
+    pub(super) async fn leave_word(&mut self) {
+        let unseen = self.memory().unseen();
+        if let Some(held) = &mut self.held
+            && held.left != unseen
+        {
+            held.lock.leave(unseen).await;
+            held.left = unseen;
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use haulout_protocol::blob::BlobHeader;
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::committee::Neighbour;
 use haulout_protocol::crypto::{PeerId, Signature};
 use haulout_protocol::encoding::{EncodedSegment, Parameters, SegmentPosition, encode_segment};
 use haulout_protocol::epoch::Epoch;
@@ -622,4 +623,27 @@ async fn nothing_is_signed_while_the_ledger_contradicts_what_was_verified() {
     position.is_proven = true;
     world.node.position.set(position);
     world.finish(&mut world.begin(&blob).await.0).await;
+}
+
+#[tokio::test]
+async fn nodes_of_the_committees_around_the_current_one_always_get_in() {
+    let world = World::start(QUICK).await;
+    let network = world.tree.network();
+    let [first, second] = [61, 62].map(|byte| PeerId::from_key([byte; 32]));
+    let around = |peers: &[PeerId]| {
+        let mut position = world.node.position.current();
+        let neighbour = |peer: &PeerId| Neighbour { peer_id: *peer, addresses: Vec::new() };
+        position.neighbours = peers.iter().map(neighbour).collect();
+        world.node.position.set(position);
+    };
+    let other = PeerId::from_key([200; 32]);
+    eventually("the committee gets in", || network.is_member(&other)).await;
+    assert!(!network.is_member(&first));
+    around(&[first]);
+    eventually("the one to come gets in", || network.is_member(&first)).await;
+    around(&[second]);
+    eventually("whoever is named does, and nobody else", || {
+        network.is_member(&second) && !network.is_member(&first) && network.is_member(&other)
+    })
+    .await;
 }

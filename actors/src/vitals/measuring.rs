@@ -144,6 +144,19 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
         checkpoint: position.checkpoint,
         rot_found: store.rot_found(),
     };
+    // What the disk says is told before an inventory, which may take minutes.
+    let (usage, failure) = (store.usage()?, store.write_error());
+    let told = |inventory: Inventory| Stored {
+        free_bytes: usage.free_bytes,
+        reserve_bytes: usage.reserve_bytes,
+        failure: failure.clone(),
+        rotten: inventory.rotten,
+        incomplete: inventory.incomplete,
+        certified: inventory.certified,
+        shards_missing,
+    };
+    let before = last.as_ref().map_or_else(Inventory::default, |last| last.inventory);
+    context.vitals.set_stored(told(before));
     let began = Instant::now();
     let taken = match last.filter(|last| !last.is_over(&reasons, began)) {
         Some(last) => last,
@@ -160,16 +173,7 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
             Taken { inventory, reasons, ended, took: ended.saturating_duration_since(began) }
         }
     };
-    let (usage, inventory) = (store.usage()?, taken.inventory);
-    let stored = Stored {
-        free_bytes: usage.free_bytes,
-        reserve_bytes: usage.reserve_bytes,
-        failure: store.write_error(),
-        rotten: inventory.rotten,
-        incomplete: inventory.incomplete,
-        certified: inventory.certified,
-        shards_missing,
-    };
+    let stored = told(taken.inventory);
     Ok((stored, taken))
 }
 

@@ -175,7 +175,7 @@ impl World {
     pub(crate) fn chain_options(&self, grpc: SocketAddr, patience: Duration) -> ChainOptions {
         let (ids, url) = (self.ledger.ids(), format!("http://{grpc}"));
         ChainOptions {
-            url,
+            urls: vec![url],
             package: ids.package,
             system: ids.system,
             staking: ids.staking,

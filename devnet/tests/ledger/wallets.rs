@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use futures::future::try_join_all;
 use haulout_actors::chain::{CallError, Chain, ChainOptions, Registration, Since, Wallet};
+use haulout_actors::limits;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::amount::Token;
@@ -336,9 +337,19 @@ async fn nothing_is_planned_by_lists_that_may_not_show_what_the_wallet_did_last(
     let refused = register(2).await.unwrap_err();
     assert!(matches!(refused, CallError::Lagging { .. }), "{refused:?}");
     assert_eq!(world.balance(&account, &world.wal_type()).await, before);
-    // One that they show is no reason to wait.
+    // One that they show is no reason to wait, and is forgotten.
     word(first.digest.parse::<Digest>().unwrap().inner());
     register(2).await.unwrap();
+    let is_forgotten = || fs::read(&lock).unwrap()[8..].iter().all(|byte| *byte == 0);
+    assert!(is_forgotten());
+    // One that later checkpoints do not know is not waited for: the server has forgotten it, or it never was.
+    word(&[7; 32]);
+    let refused = register(3).await.unwrap_err();
+    assert!(matches!(refused, CallError::Lagging { .. }), "{refused:?}");
+    assert!(!is_forgotten());
+    world.ledger.skip(limits::CHAIN_WORD_AGE_MAX + Duration::from_secs(1)).unwrap();
+    register(3).await.unwrap();
+    assert!(is_forgotten());
 }
 
 #[tokio::test(flavor = "multi_thread")]

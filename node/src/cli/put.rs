@@ -8,6 +8,7 @@ use haulout_actors::chain::{Cost, Receipt};
 use haulout_actors::limits;
 use haulout_actors::session::Observer;
 use haulout_actors::session::upload::{PutOptions, PutReport};
+use haulout_protocol::chain::ObjectId;
 use serde_json::Value;
 use tracing::Instrument;
 
@@ -225,7 +226,7 @@ impl Put {
                 "the blob {id} is stored, but somebody's permanent object keeps it, and only an object \
                  of yours can carry a public name"
             );
-            let command = self.naming_command(file, " --force");
+            let command = self.owning_command(file);
             return Err(Error::new(Kind::Usage, message)
                 .hint(format!("{command} pays for an object of yours, which carries it"))
                 .detail("blob_id", id.to_string()));
@@ -235,7 +236,7 @@ impl Put {
                 "the blob {id} is stored, but its name is not on the ledger: {}",
                 error.message()
             );
-            let command = self.naming_command(file, "");
+            let command = naming_command(object, name);
             let again = format!("{command} writes it, and pays for nothing else");
             Error::new(error.kind(), message)
                 .hint(format!("{again}; first: {}", error.next_step()))
@@ -245,8 +246,8 @@ impl Put {
         })
     }
 
-    /// The command that puts the same again, by which only the name is new; `more` are further flags.
-    fn naming_command(&self, file: &Path, more: &str) -> String {
+    /// The command that puts the same again, into an object of the wallet's own that carries the name.
+    fn owning_command(&self, file: &Path) -> String {
         let mut command = terminal::shell(&file.to_string_lossy());
         if let Some(name) = &self.name {
             command.push_str(&format!(" --name {}", terminal::shell(name)));
@@ -257,8 +258,14 @@ impl Put {
         {
             command.push_str(if is_given { flag } else { "" });
         }
-        format!("`haulout put {command}{more}`")
+        format!("`haulout put {command} --force`")
     }
+}
+
+/// The command that names the object that is there. To put again might buy another epoch, if one ended meanwhile.
+fn naming_command(object: &ObjectId, name: &str) -> String {
+    let end_of_flags = if name.starts_with('-') { "-- " } else { "" };
+    format!("`haulout name {object} {end_of_flags}{}`", terminal::shell(name))
 }
 
 impl Stored {
@@ -277,7 +284,7 @@ impl Stored {
 }
 
 /// A name in an argument.
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     match text.trim().is_empty() || names::cut(text) != text {
         true => Err(format!("a name has 1 to {} bytes and is not blank", names::NAME_BYTES_MAX)),
         false => Ok(text.to_owned()),
@@ -317,12 +324,21 @@ mod tests {
 
     #[test]
     fn the_command_that_writes_only_the_name_buys_nothing_else() {
-        let of = |line: &[&str], file: &str| parse(line).naming_command(Path::new(file), "");
-        assert_eq!(of(&["a b", "--force"], "a b"), "`haulout put 'a b' --public-name --epochs 5`");
+        let object = ObjectId::from_bytes([0xab; 32]);
+        let id = "ab".repeat(32);
+        assert_eq!(naming_command(&object, "a b"), format!("`haulout name 0x{id} 'a b'`"));
+        assert_eq!(naming_command(&object, "-x"), format!("`haulout name 0x{id} -- -x`"));
+    }
+
+    #[test]
+    fn the_command_that_pays_for_an_own_object_repeats_what_was_asked_for() {
+        let of = |line: &[&str], file: &str| parse(line).owning_command(Path::new(file));
+        let plain = "`haulout put 'a b' --public-name --epochs 5 --force`";
+        assert_eq!(of(&["a b", "--force"], "a b"), plain);
         let line = ["-", "--name", "x y", "--epochs", "9", "--permanent", "--allow-empty"];
         assert_eq!(
             of(&line, "-"),
-            "`haulout put - --name 'x y' --public-name --epochs 9 --permanent --allow-empty`"
+            "`haulout put - --name 'x y' --public-name --epochs 9 --permanent --allow-empty --force`"
         );
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{Address, Bootstrap, Id, List, Period, Prefer, Size, Trusted, Url};
+use super::values::{Address, Bootstrap, Id, List, Period, Prefer, Servers, Size, Trusted};
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(super) struct Network {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Chain {
-    pub(super) rpc: Option<Url>,
+    pub(super) rpc: Option<Servers>,
     pub(super) package: Option<Id>,
     pub(super) system: Option<Id>,
     pub(super) staking: Option<Id>,

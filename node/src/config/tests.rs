@@ -82,13 +82,37 @@ fn flags_cover_variables_and_variables_cover_files() {
     std::fs::write(&file, example_client()).unwrap();
     let mut sources = Sources { file: Some(file), ..Sources::default() };
     let rpc = |sources: &Sources| Config::load(sources).unwrap().client().unwrap().chain.rpc;
-    assert_eq!(rpc(&sources), "http://127.0.0.1:9000");
+    assert_eq!(rpc(&sources), ["http://127.0.0.1:9000"]);
     sources.env.push(("HAULOUT_CHAIN__RPC".into(), "http://env:1".into()));
     sources.env.push(("HAULOUT_CONFIG".into(), "not a key".into()));
-    assert_eq!(rpc(&sources), "http://env:1");
+    assert_eq!(rpc(&sources), ["http://env:1"]);
     let (section, key, value) = ("chain", "rpc", "http://flag:1".to_owned());
     sources.flags.push(Setting { flag: "--rpc", section, key, value });
-    assert_eq!(rpc(&sources), "http://flag:1");
+    assert_eq!(rpc(&sources), ["http://flag:1"]);
+}
+
+#[test]
+fn a_ledger_has_one_server_or_several_and_none_of_them_twice() {
+    let rpc = |value: &str| {
+        let text =
+            example_client().replace("rpc = \"http://127.0.0.1:9000\"", &format!("rpc = {value}"));
+        read(&text).map(|config| config.client().unwrap().chain.rpc)
+    };
+    assert_eq!(rpc("\"http://a:1\"").unwrap(), ["http://a:1"]);
+    assert_eq!(rpc("[\"http://a:1\", \"https://b/\"]").unwrap(), ["http://a:1", "https://b"]);
+    assert_eq!(rpc("\"http://a:1, http://b:1\"").unwrap(), ["http://a:1", "http://b:1"]);
+    let many: Vec<String> = (0..17).map(|port| format!("\"http://a:{port}\"")).collect();
+    for (wrong, reason) in [
+        ("[]", "no server is named"),
+        ("\"\"", "no server is named"),
+        ("[\"http://a:1\", \"http://a:1/\"]", "named twice"),
+        ("[\"http://a:1\", \"b\"]", "is not a URL"),
+        (&format!("[{}]", many.join(", ")), "17 servers"),
+    ] {
+        let error = rpc(wrong).unwrap_err();
+        assert!(error.message().contains(reason), "{wrong}: {error}");
+        assert!(error.message().contains("chain.rpc"), "{wrong}: {error}");
+    }
 }
 
 #[test]

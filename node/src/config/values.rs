@@ -6,6 +6,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use haulout_actors::limits;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::ledger_history::TrustedCheckpoint;
@@ -124,6 +125,34 @@ impl FromStr for Url {
                 Ok(Self(text.to_owned()))
             }
             _ => Err(format!("`{text}` is not a URL: write it as in \"http://127.0.0.1:9000\"")),
+        }
+    }
+}
+
+/// The servers of one ledger, each named once. Two names of one server would be two voices.
+#[derive(Clone, Debug)]
+pub(super) struct Servers(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Servers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let List(urls) = List::<Url>::deserialize(deserializer)?;
+        let mut servers: Vec<String> = Vec::new();
+        for Url(url) in urls {
+            let url = url.trim_end_matches('/').to_owned();
+            if servers.contains(&url) {
+                return Err(D::Error::custom(format!("`{url}` is named twice: leave one out")));
+            }
+            servers.push(url);
+        }
+        match servers.len() {
+            0 => Err(D::Error::custom(
+                "no server is named: write one as in \"http://127.0.0.1:9000\", or several in a list",
+            )),
+            1..=limits::CHAIN_SERVERS_MAX => Ok(Self(servers)),
+            count => Err(D::Error::custom(format!(
+                "{count} servers are named: write {} at most",
+                limits::CHAIN_SERVERS_MAX
+            ))),
         }
     }
 }

@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use super::ObjectId;
-use super::object::{BlsMember, Staking, StakingPool, System};
-use crate::committee::{Committee, CommitteeError, Member};
+use super::object::{BlsMember, NodeInfo, Staking, StakingPool, System, staking};
+use crate::committee::{Committee, CommitteeError, Member, Neighbour};
 use crate::crypto::{PeerId, PublicKey};
 use crate::epoch::Epoch;
 use crate::sliver::ShardIndex;
@@ -68,6 +68,23 @@ pub fn committee(
         })
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Committee::new(Epoch(bls.epoch), bls.n_shards, members)?)
+}
+
+/// The nodes of the committees before and after the current one that are not in it, by id.
+pub fn neighbours(state: &staking::Staking) -> Vec<ObjectId> {
+    let current = |node: &ObjectId| state.committee.iter().any(|entry| entry.key == *node);
+    let around = state.previous.iter().chain(state.next.iter().flatten()).map(|entry| entry.key);
+    let mut nodes: Vec<ObjectId> = around.filter(|node| !current(node)).collect();
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
+}
+
+/// A node of another committee as its pool describes it; nothing if its libp2p key is none.
+pub fn neighbour(pool: &StakingPool) -> Option<Neighbour> {
+    let NodeInfo { peer_key, multiaddrs, .. } = &pool.node_info;
+    let peer_id = PeerId::from_key(peer_key.as_slice().try_into().ok()?);
+    Some(Neighbour { peer_id, addresses: multiaddrs.clone() })
 }
 
 fn view_member(

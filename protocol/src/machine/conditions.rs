@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::guests::Class;
 use super::ledger_history::{Doubt, Verdict};
+use super::ledger_servers::Standing;
 use super::node_keys::KeyFault;
 use super::recent::WINDOW_SECONDS;
 
@@ -66,6 +67,8 @@ names! {
     DiskFailing Failing "disk failing";
     /// Our keys are not those that the ledger lists.
     KeysWrong Failing "keys wrong";
+    /// The configuration vouches for a checkpoint from which nothing can be proven.
+    TrustedUnusable Failing "chain.trusted unusable";
     /// The disk has no room beyond the reserve.
     DiskFull Degraded "disk full";
     /// Stored bytes are not those that were written.
@@ -80,12 +83,20 @@ names! {
     LedgerRolledBack Degraded "ledger rolled back";
     /// The ledger shows what nobody stands behind.
     LedgerForged Degraded "ledger forged";
+    /// The ledger's servers show no signatures, and contradict each other.
+    LedgerDisputed Degraded "ledger disputed";
     /// The ledger leaves checkpoints out.
     LedgerGap Degraded "ledger gap";
     /// The ledger shows old checkpoints.
     LedgerBehind Degraded "ledger behind";
     /// The ledger shows nothing.
     LedgerSilent Degraded "ledger silent";
+    /// Some of the ledger's servers are not believed.
+    LedgerServerDoubted Degraded "ledger server not believed";
+    /// Some of the ledger's servers are late.
+    LedgerServerBehind Degraded "ledger server behind";
+    /// Some of the ledger's servers do not answer.
+    LedgerServerSilent Degraded "ledger server silent";
     /// Our clock and the ledger's differ.
     ClockWrong Degraded "clock wrong";
     /// Connections of members were refused.
@@ -130,8 +141,25 @@ pub struct Ledger {
     pub doubt: Option<Doubt>,
     /// Why our keys are not those of the node we are.
     pub keys: Option<KeyFault>,
+    /// What in the configuration keeps us from proving anything, and how to repair it.
+    pub setting: Option<(String, &'static str)>,
+    /// Which of several servers are not well.
+    pub servers: Vec<IllServer>,
     /// How many seconds ago something proven came last, and why nothing came since; nothing while that is not long.
     pub silence: Option<(u64, Option<String>)>,
+}
+
+/// One of several servers of the ledger that is not well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IllServer {
+    /// Its address.
+    pub url: String,
+    /// What is wrong with it.
+    pub standing: Standing,
+    /// What it or the network said last, if it does not answer.
+    pub reason: String,
+    /// How many servers are configured.
+    pub of: usize,
 }
 
 /// How far our clock was from the ledger's when its last checkpoint came, in milliseconds.
@@ -292,6 +320,9 @@ fn of_ledger(ledger: &Ledger) -> Vec<Condition> {
     {
         found.push(Condition::new(name, doubt.to_string(), doubt.next_step()));
     }
+    if let Some((cause, repair)) = &ledger.setting {
+        found.push(Condition::new(Name::TrustedUnusable, cause.clone(), *repair));
+    }
     // Whoever is not believed is not called silent as well.
     if let (Some((seconds, why)), true) = (&ledger.silence, found.is_empty()) {
         let why = why.as_deref().unwrap_or("it sends nothing");
@@ -302,7 +333,29 @@ fn of_ledger(ledger: &Ledger) -> Vec<Condition> {
              for; on a devnet: `devnet restart ledger`",
         ));
     }
+    found.extend(ledger.servers.iter().filter_map(of_server));
     found
+}
+
+/// A server beside which others are asked.
+fn of_server(server: &IllServer) -> Option<Condition> {
+    let IllServer { url, standing, reason, of } = server;
+    let (name, cause) = match standing {
+        Standing::Sound | Standing::Unknown => return None,
+        Standing::Doubted(doubt) => (Name::LedgerServerDoubted, format!("{url}: {doubt}")),
+        Standing::Behind { by_ms } => {
+            let seconds = by_ms.div_ceil(1_000);
+            (Name::LedgerServerBehind, format!("{url} is {seconds} s behind the other servers"))
+        }
+        Standing::Silent => {
+            (Name::LedgerServerSilent, format!("{url} does not answer as it should: {reason}"))
+        }
+    };
+    let next_step = format!(
+        "nothing, if it passes: the others of the {of} servers in chain.rpc are asked meanwhile; if it lasts, put another \
+         one in its place"
+    );
+    Some(Condition::new(name, cause, next_step))
 }
 
 /// What a verdict on the ledger is called, if it is not the best one.
@@ -314,12 +367,24 @@ fn name(verdict: Verdict) -> Option<Name> {
         Verdict::Fork => Some(Name::LedgerForked),
         Verdict::Rollback => Some(Name::LedgerRolledBack),
         Verdict::Forged => Some(Name::LedgerForged),
+        Verdict::Disputed => Some(Name::LedgerDisputed),
     }
 }
 
 fn of_clock(clock: ClockDifference) -> Option<Condition> {
     let off_ms = clock.ahead_ms.unsigned_abs();
-    let way = if clock.ahead_ms < 0 { "behind" } else { "ahead of" };
+    let (way, next_step) = match clock.ahead_ms < 0 {
+        true => (
+            "behind",
+            "let the clock be set: `timedatectl set-ntp true`, then `timedatectl` shows whether it is synchronised",
+        ),
+        // A server that is late itself cannot be told from a clock that is fast.
+        false => (
+            "ahead of",
+            "see with `timedatectl` whether the clock is synchronised (`timedatectl set-ntp true`); if it is, the server at \
+             chain.rpc is late: set another one",
+        ),
+    };
     (off_ms > clock.allowed_ms).then(|| {
         Condition::new(
             Name::ClockWrong,
@@ -328,7 +393,7 @@ fn of_clock(clock: ClockDifference) -> Option<Condition> {
                 off_ms / 1_000,
                 clock.allowed_ms / 1_000
             ),
-            "let the clock be set: `timedatectl set-ntp true`, then `timedatectl` shows whether it is synchronised",
+            next_step,
         )
     })
 }

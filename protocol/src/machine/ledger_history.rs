@@ -2,7 +2,7 @@
 //!
 //! Promises: a checkpoint is the next one only if it is proven, has the next number, names the one before by digest and
 //! does not turn time back; everything else is told apart by what it says of the ledger: that it forks, skips, was rolled
-//! back, forges, or merely lags. The same facts give the same verdict, and no verdict moves the history but "next".
+//! back, forges, is contradicted by its own servers, or merely lags. The same facts give the same verdict, and no verdict moves the history but "next".
 //! Does not: check signatures, fetch, or remember more than [`REMEMBERED`] checkpoints.
 
 use std::collections::VecDeque;
@@ -119,6 +119,8 @@ pub enum Verdict {
     Rollback,
     /// Nobody who may stands behind it, or its transactions are others than it names.
     Forged,
+    /// It is shown without signatures, and too few of the configured servers show the same.
+    Disputed,
 }
 
 impl Verdict {
@@ -131,6 +133,7 @@ impl Verdict {
             Verdict::Fork => "fork",
             Verdict::Rollback => "rollback",
             Verdict::Forged => "forged",
+            Verdict::Disputed => "disputed",
         }
     }
 
@@ -160,6 +163,9 @@ fn says(verdict: Verdict) -> &'static str {
             "is not the one that was verified under this number: the ledger was rolled back"
         }
         Verdict::Forged => "is not proven by the validators' signatures: it is forged",
+        Verdict::Disputed => {
+            "is shown without the validators' signatures, and a majority of the servers does not show the same"
+        }
     }
 }
 
@@ -171,6 +177,9 @@ impl Doubt {
                 "nothing, if it catches up; else set chain.rpc to a server that is up to date"
             }
             Verdict::Gap => "set chain.rpc to a server that still has the checkpoint",
+            Verdict::Disputed => {
+                "set chain.rpc to servers that show signatures, or to three or more of which most agree"
+            }
             Verdict::Fork | Verdict::Rollback | Verdict::Forged => {
                 "set chain.rpc to a server you trust; the node goes on as soon as the history that it verified continues. \
                  If the ledger was started over on purpose, the node needs a new node.data_dir and chain.trusted"
@@ -208,6 +217,13 @@ impl History {
     /// The number to come.
     pub fn next(&self) -> u64 {
         self.last().map_or(self.begin.0, |last| last.sequence.saturating_add(1))
+    }
+
+    /// Whether this very checkpoint is vouched for already: it was verified, or a person named it as where to begin.
+    pub fn vouches_for(&self, sequence: u64, digest: &CheckpointDigest) -> bool {
+        let named = self.verified.is_empty() && self.begin == (sequence, Some(*digest));
+        let remembered = self.verified.iter().find(|ours| ours.sequence == sequence);
+        named || remembered.is_some_and(|ours| ours.digest.as_ref() == Some(digest))
     }
 
     /// What a shown checkpoint says of the ledger.

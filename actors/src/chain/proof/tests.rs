@@ -1,6 +1,7 @@
 //! A small ledger of four validators, and everything a liar could change in what it says.
 
 use haulout_protocol::chain::event::EpochChangeStart;
+use haulout_protocol::machine::ledger_history::TrustedCheckpoint;
 use sui_crypto::bls12381::{Bls12381PrivateKey, ValidatorCommitteeSignatureAggregator};
 use sui_sdk_types::{
     ChangedObject, CheckpointTransactionInfo, Digest, EndOfEpochData, ExecutionStatus,
@@ -18,13 +19,13 @@ const POOL: Address = Address::new([9; 32]);
 type Lie = (&'static str, fn(&mut Unproven));
 
 /// Four validators of equal stake; three are a quorum.
-struct Signers {
-    epoch: u64,
+pub(in crate::chain) struct Signers {
+    pub(in crate::chain) epoch: u64,
     keys: Vec<Bls12381PrivateKey>,
 }
 
 impl Signers {
-    fn new(epoch: u64, seed: u8) -> Signers {
+    pub(in crate::chain) fn new(epoch: u64, seed: u8) -> Signers {
         let key = |number: u8| Bls12381PrivateKey::new([seed + number; 32]).unwrap();
         Signers { epoch, keys: (0..4).map(key).collect() }
     }
@@ -37,11 +38,11 @@ impl Signers {
         self.keys.iter().map(member).collect()
     }
 
-    fn committee(&self) -> ValidatorCommittee {
+    pub(in crate::chain) fn committee(&self) -> ValidatorCommittee {
         ValidatorCommittee { epoch: self.epoch, members: self.members() }
     }
 
-    fn validators(&self) -> Validators {
+    pub(in crate::chain) fn validators(&self) -> Validators {
         Validators::new(self.committee()).unwrap()
     }
 
@@ -99,7 +100,7 @@ fn effects(events: &TransactionEvents) -> TransactionEffects {
 }
 
 /// The next checkpoint, in which a storage epoch began; signed by a quorum.
-fn next(
+pub(in crate::chain) fn next(
     before: Option<&Unproven>,
     epoch: u32,
     signers: &Signers,
@@ -147,7 +148,7 @@ fn four(signers: &Signers) -> Vec<Unproven> {
 }
 
 fn proved(batch: &[Unproven], signers: &Signers) -> Proved {
-    prove(batch, History::default(), signers.validators(), &ours()).unwrap()
+    prove(batch, History::default(), (Some(signers.validators()), None), &ours()).unwrap()
 }
 
 #[test]
@@ -231,9 +232,56 @@ fn the_last_checkpoint_of_a_sui_epoch_hands_over_to_the_validators_it_names() {
     let two = next(Some(&one), 3, &second, None);
     let proved = proved(&[zero, one, two], &first);
     assert_eq!((proved.due.len(), proved.doubt), (3, None));
-    assert_eq!(proved.validators.epoch(), 1);
+    assert_eq!(proved.validators.unwrap().epoch(), 1);
     let handed = [None, Some(second.validators().to_bytes()), None];
     assert!(proved.due.iter().map(|one| &one.validators).eq(&handed));
+}
+
+#[test]
+fn a_person_who_names_the_last_checkpoint_of_a_sui_epoch_need_not_name_its_validators() {
+    let (first, second) = (Signers::new(0, 1), Signers::new(1, 51));
+    let zero = next(None, 1, &first, Some(&second));
+    let one = next(Some(&zero), 2, &second, None);
+    let trusted = TrustedCheckpoint { sequence: 0, digest: zero.digest(), validators: None };
+    let history = History::from_trusted(Some(&trusted));
+    let proved =
+        prove(&[zero, one], history.clone(), (Some(second.validators()), None), &ours()).unwrap();
+    assert_eq!((proved.due.len(), proved.doubt), (2, None));
+    // Another one in its place is not signed by anybody whom we know.
+    let other = next(None, 7, &first, Some(&second));
+    let refused = prove(&[other], history, (Some(second.validators()), None), &ours()).unwrap();
+    assert!(refused.due.is_empty() && refused.doubt.is_some());
+}
+
+#[test]
+fn at_the_end_of_a_sui_epoch_what_was_verified_is_told_from_what_was_not() {
+    let (first, second) = (Signers::new(0, 1), Signers::new(1, 51));
+    let zero = next(None, 1, &first, None);
+    let last = next(Some(&zero), 2, &first, Some(&second));
+    let validators = second.validators();
+    let history = proved(&[zero.clone(), last.clone()], &first).history;
+    let again = |shown: &Unproven, history: &History| {
+        let shown = std::slice::from_ref(shown);
+        let proved =
+            prove(shown, history.clone(), (Some(validators.clone()), None), &ours()).unwrap();
+        assert!(proved.due.is_empty());
+        proved.doubt.map(|doubt| doubt.verdict)
+    };
+    assert_eq!(again(&last, &history), None);
+    assert_eq!(again(&zero, &history), None);
+    let other = next(Some(&zero), 9, &first, Some(&second));
+    assert_eq!(again(&other, &history), Some(Verdict::Rollback));
+    // After a restart only the last one is remembered: whoever shows the one before merely lags.
+    let restarted = History::after(*history.last().unwrap());
+    assert_eq!(again(&last, &restarted), None);
+    assert_eq!(again(&zero, &restarted), None);
+    // What is past makes nothing else certain.
+    let made_up = next(Some(&last), 9, &Signers::new(0, 91), None);
+    let mut past = zero;
+    past.summary.previous_digest = Some(made_up.summary.digest());
+    let batch = [made_up, past];
+    let proved = prove(&batch, restarted, (Some(validators), None), &ours()).unwrap();
+    assert_eq!((proved.due.len(), proved.doubt.unwrap().verdict), (0, Verdict::Forged));
 }
 
 #[test]

@@ -2,8 +2,10 @@
 //!
 //! Each wallet has two: whoever holds the second is the next to get the first, which is the turn.
 //! So a process that had its turn does not get another one before those that wait.
-//! In the first lie a count of signs of life (8 bytes, big-endian) and the digest of the last
-//! transaction, if lists may not show it yet (32 bytes, zeros for none); both may be missing.
+//! In the first lie a count of signs of life (8 bytes, big-endian), the digest of the last
+//! transaction, if lists may not show it yet (32 bytes, zeros for none), and when it was left, by the
+//! ledger's time (8 bytes, big-endian), with the first 8 bytes of the digest again, because versions that
+//! know no time write the digest alone. Each of them may be missing.
 //!
 //! Promises: a lock ends with its process, however that ends; nobody waits for ever.
 //! Does not: know what a turn is for.
@@ -20,10 +22,14 @@ use sui_sdk_types::Digest;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::Word;
 use crate::limits;
 
 /// Where the digest begins, after the count.
-const NOTE_AT: u64 = 8;
+const WORD_AT: u64 = 8;
+
+/// Bytes of the digest with the time and what ties them together.
+const WORD_BYTES: usize = Digest::LENGTH + 16;
 
 /// The lock files of one wallet.
 #[derive(Debug)]
@@ -73,7 +79,7 @@ impl Files {
 
     /// Waits for the turn; says of which transaction its last holder left word. Nothing if there is no
     /// lock to be had: whoever cannot take turns still loses no money, only time.
-    pub(super) async fn lock(&self) -> Option<(Lock, Option<Digest>)> {
+    pub(super) async fn lock(&self) -> Option<(Lock, Option<Word>)> {
         let locked = self.try_to_lock().await;
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match locked {
@@ -105,7 +111,7 @@ impl Files {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).stuck_at
     }
 
-    async fn try_to_lock(&self) -> Result<(Lock, Option<Digest>), NoLock> {
+    async fn try_to_lock(&self) -> Result<(Lock, Option<Word>), NoLock> {
         let (turn, next) = self.open().await?;
         let mut watch = Watch {
             stuck_after: self.stuck_after,
@@ -117,10 +123,10 @@ impl Files {
         // Only one waits here, so it may look often.
         wait_for(&turn, &turn, &mut watch, limits::CHAIN_TURN_LOOK_MIN).await?;
         blocking(move || {
-            let (count, note) = (read_count(&turn)?, read_note(&turn)?);
+            let (count, word) = (read_count(&turn)?, read_word(&turn)?);
             let mut lock = Lock { file: turn, count };
             lock.write_count()?;
-            Ok((lock, note))
+            Ok((lock, word))
         })
         .await
         .map_err(NoLock::Unusable)
@@ -148,10 +154,11 @@ impl Lock {
         }
     }
 
-    /// Leaves word of a transaction.
-    pub(super) async fn note(&mut self, digest: Digest) {
+    /// Leaves word of a transaction, or takes back what was left.
+    pub(super) async fn leave(&mut self, word: Option<Word>) {
         let file = self.file.clone();
-        let written = blocking(move || file.write_all_at(digest.inner(), NOTE_AT)).await;
+        let bytes = word.as_ref().map_or([0; WORD_BYTES], to_bytes);
+        let written = blocking(move || file.write_all_at(&bytes, WORD_AT)).await;
         if let Err(error) = written {
             warn!(%error, "other processes cannot be told of the wallet's last transaction");
         }
@@ -222,11 +229,31 @@ fn read_count(file: &File) -> io::Result<u64> {
 }
 
 /// The transaction of which a file tells; nothing in one that was written before there were such.
-fn read_note(file: &File) -> io::Result<Option<Digest>> {
-    let mut note = [0; Digest::LENGTH];
-    let read = file.read_at(&mut note, NOTE_AT)?;
-    let note = Digest::new(note);
-    Ok((read == Digest::LENGTH && note != Digest::ZERO).then_some(note))
+fn read_word(file: &File) -> io::Result<Option<Word>> {
+    let mut bytes = [0; WORD_BYTES];
+    let read = file.read_at(&mut bytes, WORD_AT)?;
+    let Some((digest, rest)) = bytes.split_first_chunk::<{ Digest::LENGTH }>() else {
+        return Ok(None);
+    };
+    let digest = Digest::new(*digest);
+    if read < Digest::LENGTH || digest == Digest::ZERO {
+        return Ok(None);
+    }
+    let left_ms = rest.split_first_chunk::<8>().and_then(|(time, tie)| {
+        (read == WORD_BYTES && digest.inner().starts_with(tie)).then_some(u64::from_be_bytes(*time))
+    });
+    Ok(Some(Word { digest, left_ms: left_ms.filter(|time| *time > 0) }))
+}
+
+/// The form in which [`read_word`] reads it.
+fn to_bytes(word: &Word) -> [u8; WORD_BYTES] {
+    let mut bytes = [0; WORD_BYTES];
+    let (digest, rest) = bytes.split_at_mut(Digest::LENGTH);
+    let (time, tie) = rest.split_at_mut(8);
+    digest.copy_from_slice(word.digest.inner());
+    time.copy_from_slice(&word.left_ms.unwrap_or(0).to_be_bytes());
+    tie.copy_from_slice(&word.digest.inner()[..8]);
+    bytes
 }
 
 /// Runs a call of the file system off the runtime's threads.

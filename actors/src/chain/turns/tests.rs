@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use futures::{StreamExt, poll, stream};
+use sui_sdk_types::Digest;
 
 use super::*;
 
@@ -156,11 +157,35 @@ async fn word_of_a_transaction_reaches_the_next_process_and_old_files_have_none(
     assert_eq!(file(folder.path(), "lock").metadata().unwrap().len(), 8, "as it was before");
     let mut turn = first.take(&ACCOUNT).await;
     assert_eq!(turn.memory().unseen(), None);
-    let digest = Digest::new([3; 32]);
-    turn.leave_word(digest).await;
+    let word = Word { digest: Digest::new([3; 32]), left_ms: Some(9) };
+    turn.memory().wait_for(word);
+    turn.leave_word().await;
     drop(turn);
-    assert_eq!(second.take(&ACCOUNT).await.memory().unseen(), Some(digest));
+    assert_eq!(second.take(&ACCOUNT).await.memory().unseen(), Some(word));
     assert_eq!(count(folder.path()), 3, "and the count goes on");
+    // A version that knows no time wrote another digest over it: the time is not that of this one.
+    file(folder.path(), "lock").write_all_at(&[4; 32], 8).unwrap();
+    let other = Word { digest: Digest::new([4; 32]), left_ms: None };
+    assert_eq!(first.take(&ACCOUNT).await.memory().unseen(), Some(other));
+    file(folder.path(), "lock").set_len(40).unwrap();
+    assert_eq!(second.take(&ACCOUNT).await.memory().unseen(), Some(other), "as files were before");
+}
+
+#[tokio::test]
+async fn word_of_a_transaction_that_was_seen_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = two_processes(folder.path(), limits::CHAIN_TURN_STUCK_MAX);
+    let word = Word { digest: Digest::new([3; 32]), left_ms: Some(9) };
+    let mut turn = first.take(&ACCOUNT).await;
+    turn.memory().wait_for(word);
+    turn.leave_word().await;
+    drop(turn);
+    let mut turn = second.take(&ACCOUNT).await;
+    turn.memory().seen(&word.digest);
+    turn.leave_word().await;
+    drop(turn);
+    let [third, _] = two_processes(folder.path(), limits::CHAIN_TURN_STUCK_MAX);
+    assert_eq!(third.take(&ACCOUNT).await.memory().unseen(), None);
 }
 
 #[tokio::test]

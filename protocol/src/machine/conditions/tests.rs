@@ -30,6 +30,17 @@ fn silent(doubt: Option<Doubt>) -> Facts {
     Facts { ledger: Ledger { silence, doubt, ..Ledger::default() }, ..Facts::default() }
 }
 
+fn misled() -> Facts {
+    let setting = Some(("chain.trusted names checkpoint 6".to_owned(), "set chain.trusted"));
+    Facts { ledger: Ledger { setting, ..Ledger::default() }, ..Facts::default() }
+}
+
+fn server(standing: Standing) -> Facts {
+    let (url, reason) = ("http://a".to_owned(), "connection refused".to_owned());
+    let servers = vec![IllServer { url, standing, reason, of: 3 }];
+    Facts { ledger: Ledger { servers, ..Ledger::default() }, ..Facts::default() }
+}
+
 fn clock(ahead_ms: i64) -> Facts {
     Facts { clock: Some(ClockDifference { ahead_ms, allowed_ms: 60_000 }), ..Facts::default() }
 }
@@ -45,6 +56,7 @@ fn table() -> Vec<(Name, Facts, &'static str)> {
             "os error 5",
         ),
         (Name::KeysWrong, keys(), "n1"),
+        (Name::TrustedUnusable, misled(), "checkpoint 6"),
         (
             Name::DiskFull,
             stored(Stored { free_bytes: Some(99), reserve_bytes: 100, ..default() }),
@@ -60,9 +72,17 @@ fn table() -> Vec<(Name, Facts, &'static str)> {
         (Name::LedgerForked, doubt(Verdict::Fork), "7"),
         (Name::LedgerRolledBack, doubt(Verdict::Rollback), "7"),
         (Name::LedgerForged, doubt(Verdict::Forged), "7"),
+        (Name::LedgerDisputed, doubt(Verdict::Disputed), "7"),
         (Name::LedgerGap, doubt(Verdict::Gap), "7"),
         (Name::LedgerBehind, doubt(Verdict::Behind), "7"),
         (Name::LedgerSilent, silent(None), "9 s: connection refused"),
+        (
+            Name::LedgerServerDoubted,
+            server(Standing::Doubted(Doubt { verdict: Verdict::Fork, checkpoint: 7 })),
+            "http://a: checkpoint 7",
+        ),
+        (Name::LedgerServerBehind, server(Standing::Behind { by_ms: 9_500 }), "http://a is 10 s"),
+        (Name::LedgerServerSilent, server(Standing::Silent), "connection refused"),
         (Name::ClockWrong, clock(-61_000), "61 s behind"),
         (Name::MembersRefused, turned_away(Entrance::Connection, Class::Member), "60 s 3"),
         (Name::StrangersRefused, turned_away(Entrance::Connection, Class::Stranger), "60 s 3"),
@@ -119,6 +139,8 @@ fn what_is_within_its_bound_is_no_condition() {
         clock(60_000),
         clock(-60_000),
         doubt(Verdict::Next),
+        server(Standing::Sound),
+        server(Standing::Unknown),
     ] {
         assert!(conditions(&facts).is_empty(), "{facts:?}");
     }

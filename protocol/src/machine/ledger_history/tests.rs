@@ -68,6 +68,21 @@ fn a_history_begins_with_the_trusted_checkpoint_and_no_other() {
 }
 
 #[test]
+fn only_what_was_verified_or_named_by_a_person_is_vouched_for() {
+    let trusted = TrustedCheckpoint { sequence: 7, digest: digest(1, 7), validators: None };
+    let mut history = History::from_trusted(Some(&trusted));
+    assert!(history.vouches_for(7, &digest(1, 7)));
+    assert!(!history.vouches_for(7, &digest(2, 7)) && !history.vouches_for(8, &digest(1, 7)));
+    history.push(&shown(1, 7));
+    history.push(&shown(1, 8));
+    assert!(history.vouches_for(7, &digest(1, 7)) && history.vouches_for(8, &digest(1, 8)));
+    assert!(!history.vouches_for(8, &digest(2, 8)) && !history.vouches_for(9, &digest(1, 9)));
+    let unseen = History::after(Verified { sequence: 4, digest: None, time_ms: 4000 });
+    assert!(!unseen.vouches_for(4, &digest(1, 4)));
+    assert!(!History::from_trusted(None).vouches_for(0, &digest(1, 0)));
+}
+
+#[test]
 fn where_an_earlier_version_did_not_look_the_next_number_and_time_suffice() {
     let history = History::after(Verified { sequence: 4, digest: None, time_ms: 4000 });
     assert_eq!(history.judge(&shown(2, 5)), Verdict::Next);
@@ -102,7 +117,7 @@ fn only_a_ledger_that_continues_or_lags_does_not_stop_us() {
     use Verdict::*;
     let stops = |verdict: &Verdict| verdict.stops_us();
     assert!(![Next, Behind].iter().any(stops));
-    assert!([Gap, Fork, Rollback, Forged].iter().all(stops));
+    assert!([Gap, Fork, Rollback, Forged, Disputed].iter().all(stops));
 }
 
 proptest! {

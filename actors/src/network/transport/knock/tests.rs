@@ -34,7 +34,7 @@ impl Transport for Scripted {
         to: Multiaddr,
         _: DialOpts,
     ) -> Result<Self::Dial, TransportError<io::Error>> {
-        let heard = self.tcp.as_ref().map(|()| ()).map_err(|error| error.kind().into());
+        let heard = self.tcp.as_ref().copied().map_err(|error| error.kind().into());
         Ok(match address::is_tcp(&to) {
             true => futures::future::ready(heard).boxed(),
             false => futures::future::pending().boxed(),
