@@ -61,6 +61,7 @@ pub use self::node_settings::{Changed, Collector};
 pub use self::operator::{NodeRegistration, Proofs, RegisteredNode, Votes};
 pub use self::owned::{Extension, Found, Holder, Receipt};
 pub use self::proof::{Checkpoint, Written};
+pub use self::read::TIME_MOVED_HEADER;
 pub(crate) use self::read::ViewError;
 pub use self::register::{Certified, Cost, Extended, Registered, Registration};
 pub use self::same_blob::OnlyOne;

@@ -13,6 +13,7 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{Event, StakeEvent};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::chain_sync::following;
+use haulout_protocol::machine::conditions::ClockDifference;
 use haulout_protocol::machine::ledger_history::{Doubt, Verified};
 use haulout_storage::{BlobEffect, Kept, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -20,7 +21,7 @@ use tracing::{Instrument, Span, debug, error, info, info_span, warn};
 
 use self::servers::{Look, Reasons};
 use crate::chain::{
-    Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError, Witness,
+    CallError, Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError, Witness,
 };
 use crate::context::{Context, Position, now_ms};
 use crate::limits;
@@ -54,6 +55,8 @@ pub(crate) enum Message {
     BatchFetched(Box<Checkpoints>, Result<Vec<Checkpoint>, FollowError>),
     /// They are durable.
     BatchStored(Result<Applied, StoreError>),
+    /// What the ledger says of its time, after it was not ours.
+    TimeExplained(ClockDifference, Result<u64, CallError>),
     /// The pause after a failure is over.
     RetryDue,
     /// It is time to look at all servers.
@@ -94,6 +97,8 @@ pub(crate) struct State {
     view_is_early: bool,
     /// Whether the store knows who signs the next checkpoint.
     validators_are_kept: bool,
+    /// Whether the ledger is being asked about its time.
+    is_asking_time: bool,
     /// What was verified when the last batch came, to compare servers with.
     witness: Option<Witness>,
     reasons: Reasons,
@@ -141,6 +146,7 @@ impl Actor for ChainSyncActor {
             // Before the first checkpoint nothing can be proven.
             view_is_early: follow == Follow::Blobs && applied.is_none(),
             validators_are_kept,
+            is_asking_time: false,
             witness: None,
             reasons: Reasons::default(),
             pauses: Pauses::between(limits::CHAIN_BACKOFF_MIN, limits::CHAIN_BACKOFF_MAX),
@@ -171,6 +177,7 @@ impl Actor for ChainSyncActor {
             }
             Message::BatchFetched(source, batch) => state.fetched(&myself, source, batch),
             Message::BatchStored(stored) => state.stored(&myself, stored?),
+            Message::TimeExplained(found, moved_ms) => state.time_explained(found, moved_ms),
             Message::RetryDue => state.go_on(&myself),
             Message::LookDue => state.look(&myself),
             Message::Looked(looks) => state.looked(&myself, looks),
@@ -258,7 +265,7 @@ impl State {
         source: Box<Checkpoints>,
         batch: Result<Vec<Checkpoint>, FollowError>,
     ) {
-        let is_latest = source.lag() == 0;
+        let (is_latest, is_live) = (source.lag() == 0, source.is_live());
         self.context.metrics.set_chain_lag(source.lag());
         let (server, validators) = (source.server(), source.validators());
         self.witness = self.chain.has_choice().then(|| source.witness());
@@ -285,7 +292,7 @@ impl State {
         };
         let network_changed = due.iter().any(|one| one.events.iter().any(changes_network));
         let done = Applied { last, network_changed };
-        self.context.vitals.note_clock(now_ms(), last.time_ms, is_latest);
+        self.compare_clocks(myself, last.time_ms, is_live);
         let first = validators.filter(|_| !self.validators_are_kept);
         self.validators_are_kept |= first.is_some();
         let (store, follow) = (self.context.store.clone(), self.follow);
@@ -297,6 +304,27 @@ impl State {
             }
             Message::BatchStored(Ok(done))
         });
+    }
+
+    /// Compares our clock with the time of a checkpoint that came just now; asks the ledger if they are far apart.
+    fn compare_clocks(&mut self, myself: &ActorRef<Message>, ledger_ms: u64, is_live: bool) {
+        let found = self.context.vitals.note_clock(now_ms(), ledger_ms, is_live);
+        let Some(found) = found.filter(|_| !self.is_asking_time) else { return };
+        self.is_asking_time = true;
+        let chain = self.chain.clone();
+        self.spawn(
+            myself,
+            async move { Message::TimeExplained(found, chain.time_moved_ms().await) },
+        );
+    }
+
+    /// The ledger explains its time, or it does not: then the next checkpoint is a reason to ask again.
+    fn time_explained(&mut self, found: ClockDifference, moved_ms: Result<u64, CallError>) {
+        self.is_asking_time = false;
+        match moved_ms {
+            Ok(moved_ms) => self.context.vitals.note_explained(found, moved_ms),
+            Err(error) => debug!(%error, "the ledger does not explain its time"),
+        }
     }
 
     /// What is durable becomes everybody's position.

@@ -168,6 +168,7 @@ impl State {
             );
         }
         self.context.metrics.set_shards_missing(plan.missing.len());
+        self.context.vitals.set_shards_missing(epoch, plan.missing.len());
         self.judged = Some((epoch, plan));
         let store = self.context.store.clone();
         self.tasks.spawn(myself, async move { Message::ExpiredRemoved(store.expire(epoch).await) });

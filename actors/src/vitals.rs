@@ -8,6 +8,7 @@ mod measuring;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::{self, ClockDifference, Condition, Facts, Stored};
 
 pub(crate) use self::measuring::{Arguments, VitalsActor};
@@ -26,7 +27,11 @@ pub struct Vitals {
 struct Measured {
     /// Nothing before the first look.
     stored: Option<Stored>,
+    /// Shards that are ours in this epoch and not here; nothing before the committee is judged.
+    shards_missing: Option<(Epoch, usize)>,
     clock: Option<ClockDifference>,
+    /// How far the ledger's time was moved ahead, as it said when it was asked last.
+    time_moved_ms: u64,
 }
 
 impl Default for Vitals {
@@ -52,16 +57,42 @@ impl Vitals {
         self.measured().stored = Some(stored);
     }
 
-    /// How many shards the node was given and does not have; nothing before the first look at the store.
-    pub fn shards_missing(&self) -> Option<usize> {
-        self.measured().stored.as_ref().map(|stored| stored.shards_missing)
+    /// So many of the shards that an epoch gives us are not here.
+    pub(crate) fn set_shards_missing(&self, epoch: Epoch, missing: usize) {
+        self.measured().shards_missing = Some((epoch, missing));
     }
 
-    /// A proven checkpoint of that time came, at this moment of our clock; whether the ledger has no later one.
-    pub(crate) fn note_clock(&self, ours_ms: u64, ledger_ms: u64, is_latest: bool) {
-        let found = ClockDifference::of(ours_ms, ledger_ms, is_latest, self.clock_tolerance_ms);
+    /// How many shards this epoch gives the node that it does not have; nothing while it has not judged that yet, which
+    /// takes until it has read the ledger to its end.
+    pub fn shards_missing(&self, epoch: Epoch) -> Option<usize> {
+        let judged = self.measured().shards_missing.filter(|(judged, _)| *judged == epoch);
+        judged.map(|(_, missing)| missing)
+    }
+
+    /// A proven checkpoint of that time came, at this moment of our clock; whether the ledger has no later one. A
+    /// difference that is too much, also after what the ledger said last of its time, is not noted but returned: the
+    /// ledger may explain it.
+    pub(crate) fn note_clock(
+        &self,
+        ours_ms: u64,
+        ledger_ms: u64,
+        is_latest: bool,
+    ) -> Option<ClockDifference> {
+        let found = ClockDifference::of(ours_ms, ledger_ms, is_latest, self.clock_tolerance_ms)?;
         let mut measured = self.measured();
-        measured.clock = found.or(measured.clock);
+        let left = found.explained(measured.time_moved_ms);
+        if left.is_too_much() {
+            return Some(found);
+        }
+        measured.clock = Some(left);
+        None
+    }
+
+    /// A difference was too much, and the ledger says that its time was moved ahead by so much.
+    pub(crate) fn note_explained(&self, found: ClockDifference, moved_ms: u64) {
+        let mut measured = self.measured();
+        measured.time_moved_ms = moved_ms;
+        measured.clock = Some(found.explained(moved_ms));
     }
 }
 
@@ -69,8 +100,9 @@ impl Vitals {
 pub fn conditions(context: &Context, tree: &Tree) -> Vec<Condition> {
     let mut down = Vec::new();
     collect_down(&tree.health(), &mut down);
-    let Measured { stored, clock } = context.vitals.measured().clone();
-    let stored = stored.unwrap_or_default();
+    let Measured { stored, shards_missing, clock, .. } = context.vitals.measured().clone();
+    let mut stored = stored.unwrap_or_default();
+    stored.shards_missing = shards_missing.map_or(0, |(_, missing)| missing);
     let ledger = context.trust.facts();
     let turned_away = tree.network().turned_away();
     conditions::conditions(&Facts { down, ledger, clock, turned_away, stored })

@@ -22,8 +22,9 @@ pub(crate) fn title(name: &str, folder: &Path) -> String {
 
 /// One finished phase.
 pub(crate) fn phase(phase: &Phase) -> String {
-    let Phase { name, detail, millis } = phase;
-    format!("  ✓ {name:<10} {detail:<58} {:>5.1}s", seconds(*millis))
+    let Phase { name, detail, millis, is_partial } = phase;
+    let mark = if *is_partial { "✗" } else { "✓" };
+    format!("  {mark} {name:<10} {detail:<58} {:>5.1}s", seconds(*millis))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a display of seconds with one digit")]

@@ -1,7 +1,8 @@
 //! The command line of `devnet`.
 //!
 //! Promises: results go to stdout, everything else to stderr; with `--json` stdout carries exactly
-//! one JSON object, also for errors; exit codes are those of `haulout help errors`.
+//! one JSON object, also for errors; exit codes are those of `haulout help errors`, also those of answers that are no
+//! failures.
 //! Does not: own processes; the supervisor does, and the verbs ask it.
 
 use std::ffi::OsString;
@@ -65,7 +66,13 @@ struct Cli {
 enum Command {
     /// Start the devnet, or continue one, and say when it is ready
     Up(Up),
-    /// Say how the ledger and the nodes are
+    /// Say how the ledger and the nodes are, and what to do about what is not well
+    #[command(
+        after_help = "Exit codes: 0 all is well; 17 DEGRADED or FAILING: something is not well, and the answer says \
+                            what, why and what to do; 4 it does not run.\n\
+                            DEGRADED: reads and writes work all the same. FAILING: reads or writes do not.\n\
+                            Reads count shards whose nodes have what was stored in them, writes those whose nodes take more."
+    )]
     Status,
     /// Print the logs; all of them, or of one process
     Logs {
@@ -102,6 +109,14 @@ enum Command {
         wipe: bool,
     },
     /// Wait for a fact: `ready`, `stopped`, `epoch=N`, `checkpoint=N`, `n3=running`, `n3=killed`
+    #[command(
+        after_help = "ready        every node that should run answers, and reads and writes work (who was killed or paused \
+                            by hand should not run)\n\
+                            n3=running   its process runs and answers; also ledger=running, n3=paused, n3=exited\n\
+                            epoch=3      the network is in epoch 3 or a later one; checkpoint=12 likewise\n\
+                            Exit codes: 0 it is true; 6 it was not in time; 17 it cannot come by itself, and the \
+                            answer says what brings it."
+    )]
     Wait {
         /// The fact
         fact: wait::Fact,
@@ -232,7 +247,7 @@ pub fn main_with(arguments: Vec<OsString>) -> u8 {
         Err(error) => return fail(&error, json, str::to_owned),
     };
     match cli.run(&directory) {
-        Ok(()) => 0,
+        Ok(code) => code,
         Err(error) => fail(&error, json, |text| directory.spoken(text)),
     }
 }
@@ -273,11 +288,21 @@ fn refuse(error: clap::Error, arguments: &[OsString]) -> u8 {
 }
 
 impl Cli {
-    fn run(self, directory: &StateDirectory) -> Result<()> {
+    /// Returns the exit code.
+    fn run(self, directory: &StateDirectory) -> Result<u8> {
         let Cli { json, command, .. } = self;
         match command {
             Command::Up(up) => block_on(up::run(directory, &up, json)),
             Command::Status => block_on(status::run(directory, json)),
+            other => other.run(directory, json).map(|()| 0),
+        }
+    }
+}
+
+impl Command {
+    /// Does what either succeeds or fails.
+    fn run(self, directory: &StateDirectory, json: bool) -> Result<()> {
+        match self {
             Command::Logs { follow, target } => {
                 block_on(logs::run(directory, target.as_deref(), follow))
             }
@@ -300,11 +325,13 @@ impl Cli {
             Command::Completions(completions) => print_help(&completions.script(Cli::command())),
             // They need no devnet, so they have been dealt with.
             Command::Help(_) | Command::Haulout { .. } => Ok(()),
+            // They have exit codes of their own.
+            Command::Up(_) | Command::Status => Ok(()),
         }
     }
 }
 
-fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

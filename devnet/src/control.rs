@@ -61,6 +61,9 @@ pub(crate) struct Phase {
     pub(crate) name: String,
     pub(crate) detail: String,
     pub(crate) millis: u64,
+    /// Whether a part of it did not work.
+    #[serde(default)]
+    pub(crate) is_partial: bool,
 }
 
 /// One process of the devnet.
@@ -71,6 +74,21 @@ pub(crate) struct ProcessStatus {
     pub(crate) pid: Option<u32>,
     /// Seconds since it entered this state.
     pub(crate) seconds: u64,
+    /// When it goes on by itself, if it is paused for a time.
+    #[serde(default)]
+    pub(crate) resumes_in_ms: Option<u64>,
+    /// Why it does not do what it should, and what to do about it.
+    #[serde(default)]
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// Why a process does not do what it should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Trouble {
+    /// What happened.
+    pub(crate) cause: String,
+    /// What to do, with a command that works when pasted.
+    pub(crate) next_step: String,
 }
 
 /// What a process is doing.
@@ -85,7 +103,7 @@ pub(crate) enum ProcessState {
     Paused,
     /// Ended by `devnet kill`.
     Killed,
-    /// Ended by itself, or by somebody else.
+    /// Ended by itself or by somebody else, or it did not start.
     Exited,
 }
 

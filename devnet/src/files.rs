@@ -17,8 +17,8 @@ use crate::ledger::GenesisIds;
 /// The key of a node's operator, beside the node's own.
 const OPERATOR_KEY: &str = "operator.key";
 
-/// How far a node's clock may be from the ledger's, whose time may be moved ahead by days at a time: a thousand years.
-const CLOCK_TOLERANCE: &str = "8766000h";
+/// So many of the nodes before it a node starts from: any one is enough, and the first ones may be away.
+const BOOTSTRAP_MAX: usize = 4;
 
 /// Where the ledger answers, and the names of our objects on it.
 #[derive(Clone, Debug)]
@@ -78,7 +78,6 @@ struct WalletSection {
 struct NodeSection {
     data_dir: PathBuf,
     name: String,
-    clock_tolerance: &'static str,
 }
 
 #[derive(Serialize)]
@@ -99,18 +98,14 @@ pub(crate) fn node_toml(
     folder: &Path,
     http_port: Option<u16>,
 ) -> Result<String> {
-    let first = &genesis.nodes[0];
-    let bootstrap = if first.peer_id == node.peer_id { vec![] } else { vec![first.address()] };
+    let before = genesis.nodes.iter().take_while(|other| other.peer_id != node.peer_id);
+    let bootstrap = before.take(BOOTSTRAP_MAX).map(NodeGenesis::address).collect();
     to_toml(&File {
         network: network_section(chain, bootstrap, node.listen().to_vec()),
         chain: chain_section(chain),
         keys: Some(KeysSection { dir: folder.join("keys") }),
         wallet: Some(WalletSection { key_file: folder.join("keys").join(OPERATOR_KEY) }),
-        node: Some(NodeSection {
-            data_dir: folder.to_path_buf(),
-            name: node.name.clone(),
-            clock_tolerance: CLOCK_TOLERANCE,
-        }),
+        node: Some(NodeSection { data_dir: folder.to_path_buf(), name: node.name.clone() }),
         http: http_port.map(|port| HttpSection { listen: format!("127.0.0.1:{port}") }),
         client: None,
     })

@@ -2,7 +2,8 @@
 //! that they work.
 //!
 //! Promises: a start that fails says which process failed and why, in that process's own words, and a
-//! next step that is possible then; a start over an older folder continues with its data. Does not: decide when to stop (`supervisor.rs`).
+//! next step that is possible then; a node that does not start keeps no other from starting, and is told with cause and
+//! step; a start over an older folder continues with its data. Does not: decide when to stop (`supervisor.rs`).
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,7 +16,8 @@ use haulout_node::whole_file;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::control::{ProcessStatus, Reply, Request};
+use crate::banner::Tolerance;
+use crate::control::{ProcessState, ProcessStatus, Reply, Request};
 use crate::files::{self, ChainPlace};
 use crate::genesis::{self, Genesis, NodeGenesis, PeerPort};
 use crate::probe;
@@ -26,6 +28,7 @@ use crate::state::{AccountCard, Card, ChainCard, NodeCard, Packages, Settings, S
 use crate::supervisor::{Reporter, done};
 
 mod recovery;
+mod trouble;
 
 /// Everything that runs, and what it was made from.
 #[derive(Debug)]
@@ -84,7 +87,8 @@ impl Fleet {
         files::client_toml(&self.chain, &self.genesis, &wallet, &state)
     }
 
-    /// Starts everything and returns when a blob went in and came out.
+    /// Starts everything and returns when a blob went in and came out. Nodes that do not start are told as such, if
+    /// any does; without enough of them no blob is tried.
     pub(crate) async fn start(&mut self, reporter: &mut Reporter) -> Result<()> {
         let started = self.ledger.start(self.patience).await;
         let ready =
@@ -94,23 +98,41 @@ impl Fleet {
         let balances = probe::balances(&self.chain, &self.genesis.accounts[0].address).await?;
         let accounts = probe::accounts_summary(self.genesis.accounts.len(), &balances);
         reporter.finished("accounts", accounts);
-        self.start_nodes().await?;
-        let per_node = self.genesis.nodes[0].shards.len();
-        let detail = format!(
-            "{0} of {0} serving, {1} shards (up to {per_node} per node)",
-            self.nodes.len(),
-            self.settings.shards
-        );
-        reporter.finished("nodes", detail);
-        self.keep_card("starting")?;
-        let ports: Vec<u16> = self.settings.node_ports.iter().map(|ports| ports.http).collect();
+        let failed = self.start_nodes().await?;
+        self.report_nodes(reporter, &failed);
+        let card = self.keep_card("starting")?;
+        let ports = self.genesis.nodes.iter().zip(&self.settings.node_ports);
+        let ports = ports.filter(|(node, _)| !failed.contains(&node.name));
+        let ports: Vec<_> = ports.map(|(node, ports)| (node.name.clone(), ports.http)).collect();
         let mesh = probe::mesh(&ports, self.patience);
         reporter.finished("mesh", self.while_all_run(mesh).await?);
-        let configuration = self.client_toml(genesis::SELF_TEST)?;
-        let tested = selftest::run(&configuration, self.patience);
-        reporter.finished("selftest", self.while_all_run(tested).await?);
+        let nodes = card.nodes.iter().filter(|node| !failed.contains(&node.name));
+        let up: usize = nodes.map(|node| node.shards.len()).sum();
+        let (_, quorum) = Tolerance::needed(&card);
+        if up < quorum {
+            let detail = format!("not tried: writes need {quorum} shards, and {up} are up");
+            reporter.partly("selftest", detail);
+        } else {
+            let configuration = self.client_toml(genesis::SELF_TEST)?;
+            let tested = selftest::run(&configuration, self.patience);
+            reporter.finished("selftest", self.while_all_run(tested).await?);
+        }
         contexts::save(&self.context(), &self.client_toml("alice")?)?;
-        self.keep_card("ready")
+        self.keep_card("ready").map(drop)
+    }
+
+    /// How many nodes serve, and who does not.
+    fn report_nodes(&self, reporter: &mut Reporter, failed: &[String]) {
+        let (all, shards) = (self.nodes.len(), self.settings.shards);
+        let serving = all - failed.len();
+        if failed.is_empty() {
+            let per_node = self.genesis.nodes[0].shards.len();
+            let detail =
+                format!("{all} of {all} serving, {shards} shards (up to {per_node} per node)");
+            return reporter.finished("nodes", detail);
+        }
+        let detail = format!("{serving} of {all} serving; not started: {}", failed.join(", "));
+        reporter.partly("nodes", detail);
     }
 
     /// Writes into every configuration from which checkpoint on the ledger must prove what it says,
@@ -126,20 +148,31 @@ impl Fleet {
         whole_file::replace(&self.client_config(), self.client_toml("alice")?.as_bytes())
     }
 
-    /// The first node alone, because the others bootstrap from it; then all others at once.
-    async fn start_nodes(&mut self) -> Result<()> {
+    /// One node alone, because others bootstrap from it: the first that starts; then all others at once. Returns the names
+    /// of those that did not start; an error if that is all of them.
+    async fn start_nodes(&mut self) -> Result<Vec<String>> {
         let patience = self.patience;
-        let (first, others) = self.nodes.split_first_mut().expect("genesis has a node");
-        let mut started = vec![first.start(patience).await];
-        if started[0].is_ok() {
-            started.extend(join_all(others.iter_mut().map(|node| node.start(patience))).await);
+        let all = self.nodes.len();
+        let mut failed = Vec::new();
+        let mut nodes = self.nodes.iter_mut();
+        for node in nodes.by_ref() {
+            match node.start(patience).await {
+                Ok(_) => break,
+                Err(error) => failed.push((node.name().to_owned(), error)),
+            }
         }
-        let names = self.nodes.iter().map(|node| node.name().to_owned());
-        let failed = names.zip(started).filter_map(|(name, started)| Some((name, started.err()?)));
-        match failed.collect::<Vec<_>>() {
-            none if none.is_empty() => Ok(()),
-            failed => Err(recovery::of_start(failed)),
+        let others = nodes.map(|node| async move {
+            let started = node.start(patience).await;
+            started.err().map(|error| (node.name().to_owned(), error))
+        });
+        failed.extend(join_all(others).await.into_iter().flatten());
+        if failed.len() == all {
+            return Err(recovery::of_start(failed));
         }
+        for (name, error) in &failed {
+            tracing::error!(name, %error, "a node did not start; the others do without it");
+        }
+        Ok(failed.into_iter().map(|(name, _)| name).collect())
     }
 
     /// What a step of the start comes to, or why a process ended meanwhile, which is why the step fails, too.
@@ -254,21 +287,43 @@ impl Fleet {
     }
 
     fn statuses(&mut self) -> Vec<ProcessStatus> {
-        std::iter::once(&mut self.ledger).chain(&mut self.nodes).map(Process::status).collect()
+        let (now, resumes) = (Instant::now(), &self.resumes);
+        let resumes_in_ms = |name: &str| {
+            let (when, _) = resumes.iter().find(|(_, paused)| paused == name)?;
+            u64::try_from(when.saturating_duration_since(now).as_millis()).ok()
+        };
+        let all = std::iter::once(&mut self.ledger).chain(&mut self.nodes);
+        all.map(|process| {
+            let seen = process.look();
+            let is_paused = seen.state == ProcessState::Paused;
+            let resumes_in_ms = resumes_in_ms(seen.name).filter(|_| is_paused);
+            ProcessStatus {
+                name: seen.name.to_owned(),
+                state: seen.state,
+                pid: seen.pid,
+                seconds: seen.seconds,
+                resumes_in_ms,
+                trouble: trouble::of(&seen, resumes_in_ms),
+            }
+        })
+        .collect()
     }
 
     fn context(&self) -> String {
         contexts::of_devnet(self.directory.name())
     }
 
-    fn keep_card(&mut self, state: &str) -> Result<()> {
+    fn keep_card(&mut self, state: &str) -> Result<Card> {
         let card = self.card(state);
-        self.directory.keep_card(&card)
+        self.directory.keep_card(&card).map(|()| card)
     }
 
     fn card(&mut self, state: &str) -> Card {
         let statuses = self.statuses();
         let pid = |place: usize| statuses[place].pid.unwrap_or(0);
+        let word = |place: usize| statuses[place].state.word().to_lowercase();
+        let is_partial = statuses.iter().any(|status| status.state == ProcessState::Exited);
+        let state = if state == "ready" && is_partial { "degraded" } else { state };
         let ids = &self.chain.ids;
         let nodes = self.genesis.nodes.iter().enumerate().map(|(place, node)| {
             let http = format!("http://127.0.0.1:{}", self.settings.node_ports[place].http);
@@ -281,6 +336,7 @@ impl Fleet {
                 metrics: format!("{http}/metrics"),
                 http,
                 log: self.directory.log(&node.name),
+                state: word(place + 1),
                 shards: node.shards.clone(),
             }
         });
@@ -301,6 +357,7 @@ impl Fleet {
                 rpc: self.chain.rpc.clone(),
                 faucet: format!("http://127.0.0.1:{}", self.settings.faucet_port),
                 pid: pid(0),
+                state: word(0),
                 packages: Packages { haulout: ids.package.to_string() },
                 system_object: ids.system.to_string(),
                 staking_object: ids.staking.to_string(),

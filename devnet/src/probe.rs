@@ -113,16 +113,15 @@ pub(crate) async fn health(port: u16) -> Option<Health> {
 }
 
 /// Waits until every node serves and is connected, and says how well.
-pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
+pub(crate) async fn mesh(nodes: &[(String, u16)], patience: Duration) -> Result<String> {
     let started = Instant::now();
-    let others = u64::try_from(ports.len().saturating_sub(1)).unwrap_or(u64::MAX);
+    let others = u64::try_from(nodes.len().saturating_sub(1)).unwrap_or(u64::MAX);
     loop {
-        let reports = join_all(ports.iter().map(|port| health(*port))).await;
+        let reports = join_all(nodes.iter().map(|(_, port)| health(*port))).await;
+        // Who does not know yet what it has of its shards has not read the ledger to its end.
+        let is_in = |report: &&Health| report.serves() && report.number("shards_missing").is_some();
         let peers = |report: &Option<Health>| {
-            report
-                .as_ref()
-                .filter(|report| report.serves())
-                .and_then(|report| report.number("peers"))
+            report.as_ref().filter(is_in).and_then(|report| report.number("peers"))
         };
         let connected: Vec<Option<u64>> = reports.iter().map(peers).collect();
         let least = connected.iter().map(|peers| peers.unwrap_or(0)).min().unwrap_or(0);
@@ -130,7 +129,7 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
         let enough = least >= others || (least >= 1 && started.elapsed() > FULL_MESH_PATIENCE);
         if all_answer && enough {
             let links: u64 = connected.iter().flatten().map(|peers| (*peers).min(others)).sum();
-            let full = others * u64::try_from(ports.len()).unwrap_or(u64::MAX);
+            let full = others * u64::try_from(nodes.len()).unwrap_or(u64::MAX);
             let epoch = reports.iter().flatten().find_map(|report| report.number("epoch"));
             return Ok(format!(
                 "{links}/{full} connections, committee of epoch {}",
@@ -138,14 +137,15 @@ pub(crate) async fn mesh(ports: &[u16], patience: Duration) -> Result<String> {
             ));
         }
         if started.elapsed() > patience {
-            let names: Vec<String> = (1..)
+            let alone = nodes
+                .iter()
                 .zip(&connected)
-                .filter(|(_, peers)| peers.unwrap_or(0) < others.min(1))
-                .map(|(number, _): (usize, _)| format!("n{number}"))
-                .collect();
+                .filter(|(_, peers)| peers.is_none_or(|peers| peers < others.min(1)));
+            let names: Vec<&str> = alone.map(|((name, _), _)| name.as_str()).collect();
+            let names = names.join(", ");
             return Err(Error::new(
                 Kind::Timeout,
-                format!("{} found no other node", names.join(", ")),
+                format!("{names} did not get as far as to read the ledger and find another node"),
             )
             .hint("see `devnet logs`; `devnet up --timeout 5m` waits longer"));
         }

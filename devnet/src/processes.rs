@@ -4,15 +4,17 @@
 //! ours, and ends when it closes; on Linux the kernel also kills it when the parent dies, even if
 //! it is stopped. Signals go only to children that were not reaped yet, so never to a stranger
 //! that got the same pid. Why a child ended is told in its own words, whenever it says them on stdout.
+//! What others do to it with signals is noticed, where the system tells.
 //! Does not: restart a child that ended; a person should see that.
 
 use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use futures::future::FutureExt;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::terminal;
 use rustix::process::{Pid, Signal};
@@ -21,7 +23,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
-use crate::control::{ProcessState, ProcessStatus};
+use crate::control::ProcessState;
 
 /// How long a child may take to stop when asked, before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -44,6 +46,24 @@ pub(crate) struct Process {
     pipe: Option<ChildStdin>,
     state: ProcessState,
     since: Instant,
+    /// Why it did not start, or ended by itself.
+    failure: Option<Error>,
+    /// Whether the system has called it stopped since we paused it.
+    was_seen_stopped: bool,
+}
+
+/// What a process is doing, as of now.
+#[derive(Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) state: ProcessState,
+    pub(crate) pid: Option<u32>,
+    /// Seconds since it entered this state.
+    pub(crate) seconds: u64,
+    /// Why it did not start, or ended by itself.
+    pub(crate) failure: Option<&'a Error>,
+    /// Whether somebody else has stopped it where it stands.
+    pub(crate) is_stopped: bool,
 }
 
 impl Process {
@@ -63,6 +83,8 @@ impl Process {
             pipe: None,
             state: ProcessState::New,
             since: Instant::now(),
+            failure: None,
+            was_seen_stopped: false,
         }
     }
 
@@ -72,18 +94,41 @@ impl Process {
     }
 
     /// What it is doing, as of now.
-    pub(crate) fn status(&mut self) -> ProcessStatus {
+    pub(crate) fn look(&mut self) -> Seen<'_> {
         self.notice_end();
-        ProcessStatus {
-            name: self.name.clone(),
+        self.hear_last_words();
+        let pid = self.child.as_ref().and_then(Child::id);
+        let is_stopped = pid.and_then(is_stopped);
+        if self.state == ProcessState::Paused {
+            match is_stopped {
+                Some(true) => self.was_seen_stopped = true,
+                // A signal takes a moment to stop it, so only who was stopped can go on.
+                Some(false) if self.was_seen_stopped => self.enter(ProcessState::Running),
+                Some(false) | None => {}
+            }
+        }
+        Seen {
+            name: &self.name,
             state: self.state,
-            pid: self.child.as_ref().and_then(Child::id),
+            pid,
             seconds: self.since.elapsed().as_secs(),
+            failure: self.failure.as_ref(),
+            is_stopped: self.state == ProcessState::Running && is_stopped == Some(true),
         }
     }
 
     /// Starts it and waits until it says that it is ready; returns what it said.
     pub(crate) async fn start(&mut self, patience: Duration) -> Result<Value> {
+        self.failure = None;
+        let started = self.try_start(patience).await;
+        if let Err(error) = &started {
+            self.failure = Some(copy(error));
+        }
+        started
+    }
+
+    async fn try_start(&mut self, patience: Duration) -> Result<Value> {
+        self.last_words = None;
         let mut child = self.spawn()?;
         self.pipe = child.stdin.take();
         let stdout = child.stdout.take().expect("stdout was asked to be a pipe");
@@ -187,6 +232,7 @@ impl Process {
     pub(crate) async fn kill(&mut self) -> Result<()> {
         self.alive()?;
         self.end(Signal::KILL).await;
+        self.failure = None;
         self.enter(ProcessState::Killed);
         Ok(())
     }
@@ -195,6 +241,7 @@ impl Process {
     pub(crate) fn pause(&mut self) -> Result<()> {
         self.alive()?;
         self.signal(Signal::STOP);
+        self.was_seen_stopped = false;
         self.enter(ProcessState::Paused);
         Ok(())
     }
@@ -212,6 +259,8 @@ impl Process {
         if self.alive().is_ok() {
             self.signal(Signal::CONT);
             self.end(Signal::TERM).await;
+            self.failure = None;
+            self.last_words = None;
             self.enter(ProcessState::Exited);
         }
     }
@@ -246,7 +295,31 @@ impl Process {
             tracing::warn!(name = self.name, %status, "a child ended by itself");
             self.child = None;
             self.pipe = None;
+            self.failure = Some(self.ended_so(&status));
             self.enter(ProcessState::Exited);
+        }
+    }
+
+    /// The end of a child that said nothing of it.
+    fn ended_so(&self, status: &ExitStatus) -> Error {
+        let last = log_tail(&self.log).unwrap_or_default();
+        let last = last.lines().last().map_or_else(String::new, |line| {
+            format!("; the last line of its log: {}", line.trim())
+        });
+        let message = format!("{} ended by itself or by somebody else ({status}){last}", self.name);
+        Error::new(Kind::Internal, message).hint(format!(
+            "`devnet restart {}` starts it again; `devnet logs {}` prints what it logged",
+            self.name, self.name
+        ))
+    }
+
+    /// What a child that ended said of it is the better reason.
+    fn hear_last_words(&mut self) {
+        if self.state == ProcessState::Exited
+            && self.last_words.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(Ok(Some(words))) = self.last_words.take().and_then(FutureExt::now_or_never)
+        {
+            self.failure = Some(self.reason("ended", &words));
         }
     }
 
@@ -273,6 +346,19 @@ async fn last_words(mut lines: Lines<BufReader<ChildStdout>>) -> Option<Error> {
         told = Error::from_json(&value).or(told);
     }
     told
+}
+
+/// The same failure once more: errors are told once, and this one every time somebody looks.
+fn copy(error: &Error) -> Error {
+    Error::new(error.kind(), error.message()).hint(error.next_step())
+}
+
+/// Whether a process stands still because of a signal; nothing where the system does not tell.
+pub(crate) fn is_stopped(pid: u32) -> Option<bool> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold anything, also parentheses.
+    let state = stat.rsplit(')').next()?.trim_start().chars().next()?;
+    Some(matches!(state, 'T' | 't'))
 }
 
 /// This executable, even if the file was replaced since it started.
@@ -346,12 +432,80 @@ mod tests {
         for (text, kind, message) in texts {
             let mut process = child(folder.path(), &text);
             process.start(Duration::from_secs(120)).await.unwrap();
-            assert_eq!(process.status().state, ProcessState::Running);
+            assert_eq!(process.look().state, ProcessState::Running);
             process.pipe = None; // it reads no more, so it goes on
             let error = process.ended().await;
             assert_eq!(error.kind(), kind, "{error}");
             assert!(error.message().starts_with(message), "{error}");
-            assert_eq!(process.status().state, ProcessState::Exited);
+            assert_eq!(process.look().state, ProcessState::Exited);
         }
+    }
+
+    /// Looks until what is seen is so.
+    async fn eventually(process: &mut Process, what: &str, is_so: impl Fn(&Seen<'_>) -> bool) {
+        let until = Instant::now() + Duration::from_secs(120);
+        while !is_so(&process.look()) {
+            assert!(Instant::now() < until, "{what}: {:?}", process.look());
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_ended_or_did_not_start_tells_why_whenever_somebody_looks() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = Duration::from_secs(120);
+        let cause = |seen: &Seen<'_>| seen.failure.map(Error::message).unwrap_or_default();
+        let mut process = child(folder.path(), WORDS);
+        process.start(long).await.unwrap_err();
+        for _ in 0..2 {
+            let failure = process.look().failure.map(|error| (error.kind(), error.message()));
+            assert_eq!(failure, Some((Kind::Full, "n1 did not start: no room".to_owned())));
+        }
+        for (text, expected) in [
+            (format!("{READY} {WORDS}"), "n1 ended: no room"),
+            (
+                format!("{READY} echo a reason >&2; exit 3"),
+                "(exit status: 3); the last line of its log: a reason",
+            ),
+            (format!("{READY} kill -9 $$"), "(signal: 9 (SIGKILL))"),
+        ] {
+            let mut process = child(folder.path(), &text);
+            process.start(long).await.unwrap();
+            assert!(process.look().failure.is_none());
+            process.pipe = None;
+            eventually(&mut process, expected, |seen| cause(seen).contains(expected)).await;
+        }
+        let mut process = child(folder.path(), &format!("{READY} exit 0"));
+        process.start(long).await.unwrap();
+        process.kill().await.unwrap();
+        assert_eq!(
+            (process.look().state, process.look().failure.is_none()),
+            (ProcessState::Killed, true)
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn signals_of_others_are_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut process = child(folder.path(), &format!("{READY} exit 0"));
+        process.start(Duration::from_secs(120)).await.unwrap();
+        process.signal(Signal::STOP);
+        eventually(&mut process, "stopped by others", |seen| {
+            seen.state == ProcessState::Running && seen.is_stopped
+        })
+        .await;
+        process.resume().unwrap();
+        eventually(&mut process, "running", |seen| !seen.is_stopped).await;
+        process.pause().unwrap();
+        assert_eq!(process.look().state, ProcessState::Paused);
+        let until = Instant::now() + Duration::from_secs(120);
+        while !process.was_seen_stopped {
+            assert!(Instant::now() < until && process.look().state == ProcessState::Paused);
+            tokio::task::yield_now().await;
+        }
+        process.signal(Signal::CONT);
+        eventually(&mut process, "continued by others", |seen| seen.state == ProcessState::Running)
+            .await;
     }
 }

@@ -2,7 +2,7 @@
 //! work, obeys the other verbs, and ends them when it ends.
 //!
 //! Promises: it holds the folder's lock while anything of the devnet runs; `ready` is said only
-//! after a blob went in and came out; when it was started from a terminal and that goes away
+//! after a blob went in and came out, or could not because too few nodes started; when it was started from a terminal and that goes away
 //! without `detach`, everything stops. Does not: print; `devnet up` does that.
 
 use std::ffi::OsString;
@@ -62,10 +62,19 @@ pub(crate) struct Reporter {
 impl Reporter {
     /// Says that a phase is over, and what came of it.
     pub(crate) fn finished(&mut self, name: &str, detail: String) {
+        self.over(name, detail, false);
+    }
+
+    /// Says that a phase is over, and what did not work.
+    pub(crate) fn partly(&mut self, name: &str, detail: String) {
+        self.over(name, detail, true);
+    }
+
+    fn over(&mut self, name: &str, detail: String, is_partial: bool) {
         let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.started = Instant::now();
         tracing::info!(phase = name, detail, millis, "phase finished");
-        let phase = Phase { name: name.to_owned(), detail, millis };
+        let phase = Phase { name: name.to_owned(), detail, millis, is_partial };
         self.progress.send_modify(|progress| progress.phases.push(phase));
     }
 

@@ -61,6 +61,13 @@ impl Desk {
         told["error"].clone()
     }
 
+    /// What `devnet status` says, however it is.
+    fn status(&self) -> Value {
+        let output = self.run(&["--name", "night", "--json", "status"]);
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)))
+    }
+
     fn devnet_folder(&self) -> PathBuf {
         self.folder.path().join("state/haulout/devnet/night")
     }
@@ -553,18 +560,47 @@ fn a_devnet_that_does_not_start_says_why_and_what_makes_it_start() {
     assert_eq!(error["kind"], "INTERNAL");
     assert!(error["message"].as_str().unwrap().starts_with("n4 ended (signal: 9"), "{error}");
 
-    // Damaged disks are told in the nodes' own words, with a step that is possible though nothing runs.
+    // A damaged disk keeps no other node from starting, not even the first one's; what is advised works.
     desk.text(&UP);
     desk.text(&["--name", "night", "down"]);
-    for node in ["n2", "n4"] {
+    let damage = |node: &str| {
         let index = desk.devnet_folder().join(node).join("store/index.redb");
         OpenOptions::new().write(true).open(&index).unwrap().set_len(100_000).unwrap();
+    };
+    damage("n1");
+    let hint = "`devnet --name night restart n1 --wipe` ";
+    for what in ["✓ selftest", ""] {
+        let partial = desk.run(&UP);
+        let (card, told) = (text(&partial.stdout), text(&partial.stderr));
+        assert_eq!(partial.status.code(), Some(17), "{card} {told}");
+        let card: Value = serde_json::from_str(&card).unwrap();
+        assert_eq!(
+            (&card["state"], &card["nodes"][0]["state"], &card["nodes"][1]["state"]),
+            (&"degraded".into(), &"exited".into(), &"running".into())
+        );
+        assert!(told.contains("n1 did not start: ") && told.contains(hint), "{told}");
+        assert!(told.contains(what), "{told}");
     }
+    let status = desk.status();
+    assert_eq!((&status["health"], &status["writes"]), (&"degraded".into(), &true.into()));
+    assert!(status["nodes"][0]["next_step"].as_str().unwrap().starts_with(hint), "{status}");
+    let log = desk.text(&["--name", "night", "logs", "n1"]);
+    assert!(log.contains("the node did not start kind=\"DAMAGED\""), "{log}");
+    let never = desk.failure(&["--name", "night", "--json", "wait", "ready"]);
+    assert_eq!(never["kind"], "DEGRADED");
+    assert!(never["hint"].as_str().unwrap().starts_with(hint), "{never}");
+    desk.text(&["--name", "night", "restart", "n1", "--wipe"]);
+    desk.text(&["--name", "night", "wait", "ready", "--timeout", "120s"]);
+    desk.text(&["--name", "night", "down"]);
+
+    // If none starts, the devnet does not, and says so with a step that is possible though nothing runs.
+    let all = "n1,n2,n3,n4";
+    all.split(',').for_each(damage);
     for _ in 0..2 {
         let error = desk.failure(&UP);
         assert_eq!((&error["kind"], &error["code"]), (&"DAMAGED".into(), &16.into()), "{error}");
         let hint = error["hint"].as_str().unwrap();
-        assert!(hint.starts_with("`devnet --name night up --wipe n2,n4` "), "{error}");
+        assert!(hint.starts_with("`devnet --name night up --wipe n1,n2,n3,n4` "), "{error}");
         let message = error["message"].as_str().unwrap();
         assert!(
             message.contains("n2 did not start: ") && message.contains("n4 did not start: "),
@@ -575,7 +611,7 @@ fn a_devnet_that_does_not_start_says_why_and_what_makes_it_start() {
     // It says so last of all, after everything has stopped.
     while !desk
         .text(&["--name", "night", "logs", "supervisor"])
-        .contains("`devnet --name night up --wipe n2,n4`")
+        .contains("`devnet --name night up --wipe n1,n2,n3,n4`")
     {
         assert!(Instant::now() < until, "the log names no command that can be pasted");
     }
@@ -585,8 +621,8 @@ fn a_devnet_that_does_not_start_says_why_and_what_makes_it_start() {
         (&"USAGE".into(), &"there are n1, n2, n3, n4".into())
     );
 
-    desk.text(&[&UP[..], &["--wipe", "n2,n4"]].concat());
-    let status = desk.json(&["--name", "night", "--json", "status"]);
+    desk.text(&[&UP[..], &["--wipe", all]].concat());
+    let status = desk.status();
     let states: Vec<_> = (0..4).map(|node| &status["nodes"][node]["state"]).collect();
     assert!(states.iter().all(|state| *state != "exited"), "{status}");
 }
@@ -595,7 +631,7 @@ fn a_devnet_that_does_not_start_says_why_and_what_makes_it_start() {
 fn hours_left(desk: &Desk) -> u32 {
     let until = Instant::now() + Duration::from_secs(120);
     loop {
-        let status = desk.json(&["--name", "night", "--json", "status"]);
+        let status = desk.status();
         let phase = status["ledger"]["phase"].as_str().unwrap_or_default();
         if let Some(hours) = phase.strip_prefix("next in ").and_then(|it| it.strip_suffix(" h")) {
             return hours.parse().unwrap();
@@ -672,7 +708,7 @@ fn a_devnet_that_runs_says_so_and_waits_for_its_ledger_and_moves_time_once() {
     for node in ["n1", "n2", "n3", "n4"] {
         desk.text(&["--name", "night", "resume", node]);
     }
-    let status = desk.json(&["--name", "night", "--json", "status"]);
+    let status = desk.status();
     let pids: Vec<_> = (0..4).map(|node| status["nodes"][node]["pid"].to_string()).collect();
     assert!(Command::new("kill").arg("-STOP").args(&pids).status().unwrap().success());
     let next = ["--name", "night", "--json", "epoch", "next", "--timeout"];

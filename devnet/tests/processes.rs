@@ -59,7 +59,20 @@ impl Desk {
 
     /// Waits until `devnet status` says so.
     fn sees(&self, fact: &str, is_true: impl Fn(&Value) -> bool) {
-        wait_until(fact, || is_true(&self.json(&["status", "--json"])));
+        wait_until(fact, || is_true(&self.status()));
+    }
+
+    /// What `devnet status` says; its exit code says the same.
+    fn status(&self) -> Value {
+        let output = self.run(&["status", "--json"]);
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let code = match status["health"].as_str().unwrap() {
+            "healthy" => 0,
+            "stopped" => 4,
+            _ => 17,
+        };
+        assert_eq!(output.status.code(), Some(code), "{status}");
+        status
     }
 
     /// Fetches a blob with the `haulout` command of this very executable.
@@ -163,9 +176,43 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
             && status["writes"] == true
     });
     assert!(desk.get(&id) == bytes);
+    let never = desk.run(&["wait", "n4=running", "--json"]);
+    let error: Value = serde_json::from_slice(&never.stdout).unwrap();
+    assert_eq!((never.status.code(), &error["error"]["kind"]), (Some(17), &"DEGRADED".into()));
+    assert!(
+        error["error"]["hint"].as_str().unwrap().starts_with("`devnet restart n4` "),
+        "{error}"
+    );
+    assert!(desk.run(&["wait", "ready"]).status.success(), "n4 was killed, so it should not run");
     desk.json(&["restart", "n4", "--wipe", "--json"]);
     desk.json(&["pause", "n3", "--for", "200ms", "--json"]);
     assert!(desk.run(&["wait", "n3=running", "--timeout", "30s"]).status.success());
+
+    // Signals of others are told as such, and what is advised works.
+    let pid = card["nodes"][2]["pid"].as_u64().unwrap();
+    signal(pid, "STOP");
+    desk.sees("n3 stopped by somebody else", |status| {
+        let (cause, step) = (&status["nodes"][2]["cause"], &status["nodes"][2]["next_step"]);
+        cause.as_str().is_some_and(|cause| cause.contains("SIGSTOP"))
+            && step.as_str().is_some_and(|step| step.starts_with("`devnet resume n3` "))
+    });
+    desk.json(&["resume", "n3", "--json"]);
+    assert!(desk.run(&["wait", "ready"]).status.success());
+    desk.json(&["pause", "n3", "--json"]);
+    desk.sees("n3 paused", |status| status["nodes"][2]["state"] == "paused");
+    signal(pid, "CONT");
+    desk.sees("n3 continued by somebody else", |status| status["nodes"][2]["state"] == "serving");
+
+    // Who was killed by somebody else ended, and says so.
+    signal(pid, "KILL");
+    desk.sees("n3 ended", |status| {
+        let cause = status["nodes"][2]["cause"].as_str();
+        status["nodes"][2]["state"] == "exited"
+            && cause.is_some_and(|cause| cause.contains("signal: 9 (SIGKILL)"))
+    });
+    assert_eq!(desk.run(&["wait", "ready"]).status.code(), Some(17));
+    desk.json(&["restart", "n3", "--json"]);
+    assert!(desk.run(&["wait", "ready"]).status.success());
 
     // An epoch ends when it is told to; the node with the lost disk says what it lacks.
     let next = desk.json(&["epoch", "next", "--json", "--timeout", "60s"]);
@@ -184,7 +231,7 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
         [card["nodes"][1]["pid"].as_u64().unwrap(), card["supervisor_pid"].as_u64().unwrap()];
     stopped.iter().for_each(|pid| signal(*pid, "STOP"));
     let asked = Instant::now();
-    let status = desk.json(&["status", "--json"]);
+    let status = desk.status();
     let took = asked.elapsed();
     stopped.iter().for_each(|pid| signal(*pid, "CONT"));
     assert!(took < STATUS_PATIENCE, "`devnet status` took {took:?}");
@@ -251,7 +298,7 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     assert_eq!(verified["verified"], true);
     assert!(verified["transactions"].as_u64().unwrap() > 2, "{verified}");
     assert!(!all.into_iter().any(lives));
-    let status = desk.json(&["status", "--json"]);
+    let status = desk.status();
     assert_eq!(status["running"], false);
 
     // `--fresh` starts over, and remembers nothing.

@@ -217,8 +217,8 @@ fn parse(args: &[OsString]) -> Result<(Cli, CommandFlags), clap::Error> {
         (Some(name), _) if name != default_devnet() => Some(format!("--name {name}")),
         _ => Some(String::new()),
     };
-    let only_looks = only_looks(&matches);
-    Ok((cli, CommandFlags { haulout: flags.join(" "), devnet, only_looks }))
+    let (only_looks, devnet_name) = (only_looks(&matches), cli.devnet());
+    Ok((cli, CommandFlags { haulout: flags.join(" "), devnet, devnet_name, only_looks }))
 }
 
 /// Whether a command line changes nothing, at home or on the ledger.

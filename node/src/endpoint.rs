@@ -155,7 +155,7 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
         "epoch": position.epoch.0,
         "checkpoint": position.checkpoint,
         "shards": position.shards_of(&peer_id).len(),
-        "shards_missing": subject.context.vitals.shards_missing(),
+        "shards_missing": subject.context.vitals.shards_missing(position.epoch),
         "peers": peers,
         "actors": subject.tree.health().iter().map(actor).collect::<Vec<_>>(),
     })

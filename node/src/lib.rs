@@ -23,6 +23,7 @@ pub mod terminal;
 pub mod usage;
 pub mod whole_file;
 
+mod devnets;
 mod endpoint;
 mod failures;
 mod health_log;

@@ -36,8 +36,7 @@ pub enum StoreError {
     },
     /// The store cannot be opened as it is. Nothing was changed.
     #[error(
-        "the store cannot be opened because of {}: {reason}; nothing in it was changed, so leave it as it is, and check \
-         the disk", path.display()
+        "the store cannot be opened because of {}: {reason}; nothing in it was changed", path.display()
     )]
     Damaged {
         /// The file or directory at fault.

@@ -7,8 +7,10 @@ use haulout_devnet::Devnet;
 use haulout_node::StorageNode;
 use haulout_node::error::Kind;
 use haulout_protocol::machine::conditions::Name;
+use haulout_tests::lying_ledger::LyingLedger;
 use haulout_tests::{KIB, eventually, get, put, sample_blob};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 /// What a node may use of its disk, less than half of what fills it up.
 const ROOM: u64 = 64 << 20;
@@ -79,19 +81,28 @@ async fn a_full_disk_refuses_writes_serves_reads_and_writes_again_once_there_is_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_not_the_ledgers_is_named_if_the_operator_wants_to_know() {
+async fn a_clock_is_called_wrong_unless_the_ledger_says_that_its_time_was_moved() {
     let mut devnet = devnet(74).await;
     devnet.stop_node(3).await;
     let mut config = devnet.node_config(3).unwrap();
-    config.clock_tolerance = Duration::from_secs(600);
+    // This one hears of the ledger from somebody who passes on its time, and not that it was moved.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let _silent = LyingLedger::start(listener, &config.chain.rpc[0]).unwrap();
+    config.chain.rpc = vec![format!("http://{address}")];
     let node = StorageNode::start(config).await.unwrap();
     says(&node, &[]).await;
     devnet.ledger().unwrap().skip(Duration::from_secs(3_600)).unwrap();
+    let moved = devnet.ledger().unwrap().height();
     says(&node, &[Name::ClockWrong]).await;
     let cause = node.conditions().remove(0).cause;
     assert!(cause.contains("behind the ledger's"), "{cause}");
-    let others = devnet.node(0).unwrap();
-    assert!(others.conditions().is_empty(), "{:?}", others.conditions());
+    let other = devnet.node(0).unwrap();
+    eventually("the others have asked the ledger about its time", async || {
+        other.context().position.current().checkpoint >= moved + 2
+    })
+    .await;
+    says(other, &[]).await;
     node.shutdown().await;
     devnet.shutdown().await;
 }

@@ -46,6 +46,8 @@ pub struct Checkpoints {
     subscription: Option<Streaming<proto::SubscribeCheckpointsResponse>>,
     /// Came from the subscription before its time.
     early: Option<Unproven>,
+    /// Whether what is ready came from the subscription.
+    is_live: bool,
 }
 
 impl std::fmt::Debug for Checkpoints {
@@ -63,12 +65,19 @@ impl Checkpoints {
         let validators = start.validators.and_then(|kept| Validators::from_bytes(&kept).ok());
         let (ready, subscription, early) = (Vec::new(), None, None);
         let (choice, chain) = (chain.clone(), chain.at(chain.server()));
-        Checkpoints { chain, choice, history, validators, tip: 0, ready, subscription, early }
+        let (tip, is_live) = (0, false);
+        Checkpoints { chain, choice, history, validators, tip, ready, subscription, early, is_live }
     }
 
     /// How many checkpoints the ledger says that it has beyond those returned.
     pub fn lag(&self) -> u64 {
         self.tip.saturating_add(1).saturating_sub(self.history.next())
+    }
+
+    /// Whether the last batch is as new as the ledger has any, and was told as soon as it was made. What was asked for
+    /// instead may be the last thing a ledger did before it stood still.
+    pub fn is_live(&self) -> bool {
+        self.is_live && self.lag() == 0
     }
 
     /// Who signs the next checkpoint, as [`Start::validators`] wants it; nothing before the first.
@@ -236,6 +245,7 @@ impl Checkpoints {
         let next = self.history.next();
         if self.early.as_ref().is_some_and(|early| early.sequence() <= next) {
             let early = self.early.take().filter(|early| early.sequence() == next);
+            self.is_live = early.is_some();
             self.ready.extend(early);
             return Ok(());
         }
@@ -243,6 +253,7 @@ impl Checkpoints {
         let chain = &self.chain;
         let wanted = (next..=last).map(|sequence| chain.shown_or_gap(sequence));
         let wanted = futures::future::try_join_all(wanted).await?;
+        self.is_live = false;
         self.ready.extend(wanted);
         Ok(())
     }

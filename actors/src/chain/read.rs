@@ -22,6 +22,9 @@ use crate::limits;
 /// The parts of an object we read.
 const OBJECT_FIELDS: [&str; 5] = ["object_id", "version", "digest", "owner", "contents"];
 
+/// Where a ledger whose time can be moved says, beside its `GetServiceInfo`, by how many milliseconds it was.
+pub const TIME_MOVED_HEADER: &str = "x-haulout-time-moved-ms";
+
 impl Chain {
     /// What the ledger says of the network now; with several servers, what most of them say.
     pub async fn system(&self) -> Result<SystemView, CallError> {
@@ -67,6 +70,22 @@ impl Chain {
     /// The last checkpoint the ledger has.
     pub async fn latest_checkpoint(&self) -> Result<u64, CallError> {
         Ok(self.tip().await?.0)
+    }
+
+    /// How far the ledger's time was moved ahead of its machine's clock, in milliseconds, as it says: a devnet's may have been.
+    /// One that says nothing has not.
+    pub async fn time_moved_ms(&self) -> Result<u64, CallError> {
+        let answer = self.ask("time", |client| {
+            let mut client = client.clone().ledger_client();
+            async move {
+                let answer =
+                    client.get_service_info(proto::GetServiceInfoRequest::default()).await?;
+                let said = answer.metadata().get(TIME_MOVED_HEADER);
+                let said = said.and_then(|said| said.to_str().ok()?.parse().ok());
+                Ok(tonic::Response::new(said.unwrap_or(0)))
+            }
+        });
+        answer.await
     }
 
     /// The last checkpoint the ledger has, and its time.

@@ -136,7 +136,11 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
     let ours = position.shards_of(&context.peer);
     let shards = store.shards()?;
     let is_held = |holding: &Holding| *holding == Holding::Held;
-    let shards_missing = shards.values().filter(|holding| !is_held(holding)).count();
+    // A shard of which the store knows nothing was not judged yet; whoever judges it tells by itself.
+    if ours.iter().all(|shard| shards.contains_key(shard)) {
+        let missing = ours.iter().filter(|shard| !is_held(&shards[shard])).count();
+        context.vitals.set_shards_missing(position.epoch, missing);
+    }
     let held = shards.into_iter().filter(|(_, holding)| is_held(holding));
     let reasons = Reasons {
         epoch: position.epoch,
@@ -153,7 +157,7 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
         rotten: inventory.rotten,
         incomplete: inventory.incomplete,
         certified: inventory.certified,
-        shards_missing,
+        ..Stored::default()
     };
     let before = last.as_ref().map_or_else(Inventory::default, |last| last.inventory);
     context.vitals.set_stored(told(before));

@@ -40,8 +40,14 @@ fn clock_of(vitals: &Vitals) -> bool {
 fn a_clock_far_from_the_ledgers_is_named_until_it_is_set() {
     let vitals = Vitals::new(Duration::from_secs(60));
     let hour = 3_600_000;
+    // A ledger whose time nobody moved, as it says when it is asked.
+    let note = |ours, ledger, latest| {
+        if let Some(found) = vitals.note_clock(ours, ledger, latest) {
+            vitals.note_explained(found, 0);
+        }
+    };
     assert!(!clock_of(&vitals), "the ledger told nothing yet");
-    vitals.note_clock(10 * hour, 9 * hour, false);
+    note(10 * hour, 9 * hour, false);
     assert!(!clock_of(&vitals), "an old checkpoint says nothing of a clock that is ahead");
     for (ours, latest, expected) in [
         (11 * hour, true, true),
@@ -50,9 +56,28 @@ fn a_clock_far_from_the_ledgers_is_named_until_it_is_set() {
         (11 * hour, false, true), // what was found stays until something else is
         (10 * hour - 60_000, true, false),
     ] {
-        vitals.note_clock(ours, 10 * hour, latest);
+        note(ours, 10 * hour, latest);
         assert_eq!(clock_of(&vitals), expected, "{ours} {latest}");
     }
+}
+
+#[test]
+fn a_ledger_whose_time_was_moved_is_asked_once_and_hides_no_clock_that_is_wrong() {
+    let vitals = Vitals::new(Duration::from_secs(60));
+    let hour = 3_600_000;
+    let found = vitals.note_clock(10 * hour, 34 * hour, true).expect("a day is too much");
+    assert!(!clock_of(&vitals), "nothing is said before the ledger was asked");
+    vitals.note_explained(found, 24 * hour);
+    assert!(!clock_of(&vitals));
+    assert_eq!(vitals.note_clock(11 * hour, 35 * hour, true), None, "it need not be asked again");
+    // Our clock is set back by two hours.
+    let found = vitals.note_clock(9 * hour, 35 * hour, true).expect("two hours are too much");
+    vitals.note_explained(found, 24 * hour);
+    assert!(clock_of(&vitals));
+    // The ledger's time is moved on, and our clock is right again.
+    let found = vitals.note_clock(11 * hour, 59 * hour, true).expect("it was moved again");
+    vitals.note_explained(found, 48 * hour);
+    assert!(!clock_of(&vitals));
 }
 
 /// A blob of one segment that the ledger says is certified.

@@ -13,6 +13,7 @@ pub(crate) fn sample_card(nodes: u16, shards: u16) -> Card {
         http: "http://127.0.0.1:32011".into(),
         metrics: "http://127.0.0.1:32011/metrics".into(),
         log: "/n1/node.log".into(),
+        state: "running".into(),
         shards: (index..shards).step_by(usize::from(nodes)).collect(),
     };
     Card {
@@ -31,6 +32,7 @@ pub(crate) fn sample_card(nodes: u16, shards: u16) -> Card {
             rpc: "http://127.0.0.1:32000".into(),
             faucet: "http://127.0.0.1:32001".into(),
             pid: 1,
+            state: "running".into(),
             packages: Packages { haulout: "0xcd".into() },
             system_object: "0x1".into(),
             staking_object: "0x2".into(),

@@ -60,7 +60,7 @@ pub(super) async fn run(directory: &StateDirectory, verb: &Verb, json: bool) -> 
 /// Refuses when no node runs: only nodes send the steps that end an epoch.
 async fn somebody_acts(directory: &StateDirectory) -> Result<()> {
     connect(directory).await?;
-    let processes = status::processes(directory).await?.unwrap_or_default();
+    let processes = status::supervised_processes(directory).await?.unwrap_or_default();
     let mut nodes = processes.iter().filter(|process| process.name != "ledger");
     let Some(first) = nodes.clone().next() else { return Ok(()) };
     if nodes.any(|node| node.state == ProcessState::Running) {

@@ -30,7 +30,7 @@ pub(super) async fn ledger(
 }
 
 async fn say_that_it_is_waited_for(directory: &StateDirectory, patience: Duration) -> Result<()> {
-    let processes = status::processes(directory).await?.unwrap_or_default();
+    let processes = status::supervised_processes(directory).await?.unwrap_or_default();
     let state = processes.iter().find(|process| process.name == "ledger").map(|one| one.state);
     let way_out = match state {
         Some(ProcessState::Paused) => "is paused (`devnet resume ledger`)",

@@ -1,9 +1,12 @@
 //! `devnet status`: every process as the supervisor, the ledger and the nodes themselves see it.
 //!
-//! Promises: works when the devnet is down or half dead, and says so; asks all at once and answers within a second,
-//! whoever is stopped. Does not: change anything.
+//! Promises: works when the devnet is down or half dead, and says so, also by its exit code; asks all at once and answers
+//! within a second, whoever is stopped. Does not: change anything.
 
 mod report;
+mod service;
+#[cfg(test)]
+pub(super) mod tests;
 
 use std::time::Duration;
 
@@ -11,31 +14,40 @@ use futures::future::join_all;
 use haulout_node::error::{Error, Kind, Result};
 use tokio::time::timeout;
 
-use self::report::Report;
+pub(super) use self::report::{NodeView, Report};
 use super::{PATIENCE, card_of, print_line, print_text};
 use crate::control::{Connection, ProcessState, ProcessStatus, Reply, Request};
 use crate::files::ChainPlace;
 use crate::ledger::GenesisIds;
 use crate::probe::{self, ChainFacts, Health};
+use crate::processes;
 use crate::state::{Card, NodeCard, StateDirectory};
 
 /// How long anybody may take to answer: on one machine that takes a few milliseconds, and a person waits for it.
 const ANSWER_WITHIN: Duration = Duration::from_millis(700);
 
-pub(super) async fn run(directory: &StateDirectory, json: bool) -> Result<()> {
+/// Returns the exit code.
+pub(super) async fn run(directory: &StateDirectory, json: bool) -> Result<u8> {
     let card = card_of(directory)?;
-    let place = place(&card);
+    let report = look(directory, &card).await?;
+    match json {
+        true => print_line(&report.to_json(|text| directory.spoken(text)))?,
+        false => print_text(&directory.spoken(&report.to_text()))?,
+    }
+    Ok(report.health().exit_code())
+}
+
+/// Asks everybody at once.
+pub(super) async fn look<'a>(directory: &StateDirectory, card: &'a Card) -> Result<Report<'a>> {
+    let place = place(card);
     let chain = async {
         let place = place.as_ref()?;
         timeout(ANSWER_WITHIN, probe::chain(place)).await.ok()?.ok()
     };
     let healths = join_all(card.nodes.iter().map(health));
     let (supervised, chain, healths) = tokio::join!(supervised(directory), chain, healths);
-    let report = Report::new(&card, supervised?, chain, healths);
-    match json {
-        true => print_line(&report.to_json()),
-        false => print_text(&directory.spoken(&report.to_text())),
-    }
+    let is_stopped = |pid| processes::is_stopped(pid) == Some(true);
+    Ok(Report::new(card, supervised?, chain, healths, is_stopped))
 }
 
 /// What the supervisor has to say.
@@ -57,13 +69,15 @@ async fn supervised(directory: &StateDirectory) -> Result<Supervised> {
 }
 
 /// What a node says of itself; nothing if it does not answer now.
-async fn health(node: &NodeCard) -> Option<Health> {
+pub(super) async fn health(node: &NodeCard) -> Option<Health> {
     let port = node.http.rsplit(':').next()?.parse().ok()?;
     timeout(ANSWER_WITHIN, probe::health(port)).await.ok()?
 }
 
 /// What the supervisor says; nothing when there is none.
-pub(super) async fn processes(directory: &StateDirectory) -> Result<Option<Vec<ProcessStatus>>> {
+pub(super) async fn supervised_processes(
+    directory: &StateDirectory,
+) -> Result<Option<Vec<ProcessStatus>>> {
     processes_within(directory, PATIENCE).await
 }
 

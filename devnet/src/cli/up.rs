@@ -1,8 +1,8 @@
 //! `devnet up`: starts a supervisor or finds one, tells its progress, prints the card, and stays
 //! as one live line when there is a terminal.
 //!
-//! Promises: exit code 0 only after the self-test passed; a start that fails is told with the reason of
-//! whoever failed first; Ctrl-C, or the end of this process, stops the devnet unless it was detached.
+//! Promises: exit code 0 only after the self-test passed, with all nodes; where some nodes did not start, the others run, and
+//! exit code and text say so; a start that fails is told with the reason of whoever failed first; Ctrl-C, or the end of this process, stops the devnet unless it was detached.
 //! Does not: own the devnet's processes.
 
 use std::io::{ErrorKind, IsTerminal, Read, Write};
@@ -18,7 +18,7 @@ use haulout_node::terminal;
 use super::down::stop;
 use super::{Up, card_of, note, print_line, print_text, status};
 use crate::banner;
-use crate::control::{Connection, ProcessState, Reply, Request};
+use crate::control::{Connection, ProcessState, ProcessStatus, Reply, Request, Trouble};
 use crate::processes::{log_tail, this_program};
 use crate::settings;
 use crate::state::{Card, StateDirectory};
@@ -44,7 +44,8 @@ struct Hold {
     _pipe: Option<ChildStdin>,
 }
 
-pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Result<()> {
+/// Returns the exit code.
+pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Result<u8> {
     let terminal = std::io::stdout().is_terminal();
     let attached = terminal && !up.detach && !json;
     let started = Instant::now();
@@ -79,25 +80,52 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
         note(&format!("The context \"{context}\" was missing or changed, and is written again."));
     }
     let previous = contexts::activate(&card.context)?;
+    let missing = not_started(directory).await?;
+    let code = if missing.is_empty() { 0 } else { Kind::Degraded.exit_code() };
     if json {
         let text = serde_json::to_value(&card)
             .map_err(|error| Error::new(Kind::Internal, "cannot write JSON").because(error))?;
-        return print_line(&text);
+        if !missing.is_empty() {
+            note(directory.spoken(&told(&missing)).trim_end());
+        }
+        return print_line(&text).map(|()| code);
     }
     print_text(&directory.spoken(&banner::card(&card)))?;
     print_text(&context_note(&card, previous.as_deref()))?;
     if was_ready {
         print_text("\n It runs already, so nothing was started. Now it is:\n")?;
-        return status::run(directory, json).await;
+        status::run(directory, json).await?;
+        return Ok(code);
     }
-    print_text(&format!(" Ready in {:.1} s.\n", started.elapsed().as_secs_f64()))?;
+    let how = if missing.is_empty() { "Ready" } else { "Ready as far as nodes started" };
+    print_text(&format!(" {how} in {:.1} s.\n", started.elapsed().as_secs_f64()))?;
+    print_text(&directory.spoken(&told(&missing)))?;
     match hold {
-        Some(hold) if attached => live(directory, &card, hold).await,
+        Some(hold) if attached => live(directory, &card, hold).await?,
         _ => {
             let text = " It goes on running; `devnet status` shows it, `devnet down` stops it.\n";
-            print_text(&directory.spoken(text))
+            print_text(&directory.spoken(text))?;
         }
     }
+    Ok(code)
+}
+
+/// The processes that should run and do not, with cause and next step.
+async fn not_started(directory: &StateDirectory) -> Result<Vec<ProcessStatus>> {
+    let mut processes = status::supervised_processes(directory).await?.unwrap_or_default();
+    processes.retain(|process| process.state == ProcessState::Exited);
+    Ok(processes)
+}
+
+/// What is told of them; nothing if there are none.
+fn told(missing: &[ProcessStatus]) -> String {
+    let told = missing.iter().map(|process| match &process.trouble {
+        Some(Trouble { cause, next_step }) => {
+            format!(" ✗ {}  {cause}\n   next: {next_step}\n", process.name)
+        }
+        None => format!(" ✗ {}  it does not run\n", process.name),
+    });
+    told.collect()
 }
 
 /// The refusal to empty stores under a devnet that runs.

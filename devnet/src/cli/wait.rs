@@ -1,7 +1,9 @@
 //! `devnet wait`: returns when a fact is true, so that no script ever sleeps.
 //!
-//! Promises: the fact was true when it returns with 0; a deadline is exit code 6; what can never be true,
-//! because no process has that name, is refused at once. Does not: change anything.
+//! Promises: the fact was true when it returns with 0; a deadline is exit code 6; what cannot become true by itself,
+//! because no process has that name, or because it was killed, is said at once. Does not: change anything.
+
+mod prospect;
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use haulout_node::error::{Error, Kind, Result};
 
+use self::prospect::Prospect;
 use super::{card_of, status};
 use crate::control::{Connection, ProcessState, Reply, Request};
 use crate::settings::{check_nodes, no_process, typed};
@@ -23,7 +26,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What can be waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fact {
-    /// The start is over and the self-test passed.
+    /// The start is over, every node that should run answers, and reads and writes work.
     Ready,
     /// Nothing runs.
     Stopped,
@@ -31,7 +34,7 @@ pub(super) enum Fact {
     Checkpoint(u64),
     /// The network has reached this epoch.
     Epoch(u32),
-    /// A process is in this state.
+    /// A process is in this state; one that runs answers, too.
     Process { name: String, state: ProcessState },
 }
 
@@ -89,9 +92,10 @@ pub(super) async fn run(directory: &StateDirectory, fact: Fact, patience: Durati
     let until = Instant::now() + patience;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, is_true(directory, &fact)).await {
-            Ok(Ok(true)) => return Ok(()),
-            Ok(Ok(false)) => tokio::time::sleep(LOOK_EVERY.min(left)).await,
+        match tokio::time::timeout(left, look(directory, &fact)).await {
+            Ok(Ok(Prospect::True)) => return Ok(()),
+            Ok(Ok(Prospect::MayCome)) => tokio::time::sleep(LOOK_EVERY.min(left)).await,
+            Ok(Ok(Prospect::Never(error))) => return Err(error),
             Ok(Err(error)) => return Err(error),
             Err(_) => {}
         }
@@ -104,29 +108,52 @@ pub(super) async fn run(directory: &StateDirectory, fact: Fact, patience: Durati
     }
 }
 
-async fn is_true(directory: &StateDirectory, fact: &Fact) -> Result<bool> {
+async fn look(directory: &StateDirectory, fact: &Fact) -> Result<Prospect> {
     match fact {
         Fact::Ready => ready(directory).await,
-        Fact::Stopped => Ok(Connection::open(&directory.control_socket()).await.is_none()),
+        Fact::Stopped => {
+            let listens = Connection::open(&directory.control_socket()).await.is_some();
+            Ok(once(!listens))
+        }
         Fact::Checkpoint(wanted) => {
-            let Ok(card) = card_of(directory) else { return Ok(false) };
+            let Ok(card) = card_of(directory) else { return Ok(Prospect::MayCome) };
             let chain = status::ledger(&card).await;
-            Ok(chain.is_some_and(|chain| chain.checkpoint >= *wanted))
+            Ok(once(chain.is_some_and(|chain| chain.checkpoint >= *wanted)))
         }
         Fact::Epoch(wanted) => {
-            let Ok(card) = card_of(directory) else { return Ok(false) };
+            let Ok(card) = card_of(directory) else { return Ok(Prospect::MayCome) };
             let chain = status::ledger(&card).await;
-            Ok(chain.is_some_and(|chain| chain.epoch >= *wanted))
+            Ok(once(chain.is_some_and(|chain| chain.epoch >= *wanted)))
         }
         Fact::Process { name, state } => {
-            let Some(processes) = status::processes(directory).await? else {
-                return not_running(directory, name).map(|()| false);
+            let Some(processes) = status::supervised_processes(directory).await? else {
+                return not_running(directory, name).map(|()| Prospect::MayCome);
             };
             match processes.iter().find(|process| process.name == *name) {
-                Some(process) => Ok(process.state == *state),
+                Some(process) if *state == ProcessState::Running => {
+                    Ok(prospect::of_running(process, answers(directory, name).await?))
+                }
+                Some(process) => Ok(once(process.state == *state)),
                 None => Err(no_process(name, processes.iter().map(|one| one.name.as_str()))),
             }
         }
+    }
+}
+
+/// A fact that may always come.
+fn once(is_true: bool) -> Prospect {
+    if is_true { Prospect::True } else { Prospect::MayCome }
+}
+
+/// Whether the process of this name answers.
+async fn answers(directory: &StateDirectory, name: &str) -> Result<bool> {
+    let card = card_of(directory)?;
+    if name == LEDGER {
+        return Ok(status::ledger(&card).await.is_some());
+    }
+    match card.nodes.iter().find(|node| node.name == name) {
+        Some(node) => Ok(status::health(node).await.is_some()),
+        None => Ok(false),
     }
 }
 
@@ -138,7 +165,17 @@ fn not_running(directory: &StateDirectory, name: &str) -> Result<()> {
     }
 }
 
-async fn ready(directory: &StateDirectory) -> Result<bool> {
+async fn ready(directory: &StateDirectory) -> Result<Prospect> {
+    if !start_is_over(directory).await? {
+        return Ok(Prospect::MayCome);
+    }
+    let card = card_of(directory)?;
+    let report = status::look(directory, &card).await?;
+    Ok(prospect::of_ready(&card, &report))
+}
+
+/// Whether a supervisor has started everything; waits for one that does.
+async fn start_is_over(directory: &StateDirectory) -> Result<bool> {
     let Some(mut connection) = Connection::open(&directory.control_socket()).await else {
         return Ok(false);
     };

@@ -24,11 +24,16 @@ pub(super) fn of_start(mut failed: Vec<(String, Error)>) -> Error {
 
 /// The failure of one process of a devnet that runs.
 pub(super) fn of_restart(name: &str, error: Error) -> Error {
-    let hint = match error.kind() {
-        Kind::Damaged if name != "ledger" => wiped(&format!("`devnet restart {name} --wipe`")),
-        _ => elsewhere(name, &error),
-    };
+    let hint = step(name, &error);
     error.hint(hint)
+}
+
+/// What to do after one process of a devnet that runs failed so.
+pub(super) fn step(name: &str, error: &Error) -> String {
+    match error.kind() {
+        Kind::Damaged if name != "ledger" => wiped(&format!("`devnet restart {name} --wipe`")),
+        _ => elsewhere(name, error),
+    }
 }
 
 fn wiped(command: &str) -> String {

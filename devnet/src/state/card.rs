@@ -14,8 +14,8 @@ pub(crate) struct Card {
     pub(crate) schema: u32,
     pub(crate) name: String,
     pub(crate) seed: u64,
-    /// `starting`, `ready`, or `stopped`; a devnet that was killed leaves `ready` behind, so ask
-    /// `devnet status` when it matters.
+    /// `starting`, `ready`, `degraded` (it runs, but for processes that ended or did not start), or `stopped`; a devnet
+    /// that was killed leaves what it was behind, so ask `devnet status` when it matters.
     pub(crate) state: String,
     pub(crate) version: String,
     pub(crate) supervisor_pid: u32,
@@ -57,6 +57,9 @@ pub(crate) struct ChainCard {
     pub(crate) rpc: String,
     pub(crate) faucet: String,
     pub(crate) pid: u32,
+    /// What its process did when this was written: `running`, `paused`, `killed`, `exited`, or `new`.
+    #[serde(default)]
+    pub(crate) state: String,
     pub(crate) packages: Packages,
     pub(crate) system_object: String,
     pub(crate) staking_object: String,
@@ -96,4 +99,7 @@ pub(crate) struct NodeCard {
     pub(crate) metrics: String,
     pub(crate) log: PathBuf,
     pub(crate) shards: Vec<u16>,
+    /// What its process did when this was written: `running`, `paused`, `killed`, `exited`, or `new`.
+    #[serde(default)]
+    pub(crate) state: String,
 }

@@ -100,7 +100,14 @@ impl Run {
                     telemetry.export(node.context().metrics.clone());
                     self.serve(node, output).await
                 }
-                Err(error) => Err(error),
+                Err(error) => {
+                    // Whoever reads the log later was not there when it was said on stdout.
+                    if output.is_json() {
+                        let (kind, next_step) = (error.kind().name(), error.next_step());
+                        tracing::error!(kind, error = %error.message(), next_step, "the node did not start");
+                    }
+                    Err(error)
+                }
             };
             tokio::task::block_in_place(|| telemetry.shutdown());
             result

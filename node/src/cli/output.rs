@@ -15,8 +15,7 @@ use serde_json::Value;
 
 use super::{Common, When};
 use crate::error::{Error, Kind, Result};
-use crate::hints;
-use crate::terminal;
+use crate::{devnets, hints, terminal};
 
 pub(super) use crate::terminal::{ask, note};
 
@@ -45,13 +44,19 @@ pub(super) struct CommandFlags {
     pub(super) haulout: String,
     /// For `devnet`: its name, if it needs one; none where no devnet is meant.
     pub(super) devnet: Option<String>,
+    /// The devnet that the command is about, if it is about one.
+    pub(super) devnet_name: Option<String>,
     /// Whether the command only looks: then whoever lost its answer may ask again.
     pub(super) only_looks: bool,
 }
 
 impl CommandFlags {
     fn put_into(&self, text: &str) -> String {
-        let text = hints::with_flags(text, "haulout", &self.haulout);
+        let text = match &self.devnet_name {
+            Some(name) => devnets::put_into(text, name),
+            None => text.to_owned(),
+        };
+        let text = hints::with_flags(&text, "haulout", &self.haulout);
         match &self.devnet {
             Some(flags) => hints::with_flags(&text, "devnet", flags),
             None => hints::without_devnet(&text),

@@ -134,6 +134,10 @@ pages! {
          was lost is not fetched again by itself."
         => "check the disk (`dmesg` names what failed), and if there is a copy of node.data_dir, put it back; else leave it as \
             it is: no node can fetch yet what it lost, and the network serves without it while enough others are up";
+    Degraded "DEGRADED" 17 true
+        "A devnet runs, and not all of it is well: a process does not run or does not answer, a node says that something is \
+         wrong with it, or reads or writes do not work."
+        => "`devnet status` names what it is, the cause and the next step";
     Interrupted "INTERRUPTED" 130 true
         "Stopped by Ctrl-C (SIGINT)."
         => "run it again; nothing is paid twice for the same blob";

@@ -4,6 +4,8 @@
 //! on with less than it owes. Promises: the same facts give the same conditions, worst first; every name is always the same;
 //! every cause says what was found, with numbers; no next step destroys anything. Does not: measure; facts come in.
 
+mod duties;
+
 use std::fmt;
 
 use super::guests::Class;
@@ -11,6 +13,8 @@ use super::ledger_history::{Doubt, Verdict};
 use super::ledger_servers::Standing;
 use super::node_keys::KeyFault;
 use super::recent::WINDOW_SECONDS;
+
+pub use duties::Duty;
 
 /// How bad a condition is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -178,6 +182,20 @@ impl ClockDifference {
             i64::try_from(i128::from(ours_ms) - i128::from(ledger_ms)).unwrap_or(i64::MAX);
         let tells = is_latest || ahead_ms <= 0;
         tells.then_some(ClockDifference { ahead_ms, allowed_ms })
+    }
+
+    /// What is left of it if the ledger's time was moved ahead by so much, as it says: it can explain a difference, never
+    /// make one.
+    #[must_use]
+    pub fn explained(self, moved_ms: u64) -> Self {
+        let left_ms = self.ahead_ms.saturating_add(i64::try_from(moved_ms).unwrap_or(i64::MAX));
+        let explains = left_ms.unsigned_abs() < self.ahead_ms.unsigned_abs();
+        ClockDifference { ahead_ms: if explains { left_ms } else { self.ahead_ms }, ..self }
+    }
+
+    /// Whether it is more than is allowed.
+    pub fn is_too_much(self) -> bool {
+        self.ahead_ms.unsigned_abs() > self.allowed_ms
     }
 }
 
@@ -385,7 +403,7 @@ fn of_clock(clock: ClockDifference) -> Option<Condition> {
              chain.rpc is late: set another one",
         ),
     };
-    (off_ms > clock.allowed_ms).then(|| {
+    clock.is_too_much().then(|| {
         Condition::new(
             Name::ClockWrong,
             format!(

@@ -1,7 +1,7 @@
 //! What `devnet status` says, from what everybody answered.
 //!
-//! Promises: the same answers give the same report; a node that is degraded serves, and what is not well with it is
-//! told with the next step, once for all nodes that say the same. Does not: ask anybody.
+//! Promises: the same answers give the same report; the headline follows from what reads and writes need; whoever does
+//! not do what it should has a cause and a next step, told once for all nodes that say the same. Does not: ask anybody.
 
 use std::fmt::Write as _;
 
@@ -9,47 +9,91 @@ use haulout_node::cli::table::{Align, table};
 use haulout_node::probe::Told;
 use serde_json::{Value, json};
 
+use super::service::{Part, Service, WaitsFor};
 use super::*;
 use crate::banner::Tolerance;
+use crate::control::Trouble;
+
+/// How a devnet is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Headline {
+    /// Everything runs, and nothing is wrong with it.
+    Healthy,
+    /// Reads and writes work, and something is not as it should be.
+    Degraded,
+    /// Reads or writes do not work.
+    Failing,
+    /// It does not run.
+    Stopped,
+}
+
+impl Headline {
+    fn word(self) -> &'static str {
+        match self {
+            Headline::Healthy => "HEALTHY",
+            Headline::Degraded => "DEGRADED",
+            Headline::Failing => "FAILING",
+            Headline::Stopped => "STOPPED",
+        }
+    }
+
+    /// What scripts learn.
+    pub(in crate::cli) fn exit_code(self) -> u8 {
+        match self {
+            Headline::Healthy => 0,
+            Headline::Degraded | Headline::Failing => Kind::Degraded.exit_code(),
+            Headline::Stopped => Kind::NotFound.exit_code(),
+        }
+    }
+}
 
 /// One node as seen from outside.
-pub(super) struct NodeView<'a> {
-    card: &'a NodeCard,
-    process: Option<ProcessStatus>,
+pub(in crate::cli) struct NodeView<'a> {
+    pub(in crate::cli) card: &'a NodeCard,
+    pub(in crate::cli) process: Option<ProcessStatus>,
     health: Option<Health>,
+    /// Why it does not answer, or does not run.
+    pub(in crate::cli) trouble: Option<Trouble>,
 }
 
 impl NodeView<'_> {
     fn word(&self) -> &'static str {
         match (&self.process, &self.health) {
             (Some(process), _) if process.state != ProcessState::Running => process.state.word(),
-            (_, Some(health)) if health.is_ok() => "serving",
-            (_, Some(health)) if health.serves() => "degraded",
-            (_, Some(_)) => "failing",
             (_, None) => "SILENT",
+            (_, Some(health)) if !health.serves() => "failing",
+            // What it holds of its shards is not known before it has read the ledger to its end.
+            (_, Some(_)) if self.missing().is_none() => "catching up",
+            (_, Some(health)) if health.is_ok() => "serving",
+            (_, Some(_)) => "degraded",
         }
     }
 
-    fn serves(&self) -> bool {
-        matches!(self.word(), "serving" | "degraded")
+    /// Whether it answers and has read the ledger.
+    pub(in crate::cli) fn is_in(&self) -> bool {
+        self.health.is_some() && self.missing().is_some()
     }
 
-    /// Shards it was given and does not have.
-    fn missing(&self) -> usize {
-        let missing = self.health.as_ref().and_then(|health| health.number("shards_missing"));
-        missing.and_then(|missing| usize::try_from(missing).ok()).unwrap_or(0)
+    /// Shards it was given and does not have; nothing while it does not say.
+    fn missing(&self) -> Option<usize> {
+        let missing = self.health.as_ref().and_then(|health| health.number("shards_missing"))?;
+        usize::try_from(missing).ok()
     }
 
     /// Shards that are its, as it says; at birth while it does not answer.
-    fn shards(&self) -> usize {
+    pub(in crate::cli) fn shards(&self) -> usize {
         let shards = self.health.as_ref().and_then(|health| health.number("shards"));
         let shards = shards.and_then(|shards| usize::try_from(shards).ok());
         shards.unwrap_or(self.card.shards.len())
     }
 
-    /// Shards it can serve.
-    fn shards_up(&self) -> usize {
-        if self.serves() { self.shards().saturating_sub(self.missing()) } else { 0 }
+    /// What reads and writes may count on.
+    fn part(&self) -> Part {
+        let Some(health) = &self.health else { return Part::away(self.shards()) };
+        let held = self.missing().map_or(0, |missing| self.shards().saturating_sub(missing));
+        let told = health.conditions();
+        let names = told.iter().map(|told| (told.name.as_str(), told.severity == "failing"));
+        Part::of((self.shards(), held), names)
     }
 
     fn number(&self, name: &str) -> String {
@@ -57,10 +101,13 @@ impl NodeView<'_> {
         value.map_or("–".to_owned(), |value| value.to_string())
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self, spoken: &impl Fn(&str) -> String) -> Value {
+        let trouble = self.trouble.as_ref();
         json!({
             "name": self.card.name,
             "state": self.word().to_lowercase(),
+            "cause": trouble.map(|trouble| spoken(&trouble.cause)),
+            "next_step": trouble.map(|trouble| spoken(&trouble.next_step)),
             "pid": self.process.as_ref().and_then(|process| process.pid),
             "seconds": self.process.as_ref().map(|process| process.seconds),
             "shards": self.shards(),
@@ -71,45 +118,84 @@ impl NodeView<'_> {
 }
 
 /// Everything there is to say.
-pub(super) struct Report<'a> {
+pub(in crate::cli) struct Report<'a> {
     card: &'a Card,
     supervisor: &'static str,
-    ledger: Option<ProcessStatus>,
+    supervisor_trouble: Option<Trouble>,
+    pub(in crate::cli) ledger: Option<ProcessStatus>,
     chain: Option<ChainFacts>,
-    views: Vec<NodeView<'a>>,
+    pub(in crate::cli) views: Vec<NodeView<'a>>,
 }
 
 impl<'a> Report<'a> {
-    /// Puts the answers together; those of nodes are in the order of the card.
+    /// Puts the answers together; those of nodes are in the order of the card. `is_stopped` says of a process whether a
+    /// signal has stopped it.
     pub(super) fn new(
         card: &'a Card,
         supervised: Supervised,
         chain: Option<ChainFacts>,
         healths: Vec<Option<Health>>,
+        is_stopped: impl Fn(u32) -> bool,
     ) -> Self {
         let (supervisor, processes) = match supervised {
             Supervised::Stopped => ("stopped", Vec::new()),
             Supervised::Silent => ("silent", Vec::new()),
             Supervised::Running(processes) => ("running", processes),
         };
-        let is_stopped = supervisor == "stopped"; // then others may answer at these ports
+        let is_down = supervisor == "stopped"; // then others may answer at these ports
         let process = |name: &str| processes.iter().find(|process| process.name == name).cloned();
         let views = card.nodes.iter().zip(healths).map(|(card, health)| {
             let process = process(&card.name);
             let runs = process.as_ref().is_none_or(|it| it.state == ProcessState::Running);
-            NodeView { card, process, health: health.filter(|_| runs && !is_stopped) }
+            let health = health.filter(|_| runs && !is_down);
+            let told = process.as_ref().and_then(|process| process.trouble.clone());
+            let unseen =
+                || silent(&card.name, process.is_some(), is_stopped(card.pid).then_some(card.pid));
+            let trouble = match health {
+                Some(_) => None,
+                None => told.or_else(|| Some(unseen())).filter(|_| !is_down),
+            };
+            NodeView { card, process, health, trouble }
         });
         let (views, ledger) = (views.collect(), process("ledger"));
-        Report { card, supervisor, ledger, chain: chain.filter(|_| !is_stopped), views }
+        let pid = card.supervisor_pid;
+        let supervisor_trouble =
+            (supervisor == "silent").then(|| unsupervised(is_stopped(pid).then_some(pid)));
+        let chain = chain.filter(|_| !is_down);
+        Report { card, supervisor, supervisor_trouble, ledger, chain, views }
     }
 
     fn is_running(&self) -> bool {
         self.supervisor != "stopped"
     }
 
-    /// Shards that nodes which serve have.
-    fn shards_up(&self) -> usize {
-        self.views.iter().map(NodeView::shards_up).sum()
+    /// Whether the ledger answers.
+    pub(in crate::cli) fn has_ledger(&self) -> bool {
+        self.chain.is_some()
+    }
+
+    /// Whether reads work, and writes.
+    pub(in crate::cli) fn works(&self) -> (bool, bool) {
+        let service = self.service();
+        (service.can_read(), service.can_write())
+    }
+
+    fn service(&self) -> Service {
+        let parts: Vec<Part> = self.views.iter().map(NodeView::part).collect();
+        Service::of(&parts, Tolerance::needed(self.card), self.has_ledger())
+    }
+
+    /// How it is in one word.
+    pub(in crate::cli) fn health(&self) -> Headline {
+        let is_well = self.views.iter().all(|view| view.word() == "serving")
+            && self.has_ledger()
+            && self.supervisor == "running";
+        match (self.is_running(), self.works()) {
+            (false, _) => Headline::Stopped,
+            (true, (true, true)) if is_well => Headline::Healthy,
+            (true, (true, true)) => Headline::Degraded,
+            (true, _) => Headline::Failing,
+        }
     }
 
     /// What brings the ledger back, if it does not answer: nothing can be written meanwhile.
@@ -138,9 +224,27 @@ impl<'a> Report<'a> {
         all
     }
 
-    pub(super) fn to_json(&self) -> Value {
-        let (source, quorum) = Tolerance::needed(self.card);
-        let (up, chain) = (self.shards_up(), self.chain.as_ref());
+    /// Who does not run or does not answer, how that is called, and why.
+    pub(in crate::cli) fn troubles(&self) -> Vec<(&str, &'static str, Trouble)> {
+        let supervisor = self.supervisor_trouble.clone().map(|told| ("supervisor", "SILENT", told));
+        let ledger = self.ledger_trouble().map(|told| ("ledger", self.ledger_state(), told));
+        let nodes = self
+            .views
+            .iter()
+            .filter_map(|view| Some((view.card.name.as_str(), view.word(), view.trouble.clone()?)));
+        supervisor.into_iter().chain(ledger).chain(nodes).collect()
+    }
+
+    fn ledger_trouble(&self) -> Option<Trouble> {
+        if self.has_ledger() || !self.is_running() {
+            return None;
+        }
+        let told = self.ledger.as_ref().and_then(|ledger| ledger.trouble.clone());
+        Some(told.unwrap_or_else(|| silent("ledger", self.ledger.is_some(), None)))
+    }
+
+    pub(super) fn to_json(&self, spoken: impl Fn(&str) -> String) -> Value {
+        let (service, chain) = (self.service(), self.chain.as_ref());
         let word = match &self.ledger {
             Some(ledger) => ledger.state.word(),
             None if chain.is_some() => "running",
@@ -152,83 +256,141 @@ impl<'a> Report<'a> {
                 "severity": told.severity,
                 "nodes": nodes,
                 "cause": told.cause,
-                "next_step": told.next_step,
+                "next_step": spoken(&told.next_step),
             })
         });
-        let remedy = self.ledger_remedy().filter(|_| self.is_running());
+        let trouble = self.ledger_trouble();
+        let trouble = trouble.as_ref();
+        let waits_for = service.waits_for.filter(|_| self.is_running()).map(|who| match who {
+            WaitsFor::Ledger => "ledger",
+            WaitsFor::Nodes => "nodes",
+        });
         json!({
             "schema": 1,
             "name": self.card.name,
             "running": self.is_running(),
+            "health": self.health().word().to_lowercase(),
             "supervisor": self.supervisor,
             "ledger": {
                 "state": word.to_lowercase(),
                 "answers": chain.is_some(),
+                "cause": trouble.map(|trouble| spoken(&trouble.cause)),
+                "next_step": trouble.map(|trouble| spoken(&trouble.next_step)),
                 "pid": self.ledger.as_ref().and_then(|ledger| ledger.pid),
                 "epoch": chain.map(|chain| chain.epoch),
                 "phase": chain.map(|chain| chain.phase.clone()),
                 "checkpoint": chain.map(|chain| chain.checkpoint),
             },
-            "nodes": self.views.iter().map(NodeView::to_json).collect::<Vec<_>>(),
+            "nodes": self.views.iter().map(|view| view.to_json(&spoken)).collect::<Vec<_>>(),
             "conditions": conditions.collect::<Vec<_>>(),
-            "shards_up": up,
-            "reads": up >= source,
-            "writes": up >= quorum && chain.is_some(),
-            "writes_wait_for": remedy.map(|_| "ledger"),
+            "shards_up": service.reads.up,
+            "shards_storing": service.writes.up,
+            "reads": service.can_read(),
+            "writes": service.can_write(),
+            "writes_wait_for": waits_for,
         })
     }
 
     pub(super) fn to_text(&self) -> String {
-        if !self.is_running() {
-            return format!("devnet \"{}\"  stopped; `devnet up` continues it\n", self.card.name);
+        let (name, headline) = (&self.card.name, self.health());
+        if headline == Headline::Stopped {
+            return format!("devnet \"{name}\"  stopped; `devnet up` continues it\n");
         }
-        let is_well = self.views.iter().all(|view| view.word() == "serving");
-        let is_well = is_well && self.chain.is_some() && self.supervisor == "running";
-        let health = if is_well { "HEALTHY" } else { "DEGRADED" };
-        let mut text =
-            format!("devnet \"{}\"  {health}  seed {}\n", self.card.name, self.card.seed);
-        if self.supervisor == "silent" {
-            line(
-                &mut text,
-                "supervisor  SILENT: it is busy or stopped; see `devnet logs supervisor`",
-            );
-        }
+        let mut text = format!("devnet \"{name}\"  {}  seed {}\n", headline.word(), self.card.seed);
         line(&mut text, &format!("ledger  {}  {}", self.ledger_word(), self.card.chain.rpc));
         let rows: Vec<_> = self.views.iter().map(row).collect();
         for row in table(&COLUMNS, &rows).lines() {
             line(&mut text, &format!(" {row}"));
         }
+        for (name, word, trouble) in self.troubles() {
+            line(&mut text, &format!(" {name}  {word}: {}", trouble.cause));
+            line(&mut text, &format!("   next: {}", trouble.next_step));
+        }
         for (told, nodes) in self.conditions() {
             line(&mut text, &format!(" {}  {}: {}", nodes.join(", "), told.name, told.cause));
             line(&mut text, &format!("   next: {}", told.next_step));
         }
-        line(&mut text, &self.service());
+        line(&mut text, &self.service_line());
         text
     }
 
+    /// What the ledger's process does, or that it says nothing.
+    fn ledger_state(&self) -> &'static str {
+        match &self.ledger {
+            Some(ledger) if ledger.state != ProcessState::Running => ledger.state.word(),
+            _ => "SILENT",
+        }
+    }
+
     fn ledger_word(&self) -> String {
-        match (&self.ledger, &self.chain) {
-            (Some(ledger), _) if ledger.state != ProcessState::Running => {
-                ledger.state.word().to_owned()
-            }
-            (_, Some(chain)) => {
+        match &self.chain {
+            Some(chain) if self.ledger_state() == "SILENT" => {
                 format!("epoch {} ({}), checkpoint {}", chain.epoch, chain.phase, chain.checkpoint)
             }
-            (_, None) => "SILENT".to_owned(),
+            _ => self.ledger_state().to_owned(),
         }
     }
 
     /// Whether reads and writes can succeed with the nodes that serve, and the ledger as it is.
-    fn service(&self) -> String {
-        let (source, quorum) = Tolerance::needed(self.card);
-        let up = self.shards_up();
+    fn service_line(&self) -> String {
+        let Service { reads, writes, waits_for } = self.service();
         let word = |fine: bool| if fine { "OK" } else { "FAIL" };
-        let writes = match self.ledger_remedy() {
-            Some(remedy) if up >= quorum => format!("writes WAIT for the ledger: {remedy}"),
-            _ => format!("writes {} ({up} up, {quorum} needed)", word(up >= quorum)),
+        let written = match (waits_for, self.ledger_remedy()) {
+            (Some(WaitsFor::Ledger), Some(remedy)) => {
+                format!("writes WAIT for the ledger: {remedy}")
+            }
+            (Some(WaitsFor::Nodes), _) => {
+                "writes WAIT until more nodes have heard of the ledger".to_owned()
+            }
+            _ => {
+                let word = word(writes.is_enough());
+                format!("writes {word} ({} up, {} needed)", writes.up, writes.needed)
+            }
         };
-        format!(" reads {} ({up} shards up, {source} needed) · {writes}", word(up >= source))
+        let word = word(reads.is_enough());
+        format!(" reads {word} ({} shards up, {} needed) · {written}", reads.up, reads.needed)
     }
+}
+
+/// Why a process that runs, as far as anybody knows, does not answer; stopped are those with a pid.
+fn silent(name: &str, is_supervised: bool, stopped: Option<u32>) -> Trouble {
+    let within = ANSWER_WITHIN.as_millis();
+    let (cause, next_step) = match (stopped, is_supervised) {
+        (Some(pid), _) => (
+            "its process is stopped (SIGSTOP)".to_owned(),
+            format!("`kill -CONT {pid}` lets it go on"),
+        ),
+        (None, true) => (
+            format!(
+                "its process runs, and did not answer within {within} ms: it is busy, or it hangs"
+            ),
+            format!(
+                "ask again; if it lasts, `devnet logs {name}` may say why, and `devnet restart {name}` starts it anew"
+            ),
+        ),
+        (None, false) => (
+            format!(
+                "it did not answer within {within} ms, and the supervisor, which knows whether it runs, did not either"
+            ),
+            "mend the supervisor first".to_owned(),
+        ),
+    };
+    Trouble { cause, next_step }
+}
+
+/// Why the supervisor does not answer.
+fn unsupervised(stopped: Option<u32>) -> Trouble {
+    let (cause, next_step) = match stopped {
+        Some(pid) => (
+            "its process is stopped (SIGSTOP)".to_owned(),
+            format!("`kill -CONT {pid}` lets it go on"),
+        ),
+        None => (
+            "it starts another process, or it is busy; the others are told as they are".to_owned(),
+            "ask again; if it lasts, see `devnet logs supervisor`".to_owned(),
+        ),
+    };
+    Trouble { cause, next_step }
 }
 
 /// What the table of nodes says.

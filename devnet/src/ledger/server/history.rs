@@ -1,11 +1,14 @@
 //! `LedgerService`: what is and what was, by id.
 
+use std::sync::atomic::Ordering;
+
+use haulout_actors::chain::TIME_MOVED_HEADER;
 use rpc::ledger_service_server::LedgerService;
 use sui_rpc::field::FieldMaskTree;
 use sui_rpc::merge::Merge;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{Address, Digest};
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 
 use super::{Answer, Service, blocking, check_batch, item_error, mask, parse};
 use crate::ledger::NOT_POISONED;
@@ -79,7 +82,12 @@ impl LedgerService for Service {
         info.lowest_available_checkpoint = Some(0);
         info.lowest_available_checkpoint_objects = Some(0);
         info.server = Some(concat!("haulout-ledger/", env!("CARGO_PKG_VERSION")).to_owned());
-        Ok(info.into())
+        let mut answer = Response::new(info);
+        let moved_ms = self.ledger.inner.ahead_ms.load(Ordering::Relaxed);
+        if moved_ms > 0 {
+            answer.metadata_mut().insert(TIME_MOVED_HEADER, moved_ms.into());
+        }
+        Ok(answer)
     }
 
     async fn get_object(

@@ -183,3 +183,28 @@ fn no_next_step_destroys_anything() {
         }
     }
 }
+
+#[test]
+fn a_ledger_whose_time_was_moved_explains_that_much_of_a_difference_and_makes_none() {
+    let day_ms = 86_400_000;
+    for (ahead_ms, moved_ms, left_ms, is_too_much) in [
+        (-day_ms, 86_400_000, 0, false),
+        (-day_ms, 86_400_000 - 60_000, -60_000, false),
+        (-day_ms, 86_400_000 - 60_001, -60_001, true),
+        // Our clock is two hours behind, and the ledger's was moved by a day.
+        (-day_ms - 7_200_000, 86_400_000, -7_200_000, true),
+        (-day_ms + 7_200_000, 86_400_000, 7_200_000, true),
+        // Nothing that it says makes a sound clock a wrong one, nor one that is ahead worse.
+        (0, 86_400_000, 0, false),
+        (day_ms, 86_400_000, day_ms, true),
+        (-1_000, u64::MAX, -1_000, false),
+        (i64::MIN, u64::MAX, -1, false),
+    ] {
+        let found = ClockDifference { ahead_ms, allowed_ms: 60_000 }.explained(moved_ms);
+        assert_eq!(
+            (found.ahead_ms, found.is_too_much()),
+            (left_ms, is_too_much),
+            "{ahead_ms} {moved_ms}"
+        );
+    }
+}

@@ -2,21 +2,19 @@
 
 use super::*;
 use crate::banner::tests::sample_card;
+use crate::cli::status::tests::{chain, health, process};
 
-fn process(name: &str, state: ProcessState) -> ProcessStatus {
-    ProcessStatus { name: name.to_owned(), state, pid: Some(7), seconds: 1 }
+fn report(
+    card: &Card,
+    supervised: Supervised,
+    chain: Option<ChainFacts>,
+    healths: Vec<Option<Health>>,
+) -> Report<'_> {
+    Report::new(card, supervised, chain, healths, |_| false)
 }
 
-fn chain() -> Option<ChainFacts> {
-    Some(ChainFacts { epoch: 2, checkpoint: 9, phase: "next in 5 s".to_owned() })
-}
-
-/// The report of a healthy node with two shards, so far as nothing else is said.
-fn health(status: &str, conditions: &Value) -> Option<Health> {
-    let report = json!({
-        "status": status, "conditions": conditions, "shards": 2, "shards_missing": 0, "peers": 3,
-    });
-    Some(Health::from(report))
+fn json_of(report: &Report<'_>) -> Value {
+    report.to_json(str::to_owned)
 }
 
 fn well() -> Option<Health> {
@@ -32,11 +30,11 @@ fn running(ledger: ProcessState) -> Supervised {
 fn who_answers_nothing_is_silent_and_the_others_are_told_as_they_are() {
     let card = sample_card(4, 8);
     let healths = vec![well(), well(), None, well()];
-    let report = Report::new(&card, running(ProcessState::Running), chain(), healths);
-    let words: Vec<_> = report.views.iter().map(NodeView::word).collect();
+    let found = report(&card, running(ProcessState::Running), chain(), healths);
+    let words: Vec<_> = found.views.iter().map(NodeView::word).collect();
     assert_eq!(words, ["serving", "serving", "SILENT", "serving"]);
-    assert!(report.to_text().contains("DEGRADED"), "{}", report.to_text());
-    let json = report.to_json();
+    assert!(found.to_text().contains("DEGRADED"), "{}", found.to_text());
+    let json = json_of(&found);
     assert_eq!((&json["nodes"][2]["state"], &json["shards_up"]), (&"silent".into(), &6.into()));
     assert_eq!((&json["reads"], &json["writes"]), (&true.into(), &true.into()));
 }
@@ -45,13 +43,13 @@ fn who_answers_nothing_is_silent_and_the_others_are_told_as_they_are() {
 fn a_supervisor_that_is_stopped_keeps_nobody_from_seeing_the_rest() {
     let card = sample_card(4, 8);
     let healths = || vec![well(), None, well(), well()];
-    let report = Report::new(&card, Supervised::Silent, chain(), healths());
-    let text = report.to_text();
+    let found = report(&card, Supervised::Silent, chain(), healths());
+    let text = found.to_text();
     assert!(text.contains("supervisor  SILENT") && text.contains("epoch 2"), "{text}");
-    let json = report.to_json();
+    let json = json_of(&found);
     assert_eq!((&json["running"], &json["supervisor"]), (&true.into(), &"silent".into()));
     assert_eq!((&json["nodes"][0]["state"], &json["writes"]), (&"serving".into(), &true.into()));
-    let stopped = Report::new(&card, Supervised::Stopped, chain(), healths()).to_json();
+    let stopped = json_of(&report(&card, Supervised::Stopped, chain(), healths()));
     assert_eq!((&stopped["running"], &stopped["writes"]), (&false.into(), &false.into()));
     assert_eq!(stopped["nodes"][0]["health"], Value::Null, "others may answer at these ports");
 }
@@ -66,17 +64,17 @@ fn without_a_ledger_writes_wait_and_the_way_out_is_named() {
         (ProcessState::Paused, "`devnet resume ledger`"),
         (ProcessState::Running, "`devnet restart ledger`"), // it answers nothing
     ] {
-        let report = Report::new(&card, running(state), None, healths());
-        let text = report.to_text();
+        let found = report(&card, running(state), None, healths());
+        let text = found.to_text();
         assert!(text.contains(&format!("writes WAIT for the ledger: {remedy}")), "{text}");
         assert!(text.contains("reads OK"), "{text}");
-        let json = report.to_json();
+        let json = json_of(&found);
         assert_eq!((&json["reads"], &json["writes"]), (&true.into(), &false.into()));
         assert_eq!(json["writes_wait_for"], "ledger");
     }
-    let report = Report::new(&card, running(ProcessState::Running), chain(), healths());
-    assert!(report.to_text().contains("writes OK") && report.to_text().contains("HEALTHY"));
-    assert_eq!(report.to_json()["writes_wait_for"], Value::Null);
+    let found = report(&card, running(ProcessState::Running), chain(), healths());
+    assert!(found.to_text().contains("writes OK") && found.to_text().contains("HEALTHY"));
+    assert_eq!(json_of(&found)["writes_wait_for"], Value::Null);
 }
 
 #[test]
@@ -90,13 +88,123 @@ fn a_degraded_node_serves_and_what_is_not_well_is_told_once_with_the_next_step()
     }]);
     let degraded = || health("degraded", &full);
     let healths = vec![degraded(), well(), degraded(), health("failing", &down)];
-    let report = Report::new(&card, running(ProcessState::Running), chain(), healths);
-    let words: Vec<_> = report.views.iter().map(NodeView::word).collect();
+    let found = report(&card, running(ProcessState::Running), chain(), healths);
+    let words: Vec<_> = found.views.iter().map(NodeView::word).collect();
     assert_eq!(words, ["degraded", "serving", "degraded", "failing"]);
-    let text = report.to_text();
+    let text = found.to_text();
     assert!(text.contains(" n1, n3  disk full: 0 bytes\n   next: make room\n"), "{text}");
-    let json = report.to_json();
+    let json = json_of(&found);
     assert_eq!(json["conditions"][0]["nodes"], json!(["n1", "n3"]));
     assert_eq!(json["conditions"][1]["severity"], "failing");
     assert_eq!(json["shards_up"], 6, "a failing node serves nothing");
+}
+
+#[test]
+fn the_headline_and_the_exit_code_follow_from_what_reads_and_writes_need() {
+    let card = sample_card(4, 8); // two shards each: a read needs four, a write six
+    let missing =
+        json!([{ "name": "shards missing", "severity": "degraded", "cause": "", "next_step": "" }]);
+    let lost = || {
+        let told = json!({
+            "status": "degraded", "conditions": missing, "shards": 2, "shards_missing": 2, "peers": 3,
+        });
+        Some(Health::from(told))
+    };
+    let full = || {
+        health(
+            "degraded",
+            &json!([{ "name": "disk full", "severity": "degraded", "cause": "", "next_step": "" }]),
+        )
+    };
+    for (healths, headline, reads, writes) in [
+        (vec![well(), well(), well(), well()], Headline::Healthy, true, true),
+        (vec![well(), well(), well(), None], Headline::Degraded, true, true),
+        // A node that is away and one that was wiped: the wiped one is written to.
+        (vec![well(), well(), lost(), None], Headline::Degraded, true, true),
+        (vec![well(), lost(), lost(), None], Headline::Failing, false, true),
+        (vec![well(), well(), full(), None], Headline::Failing, true, false),
+        (vec![well(), well(), None, None], Headline::Failing, true, false),
+    ] {
+        let found = report(&card, running(ProcessState::Running), chain(), healths);
+        assert_eq!((found.health(), found.works()), (headline, (reads, writes)));
+        let json = json_of(&found);
+        assert_eq!((&json["reads"], &json["writes"]), (&reads.into(), &writes.into()));
+        assert_eq!(json["health"], headline.word().to_lowercase());
+        assert!(found.to_text().lines().next().unwrap().contains(headline.word()));
+    }
+    let codes = [Headline::Healthy, Headline::Degraded, Headline::Failing, Headline::Stopped];
+    assert_eq!(codes.map(Headline::exit_code), [0, 17, 17, 4], "a contract with scripts");
+    let healths = vec![None, None, None, None];
+    let stopped = report(&card, Supervised::Stopped, None, healths);
+    assert_eq!(
+        (stopped.health(), json_of(&stopped)["health"].as_str()),
+        (Headline::Stopped, Some("stopped"))
+    );
+    assert!(stopped.troubles().is_empty(), "what was put away is not in trouble");
+}
+
+#[test]
+fn whoever_does_not_run_or_answer_has_a_cause_and_a_next_step() {
+    let card = sample_card(4, 8);
+    let supervised = Supervised::Running(vec![
+        process("ledger", ProcessState::Running),
+        process("n1", ProcessState::Killed),
+        process("n2", ProcessState::Exited),
+        process("n3", ProcessState::Running),
+        process("n4", ProcessState::Running),
+    ]);
+    // What answers at the port of a process that was killed is somebody else.
+    let found = report(&card, supervised, chain(), vec![well(), None, None, well()]);
+    let text = found.to_text();
+    for expected in [
+        " n1  KILLED: n1 is so\n   next: mend n1\n",
+        " n2  EXITED: n2 is so\n   next: mend n2\n",
+        " n3  SILENT: its process runs, and did not answer within 700 ms",
+        "`devnet restart n3` starts it anew\n",
+    ] {
+        assert!(text.contains(expected), "{expected} in\n{text}");
+    }
+    let json = found.to_json(|text| text.replace("devnet ", "devnet --name night "));
+    assert_eq!(
+        (&json["nodes"][0]["cause"], &json["nodes"][3]["cause"]),
+        (&"n1 is so".into(), &Value::Null)
+    );
+    let step = json["nodes"][2]["next_step"].as_str().unwrap();
+    assert!(step.contains("`devnet --name night restart n3`"), "{step}");
+
+    // Without the supervisor a stopped process is still known as such.
+    let mut card = card;
+    (card.supervisor_pid, card.nodes[1].pid) = (99, 42);
+    let healths = vec![well(), None, None, well()];
+    let found = Report::new(&card, Supervised::Silent, None, healths, |pid| pid == 99 || pid == 42);
+    let told = found.troubles();
+    let who: Vec<_> = told.iter().map(|(name, word, _)| (*name, *word)).collect();
+    let expected = ["supervisor", "ledger", "n2", "n3"].map(|name| (name, "SILENT"));
+    assert_eq!(who, expected);
+    let steps: Vec<_> = told.iter().map(|(_, _, told)| told.next_step.as_str()).collect();
+    assert!(
+        steps[0].starts_with("`kill -CONT 99`") && steps[2].starts_with("`kill -CONT 42`"),
+        "{steps:?}"
+    );
+}
+
+#[test]
+fn a_node_that_has_not_read_the_ledger_catches_up_and_is_not_read_from_yet() {
+    let card = sample_card(4, 8);
+    let early = || {
+        let told = json!({ "status": "ok", "conditions": [], "shards": 2, "shards_missing": null, "peers": 3 });
+        Some(Health::from(told))
+    };
+    let found = report(
+        &card,
+        running(ProcessState::Running),
+        chain(),
+        vec![early(), well(), well(), well()],
+    );
+    let json = json_of(&found);
+    assert_eq!(
+        (&json["nodes"][0]["state"], &json["shards_up"]),
+        (&"catching up".into(), &6.into())
+    );
+    assert_eq!((found.health(), &json["shards_storing"]), (Headline::Degraded, &8.into()));
 }

@@ -1,0 +1,151 @@
+//! Whether a fact that is waited for is true, may come, or cannot come by itself.
+//!
+//! Promises: what only a person can bring about is said at once, with the command that does it. Does not: ask anybody.
+
+use haulout_node::error::{Error, Kind};
+
+use crate::banner::Tolerance;
+use crate::cli::status::{NodeView, Report};
+use crate::control::{ProcessState, ProcessStatus, Trouble};
+use crate::state::Card;
+
+/// How it stands with a fact.
+#[derive(Debug)]
+pub(super) enum Prospect {
+    True,
+    /// It may become true without anybody's help.
+    MayCome,
+    /// It does not become true before somebody does what this says.
+    Never(Error),
+}
+
+/// Whether a process runs and answers.
+pub(super) fn of_running(process: &ProcessStatus, answers: bool) -> Prospect {
+    let is_left_alone = process.resumes_in_ms.is_none();
+    match (process.state, &process.trouble) {
+        (ProcessState::Running, _) if answers => Prospect::True,
+        (ProcessState::Paused | ProcessState::Killed | ProcessState::Exited, Some(trouble))
+            if is_left_alone =>
+        {
+            Prospect::Never(never(&process.name, process.state, trouble))
+        }
+        _ => Prospect::MayCome,
+    }
+}
+
+fn never(name: &str, state: ProcessState, trouble: &Trouble) -> Error {
+    let word = match state {
+        ProcessState::Paused => "is paused",
+        _ => "does not run",
+    };
+    let message = format!("{name} {word}, and nothing changes that by itself: {}", trouble.cause);
+    Error::new(Kind::Degraded, message).hint(trouble.next_step.clone())
+}
+
+/// Whether every node that should run answers, and reads and writes work. Who was killed or paused by hand should not
+/// run, as long as reads and writes work without it.
+pub(super) fn of_ready(card: &Card, report: &Report<'_>) -> Prospect {
+    let mut found = Prospect::True;
+    let mut away: Vec<(&ProcessStatus, usize)> = Vec::new();
+    if let Some(ledger) = &report.ledger {
+        match of_running(ledger, report.has_ledger()) {
+            Prospect::True => {}
+            other => return other,
+        }
+    }
+    for NodeView { process, .. } in &report.views {
+        let Some(process) = process else { return Prospect::MayCome };
+        if process.state == ProcessState::Exited {
+            return of_running(process, false);
+        }
+    }
+    for view in &report.views {
+        let Some(process) = &view.process else { continue };
+        match of_running(process, view.is_in()) {
+            Prospect::True => {}
+            Prospect::MayCome => found = Prospect::MayCome,
+            Prospect::Never(_) => away.push((process, view.shards())),
+        }
+    }
+    let there: usize = report.views.iter().map(NodeView::shards).sum::<usize>()
+        - away.iter().map(|one| one.1).sum::<usize>();
+    let (_, quorum) = Tolerance::needed(card);
+    match (away.first(), report.works()) {
+        (Some((first, _)), _) if there < quorum => {
+            let names: Vec<&str> = away.iter().map(|(process, _)| process.name.as_str()).collect();
+            let message = format!(
+                "without {} there are {there} shards, and writes need {quorum}",
+                names.join(", ")
+            );
+            let step = first.trouble.as_ref().map(|trouble| trouble.next_step.clone());
+            Prospect::Never(Error::new(Kind::Degraded, message).hint(step.unwrap_or_default()))
+        }
+        (_, (true, true)) => found,
+        _ => Prospect::MayCome,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::banner::tests::sample_card;
+    use crate::cli::status::tests::{Sample, sample_report};
+
+    fn process(state: ProcessState, resumes_in_ms: Option<u64>) -> ProcessStatus {
+        let trouble = Trouble { cause: "it is so".into(), next_step: "`devnet help`".into() };
+        let trouble = (state != ProcessState::Running).then_some(trouble);
+        let (name, pid) = ("n2".to_owned(), Some(7));
+        ProcessStatus { name, state, pid, seconds: 1, resumes_in_ms, trouble }
+    }
+
+    /// `true`, `may come`, or the command that brings it.
+    fn said(prospect: Prospect) -> String {
+        match prospect {
+            Prospect::True => "true".to_owned(),
+            Prospect::MayCome => "may come".to_owned(),
+            Prospect::Never(error) => {
+                assert_eq!(error.kind(), Kind::Degraded);
+                error.next_step().to_owned()
+            }
+        }
+    }
+
+    #[test]
+    fn running_means_that_it_answers_and_what_cannot_come_is_said_at_once() {
+        for (state, resumes, answers, expected) in [
+            (ProcessState::Running, None, true, "true"),
+            (ProcessState::Running, None, false, "may come"),
+            (ProcessState::New, None, false, "may come"),
+            (ProcessState::Paused, Some(9), false, "may come"),
+            (ProcessState::Paused, None, false, "`devnet help`"),
+            (ProcessState::Killed, None, false, "`devnet help`"),
+            (ProcessState::Exited, None, false, "`devnet help`"),
+        ] {
+            let prospect = of_running(&process(state, resumes), answers);
+            assert_eq!(said(prospect), expected, "{state:?} {resumes:?} {answers}");
+        }
+    }
+
+    #[test]
+    fn ready_means_that_whoever_should_run_answers_and_that_reads_and_writes_work() {
+        use ProcessState::{Exited, Killed, Paused, Running};
+        let card = sample_card(4, 8); // two shards each; writes need six
+        let well = [Running; 4];
+        for (states, silent, ledger, expected) in [
+            (well, None, Running, "true"),
+            (well, Some(2), Running, "may come"),
+            // One may be away if that is what was asked for; two are too many for writes.
+            ([Running, Running, Running, Killed], None, Running, "true"),
+            ([Running, Running, Running, Paused], None, Running, "true"),
+            ([Running, Running, Running, Killed], Some(0), Running, "may come"),
+            ([Running, Running, Killed, Killed], None, Running, "mend n3"),
+            // Who ended by itself should run, and does not come back by itself.
+            ([Running, Running, Running, Exited], None, Running, "mend n4"),
+            (well, None, Killed, "mend ledger"),
+        ] {
+            let sample = Sample { states, silent, ledger };
+            let prospect = of_ready(&card, &sample_report(&card, &sample));
+            assert_eq!(said(prospect), expected, "{states:?} {silent:?} {ledger:?}");
+        }
+    }
+}
