@@ -12,6 +12,7 @@ use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, T
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::PeerId;
+use haulout_protocol::machine::conditions::Name;
 use haulout_protocol::message::NetworkId;
 use haulout_tests::{put, sample_blob};
 use tokio::sync::watch;
@@ -32,6 +33,7 @@ pub(crate) struct Assault {
     strangers: Vec<(Network, Supervisor)>,
     tried: Arc<AtomicUsize>,
     wanted: usize,
+    named: Option<Name>,
     /// Dropped with the attack: the strangers hear of it and stop.
     over: watch::Sender<()>,
 }
@@ -54,7 +56,7 @@ impl Assault {
             }
         }
         let (tried, over) = (Arc::default(), watch::Sender::new(()));
-        Assault { siege, calm, memory, strangers, tried, wanted: 0, over }
+        Assault { siege, calm, memory, strangers, tried, wanted: 0, named: None, over }
     }
 
     /// A blob that an honest client stored.
@@ -99,11 +101,19 @@ impl Assault {
         }
     }
 
+    /// The nodes must say this of themselves.
+    pub(crate) fn is_named(&mut self, condition: Name) {
+        self.named = Some(condition);
+    }
+
     /// Lets honest clients work under the attack; fails if one noticed, a node ended, or grew too large.
     pub(crate) async fn judge(mut self, attack: &str) {
         let (tried, enough) = (self.tried.clone(), self.wanted * 9 / 10);
         until("the strangers are there", || tried.load(Ordering::Relaxed) >= enough).await;
         let under = self.siege.endure().await;
+        if let Some(condition) = self.named {
+            self.siege.names(condition).await;
+        }
         let Assault { siege, calm, memory, strangers, over, .. } = self;
         drop(over);
         for (_, supervisor) in strangers {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use haulout_protocol::machine::conditions::Name;
 use libp2p::swarm::dummy;
 
 use crate::siege::{Siege, scale};
@@ -27,5 +28,6 @@ pub(crate) async fn many_identities() {
     let enough = identities * CONNECTIONS * siege.targets.len() * 9 / 10;
     until("every identity has knocked", || knocked.load(Ordering::Relaxed) >= enough).await;
     let under = siege.endure().await;
+    siege.names(Name::StrangersRefused).await;
     siege.judge("many identities", &calm, &under, &memory).await;
 }

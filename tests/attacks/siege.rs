@@ -5,15 +5,17 @@
 
 use std::env;
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use haulout_node::LightClient;
 use haulout_node::config::Config;
-use haulout_tests::{KIB, get, put, sample_blob};
+use haulout_node::{LightClient, probe};
+use haulout_protocol::machine::conditions::Name;
+use haulout_tests::{KIB, eventually, get, put, sample_blob};
 use serde_json::Value;
 
 use crate::stranger::give_up;
@@ -37,6 +39,8 @@ pub(crate) struct Target {
     pub(crate) peer_id: String,
     /// Where it listens, for QUIC and TCP.
     pub(crate) port: u16,
+    /// Where it says how it is.
+    health: SocketAddr,
 }
 
 /// What honest clients saw.
@@ -92,6 +96,7 @@ impl Siege {
             pid: node["pid"].as_u64().unwrap(),
             peer_id: node["peer_id"].as_str().unwrap().to_owned(),
             port: port_of(node["address"].as_str().unwrap()),
+            health: address_of(node["metrics"].as_str().unwrap()),
         });
         let client = fs::read_to_string(card["client_config"].as_str().unwrap()).unwrap();
         let settings: toml::Table = client.parse().unwrap();
@@ -152,6 +157,20 @@ impl Siege {
     pub(crate) async fn client(&self) -> Result<LightClient> {
         let config = Config::from_toml(&self.client, Path::new("client.toml"))?.client()?;
         LightClient::connect(config).await.context("cannot connect")
+    }
+
+    /// Waits until every node says this of itself, and nothing with it that strangers should not be able to bring about.
+    pub(crate) async fn names(&self, condition: Name) {
+        for target in &self.targets {
+            eventually(&format!("a node says: {condition}"), async || {
+                let health = probe::health(target.health).await;
+                health.is_some_and(|health| {
+                    assert!(health.serves(), "{:?}", health.conditions());
+                    health.conditions().iter().any(|told| told.name == condition.as_str())
+                })
+            })
+            .await;
+        }
     }
 
     /// Memory each node holds, in KiB.
@@ -236,6 +255,10 @@ fn devnet(folder: &Path, arguments: &[&str]) -> Output {
 
 fn port_of(address: &str) -> u16 {
     address.split('/').find_map(|part| part.parse().ok()).unwrap()
+}
+
+fn address_of(url: &str) -> SocketAddr {
+    url.split('/').find_map(|part| part.parse().ok()).unwrap()
 }
 
 /// Memory of a process that is its own, in KiB: not what it has mapped of files, which the system takes back at need.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use haulout_actors::network::{Protocol, Stream};
 use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
+use haulout_protocol::machine::conditions::Name;
 use haulout_protocol::sliver::Axis;
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
 use haulout_tests::KIB;
@@ -28,6 +29,7 @@ pub(crate) async fn slow_streams() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     });
+    attack.is_named(Name::PlacesExhausted);
     attack.judge("slow streams").await;
 }
 

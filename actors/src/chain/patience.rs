@@ -148,7 +148,8 @@ impl Chain {
         if self.patience.is_zero() {
             debug!(%silence, "nobody waits for the ledger");
         } else if !self.shared.is_silent.swap(true, Ordering::Relaxed) {
-            let up_to = self.patience;
+            // What is left of it when a handle is made is no number for people.
+            let up_to = self.patience.max(self.shared.options.patience);
             warn!(waits_for = "ledger", "{silence}; waiting for it, up to {up_to:?}");
         } else {
             debug!(%silence, "still waiting for the ledger");
