@@ -115,7 +115,7 @@ enum Command {
                             n3=running   its process runs and answers; also ledger=running, n3=paused, n3=exited\n\
                             epoch=3      the network is in epoch 3 or a later one; checkpoint=12 likewise\n\
                             Exit codes: 0 it is true; 6 it was not in time; 17 it cannot come by itself, and the \
-                            answer says what brings it."
+                            answer says what brings it; 4 the devnet does not run."
     )]
     Wait {
         /// The fact
@@ -317,7 +317,7 @@ impl Command {
             Command::Restart { target, wipe } => {
                 block_on(tell(directory, Request::Restart { target, wipe }, json))
             }
-            Command::Wait { fact, timeout } => block_on(wait::run(directory, fact, timeout)),
+            Command::Wait { fact, timeout } => block_on(wait::run(directory, fact, timeout, json)),
             Command::Epoch { verb } => block_on(epoch::run(directory, &verb, json)),
             Command::Faucet(faucet) => block_on(faucet.run(directory, json)),
             Command::Down { purge } => block_on(down::run(directory, purge, json)),

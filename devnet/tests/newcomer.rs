@@ -495,12 +495,30 @@ fn a_slip_in_a_name_is_told_with_the_names_there_are() {
         &["kill", "n1"],
         &["epoch", "next"],
         &["faucet", "alice"],
+        &["wait", "ready"],
+        &["wait", "epoch=2"],
+        &["wait", "n1=killed"],
     ] {
         let error = desk.failure(&[&["--name", "nihgt", "--json"], verb].concat());
         assert_eq!(error["kind"], "NOT_FOUND", "{verb:?} {error}");
         let hint = error["hint"].as_str().unwrap();
         assert!(hint.contains("`devnet --name night status`"), "{verb:?} {error}");
     }
+    // One that is known and down is not waited for; that it is stopped is true.
+    for fact in ["ready", "checkpoint=1", "n1=running", "ledger=paused"] {
+        let error = desk.failure(&["--name", "night", "--json", "wait", fact]);
+        let hint = "start it with `devnet --name night up`";
+        assert_eq!((&error["kind"], &error["hint"]), (&"NOT_FOUND".into(), &hint.into()), "{fact}");
+    }
+    let told = desk.json(&["--name", "night", "--json", "wait", "stopped"]);
+    assert_eq!(told, serde_json::json!({ "fact": "stopped", "is_true": true }));
+    let wait = ["--name", "night", "--json", "wait", "stopped"];
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let lost = desk.command().args(wait).stdout(full).output().unwrap();
+    assert_eq!(lost.status.code(), Some(13), "{}", text(&lost.stderr));
+    // Two amounts of one token are refused before anybody is asked.
+    let error = desk.failure(&["--name", "night", "--json", "faucet", "carol", "1WAL", "2FROST"]);
+    assert_eq!(error["kind"], "USAGE", "{error}");
     // One that is known and down stays as it is: whoever puts it away has what they want.
     desk.text(&["--name", "night", "down"]);
     desk.text(&["--name", "night", "down"]);

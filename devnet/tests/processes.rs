@@ -196,8 +196,15 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
         cause.as_str().is_some_and(|cause| cause.contains("SIGSTOP"))
             && step.as_str().is_some_and(|step| step.starts_with("`devnet resume n3` "))
     });
+    for fact in ["ready", "n3=running"] {
+        let never = desk.run(&["wait", fact, "--json"]);
+        let error: Value = serde_json::from_slice(&never.stdout).unwrap();
+        let hint = error["error"]["hint"].as_str().unwrap();
+        assert_eq!(never.status.code(), Some(17), "{fact} {error}");
+        assert!(hint.starts_with("`devnet resume n3` "), "{fact} {error}");
+    }
     desk.json(&["resume", "n3", "--json"]);
-    assert!(desk.run(&["wait", "ready"]).status.success());
+    assert_eq!(desk.json(&["wait", "ready", "--json"])["is_true"], true);
     desk.json(&["pause", "n3", "--json"]);
     desk.sees("n3 paused", |status| status["nodes"][2]["state"] == "paused");
     signal(pid, "CONT");

@@ -3,6 +3,7 @@
 //! Promises: what was given is on the ledger when it returns. Does not: count; the faucet of a desk
 //! gives to everybody, as long as it has something.
 
+use std::num::IntErrorKind;
 use std::time::Duration;
 
 use clap::Args;
@@ -48,18 +49,39 @@ fn read_amount(text: &str) -> std::result::Result<Amount, String> {
     };
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     let fits = !whole.is_empty() && part.len() <= decimals && !number.ends_with('.');
+    if !fits || part.contains('.') {
+        return Err(wrong());
+    }
     let digits = format!("{whole}{part:0<decimals$}");
-    let smallest: Option<u64> = digits.parse().ok().filter(|_| fits);
-    Ok(token.amount(smallest.ok_or_else(wrong)?))
+    match digits.parse::<u64>() {
+        Ok(smallest) => Ok(token.amount(smallest)),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
+            let most = token.amount(u64::MAX);
+            Err(format!("{text:?} is too large: no coin has more than {most}"))
+        }
+        Err(_) => Err(wrong()),
+    }
 }
 
 impl Faucet {
+    /// Refuses two amounts of one token: which of them is meant, or both, nobody knows.
+    fn one_amount_of_each(&self) -> Result<()> {
+        match self.amount.as_slice() {
+            [one, other] if one.token == other.token => {
+                Err(Error::new(Kind::Usage, format!("{one} and {other} are of one token"))
+                    .hint("give one amount of each, as in 20WAL 5SUI; see `devnet help faucet`"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn run(&self, directory: &StateDirectory, json: bool) -> Result<()> {
+        self.one_amount_of_each()?;
         let card = card_of(directory)?;
         // A devnet that does not run says so, and how to start it.
         drop(connect(directory).await?);
         let recipient = address(&card, &self.address)?;
-        let wanted = |token| self.amount.iter().rev().find(|amount| amount.token == token);
+        let wanted = |token| self.amount.iter().find(|amount| amount.token == token);
         let body = json!({
             "recipient": recipient.to_string(),
             "wal_frost": wanted(Token::Wal).map(|amount| amount.smallest),
@@ -125,6 +147,17 @@ mod tests {
             ["", "WAL", "5.", "-1", "0.5MIST", "1.0000000001SUI", "5 EUR", "1e3", "99999999999WAL"]
         {
             assert!(read_amount(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_coin_can_have_is_too_large_and_not_no_amount() {
+        for text in ["99999999999WAL", "18446744074", "99999999999999999999MIST"] {
+            assert!(read_amount(text).unwrap_err().contains("is too large: "), "{text}");
+        }
+        assert!(read_amount("18446744073.709551615WAL").is_ok());
+        for text in ["9999999999999999999999 EUR", "99999999999999999999.1.2WAL"] {
+            assert!(read_amount(text).unwrap_err().contains("is not an amount: "), "{text}");
         }
     }
 }

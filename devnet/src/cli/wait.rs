@@ -1,7 +1,8 @@
 //! `devnet wait`: returns when a fact is true, so that no script ever sleeps.
 //!
 //! Promises: the fact was true when it returns with 0; a deadline is exit code 6; what cannot become true by itself,
-//! because no process has that name, or because it was killed, is said at once. Does not: change anything.
+//! because the devnet does not run, no process has that name, or it was killed, is said at once. Does not: change
+//! anything.
 
 mod prospect;
 
@@ -10,11 +11,12 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use haulout_node::error::{Error, Kind, Result};
+use serde_json::json;
 
 use self::prospect::Prospect;
-use super::{card_of, status};
+use super::{card_of, connect, print_line, status};
 use crate::control::{Connection, ProcessState, Reply, Request};
-use crate::settings::{check_nodes, no_process, typed};
+use crate::settings::{no_process, typed};
 use crate::state::StateDirectory;
 
 /// The process that is no node.
@@ -88,11 +90,25 @@ impl FromStr for Fact {
     }
 }
 
-pub(super) async fn run(directory: &StateDirectory, fact: Fact, patience: Duration) -> Result<()> {
+pub(super) async fn run(
+    directory: &StateDirectory,
+    fact: Fact,
+    patience: Duration,
+    json: bool,
+) -> Result<()> {
+    until_true(directory, &fact, patience).await?;
+    match json {
+        true => print_line(&json!({ "fact": fact.to_string(), "is_true": true })),
+        // A person, and a script without `--json`, have the exit code.
+        false => Ok(()),
+    }
+}
+
+async fn until_true(directory: &StateDirectory, fact: &Fact, patience: Duration) -> Result<()> {
     let until = Instant::now() + patience;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, look(directory, &fact)).await {
+        match tokio::time::timeout(left, look(directory, fact)).await {
             Ok(Ok(Prospect::True)) => return Ok(()),
             Ok(Ok(Prospect::MayCome)) => tokio::time::sleep(LOOK_EVERY.min(left)).await,
             Ok(Ok(Prospect::Never(error))) => return Err(error),
@@ -109,6 +125,10 @@ pub(super) async fn run(directory: &StateDirectory, fact: Fact, patience: Durati
 }
 
 async fn look(directory: &StateDirectory, fact: &Fact) -> Result<Prospect> {
+    if *fact != Fact::Stopped {
+        // Nothing of a devnet that does not run becomes true before somebody starts it.
+        drop(connect(directory).await?);
+    }
     match fact {
         Fact::Ready => ready(directory).await,
         Fact::Stopped => {
@@ -127,11 +147,13 @@ async fn look(directory: &StateDirectory, fact: &Fact) -> Result<Prospect> {
         }
         Fact::Process { name, state } => {
             let Some(processes) = status::supervised_processes(directory).await? else {
-                return not_running(directory, name).map(|()| Prospect::MayCome);
+                return Ok(Prospect::MayCome);
             };
             match processes.iter().find(|process| process.name == *name) {
                 Some(process) if *state == ProcessState::Running => {
-                    Ok(prospect::of_running(process, answers(directory, name).await?))
+                    // Who is in trouble is not asked: one that stands still would only keep us waiting.
+                    let answers = process.trouble.is_none() && answers(directory, name).await?;
+                    Ok(prospect::of_running(process, answers))
                 }
                 Some(process) => Ok(once(process.state == *state)),
                 None => Err(no_process(name, processes.iter().map(|one| one.name.as_str()))),
@@ -154,14 +176,6 @@ async fn answers(directory: &StateDirectory, name: &str) -> Result<bool> {
     match card.nodes.iter().find(|node| node.name == name) {
         Some(node) => Ok(status::health(node).await.is_some()),
         None => Ok(false),
-    }
-}
-
-/// Refuses a name that no process of a stopped devnet has; one that was never started may still get any.
-fn not_running(directory: &StateDirectory, name: &str) -> Result<()> {
-    match directory.settings()? {
-        Some(settings) if name != LEDGER => check_nodes(settings.nodes, &[name.to_owned()]),
-        _ => Ok(()),
     }
 }
 

@@ -24,10 +24,10 @@ pub(super) fn of_running(process: &ProcessStatus, answers: bool) -> Prospect {
     let is_left_alone = process.resumes_in_ms.is_none();
     match (process.state, &process.trouble) {
         (ProcessState::Running, _) if answers => Prospect::True,
-        (ProcessState::Paused | ProcessState::Killed | ProcessState::Exited, Some(trouble))
-            if is_left_alone =>
-        {
-            Prospect::Never(never(&process.name, process.state, trouble))
+        (ProcessState::New, _) => Prospect::MayCome,
+        // One that runs and is in trouble was stopped by somebody else's signal.
+        (state, Some(trouble)) if is_left_alone => {
+            Prospect::Never(never(&process.name, state, trouble))
         }
         _ => Prospect::MayCome,
     }
@@ -36,6 +36,7 @@ pub(super) fn of_running(process: &ProcessStatus, answers: bool) -> Prospect {
 fn never(name: &str, state: ProcessState, trouble: &Trouble) -> Error {
     let word = match state {
         ProcessState::Paused => "is paused",
+        ProcessState::Running => "stands still",
         _ => "does not run",
     };
     let message = format!("{name} {word}, and nothing changes that by itself: {}", trouble.cause);
@@ -53,10 +54,13 @@ pub(super) fn of_ready(card: &Card, report: &Report<'_>) -> Prospect {
             other => return other,
         }
     }
-    for NodeView { process, .. } in &report.views {
-        let Some(process) = process else { return Prospect::MayCome };
-        if process.state == ProcessState::Exited {
-            return of_running(process, false);
+    for view in &report.views {
+        let Some(process) = &view.process else { return Prospect::MayCome };
+        // Nobody asked for its absence: it ended, or somebody else's signal stopped it.
+        let is_missed = matches!(process.state, ProcessState::Exited | ProcessState::Running);
+        match of_running(process, view.is_in()) {
+            Prospect::Never(error) if is_missed => return Prospect::Never(error),
+            _ => {}
         }
     }
     for view in &report.views {
@@ -124,6 +128,25 @@ mod tests {
             let prospect = of_running(&process(state, resumes), answers);
             assert_eq!(said(prospect), expected, "{state:?} {resumes:?} {answers}");
         }
+    }
+
+    #[test]
+    fn who_was_stopped_by_the_signal_of_somebody_else_does_not_come_back_by_itself() {
+        let mut stopped = process(ProcessState::Running, None);
+        stopped.trouble = Some(Trouble {
+            cause: "it was stopped".into(),
+            next_step: "`devnet resume n2`".into(),
+        });
+        assert_eq!(said(of_running(&stopped, false)), "`devnet resume n2`");
+        assert_eq!(said(of_running(&stopped, true)), "true", "it went on meanwhile");
+
+        // Reads and writes work without it, and it should run all the same.
+        let card = sample_card(4, 8);
+        let well = [ProcessState::Running; 4];
+        let sample = Sample { states: well, silent: Some(1), ledger: ProcessState::Running };
+        let mut report = sample_report(&card, &sample);
+        report.views[1].process = Some(stopped);
+        assert_eq!(said(of_ready(&card, &report)), "`devnet resume n2`");
     }
 
     #[test]
