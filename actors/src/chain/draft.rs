@@ -194,7 +194,7 @@ impl<'a> Draft<'a> {
         builder.add_gas_objects([ObjectInput::owned(Address::ZERO, 0, Digest::ZERO)]);
         let mut draft = builder.try_build().map_err(CallError::unreadable)?;
         draft.gas_payment.objects.clear();
-        let named = inputs(&draft);
+        let (named, sender, kind) = (inputs(&draft), draft.sender, draft.kind.clone());
         let mut sketch = proto::Transaction::from(draft);
         (sketch.bcs, sketch.digest) = (None, None);
         let payer = proto::GasPayment::default().with_owner(wallet.to_string());
@@ -224,8 +224,10 @@ impl<'a> Draft<'a> {
             };
             return Err(short.unwrap_or(error));
         }
-        let transaction = tried.transaction().transaction().bcs().deserialize();
-        Ok(Built { transaction: transaction.map_err(CallError::unreadable)?, coins })
+        let tried: Transaction =
+            tried.transaction().transaction().bcs().deserialize().map_err(CallError::unreadable)?;
+        // The server chooses what pays for gas. What is done, it does not.
+        Ok(Built { transaction: Transaction { kind, sender, ..tried }, coins })
     }
 }
 
