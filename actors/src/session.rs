@@ -165,6 +165,8 @@ pub enum Progress {
         /// Shards of the nodes that confirmed.
         shards: u16,
     },
+    /// The blob is being certified: from now on it may be stored, whatever this client hears.
+    Certifying,
 }
 
 /// A blob that is registered and not certified: what stays if the put ends now.

@@ -132,6 +132,7 @@ impl Stages {
             Progress::Transferred { bytes } => self.bytes(self.names.transfer, bytes),
             Progress::Confirmed { shards } => self
                 .message(self.names.confirm, format!("{shards} of {} shards signed", self.shards)),
+            Progress::Certifying => {}
         }
     }
 

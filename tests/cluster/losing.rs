@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haulout_actors::session::upload::{PutOptions, Source};
+use haulout_actors::session::upload::{PutOptions, RepairedNode, Source};
 use haulout_actors::session::{Observer, Pending, Progress};
 use haulout_devnet::Devnet;
 use haulout_node::LightClient;
@@ -90,13 +90,15 @@ async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_th
     known_to_all(&stranger, &id).await;
     let file = || Source::Memory(blob.clone().into());
     let report = stranger.repair(file(), &quiet()).await.unwrap();
-    let sent: Vec<_> = report.nodes.iter().map(|node| node.sent.clone()).collect();
-    assert_eq!((report.blob_id, sent), (id, vec![Ok(3), Ok(3), Ok(3), Ok(0)]));
+    let sent: Vec<_> = report.nodes.iter().map(|node| node.sent).collect();
+    assert_eq!((report.blob_id, sent), (id, vec![3, 3, 3, 0]));
+    assert!(report.nodes.iter().all(|node| node.failed.is_none()), "{report:?}");
     let holdings = stranger.holdings(&id).await.unwrap();
     assert_eq!((holdings.stock.held, holdings.stock.outlook), (10, Outlook::Readable));
     assert!(get(&stranger, &id).await.unwrap() == blob);
     let again = stranger.repair(file(), &quiet()).await.unwrap();
-    assert!(again.nodes.iter().all(|node| node.sent == Ok(0)), "{again:?}");
+    let has_all = |node: &RepairedNode| (node.sent, &node.failed) == (0, &None);
+    assert!(again.nodes.iter().all(has_all), "{again:?}");
     let unknown = Source::Memory(sample_blob(92, KIB).into());
     let refused = stranger.repair(unknown, &quiet()).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::NotFound, "{refused}");
@@ -148,7 +150,7 @@ async fn a_blob_that_is_only_registered_is_told_as_such_and_no_healthy_node_is_n
     let named = reader.registration(&id).await.map(|named| (named.object, named.end_epoch));
     assert_eq!(named, Some((*pending.object.as_bytes(), pending.end_epoch)));
 
-    // What is said of the next step is true: the same content finishes it, and pays for no storage again.
+    // What is said of the next step is true: the same content finishes it in the same storage.
     let client = devnet.client("alice").await.unwrap();
     let source = Source::Memory(blob.clone().into());
     let finished = client.put(source, OPTIONS, &quiet()).await.unwrap();

@@ -245,7 +245,7 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
                         None => standing.await,
                     };
                     if let Some(State::Certified { .. }) = standing.state {
-                        return Err(no_header(*blob_id, reasons));
+                        return Err(no_header(session.members_by_pace().len(), *blob_id, reasons));
                     }
                     // Being behind says more than not having the header, which follows from it.
                     let without = reasons.into_iter().map(|(name, (reason, _))| (name, reason));
@@ -265,11 +265,16 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
     }
 }
 
-/// The error of a certified blob whose header nobody gives.
-fn no_header(blob_id: BlobId, reasons: BTreeMap<String, (String, Obstacle)>) -> LocateError {
+/// The error of a certified blob whose header nobody of so many gives. It is lost only if each of them said that he lacks it.
+fn no_header(
+    asked: usize,
+    blob_id: BlobId,
+    reasons: BTreeMap<String, (String, Obstacle)>,
+) -> LocateError {
     let unhelpful = |(name, (reason, obstacle))| Unhelpful { name, reason, obstacle };
     let members: Vec<_> = reasons.into_iter().map(unhelpful).collect();
-    let is_lost = members.iter().all(|member| member.obstacle == Obstacle::Lacks);
+    let lacks = |member: &&Unhelpful| member.obstacle == Obstacle::Lacks;
+    let is_lost = members.iter().filter(lacks).count() == asked;
     LocateError::NoHeader { blob_id, is_lost, members }
 }
 

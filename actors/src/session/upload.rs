@@ -415,7 +415,7 @@ impl<'a> Task<'a> {
         let (network, deal) = (self.session.network.clone(), self.deal.clone());
         let span = debug_span!("certify", haulout.blob.id = %self.blob_id);
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
-        let source = self.source.clone();
+        let (source, observer) = (self.source.clone(), self.observer.clone());
         let certify = async move {
             if let Err(error) = unchanged(&source).await {
                 let _ = events.send(Event::Changed(error)).await;
@@ -424,6 +424,7 @@ impl<'a> Task<'a> {
             let certify = async {
                 let Some(object) = &settled.object else { return Ok(settled) };
                 let object = object.existing.object;
+                observer(Progress::Certifying);
                 let certified = chain.certify_blob(&wallet, &object, &certificate).await?;
                 settled.cost = settled.cost.plus(certified.cost);
                 match deal.complete(&wallet, &mut settled).await? {

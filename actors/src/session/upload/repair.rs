@@ -42,16 +42,20 @@ pub struct RepairReport {
 pub struct RepairedNode {
     /// Its name.
     pub name: String,
-    /// Segments of which it got all its slivers; or how far that came and why it ended.
-    pub sent: Result<u32, String>,
+    /// Segments of which it got all its slivers.
+    pub sent: u32,
+    /// Why it did not get all that it lacks.
+    pub failed: Option<String>,
 }
 
 /// One node while it is repaired.
 struct Patient {
     member: usize,
-    stream: Result<Stream, AskError>,
+    /// Open between two segments that it lacks, unless it tires of waiting.
+    stream: Option<Stream>,
     lacks: BTreeSet<u32>,
     sent: u32,
+    failed: Option<AskError>,
 }
 
 /// Sends each node the segments of the blob that it lacks. The blob must be registered, or nodes keep little of it.
@@ -79,7 +83,7 @@ pub async fn repair(
     let buffers = Buffers::new(limits::ENCODING_BYTES_KEPT_MAX);
     for segment in 0..segments {
         let mut lacking: Vec<_> =
-            patients.iter_mut().filter(|patient| patient.lacks.contains(&segment)).collect();
+            patients.iter_mut().filter(|patient| patient.lacks.first() == Some(&segment)).collect();
         if lacking.is_empty() {
             continue;
         }
@@ -92,7 +96,7 @@ pub async fn repair(
             return Err(source.changed().into());
         }
         let sending = lacking.iter_mut();
-        join_all(sending.map(|patient| patient.take(session, &blob_id, segment, &encoded))).await;
+        join_all(sending.map(|patient| patient.take(session, &header, segment, &encoded))).await;
         let whole = u64::from(segment).saturating_add(1);
         let bytes = whole.saturating_mul(u64::from(session.parameters.segment_bytes()));
         observer(Progress::Transferred { bytes: bytes.min(header.length) });
@@ -103,49 +107,77 @@ pub async fn repair(
 }
 
 impl Patient {
-    /// Asks a node which segments it has.
+    /// Asks a node which segments it has. Its first one may come late: the stream is not kept until then.
     async fn open(session: &Session, member: usize, header: &BlobHeader) -> Patient {
+        let mut patient =
+            Patient { member, stream: None, lacks: BTreeSet::new(), sent: 0, failed: None };
         match begin(session, member, header).await {
-            Ok((stream, lacks)) => Patient { member, stream: Ok(stream), lacks, sent: 0 },
-            Err(error) => {
-                error.report(session, member);
-                Patient { member, stream: Err(error), lacks: BTreeSet::new(), sent: 0 }
+            Ok((mut stream, lacks)) => {
+                patient.lacks = lacks;
+                let _ = stream.close().await;
             }
+            Err(error) => patient.fail(session, error),
         }
+        patient
     }
 
-    /// Sends the node its slivers of a segment, and waits until they are durable.
+    /// Sends the node its slivers of a segment, and waits until they are durable. Two segments may lie far apart: a stream that
+    /// ended in between is opened once more.
     async fn take(
         &mut self,
         session: &Session,
-        blob_id: &BlobId,
+        header: &BlobHeader,
         segment: u32,
         encoded: &EncodedSegment,
     ) {
-        let Ok(stream) = &mut self.stream else { return };
-        let sent = async {
-            send_slivers(session, self.member, blob_id, stream, (segment, encoded)).await?;
-            match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
-                Reply::Stored { segment: stored } if stored == segment => Ok(()),
-                other => Err(unexpected(other)),
-            }
-        };
-        match sent.await {
+        let is_used = self.stream.is_some();
+        let mut sent = self.send(session, header, segment, encoded).await;
+        if is_used && sent.is_err() {
+            self.stream = None;
+            sent = self.send(session, header, segment, encoded).await;
+        }
+        self.lacks.remove(&segment);
+        match sent {
             Ok(()) => self.sent += 1,
-            Err(error) => {
-                error.report(session, self.member);
-                self.lacks.clear();
-                self.stream = Err(error);
-            }
+            Err(error) => self.fail(session, error),
+        }
+        if self.lacks.is_empty()
+            && let Some(mut stream) = self.stream.take()
+        {
+            let _ = stream.close().await;
         }
     }
 
-    fn end(self, session: &Session) -> RepairedNode {
-        let sent = match self.stream {
-            Ok(_) => Ok(self.sent),
-            Err(error) => Err(error.to_string()),
+    async fn send(
+        &mut self,
+        session: &Session,
+        header: &BlobHeader,
+        segment: u32,
+        encoded: &EncodedSegment,
+    ) -> Result<(), AskError> {
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            none => none.insert(begin(session, self.member, header).await?.0),
         };
-        RepairedNode { name: session.name(self.member), sent }
+        let blob_id = header.blob_id();
+        send_slivers(session, self.member, &blob_id, stream, (segment, encoded)).await?;
+        match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
+            Reply::Stored { segment: stored } if stored == segment => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Gives the node up.
+    fn fail(&mut self, session: &Session, error: AskError) {
+        error.report(session, self.member);
+        self.lacks.clear();
+        self.stream = None;
+        self.failed = Some(error);
+    }
+
+    fn end(self, session: &Session) -> RepairedNode {
+        let failed = self.failed.map(|error| error.to_string());
+        RepairedNode { name: session.name(self.member), sent: self.sent, failed }
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a put leaves behind that ends after its blob was registered: an object that is paid for, and not certified.
 //!
 //! Promises: whatever ended the put, be it a file that changed, too few nodes or a signal, the error says what was paid and
-//! both ways on: to finish it, or to have its storage back. Does not: undo anything, or know of a registration whose
-//! transaction was still under way.
+//! both ways on: to finish it, or to have its storage back. Once its certification was sent it may be stored: nobody is told
+//! then to delete it. Does not: undo anything, or know of a registration whose transaction was still under way.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,8 @@ struct Table {
 #[derive(Clone, Debug)]
 struct Left {
     pending: Pending,
+    /// Its certification was sent.
+    may_be_stored: bool,
     /// The command that finishes it, in backticks; none if that would make another object.
     again: Option<String>,
 }
@@ -63,8 +65,16 @@ impl Watch {
         let (puts, number, again) = (self.puts.clone(), self.number, self.again.clone());
         let then = then.clone();
         Arc::new(move |progress| {
-            if let Progress::Registered(pending) = progress {
-                puts.table().pending.insert(number, Left { pending, again: again.clone() });
+            match progress {
+                Progress::Registered(pending) => {
+                    let left = Left { pending, may_be_stored: false, again: again.clone() };
+                    puts.table().pending.insert(number, left);
+                }
+                Progress::Certifying => {
+                    let left = &mut puts.table().pending;
+                    left.entry(number).and_modify(|left| left.may_be_stored = true);
+                }
+                _ => {}
             }
             then(progress);
         })
@@ -87,8 +97,12 @@ impl Left {
             0 => "registered by an earlier put".to_owned(),
             paid => format!("registered for {}", wal(paid)),
         };
+        let certified = match self.may_be_stored {
+            true => "perhaps certified by now",
+            false => "not certified",
+        };
         let told = format!(
-            "what stays is object {object}, {how}, storage until epoch {end_epoch}, not certified"
+            "what stays is object {object}, {how}, storage until epoch {end_epoch}, {certified}"
         );
         let hint = format!("{}; {}", error.next_step(), self.next_step());
         let left = error.details_of("left").and_then(Value::as_array).cloned();
@@ -96,20 +110,19 @@ impl Left {
         error.also(&told).hint(hint).detail("left", left)
     }
 
-    /// Both ways on.
+    /// Both ways on; whether it is stored by now must be known before anything of it is deleted.
     fn next_step(&self) -> String {
-        let Pending { object, deletable, .. } = &self.pending;
-        let back = match deletable {
-            true => format!(
-                "`haulout rm --object {object} --yes` gives its storage back to you, and the next put uses that"
+        let Pending { blob_id, object, deletable, .. } = &self.pending;
+        let back = match (self.may_be_stored, deletable) {
+            (true, _) => format!("`haulout status {blob_id}` says whether it is stored"),
+            (false, true) => format!(
+                "`haulout rm --object {object}` gives its storage back to you, and the next put uses that"
             ),
-            false => "being permanent, it cannot be deleted before".to_owned(),
+            (false, false) => "being permanent, it cannot be deleted before".to_owned(),
         };
         match &self.again {
             Some(again) => {
-                format!(
-                    "{again} with the same content finishes it and pays for no storage again; {back}"
-                )
+                format!("{again} with the same content finishes it in that storage; {back}")
             }
             None => back,
         }
@@ -118,6 +131,7 @@ impl Left {
     fn to_json(&self) -> Value {
         let Pending { blob_id, object, end_epoch, deletable, paid } = &self.pending;
         json!({
+            "may_be_stored": self.may_be_stored,
             "blob_id": blob_id.to_string(),
             "object_id": object.to_string(),
             "end_epoch": end_epoch,
@@ -166,13 +180,26 @@ mod tests {
         assert!(message.contains("registered for 0.5 WAL, storage until epoch 6"), "{message}");
         let hint = error.next_step();
         assert!(hint.contains("`haulout put 'a b'` with the same content finishes it"), "{hint}");
-        assert!(hint.contains(&format!("`haulout rm --object {object} --yes`")), "{hint}");
+        assert!(hint.contains(&format!("`haulout rm --object {object}`")), "{hint}");
         let json = error.to_json();
         let left = &json["error"]["details"]["left"][0];
         assert_eq!(
             (&left["end_epoch"], &left["cost"]["wal_frost"]),
             (&json!(6), &json!(500_000_000))
         );
+    }
+
+    #[test]
+    fn nobody_is_told_to_delete_what_may_be_certified() {
+        let watch = LeftBehind::default().watch(Some("`haulout put f`".to_owned()));
+        let observer = watch.observer(&progress::nobody());
+        observer(Progress::Registered(pending(true, 1)));
+        observer(Progress::Certifying);
+        let error = watch.ended::<()>(Err(Error::new(Kind::Funds, "no coins"))).unwrap_err();
+        assert!(!error.next_step().contains("haulout rm"), "{}", error.next_step());
+        assert!(error.next_step().contains("`haulout status "), "{}", error.next_step());
+        assert!(error.message().ends_with("perhaps certified by now"), "{}", error.message());
+        assert_eq!(error.to_json()["error"]["details"]["left"][0]["may_be_stored"], true);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Put;
 use crate::cli::output::{Output, size};
 use crate::config::ClientConfig;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::failures;
 use crate::light_client::LightClient;
 use crate::progress::{self, Stages};
@@ -34,6 +34,9 @@ pub(super) async fn repair(put: &Put, config: ClientConfig, output: &Output) -> 
             (Ok((name, report)), 1) => {
                 let essential = report.blob_id.to_string();
                 output.result(&to_json(&report), &essential, &to_text(&name, &report));
+                if let Some(error) = incomplete(&report) {
+                    output.failed_part(None, &error);
+                }
                 continue;
             }
             (Err(error), 1) => {
@@ -44,6 +47,9 @@ pub(super) async fn repair(put: &Put, config: ClientConfig, output: &Output) -> 
                 let mut json = to_json(&report);
                 json["file"] = terminal::path(file).into();
                 let essential = format!("{}  {}", report.blob_id, terminal::path(file));
+                if let Some(error) = incomplete(&report) {
+                    output.failed_part(Some(&terminal::path(file)), &error);
+                }
                 output.item(&json, &essential, &to_text(&name, &report))
             }
             (Err(error), _) => {
@@ -60,45 +66,47 @@ pub(super) async fn repair(put: &Put, config: ClientConfig, output: &Output) -> 
 }
 
 fn to_json(report: &RepairReport) -> Value {
-    let one = |node: &RepairedNode| {
-        let (sent, reason) = match &node.sent {
-            Ok(sent) => (json!(sent), Value::Null),
-            Err(reason) => (Value::Null, json!(reason)),
-        };
-        json!({ "node": node.name, "segments_sent": sent, "reason": reason })
-    };
+    let one = |node: &RepairedNode| json!({ "node": node.name, "segments_sent": node.sent, "reason": node.failed });
     json!({
         "blob_id": report.blob_id.to_string(),
         "size": report.length,
         "segments": report.segments,
+        "is_complete": incomplete(report).is_none(),
         "nodes": report.nodes.iter().map(one).collect::<Vec<_>>(),
+    })
+}
+
+/// The failure of a repair that did not reach everybody: what these nodes lack is not known, so nobody may call it whole.
+fn incomplete(report: &RepairReport) -> Option<Error> {
+    let failed = report.nodes.iter().filter(|node| node.failed.is_some()).count();
+    (failed > 0).then(|| {
+        let message = format!("{} could not be helped", count(failed, "node"));
+        Error::new(Kind::Quorum, message)
+            .hint("the same command goes on where it ended, once these nodes answer")
+            .retryable(true)
     })
 }
 
 fn to_text(name: &str, report: &RepairReport) -> String {
     let (mut sent, mut without) = (String::new(), String::new());
     for node in &report.nodes {
-        match &node.sent {
-            Ok(0) => {}
-            Ok(segments) => {
-                let segments = count(usize::try_from(*segments).unwrap_or(usize::MAX), "segment");
-                sent.push_str(&format!(
-                    "  sent    {segments} to {}\n",
-                    failures::short(&node.name)
-                ));
-            }
-            Err(reason) => {
-                without.push_str(&format!("  without {}: {}\n", label(&node.name), label(reason)));
-            }
+        if node.sent > 0 {
+            let segments = count(usize::try_from(node.sent).unwrap_or(usize::MAX), "segment");
+            let short = failures::short(&node.name);
+            sent.push_str(&format!("  sent    {segments} to {short}\n"));
+        }
+        if let Some(reason) = &node.failed {
+            without.push_str(&format!("  without {}: {}\n", label(&node.name), label(reason)));
         }
     }
     let done = match (sent.is_empty(), without.is_empty()) {
-        (true, true) => "Nothing to repair",
-        (true, false) => "Nothing to repair at the nodes that answer",
-        (false, _) => "Repaired",
+        (true, true) => "✓ Nothing to repair",
+        (true, false) => "Repaired nothing",
+        (false, true) => "✓ Repaired",
+        (false, false) => "Repaired in part",
     };
     let (size, blob_id) = (size(report.length), report.blob_id);
-    format!("✓ {done}  {name}  {size}\n  blob    {blob_id}\n{sent}{without}  paid    nothing\n")
+    format!("{done}  {name}  {size}\n  blob    {blob_id}\n{sent}{without}  paid    nothing\n")
 }
 
 #[cfg(test)]
@@ -109,18 +117,19 @@ mod tests {
 
     #[test]
     fn who_got_slivers_back_is_told_and_who_could_not_be_helped() {
-        let node = |name: &str, sent: Result<u32, &str>| RepairedNode {
+        let node = |name: &str, sent: u32, failed: Option<&str>| RepairedNode {
             name: format!("{name} (12D3)"),
-            sent: sent.map_err(str::to_owned),
+            sent,
+            failed: failed.map(str::to_owned),
         };
         let mut report = RepairReport {
             blob_id: BlobId::from_bytes([1; 32]),
             length: 1 << 20,
             segments: 3,
-            nodes: vec![node("n1", Ok(0)), node("n2", Ok(1)), node("n3", Err("gone"))],
+            nodes: vec![node("n1", 0, None), node("n2", 1, None), node("n3", 2, Some("gone"))],
         };
         let text = to_text("f", &report);
-        assert!(text.starts_with("✓ Repaired  f  1.00 MiB\n"), "{text}");
+        assert!(text.starts_with("Repaired in part  f  1.00 MiB\n"), "{text}");
         assert!(text.contains("sent    1 segment to n2\n") && !text.contains("n1"), "{text}");
         assert!(text.contains("without n3 (12D3): gone\n"), "{text}");
         let json = to_json(&report);
@@ -128,6 +137,16 @@ mod tests {
             (&json["nodes"][1]["segments_sent"], &json["nodes"][2]["reason"]),
             (&json!(1), &json!("gone"))
         );
+        assert_eq!(
+            (&json["nodes"][2]["segments_sent"], &json["is_complete"]),
+            (&json!(2), &json!(false))
+        );
+        let error = incomplete(&report).expect("n3 was not helped");
+        assert_eq!(error.kind(), Kind::Quorum);
+        assert_eq!(error.message(), "1 node could not be helped");
+        report.nodes.truncate(2);
+        assert!(incomplete(&report).is_none());
+        assert!(to_text("f", &report).starts_with("✓ Repaired  f"), "{report:?}");
         report.nodes.truncate(1);
         assert!(to_text("f", &report).starts_with("✓ Nothing to repair  f"), "{report:?}");
     }
