@@ -100,9 +100,9 @@ impl More {
             Some(State::Certified { .. }) => {
                 More { holdings: client.holdings(blob_id).await, registration: None }
             }
+            // Nothing of it can be lost: it was never stored.
             Some(State::Registered { .. }) => {
-                let asked = tokio::join!(client.holdings(blob_id), client.registration(blob_id));
-                More { holdings: asked.0, registration: asked.1 }
+                More { holdings: None, registration: client.registration(blob_id).await }
             }
             None | Some(State::Nonexistent | State::Expired { .. } | State::Invalid) => {
                 More::default()
@@ -131,13 +131,15 @@ impl More {
             });
         }
         if let Some(registration) = &self.registration {
+            json["readable"] = false.into();
+            json["lost"] = false.into();
             json["registration"] = failures::registered(registration);
         }
         json
     }
 
     /// Whether the blob can be read, and who lacks what of it.
-    fn to_text(&self, shards: u16) -> String {
+    fn to_text(&self, shards: u16, silent: &[(String, String)]) -> String {
         let mut text = String::new();
         if let Some(registration) = &self.registration {
             let object = ObjectId::from_bytes(registration.object);
@@ -155,9 +157,11 @@ impl More {
                 Ok(held) => {
                     let of = member.shards;
                     text.push_str(&format!(
-                        "  lacks slivers: {name}: has all of {held} of its {of} shards\n"
+                        "  lacks slivers: {name}: {held} of its {of} shards are whole\n"
                     ));
                 }
+                // Who is silent altogether is named below.
+                Err(_) if silent.iter().any(|(node, _)| *node == member.name) => {}
                 Err(reason) => {
                     text.push_str(&format!("  holds unknown: {name}: {}\n", label(reason)));
                 }
@@ -216,7 +220,7 @@ fn people(blob_id: &str, json: &Value, standing: &Standing, more: &More) -> Stri
     text.push_str(&format!(" · now epoch {}\n", json["epoch"]));
     let shards = json["shards"]["total"].as_u64().and_then(|shards| u16::try_from(shards).ok());
     let (answered, shards) = (standing.answered, shards.unwrap_or_default());
-    text.push_str(&more.to_text(shards));
+    text.push_str(&more.to_text(shards, &standing.silent));
     let nodes = &json["nodes"]["asked"];
     text.push_str(&format!(
         "  {answered} of {shards} shards answered, all {nodes} nodes were asked"
@@ -267,30 +271,30 @@ mod tests {
     #[test]
     fn a_certified_blob_is_called_readable_only_while_enough_slivers_are_held() {
         let healthy = holding(&[20; 5], Outlook::Readable);
-        let text = healthy.to_text(100);
+        let text = healthy.to_text(100, &[]);
         assert_eq!(
             text,
             "  It can be read now: nodes hold slivers of 100 of 100 shards, and 34 are enough\n"
         );
         assert_eq!(healthy.to_json()["readable"], true);
         let wiped = holding(&[0, 0, 0, 0, 20], Outlook::Lost);
-        let text = wiped.to_text(100);
+        let text = wiped.to_text(100, &[]);
         assert!(
             text.starts_with("  It cannot be read: slivers of 20 of 100 shards are left"),
             "{text}"
         );
-        assert!(text.contains("lacks slivers: n1 (12D3): has all of 0 of its 20 shards"), "{text}");
+        assert!(text.contains("lacks slivers: n1 (12D3): 0 of its 20 shards are whole"), "{text}");
         assert!(!text.contains("n5"), "it lacks nothing: {text}");
         let json = wiped.to_json();
         assert_eq!((&json["readable"], &json["lost"]), (&json!(false), &json!(true)));
         assert_eq!(json["slivers"]["nodes"][0]["held"], 0);
         let mut waiting = holding(&[20, 0], Outlook::Waiting);
-        assert!(waiting.to_text(100).contains("cannot be read now"), "{waiting:?}");
+        assert!(waiting.to_text(100, &[]).contains("cannot be read now"), "{waiting:?}");
         assert_eq!(waiting.to_json()["lost"], false);
         waiting = holding(&[20; 5], Outlook::Readable);
         waiting.holdings.as_mut().unwrap().has_header = false;
         assert_eq!(waiting.to_json()["readable"], false);
-        assert!(waiting.to_text(100).contains("header"), "{waiting:?}");
+        assert!(waiting.to_text(100, &[]).contains("header"), "{waiting:?}");
     }
 
     #[test]
@@ -298,7 +302,7 @@ mod tests {
         let registration =
             Registration { object: [7; 32], registered_epoch: 2, end_epoch: 6, deletable: true };
         let more = More { holdings: None, registration: Some(registration) };
-        let text = more.to_text(100);
+        let text = more.to_text(100, &[]);
         let object = ObjectId::from_bytes([7; 32]).to_string();
         assert!(text.contains(&object) && text.contains("`haulout put FILE`"), "{text}");
         assert_eq!(more.to_json()["registration"]["object_id"], object);

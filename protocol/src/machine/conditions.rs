@@ -171,6 +171,8 @@ pub struct IllServer {
 pub struct ClockDifference {
     /// Ours less the ledger's.
     pub ahead_ms: i64,
+    /// Whether the ledger had no later checkpoint: an old one says only that our clock is behind.
+    pub is_latest: bool,
     /// How much is allowed.
     pub allowed_ms: u64,
 }
@@ -181,14 +183,17 @@ impl ClockDifference {
         let ahead_ms =
             i64::try_from(i128::from(ours_ms) - i128::from(ledger_ms)).unwrap_or(i64::MAX);
         let tells = is_latest || ahead_ms <= 0;
-        tells.then_some(ClockDifference { ahead_ms, allowed_ms })
+        tells.then_some(ClockDifference { ahead_ms, is_latest, allowed_ms })
     }
 
     /// What is left of it if the ledger's time was moved ahead by so much, as it says: it can explain a difference, never
-    /// make one.
+    /// make one. When an old checkpoint was made, it may have been moved by less.
     #[must_use]
     pub fn explained(self, moved_ms: u64) -> Self {
         let left_ms = self.ahead_ms.saturating_add(i64::try_from(moved_ms).unwrap_or(i64::MAX));
+        if !self.is_latest {
+            return ClockDifference { ahead_ms: left_ms.min(0), ..self };
+        }
         let explains = left_ms.unsigned_abs() < self.ahead_ms.unsigned_abs();
         ClockDifference { ahead_ms: if explains { left_ms } else { self.ahead_ms }, ..self }
     }
@@ -312,8 +317,9 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
                 "of {} of {} certified blobs something that belongs in this node's shards is not here",
                 stored.incomplete, stored.certified
             ),
-            "keep the node running: others serve what it lacks, which is not fetched by itself yet and counts until these \
-             blobs expire",
+            "keep the node running: others serve what it lacks as long as enough of them have it; it is not fetched by itself \
+             yet: whoever has the file brings it back with `haulout put FILE --repair`, and else it counts until these blobs \
+             expire",
         ));
     }
     if stored.shards_missing > 0 {
@@ -323,7 +329,9 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
                 "{} of the node's shards are not here: what was stored in them before is neither served nor reported",
                 stored.shards_missing
             ),
-            "keep the node running: others serve these blobs, and a shard counts as here again once they have expired",
+            "keep the node running: others serve these blobs as long as enough of them have their shards, and whoever has a file \
+             brings its slivers back with `haulout put FILE --repair`; a shard counts as here again once all blobs of before \
+             have expired",
         ));
     }
     found

@@ -58,7 +58,8 @@ struct Patient {
     failed: Option<AskError>,
 }
 
-/// Sends each node the segments of the blob that it lacks. The blob must be registered, or nodes keep little of it.
+/// Sends each node the segments of the blob that it lacks. The blob must be certified: one
+/// that is only registered is finished by its owner's put.
 pub async fn repair(
     session: &Session,
     source: &Arc<Source>,
@@ -69,11 +70,11 @@ pub async fn repair(
     let segments = u32::try_from(header.segments.len()).unwrap_or(u32::MAX);
     let blob_id = header.blob_id();
     match locate::standing(session, &blob_id).await.state {
-        Some(State::Nonexistent | State::Expired { .. } | State::Invalid) => {
-            return Err(PutError::NotStored(blob_id));
-        }
+        Some(
+            State::Nonexistent | State::Registered { .. } | State::Expired { .. } | State::Invalid,
+        ) => return Err(PutError::NotStored(blob_id)),
         // Without enough answers to know, nodes that know better refuse or forget.
-        None | Some(State::Registered { .. } | State::Certified { .. }) => {}
+        None | Some(State::Certified { .. }) => {}
     }
     observer(Progress::Located { bytes: header.length });
     let members = session.members_by_pace().into_iter();

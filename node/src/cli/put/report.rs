@@ -78,9 +78,13 @@ impl Stored {
             let (paid, gas) = (wal(report.cost.wal), sui(report.cost.gas));
             text.push_str(&format!("  paid    {paid} + {gas} gas\n"));
         }
-        if report.shards.0 > 0 {
-            let (signed, all) = report.shards;
-            text.push_str(&format!("  signed  {signed} of {all} shards\n"));
+        match report.shards {
+            // The ledger says that it was stored; whether nodes lost it since, they alone know.
+            (0, _) => text.push_str(&format!(
+                "  nodes   not asked: `haulout status {}` says what they hold of it\n",
+                report.blob_id
+            )),
+            (signed, all) => text.push_str(&format!("  signed  {signed} of {all} shards\n")),
         }
         let until = calendar.until(report.end_epoch);
         text.push_str(&format!("  until   {until} (exclusive)\n"));
@@ -162,6 +166,7 @@ mod tests {
         let text = kept.to_text(&CALENDAR);
         assert!(text.starts_with("✓ Already stored  file"), "{text}");
         assert!(text.contains("none of yours") && !text.contains("paid"), "{text}");
+        assert!(text.contains("nodes   not asked: `haulout status "), "{text}");
         let json = kept.to_json(&CALENDAR);
         assert_eq!((&json["object_id"], &json["action"]), (&Value::Null, &json!("none")));
         assert_eq!(json["already_certified"], true);

@@ -42,7 +42,10 @@ fn server(standing: Standing) -> Facts {
 }
 
 fn clock(ahead_ms: i64) -> Facts {
-    Facts { clock: Some(ClockDifference { ahead_ms, allowed_ms: 60_000 }), ..Facts::default() }
+    Facts {
+        clock: Some(ClockDifference { ahead_ms, is_latest: true, allowed_ms: 60_000 }),
+        ..Facts::default()
+    }
 }
 
 /// Every condition, facts of which it follows, and the number its cause must say.
@@ -200,11 +203,27 @@ fn a_ledger_whose_time_was_moved_explains_that_much_of_a_difference_and_makes_no
         (-1_000, u64::MAX, -1_000, false),
         (i64::MIN, u64::MAX, -1, false),
     ] {
-        let found = ClockDifference { ahead_ms, allowed_ms: 60_000 }.explained(moved_ms);
+        let found = ClockDifference { ahead_ms, is_latest: true, allowed_ms: 60_000 };
+        let found = found.explained(moved_ms);
         assert_eq!(
             (found.ahead_ms, found.is_too_much()),
             (left_ms, is_too_much),
             "{ahead_ms} {moved_ms}"
         );
+    }
+}
+
+#[test]
+fn an_old_checkpoint_says_only_that_a_clock_is_behind_however_far_the_ledgers_time_was_moved_since()
+{
+    let day_ms = 86_400_000;
+    for (ahead_ms, moved_ms, left_ms) in [
+        (-2 * day_ms, 8 * 86_400_000, 0), // it was moved by two days then
+        (-6 * day_ms, 8 * 86_400_000, 0),
+        (-9 * day_ms, 8 * 86_400_000, -day_ms),
+        (-day_ms, 0, -day_ms),
+    ] {
+        let found = ClockDifference { ahead_ms, is_latest: false, allowed_ms: 60_000 };
+        assert_eq!(found.explained(moved_ms).ahead_ms, left_ms, "{ahead_ms} {moved_ms}");
     }
 }
