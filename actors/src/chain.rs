@@ -187,7 +187,7 @@ impl Chain {
         };
         // What was waited already is waited once.
         let rest = chain.patient(patience.saturating_sub(begun.elapsed()));
-        let reached = tokio::time::timeout(longest, rest.shared_since());
+        let reached = tokio::time::timeout(longest, rest.shared_since_of_any());
         let Ok(found) = reached.await else {
             return Err(chain.late("no answer in time"));
         };

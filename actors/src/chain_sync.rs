@@ -37,7 +37,7 @@ mod servers;
 pub enum Follow {
     /// Every blob, from the store's cursor: what a storage node needs.
     Blobs,
-    /// Only epochs and committees, from now on, and those as the ledger's server says: what a client
+    /// Only epochs and committees, from now on, and those as most of the ledger's servers say: what a client
     /// needs, which checks every byte anyway.
     Committees,
 }
@@ -191,11 +191,12 @@ impl State {
     fn go_on(&mut self, myself: &ActorRef<Message>) {
         if self.system_is_stale && !self.view_is_early {
             let (server, store) = (self.chain.server(), self.context.store.clone());
-            let chain = self.chain.at(server);
+            let chain = self.chain.clone();
             let proven = self.applied.filter(|_| self.follow == Follow::Blobs);
             self.spawn(myself, async move {
                 let read = match proven {
-                    Some(last) => read_proven(&chain, &store, &last).await,
+                    Some(last) => read_proven(&chain.at(server), &store, &last).await,
+                    // What nobody proves is what most servers say, not only the one that is followed.
                     None => chain.system().await.map_err(ViewError::from),
                 };
                 Message::SystemRead(server, read.map(Box::new))

@@ -36,12 +36,18 @@ impl From<CallError> for Error {
             | CallError::Contended { .. }
             | CallError::Outdated { .. }
             | CallError::Disputed { .. }
+            | CallError::Untrue { .. }
             | CallError::Lagging { .. } => Kind::Chain,
             CallError::Unconfirmed { .. } => Kind::Timeout,
             CallError::Unreadable { .. } => Kind::Version,
             CallError::TooLarge => Kind::Usage,
         };
-        Error::new(kind, error.to_string()).retryable(error.is_transient())
+        let converted = Error::new(kind, error.to_string()).retryable(error.is_transient());
+        match error {
+            CallError::Untrue { .. } => converted
+                .hint("set chain.rpc to a server you trust, or to several of which most agree"),
+            _ => converted,
+        }
     }
 }
 

@@ -170,7 +170,7 @@ impl LedgerClient {
     pub async fn destroy(&self, plan: &DestructionPlan) -> Result<Receipt> {
         let wallet = self.wallet("destroying storage")?;
         let ids: Vec<ObjectId> = plan.storages.iter().map(|storage| storage.id).collect();
-        Ok(self.chain.destroy_storage(wallet, &ids).await?)
+        Ok(self.chain.destroy_storage(wallet, &ids, plan.over_at).await?)
     }
 
     /// What storing so many bytes would cost; needs no wallet.

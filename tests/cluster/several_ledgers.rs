@@ -15,7 +15,9 @@ use haulout_tests::lying_ledger::{Lie, LyingLedger};
 use haulout_tests::{KIB, eventually, get, in_time, put, sample_blob};
 use tokio::net::TcpListener;
 
+use crate::epochs::Epochs;
 use crate::ledger_lies::{NAMED_WITHIN, Served, know, signed, well};
+use crate::owner::bare;
 
 /// A network whose nodes know three servers of its ledger.
 struct World {
@@ -240,4 +242,29 @@ async fn servers_of_another_history_are_named_whether_they_are_one_or_all() {
     put(&world.client("alice").await, &sample_blob(2, KIB)).await.unwrap();
     fork.stop().await;
     world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_tells_the_truth_first_and_makes_up_a_late_epoch_then_moves_no_client() {
+    let builder = Devnet::builder().nodes(4).shards(4).seed(954).segment_bytes(64 << 10);
+    let devnet = builder.start().await.unwrap();
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        servers.push(LyingLedger::start(listener, devnet.rpc()).unwrap());
+    }
+    let client = LightClient::connect(client_config(&devnet, &servers, "alice")).await.unwrap();
+    let (chain, _) = bare(&devnet, "alice").await;
+    let epochs = Epochs::of(&devnet, chain);
+    let (system, staking) = (devnet.ids().system, devnet.ids().staking);
+    // Each of them in turn, because one of them is the one that the client follows.
+    for liar in &servers {
+        liar.tell(Lie::LateEpoch { system, staking, by: 5 });
+        epochs.next().await;
+        let epoch = epochs.state().await.epoch;
+        eventually("the client is where most servers are", async || client.epoch() == epoch).await;
+        liar.tell(Lie::None);
+    }
+    client.close().await;
+    devnet.shutdown().await;
 }

@@ -154,3 +154,41 @@ async fn a_server_that_makes_up_a_late_epoch_takes_no_storage_and_no_time_of_any
     assert_eq!(misled.plan_destruction(&named).await.unwrap().storages.len(), 1);
     devnet.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_makes_up_the_end_of_storage_or_another_transaction_destroys_none_that_lives()
+{
+    let devnet = Devnet::builder().nodes(4).shards(4).seed(204).segment_bytes(16 << 10);
+    let devnet = devnet.start().await.unwrap();
+    let alice = devnet.client("alice").await.unwrap();
+    free(&devnet, &alice, 205, 20_000, 9).await;
+    let (chain, _) = bare(&devnet, "alice").await;
+    Epochs::of(&devnet, chain).next().await;
+    let truth = ledger(&devnet).await;
+    let before = truth.storages().await.unwrap();
+    let [lives] = before.as_slice() else { panic!("{before:?}") };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let liar = LyingLedger::start(listener, devnet.rpc()).unwrap();
+    let mut config = devnet.client_config("alice").unwrap();
+    config.chain.rpc = vec![liar.url.clone()];
+    let misled = LedgerClient::connect(config).await.unwrap();
+    for in_itself in [false, true] {
+        liar.tell(Lie::StorageOver { object: lives.id, in_itself });
+        let plan = misled.plan_destruction(&Doomed::Expired).await.unwrap();
+        assert_eq!(plan.storages.len(), 1, "a list is believed until something is lost by it");
+        let refused = misled.destroy(&plan).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Chain, "{refused}");
+        let told = refused.message();
+        assert!(told.contains(&liar.url) && told.contains(&lives.id.to_string()), "{told}");
+        assert!(refused.next_step().contains("chain.rpc"), "{}", refused.next_step());
+        assert_eq!(truth.storages().await.unwrap(), before, "nothing is lost");
+    }
+    // What is signed is what was meant, whatever the server makes of it when it is tried.
+    liar.tell(Lie::OtherTransaction);
+    let told = liar.told();
+    let plan = misled.plan_destruction(&Doomed::Objects(vec![lives.id])).await.unwrap();
+    misled.destroy(&plan).await.unwrap();
+    assert!(liar.told() > told);
+    assert!(truth.storages().await.unwrap().is_empty(), "that is what was asked for");
+    devnet.shutdown().await;
+}

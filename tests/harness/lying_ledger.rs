@@ -10,7 +10,7 @@ use anyhow::Result;
 use futures::StreamExt;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{self, BlobDeleted};
-use haulout_protocol::chain::object::{Staking, System};
+use haulout_protocol::chain::object::{Staking, Storage, System};
 use rpc::ledger_service_server::{LedgerService, LedgerServiceServer};
 use rpc::state_service_server::{StateService, StateServiceServer};
 use rpc::subscription_service_server::{SubscriptionService, SubscriptionServiceServer};
@@ -21,7 +21,8 @@ use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{
     Address, Digest, ExecutionStatus, GasCostSummary, Identifier, MoveStruct, Object, ObjectData,
-    StructTag, TransactionEffects, TransactionEffectsV2, TransactionEvents,
+    ProgrammableTransaction, StructTag, Transaction, TransactionEffects, TransactionEffectsV2,
+    TransactionEvents, TransactionKind,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -55,6 +56,15 @@ pub enum Lie {
         /// How many epochs too late it is.
         by: u32,
     },
+    /// The time of this storage object is over.
+    StorageOver {
+        /// The object.
+        object: ObjectId,
+        /// Whether not only lists say so, but also what it claims to be the object itself, under the true digest.
+        in_itself: bool,
+    },
+    /// Whatever transaction is tried, another one is handed out to be signed, which does nothing.
+    OtherTransaction,
     /// There is nothing after this checkpoint.
     Stale {
         /// Its number.
@@ -160,7 +170,12 @@ impl Service {
     /// What is made of a checkpoint.
     fn twist(&self, checkpoint: &mut rpc::Checkpoint) {
         match self.lie() {
-            Lie::None | Lie::LateEpoch { .. } | Lie::Stale { .. } | Lie::Hangs => return,
+            Lie::None
+            | Lie::LateEpoch { .. }
+            | Lie::StorageOver { .. }
+            | Lie::OtherTransaction
+            | Lie::Stale { .. }
+            | Lie::Hangs => return,
             Lie::Unsigned => checkpoint.signature = None,
             Lie::Deleted { package, blob_id, object_id } => {
                 let events = deletion(package, blob_id, object_id);
@@ -196,8 +211,63 @@ impl Service {
         answer
     }
 
+    /// What is made of a list of objects.
+    fn twist_list(
+        &self,
+        mut answer: rpc::ListOwnedObjectsResponse,
+    ) -> rpc::ListOwnedObjectsResponse {
+        let Lie::StorageOver { object, .. } = self.lie() else { return answer };
+        for sent in &mut answer.objects {
+            if let Some(contents) = &mut sent.contents
+                && let Some(over) = over_value(contents.value(), &object)
+            {
+                contents.set_value(over);
+                self.told.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        answer
+    }
+
+    /// What is made of a trial.
+    fn twist_trial(
+        &self,
+        mut answer: rpc::SimulateTransactionResponse,
+    ) -> rpc::SimulateTransactionResponse {
+        let tried = answer.transaction.as_mut().and_then(|tried| tried.transaction.as_mut());
+        if self.lie() == Lie::OtherTransaction
+            && let Some(tried) = tried
+            && let Ok(mut other) = tried.bcs().deserialize::<Transaction>()
+        {
+            let (inputs, commands) = (vec![], vec![]);
+            other.kind = TransactionKind::ProgrammableTransaction(ProgrammableTransaction {
+                inputs,
+                commands,
+            });
+            *tried = other.into();
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// Makes of storage one whose time is over, and leaves it its digest.
+    fn twist_storage(&self, sent: &mut rpc::Object, object: &ObjectId) {
+        if let Ok(true_one) = sent.bcs().deserialize::<Object>()
+            && let Some(value) = true_one.as_struct()
+            && let Some(over) = over_value(value.contents(), object)
+            && let Some(over) = with_value(&true_one, over)
+        {
+            let digest = sent.digest.take();
+            *sent = over.into();
+            sent.digest = digest;
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Makes an object, or the value of one, that tells the epoch one of a far epoch.
     fn twist_object(&self, sent: &mut rpc::Object) {
+        if let Lie::StorageOver { object, in_itself: true } = self.lie() {
+            return self.twist_storage(sent, &object);
+        }
         let Lie::LateEpoch { system, staking, by } = self.lie() else { return };
         let lies_about = |id: &Address| {
             let id = ObjectId::from_bytes(id.into_inner());
@@ -253,11 +323,22 @@ fn effects_of(events: &TransactionEvents) -> TransactionEffects {
 
 /// An object as it may be in some epochs: the system object, or the staking object.
 fn late(object: &Object, is_system: bool, by: u32) -> Option<Object> {
+    with_value(object, late_value(object.as_struct()?.contents(), is_system, by)?)
+}
+
+/// The object with another Move value inside it.
+fn with_value(object: &Object, bytes: Vec<u8>) -> Option<Object> {
     let value = object.as_struct()?;
-    let bytes = late_value(value.contents(), is_system, by)?;
     let tag = value.object_type().clone();
     let value = MoveStruct::new(tag, value.has_public_transfer(), value.version(), bytes)?;
     Some(Object::new(ObjectData::Struct(value), *object.owner(), object.previous_transaction(), 0))
+}
+
+/// The value of this storage object, if it is one, as one whose time was over in the first epoch.
+fn over_value(value: &[u8], object: &ObjectId) -> Option<Vec<u8>> {
+    let storage: Storage = bcs::from_bytes(value).ok()?;
+    let over = Storage { start_epoch: 0, end_epoch: 1, ..storage };
+    (over.id == *object).then(|| bcs::to_bytes(&over).ok())?
 }
 
 /// The Move value inside it.
@@ -310,7 +391,7 @@ pass_on! { LedgerService by ledger_client {
 } }
 
 pass_on! { StateService by state_client {
-    list_owned_objects(ListOwnedObjectsRequest) -> ListOwnedObjectsResponse;
+    list_owned_objects(ListOwnedObjectsRequest) -> ListOwnedObjectsResponse twisted by twist_list;
     list_dynamic_fields(ListDynamicFieldsRequest) -> ListDynamicFieldsResponse;
     get_balance(GetBalanceRequest) -> GetBalanceResponse;
     list_balances(ListBalancesRequest) -> ListBalancesResponse;
@@ -319,7 +400,8 @@ pass_on! { StateService by state_client {
 
 pass_on! { TransactionExecutionService by execution_client {
     execute_transaction(ExecuteTransactionRequest) -> ExecuteTransactionResponse;
-    simulate_transaction(SimulateTransactionRequest) -> SimulateTransactionResponse;
+    simulate_transaction(SimulateTransactionRequest) -> SimulateTransactionResponse
+        twisted by twist_trial;
 } }
 
 #[tonic::async_trait]

@@ -11,7 +11,7 @@ use haulout_protocol::chain::{CLOCK, ObjectId, object, staking_inner};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::simulate_transaction_request::TransactionChecks;
-use sui_sdk_types::{Address, Digest, Identifier, Transaction};
+use sui_sdk_types::{Address, Digest, Identifier, Object, Transaction};
 use sui_transaction_builder::{Argument, Function, ObjectInput, TransactionBuilder};
 
 use super::error::execution_error;
@@ -100,6 +100,35 @@ impl<'a> Draft<'a> {
     pub(super) async fn own(&mut self, id: &ObjectId, what: &str) -> Result<Argument, CallError> {
         let object = self.chain.object(id, what).await?;
         Ok(self.builder.object(owned_input(&object)?))
+    }
+
+    /// A storage object of the wallet, as an input, if its time is over in this epoch. That is read from the bytes whose digest
+    /// goes into the transaction: the ledger takes no transaction that names what is not so.
+    pub(super) async fn storage_over(
+        &mut self,
+        id: &ObjectId,
+        epoch: u32,
+    ) -> Result<Argument, CallError> {
+        let what = format!("storage object {id}");
+        let fields = ["version", "digest", "bcs"];
+        let found = self.chain.object_with(&fields, id, "storage object").await?;
+        let state: Object = found.bcs().deserialize().map_err(CallError::unreadable)?;
+        let value = state.as_struct().map(|value| value.contents());
+        let storage: object::Storage = value
+            .and_then(|value| bcs::from_bytes(value).ok())
+            .ok_or_else(|| CallError::unreadable(&what))?;
+        let (version, digest) = (state.version(), state.digest());
+        let is_named = (version, digest.to_string().as_str()) == (found.version(), found.digest());
+        if storage.id != *id || !is_named {
+            return Err(self.chain.untrue(format!("what {what} is, not by the digest it names")));
+        }
+        if storage.end_epoch > epoch {
+            let end = storage.end_epoch;
+            let said =
+                format!("that {what} is over, and the object itself lasts until epoch {end}");
+            return Err(self.chain.untrue(said));
+        }
+        Ok(self.builder.object(ObjectInput::owned(state.object_id(), version, digest)))
     }
 
     /// A coin that holds at least `needed`, merged from several if one is not enough.
@@ -194,7 +223,7 @@ impl<'a> Draft<'a> {
         builder.add_gas_objects([ObjectInput::owned(Address::ZERO, 0, Digest::ZERO)]);
         let mut draft = builder.try_build().map_err(CallError::unreadable)?;
         draft.gas_payment.objects.clear();
-        let named = inputs(&draft);
+        let (named, sender, kind) = (inputs(&draft), draft.sender, draft.kind.clone());
         let mut sketch = proto::Transaction::from(draft);
         (sketch.bcs, sketch.digest) = (None, None);
         let payer = proto::GasPayment::default().with_owner(wallet.to_string());
@@ -224,8 +253,10 @@ impl<'a> Draft<'a> {
             };
             return Err(short.unwrap_or(error));
         }
-        let transaction = tried.transaction().transaction().bcs().deserialize();
-        Ok(Built { transaction: transaction.map_err(CallError::unreadable)?, coins })
+        let tried: Transaction =
+            tried.transaction().transaction().bcs().deserialize().map_err(CallError::unreadable)?;
+        // The server chooses what pays for gas. What is done, it does not.
+        Ok(Built { transaction: Transaction { kind, sender, ..tried }, coins })
     }
 }
 

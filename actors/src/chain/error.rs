@@ -121,6 +121,14 @@ pub enum CallError {
         /// Those that answered.
         servers: String,
     },
+    /// The server said what its own objects do not say; nothing was executed.
+    #[error("the ledger at {url} says {what}; nothing was executed")]
+    Untrue {
+        /// The endpoint.
+        url: String,
+        /// What it said, and how that is known to be untrue.
+        what: String,
+    },
     /// The price does not fit a number.
     #[error("this much storage for this long has no price")]
     TooLarge,
@@ -196,6 +204,7 @@ impl CallError {
             | CallError::Failed { .. }
             | CallError::NotFound { .. }
             | CallError::Unreadable { .. }
+            | CallError::Untrue { .. }
             | CallError::TooLarge
             | CallError::Wallet(_) => false,
         }
@@ -240,6 +249,11 @@ fn explain(module: &str, code: u64) -> String {
 }
 
 impl Chain {
+    /// The error for a server that is found out.
+    pub(super) fn untrue(&self, what: String) -> CallError {
+        CallError::Untrue { url: self.url().to_owned(), what }
+    }
+
     /// What a failed exchange means; `what` names the thing asked for.
     pub(super) fn call_error(&self, status: &Status, what: &str) -> CallError {
         match status.code() {

@@ -32,13 +32,15 @@ impl Chain {
         Ok(self.run(wallet, build).await?.into())
     }
 
-    /// Throws storage of the wallet away, in one transaction; nothing is paid back.
+    /// Throws storage of the wallet away, in one transaction; nothing is paid back. With `over_at`, only such whose time is
+    /// over in that epoch by its own bytes, whatever a list said of it.
     pub async fn destroy_storage(
         &self,
         wallet: &Wallet,
         storages: &[ObjectId],
+        over_at: Option<u32>,
     ) -> Result<Receipt, CallError> {
-        let build = || self.build_destruction(wallet, storages);
+        let build = || self.build_destruction(wallet, storages, over_at);
         Ok(self.run(wallet, build).await?.into())
     }
 
@@ -63,10 +65,14 @@ impl Chain {
         &self,
         wallet: &Wallet,
         storages: &[ObjectId],
+        over_at: Option<u32>,
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         for storage in storages {
-            let storage = draft.own(storage, "storage object").await?;
+            let storage = match over_at {
+                Some(epoch) => draft.storage_over(storage, epoch).await?,
+                None => draft.own(storage, "storage object").await?,
+            };
             draft.destroy(storage)?;
         }
         draft.finish().await

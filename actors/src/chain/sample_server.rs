@@ -1,4 +1,4 @@
-//! A ledger's server in this process, for tests: checkpoints of several Sui epochs, without contracts.
+//! A ledger's server in this process, for tests: checkpoints of several Sui epochs, without contracts and with all objects or none.
 //!
 //! Promises: shows what it was given, until a test has it hang.
 //! Does not: execute, or check what it is given.
@@ -37,6 +37,7 @@ struct Service {
     /// The validators of each Sui epoch.
     signers: Arc<Vec<Signers>>,
     hangs: Arc<AtomicBool>,
+    has_objects: Arc<AtomicBool>,
 }
 
 impl SampleServer {
@@ -66,6 +67,11 @@ impl SampleServer {
     /// Whether it takes every question and answers none.
     pub(super) fn hang(&self, hangs: bool) {
         self.service.hangs.store(hangs, Ordering::Relaxed);
+    }
+
+    /// Has every object that it is asked for from now on, shared since its first version; before, it has none.
+    pub(super) fn fill(&self) {
+        self.service.has_objects.store(true, Ordering::Relaxed);
     }
 }
 
@@ -117,6 +123,24 @@ impl LedgerService for Service {
             answer
         }))
         .await
+    }
+
+    async fn batch_get_objects(
+        &self,
+        request: Request<rpc::BatchGetObjectsRequest>,
+    ) -> Result<Response<rpc::BatchGetObjectsResponse>, Status> {
+        let objects = request.get_ref().requests.iter().map(|_| {
+            let mut owner = rpc::Owner::default();
+            owner.version = Some(1);
+            let mut object = rpc::Object::default();
+            object.owner = Some(owner);
+            let mut found = rpc::GetObjectResult::default();
+            found.result = Some(rpc::get_object_result::Result::Object(object));
+            found
+        });
+        let mut answer = rpc::BatchGetObjectsResponse::default();
+        answer.objects = objects.collect();
+        self.answer(self.has_objects.load(Ordering::Relaxed).then_some(answer)).await
     }
 
     async fn get_epoch(

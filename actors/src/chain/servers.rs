@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 
 use super::proof::{self, Unproven};
 use super::validators::Validators;
-use super::{CallError, Chain, ChainOptions, FollowError, NetworkObjects, SystemView};
+use super::{CallError, Chain, ChainOptions, FollowError, NetworkObjects, SharedSince, SystemView};
 use crate::limits;
 
 /// One server, and the connection to it, which opens when it is used.
@@ -190,6 +190,24 @@ impl Chain {
             false => limits::CHAIN_LOOK_TIMEOUT.min(self.patience / 2),
         };
         drop(tokio::time::timeout(time, answered).await);
+    }
+
+    /// The versions at which our objects became shared, of the first server that has them: one of another network, or that is being
+    /// filled, makes way for the next. If none has them, the last reason is told.
+    pub(super) async fn shared_since_of_any(&self) -> Result<SharedSince, CallError> {
+        let mut left = self.servers.len();
+        loop {
+            left -= 1;
+            match self.shared_since().await {
+                // Those that do not answer at all were gone through, and waited for.
+                Err(error) if left > 0 && !matches!(error, CallError::Unreachable { .. }) => {
+                    let server = self.server();
+                    warn!(%error, ledger = self.servers[server].url, "this server lacks what the network is made of");
+                    self.found(server, Finding::Silent);
+                }
+                said => return said,
+            }
+        }
     }
 
     /// What each of the servers answers, by its place; nothing for one that does not in time.

@@ -300,8 +300,12 @@ impl Chain {
         if let Ok((Executed { checkpoint: None, digest, .. }, _)) = done
             && let Ok(digest) = digest.parse()
         {
-            let left_ms = self.impatient().tip().await.ok().map(|(_, time_ms)| time_ms);
-            turn.memory().wait_for(Word { digest, left_ms });
+            // At once: whoever is cut off while it asks for the time has left word.
+            turn.memory().wait_for(Word { digest, left_ms: None });
+            turn.leave_word().await;
+            if let Ok((_, time_ms)) = self.impatient().tip().await {
+                turn.memory().missed(&digest, time_ms);
+            }
         }
         turn.leave_word().await;
     }

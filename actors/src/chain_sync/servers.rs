@@ -13,7 +13,7 @@ use ractor::ActorRef;
 use tracing::{error, warn};
 
 use super::{Follow, Message, State, read_proven};
-use crate::chain::{Chain, FollowError, ViewError, Witness};
+use crate::chain::{CallError, Chain, FollowError, ViewError, Witness};
 use crate::limits;
 
 /// What one look at a server found.
@@ -33,6 +33,8 @@ fn finding(error: &FollowError) -> Option<Finding> {
         // How late it is, a look tells.
         FollowError::Doubt(Doubt { verdict: Verdict::Behind, .. }) => None,
         FollowError::Doubt(doubt) => Some(Finding::Doubted(*doubt)),
+        // Who of them is wrong, nobody knows.
+        FollowError::Call(CallError::Disputed { .. }) => None,
         FollowError::Call(_) => Some(Finding::Silent),
         FollowError::Moved | FollowError::NoEnd { .. } | FollowError::TrustedLater { .. } => None,
     }

@@ -218,3 +218,24 @@ async fn the_first_validators_are_those_that_most_servers_name() {
     assert_eq!(follow(&chain, &mut checkpoints).await, [0, 1, 2, 3]);
     assert!(matches!(standing(&chain, 0), Standing::Doubted(_)));
 }
+
+#[tokio::test]
+async fn a_server_that_lacks_the_objects_of_the_network_makes_way_for_one_that_has_them() {
+    let truth = history(1, 4);
+    let [empty, other, full] = serve([&truth, &truth, &truth]).await;
+    let chain = chain(&[&empty, &other, &full], trust(&truth));
+    let nobody = chain.shared_since_of_any().await.unwrap_err();
+    assert!(matches!(nobody, CallError::NotFound { .. }), "{nobody}");
+    full.fill();
+    for first in 0..3 {
+        (0..3).for_each(|server| chain.found(server, Finding::Unknown));
+        chain.found(first, Finding::Sound { time_ms: 1, is_proven: false });
+        assert_eq!(chain.server(), first);
+        assert_eq!(chain.shared_since_of_any().await.unwrap().system, 1);
+        assert_eq!(chain.server(), 2);
+    }
+    // Those that do not even answer are in the way of nobody.
+    empty.hang(true);
+    chain.found(0, Finding::Sound { time_ms: 1, is_proven: false });
+    assert_eq!(chain.shared_since_of_any().await.unwrap().system, 1);
+}
