@@ -4,16 +4,18 @@
 //! on with less than it owes. Promises: the same facts give the same conditions, worst first; every name is always the same;
 //! every cause says what was found, with numbers; no next step destroys anything. Does not: measure; facts come in.
 
+mod clock;
+mod crowd;
 mod duties;
 
 use std::fmt;
 
-use super::guests::Class;
 use super::ledger_history::{Doubt, Verdict};
 use super::ledger_servers::Standing;
 use super::node_keys::KeyFault;
-use super::recent::WINDOW_SECONDS;
 
+pub use clock::ClockDifference;
+pub use crowd::{Entrance, TurnedAway};
 pub use duties::Duty;
 
 /// How bad a condition is.
@@ -166,61 +168,6 @@ pub struct IllServer {
     pub of: usize,
 }
 
-/// How far our clock was from the ledger's when its last checkpoint came, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClockDifference {
-    /// Ours less the ledger's.
-    pub ahead_ms: i64,
-    /// Whether the ledger had no later checkpoint: an old one says only that our clock is behind.
-    pub is_latest: bool,
-    /// How much is allowed.
-    pub allowed_ms: u64,
-}
-
-impl ClockDifference {
-    /// What a checkpoint of the ledger's time that came at our time says; nothing if it may just be old.
-    pub fn of(ours_ms: u64, ledger_ms: u64, is_latest: bool, allowed_ms: u64) -> Option<Self> {
-        let ahead_ms =
-            i64::try_from(i128::from(ours_ms) - i128::from(ledger_ms)).unwrap_or(i64::MAX);
-        let tells = is_latest || ahead_ms <= 0;
-        tells.then_some(ClockDifference { ahead_ms, is_latest, allowed_ms })
-    }
-
-    /// What is left of it if the ledger's time was moved ahead by so much, as it says: it can explain a difference, never
-    /// make one. When an old checkpoint was made, it may have been moved by less.
-    #[must_use]
-    pub fn explained(self, moved_ms: u64) -> Self {
-        let left_ms = self.ahead_ms.saturating_add(i64::try_from(moved_ms).unwrap_or(i64::MAX));
-        if !self.is_latest {
-            return ClockDifference { ahead_ms: left_ms.min(0), ..self };
-        }
-        let explains = left_ms.unsigned_abs() < self.ahead_ms.unsigned_abs();
-        ClockDifference { ahead_ms: if explains { left_ms } else { self.ahead_ms }, ..self }
-    }
-
-    /// Whether it is more than is allowed.
-    pub fn is_too_much(self) -> bool {
-        self.ahead_ms.unsigned_abs() > self.allowed_ms
-    }
-}
-
-/// Whom we turned away in the last [`WINDOW_SECONDS`], and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TurnedAway {
-    /// Connections of members.
-    pub members: u64,
-    /// Connections and handshakes of anybody else, and of whoever had not said yet who he is.
-    pub strangers: u64,
-    /// Streams that found no place, or lost theirs to another.
-    pub streams: u64,
-    /// Of these, members'.
-    pub streams_of_members: u64,
-    /// Sessions that found no room in memory.
-    pub memory: u64,
-    /// Of these, members'.
-    pub memory_of_members: u64,
-}
-
 /// What the store says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
@@ -261,8 +208,8 @@ pub fn conditions(facts: &Facts) -> Vec<Condition> {
     found.extend(parts(&facts.down));
     found.extend(of_store(&facts.stored));
     found.extend(of_ledger(&facts.ledger));
-    found.extend(facts.clock.and_then(of_clock));
-    found.extend(of_crowd(&facts.turned_away));
+    found.extend(facts.clock.and_then(clock::condition));
+    found.extend(crowd::conditions(&facts.turned_away));
     found.sort_by_key(|condition| condition.name);
     found
 }
@@ -394,118 +341,6 @@ fn name(verdict: Verdict) -> Option<Name> {
         Verdict::Rollback => Some(Name::LedgerRolledBack),
         Verdict::Forged => Some(Name::LedgerForged),
         Verdict::Disputed => Some(Name::LedgerDisputed),
-    }
-}
-
-fn of_clock(clock: ClockDifference) -> Option<Condition> {
-    let off_ms = clock.ahead_ms.unsigned_abs();
-    let (way, next_step) = match clock.ahead_ms < 0 {
-        true => (
-            "behind",
-            "let the clock be set: `timedatectl set-ntp true`, then `timedatectl` shows whether it is synchronised",
-        ),
-        // A server that is late itself cannot be told from a clock that is fast.
-        false => (
-            "ahead of",
-            "see with `timedatectl` whether the clock is synchronised (`timedatectl set-ntp true`); if it is, the server at \
-             chain.rpc is late: set another one",
-        ),
-    };
-    clock.is_too_much().then(|| {
-        Condition::new(
-            Name::ClockWrong,
-            format!(
-                "this machine's clock is {} s {way} the ledger's, and {} s are allowed (node.clock_tolerance)",
-                off_ms / 1_000,
-                clock.allowed_ms / 1_000
-            ),
-            next_step,
-        )
-    })
-}
-
-fn of_crowd(turned_away: &TurnedAway) -> Vec<Condition> {
-    let TurnedAway { members, strangers, streams, streams_of_members, memory, memory_of_members } =
-        *turned_away;
-    let log = "the log names who came at level debug (RUST_LOG=debug)";
-    let mut found = Vec::new();
-    let mut add = |count: u64, of_members: u64, name, cause: String, next_step: &str| {
-        if count > 0 {
-            let cause = format!("in the last {WINDOW_SECONDS} s {cause}");
-            let only_strangers = of_members == 0;
-            found.push(Condition { only_strangers, ..Condition::new(name, cause, next_step) });
-        }
-    };
-    add(
-        members,
-        members,
-        Name::MembersRefused,
-        format!("{members} connections of members of the committee were refused"),
-        &format!(
-            "give the node more memory or look for a member that connects again and again: {log}"
-        ),
-    );
-    add(
-        strangers,
-        0,
-        Name::StrangersRefused,
-        format!(
-            "{strangers} connections or handshakes of strangers, or of peers that had not said who they are, were refused \
-             or made room for others"
-        ),
-        &format!(
-            "nothing, if it passes; if it lasts, {log}, and a firewall can keep their addresses out"
-        ),
-    );
-    add(
-        streams,
-        streams_of_members,
-        Name::PlacesExhausted,
-        format!(
-            "{streams} streams found no place or lost theirs to others, {streams_of_members} of them members'"
-        ),
-        &format!("nothing, if it passes; if it lasts, the node has more to do than it can: {log}"),
-    );
-    add(
-        memory,
-        memory_of_members,
-        Name::MemoryExhausted,
-        format!(
-            "{memory} sessions found no room in memory and were told that the node is busy, {memory_of_members} of them \
-             members'"
-        ),
-        &format!("nothing, if it passes; if it lasts, the node has more to do than it can: {log}"),
-    );
-    found
-}
-
-/// Where somebody was turned away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Entrance {
-    /// At a handshake, or as a connection.
-    Connection,
-    /// As a stream, before or after it got its place.
-    Stream,
-    /// As a session that needed memory.
-    Memory,
-}
-
-impl TurnedAway {
-    /// Counts some more.
-    pub fn add(&mut self, entrance: Entrance, class: Class, count: u64) {
-        let is_member = class == Class::Member;
-        match (entrance, is_member) {
-            (Entrance::Connection, true) => self.members += count,
-            (Entrance::Connection, false) => self.strangers += count,
-            (Entrance::Stream, _) => {
-                self.streams += count;
-                self.streams_of_members += if is_member { count } else { 0 };
-            }
-            (Entrance::Memory, _) => {
-                self.memory += count;
-                self.memory_of_members += if is_member { count } else { 0 };
-            }
-        }
     }
 }
 

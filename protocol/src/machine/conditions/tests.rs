@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::committee::NodeId;
+use crate::machine::guests::Class;
 
 fn doubt(verdict: Verdict) -> Facts {
     let doubt = Some(Doubt { verdict, checkpoint: 7 });
