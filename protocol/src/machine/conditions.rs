@@ -277,8 +277,8 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
                 stored.shards_missing
             ),
             "keep the node running: others serve these blobs as long as enough of them have their shards, and whoever has a file \
-             brings its slivers back with `haulout put FILE --repair`; a shard counts as here again once all blobs of before \
-             have expired",
+             brings its slivers back with `haulout put FILE --repair`; a shard counts as here again once \
+             all that was certified before the current epoch has expired",
         ));
     }
     found
