@@ -211,15 +211,17 @@ pub(super) async fn send_slivers(
     stream.flush().await
 }
 
-/// Whether the node may do it the next time: it has no time now, or ended the stream without a word. One that never was
-/// ready and of whose machine nothing is heard is dead for all we know, and would be waited for in vain.
+/// Whether the node may do it the next time: it has no time now, fell silent on an open stream, or ended it without a word.
+/// One that never was ready and of whose machine nothing is heard is dead for all we know, and would be waited for in vain.
 fn is_passing(error: &AskError, was_ready: bool) -> bool {
     match error {
         AskError::Open(OpenError::Unreachable(_) | OpenError::Refused) => false,
         AskError::Open(OpenError::TimedOut) => was_ready,
         AskError::Open(error) => error.is_transient(),
         AskError::Refused(Refusal::Busy { .. }) => true,
-        AskError::Stream(StreamError::Closed | StreamError::Io(_)) => true,
+        AskError::Stream(StreamError::Closed | StreamError::TimedOut(_) | StreamError::Io(_)) => {
+            true
+        }
         AskError::Refused(_) | AskError::Stream(_) | AskError::Wrong(_) => false,
     }
 }

@@ -161,6 +161,7 @@ fn a_put_goes_back_to_nodes_that_had_no_time_and_not_to_those_that_are_not_there
         AskError::Open(OpenError::KeptWaiting),
         AskError::Refused(busy),
         AskError::Stream(StreamError::Closed),
+        AskError::Stream(StreamError::TimedOut(limits::STREAM_IDLE_TIMEOUT)),
     ] {
         assert!(is_passing(&error, false), "{error}");
     }
