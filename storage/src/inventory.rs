@@ -29,9 +29,9 @@ pub struct Scope<'a> {
 pub struct Inventory {
     /// Live certified blobs.
     pub certified: u64,
-    /// Those of them of which a header, an index, or a sliver of the shards is not here, or is damaged.
+    /// Those of them of which a header, or a proof or sliver of the shards is not here, or is damaged.
     pub incomplete: u64,
-    /// Slivers that a read found to be other bytes than were written, whatever blob they are of, and headers, indexes and
+    /// Slivers that a read found to be other bytes than were written, whatever blob they are of, and headers, pair proofs and
     /// certificates that are so still.
     pub rotten: u64,
 }

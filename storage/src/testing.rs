@@ -14,7 +14,7 @@ use redb::{ReadTransaction, ReadableTable};
 use crate::expiry::KEPT_EPOCHS;
 use crate::slivers::{Place, SliverRow};
 use crate::tables::{
-    self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, INDEXES, OBJECTS, ObjectKey, PENDING,
+    self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, OBJECTS, ObjectKey, PENDING, PROOFS,
     SLIVERS, SMALL, meta,
 };
 use crate::{BlobEffect, Options, Store, StoreError};
@@ -52,7 +52,12 @@ pub(crate) fn sample_sliver(
     sample_bytes(blob << 32 | u64::from(segment) << 20 | u64::from(shard.0) << 1 | axis, length)
 }
 
-/// Writes a segment with both slivers of every shard.
+/// The bytes `write_segment` stores for a pair's proof.
+pub(crate) fn sample_proof(blob: u64, shard: ShardIndex) -> Vec<u8> {
+    sample_bytes(blob << 16 | u64::from(shard.0), 640)
+}
+
+/// Writes a segment with the proof and both slivers of every shard.
 pub(crate) async fn write_segment(
     store: &Store,
     blob: u64,
@@ -61,9 +66,9 @@ pub(crate) async fn write_segment(
     length: usize,
     now_ms: u64,
 ) -> Result<(), StoreError> {
-    let mut writer =
-        store.segment_writer(sample_blob(blob), segment, sample_bytes(blob, 640), now_ms)?;
+    let mut writer = store.segment_writer(sample_blob(blob), segment, now_ms)?;
     for shard in shards {
+        writer.append_proof(*shard, &sample_proof(blob, *shard))?;
         for axis in Axis::BOTH {
             writer.append(*shard, axis, &sample_sliver(blob, segment, *shard, axis, length))?;
         }
@@ -85,9 +90,9 @@ pub(crate) fn check_segment(
             let expected = Bytes::from(sample_sliver(blob, segment, *shard, axis, length));
             assert!(found == Some(expected), "blob {blob} segment {segment} shard {shard} {axis}");
         }
+        let proof = store.pair_proof(&sample_blob(blob), segment, *shard).expect("readable");
+        assert_eq!(proof.as_deref(), Some(sample_proof(blob, *shard).as_slice()));
     }
-    let index = store.index(&sample_blob(blob), segment).expect("readable");
-    assert_eq!(index.as_deref(), Some(sample_bytes(blob, 640).as_slice()));
 }
 
 pub(crate) fn registered(blob: u64, object: u8) -> BlobEffect {
@@ -152,7 +157,7 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
             Place::Bundle { id, .. } => *live.entry(id).or_default() += 1,
         }
     }
-    for row in view.open_table(INDEXES).expect("opens").iter().expect("iterates") {
+    for row in view.open_table(PROOFS).expect("opens").iter().expect("iterates") {
         let (key, value) = row.expect("readable");
         *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }
@@ -204,7 +209,7 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
     let usage = store.usage().expect("readable");
     assert_eq!(usage.content_bytes, rows.values().sum::<u64>());
     assert_eq!(usage.pending_bytes, pending_bytes);
-    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(3));
+    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(4));
     check_due(&view);
 }
 

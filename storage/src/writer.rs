@@ -40,7 +40,7 @@ pub(crate) enum Change {
     Header { blob_id: BlobId, bytes: Vec<u8>, now_ms: u64 },
     /// A blob's certificate.
     Certificate { blob_id: BlobId, bytes: Vec<u8> },
-    /// A segment's index and slivers.
+    /// Slivers and pair proofs of a segment.
     Segment(Box<SegmentChange>),
     /// A checkpoint's effects.
     Apply { checkpoint: u64, effects: Vec<BlobEffect>, proof: Proof },

@@ -9,23 +9,24 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{self, Buffers, SegmentPosition, SliverVerifier};
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload, Terms};
 use haulout_protocol::machine::retry::End;
-use haulout_protocol::machine::{Machine, RequestId};
-use haulout_protocol::sliver::{Axis, PairIndex, SliverIndex};
+use haulout_protocol::machine::{Blame, Machine, RequestId};
+use haulout_protocol::pairs::PairProof;
+use haulout_protocol::sliver::{Axis, PairIndex};
 use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
-use haulout_protocol::wire::sliver::{Reply, Request};
+use haulout_protocol::wire::sliver::{Part, Reply, Request};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span, warn};
 
-use super::inquiry::Inquiry;
 use super::locate::{self, LocateError};
 use super::node::{self, AskError, Stopwatch};
 use super::{Clock, Observer, Obstacle, Progress, Session, Unhelpful};
-use crate::network::Protocol;
+use crate::network::{Protocol, Stream};
 use crate::trace;
 
 /// Segments fetched or decoded at once: one to hand out, one on its way.
@@ -153,11 +154,27 @@ pub async fn get(
     Ok(GetReport { length: header.length, content_hash })
 }
 
+/// What came of a pair: as much as was asked for.
+struct Parts {
+    sliver: Option<Bytes>,
+    /// Verified.
+    proof: Option<PairProof>,
+}
+
 /// What a request's task reports.
 enum Event {
-    Arrived { request: RequestId, pair: PairIndex, bytes: Bytes },
+    Arrived { request: RequestId, pair: PairIndex, parts: Parts },
     Missing { request: RequestId, pair: PairIndex },
     Ended { request: RequestId, member: usize, result: Result<(), AskError> },
+}
+
+impl Event {
+    /// Raw bytes that came with it, without those of proofs.
+    fn bytes(&self) -> u64 {
+        let Event::Arrived { parts, .. } = self else { return 0 };
+        let sliver = parts.sliver.as_ref().map_or(0, Bytes::len);
+        u64::try_from(sliver).unwrap_or(u64::MAX)
+    }
 }
 
 /// The fetch of one segment: carries out what the machine decides.
@@ -171,10 +188,10 @@ struct Fetch {
     clock: Clock,
     machine: SegmentDownload,
     slivers: BTreeMap<(Axis, PairIndex), Bytes>,
+    proofs: BTreeMap<PairIndex, PairProof>,
     axis_of: BTreeMap<RequestId, Axis>,
     requests: BTreeMap<RequestId, AbortOnDropHandle<()>>,
     reasons: BTreeMap<usize, (String, Obstacle)>,
-    index: Option<Arc<SliverIndex>>,
     decoded: Bytes,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
@@ -208,10 +225,10 @@ impl Fetch {
             consistency,
             clock: Clock::start(),
             slivers: BTreeMap::new(),
+            proofs: BTreeMap::new(),
             axis_of: BTreeMap::new(),
             requests: BTreeMap::new(),
             reasons: BTreeMap::new(),
-            index: None,
             decoded: Bytes::new(),
             events,
             inbox,
@@ -248,9 +265,14 @@ impl Fetch {
 
     fn take(&mut self, event: Event) -> Option<Input> {
         match event {
-            Event::Arrived { request, pair, bytes } => {
+            Event::Arrived { request, pair, parts } => {
                 let axis = *self.axis_of.get(&request)?;
-                self.slivers.insert((axis, pair), bytes);
+                if let Some(sliver) = parts.sliver {
+                    self.slivers.insert((axis, pair), sliver);
+                }
+                if let Some(proof) = parts.proof {
+                    self.proofs.insert(pair, proof);
+                }
                 Some(Input::Arrived { request, pair })
             }
             Event::Missing { request, pair } => Some(Input::Missing { request, pair }),
@@ -292,10 +314,11 @@ impl Fetch {
 
     async fn perform(&mut self, effect: Effect) -> Result<Option<Input>, GetError> {
         match effect {
-            Effect::Ask { request, member, axis, pairs } => self.ask(request, member, axis, pairs),
+            Effect::Ask { request, member, axis, part, pairs } => {
+                self.ask(request, member, (axis, part), pairs);
+            }
             Effect::Cancel { request } => drop(self.requests.remove(&request)),
             Effect::Decode { axis, pairs } => return self.decode(axis, pairs).await.map(Some),
-            Effect::FetchIndex { members } => return Ok(Some(self.fetch_index(members).await)),
             Effect::Verify { axis, pairs } => return self.verify(axis, pairs).await.map(Some),
             Effect::Silent { member } => self.silent(member),
             Effect::Missed { members } => self.missed(&members),
@@ -308,16 +331,24 @@ impl Fetch {
         Ok(None)
     }
 
-    fn ask(&mut self, request: RequestId, member: usize, axis: Axis, pairs: Vec<PairIndex>) {
+    fn ask(
+        &mut self,
+        request: RequestId,
+        member: usize,
+        (axis, part): (Axis, Part),
+        pairs: Vec<PairIndex>,
+    ) {
         self.axis_of.insert(request, axis);
         let question = Question {
             session: self.session.clone(),
             blob_id: self.blob_id,
             segment: self.segment,
             sliver_bytes: self.session.parameters.sliver_bytes(axis, self.length()),
+            slivers_root: self.header.segments[self.segment as usize].slivers_root,
             request,
             member,
             axis,
+            part,
             pairs,
         };
         let events = self.events.clone();
@@ -369,41 +400,19 @@ impl Fetch {
         Ok(Input::Decoded { matches })
     }
 
-    async fn fetch_index(&mut self, members: Vec<usize>) -> Input {
-        let commitment = self.header.segments[self.segment as usize];
-        let (session, blob_id, segment) = (&self.session, &self.blob_id, self.segment);
-        let ask = async |member: usize| {
-            (member, node::index(session, member, blob_id, segment, &commitment).await)
-        };
-        let mut indexes = Inquiry::start(session, members, locate::HEADER_REQUESTS, ask);
-        let mut reasons = BTreeMap::new();
-        let index = loop {
-            match indexes.next().await {
-                Some((_, Ok(index))) => break Some(Arc::new(index)),
-                Some((member, Err(error))) => {
-                    indexes.judged(member, error.end());
-                    reasons.insert(member, (error.to_string(), error.obstacle()));
-                }
-                None => break None,
-            }
-        };
-        drop(indexes);
-        self.reasons.extend(reasons);
-        self.index = index;
-        Input::Indexed { found: self.index.is_some() }
-    }
-
     async fn verify(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
-        let slivers = self.held(axis, &pairs);
+        let root = |pair: &PairIndex| self.proofs.get(pair).map(|proof| *proof.roots.of(axis));
+        let with_root = |(pair, sliver, bytes)| (pair, sliver, bytes, root(&pair));
+        let slivers: Vec<_> = self.held(axis, &pairs).into_iter().map(with_root).collect();
         let (parameters, length) = (self.session.parameters, self.length());
-        let index = self.index.clone();
         let work = move || {
             let mut verifier = SliverVerifier::new(&parameters, length);
-            let is_wrong = |(pair, sliver, bytes): &(PairIndex, u16, Bytes)| {
-                let root = index.as_ref()?.sliver_root(axis, *sliver);
-                verifier.verify(axis, *sliver, bytes, root).is_err().then_some(*pair)
-            };
-            slivers.iter().filter_map(is_wrong).collect()
+            let is_wrong =
+                |(pair, sliver, bytes, root): (PairIndex, u16, Bytes, Option<Digest>)| {
+                    let mut verified = |root| verifier.verify(axis, sliver, &bytes, &root).is_ok();
+                    (!root.is_some_and(&mut verified)).then_some(pair)
+                };
+            slivers.into_iter().filter_map(is_wrong).collect()
         };
         let span = debug_span!("verify", haulout.segment = self.segment);
         let wrong = tokio::task::spawn_blocking(work).instrument(span).await;
@@ -448,9 +457,11 @@ struct Question {
     blob_id: BlobId,
     segment: u32,
     sliver_bytes: usize,
+    slivers_root: Digest,
     request: RequestId,
     member: usize,
     axis: Axis,
+    part: Part,
     pairs: Vec<PairIndex>,
 }
 
@@ -463,6 +474,7 @@ impl Question {
             blob_id: *self.blob_id.as_bytes(),
             segment: self.segment,
             axis: self.axis,
+            part: self.part,
             pairs: self.pairs.iter().map(|pair| pair.0).collect(),
             trace: trace::current(),
         };
@@ -474,26 +486,65 @@ impl Question {
             let reply = stream.read_frame(SMALL_FRAME_BYTES_MAX).await?;
             stopwatch.heard(0);
             let event = match reply {
-                Reply::Sliver { pair, bytes } => {
-                    let pair = take(&mut owed, pair)?;
-                    if bytes as usize != self.sliver_bytes {
-                        return Err(node::nonsense());
-                    }
-                    let mut buffer = vec![0; self.sliver_bytes];
-                    stream.read_exact(&mut buffer).await?;
-                    stopwatch.heard(u64::from(bytes));
-                    Event::Arrived { request, pair, bytes: buffer.into() }
-                }
                 Reply::Missing { pair } => Event::Missing { request, pair: take(&mut owed, pair)? },
+                Reply::Sliver { pair, bytes } if !self.part.has_proof() => {
+                    let pair = take(&mut owed, pair)?;
+                    let sliver = Some(self.sliver(&mut stream, bytes).await?);
+                    Event::Arrived { request, pair, parts: Parts { sliver, proof: None } }
+                }
+                Reply::Proof { pair, bytes } if self.part.has_proof() => {
+                    let pair = take(&mut owed, pair)?;
+                    let proof = Some(self.proof(&mut stream, pair, bytes).await?);
+                    let sliver = match self.part.has_sliver() {
+                        true => Some(self.sliver_behind(&mut stream, pair).await?),
+                        false => None,
+                    };
+                    Event::Arrived { request, pair, parts: Parts { sliver, proof } }
+                }
                 Reply::End => return Ok(()),
                 Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
                 _ => return Err(node::nonsense()),
             };
+            stopwatch.heard(event.bytes());
             stopwatch.is_whole = owed.is_empty();
             if events.send(event).await.is_err() {
                 return Ok(());
             }
         }
+    }
+
+    /// The sliver that follows its pair's proof.
+    async fn sliver_behind(&self, stream: &mut Stream, pair: PairIndex) -> Result<Bytes, AskError> {
+        match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
+            Reply::Sliver { pair: sent, bytes } if sent == pair.0 => {
+                self.sliver(stream, bytes).await
+            }
+            _ => Err(node::nonsense()),
+        }
+    }
+
+    async fn sliver(&self, stream: &mut Stream, bytes: u32) -> Result<Bytes, AskError> {
+        if bytes as usize != self.sliver_bytes {
+            return Err(node::nonsense());
+        }
+        let mut sliver = vec![0; self.sliver_bytes];
+        stream.read_exact(&mut sliver).await?;
+        Ok(sliver.into())
+    }
+
+    async fn proof(
+        &self,
+        stream: &mut Stream,
+        pair: PairIndex,
+        bytes: u32,
+    ) -> Result<PairProof, AskError> {
+        let parameters = &self.session.parameters;
+        if bytes as usize != PairProof::bytes_of(pair, parameters) {
+            return Err(node::nonsense());
+        }
+        let proof = stream.read_bytes(bytes).await?;
+        let read = PairProof::read_verified(&proof, pair, parameters, &self.slivers_root);
+        read.map_err(|_| AskError::Wrong(Blame::WrongProof))
     }
 }
 

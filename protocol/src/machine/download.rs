@@ -17,6 +17,7 @@ use crate::blob::BlobId;
 use crate::committee::Committee;
 use crate::encoding::Parameters;
 use crate::sliver::{self, Axis, PairIndex};
+use crate::wire::sliver::Part;
 
 mod phases;
 mod questions;
@@ -32,14 +33,14 @@ pub const HEDGE_AFTER_MS: u64 = 400;
 pub enum Input {
     /// Time to ask.
     Started,
-    /// A sliver of the right length came, unverified.
+    /// What was asked for of a pair came: a sliver of the right length, unverified; its proof, verified; or both.
     Arrived {
         /// The request it answers.
         request: RequestId,
         /// Which pair it belongs to.
         pair: PairIndex,
     },
-    /// The node lacks a sliver.
+    /// The node lacks what was asked for.
     Missing {
         /// The request it answers.
         request: RequestId,
@@ -58,12 +59,7 @@ pub enum Input {
         /// The answer.
         matches: bool,
     },
-    /// A verified sliver index is at hand, or no node could give one.
-    Indexed {
-        /// Whether there is one.
-        found: bool,
-    },
-    /// The slivers held were checked against the index.
+    /// The slivers held were checked against their proofs.
     Verified {
         /// Pairs whose slivers are wrong.
         wrong: Vec<PairIndex>,
@@ -75,7 +71,7 @@ pub enum Input {
 /// What a download can ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Ask a member for slivers.
+    /// Ask a member for slivers, for the proofs of some that it sent, or for both.
     Ask {
         /// Names the request in later inputs.
         request: RequestId,
@@ -83,6 +79,8 @@ pub enum Effect {
         member: usize,
         /// Which slivers.
         axis: Axis,
+        /// What of each pair.
+        part: Part,
         /// Of which pairs.
         pairs: Vec<PairIndex>,
     },
@@ -98,12 +96,7 @@ pub enum Effect {
         /// Of which pairs.
         pairs: Vec<PairIndex>,
     },
-    /// Fetch the sliver index from any of these members and verify it against the header.
-    FetchIndex {
-        /// Whom to ask, best first.
-        members: Vec<usize>,
-    },
-    /// Check these slivers against the index.
+    /// Check these slivers against their proofs.
     Verify {
         /// Which slivers.
         axis: Axis,
@@ -168,7 +161,6 @@ pub struct Terms {
 enum Phase {
     Gathering,
     Decoding,
-    Indexing,
     Verifying,
     Over,
 }
@@ -200,7 +192,10 @@ pub struct SegmentDownload {
     patience_ms: u64,
     axis: Axis,
     phase: Phase,
-    indexed: bool,
+    /// Whether a sliver counts only with its proof: once some decoded to something else than the segment.
+    proving: bool,
+    /// Pairs whose sliver came and whose proof is still to come.
+    claimed: BTreeSet<PairIndex>,
     verified: BTreeSet<PairIndex>,
     held: BTreeSet<PairIndex>,
     lost: BTreeSet<PairIndex>,
@@ -244,7 +239,8 @@ impl SegmentDownload {
             patience_ms: terms.patience_ms,
             axis: Axis::Primary,
             phase: Phase::Gathering,
-            indexed: false,
+            proving: false,
+            claimed: BTreeSet::new(),
             verified: BTreeSet::new(),
             held: BTreeSet::new(),
             lost: BTreeSet::new(),
@@ -272,11 +268,22 @@ impl SegmentDownload {
         (0..self.parameters.shards()).map(PairIndex)
     }
 
-    /// How gladly a pair is asked for. Among members that keep pace systematic slivers win, for they need no decoding.
-    fn rank(&self, pair: PairIndex) -> (Preference, bool, u16) {
+    /// How gladly a pair is asked for. Among members that keep pace those win of which only the proof is missing, then
+    /// systematic slivers, for they need no decoding.
+    fn rank(&self, pair: PairIndex) -> (Preference, bool, bool, u16) {
         let index = pair.sliver_index(self.axis, &self.parameters);
         let is_repair = index >= self.parameters.source(self.axis);
-        (self.preferences[self.owner(pair)], is_repair, index)
+        let is_new = !self.claimed.contains(&pair);
+        (self.preferences[self.owner(pair)], is_new, is_repair, index)
+    }
+
+    /// What a pair is asked for.
+    fn part(&self, pair: PairIndex) -> Part {
+        match (self.proving, self.claimed.contains(&pair)) {
+            (false, _) => Part::Sliver,
+            (true, true) => Part::Proof,
+            (true, false) => Part::Both,
+        }
     }
 
     /// Whether nothing will come of this member any more.
@@ -305,19 +312,19 @@ impl SegmentDownload {
         if missing == 0 {
             return Vec::new();
         }
-        let mut by_member: BTreeMap<usize, Vec<PairIndex>> = BTreeMap::new();
+        let mut by_member: BTreeMap<(usize, Part), Vec<PairIndex>> = BTreeMap::new();
         for pair in self.candidates(now) {
             if missing == 0 {
                 break;
             }
             let owner = self.owner(pair);
-            by_member.entry(owner).or_default().push(pair);
+            by_member.entry((owner, self.part(pair))).or_default().push(pair);
             missing -= usize::from(self.paces[owner] != Pace::OnTrial);
         }
         let mut effects = Vec::new();
-        for (member, pairs) in by_member {
+        for ((member, part), pairs) in by_member {
             let request = self.questions.ask(now, member, self.paces[member], &pairs);
-            effects.push(Effect::Ask { request, member, axis: self.axis, pairs });
+            effects.push(Effect::Ask { request, member, axis: self.axis, part, pairs });
             if self.paces[member] == Pace::OnTrial {
                 effects.push(Effect::Silent { member }); // one trial, until it answers
             }
@@ -351,6 +358,7 @@ impl SegmentDownload {
         let Some(member) = self.questions.answered(now, request, pair) else { return };
         self.rests.forgive(member);
         self.absent.remove(&member);
+        self.claimed.remove(&pair);
         if held {
             self.progress_at = Some(now);
             self.held.insert(pair);
@@ -398,8 +406,7 @@ impl Machine for SegmentDownload {
             Input::Missing { request, pair } => self.arrived(now, request, pair, false),
             Input::Ended { request, end } => self.ended(now, request, end),
             Input::TimeReached => effects = self.mark_late(now),
-            Input::Decoded { matches } => return self.decoded(matches),
-            Input::Indexed { found } => return self.got_index(found),
+            Input::Decoded { matches } => return self.decoded(now, matches),
             Input::Verified { wrong } => return self.got_verified(now, &wrong),
         }
         effects.extend(self.advance(now));

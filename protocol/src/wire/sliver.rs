@@ -1,8 +1,9 @@
 //! `sliver/1`: slivers in and out.
 //!
-//! A **get** asks for slivers of one segment: [`Request::Get`], then per sliver [`Reply::Sliver`] and its raw bytes,
-//! or [`Reply::Missing`], then [`Reply::End`]. A **put** carries a whole upload to one node: [`Request::Put`] and the raw
-//! header, answered by [`Reply::Ready`]; per segment [`Request::Segment`] and the raw index, and per sliver
+//! A **get** asks for slivers of one segment, their pairs' proofs, or both: [`Request::Get`], then per pair
+//! [`Reply::Proof`] and its raw bytes, [`Reply::Sliver`] and its raw bytes, or [`Reply::Missing`], then [`Reply::End`]. A
+//! **put** carries a whole upload to one node: [`Request::Put`] and the raw header, answered by [`Reply::Ready`]; per
+//! segment [`Request::Segment`], per pair of it [`Request::Pair`] and its raw proof, then for each of its slivers
 //! [`Request::Sliver`] and its raw bytes, answered by [`Reply::Stored`] when durable; [`Request::Finish`] answered by
 //! [`Reply::Confirmed`].
 //! Any time the node may say [`Reply::Refused`] and end the stream.
@@ -14,10 +15,33 @@ use crate::chain::ObjectId;
 use crate::message::Persistence;
 use crate::sliver::Axis;
 
+/// What of a pair a get asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum Part {
+    /// A sliver.
+    Sliver,
+    /// The pair's proof.
+    Proof,
+    /// The proof, then the sliver.
+    Both,
+}
+
+impl Part {
+    /// Whether the sliver is asked for.
+    pub fn has_sliver(self) -> bool {
+        matches!(self, Part::Sliver | Part::Both)
+    }
+
+    /// Whether the proof is asked for.
+    pub fn has_proof(self) -> bool {
+        matches!(self, Part::Proof | Part::Both)
+    }
+}
+
 /// What the client sends.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
-    /// Asks for slivers of one segment on one axis.
+    /// Asks for slivers of one segment on one axis, or for what proves them.
     Get {
         /// The bytes of the blob's id.
         blob_id: [u8; 32],
@@ -25,6 +49,8 @@ pub enum Request {
         segment: u32,
         /// Which sliver of each pair.
         axis: Axis,
+        /// What of each pair.
+        part: Part,
         /// The pairs, each at most once.
         pairs: Vec<u16>,
         /// The caller's span.
@@ -39,21 +65,22 @@ pub enum Request {
         /// The caller's span.
         trace: Option<TraceContext>,
     },
-    /// Announces the node's slivers of one segment; the sliver index's canonical bytes follow.
+    /// Announces the node's pairs of one segment.
     Segment {
         /// Which segment.
         segment: u32,
-        /// How many bytes the index has.
-        index_bytes: u32,
-        /// How many slivers follow: two for each shard of the node.
-        slivers: u16,
+        /// How many pairs follow: one for each shard of the node.
+        pairs: u16,
     },
-    /// Announces the raw bytes of one sliver.
+    /// Announces a pair, whose two slivers follow; its proof's canonical bytes come first.
+    Pair {
+        /// Which pair.
+        pair: u16,
+    },
+    /// Announces the raw bytes of one sliver of the pair.
     Sliver {
         /// Which sliver of the pair.
         axis: Axis,
-        /// Which pair.
-        pair: u16,
         /// How many raw bytes follow.
         bytes: u32,
     },
@@ -91,7 +118,14 @@ pub enum Reply {
         /// How many raw bytes follow.
         bytes: u32,
     },
-    /// The node lacks this sliver.
+    /// Announces the raw bytes of a pair's proof.
+    Proof {
+        /// Which pair.
+        pair: u16,
+        /// How many raw bytes follow.
+        bytes: u32,
+    },
+    /// The node lacks what was asked for of this pair.
     Missing {
         /// Which pair.
         pair: u16,

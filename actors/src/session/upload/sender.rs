@@ -193,18 +193,17 @@ pub(super) async fn send_slivers(
     (segment, encoded): (u32, &EncodedSegment),
 ) -> Result<(), StreamError> {
     let shards = &session.committee.members()[member].shards;
-    let slivers = u16::try_from(2 * shards.len()).unwrap_or(u16::MAX);
-    let index = encoded.index().to_bytes();
-    let index_bytes = bytes_of(&index);
-    stream.write_frame(&Request::Segment { segment, index_bytes, slivers }).await?;
-    stream.write_all(&index).await?;
+    let pairs = u16::try_from(shards.len()).unwrap_or(u16::MAX);
+    stream.write_frame(&Request::Segment { segment, pairs }).await?;
     let parameters = &session.parameters;
     for shard in shards {
         let pair = sliver::pair_of_shard(parameters, blob_id, segment, *shard);
-        for axis in [Axis::Primary, Axis::Secondary] {
+        stream.write_frame(&Request::Pair { pair: pair.0 }).await?;
+        stream.write_all(&encoded.pairs().prove(pair).to_bytes()).await?;
+        for axis in Axis::BOTH {
             let sliver = encoded.sliver(axis, pair.sliver_index(axis, parameters));
             let bytes = bytes_of(&sliver);
-            stream.write_frame(&Request::Sliver { axis, pair: pair.0, bytes }).await?;
+            stream.write_frame(&Request::Sliver { axis, bytes }).await?;
             stream.write_all(&sliver).await?;
         }
     }
@@ -228,7 +227,7 @@ fn is_passing(error: &AskError, was_ready: bool) -> bool {
 
 /// How many raw bytes follow a frame.
 pub(super) fn bytes_of(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).expect("headers, indexes and slivers are shorter than 4 GiB")
+    u32::try_from(bytes.len()).expect("headers and slivers are shorter than 4 GiB")
 }
 
 /// Asks for the confirmation; acknowledgements of segments come before it.

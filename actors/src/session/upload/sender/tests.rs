@@ -10,6 +10,9 @@ use crate::sample::{
 };
 use crate::tree::{Role, Tree};
 
+/// A pair proof among seven shards: two roots and six neighbours.
+const PROOF_BYTES: u32 = 256;
+
 /// A client's sender and the only node of its committee, both real peers.
 struct World {
     session: Session,
@@ -92,13 +95,18 @@ async fn skip(stream: &mut Stream, bytes: u32) {
 
 /// Reads one segment with all its slivers; which it was.
 async fn receive(stream: &mut Stream) -> u32 {
-    let Request::Segment { segment, index_bytes, slivers } = request(stream).await else {
+    let Request::Segment { segment, pairs } = request(stream).await else {
         panic!("a segment comes")
     };
-    skip(stream, index_bytes).await;
-    for _ in 0..slivers {
-        let Request::Sliver { bytes, .. } = request(stream).await else { panic!("a sliver comes") };
-        skip(stream, bytes).await;
+    for _ in 0..pairs {
+        let Request::Pair { .. } = request(stream).await else { panic!("a pair comes") };
+        skip(stream, PROOF_BYTES).await;
+        for _ in Axis::BOTH {
+            let Request::Sliver { bytes, .. } = request(stream).await else {
+                panic!("a sliver comes")
+            };
+            skip(stream, bytes).await;
+        }
     }
     segment
 }
