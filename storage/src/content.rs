@@ -139,6 +139,7 @@ pub(crate) fn remove(
     let pairs = tables::pairs_of(tables::segments_of(blob));
     tables.proofs.retain_in::<&PairKey, _>(tables::keys(&pairs), |_, _| false)?;
     tables.headers.remove(blob)?;
+    tables.short.remove(blob)?;
     tables.certificates.remove(blob)?;
     let bytes = tables.content.remove(blob)?.map_or(0, |row| row.value().0);
     add(tables, meta::CONTENT_BYTES, 0, bytes)?;

@@ -10,6 +10,7 @@ use redb::{ReadTransaction, ReadableTable};
 
 use crate::census::{self, Standing};
 use crate::error::StoreError;
+use crate::short;
 use crate::slivers::{self, SliverRow};
 use crate::tables::{self, BlobKey, CONTENT, HEADERS, INVALID, SLIVERS};
 
@@ -75,7 +76,7 @@ fn is_complete(
     shards: &[ShardIndex],
 ) -> Result<bool, StoreError> {
     if view.open_table(HEADERS)?.get(blob)?.is_none() {
-        return Ok(false);
+        return short::holds(view, blob, shards);
     }
     // More than there can be are not here.
     let Ok(segments) = u32::try_from(segments) else { return Ok(false) };

@@ -11,7 +11,7 @@ use redb::ReadTransaction;
 
 use crate::error::StoreError;
 use crate::slivers;
-use crate::tables::{BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey};
+use crate::tables::{BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey, SHORT};
 
 /// Values remembered; whoever has found so many needs no more to know that the disk is bad.
 const KNOWN_MAX: usize = 1024;
@@ -25,6 +25,8 @@ pub(crate) enum Sealed {
     Certificate(BlobKey),
     /// A pair's proof.
     Proof(PairKey),
+    /// A short blob.
+    Short(BlobKey),
 }
 
 /// What was found so far.
@@ -86,6 +88,7 @@ fn read(view: &ReadTransaction, value: &Sealed) -> Result<Option<bytes::Bytes>, 
         Sealed::Header(blob) => slivers::sealed(view, HEADERS, blob, what),
         Sealed::Certificate(blob) => slivers::sealed(view, CERTIFICATES, blob, what),
         Sealed::Proof(pair) => slivers::sealed(view, PROOFS, pair, what),
+        Sealed::Short(blob) => slivers::sealed(view, SHORT, blob, what),
     }
 }
 

@@ -15,6 +15,7 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition};
 use crate::bundles::Bundles;
 use crate::content;
 use crate::error::StoreError;
+use crate::short;
 use crate::tables::{
     self, HEADERS, PROOFS, PairKey, SLIVERS, SMALL, SegmentKey, SliverKey, Tables,
 };
@@ -138,7 +139,7 @@ pub(crate) fn sealed<K: redb::Key + 'static>(
     }
 }
 
-/// Whether the header, and the proof and both slivers of every given shard for segments `0..segments` are durable.
+/// Whether a short blob with a symbol for every given shard is durable; or the header, and the proof and both slivers of every given shard for segments `0..segments` are durable.
 pub(crate) fn holds(
     view: &ReadTransaction,
     blob_id: &BlobId,
@@ -146,7 +147,7 @@ pub(crate) fn holds(
     shards: &[ShardIndex],
 ) -> Result<bool, StoreError> {
     if view.open_table(HEADERS)?.get(blob_id.as_bytes())?.is_none() {
-        return Ok(false);
+        return short::holds(view, blob_id.as_bytes(), shards);
     }
     let shards = sorted(shards);
     for segment in 0..segments {
@@ -178,6 +179,9 @@ pub(crate) fn complete_segments(
             complete.push(number);
         }
         next = number.checked_add(1);
+    }
+    if complete.is_empty() && short::holds(view, blob_id.as_bytes(), &shards)? {
+        complete.push(0);
     }
     Ok(complete)
 }
@@ -228,13 +232,16 @@ pub(crate) fn segment_is_complete(
 }
 
 /// How many slivers of the given shards are there and not known to be damaged, primary and secondary ones, in each of these
-/// segments. The shards must be sorted.
+/// segments. A symbol of a short blob counts as both. The shards must be sorted.
 pub(crate) fn count(
     view: &ReadTransaction,
     blob_id: &BlobId,
     segments: Range<u32>,
     shards: &[ShardIndex],
 ) -> Result<Vec<(u16, u16)>, StoreError> {
+    if let Some(held) = short::count(view, blob_id.as_bytes(), shards)? {
+        return Ok(segments.map(|_| (held, held)).collect());
+    }
     let slivers = view.open_table(SLIVERS)?;
     let mut counts = Vec::new();
     for segment in segments {

@@ -23,6 +23,7 @@ use crate::ledger::{self, Kept, Proof};
 use crate::lock::DirectoryLock;
 use crate::rot::{Rot, Sealed};
 use crate::segment::SegmentWriter;
+use crate::short::{self, ShortBlob};
 use crate::slivers::{self, Found};
 use crate::tables::{self, CERTIFICATES, HEADERS, PROOFS, bytes_of, meta};
 use crate::writer::{Change, Done, QUEUE_REQUESTS_MAX, Request, Writer};
@@ -59,7 +60,7 @@ impl Default for Options {
 /// What the store takes and what is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes of headers, pair proofs and slivers held.
+    /// Bytes of headers, pair proofs, slivers and short blobs held.
     pub content_bytes: u64,
     /// The part of them nobody has paid for yet.
     pub pending_bytes: u64,
@@ -248,6 +249,20 @@ impl Store {
         self.write(Change::Header { blob_id: *blob_id, bytes, now_ms }, weight).await.map(drop)
     }
 
+    /// Stores a verified short blob, in place of what was there of it. `now_ms` is the caller's time, from which the bytes
+    /// of an unregistered blob count.
+    pub async fn put_short(
+        &self,
+        blob_id: &BlobId,
+        blob: ShortBlob,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let sealed = blob.seal();
+        let weight = check_size("a short blob", &sealed)?;
+        self.check_space(bytes_of(weight))?;
+        self.write(Change::Short { blob_id: *blob_id, sealed, now_ms }, weight).await.map(drop)
+    }
+
     /// Stores a verified certificate.
     pub async fn put_certificate(
         &self,
@@ -271,11 +286,20 @@ impl Store {
 
     // Bytes out.
 
-    /// The blob's header.
+    /// The blob's header, be it short or not.
     pub fn header(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the header of blob {blob_id}");
         let read = slivers::sealed(&self.view()?, HEADERS, blob_id.as_bytes(), what);
-        self.inner.rot.watch(Sealed::Header(*blob_id.as_bytes()), read)
+        match self.inner.rot.watch(Sealed::Header(*blob_id.as_bytes()), read)? {
+            None => Ok(self.short(blob_id)?.map(|blob| blob.header)),
+            header => Ok(header),
+        }
+    }
+
+    /// What is stored of a short blob.
+    pub fn short(&self, blob_id: &BlobId) -> Result<Option<ShortBlob>, StoreError> {
+        let read = short::read(&self.view()?, blob_id.as_bytes());
+        self.inner.rot.watch(Sealed::Short(*blob_id.as_bytes()), read)
     }
 
     /// The blob's certificate.
@@ -360,6 +384,12 @@ impl Store {
     }
 
     // For this crate.
+
+    /// The database itself, for tests that spoil it.
+    #[cfg(test)]
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
+    }
 
     /// A snapshot.
     pub(crate) fn view(&self) -> Result<ReadTransaction, StoreError> {

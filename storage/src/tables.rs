@@ -50,6 +50,8 @@ pub(crate) const CERTIFICATES: TableDefinition<'static, &BlobKey, &[u8]> =
     TableDefinition::new("certificates");
 /// Pair proofs, sealed.
 pub(crate) const PROOFS: TableDefinition<'static, &PairKey, &[u8]> = TableDefinition::new("proofs");
+/// Short blobs, each with its header, the node's symbols and their proof, sealed; see `short.rs`.
+pub(crate) const SHORT: TableDefinition<'static, &BlobKey, &[u8]> = TableDefinition::new("short");
 /// Where each sliver lies and its hash.
 pub(crate) const SLIVERS: TableDefinition<'static, &SliverKey, SliverTuple> =
     TableDefinition::new("slivers");
@@ -81,7 +83,7 @@ pub(crate) mod meta {
     pub(crate) const SCHEMA: &str = "schema";
     /// Last checkpoint whose effects are in the store.
     pub(crate) const CHECKPOINT: &str = "checkpoint";
-    /// Bytes of headers, pair proofs and slivers.
+    /// Bytes of headers, pair proofs, slivers and short blobs.
     pub(crate) const CONTENT_BYTES: &str = "content_bytes";
     /// The part of them that belongs to unregistered blobs.
     pub(crate) const PENDING_BYTES: &str = "pending_bytes";
@@ -95,6 +97,7 @@ pub(crate) struct Tables<'txn> {
     pub(crate) headers: Table<'txn, &'static BlobKey, &'static [u8]>,
     pub(crate) certificates: Table<'txn, &'static BlobKey, &'static [u8]>,
     pub(crate) proofs: Table<'txn, &'static PairKey, &'static [u8]>,
+    pub(crate) short: Table<'txn, &'static BlobKey, &'static [u8]>,
     pub(crate) slivers: Table<'txn, &'static SliverKey, SliverTuple>,
     pub(crate) small: Table<'txn, &'static SliverKey, &'static [u8]>,
     pub(crate) bundles: Table<'txn, u64, BundleRow>,
@@ -116,6 +119,7 @@ impl<'txn> Tables<'txn> {
             headers: transaction.open_table(HEADERS)?,
             certificates: transaction.open_table(CERTIFICATES)?,
             proofs: transaction.open_table(PROOFS)?,
+            short: transaction.open_table(SHORT)?,
             slivers: transaction.open_table(SLIVERS)?,
             small: transaction.open_table(SMALL)?,
             bundles: transaction.open_table(BUNDLES)?,

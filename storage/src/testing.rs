@@ -14,7 +14,7 @@ use redb::{ReadTransaction, ReadableTable};
 use crate::expiry::KEPT_EPOCHS;
 use crate::slivers::{Place, SliverRow};
 use crate::tables::{
-    self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, OBJECTS, ObjectKey, PENDING, PROOFS,
+    self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, OBJECTS, ObjectKey, PENDING, PROOFS, SHORT,
     SLIVERS, SMALL, meta,
 };
 use crate::{BlobEffect, Options, Store, StoreError};
@@ -55,6 +55,17 @@ pub(crate) fn sample_sliver(
 /// The bytes `write_segment` stores for a pair's proof.
 pub(crate) fn sample_proof(blob: u64, shard: ShardIndex) -> Vec<u8> {
     sample_bytes(blob << 16 | u64::from(shard.0), 640)
+}
+
+/// Flips a bit of a short blob's row, behind the back of the store's writer.
+pub(crate) fn spoil_short(store: &Store, blob: &BlobId) {
+    let transaction = store.database().begin_write().expect("begins");
+    let mut table = transaction.open_table(SHORT).expect("opens");
+    let mut row = table.get(blob.as_bytes()).expect("read").expect("stored").value().to_vec();
+    row[40] ^= 1;
+    table.insert(blob.as_bytes(), row.as_slice()).expect("written");
+    drop(table);
+    transaction.commit().expect("committed");
 }
 
 /// Writes a segment with the proof and both slivers of every shard.
@@ -162,6 +173,10 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
         *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }
     for row in view.open_table(HEADERS).expect("opens").iter().expect("iterates") {
+        let (key, value) = row.expect("readable");
+        *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
+    }
+    for row in view.open_table(SHORT).expect("opens").iter().expect("iterates") {
         let (key, value) = row.expect("readable");
         *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }

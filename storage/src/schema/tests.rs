@@ -69,7 +69,7 @@ fn set_version(directory: &Path, version: u64) {
 #[test]
 fn older_and_newer_versions_are_refused_by_number_and_left_alone() {
     let directory = sample_store();
-    for version in [1, SCHEMA + 1, 77] {
+    for version in [1, 2, 3, SCHEMA + 1, 77] {
         set_version(directory.path(), version);
         let error = Store::open(directory.path(), sample_options()).expect_err("refused");
         let StoreError::UnknownSchema { found, supported: SCHEMA } = error else {
@@ -81,28 +81,6 @@ fn older_and_newer_versions_are_refused_by_number_and_left_alone() {
     set_version(directory.path(), SCHEMA);
     let store = Store::open(directory.path(), sample_options()).expect("as it was");
     check_segment(&store, 1, 1, &shards(0..3), 20_000);
-}
-
-/// Makes it what the version before wrote: without the tables that came since.
-fn make_older(directory: &Path) {
-    let database = Database::open(directory.join("index.redb")).expect("opens");
-    let transaction = database.begin_write().expect("begins");
-    assert!(transaction.delete_table(crate::tables::KEPT).expect("deleted"));
-    assert!(transaction.delete_table(crate::tables::PROVEN).expect("deleted"));
-    transaction.commit().expect("committed");
-    drop(database);
-    set_version(directory, SCHEMA_BEFORE);
-}
-
-#[test]
-fn a_store_of_the_version_before_is_taken_over_with_all_it_holds() {
-    let directory = sample_store();
-    make_older(directory.path());
-    for _ in 0..2 {
-        let store = Store::open(directory.path(), sample_options()).expect("taken over");
-        check_segment(&store, 1, 1, &shards(0..3), 20_000);
-        assert_eq!(store.kept(crate::Kept::Checkpoint).expect("readable"), None);
-    }
 }
 
 #[test]
