@@ -58,7 +58,7 @@ impl Lie {
         roots[usize::from(spoiled)].primary = expanded.root();
         let pairs = PairTree::new(roots);
         let commitment = SegmentCommitment { slivers_root: pairs.root(), ..encoded.commitment() };
-        let header = BlobHeader { length, segments: vec![commitment] };
+        let header = BlobHeader::new(&parameters, length, vec![commitment]);
         Ok(Lie { parameters, encoded, spoiled, sliver, pairs, header })
     }
 
