@@ -45,7 +45,8 @@ pub use pipeline::{MIN_IN_FLIGHT, Pipeline, header_of};
 pub use repair::{RecoverError, RecoverySymbol, SymbolError, recover_sliver};
 pub use short::{
     EncodedShort, ProvedSymbols, ShortDecoded, ShortEncoder, ShortError, ShortInconsistency,
-    ShortRepair, check_short, decode_short, encode_short, identify_short, repair_short,
+    ShortRepair, check_short, decode_short, decode_short_committed, encode_short, identify_short,
+    repair_short,
 };
 pub use verifier::{SliverError, SliverVerifier, verify_sliver};
 

@@ -137,33 +137,22 @@ mod tests {
     use super::*;
     use crate::Store;
     use crate::testing::{
-        check_consistent, registered, remains, sample_blob, sample_bytes, sample_options, shards,
+        check_consistent, registered, remains, sample_blob, sample_options, sample_short, shards,
     };
-
-    fn sample(number: u64, shards: std::ops::Range<u16>) -> ShortBlob {
-        let symbol = |shard: u16| {
-            (ShardIndex(shard), sample_bytes(number << 16 | u64::from(shard), 128).into())
-        };
-        ShortBlob {
-            header: sample_bytes(number, 73).into(),
-            symbols: shards.rev().map(symbol).collect(),
-            proof: sample_bytes(number, 320).into(),
-        }
-    }
 
     #[tokio::test]
     async fn a_short_blob_is_one_row_without_a_file_and_comes_back_as_it_was() {
         let directory = tempfile::tempdir().expect("created");
         let store = Store::open(directory.path(), sample_options()).expect("opens");
         for number in [1, 2] {
-            let blob = sample(number, 3..7);
+            let blob = sample_short(number, 3..7);
             store.put_short(&sample_blob(number), blob, 0).await.expect("stored");
         }
         drop(store);
         let store = Store::open(directory.path(), sample_options()).expect("opens");
         let blob = sample_blob(1);
-        assert_eq!(store.short(&blob).expect("read"), Some(sample(1, 3..7)));
-        assert_eq!(store.header(&blob).expect("read"), Some(sample(1, 0..0).header));
+        assert_eq!(store.short(&blob).expect("read"), Some(sample_short(1, 3..7)));
+        assert_eq!(store.header(&blob).expect("read"), Some(sample_short(1, 0..0).header));
         assert!(store.holds(&blob, 1, &shards(3..7)).expect("read"));
         assert!(!store.holds(&blob, 1, &shards(2..7)).expect("read"), "a shard more");
         assert_eq!(store.count_slivers(&blob, 0..1, &shards(5..9)).expect("read"), [(2, 2)]);
@@ -176,14 +165,17 @@ mod tests {
         let store = Store::in_memory().expect("opens");
         store.apply(0, vec![registered(1, 1)]).await.expect("applied");
         for number in [1, 2] {
-            store.put_short(&sample_blob(number), sample(number, 0..2), 5).await.expect("stored");
+            store
+                .put_short(&sample_blob(number), sample_short(number, 0..2), 5)
+                .await
+                .expect("stored");
         }
-        store.put_short(&sample_blob(1), sample(1, 0..4), 5).await.expect("stored again");
+        store.put_short(&sample_blob(1), sample_short(1, 0..4), 5).await.expect("stored again");
         check_consistent(&store, None);
         let pending = store.pending_bytes().expect("read");
         assert_eq!(store.forget_pending(6).await.expect("forgotten"), pending);
         assert_eq!(remains(&store, 2), (false, false, false));
-        assert_eq!(store.short(&sample_blob(1)).expect("read"), Some(sample(1, 0..4)));
+        assert_eq!(store.short(&sample_blob(1)).expect("read"), Some(sample_short(1, 0..4)));
         assert_eq!(store.short(&sample_blob(2)).expect("read"), None);
         check_consistent(&store, None);
     }
@@ -192,13 +184,13 @@ mod tests {
     async fn a_row_that_rotted_counts_as_missing_and_is_known() {
         let store = Store::in_memory().expect("opens");
         let blob = sample_blob(1);
-        store.put_short(&blob, sample(1, 0..2), 0).await.expect("stored");
+        store.put_short(&blob, sample_short(1, 0..2), 0).await.expect("stored");
         crate::testing::spoil_short(&store, &blob);
         assert!(matches!(store.short(&blob), Err(StoreError::Corrupt { .. })));
         assert!(!store.holds(&blob, 1, &shards(0..2)).expect("read"));
         assert_eq!(store.count_slivers(&blob, 0..1, &shards(0..2)).expect("read"), [(0, 0)]);
         assert_eq!(store.rot_found(), 1);
-        store.put_short(&blob, sample(1, 0..2), 0).await.expect("stored again");
+        store.put_short(&blob, sample_short(1, 0..2), 0).await.expect("stored again");
         assert!(store.holds(&blob, 1, &shards(0..2)).expect("read"));
     }
 }

@@ -17,7 +17,7 @@ use crate::tables::{
     self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, OBJECTS, ObjectKey, PENDING, PROOFS, SHORT,
     SLIVERS, SMALL, meta,
 };
-use crate::{BlobEffect, Options, Store, StoreError};
+use crate::{BlobEffect, Options, ShortBlob, Store, StoreError};
 
 /// Options that do not depend on how full the machine's disk is.
 pub(crate) fn sample_options() -> Options {
@@ -55,6 +55,17 @@ pub(crate) fn sample_sliver(
 /// The bytes `write_segment` stores for a pair's proof.
 pub(crate) fn sample_proof(blob: u64, shard: ShardIndex) -> Vec<u8> {
     sample_bytes(blob << 16 | u64::from(shard.0), 640)
+}
+
+/// What a node with these shards keeps of a short blob, in another order than that of its shards.
+pub(crate) fn sample_short(number: u64, shards: std::ops::Range<u16>) -> ShortBlob {
+    let symbol =
+        |shard: u16| (ShardIndex(shard), sample_bytes(number << 16 | u64::from(shard), 128).into());
+    ShortBlob {
+        header: sample_bytes(number, 73).into(),
+        symbols: shards.rev().map(symbol).collect(),
+        proof: sample_bytes(number, 320).into(),
+    }
 }
 
 /// Flips a bit of a short blob's row, behind the back of the store's writer.

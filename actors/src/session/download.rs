@@ -8,26 +8,27 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
 use haulout_protocol::crypto::Digest;
-use haulout_protocol::encoding::{self, Buffers, SegmentPosition, SliverVerifier};
+use haulout_protocol::encoding::{self, Buffers, Parameters, SegmentPosition, SliverVerifier};
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload, Terms};
 use haulout_protocol::machine::retry::End;
-use haulout_protocol::machine::{Blame, Machine, RequestId};
+use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex};
-use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
-use haulout_protocol::wire::sliver::{Part, Reply, Request};
+use haulout_protocol::wire::sliver::Part;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span, warn};
 
 use super::locate::{self, LocateError};
-use super::node::{self, AskError, Stopwatch};
+use super::node::AskError;
 use super::{Clock, Observer, Obstacle, Progress, Session, Unhelpful};
-use crate::network::{Protocol, Stream};
-use crate::trace;
+
+mod question;
+
+use question::{Event, Question};
 
 /// Segments fetched or decoded at once: one to hand out, one on its way.
 pub const SEGMENTS_AHEAD: usize = 2;
@@ -154,29 +155,6 @@ pub async fn get(
     Ok(GetReport { length: header.length, content_hash })
 }
 
-/// What came of a pair: as much as was asked for.
-struct Parts {
-    sliver: Option<Bytes>,
-    /// Verified.
-    proof: Option<PairProof>,
-}
-
-/// What a request's task reports.
-enum Event {
-    Arrived { request: RequestId, pair: PairIndex, parts: Parts },
-    Missing { request: RequestId, pair: PairIndex },
-    Ended { request: RequestId, member: usize, result: Result<(), AskError> },
-}
-
-impl Event {
-    /// Raw bytes that came with it, without those of proofs.
-    fn bytes(&self) -> u64 {
-        let Event::Arrived { parts, .. } = self else { return 0 };
-        let sliver = parts.sliver.as_ref().map_or(0, Bytes::len);
-        u64::try_from(sliver).unwrap_or(u64::MAX)
-    }
-}
-
 /// The fetch of one segment: carries out what the machine decides.
 struct Fetch {
     session: Session,
@@ -189,6 +167,8 @@ struct Fetch {
     machine: SegmentDownload,
     slivers: BTreeMap<(Axis, PairIndex), Bytes>,
     proofs: BTreeMap<PairIndex, PairProof>,
+    /// Whether slivers were asked for with their proofs.
+    proving: bool,
     axis_of: BTreeMap<RequestId, Axis>,
     requests: BTreeMap<RequestId, AbortOnDropHandle<()>>,
     reasons: BTreeMap<usize, (String, Obstacle)>,
@@ -209,14 +189,26 @@ impl Fetch {
         let (events, inbox) = mpsc::channel(EVENTS_WAITING_MAX);
         let (parameters, committee) = (session.parameters, session.committee.clone());
         let length = parameters.segment_length(header.length, segment);
-        let bytes = parameters.sliver_bytes(Axis::Primary, length);
+        let bytes = match header.encoding {
+            Encoding::Segments => parameters.sliver_bytes(Axis::Primary, length),
+            Encoding::Short => parameters.short_symbol_bytes(length) as usize,
+        };
         let terms = Terms {
             paces: session.paces(u64::try_from(bytes).unwrap_or(u64::MAX)),
             patience_ms: session.patience_ms(),
             noise: session.noise().wrapping_add(u64::from(segment)),
         };
+        let machine = match header.encoding {
+            Encoding::Segments => {
+                SegmentDownload::new(parameters, &committee, &blob_id, segment, terms)
+            }
+            Encoding::Short => {
+                SegmentDownload::of_short(parameters, &committee, &blob_id, length, terms)
+            }
+        };
         Fetch {
-            machine: SegmentDownload::new(parameters, &committee, &blob_id, segment, terms),
+            machine,
+            proving: false,
             session,
             buffers,
             blob_id,
@@ -339,12 +331,12 @@ impl Fetch {
         pairs: Vec<PairIndex>,
     ) {
         self.axis_of.insert(request, axis);
+        self.proving |= part.has_proof();
         let question = Question {
             session: self.session.clone(),
             blob_id: self.blob_id,
             segment: self.segment,
-            sliver_bytes: self.session.parameters.sliver_bytes(axis, self.length()),
-            slivers_root: self.header.segments[self.segment as usize].slivers_root,
+            header: self.header.clone(),
             request,
             member,
             axis,
@@ -377,7 +369,13 @@ impl Fetch {
         let commitment = self.header.segments[self.segment as usize];
         let strict = self.consistency == Consistency::Strict;
         let buffers = self.buffers.clone();
+        let (header, proving) = (self.header.clone(), self.proving);
         let work = move || {
+            if header.encoding == Encoding::Short {
+                let blob = decode_symbols(&parameters, &header, &slivers, proving)?;
+                let matches = !strict || encoding::header_of(&parameters, &blob) == *header;
+                return matches.then_some(blob);
+            }
             let content = &commitment.content;
             let decoded = encoding::decode_segment_checked(
                 &buffers,
@@ -401,6 +399,9 @@ impl Fetch {
     }
 
     async fn verify(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
+        if self.header.encoding == Encoding::Short {
+            return Ok(Input::Verified { wrong: Vec::new() }); // symbols were checked with the proof they came with
+        }
         let root = |pair: &PairIndex| self.proofs.get(pair).map(|proof| *proof.roots.of(axis));
         let with_root = |(pair, sliver, bytes)| (pair, sliver, bytes, root(&pair));
         let slivers: Vec<_> = self.held(axis, &pairs).into_iter().map(with_root).collect();
@@ -451,104 +452,15 @@ impl Fetch {
     }
 }
 
-/// One request for slivers to one node.
-struct Question {
-    session: Session,
-    blob_id: BlobId,
-    segment: u32,
-    sliver_bytes: usize,
-    slivers_root: Digest,
-    request: RequestId,
-    member: usize,
-    axis: Axis,
-    part: Part,
-    pairs: Vec<PairIndex>,
-}
-
-impl Question {
-    async fn run(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
-        let peer = self.session.peer(self.member);
-        let mut stream = self.session.network.open(peer, Protocol::Sliver).await?;
-        let mut stopwatch = Stopwatch::start(&self.session.network, peer);
-        let request = Request::Get {
-            blob_id: *self.blob_id.as_bytes(),
-            segment: self.segment,
-            axis: self.axis,
-            part: self.part,
-            pairs: self.pairs.iter().map(|pair| pair.0).collect(),
-            trace: trace::current(),
-        };
-        stream.write_frame(&request).await?;
-        stream.flush().await?;
-        let mut owed: Vec<_> = self.pairs.clone();
-        let request = self.request;
-        loop {
-            let reply = stream.read_frame(SMALL_FRAME_BYTES_MAX).await?;
-            stopwatch.heard(0);
-            let event = match reply {
-                Reply::Missing { pair } => Event::Missing { request, pair: take(&mut owed, pair)? },
-                Reply::Sliver { pair, bytes } if !self.part.has_proof() => {
-                    let pair = take(&mut owed, pair)?;
-                    let sliver = Some(self.sliver(&mut stream, bytes).await?);
-                    Event::Arrived { request, pair, parts: Parts { sliver, proof: None } }
-                }
-                Reply::Proof { pair, bytes } if self.part.has_proof() => {
-                    let pair = take(&mut owed, pair)?;
-                    let proof = Some(self.proof(&mut stream, pair, bytes).await?);
-                    let sliver = match self.part.has_sliver() {
-                        true => Some(self.sliver_behind(&mut stream, pair).await?),
-                        false => None,
-                    };
-                    Event::Arrived { request, pair, parts: Parts { sliver, proof } }
-                }
-                Reply::End => return Ok(()),
-                Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
-                _ => return Err(node::nonsense()),
-            };
-            stopwatch.heard(event.bytes());
-            stopwatch.is_whole = owed.is_empty();
-            if events.send(event).await.is_err() {
-                return Ok(());
-            }
-        }
+/// A short blob from its symbols; proved ones decode as they were committed to, padding and all.
+fn decode_symbols(
+    parameters: &Parameters,
+    header: &BlobHeader,
+    symbols: &[(u16, Bytes)],
+    proving: bool,
+) -> Option<Bytes> {
+    match proving {
+        false => encoding::decode_short(parameters, header, symbols).ok(),
+        true => encoding::decode_short_committed(parameters, header, symbols).ok(),
     }
-
-    /// The sliver that follows its pair's proof.
-    async fn sliver_behind(&self, stream: &mut Stream, pair: PairIndex) -> Result<Bytes, AskError> {
-        match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
-            Reply::Sliver { pair: sent, bytes } if sent == pair.0 => {
-                self.sliver(stream, bytes).await
-            }
-            _ => Err(node::nonsense()),
-        }
-    }
-
-    async fn sliver(&self, stream: &mut Stream, bytes: u32) -> Result<Bytes, AskError> {
-        if bytes as usize != self.sliver_bytes {
-            return Err(node::nonsense());
-        }
-        let mut sliver = vec![0; self.sliver_bytes];
-        stream.read_exact(&mut sliver).await?;
-        Ok(sliver.into())
-    }
-
-    async fn proof(
-        &self,
-        stream: &mut Stream,
-        pair: PairIndex,
-        bytes: u32,
-    ) -> Result<PairProof, AskError> {
-        let parameters = &self.session.parameters;
-        if bytes as usize != PairProof::bytes_of(pair, parameters) {
-            return Err(node::nonsense());
-        }
-        let proof = stream.read_bytes(bytes).await?;
-        let read = PairProof::read_verified(&proof, pair, parameters, &self.slivers_root);
-        read.map_err(|_| AskError::Wrong(Blame::WrongProof))
-    }
-}
-
-fn take(owed: &mut Vec<PairIndex>, pair: u16) -> Result<PairIndex, AskError> {
-    let at = owed.iter().position(|owed| owed.0 == pair);
-    at.map(|at| owed.swap_remove(at)).ok_or_else(node::nonsense)
 }

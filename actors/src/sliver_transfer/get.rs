@@ -56,7 +56,8 @@ impl Session {
             return Err(Fault::out_of_place("a list of pairs like this"));
         }
         let length = self.registered_length(wanted.blob_id, position.epoch).await?;
-        if u64::from(wanted.segment) >= parameters.segment_count(length) {
+        let is_short = parameters.is_short(length);
+        if is_short || u64::from(wanted.segment) >= parameters.segment_count(length) {
             return Err(Fault::Refused(Refusal::NotFound));
         }
         let length = parameters.segment_length(length, wanted.segment);
@@ -155,7 +156,6 @@ impl Session {
         question: Question,
     ) -> Result<(), Fault> {
         let position = self.shared.context.position.current();
-        let parameters = position.parameters;
         let bytes = match question {
             Question::Status | Question::Permanence | Question::Registration => 0,
             Question::Holdings { .. } => {
@@ -190,7 +190,11 @@ impl Session {
     }
 
     /// The length of a blob that somebody pays for; of others nothing is served.
-    async fn registered_length(&self, blob_id: BlobId, epoch: Epoch) -> Result<u64, Fault> {
+    pub(super) async fn registered_length(
+        &self,
+        blob_id: BlobId,
+        epoch: Epoch,
+    ) -> Result<u64, Fault> {
         let store = self.shared.context.store.clone();
         let record = blocking(move || store.blob(&blob_id)).await??;
         let record = record.filter(|record| record.is_registered(epoch));
@@ -221,7 +225,7 @@ fn length_of(bytes: &Bytes) -> u32 {
 }
 
 /// Whether a reader may ask for these pairs at once: there are such pairs, and none is named twice.
-fn is_sound(pairs: &[u16], shards: u16) -> bool {
+pub(super) fn is_sound(pairs: &[u16], shards: u16) -> bool {
     let mut sorted = pairs.to_vec();
     sorted.sort_unstable();
     let has_twins = sorted.windows(2).any(|pair| pair[0] == pair[1]);

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding, SegmentCommitment};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{Parameters, SliverVerifier};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
@@ -28,16 +28,17 @@ use crate::limits;
 use crate::network::{Blame, StreamError};
 
 /// What is known of an upload once its header is checked.
-struct Upload {
-    blob_id: BlobId,
-    header: Arc<BlobHeader>,
-    /// The header's bytes until they are stored: before the blob is registered they come with the first segment.
-    unstored: Option<Vec<u8>>,
+pub(super) struct Upload {
+    pub(super) blob_id: BlobId,
+    pub(super) header: Arc<BlobHeader>,
+    /// The header's bytes until they are stored: before the blob is registered they come with the first segment, and those
+    /// of a short blob always come with its symbols.
+    pub(super) unstored: Option<Vec<u8>>,
     /// Room for a long header, as it came and as it is read.
     _room: Option<Held>,
-    parameters: Parameters,
+    pub(super) parameters: Parameters,
     segments: u32,
-    shards: Vec<ShardIndex>,
+    pub(super) shards: Vec<ShardIndex>,
     is_registered: bool,
 }
 
@@ -127,7 +128,12 @@ impl Session {
                     let confirm = debug_span!("confirm", haulout.blob.id = %blob_id);
                     return self.confirm(&mut upload, persistence).instrument(confirm).await;
                 }
+                Request::Short { proof_bytes } => {
+                    self.take_short(&mut upload, proof_bytes).await?;
+                    self.reply(&Reply::Stored { segment: 0 }).await?;
+                }
                 Request::Get { .. }
+                | Request::GetShort { .. }
                 | Request::Put { .. }
                 | Request::Pair { .. }
                 | Request::Sliver { .. } => {
@@ -185,8 +191,11 @@ impl Session {
         Ok(upload)
     }
 
-    /// Stores the header, if it is not stored yet.
+    /// Stores the header, if it is not stored yet; that of a short blob is stored with its symbols.
     async fn keep_header(&self, upload: &mut Upload) -> Result<(), Fault> {
+        if upload.header.encoding == Encoding::Short {
+            return Ok(());
+        }
         let Some(bytes) = upload.unstored.take() else { return Ok(()) };
         let kept = self.shared.context.store.put_header(&upload.blob_id, bytes, now_ms());
         let span = debug_span!("store", haulout.blob.id = %upload.blob_id);
@@ -350,7 +359,7 @@ impl Session {
     /// Room for a segment, on the disk and in memory. Without a registration there is a claim on the disk, which grows as
     /// the bytes come; where there is no room for bytes without one, it is waited for: the writer registers as soon as a
     /// quorum is ready, and then waits for nobody who did not.
-    async fn make_room(
+    pub(super) async fn make_room(
         &mut self,
         upload: &mut Upload,
         pending_bytes: usize,
@@ -453,6 +462,9 @@ impl Announced {
     /// What the header says of the segment, if it has one and the announcement fits it and our shards.
     fn check(&self, upload: &Upload) -> Result<SegmentCommitment, Fault> {
         let invalid = |reason: &str| Fault::Refused(Refusal::Invalid(reason.to_owned()));
+        if upload.header.encoding != Encoding::Segments {
+            return Err(Fault::out_of_place("a segment of a short blob"));
+        }
         let commitment = upload.header.segments.get(as_usize(self.segment));
         let commitment = *commitment.ok_or_else(|| invalid("there is no such segment"))?;
         if usize::from(self.pairs) != upload.shards.len() {
@@ -463,7 +475,7 @@ impl Announced {
 }
 
 /// A length from the wire.
-fn as_usize(number: u32) -> usize {
+pub(super) fn as_usize(number: u32) -> usize {
     usize::try_from(number).expect("we run on at least 32 bits")
 }
 

@@ -215,6 +215,14 @@ impl Session {
                 let wanted = super::get::Wanted { blob_id, segment, axis, part, pairs };
                 self.send_slivers(wanted).instrument(span).await
             }
+            Ok(sliver::Request::GetShort { blob_id, symbols, with_proof, trace }) => {
+                let blob_id = BlobId::from_bytes(blob_id);
+                let span = serve_span(&self.peer, &blob_id, 0);
+                self.place.asked();
+                trace::adopt(&span, trace);
+                let wanted = super::short::WantedSymbols { blob_id, symbols, with_proof };
+                self.send_symbols(wanted).instrument(span).await
+            }
             Ok(sliver::Request::Put { blob_id, header_bytes, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);
                 let span = receive_span(&self.peer, &blob_id);

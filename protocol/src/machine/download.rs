@@ -9,6 +9,7 @@
 //! Source: `protocol.md` section 4.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::responsiveness::{Pace, Preference, preferences};
 use super::retry::{End, Rests};
@@ -192,6 +193,8 @@ pub struct SegmentDownload {
     patience_ms: u64,
     axis: Axis,
     phase: Phase,
+    /// Of a short blob, the symbols that are zeros, as everybody knows.
+    padding: Option<Range<u16>>,
     /// Whether a sliver counts only with its proof: once some decoded to something else than the segment.
     proving: bool,
     /// Pairs whose sliver came and whose proof is still to come.
@@ -239,6 +242,7 @@ impl SegmentDownload {
             patience_ms: terms.patience_ms,
             axis: Axis::Primary,
             phase: Phase::Gathering,
+            padding: None,
             proving: false,
             claimed: BTreeSet::new(),
             verified: BTreeSet::new(),
@@ -256,16 +260,43 @@ impl SegmentDownload {
         }
     }
 
+    /// The download of a short blob of this length: its symbols stand for primary slivers, and there are no others. As many
+    /// as hold its bytes are enough, whichever they are; once somebody lied, as many as decode the row.
+    pub fn of_short(
+        parameters: Parameters,
+        committee: &Committee,
+        blob_id: &BlobId,
+        length: u32,
+        terms: Terms,
+    ) -> Self {
+        let mut download = SegmentDownload::new(parameters, committee, blob_id, 0, terms);
+        let data = parameters.short_data_symbols(length);
+        download.padding = Some(data..parameters.primary_source());
+        let shares: Vec<_> = committee.members().iter().map(|member| member.shards.len()).collect();
+        download.preferences = preferences(&download.paces, &shares, usize::from(data));
+        download
+    }
+
     fn needed(&self) -> usize {
-        usize::from(self.parameters.source(self.axis))
+        let needed = match &self.padding {
+            Some(padding) if !self.proving => padding.start,
+            _ => self.parameters.source(self.axis),
+        };
+        usize::from(needed)
+    }
+
+    /// Whether this is padding of a short blob, which nobody needs to be told.
+    fn is_padding(&self, pair: PairIndex) -> bool {
+        !self.proving && self.padding.as_ref().is_some_and(|padding| padding.contains(&pair.0))
     }
 
     fn owner(&self, pair: PairIndex) -> usize {
         self.owners[usize::from(pair.0)]
     }
 
-    fn pairs(&self) -> impl Iterator<Item = PairIndex> + use<> {
-        (0..self.parameters.shards()).map(PairIndex)
+    fn pairs(&self) -> impl Iterator<Item = PairIndex> {
+        let all = (0..self.parameters.shards()).map(PairIndex);
+        all.filter(|pair| !self.is_padding(*pair))
     }
 
     /// How gladly a pair is asked for. Among members that keep pace those win of which only the proof is missing, then
@@ -281,8 +312,9 @@ impl SegmentDownload {
     fn part(&self, pair: PairIndex) -> Part {
         match (self.proving, self.claimed.contains(&pair)) {
             (false, _) => Part::Sliver,
-            (true, true) => Part::Proof,
-            (true, false) => Part::Both,
+            // One proof for all symbols that it comes with.
+            (true, true) if self.padding.is_none() => Part::Proof,
+            (true, _) => Part::Both,
         }
     }
 

@@ -5,7 +5,8 @@
 //! **put** carries a whole upload to one node: [`Request::Put`] and the raw header, answered by [`Reply::Ready`]; per
 //! segment [`Request::Segment`], per pair of it [`Request::Pair`] and its raw proof, then for each of its slivers
 //! [`Request::Sliver`] and its raw bytes, answered by [`Reply::Stored`] when durable; [`Request::Finish`] answered by
-//! [`Reply::Confirmed`].
+//! [`Reply::Confirmed`]. A blob that is short in its network has symbols in place of a segment's pairs: a get is
+//! [`Request::GetShort`], answered by one [`Reply::Short`], and a put has one [`Request::Short`] in place of its segment.
 //! Any time the node may say [`Reply::Refused`] and end the stream.
 
 use bincode::{Decode, Encode};
@@ -56,6 +57,17 @@ pub enum Request {
         /// The caller's span.
         trace: Option<TraceContext>,
     },
+    /// Asks for symbols of a short blob.
+    GetShort {
+        /// The bytes of the blob's id.
+        blob_id: [u8; 32],
+        /// Their places in the blob, each at most once.
+        symbols: Vec<u16>,
+        /// Whether the proof that they share is asked for, too.
+        with_proof: bool,
+        /// The caller's span.
+        trace: Option<TraceContext>,
+    },
     /// Begins an upload; the header's canonical bytes follow.
     Put {
         /// The bytes of the blob's id.
@@ -83,6 +95,12 @@ pub enum Request {
         axis: Axis,
         /// How many raw bytes follow.
         bytes: u32,
+    },
+    /// Announces the node's symbols of a short blob, one for each of its shards: their raw bytes follow in ascending order of
+    /// their places, then the proof that they share.
+    Short {
+        /// How many bytes the proof has.
+        proof_bytes: u32,
     },
     /// All segments are sent: asks for the confirmation.
     Finish {
@@ -124,6 +142,13 @@ pub enum Reply {
         pair: u16,
         /// How many raw bytes follow.
         bytes: u32,
+    },
+    /// Announces symbols of a short blob: their raw bytes follow in this order, then those of the proof that they share.
+    Short {
+        /// Those of the places asked for that the node has, in ascending order.
+        symbols: Vec<u16>,
+        /// How many bytes the proof has; none if it was not asked for.
+        proof_bytes: u32,
     },
     /// The node lacks what was asked for of this pair.
     Missing {

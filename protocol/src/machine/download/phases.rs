@@ -53,7 +53,7 @@ impl SegmentDownload {
         let other_may_come = |times| self.present(times) >= other;
         let other_helps = at_hand >= other
             || [NEVER, ABSENT_TIMES].into_iter().any(|times| fails(times) && other_may_come(times));
-        if self.axis == Axis::Primary && other_helps {
+        if self.axis == Axis::Primary && self.padding.is_none() && other_helps {
             self.switch_axis(now)
         } else if fails(ABSENT_TIMES) {
             self.unavailable()
@@ -116,7 +116,7 @@ impl SegmentDownload {
     /// What is missing, told of the axis that comes closer to enough.
     fn shortage(&self, held: usize) -> Failure {
         let of = |axis, held, lost| (self.parameters.source(axis), number(held), number(lost));
-        let now = of(self.axis, held, self.lost.len());
+        let now = (number(self.needed()), number(held), number(self.lost.len()));
         let first = self.first_axis.map(|(held, lost)| of(Axis::Primary, held, lost));
         let missing = |(needed, held, _): &(u16, u16, u16)| needed.saturating_sub(*held);
         let (needed, available, lost) =

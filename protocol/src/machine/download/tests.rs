@@ -71,6 +71,19 @@ impl World {
         }
     }
 
+    /// The download of a short blob of this length from equal nodes.
+    fn of_short(nodes: &[Node], shards: u16, length: u32) -> Self {
+        let count = u8::try_from(nodes.len()).expect("a handful of nodes");
+        let (committee, _) = sample_committee(count, shards);
+        let parameters = Parameters::new(shards, 1 << 16).expect("valid parameters");
+        let parameters = parameters.with_short_blobs(1 << 16).expect("valid parameters");
+        let paces = vec![Pace::Untried; nodes.len()];
+        let terms = Terms { paces, patience_ms: PATIENCE_MS, noise: 3 };
+        let blob = BlobId::from_bytes([7; 32]);
+        let download = SegmentDownload::of_short(parameters, &committee, &blob, length, terms);
+        World { download, ..World::new(nodes, shards) }
+    }
+
     fn is_wrong(&self, pair: &PairIndex) -> bool {
         self.held.get(pair).is_none_or(|member| self.nodes[*member] == Node::Liar)
     }
@@ -242,6 +255,37 @@ fn a_member_that_is_silent_when_asked_for_proofs_costs_one_hedge() {
         }
     }
     assert_eq!((world.end, world.now), (Some(Effect::Finish), Timestamp(HEDGE_AFTER_MS)));
+}
+
+#[test]
+fn a_short_blob_is_read_from_the_symbols_that_hold_its_bytes() {
+    // Seven of twenty symbols decode; three of 128 bytes hold 300.
+    let world = World::of_short(&[Node::Honest; 5], 20, 300).run();
+    assert_eq!((world.end, world.asked), (Some(Effect::Finish), 3));
+    assert!(world.held.keys().all(|pair| pair.0 < 3));
+    let nodes = [Node::Dead, Node::Dead, Node::Empty, Node::Dead, Node::Honest];
+    let world = World::of_short(&nodes, 20, 300).run();
+    assert_eq!(world.end, Some(Effect::Finish), "any three symbols will do");
+    let nodes = [Node::Dead, Node::Dead, Node::Empty, Node::Dead, Node::Dead];
+    let world = World::of_short(&nodes, 20, 300).run();
+    let Some(Effect::Fail(Failure::Unavailable { available, needed, lost, .. })) = world.end else {
+        panic!("{:?}", world.end)
+    };
+    assert_eq!((available, needed), (0, 3));
+    assert!(lost > 0);
+}
+
+#[test]
+fn who_sends_wrong_symbols_of_a_short_blob_is_named_and_as_many_as_decode_are_proved() {
+    let nodes = [Node::Honest, Node::Liar, Node::Honest, Node::Honest, Node::Honest];
+    let world = World::of_short(&nodes, 20, 60_000).run();
+    assert_eq!((world.end, world.blamed), (Some(Effect::Finish), BTreeSet::from([1])));
+    let mut world = World::of_short(&[Node::Honest; 5], 20, 300);
+    world.inconsistent = true;
+    let world = world.run();
+    assert_eq!(world.end, Some(Effect::Fail(Failure::Inconsistent)));
+    assert!(world.blamed.is_empty());
+    assert_eq!(world.asked, 3 + 8, "the proved ones are padding, too");
 }
 
 #[test]
@@ -454,6 +498,21 @@ proptest! {
         let mut download = world.download;
         for input in [Input::Started, Input::TimeReached, Input::Decoded { matches: true }] {
             prop_assert_eq!(download.handle(world.now, input), []);
+        }
+    }
+
+    #[test]
+    fn a_short_blob_is_read_whenever_as_many_honest_symbols_as_decode_are_there(
+        nodes in nodes(), shards in 9_u16..40, length in 0_u32..65_536,
+    ) {
+        let (committee, _) = sample_committee(u8::try_from(nodes.len()).expect("few"), shards);
+        let honest: u16 = nodes.iter().enumerate().filter(|(_, node)| **node == Node::Honest)
+            .map(|(member, _)| committee.weight(member)).sum();
+        let needed = Parameters::new(shards, 1024).expect("valid").primary_source();
+        let world = World::of_short(&nodes, shards, length).run();
+        prop_assert!(world.end == Some(Effect::Finish) || honest < needed, "{:?}", world.end);
+        for member in world.blamed {
+            prop_assert_eq!(nodes[member], Node::Liar);
         }
     }
 

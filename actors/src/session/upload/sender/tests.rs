@@ -2,6 +2,7 @@
 
 use haulout_protocol::blob::{BlobHeader, Encoding};
 use haulout_protocol::encoding::{SegmentPosition, encode_segment};
+use haulout_protocol::sliver::Axis;
 
 use super::*;
 use crate::network::{Incoming, Network};
@@ -75,9 +76,9 @@ impl World {
 
 const SEGMENT_BYTES: u64 = 100;
 
-fn segment(session: &Session) -> EncodedSegment {
+fn segment(session: &Session) -> Encoded {
     let position = SegmentPosition { segment: 0, blob_bytes: SEGMENT_BYTES };
-    encode_segment(&session.parameters, position, vec![7; 100].into())
+    Encoded::Segment(encode_segment(&session.parameters, position, vec![7; 100].into()))
 }
 
 async fn request(stream: &mut Stream) -> Request {
