@@ -333,8 +333,10 @@ impl SegmentDownload {
                 && !self.rests.is_resting(now, owner)
                 && !self.questions.is_asked(*pair)
         };
+        // Who owes something for too long is asked for more only if nobody else has it.
+        let late: BTreeSet<_> = self.questions.late_members().collect();
         let mut pairs: Vec<_> = self.pairs().filter(usable).collect();
-        pairs.sort_by_key(|pair| self.rank(*pair));
+        pairs.sort_by_key(|pair| (late.contains(&self.owner(*pair)), self.rank(*pair)));
         pairs
     }
 

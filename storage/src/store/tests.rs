@@ -418,7 +418,7 @@ async fn a_commit_whose_caller_went_away_happens_whole_or_not_at_all() {
     };
     check_consistent(&store, Some(directory.path()));
     for blob in (1..20).step_by(2) {
-        assert_eq!(store.index(&sample_blob(blob), 0).expect("read"), None);
+        assert_eq!(store.pair_proof(&sample_blob(blob), 0, ShardIndex(0)).expect("read"), None);
     }
 }
 
