@@ -206,6 +206,8 @@ pub struct SegmentDownload {
     first_axis: Option<(usize, usize)>,
     bad_members: BTreeSet<usize>,
     failed_members: BTreeSet<usize>,
+    /// Members that owed something for too long, and sent nothing since.
+    silent: BTreeSet<usize>,
     /// Members that were not there when they were asked last, and how often in a row.
     absent: BTreeMap<usize, Absence>,
     is_short: bool,
@@ -251,6 +253,7 @@ impl SegmentDownload {
             first_axis: None,
             bad_members: BTreeSet::new(),
             failed_members: BTreeSet::new(),
+            silent: BTreeSet::new(),
             absent: BTreeMap::new(),
             is_short: false,
             rests: Rests::new(terms.noise),
@@ -333,10 +336,10 @@ impl SegmentDownload {
                 && !self.rests.is_resting(now, owner)
                 && !self.questions.is_asked(*pair)
         };
-        // Who owes something for too long is asked for more only if nobody else has it.
-        let late: BTreeSet<_> = self.questions.late_members().collect();
+        // Who fell silent is asked for more only if nobody else has it.
+        let is_silent = |pair: &PairIndex| self.silent.contains(&self.owner(*pair));
         let mut pairs: Vec<_> = self.pairs().filter(usable).collect();
-        pairs.sort_by_key(|pair| (late.contains(&self.owner(*pair)), self.rank(*pair)));
+        pairs.sort_by_key(|pair| (is_silent(pair), self.rank(*pair)));
         pairs
     }
 
@@ -392,6 +395,7 @@ impl SegmentDownload {
         let Some(member) = self.questions.answered(now, request, pair) else { return };
         self.rests.forgive(member);
         self.absent.remove(&member);
+        self.silent.remove(&member);
         self.claimed.remove(&pair);
         if held {
             self.progress_at = Some(now);
@@ -421,8 +425,9 @@ impl SegmentDownload {
     }
 
     fn mark_late(&mut self, now: Timestamp) -> Vec<Effect> {
-        let silent = self.questions.mark_late(now).into_iter();
-        silent.map(|member| Effect::Silent { member }).collect()
+        let silent = self.questions.mark_late(now);
+        self.silent.extend(&silent);
+        silent.into_iter().map(|member| Effect::Silent { member }).collect()
     }
 }
 
