@@ -107,7 +107,8 @@ fn params_and_staking_have_the_layout_of_the_contracts() {
         network_id: id(2),
         n_shards: 100,
         segment_bytes: 1 << 25,
-        index_replicas: 50,
+        short_bytes_max: 1 << 16,
+        header_replicas: 50,
         max_epochs_ahead: 53,
         values: vec![Entry { key: 0x0102, value: 5 }],
     };
