@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use haulout_actors::network::{Protocol, Stream};
-use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding, SegmentCommitment};
 use haulout_protocol::machine::conditions::Name;
 use haulout_protocol::sliver::Axis;
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
