@@ -112,8 +112,8 @@ fn params_and_staking_have_the_layout_of_the_contracts() {
         max_epochs_ahead: 53,
         values: vec![Entry { key: 0x0102, value: 5 }],
     };
-    let fixed = [&run(1, 32), "0100000000000000", &run(2, 32), "6400", "00000002", "3200"];
-    check(&params, &[&fixed.concat(), "35000000", "01", "0201", "0500000000000000"]);
+    let fixed = [&run(1, 32), "0100000000000000", &run(2, 32), "6400", "00000002", "00000100"];
+    check(&params, &[&fixed.concat(), "3200", "35000000", "01", "0201", "0500000000000000"]);
     let staking = Staking {
         id: id(1),
         version: 1,
