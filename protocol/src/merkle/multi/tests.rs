@@ -158,6 +158,11 @@ fn parts_of_different_trees_do_not_mix_and_unknown_leaves_are_not_proved() {
     assert!(!part.merge(&open(&Tree::new(leaves[..8].to_vec()), 8, 4)));
     assert_eq!(part, before);
     assert_eq!(part.prove_many(&[0]), None);
+    assert_eq!(
+        part.prove_many(&[0, 1, 2, 3]),
+        None,
+        "what they have in common is known, they are not"
+    );
     assert_eq!(part.prove(0), None);
     // The sibling of a proved leaf is known, and its own sibling is.
     assert_eq!(part.prove(5), tree.prove(5));
