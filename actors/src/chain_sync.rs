@@ -451,7 +451,7 @@ fn effects(events: &[Event]) -> Vec<BlobEffect> {
 /// What one event changes in the store; blobs of other encodings are not ours to keep.
 fn effect(event: &Event) -> Option<BlobEffect> {
     match event {
-        Event::BlobRegistered(said) if said.encoding_type == Encoding::Segments.number() => {
+        Event::BlobRegistered(said) if Encoding::from_number(said.encoding_type).is_some() => {
             Some(BlobEffect::Registered {
                 blob_id: BlobId::from_bytes(said.blob_id),
                 object_id: said.object_id,
@@ -513,6 +513,7 @@ mod tests {
             registered(1),
             Event::EpochChangeStart(EpochChangeStart { epoch: 3 }),
             registered(Encoding::Segments.number()),
+            registered(Encoding::Short.number()),
             Event::BlobCertified(BlobCertified {
                 epoch: 4,
                 blob_id: [1; 32],
@@ -524,7 +525,7 @@ mod tests {
         ];
         let blob_id = BlobId::from_bytes([1; 32]);
         let effects = effects(&events);
-        assert_eq!(effects.len(), 2);
+        assert_eq!(effects.len(), 3);
         assert!(matches!(
             &effects[0],
             BlobEffect::Registered { blob_id: id, epoch: Epoch(3), end_epoch: Epoch(8), size: 9, .. }

@@ -39,7 +39,7 @@ pub use engine::engine_name;
 pub use expanded::{ExpandError, ExpandedSliver, recovery_symbols};
 pub use parameters::{
     MAX_SHARDS, MIN_SEGMENT_BYTES, MIN_SHARDS, Parameters, ParametersError, SEGMENT_BYTES,
-    SHORT_BYTES_MAX,
+    SHORT_BYTES, SHORT_BYTES_MAX,
 };
 pub use pipeline::{MIN_IN_FLIGHT, Pipeline, header_of};
 pub use repair::{RecoverError, RecoverySymbol, SymbolError, recover_sliver};

@@ -1,6 +1,6 @@
 //! What ties a sliver pair to its segment: the tree over all pairs, and the proof that goes with each.
 //!
-//! Promises: a proof is as long as its pair's place says, [`proof_bytes`] at most, and holds for that pair of that segment
+//! Promises: a proof is as long as its pair's place says, [`Parameters::pair_proof_bytes`] at most, and holds for that pair of that segment
 //! only; nobody needs the proofs of others. Does not: compute sliver roots (see [`crate::encoding`]) or keep proofs.
 //! Source: `protocol.md` section 3.
 
@@ -112,13 +112,6 @@ impl PairTree {
             path: siblings[height_of_group(shards)..].to_vec(),
         }
     }
-}
-
-/// Bytes of the longest pair proof of a network: what each stored pair is charged for its proof.
-pub fn proof_bytes(parameters: &Parameters) -> u64 {
-    let shards = parameters.shards();
-    let neighbours = shards.min(GROUP_PAIRS) - 1;
-    64 + 32 * (u64::from(neighbours) + merkle::height(usize::from(groups(shards))) as u64)
 }
 
 /// How many groups the pairs of a segment make.

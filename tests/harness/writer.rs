@@ -139,6 +139,7 @@ pub async fn put_inconsistent(devnet: &Devnet, account: &str, bytes: &[u8]) -> R
     let registration = Registration {
         blob_id,
         root: lie.header.blob_root(),
+        encoding: lie.header.encoding,
         length: lie.header.length,
         deletable: false,
         write: quote.write,

@@ -11,7 +11,6 @@ use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
-use haulout_protocol::pairs;
 use haulout_protocol::sliver::{Axis, PairIndex, shard_of_pair};
 use haulout_protocol::wire::blob::{
     Answer, Held as Holding, Question, Registration, SEGMENTS_PER_HOLDINGS_MAX, State, Status,
@@ -212,7 +211,7 @@ impl Session {
 impl Wanted {
     /// Bytes of what is asked for of one pair of a segment of this length.
     fn bytes_of_pair(&self, parameters: &Parameters, length: u32) -> usize {
-        let proof = usize::try_from(pairs::proof_bytes(parameters)).unwrap_or(usize::MAX);
+        let proof = usize::try_from(parameters.pair_proof_bytes()).unwrap_or(usize::MAX);
         let proof = if self.part.has_proof() { proof } else { 0 };
         let sliver = parameters.sliver_bytes(self.axis, length);
         proof.saturating_add(if self.part.has_sliver() { sliver } else { 0 })

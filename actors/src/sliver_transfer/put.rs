@@ -12,7 +12,7 @@ use haulout_protocol::blob::{BlobHeader, BlobId, Encoding, SegmentCommitment};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{Parameters, SliverVerifier};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
-use haulout_protocol::pairs::{self, PairProof, PairRoots};
+use haulout_protocol::pairs::{PairProof, PairRoots};
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, shard_of_pair};
 use haulout_protocol::wire::sliver::{Reply, Request};
 use haulout_protocol::wire::{self, Refusal};
@@ -213,7 +213,7 @@ impl Session {
         let parameters = upload.parameters;
         let length = parameters.segment_length(upload.header.length, segment);
         let of_axis = |axis| parameters.sliver_bytes(axis, length);
-        let proof_bytes = usize::try_from(pairs::proof_bytes(&parameters)).unwrap_or(usize::MAX);
+        let proof_bytes = usize::try_from(parameters.pair_proof_bytes()).unwrap_or(usize::MAX);
         let pair_bytes = proof_bytes + of_axis(Axis::Primary) + of_axis(Axis::Secondary);
         let pending_bytes = pair_bytes * upload.shards.len();
         // The proofs until all is durable; one sliver that is checked, and one that arrives.

@@ -41,7 +41,7 @@ fn a_tree_knows_each_sliver_from_either_end() {
 fn a_proof_is_as_long_as_the_accounting_charges_or_shorter_in_the_last_group() {
     for (shards, bytes) in [(4, 64 + 96), (16, 64 + 480), (17, 64 + 512), (100, 640), (1000, 736)] {
         let parameters = parameters(shards);
-        assert_eq!(proof_bytes(&parameters), bytes, "{shards} shards");
+        assert_eq!(parameters.pair_proof_bytes(), bytes, "{shards} shards");
         let longest = (0..shards).map(|pair| PairProof::bytes_of(PairIndex(pair), &parameters));
         assert_eq!(longest.max().and_then(|bytes| u64::try_from(bytes).ok()), Some(bytes));
     }
