@@ -1,7 +1,7 @@
 //! What ties a sliver pair to its segment: the tree over all pairs, and the proof that goes with each.
 //!
-//! Promises: a proof is as long as its pair's place says, [`Parameters::pair_proof_bytes`] at most, and holds for that pair of that segment
-//! only; nobody needs the proofs of others. Does not: compute sliver roots (see [`crate::encoding`]) or keep proofs.
+//! Promises: a proof is as long as its pair's place says, `Parameters::pair_proof_bytes` at most, and holds for that pair of
+//! that segment only; nobody needs the proofs of others. Does not: compute sliver roots (see [`crate::encoding`]) or keep proofs.
 //! Source: `protocol.md` section 3.
 
 mod known;
@@ -13,7 +13,6 @@ pub use proof::{PairProof, PairProofError};
 use std::ops::Range;
 
 use crate::crypto::{self, Digest};
-use crate::encoding::Parameters;
 use crate::merkle::{self, Tree};
 use crate::sliver::{Axis, PairIndex};
 

@@ -137,7 +137,8 @@ async fn the_status_names_the_dead_and_does_not_wait_long_for_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_reader_notices_a_wrong_sliver_that_it_never_asked_for() {
-    let devnet = Devnet::builder().nodes(4).shards(10).seed(86).segment_bytes(64 << 10);
+    let devnet =
+        Devnet::builder().nodes(4).shards(10).seed(86).segment_bytes(64 << 10).short_bytes_max(0);
     let devnet = devnet.start().await.unwrap();
     let blob = sample_blob(86, 40 * KIB);
     let id = writer::put_inconsistent(&devnet, "alice", &blob).await.unwrap();
