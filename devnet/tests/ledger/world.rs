@@ -14,7 +14,6 @@ use haulout_protocol::chain::event::Event;
 use haulout_protocol::chain::object::{Blob, Params, Staking, StakingPool, System};
 use haulout_protocol::chain::{CLOCK, ObjectId, TypeName};
 use haulout_protocol::crypto::{SecretKey, aggregate_signatures};
-use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, Persistence, blob_certificate_message};
 use serde::de::DeserializeOwned;

@@ -3,7 +3,7 @@
 //! Promises: exact, and nothing grows with the square of the shards. Does not: know prices.
 //! Source: `protocol.md` section 1.
 
-use super::{Parameters, index};
+use super::Parameters;
 
 /// Bytes of a digest.
 const DIGEST_BYTES: u64 = 32;
@@ -55,6 +55,7 @@ fn levels(leaves: u16) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::index;
     use super::*;
     use crate::encoding::{SEGMENT_BYTES, SHORT_BYTES_MAX, encode_short};
 
