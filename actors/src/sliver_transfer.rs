@@ -13,6 +13,7 @@ mod pending;
 mod put;
 mod readers;
 mod session;
+mod short;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! because its facts have moved is made anew, a bounded number of times; nothing is paid beyond a plan.
 //! Does not: decide (`haulout_protocol::machine::put_plan` does), or send bytes of the blob.
 
-use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
 use haulout_protocol::machine::put_plan::{self, Ask, Existing, Facts, Plan};
@@ -36,6 +36,7 @@ pub(super) struct Deal {
     account: Option<ObjectId>,
     blob_id: BlobId,
     root: [u8; 32],
+    encoding: Encoding,
     length: u64,
     options: PutOptions,
     /// What attempts in earlier epochs fixed: the end, and the object to go on with.
@@ -101,6 +102,7 @@ impl Deal {
             account,
             blob_id: header.blob_id(),
             root: header.blob_root(),
+            encoding: header.encoding,
             length: header.length,
             options,
             end_epoch: earlier.end_epoch,
@@ -113,7 +115,7 @@ impl Deal {
         let (view, (since, blobs)) = tokio::try_join!(self.chain.system(), self.blobs())?;
         let position = view.position;
         let terms = position.terms();
-        let quote = position.parameters.encoded_bytes(self.length, position.index_replicas);
+        let quote = position.parameters.encoded_bytes(self.length, position.header_replicas);
         let ask = Ask {
             encoded_bytes: quote.ok_or(put_plan::Refusal::Unpriced)?,
             end_epoch: self.end(&terms),
@@ -247,6 +249,7 @@ impl Deal {
         let registration = Registration {
             blob_id: self.blob_id,
             root: self.root,
+            encoding: self.encoding,
             length: self.length,
             deletable,
             write: *write,

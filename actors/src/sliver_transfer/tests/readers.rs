@@ -24,6 +24,7 @@ async fn read(world: &World, reader: &Network, blob: &Blob) -> (usize, bool) {
         blob_id: *blob_id.as_bytes(),
         segment: 0,
         axis: Axis::Primary,
+        part: Part::Sliver,
         pairs,
         trace: None,
     };
