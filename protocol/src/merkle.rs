@@ -89,6 +89,11 @@ impl Tree {
         self.nodes.last().copied().unwrap_or(MISSING)
     }
 
+    /// The leaves, in their order.
+    pub fn leaves(&self) -> &[Digest] {
+        &self.nodes[..self.leaves]
+    }
+
     /// Proves that the leaf stands at this index; `None` if there is no such leaf. Takes `O(log n)` copies and no hash.
     pub fn prove(&self, index: usize) -> Option<Proof> {
         if index >= self.leaves {
