@@ -121,6 +121,14 @@ impl Proof {
         if index >= count || self.siblings.len() != height(count) {
             return None;
         }
+        let (mut place, mut width) = (index, count);
+        for sibling in &self.siblings {
+            // Nothing stands where the level has ended.
+            if place ^ 1 >= width && *sibling != MISSING {
+                return None;
+            }
+            (place, width) = (place / 2, width.div_ceil(2));
+        }
         Some(climb(leaf, index, &self.siblings))
     }
 }
@@ -225,6 +233,16 @@ mod tests {
             }
             assert_eq!(tree.prove(count), None);
         }
+    }
+
+    #[test]
+    fn nothing_can_stand_where_a_level_has_ended() {
+        // A tree of six whose last two leaves claim to be beyond a tree of five.
+        let (six, shown) = (leaves(6), leaves(5));
+        let proof = prove(&six, 4).expect("the leaf exists");
+        assert!(proof.verify(&six[4], 4, 6, &root(&six)));
+        assert_eq!(proof.root(&shown[4], 4, 5), None);
+        assert!(prove(&shown, 4).expect("the leaf exists").verify(&shown[4], 4, 5, &root(&shown)));
     }
 
     #[test]
