@@ -1,6 +1,9 @@
+//! Trees and proofs of networks of any size: what is proved holds, what was lost is recognised again, and nothing else is.
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::encoding::Parameters;
 
 fn parameters(shards: u16) -> Parameters {
     Parameters::new(shards, 1024).expect("valid parameters")
