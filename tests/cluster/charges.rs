@@ -53,9 +53,8 @@ async fn store(client: &LightClient, lengths: &[usize]) -> u64 {
     charged
 }
 
-#[allow(clippy::cast_precision_loss, reason = "a share")]
-fn share(part: u64, whole: u64) -> f64 {
-    part as f64 / whole as f64
+fn percent(part: u64, whole: u64) -> u64 {
+    part * 100 / whole
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +66,7 @@ async fn what_is_charged_for_segments_is_what_the_network_keeps_of_them() {
     let lengths = [70, 300, 1024, 1024, 5000].map(|length| length * KIB);
     let charged = store(&client, &lengths).await;
     let kept = kept(&devnet) - before;
-    assert!((0.95..=1.05).contains(&share(kept, charged)), "{kept} of {charged} bytes are kept");
+    assert!((95..=105).contains(&percent(kept, charged)), "{kept} of {charged} bytes are kept");
     // The files of blobs are no longer than what is in them; a node's database grows in steps of its own.
     let disk = on_disk(&devnet) - files;
     let steps = DATABASE_STEP * u64::try_from(devnet.members()).unwrap();
@@ -83,12 +82,12 @@ async fn of_short_blobs_less_is_kept_than_charged_because_symbols_of_a_node_shar
     let client = devnet.client("alice").await.unwrap();
     // At 100 shards a symbol of up to 4352 bytes of blob has 128 bytes and is charged a path of 224.
     for (length, least, most) in
-        [(1, 0.5, 0.6), (4 * KIB, 0.5, 0.6), (10 * KIB, 0.65, 0.75), (64 * KIB, 0.88, 0.96)]
+        [(1, 50, 60), (4 * KIB, 50, 60), (10 * KIB, 65, 75), (64 * KIB, 88, 96)]
     {
         let before = kept(&devnet);
         let charged = store(&client, &[length]).await;
-        let kept = share(kept(&devnet) - before, charged);
-        assert!((least..=most).contains(&kept), "{kept:.3} of {charged} for {length} bytes");
+        let kept = percent(kept(&devnet) - before, charged);
+        assert!((least..=most).contains(&kept), "{kept} % of {charged} for {length} bytes");
     }
     // The disk knows pages only, and a database file grows in steps: 37 kB each were measured, 20.7 kB of them content.
     let files = on_disk(&devnet);
