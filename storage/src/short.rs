@@ -138,6 +138,8 @@ pub(crate) fn count(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::Store;
     use crate::testing::{
@@ -196,5 +198,35 @@ mod tests {
         assert_eq!(store.rot_found(), 1);
         store.put_short(&blob, sample_short(1, 0..2), 0).await.expect("stored again");
         assert!(store.holds(&blob, 1, &shards(0..2)).expect("read"));
+    }
+
+    fn rows() -> impl Strategy<Value = Row> {
+        let bytes = |most| proptest::collection::vec(any::<u8>(), 0..most);
+        let shards = proptest::collection::vec(any::<u16>(), 0..8);
+        (bytes(80), shards, bytes(600)).prop_map(|(header, shards, symbols)| Row {
+            header,
+            shards,
+            symbols,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_row_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = ShortBlob::read(&bytes, Bytes::new());
+        }
+
+        #[test]
+        fn of_any_row_every_byte_belongs_to_a_symbol_or_it_is_none(row in rows(), at: u16, flip in 1_u8..) {
+            let mut bytes = wire::encode(&row);
+            if let Some(read) = ShortBlob::read(&bytes, Bytes::new()) {
+                prop_assert_eq!(read.symbols.len(), row.shards.len());
+                let symbols: Vec<&[u8]> = read.symbols.iter().map(|(_, symbol)| &**symbol).collect();
+                prop_assert_eq!(symbols.concat(), row.symbols);
+            }
+            let at = usize::from(at) % bytes.len();
+            bytes[at] ^= flip; // lengths that say more than there is, too
+            let _ = ShortBlob::read(&bytes, Bytes::new());
+        }
     }
 }
