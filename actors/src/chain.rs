@@ -13,6 +13,7 @@ mod draft;
 mod epochs;
 mod error;
 mod fusion;
+mod gas;
 mod memory;
 mod network_objects;
 mod node_settings;

@@ -18,7 +18,7 @@ use super::error::execution_error;
 use super::purse::Coin;
 use super::read::decode;
 use super::refusal::inputs;
-use super::{CallError, Chain, Wallet};
+use super::{CallError, Chain, Wallet, gas};
 
 /// The clock has been shared since every Sui network began.
 const CLOCK_SINCE: u64 = 1;
@@ -255,7 +255,10 @@ impl<'a> Draft<'a> {
         }
         let tried: Transaction =
             tried.transaction().transaction().bcs().deserialize().map_err(CallError::unreadable)?;
-        // The server chooses what pays for gas. What is done, it does not.
+        if let Some(objection) = gas::objection(&tried.gas_payment, &sender, &kind) {
+            return Err(chain.untrue(objection));
+        }
+        // The server chooses what pays for gas, within bounds. What is done, it does not.
         Ok(Built { transaction: Transaction { kind, sender, ..tried }, coins })
     }
 }

@@ -129,6 +129,21 @@ impl Chain {
         }
     }
 
+    /// Notes that the server which is asked now said at this checkpoint what is not so; whether another one is asked from now
+    /// on.
+    pub(crate) fn disbelieve(&self, checkpoint: u64) -> bool {
+        let server = self.server();
+        if self.pinned.is_some() || !self.has_choice() {
+            return false;
+        }
+        warn!(
+            ledger = self.servers[server].url,
+            "this server says what is not so; another one is asked"
+        );
+        self.found(server, Finding::Doubted(Doubt { verdict: Verdict::Disputed, checkpoint }));
+        self.server() != server
+    }
+
     /// Looks at what this handle's server shows now.
     pub(crate) async fn look(&self, witness: &Witness) -> Result<Finding, FollowError> {
         let looked = async {

@@ -34,6 +34,7 @@ mod permanence;
 mod repair;
 mod sender;
 mod source;
+mod witness;
 
 pub use crate::chain::Cost;
 pub use deal::Agreed;
@@ -44,6 +45,7 @@ pub use outcome::{Earlier, PutError, PutOptions, PutReport};
 pub use repair::{RepairReport, RepairedNode, repair};
 use sender::{Command, Sender};
 pub use source::{Source, SourceError, SourceFile};
+pub use witness::Unwitnessed;
 
 /// Encoded segments in memory at once: one being sent, one being encoded.
 pub const WINDOW: usize = 2;
@@ -69,6 +71,7 @@ pub async fn put(
     let account = Some(writer.wallet.address());
     let deal = Deal::new(writer.chain, account, &identified.header, options, &earlier);
     let mut agreed = deal.plan(None).await?;
+    let mut servers = writer.chain.urls().count();
     for _ in 0..limits::PUT_PLANS_MAX {
         let mut settled = Settled::of(agreed);
         if let Plan::Extend { .. } = settled.agreed.plan {
@@ -80,10 +83,26 @@ pub async fn put(
         }
         match settled.agreed.plan {
             Plan::Nothing { .. } => {
-                return Ok(report(session, &identified.header, earlier, &settled));
+                let told = report(session, &identified.header, earlier.clone(), &settled);
+                match deal.witness(session, &settled, told.end_epoch).await {
+                    Ok(witnesses) => return Ok(PutReport { witnesses, ..told }),
+                    Err(error) => {
+                        // Nothing is done yet, and another server may tell what is so.
+                        let may_ask = servers > 1 && deal.asks_another(&error, &settled);
+                        servers = servers.saturating_sub(1);
+                        if !may_ask {
+                            return Err(error);
+                        }
+                        agreed = deal.plan(None).await?;
+                    }
+                }
             }
             Plan::Extend { .. } => match deal.complete(writer.wallet, &mut settled).await? {
-                None => return Ok(report(session, &identified.header, earlier, &settled)),
+                None => {
+                    let told = report(session, &identified.header, earlier, &settled);
+                    let witnesses = deal.witness(session, &settled, told.end_epoch).await?;
+                    return Ok(PutReport { witnesses, ..told });
+                }
                 Some(moved) => agreed = moved,
             },
             Plan::Certify { .. } | Plan::Register { .. } => {
@@ -135,6 +154,7 @@ fn report(
         plan,
         cost: earlier.cost.plus(settled.cost),
         shards: (0, session.committee.shards()),
+        witnesses: 0,
         unhelpful: Vec::new(),
     }
 }
@@ -153,7 +173,7 @@ enum Event {
     Input(Input),
     Encoded(u32, Result<EncodedSegment, PutError>),
     Registered(Result<Settled, PutError>),
-    Certified(Result<Settled, PutError>),
+    Certified(Result<(Settled, u16), PutError>),
     /// The bytes are not those that were sent: what was confirmed is not certified.
     Changed(PutError),
 }
@@ -179,6 +199,8 @@ struct Task<'a> {
     /// What attempts in earlier epochs did.
     earlier: Earlier,
     unhelpful: BTreeMap<usize, String>,
+    /// Shards of the nodes that have read on the ledger that the blob is certified.
+    witnesses: u16,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
 }
@@ -214,6 +236,7 @@ impl<'a> Task<'a> {
             helpers: Vec::new(),
             earlier: Earlier::default(),
             unhelpful: BTreeMap::new(),
+            witnesses: 0,
             events,
             inbox,
         }
@@ -288,8 +311,9 @@ impl<'a> Task<'a> {
                 };
                 Input::Registered { persistence }
             }
-            Event::Certified(settled) => {
-                self.settled = settled.map_err(|error| self.not_certified(error))?;
+            Event::Certified(certified) => {
+                let certified = certified.map_err(|error| self.not_certified(error));
+                (self.settled, self.witnesses) = certified?;
                 Input::Certified
             }
             Event::Changed(error) => return Err(error),
@@ -409,10 +433,9 @@ impl<'a> Task<'a> {
     }
 
     fn certify(&mut self, certificate: Certificate) {
-        let mut settled = self.settled.clone();
-        let Writer { chain, wallet } = self.writer;
-        let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
-        let (network, deal) = (self.session.network.clone(), self.deal.clone());
+        let done = (self.settled.clone(), self.earlier.plan.clone());
+        let (wallet, events) = (self.writer.wallet.clone(), self.events.clone());
+        let (session, deal) = (self.session.clone(), self.deal.clone());
         let span = debug_span!("certify", haulout.blob.id = %self.blob_id);
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
         let (source, observer) = (self.source.clone(), self.observer.clone());
@@ -421,23 +444,10 @@ impl<'a> Task<'a> {
                 let _ = events.send(Event::Changed(error)).await;
                 return;
             }
-            let certify = async {
-                let Some(object) = &settled.object else { return Ok(settled) };
-                let object = object.existing.object;
-                observer(Progress::Certifying);
-                let certified = chain.certify_blob(&wallet, &object, &certificate).await?;
-                settled.cost = settled.cost.plus(certified.cost);
-                match deal.complete(&wallet, &mut settled).await? {
-                    None => Ok(settled),
-                    // Another put of the wallet was faster, and the blob has all that was asked for.
-                    Some(agreed) if matches!(agreed.plan, Plan::Nothing { .. }) => {
-                        Ok(Settled { cost: settled.cost, ..Settled::of(agreed) })
-                    }
-                    Some(_) => Err(PutError::Moved),
-                }
-            };
+            observer(Progress::Certifying);
             // Gossip is a hint: nodes that miss it read the event on chain.
-            let announced = network.publish(Topic::Blob, announcement);
+            let announced = session.network.publish(Topic::Blob, announcement);
+            let certify = deal.certify(&session, &wallet, done, &certificate);
             let (_, certified) = tokio::join!(announced, certify);
             let _ = events.send(Event::Certified(certified)).await;
         };
@@ -466,6 +476,7 @@ impl<'a> Task<'a> {
         PutReport {
             shards: (self.machine.confirmed_weight(), self.session.committee.shards()),
             unhelpful: self.named(&self.unhelpful),
+            witnesses: self.witnesses,
             ..report(self.session, &self.header, self.earlier.clone(), &self.settled)
         }
     }

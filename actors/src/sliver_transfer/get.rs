@@ -8,12 +8,14 @@ use bytes::Bytes;
 use std::ops::Range;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::{Axis, INDEX_PAIR_BYTES, PairIndex, shard_of_pair};
 use haulout_protocol::wire::blob::{
-    Answer, Held as Holding, Question, Registration, SEGMENTS_PER_HOLDINGS_MAX, State, Status,
+    Answer, Held as Holding, ObjectState, ObjectStatus, Question, Registration,
+    SEGMENTS_PER_HOLDINGS_MAX, State, Status,
 };
 use haulout_protocol::wire::sliver::Reply;
 use haulout_protocol::wire::{self, Refusal};
@@ -137,10 +139,16 @@ impl Session {
         blob_id: BlobId,
         question: Question,
     ) -> Result<(), Fault> {
+        if let Question::Object { checkpoint, .. } = question {
+            self.read_up_to(checkpoint).await;
+        }
         let position = self.shared.context.position.current();
         let parameters = position.parameters;
         let bytes = match question {
-            Question::Status | Question::Permanence | Question::Registration => 0,
+            Question::Status
+            | Question::Permanence
+            | Question::Registration
+            | Question::Object { .. } => 0,
             Question::Holdings { .. } => {
                 self.registered_length(blob_id, position.epoch).await?;
                 0
@@ -174,6 +182,12 @@ impl Session {
         self.stream.write_frame(&answer.frame).await?;
         self.stream.write_all(&answer.behind).await?;
         Ok(self.stream.flush().await?)
+    }
+
+    /// Waits a moment for a checkpoint: whoever has just written to the ledger asks before we have read it.
+    async fn read_up_to(&self, checkpoint: u64) {
+        let read = self.shared.context.position.until(checkpoint);
+        drop(tokio::time::timeout(limits::QUESTION_WAIT_MAX, read).await);
     }
 
     /// The length of a blob that somebody pays for; of others nothing is served.
@@ -234,6 +248,11 @@ fn look_up(
         Question::Registration => {
             let registration = longest(store.blob(blob_id)?.as_ref(), epoch);
             Some(Answer::Registration(registration).into())
+        }
+        Question::Object { object, .. } => {
+            let object = object_of(store.blob(blob_id)?.as_ref(), &object.into(), epoch);
+            let checkpoint = position.checkpoint;
+            Some(Answer::Object(ObjectStatus { checkpoint, object }).into())
         }
         Question::Holdings { segment } => {
             let segments = counted(store.blob(blob_id)?.as_ref(), segment, &position.parameters);
@@ -303,6 +322,17 @@ fn longest(record: Option<&BlobRecord>, epoch: Epoch) -> Option<Registration> {
     live.max_by_key(rank).map(|object| Registration {
         object: *object.object_id.as_bytes(),
         registered_epoch: object.registered_epoch.0,
+        end_epoch: object.end_epoch.0,
+        deletable: object.deletable,
+    })
+}
+
+/// One object that keeps a blob, as its record tells it.
+fn object_of(record: Option<&BlobRecord>, id: &ObjectId, epoch: Epoch) -> Option<ObjectState> {
+    let record = record.filter(|record| record.invalid.is_none())?;
+    let object = record.object(id).filter(|object| object.is_live(epoch))?;
+    Some(ObjectState {
+        is_certified: object.certified_epoch.is_some(),
         end_epoch: object.end_epoch.0,
         deletable: object.deletable,
     })

@@ -5,12 +5,15 @@
 //! Does not: decide (`haulout_protocol::machine::put_plan` does), or send bytes of the blob.
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::certificate::Certificate;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
 use haulout_protocol::machine::put_plan::{self, Ask, Existing, Facts, Plan};
 use haulout_protocol::machine::space::{Space, Terms};
+use haulout_protocol::machine::witness::Claim;
 use tracing::debug;
 
+use super::witness::{Said, witness};
 use super::{Earlier, PutError, PutOptions, permanence};
 use crate::chain::{CallError, Chain, Cost, Registration, Since, Wallet};
 use crate::limits;
@@ -59,6 +62,8 @@ pub(super) struct Settled {
     pub(super) object: Option<Object>,
     /// What was paid.
     pub(super) cost: Cost,
+    /// The checkpoint of the last transaction, if there was one and its checkpoint was seen.
+    pub(super) checkpoint: Option<u64>,
 }
 
 impl Settled {
@@ -74,7 +79,7 @@ impl Settled {
             Plan::Certify { existing, extension } => Some(of(existing, extension.as_ref())),
             Plan::Register { .. } => None,
         };
-        Settled { agreed, object, cost: Cost::default() }
+        Settled { agreed, object, cost: Cost::default(), checkpoint: None }
     }
 
     /// The plan to tell of: of several attempts at one put, the one that bought something.
@@ -199,6 +204,7 @@ impl Deal {
             let error = match self.chain.prolong_blob(wallet, &id, (&terms, space)).await {
                 Ok(done) => {
                     object.extension = None;
+                    settled.checkpoint = done.checkpoint;
                     settled.cost = settled.cost.plus(done.cost);
                     settled.agreed.plan.use_space(done.space);
                     return Ok(None);
@@ -236,6 +242,60 @@ impl Deal {
         }
         debug!(%error, "the facts have moved, planned anew");
         Ok(now)
+    }
+
+    /// Certifies the put's object and gives it what it lacks, until the committee has read that it is so: by another server
+    /// of the ledger, if there is one, where it is not. Shards of the nodes that have read it.
+    pub(super) async fn certify(
+        &self,
+        session: &Session,
+        wallet: &Wallet,
+        (mut settled, earlier): (Settled, Option<Plan>),
+        certificate: &Certificate,
+    ) -> Result<(Settled, u16), PutError> {
+        let mut servers = self.chain.urls().count();
+        loop {
+            let Some(object) = &settled.object else { return Ok((settled, 0)) };
+            let object = object.existing.object;
+            let certified = self.chain.certify_blob(wallet, &object, certificate).await?;
+            settled.cost = settled.cost.plus(certified.cost);
+            settled.checkpoint = certified.checkpoint;
+            match self.complete(wallet, &mut settled).await? {
+                None => {}
+                // Another put of the wallet was faster, and the blob has all that was asked for.
+                Some(agreed) if matches!(agreed.plan, Plan::Nothing { .. }) => {
+                    settled = Settled { cost: settled.cost, ..Settled::of(agreed) };
+                }
+                Some(_) => return Err(PutError::Moved),
+            }
+            servers = servers.saturating_sub(1);
+            let end_epoch = settled.told(earlier.clone()).end_epoch();
+            match self.witness(session, &settled, end_epoch).await {
+                Err(error) if servers > 0 && self.asks_another(&error, &settled) => {}
+                witnessed => return Ok((settled, witnessed?)),
+            }
+        }
+    }
+
+    /// Whether another server of the ledger is asked from now on, because the committee denies what one said.
+    pub(super) fn asks_another(&self, error: &PutError, settled: &Settled) -> bool {
+        let is_denied = matches!(error, PutError::Unwitnessed(told) if told.is_denied);
+        is_denied && self.chain.disbelieve(settled.checkpoint.unwrap_or_default())
+    }
+
+    /// Makes sure that the committee has read what the ledger's servers say of the caller's object: shards of the nodes that
+    /// have. Somebody's permanent object was told by the committee itself.
+    pub(super) async fn witness(
+        &self,
+        session: &Session,
+        settled: &Settled,
+        end_epoch: u32,
+    ) -> Result<u16, PutError> {
+        let Some(object) = &settled.object else { return Ok(0) };
+        let Existing { object, deletable, .. } = object.existing;
+        let claim = Claim { end_epoch, deletable };
+        let said = Said { object, claim, checkpoint: settled.checkpoint };
+        Ok(witness(session, &self.chain, &self.blob_id, &said).await?)
     }
 
     /// Registers the blob if the plan says so.

@@ -4,7 +4,7 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::put_plan::{Plan, Refusal};
 
-use super::SourceError;
+use super::{SourceError, Unwitnessed};
 use crate::chain::{CallError, Cost};
 
 /// What to store a blob as.
@@ -37,6 +37,9 @@ pub struct PutReport {
     pub cost: Cost,
     /// Shards whose nodes confirmed this put, none if that was not needed; and shards in all.
     pub shards: (u16, u16),
+    /// Shards whose nodes have read on the ledger that it is so: as many as it took to believe it, or none if the committee
+    /// answered for somebody's permanent object.
+    pub witnesses: u16,
     /// Members that did not help, by name, and why.
     pub unhelpful: Vec<(String, String)>,
 }
@@ -85,6 +88,9 @@ pub enum PutError {
     /// The ledger refused or cannot be reached.
     #[error(transparent)]
     Chain(#[from] CallError),
+    /// A server of the ledger says that the blob is stored, and the committee does not confirm it.
+    #[error("{0}")]
+    Unwitnessed(Box<Unwitnessed>),
     /// There is no such blob, so nodes would not keep what a repair sends them.
     #[error("no blob with these bytes is stored, so there is nothing to repair")]
     NotStored(BlobId),
@@ -96,6 +102,12 @@ pub enum PutError {
     Ended,
 }
 
+impl From<Box<Unwitnessed>> for PutError {
+    fn from(told: Box<Unwitnessed>) -> PutError {
+        PutError::Unwitnessed(told)
+    }
+}
+
 impl PutError {
     /// Whether trying again, unchanged, can help.
     pub fn is_transient(&self) -> bool {
@@ -105,6 +117,7 @@ impl PutError {
             | PutError::Moved
             | PutError::Ended => true,
             PutError::Chain(error) => error.is_transient(),
+            PutError::Unwitnessed(told) => !told.is_denied,
             PutError::Source(_)
             | PutError::NoPlan(_)
             | PutError::NotStored(_)

@@ -48,7 +48,11 @@ impl Stored {
             "end": calendar.date(report.end_epoch),
             "cost": { "wal_frost": report.cost.wal, "gas_mist": report.cost.gas },
             "plan": plan::to_json(&report.plan),
-            "shards": { "confirmed": report.shards.0, "total": report.shards.1 },
+            "shards": {
+                "confirmed": report.shards.0,
+                "witnessed": report.witnesses,
+                "total": report.shards.1,
+            },
             "unhelpful": failures::members(&report.unhelpful),
         })
     }
@@ -78,13 +82,17 @@ impl Stored {
             let (paid, gas) = (wal(report.cost.wal), sui(report.cost.gas));
             text.push_str(&format!("  paid    {paid} + {gas} gas\n"));
         }
-        match report.shards {
-            // The ledger says that it was stored; whether nodes lost it since, they alone know.
-            (0, _) => text.push_str(&format!(
-                "  nodes   not asked: `haulout status {}` says what they hold of it\n",
-                report.blob_id
+        let what_they_hold =
+            format!("`haulout status {}` says what they hold of it", report.blob_id);
+        match (report.shards, report.witnesses) {
+            // What was not sent is so by the ledger, as nodes have read it; whether they lost it since is another question.
+            ((0, _), 0) => {
+                text.push_str(&format!("  nodes   confirm that it is kept; {what_they_hold}\n"));
+            }
+            ((0, all), seen) => text.push_str(&format!(
+                "  nodes   of {seen} of {all} shards confirm that it is kept; {what_they_hold}\n"
             )),
-            (signed, all) => text.push_str(&format!("  signed  {signed} of {all} shards\n")),
+            ((signed, all), _) => text.push_str(&format!("  signed  {signed} of {all} shards\n")),
         }
         let until = calendar.until(report.end_epoch);
         text.push_str(&format!("  until   {until} (exclusive)\n"));
@@ -123,6 +131,7 @@ pub(super) mod samples {
             cost: Cost { wal: plan.price(), gas: 2_000_000 },
             plan,
             shards: (shards, 4),
+            witnesses: 2,
             unhelpful: Vec::new(),
         };
         Stored::new("file".to_owned(), report, Named::default())
@@ -166,7 +175,10 @@ mod tests {
         let text = kept.to_text(&CALENDAR);
         assert!(text.starts_with("✓ Already stored  file"), "{text}");
         assert!(text.contains("none of yours") && !text.contains("paid"), "{text}");
-        assert!(text.contains("nodes   not asked: `haulout status "), "{text}");
+        assert!(text.contains("nodes   of 2 of 4 shards confirm that it is kept"), "{text}");
+        kept.report.witnesses = 0;
+        let text = kept.to_text(&CALENDAR);
+        assert!(text.contains("nodes   confirm that it is kept; `haulout status "), "{text}");
         let json = kept.to_json(&CALENDAR);
         assert_eq!((&json["object_id"], &json["action"]), (&Value::Null, &json!("none")));
         assert_eq!(json["already_certified"], true);
