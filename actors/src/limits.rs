@@ -326,6 +326,9 @@ pub const CHAIN_GAS_PRICE_MAX: u64 = 10_000;
 pub const CHAIN_GAS_BUDGET_BASE_MAX: u64 = 1_000_000_000;
 /// What each command and each input may add to that, in MIST: what a kilobyte of new objects costs on Sui, and as much again.
 pub const CHAIN_GAS_BUDGET_EACH_MAX: u64 = 20_000_000;
+/// Nodes are asked alone so long whether a blob is stored as a server of the ledger says; then the ledger's own proof may come
+/// first. More than nodes take that are well, so that the ledger is spared the questions.
+pub const PUT_WITNESSES_ALONE: Duration = Duration::from_secs(2);
 /// Plans one put makes, each because the ledger refused the one before and its facts had moved: others who use the same
 /// wallet are faster now and then, not always.
 pub const PUT_PLANS_MAX: usize = 8;

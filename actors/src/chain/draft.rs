@@ -180,20 +180,18 @@ impl<'a> Draft<'a> {
     ) -> Result<Vec<Argument>, CallError> {
         let builder = &mut self.builder;
         let empty = || CallError::unreadable("a call with a place left empty");
-        let shared = &self.chain.shared;
+        let (shared, since) = (&self.chain.shared, self.chain.since());
         let filled = wanted.into_iter().map(|place| match place {
             Place::System { mutable } => {
-                Ok(builder.object(input(&shared.options.system, shared.since.system, mutable)))
+                Ok(builder.object(input(&shared.options.system, since.system, mutable)))
             }
-            Place::Params => {
-                Ok(builder.object(input(&shared.options.params, shared.since.params, false)))
-            }
+            Place::Params => Ok(builder.object(input(&shared.options.params, since.params, false))),
             Place::Treasury => {
-                Ok(builder.object(input(&shared.options.treasury, shared.since.treasury, true)))
+                Ok(builder.object(input(&shared.options.treasury, since.treasury, true)))
             }
             Place::Staking { mutable } => {
                 let id = staking_inner(&shared.options.staking);
-                Ok(builder.object(input(&id, shared.since.staking, mutable)))
+                Ok(builder.object(input(&id, since.staking, mutable)))
             }
             Place::Clock => Ok(builder.object(input(&CLOCK, CLOCK_SINCE, false))),
             Place::Payment => places.payment.ok_or_else(empty),

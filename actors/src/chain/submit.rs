@@ -88,7 +88,7 @@ impl Chain {
         let mut refusals = 0;
         // Each server is tried once before anybody waits.
         let others = if self.pinned.is_none() { self.servers.len() - 1 } else { 0 };
-        let mut left = others;
+        let (mut left, mut renewals) = (others, self.servers.len());
         loop {
             let mut turn = self.shared.turns.take(&wallet.address()).await;
             let server = self.server();
@@ -134,6 +134,17 @@ impl Chain {
                 Failed::Final(error @ CallError::Lagging { .. }) => {
                     debug!(%error, "waiting for the wallet's last transaction");
                     (patience.pause().await, error)
+                }
+                Failed::Final(error @ CallError::Rejected { .. }) => {
+                    let goes_on = renewals > 0 && self.renew_since().await;
+                    renewals = renewals.saturating_sub(1);
+                    (goes_on, error)
+                }
+                // Nothing was signed: another server may do better.
+                Failed::Final(error @ CallError::Untrue { .. }) => {
+                    let goes_on = left > 0 && self.disbelieve(server, 0);
+                    left = left.saturating_sub(1);
+                    (goes_on, error)
                 }
                 Failed::Refused(error) | Failed::Final(error) => (false, error),
             };

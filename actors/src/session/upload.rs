@@ -41,7 +41,7 @@ pub use deal::Agreed;
 use deal::{Deal, Settled};
 pub use identify::header;
 use identify::{Identified, encode, identify, unchanged};
-pub use outcome::{Earlier, PutError, PutOptions, PutReport};
+pub use outcome::{Earlier, Evidence, PutError, PutOptions, PutReport};
 pub use repair::{RepairReport, RepairedNode, repair};
 use sender::{Command, Sender};
 pub use source::{Source, SourceError, SourceFile};
@@ -85,7 +85,7 @@ pub async fn put(
             Plan::Nothing { .. } => {
                 let told = report(session, &identified.header, earlier.clone(), &settled);
                 match deal.witness(session, &settled, told.end_epoch).await {
-                    Ok(witnesses) => return Ok(PutReport { witnesses, ..told }),
+                    Ok(evidence) => return Ok(PutReport { evidence, ..told }),
                     Err(error) => {
                         // Nothing is done yet, and another server may tell what is so.
                         let may_ask = servers > 1 && deal.asks_another(&error, &settled);
@@ -100,8 +100,8 @@ pub async fn put(
             Plan::Extend { .. } => match deal.complete(writer.wallet, &mut settled).await? {
                 None => {
                     let told = report(session, &identified.header, earlier, &settled);
-                    let witnesses = deal.witness(session, &settled, told.end_epoch).await?;
-                    return Ok(PutReport { witnesses, ..told });
+                    let evidence = deal.witness(session, &settled, told.end_epoch).await?;
+                    return Ok(PutReport { evidence, ..told });
                 }
                 Some(moved) => agreed = moved,
             },
@@ -154,7 +154,8 @@ fn report(
         plan,
         cost: earlier.cost.plus(settled.cost),
         shards: (0, session.committee.shards()),
-        witnesses: 0,
+        // Of somebody's permanent object the committee said so.
+        evidence: Evidence::Nodes,
         unhelpful: Vec::new(),
     }
 }
@@ -173,7 +174,7 @@ enum Event {
     Input(Input),
     Encoded(u32, Result<EncodedSegment, PutError>),
     Registered(Result<Settled, PutError>),
-    Certified(Result<(Settled, u16), PutError>),
+    Certified(Result<(Settled, Evidence), PutError>),
     /// The bytes are not those that were sent: what was confirmed is not certified.
     Changed(PutError),
 }
@@ -199,8 +200,8 @@ struct Task<'a> {
     /// What attempts in earlier epochs did.
     earlier: Earlier,
     unhelpful: BTreeMap<usize, String>,
-    /// Shards of the nodes that have read on the ledger that the blob is certified.
-    witnesses: u16,
+    /// Why the blob counts as stored, once it does.
+    evidence: Evidence,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
 }
@@ -236,7 +237,7 @@ impl<'a> Task<'a> {
             helpers: Vec::new(),
             earlier: Earlier::default(),
             unhelpful: BTreeMap::new(),
-            witnesses: 0,
+            evidence: Evidence::Nodes,
             events,
             inbox,
         }
@@ -313,7 +314,7 @@ impl<'a> Task<'a> {
             }
             Event::Certified(certified) => {
                 let certified = certified.map_err(|error| self.not_certified(error));
-                (self.settled, self.witnesses) = certified?;
+                (self.settled, self.evidence) = certified?;
                 Input::Certified
             }
             Event::Changed(error) => return Err(error),
@@ -476,7 +477,7 @@ impl<'a> Task<'a> {
         PutReport {
             shards: (self.machine.confirmed_weight(), self.session.committee.shards()),
             unhelpful: self.named(&self.unhelpful),
-            witnesses: self.witnesses,
+            evidence: self.evidence,
             ..report(self.session, &self.header, self.earlier.clone(), &self.settled)
         }
     }

@@ -37,11 +37,19 @@ pub struct PutReport {
     pub cost: Cost,
     /// Shards whose nodes confirmed this put, none if that was not needed; and shards in all.
     pub shards: (u16, u16),
-    /// Shards whose nodes have read on the ledger that it is so: as many as it took to believe it, or none if the committee
-    /// answered for somebody's permanent object.
-    pub witnesses: u16,
+    /// Why it counts as stored.
+    pub evidence: Evidence,
     /// Members that did not help, by name, and why.
     pub unhelpful: Vec<(String, String)>,
+}
+
+/// Why a blob counts as stored. One server of the ledger that says so is no reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Nodes of more than a third of the shards have read it on the ledger, so one correct one has.
+    Nodes,
+    /// Nodes did not say so in time, and the ledger's validators signed it, or most of several servers show it.
+    Ledger,
 }
 
 /// What was done for a blob before the epoch ended.

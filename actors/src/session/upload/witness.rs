@@ -12,7 +12,7 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::witness::{Answer, Claim, Verdict, verdict, weight};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::chain::Chain;
 use crate::session::inquiry::Inquiry;
@@ -89,13 +89,13 @@ impl Heard {
     }
 }
 
-/// Makes sure that the committee has read what is said; shards of the nodes that had, when they were enough.
+/// Makes sure that the committee has read what is said.
 pub(super) async fn witness(
     session: &Session,
     chain: &Chain,
     blob_id: &BlobId,
     said: &Said,
-) -> Result<u16, Box<Unwitnessed>> {
+) -> Result<(), Box<Unwitnessed>> {
     let mut checkpoint = said.checkpoint.unwrap_or_default();
     let (mut judged, mut heard) = ask(session, blob_id, said, checkpoint).await;
     if judged == Verdict::Denied && said.checkpoint.is_none() {
@@ -113,7 +113,7 @@ pub(super) async fn witness(
     }
     let seen = weight(&heard.answers(), |status| said.claim.is_seen(status));
     if judged == Verdict::Seen {
-        return Ok(seen);
+        return Ok(());
     }
     let unwitnessed = Unwitnessed {
         blob_id: *blob_id,
@@ -125,7 +125,7 @@ pub(super) async fn witness(
         shards: session.committee.shards(),
         members: heard.reasons(session, said, checkpoint),
     };
-    warn!(%blob_id, "{unwitnessed}");
+    debug!(%blob_id, "{unwitnessed}");
     Err(Box::new(unwitnessed))
 }
 

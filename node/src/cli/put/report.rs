@@ -1,6 +1,7 @@
 //! What a put says of a blob it stored: for people, for programs, and on one line of many.
 
 use haulout_actors::chain::Receipt;
+use haulout_actors::session::upload::Evidence;
 use haulout_protocol::machine::put_plan::Plan;
 use serde_json::{Value, json};
 
@@ -48,10 +49,10 @@ impl Stored {
             "end": calendar.date(report.end_epoch),
             "cost": { "wal_frost": report.cost.wal, "gas_mist": report.cost.gas },
             "plan": plan::to_json(&report.plan),
-            "shards": {
-                "confirmed": report.shards.0,
-                "witnessed": report.witnesses,
-                "total": report.shards.1,
+            "shards": { "confirmed": report.shards.0, "total": report.shards.1 },
+            "evidence": match report.evidence {
+                Evidence::Nodes => "nodes",
+                Evidence::Ledger => "ledger",
             },
             "unhelpful": failures::members(&report.unhelpful),
         })
@@ -84,13 +85,13 @@ impl Stored {
         }
         let what_they_hold =
             format!("`haulout status {}` says what they hold of it", report.blob_id);
-        match (report.shards, report.witnesses) {
+        match (report.shards, report.evidence) {
             // What was not sent is so by the ledger, as nodes have read it; whether they lost it since is another question.
-            ((0, _), 0) => {
-                text.push_str(&format!("  nodes   confirm that it is kept; {what_they_hold}\n"));
+            ((0, _), Evidence::Nodes) => {
+                text.push_str(&format!("  nodes   have it on record; {what_they_hold}\n"));
             }
-            ((0, all), seen) => text.push_str(&format!(
-                "  nodes   of {seen} of {all} shards confirm that it is kept; {what_they_hold}\n"
+            ((0, _), Evidence::Ledger) => text.push_str(&format!(
+                "  nodes   did not answer, the ledger proves it; {what_they_hold}\n"
             )),
             ((signed, all), _) => text.push_str(&format!("  signed  {signed} of {all} shards\n")),
         }
@@ -114,7 +115,7 @@ impl Stored {
 #[cfg(test)]
 pub(super) mod samples {
     use haulout_actors::chain::Cost;
-    use haulout_actors::session::upload::PutReport;
+    use haulout_actors::session::upload::{Evidence, PutReport};
     use haulout_protocol::blob::BlobId;
     use haulout_protocol::machine::put_plan::Plan;
 
@@ -131,7 +132,7 @@ pub(super) mod samples {
             cost: Cost { wal: plan.price(), gas: 2_000_000 },
             plan,
             shards: (shards, 4),
-            witnesses: 2,
+            evidence: Evidence::Nodes,
             unhelpful: Vec::new(),
         };
         Stored::new("file".to_owned(), report, Named::default())
@@ -175,13 +176,17 @@ mod tests {
         let text = kept.to_text(&CALENDAR);
         assert!(text.starts_with("✓ Already stored  file"), "{text}");
         assert!(text.contains("none of yours") && !text.contains("paid"), "{text}");
-        assert!(text.contains("nodes   of 2 of 4 shards confirm that it is kept"), "{text}");
-        kept.report.witnesses = 0;
-        let text = kept.to_text(&CALENDAR);
-        assert!(text.contains("nodes   confirm that it is kept; `haulout status "), "{text}");
+        assert!(text.contains("nodes   have it on record; `haulout status "), "{text}");
         let json = kept.to_json(&CALENDAR);
         assert_eq!((&json["object_id"], &json["action"]), (&Value::Null, &json!("none")));
-        assert_eq!(json["already_certified"], true);
+        assert_eq!(
+            (&json["already_certified"], &json["evidence"]),
+            (&json!(true), &json!("nodes"))
+        );
+        kept.report.evidence = Evidence::Ledger;
+        let text = kept.to_text(&CALENDAR);
+        assert!(text.contains("nodes   did not answer, the ledger proves it"), "{text}");
+        assert_eq!(kept.to_json(&CALENDAR)["evidence"], "ledger");
     }
 
     #[test]
