@@ -202,6 +202,21 @@ mod tests {
     }
 
     #[test]
+    fn a_network_that_one_server_describes_is_named_as_long_as_it_is_so() {
+        let trust = Trust::default();
+        let names = || trust.conditions().iter().map(|it| it.name).collect::<Vec<_>>();
+        trust.set_one_word(true);
+        trust.heard();
+        assert_eq!(
+            names(),
+            [Name::TrustedUnusable],
+            "proven checkpoints do not prove older objects"
+        );
+        trust.set_one_word(false);
+        assert_eq!(names(), []);
+    }
+
+    #[test]
     fn a_setting_that_keeps_us_from_proving_anything_is_named_until_something_is_proven() {
         let trust = Trust::default();
         trust.expect();

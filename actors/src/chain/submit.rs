@@ -356,3 +356,32 @@ impl Chain {
         turn.leave_word().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::chain::sample_server::{SampleServer, chain};
+
+    #[tokio::test]
+    async fn one_attempt_asks_one_server_and_the_next_another() {
+        let [first, second] =
+            [SampleServer::start(vec![], &[]).await, SampleServer::start(vec![], &[]).await];
+        let chain = chain(&[&first, &second], None);
+        let asked = Mutex::new(Vec::new());
+        let (seen, choice) = (&asked, &chain);
+        let build = |at: Chain| async move {
+            let begun = at.server();
+            // Meanwhile somebody finds that another server is better.
+            choice.fell_silent(begun);
+            seen.lock().unwrap().push((begun, at.server(), choice.server()));
+            Err(at.unreachable("it went away"))
+        };
+        let wallet = Wallet::from_ed25519([1; 32]);
+        let Err(failed) = chain.run(&wallet, build).await else { panic!("nothing was built") };
+        assert_eq!(*asked.lock().unwrap(), [(0, 0, 1), (1, 1, 0)]);
+        let told = failed.to_string();
+        assert!(told.contains(&first.url) && told.contains(&second.url), "{told}");
+    }
+}

@@ -407,6 +407,32 @@ mod tests {
     }
 
     #[test]
+    fn an_object_is_told_as_it_is_while_it_lives_and_another_does_not_speak_for_it() {
+        let object = |id: u8, end, certified: Option<u32>| BlobObject {
+            object_id: [id; 32].into(),
+            registered_epoch: Epoch(1),
+            end_epoch: Epoch(end),
+            size: 1,
+            deletable: id == 1,
+            certified_epoch: certified.map(Epoch),
+        };
+        let objects = vec![object(1, 7, None), object(2, 9, Some(2)), object(3, 5, Some(2))];
+        let record = BlobRecord { objects, invalid: None };
+        let told =
+            |record: &BlobRecord, id: u8| object_of(Some(record), &[id; 32].into(), Epoch(5));
+        let state = |is_certified, end_epoch, deletable| {
+            Some(ObjectState { is_certified, end_epoch, deletable })
+        };
+        assert_eq!(told(&record, 1), state(false, 7, true), "the blob's certificate is another's");
+        assert_eq!(told(&record, 2), state(true, 9, false));
+        assert_eq!(told(&record, 3), None, "it is over");
+        assert_eq!(told(&record, 4), None, "there is none");
+        let invalid = BlobRecord { invalid: Some(Epoch(4)), ..record };
+        assert_eq!(told(&invalid, 2), None);
+        assert_eq!(object_of(None, &[2; 32].into(), Epoch(5)), None);
+    }
+
+    #[test]
     fn one_answer_counts_a_bounded_number_of_segments_and_none_beyond_the_blob() {
         let parameters = Parameters::new(4, 1 << 14).expect("valid parameters");
         let blob = |segments: u64| {
