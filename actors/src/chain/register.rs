@@ -8,7 +8,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::certificate::Certificate;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{
@@ -274,7 +274,7 @@ impl Chain {
             blob_id: *registration.blob_id.as_bytes(),
             root: registration.root,
             size: registration.length,
-            encoding_type: ENCODING,
+            encoding_type: Encoding::Segments.number(),
             deletable: registration.deletable,
             max_total: registration.write,
         };
