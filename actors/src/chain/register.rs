@@ -32,6 +32,8 @@ pub struct Registration<'a> {
     pub blob_id: BlobId,
     /// The root the id is derived from.
     pub root: Digest,
+    /// The encoding that blobs of its length have.
+    pub encoding: Encoding,
     /// Its length before encoding.
     pub length: u64,
     /// Whether its owner may delete it earlier.
@@ -274,7 +276,7 @@ impl Chain {
             blob_id: *registration.blob_id.as_bytes(),
             root: registration.root,
             size: registration.length,
-            encoding_type: Encoding::Segments.number(),
+            encoding_type: registration.encoding.number(),
             deletable: registration.deletable,
             max_total: registration.write,
         };
