@@ -13,6 +13,7 @@ mod draft;
 mod epochs;
 mod error;
 mod fusion;
+mod gas;
 mod memory;
 mod network_objects;
 mod node_settings;
@@ -20,6 +21,7 @@ mod operator;
 mod owned;
 mod patience;
 mod proof;
+mod proven_blob;
 mod proven_epoch;
 mod purse;
 mod read;
@@ -29,6 +31,7 @@ mod same_blob;
 #[cfg(test)]
 mod sample_server;
 mod servers;
+mod shared_since;
 mod space;
 mod stake;
 mod submit;
@@ -118,7 +121,7 @@ pub struct Chain {
 struct Shared {
     options: ChainOptions,
     package: Address,
-    since: SharedSince,
+    since: watch::Sender<SharedSince>,
     /// What is known of the servers, and which is asked.
     standings: watch::Sender<Servers>,
     /// Held by the one who submits a transaction.
@@ -240,7 +243,7 @@ impl Chain {
 fn shared(options: ChainOptions, since: SharedSince) -> Arc<Shared> {
     let turns = Turns::new(options.turns.clone(), options.system);
     let (package, is_silent) = (Address::new(options.package.into()), AtomicBool::new(false));
-    let puts = SameBlob::default();
+    let (puts, since) = (SameBlob::default(), watch::Sender::new(since));
     let standings = watch::Sender::new(Servers::new(options.urls.len()));
     Arc::new(Shared { options, package, since, standings, turns, puts, is_silent })
 }

@@ -231,6 +231,9 @@ impl State {
             }
         };
         let mut position = view.position;
+        if self.follow == Follow::Blobs {
+            self.context.trust.set_one_word(!position.is_proven && self.applied.is_some());
+        }
         if position.epoch != self.context.position.current().epoch {
             info!(epoch = %position.epoch, "the epoch began");
         }
@@ -241,6 +244,10 @@ impl State {
         self.system_is_stale = false;
         self.pauses.reset();
         self.count();
+        // What is kept counts as proven when it is read again.
+        if self.follow == Follow::Blobs && !self.context.position.current().is_proven {
+            return self.go_on(myself);
+        }
         let (store, source) = (self.context.store.clone(), view.source);
         self.spawn(myself, async move {
             Message::SystemKept(store.keep(Kept::Network, source.to_bytes()).await)
@@ -331,7 +338,9 @@ impl State {
     /// What is durable becomes everybody's position.
     fn stored(&mut self, myself: &ActorRef<Message>, done: Applied) {
         self.applied = Some(done.last);
-        self.system_is_stale |= done.network_changed;
+        // What most servers did not agree on a moment ago, they may agree on now.
+        let is_one_word = !self.context.position.current().is_proven && self.chain.has_choice();
+        self.system_is_stale |= done.network_changed || is_one_word;
         self.view_is_early = false;
         let mut position = self.context.position.current();
         position.checkpoint = done.last.sequence;

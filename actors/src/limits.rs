@@ -333,6 +333,17 @@ pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;
 
 // ---- sessions of clients ---------------------------------------------------------------------
 
+/// The most that is paid for a unit of gas, in MIST. Sui's validators have asked for 500 to 1,000; ten times that leaves them
+/// room, and a server that names more burns the wallet's coins.
+pub const CHAIN_GAS_PRICE_MAX: u64 = 10_000;
+/// The most gas that a transaction may take, in MIST, whatever it does: 1 SUI. A put takes some thousandths, the end of an
+/// epoch, which walks over all nodes, some tenths.
+pub const CHAIN_GAS_BUDGET_BASE_MAX: u64 = 1_000_000_000;
+/// What each command and each input may add to that, in MIST: what a kilobyte of new objects costs on Sui, and as much again.
+pub const CHAIN_GAS_BUDGET_EACH_MAX: u64 = 20_000_000;
+/// Nodes are asked alone so long whether a blob is stored as a server of the ledger says; then the ledger's own proof may come
+/// first. More than nodes take that are well, so that the ledger is spared the questions.
+pub const PUT_WITNESSES_ALONE: Duration = Duration::from_secs(2);
 /// Plans one put makes, each because the ledger refused the one before and its facts had moved: others who use the same
 /// wallet are faster now and then, not always.
 pub const PUT_PLANS_MAX: usize = 8;
@@ -352,6 +363,9 @@ pub const ENCODING_BYTES_KEPT_MAX: usize = 128 * 1024 * 1024;
 pub const PUT_RETURN_PAUSE_MIN: Duration = Duration::from_millis(200);
 /// Longest pause between two such attempts.
 pub const PUT_RETURN_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// A node that is asked about a checkpoint it has not read yet waits so long for it: a few checkpoints of Sui, and less than
+/// whoever asks waits for an answer. Nothing is held meanwhile but the place of the stream, as before its first frame.
+pub const QUESTION_WAIT_MAX: Duration = Duration::from_secs(1);
 /// Whoever asks for a blob's status waits so long for the slow, once those that answered have settled it: it only completes
 /// the list of who answers.
 pub const STATUS_STRAGGLERS_MAX: Duration = Duration::from_secs(2);

@@ -32,12 +32,22 @@ struct Standing {
     keys: Option<KeyFault>,
     /// What in the configuration keeps us from proving anything, and how to repair it.
     setting: Option<(String, &'static str)>,
+    /// Whether what the ledger says of the network is one server's word.
+    is_one_word: bool,
     /// Which of several servers of the ledger are not well.
     servers: Vec<IllServer>,
     /// When something proven came last, and why nothing came since; nothing is expected before
     /// somebody follows a ledger.
     heard: Option<(Instant, Option<String>)>,
 }
+
+/// What is wrong if nothing but one server says what the network is.
+const ONE_WORD: &str = "some of the network's objects were written last before the checkpoint that chain.trusted names, so what \
+                        they say is the word of one server: this node signs and deletes nothing";
+
+/// What to do about it.
+const ONE_WORD_REPAIR: &str = "set chain.trusted to an earlier checkpoint (the network's first is always right) and start with an \
+                               empty node.data_dir, or set chain.rpc to three servers or more of which most agree";
 
 impl Default for Trust {
     fn default() -> Trust {
@@ -64,7 +74,10 @@ impl Trust {
     }
 
     fn facts_at(&self, now: Instant) -> Ledger {
-        let Standing { doubt, keys, setting, servers, heard } = self.sender.borrow().clone();
+        let Standing { doubt, keys, setting, is_one_word, servers, heard } =
+            self.sender.borrow().clone();
+        let one_word = || (ONE_WORD.to_owned(), ONE_WORD_REPAIR);
+        let setting = setting.or_else(|| is_one_word.then(one_word));
         let heard = heard.map(|(since, why)| (now.saturating_duration_since(since), why));
         let silent = heard.filter(|(quiet, _)| *quiet > limits::CHAIN_QUIET_MAX);
         let silence = silent.map(|(quiet, why)| (quiet.as_secs(), why));
@@ -103,6 +116,11 @@ impl Trust {
             standing.setting.clone_from(&setting);
             is_news
         })
+    }
+
+    /// What the ledger says of the network is, or is no longer, one server's word, and nobody signs by it.
+    pub(crate) fn set_one_word(&self, is_one_word: bool) {
+        self.sender.send_modify(|standing| standing.is_one_word = is_one_word);
     }
 
     /// The ledger did not answer, or cannot be understood.
@@ -181,6 +199,21 @@ mod tests {
         assert!(trust.may_act(&position));
         position.is_proven = false;
         assert!(!trust.may_act(&position));
+    }
+
+    #[test]
+    fn a_network_that_one_server_describes_is_named_as_long_as_it_is_so() {
+        let trust = Trust::default();
+        let names = || trust.conditions().iter().map(|it| it.name).collect::<Vec<_>>();
+        trust.set_one_word(true);
+        trust.heard();
+        assert_eq!(
+            names(),
+            [Name::TrustedUnusable],
+            "proven checkpoints do not prove older objects"
+        );
+        trust.set_one_word(false);
+        assert_eq!(names(), []);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use haulout_actors::context::ContextError;
 use haulout_actors::network::NetworkError;
 use haulout_actors::session::download::GetError;
 use haulout_actors::session::locate::LocateError;
-use haulout_actors::session::upload::{PutError, SourceError};
+use haulout_actors::session::upload::{PutError, SourceError, Unwitnessed};
 use haulout_actors::session::{Obstacle, Unhelpful};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
@@ -118,6 +118,7 @@ impl From<PutError> for Error {
             }
             PutError::EpochEnded(_) => Error::new(Kind::Quorum, message),
             PutError::Chain(cause) => cause.into(),
+            PutError::Unwitnessed(told) => unwitnessed(&told),
             PutError::NoPlan(refusal) => refusal.into(),
             PutError::Moved => Error::new(Kind::Chain, message),
             PutError::NotStored(blob_id) => Error::new(Kind::NotFound, message)
@@ -228,6 +229,33 @@ impl From<LocateError> for Error {
             }
         }
     }
+}
+
+/// The error of a blob that a server of the ledger calls stored, and the committee does not.
+fn unwitnessed(told: &Unwitnessed) -> Error {
+    let Unwitnessed { blob_id, server, is_denied, seen, shards, members, .. } = told;
+    let (kind, hint) = match is_denied {
+        true => (
+            Kind::Chain,
+            format!(
+                "`haulout status {blob_id}` says what nodes know of it; set chain.rpc to a server you trust, or to several of \
+                 which most agree, and put it again: what is paid is found and not paid twice"
+            ),
+        ),
+        false => (
+            Kind::Timeout,
+            format!(
+                "`haulout status {blob_id}` says when they have; putting it again pays nothing twice, and sends nothing that \
+                 nodes have"
+            ),
+        ),
+    };
+    Error::new(kind, format!("{told}{}", blamed(members)))
+        .hint(hint)
+        .detail("blob_id", blob_id.to_string())
+        .detail("server", server.as_str())
+        .detail("witnessed", json!({ "shards": seen, "total": shards }))
+        .detail("missing", self::members(members))
 }
 
 /// The error of a blob that too few members help to read, with a next step that follows from what kept them.

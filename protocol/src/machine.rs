@@ -29,6 +29,7 @@ pub mod retry;
 pub mod space;
 pub mod standing;
 pub mod upload;
+pub mod witness;
 
 /// A moment: milliseconds since some fixed point the caller chose; only differences matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haulout_actors::chain::{CallError, Chain, Registered, Registration, Since, Wallet};
-use haulout_actors::session::upload::{self, Agreed, PutOptions, PutReport, Source};
+use haulout_actors::session::upload::{self, Agreed, Evidence, PutOptions, PutReport, Source};
 use haulout_devnet::Devnet;
 use haulout_node::error::Kind;
 use haulout_node::holdings::{Removal, Target};
@@ -159,6 +159,7 @@ async fn a_blob_that_the_wallet_owns_is_not_paid_again_even_if_no_node_answers()
         put_as_planned(&alice, &ledger(&devnet, "alice").await, 173, options(3, true)).await;
     assert!(matches!(again.plan, Plan::Nothing { existing: Some(_), .. }), "{:?}", again.plan);
     assert_eq!((again.object, again.cost.gas), (stored.object, 0));
+    assert_eq!(again.evidence, Evidence::Ledger, "it is not one server's word");
     devnet.shutdown().await;
 }
 

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Result;
 use futures::StreamExt;
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::event::{self, BlobDeleted};
-use haulout_protocol::chain::object::{Staking, Storage, System};
+use haulout_protocol::chain::event::{self, BlobCertified, BlobDeleted};
+use haulout_protocol::chain::object::{Blob, Staking, Storage, System};
 use rpc::ledger_service_server::{LedgerService, LedgerServiceServer};
 use rpc::state_service_server::{StateService, StateServiceServer};
 use rpc::subscription_service_server::{SubscriptionService, SubscriptionServiceServer};
@@ -19,10 +19,11 @@ use rpc::transaction_execution_service_server::{
 };
 use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
+use sui_rpc::proto::sui::rpc::v2::owner::OwnerKind;
 use sui_sdk_types::{
-    Address, Digest, ExecutionStatus, GasCostSummary, Identifier, MoveStruct, Object, ObjectData,
-    ProgrammableTransaction, StructTag, Transaction, TransactionEffects, TransactionEffectsV2,
-    TransactionEvents, TransactionKind,
+    Address, Command, Digest, ExecutionStatus, GasCostSummary, Identifier, Input, MoveStruct,
+    Object, ObjectData, ProgrammableTransaction, StructTag, Transaction, TransactionEffects,
+    TransactionEffectsV2, TransactionEvents, TransactionKind,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -65,6 +66,24 @@ pub enum Lie {
     },
     /// Whatever transaction is tried, another one is handed out to be signed, which does nothing.
     OtherTransaction,
+    /// The gas of whatever transaction is tried costs so much that all of it is burnt.
+    DearGas,
+    /// Every blob object that an account owns is one of this blob, and certified.
+    Owns {
+        /// The blob.
+        blob_id: [u8; 32],
+    },
+    /// This blob is certified, as soon as somebody asks for it; the transaction is kept from the ledger.
+    Certifies {
+        /// The package whose event it invents.
+        package: ObjectId,
+        /// The blob.
+        blob_id: [u8; 32],
+        /// How many certifications it invents before it tells the truth again.
+        times: usize,
+    },
+    /// Shared objects have been so only since a later version.
+    SharedLater,
     /// There is nothing after this checkpoint.
     Stale {
         /// Its number.
@@ -174,6 +193,10 @@ impl Service {
             | Lie::LateEpoch { .. }
             | Lie::StorageOver { .. }
             | Lie::OtherTransaction
+            | Lie::DearGas
+            | Lie::Owns { .. }
+            | Lie::Certifies { .. }
+            | Lie::SharedLater
             | Lie::Stale { .. }
             | Lie::Hangs => return,
             Lie::Unsigned => checkpoint.signature = None,
@@ -216,12 +239,15 @@ impl Service {
         &self,
         mut answer: rpc::ListOwnedObjectsResponse,
     ) -> rpc::ListOwnedObjectsResponse {
-        let Lie::StorageOver { object, .. } = self.lie() else { return answer };
         for sent in &mut answer.objects {
             if let Some(contents) = &mut sent.contents
-                && let Some(over) = over_value(contents.value(), &object)
+                && let Some(twisted) = match self.lie() {
+                    Lie::StorageOver { object, .. } => over_value(contents.value(), &object),
+                    Lie::Owns { blob_id } => blob_value(contents.value(), blob_id),
+                    _ => None,
+                }
             {
-                contents.set_value(over);
+                contents.set_value(twisted);
                 self.told.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -234,19 +260,55 @@ impl Service {
         mut answer: rpc::SimulateTransactionResponse,
     ) -> rpc::SimulateTransactionResponse {
         let tried = answer.transaction.as_mut().and_then(|tried| tried.transaction.as_mut());
-        if self.lie() == Lie::OtherTransaction
+        if let lie @ (Lie::OtherTransaction | Lie::DearGas) = self.lie()
             && let Some(tried) = tried
             && let Ok(mut other) = tried.bcs().deserialize::<Transaction>()
         {
-            let (inputs, commands) = (vec![], vec![]);
-            other.kind = TransactionKind::ProgrammableTransaction(ProgrammableTransaction {
-                inputs,
-                commands,
-            });
+            if lie == Lie::DearGas {
+                other.gas_payment.price = 1_000_000;
+            } else {
+                let (inputs, commands) = (vec![], vec![]);
+                other.kind = TransactionKind::ProgrammableTransaction(ProgrammableTransaction {
+                    inputs,
+                    commands,
+                });
+            }
             *tried = other.into();
             self.told.fetch_add(1, Ordering::Relaxed);
         }
         answer
+    }
+
+    /// What is said of a transaction that is to be executed, if it is kept from the ledger.
+    async fn invented(
+        &self,
+        request: &rpc::ExecuteTransactionRequest,
+    ) -> std::result::Result<Option<rpc::ExecuteTransactionResponse>, Status> {
+        let Lie::Certifies { package, blob_id, times } = self.lie() else { return Ok(None) };
+        let Ok(transaction) = request.transaction().bcs().deserialize::<Transaction>() else {
+            return Ok(None);
+        };
+        let Some(object_id) = certified_by(&transaction) else { return Ok(None) };
+        if times == 0 {
+            return Ok(None);
+        }
+        self.tell(Lie::Certifies { package, blob_id, times: times - 1 });
+        self.told.fetch_add(1, Ordering::Relaxed);
+        let latest = rpc::GetCheckpointRequest::latest();
+        let latest = self.truth().ledger_client().get_checkpoint(latest).await?.into_inner();
+        let events = certification(package, blob_id, object_id);
+        let mut executed = rpc::ExecutedTransaction::default();
+        executed.digest = Some(transaction.digest().to_string());
+        executed.checkpoint = latest.checkpoint().sequence_number;
+        executed.effects = Some(effects_of(&events).into());
+        executed.events = Some(events.into());
+        let mut answer = rpc::ExecuteTransactionResponse::default();
+        answer.transaction = Some(executed);
+        Ok(Some(answer))
+    }
+
+    fn tell(&self, lie: Lie) {
+        self.lie.send_replace(lie);
     }
 
     /// Makes of storage one whose time is over, and leaves it its digest.
@@ -267,6 +329,14 @@ impl Service {
     fn twist_object(&self, sent: &mut rpc::Object) {
         if let Lie::StorageOver { object, in_itself: true } = self.lie() {
             return self.twist_storage(sent, &object);
+        }
+        if self.lie() == Lie::SharedLater {
+            let is_shared = |owner: &&mut rpc::Owner| owner.kind() == OwnerKind::Shared;
+            if let Some(owner) = sent.owner.as_mut().filter(is_shared) {
+                owner.version = Some(owner.version() + 1);
+                self.told.fetch_add(1, Ordering::Relaxed);
+            }
+            return;
         }
         let Lie::LateEpoch { system, staking, by } = self.lie() else { return };
         let lies_about = |id: &Address| {
@@ -300,6 +370,33 @@ fn deletion(package: ObjectId, blob_id: [u8; 32], object_id: ObjectId) -> Transa
         module: name("blob"),
         sender: Address::ZERO,
         type_: StructTag::new(package, name(event::MODULE), name("BlobDeleted"), vec![]),
+        contents: bcs::to_bytes(&said).expect("plain values serialise"),
+    }])
+}
+
+/// The blob object that a transaction certifies.
+fn certified_by(transaction: &Transaction) -> Option<ObjectId> {
+    let TransactionKind::ProgrammableTransaction(script) = &transaction.kind else { return None };
+    let is_it = |command: &Command| matches!(command, Command::MoveCall(call) if call.function.as_str() == "certify_blob");
+    let object = script.inputs.iter().find_map(|input| match input {
+        Input::ImmutableOrOwned(object) => Some(object),
+        _ => None,
+    });
+    let is_certification = script.commands.iter().any(is_it);
+    object.filter(|_| is_certification).map(|it| ObjectId::from_bytes(it.object_id().into_inner()))
+}
+
+/// The event of a certification that never was.
+fn certification(package: ObjectId, blob_id: [u8; 32], object_id: ObjectId) -> TransactionEvents {
+    let name = |text| Identifier::new(text).expect("a valid name");
+    let package = Address::new(package.into());
+    let (epoch, end_epoch, deletable, is_extension) = (1, 2, false, false);
+    let said = BlobCertified { epoch, blob_id, end_epoch, deletable, object_id, is_extension };
+    TransactionEvents(vec![sui_sdk_types::Event {
+        package_id: package,
+        module: name("blob"),
+        sender: Address::ZERO,
+        type_: StructTag::new(package, name(event::MODULE), name("BlobCertified"), vec![]),
         contents: bcs::to_bytes(&said).expect("plain values serialise"),
     }])
 }
@@ -339,6 +436,14 @@ fn over_value(value: &[u8], object: &ObjectId) -> Option<Vec<u8>> {
     let storage: Storage = bcs::from_bytes(value).ok()?;
     let over = Storage { start_epoch: 0, end_epoch: 1, ..storage };
     (over.id == *object).then(|| bcs::to_bytes(&over).ok())?
+}
+
+/// The value of a blob object as one of this blob, certified and for long.
+fn blob_value(value: &[u8], blob_id: [u8; 32]) -> Option<Vec<u8>> {
+    let mut blob: Blob = bcs::from_bytes(value).ok()?;
+    blob.blob_id = blob_id;
+    blob.certified_epoch = Some(blob.registered_epoch);
+    bcs::to_bytes(&blob).ok()
 }
 
 /// The Move value inside it.
@@ -398,11 +503,30 @@ pass_on! { StateService by state_client {
     get_coin_info(GetCoinInfoRequest) -> GetCoinInfoResponse;
 } }
 
-pass_on! { TransactionExecutionService by execution_client {
-    execute_transaction(ExecuteTransactionRequest) -> ExecuteTransactionResponse;
-    simulate_transaction(SimulateTransactionRequest) -> SimulateTransactionResponse
-        twisted by twist_trial;
-} }
+#[tonic::async_trait]
+impl TransactionExecutionService for Service {
+    async fn execute_transaction(
+        &self,
+        request: Request<rpc::ExecuteTransactionRequest>,
+    ) -> Answer<rpc::ExecuteTransactionResponse> {
+        self.answers().await;
+        let asked = request.into_inner();
+        match self.invented(&asked).await? {
+            Some(invented) => Ok(Response::new(invented)),
+            None => self.truth().execution_client().execute_transaction(asked).await,
+        }
+    }
+
+    async fn simulate_transaction(
+        &self,
+        request: Request<rpc::SimulateTransactionRequest>,
+    ) -> Answer<rpc::SimulateTransactionResponse> {
+        self.answers().await;
+        let asked = request.into_inner();
+        let tried = self.truth().execution_client().simulate_transaction(asked).await?;
+        Ok(Response::new(self.twist_trial(tried.into_inner())))
+    }
+}
 
 #[tonic::async_trait]
 impl SubscriptionService for Service {

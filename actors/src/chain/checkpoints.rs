@@ -6,6 +6,7 @@
 //! the server that is chosen then.
 //! Does not: wait between failed attempts (callers back off), or keep anything.
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{self, Event};
 use haulout_protocol::machine::ledger_history::{Doubt, History, Verdict, Verified};
 use haulout_protocol::machine::ledger_servers::Servers;
@@ -48,6 +49,8 @@ pub struct Checkpoints {
     early: Option<Unproven>,
     /// Whether what is ready came from the subscription.
     is_live: bool,
+    /// An object whose writes are told, too, whoever owns it.
+    also: Option<ObjectId>,
 }
 
 impl std::fmt::Debug for Checkpoints {
@@ -65,8 +68,25 @@ impl Checkpoints {
         let validators = start.validators.and_then(|kept| Validators::from_bytes(&kept).ok());
         let (ready, subscription, early) = (Vec::new(), None, None);
         let (choice, chain) = (chain.clone(), chain.at(chain.server()));
-        let (tip, is_live) = (0, false);
-        Checkpoints { chain, choice, history, validators, tip, ready, subscription, early, is_live }
+        let (tip, is_live, also) = (0, false, None);
+        Checkpoints {
+            chain,
+            choice,
+            history,
+            validators,
+            tip,
+            ready,
+            subscription,
+            early,
+            is_live,
+            also,
+        }
+    }
+
+    /// The same, and what is written of this object is told as that of ours is.
+    pub(super) fn with(mut self, object: ObjectId) -> Checkpoints {
+        self.also = Some(object);
+        self
     }
 
     /// How many checkpoints the ledger says that it has beyond those returned.
@@ -185,7 +205,8 @@ impl Checkpoints {
             (None, Some(last)) => Some(self.chain.agreed_checkpoint(last.sequence()).await?),
             _ => None,
         };
-        let (history, ours) = (self.history.clone(), self.chain.ours());
+        let also = self.also.map(|object| Address::new(object.into()));
+        let (history, ours) = (self.history.clone(), Ours { also, ..self.chain.ours() });
         let proving = move || proof::prove(&shown, history, (validators, agreed), &ours);
         let proved = tokio::task::spawn_blocking(proving).await;
         let mut proved =
@@ -286,7 +307,7 @@ impl Chain {
         let staking = haulout_protocol::chain::staking_inner(&options.staking);
         let roots = [options.system, options.staking, staking, options.params, options.treasury];
         let roots = roots.map(|id| Address::new(id.into()));
-        Ours { package: self.shared.package, roots }
+        Ours { package: self.shared.package, roots, also: None }
     }
 }
 

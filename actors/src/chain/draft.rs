@@ -18,7 +18,7 @@ use super::error::execution_error;
 use super::purse::Coin;
 use super::read::decode;
 use super::refusal::inputs;
-use super::{CallError, Chain, Wallet};
+use super::{CallError, Chain, Wallet, gas};
 
 /// The clock has been shared since every Sui network began.
 const CLOCK_SINCE: u64 = 1;
@@ -180,20 +180,18 @@ impl<'a> Draft<'a> {
     ) -> Result<Vec<Argument>, CallError> {
         let builder = &mut self.builder;
         let empty = || CallError::unreadable("a call with a place left empty");
-        let shared = &self.chain.shared;
+        let (shared, since) = (&self.chain.shared, self.chain.since());
         let filled = wanted.into_iter().map(|place| match place {
             Place::System { mutable } => {
-                Ok(builder.object(input(&shared.options.system, shared.since.system, mutable)))
+                Ok(builder.object(input(&shared.options.system, since.system, mutable)))
             }
-            Place::Params => {
-                Ok(builder.object(input(&shared.options.params, shared.since.params, false)))
-            }
+            Place::Params => Ok(builder.object(input(&shared.options.params, since.params, false))),
             Place::Treasury => {
-                Ok(builder.object(input(&shared.options.treasury, shared.since.treasury, true)))
+                Ok(builder.object(input(&shared.options.treasury, since.treasury, true)))
             }
             Place::Staking { mutable } => {
                 let id = staking_inner(&shared.options.staking);
-                Ok(builder.object(input(&id, shared.since.staking, mutable)))
+                Ok(builder.object(input(&id, since.staking, mutable)))
             }
             Place::Clock => Ok(builder.object(input(&CLOCK, CLOCK_SINCE, false))),
             Place::Payment => places.payment.ok_or_else(empty),
@@ -255,7 +253,10 @@ impl<'a> Draft<'a> {
         }
         let tried: Transaction =
             tried.transaction().transaction().bcs().deserialize().map_err(CallError::unreadable)?;
-        // The server chooses what pays for gas. What is done, it does not.
+        if let Some(objection) = gas::objection(&tried.gas_payment, &sender, &kind) {
+            return Err(chain.untrue(objection));
+        }
+        // The server chooses what pays for gas, within bounds. What is done, it does not.
         Ok(Built { transaction: Transaction { kind, sender, ..tried }, coins })
     }
 }

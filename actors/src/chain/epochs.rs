@@ -59,13 +59,14 @@ impl Chain {
         arguments: Vec<Place>,
         cap: Option<&ObjectId>,
     ) -> Result<Receipt, CallError> {
-        let build = || async {
-            let mut draft = Draft::new(self, wallet);
+        let (function, arguments) = (&function, &arguments);
+        let build = |chain: Chain| async move {
+            let mut draft = Draft::new(&chain, wallet);
             let places = match cap {
                 Some(cap) => draft.cap(cap).await?,
                 None => Places::default(),
             };
-            draft.call(&function, arguments.clone(), &places)?;
+            draft.call(function, arguments.clone(), &places)?;
             draft.finish().await
         };
         Ok(self.run(wallet, build).await?.into())

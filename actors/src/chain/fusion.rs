@@ -28,7 +28,7 @@ impl Chain {
         wallet: &Wallet,
         joints: &[Joint],
     ) -> Result<Receipt, CallError> {
-        let build = || self.build_fusion(wallet, joints);
+        let build = |chain: Chain| async move { chain.build_fusion(wallet, joints).await };
         Ok(self.run(wallet, build).await?.into())
     }
 
@@ -40,7 +40,8 @@ impl Chain {
         storages: &[ObjectId],
         over_at: Option<u32>,
     ) -> Result<Receipt, CallError> {
-        let build = || self.build_destruction(wallet, storages, over_at);
+        let build =
+            |chain: Chain| async move { chain.build_destruction(wallet, storages, over_at).await };
         Ok(self.run(wallet, build).await?.into())
     }
 

@@ -46,8 +46,8 @@ impl Chain {
         cap: &ObjectId,
         settings: &[NodeSetting],
     ) -> Result<Changed, CallError> {
-        let build = || async {
-            let mut draft = Draft::new(self, wallet);
+        let build = |chain: Chain| async move {
+            let mut draft = Draft::new(&chain, wallet);
             let places = draft.cap(cap).await?;
             for setting in settings {
                 draft.call(&setting.function(), setting.arguments(), &places)?;
@@ -71,11 +71,11 @@ impl Chain {
             }
             Collector::Account { node_id } => node_id,
         };
-        let call = SetCommissionReceiverAsSender { node_id, receiver };
-        let function = Function::SET_COMMISSION_RECEIVER_AS_SENDER;
-        let build = || async {
-            let mut draft = Draft::new(self, wallet);
-            draft.call(&function, call.arguments(), &Places::default())?;
+        let call = &SetCommissionReceiverAsSender { node_id, receiver };
+        let function = &Function::SET_COMMISSION_RECEIVER_AS_SENDER;
+        let build = |chain: Chain| async move {
+            let mut draft = Draft::new(&chain, wallet);
+            draft.call(function, call.arguments(), &Places::default())?;
             draft.finish().await
         };
         changed(self.run(wallet, build).await?)
@@ -87,8 +87,8 @@ impl Chain {
         wallet: &Wallet,
         collector: Collector,
     ) -> Result<(u64, Receipt), CallError> {
-        let build = || async {
-            let mut draft = Draft::new(self, wallet);
+        let build = |chain: Chain| async move {
+            let mut draft = Draft::new(&chain, wallet);
             let paid = match collector {
                 Collector::Cap(cap) => {
                     let places = draft.cap(&cap).await?;

@@ -111,8 +111,9 @@ impl Chain {
         registration: &NodeRegistration,
         proofs: &Proofs,
     ) -> Result<RegisteredNode, CallError> {
-        let call = registration.call(proofs);
-        let build = || self.build_node(wallet, &call, registration.bond);
+        let call = &registration.call(proofs);
+        let build =
+            |chain: Chain| async move { chain.build_node(wallet, call, registration.bond).await };
         let executed = self.run(wallet, build).await?;
         let node_id = stake_events(&executed).find_map(|event| match event {
             StakeEvent::NodeRegistered(event) => Some(event.node_id),
@@ -129,7 +130,10 @@ impl Chain {
         cap: &ObjectId,
         votes: &Votes,
     ) -> Result<Receipt, CallError> {
-        Ok(self.run(wallet, || self.build_votes(wallet, cap, votes)).await?.into())
+        Ok(self
+            .run(wallet, |chain: Chain| async move { chain.build_votes(wallet, cap, votes).await })
+            .await?
+            .into())
     }
 
     /// Says that the node wants to leave.
@@ -163,8 +167,8 @@ impl Chain {
         function: call::Function,
         pays: bool,
     ) -> Result<Executed, CallError> {
-        let build = || async {
-            let mut draft = Draft::new(self, wallet);
+        let build = |chain: Chain| async move {
+            let mut draft = Draft::new(&chain, wallet);
             let places = draft.cap(cap).await?;
             let result = draft.call(&function, ShowCap.arguments(), &places)?;
             if pays {

@@ -187,7 +187,8 @@ impl Chain {
     ) -> Result<Receipt, CallError> {
         let mut prices = extensions.iter().map(|one| one.price);
         let total = prices.try_fold(0u64, u64::checked_add).ok_or(CallError::TooLarge)?;
-        let build = || self.build_extension(wallet, extensions, total);
+        let build =
+            |chain: Chain| async move { chain.build_extension(wallet, extensions, total).await };
         Ok(self.run(wallet, build).await?.into())
     }
 
@@ -197,7 +198,7 @@ impl Chain {
         wallet: &Wallet,
         blobs: &[ObjectId],
     ) -> Result<Receipt, CallError> {
-        let build = || self.build_deletion(wallet, blobs);
+        let build = |chain: Chain| async move { chain.build_deletion(wallet, blobs).await };
         Ok(self.run(wallet, build).await?.into())
     }
 
@@ -208,7 +209,7 @@ impl Chain {
         wallet: &Wallet,
         blobs: &[ObjectId],
     ) -> Result<Receipt, CallError> {
-        let build = || self.build_burning(wallet, blobs);
+        let build = |chain: Chain| async move { chain.build_burning(wallet, blobs).await };
         Ok(self.run(wallet, build).await?.into())
     }
 

@@ -77,6 +77,8 @@ pub(super) struct Ours {
     pub(super) package: Address,
     /// Shared objects: what writes one of them is ours.
     pub(super) roots: [Address; 5],
+    /// An object whose writes are wanted, too, whoever owns it.
+    pub(super) also: Option<Address>,
 }
 
 /// A checkpoint as it came; nothing of it is believed.
@@ -203,7 +205,7 @@ impl Unproven {
     fn accept(&self, ours: &Ours, validators: Option<Vec<u8>>) -> Result<Checkpoint, CallError> {
         let (mut events, mut written) = (Vec::new(), Vec::new());
         for (effects, said) in &self.transactions {
-            written.extend(shared_writes(effects, &ours.roots));
+            written.extend(writes(effects, ours));
             for one in said.iter().flat_map(|said| &said.0) {
                 let name = &one.type_;
                 if *name.address() == ours.package && name.module().as_str() == event::MODULE {
@@ -223,9 +225,10 @@ impl Unproven {
     }
 }
 
-/// The shared objects that a transaction wrote, if one of `roots` is among what it changed.
-fn shared_writes(effects: &TransactionEffects, roots: &[Address]) -> Vec<Written> {
-    if !effects.object_changes().any(|change| roots.contains(change.object_id())) {
+/// The shared objects that a transaction wrote, and the one that is wanted beside them, if one of ours is among what it changed.
+fn writes(effects: &TransactionEffects, ours: &Ours) -> Vec<Written> {
+    let is_ours = |id: &Address| ours.roots.contains(id) || ours.also.as_ref() == Some(id);
+    if !effects.object_changes().any(|change| is_ours(change.object_id())) {
         return Vec::new();
     }
     let write = |change| match change {
@@ -234,7 +237,9 @@ fn shared_writes(effects: &TransactionEffects, roots: &[Address]) -> Vec<Written
             object_id, output_version, output_digest, output_owner, ..
         }
         | ObjectChange::Unwrapped { object_id, output_version, output_digest, output_owner } => {
-            matches!(output_owner, Owner::Shared(_)).then(|| Written {
+            let is_wanted =
+                matches!(output_owner, Owner::Shared(_)) || ours.also.as_ref() == Some(&object_id);
+            is_wanted.then(|| Written {
                 id: ObjectId::from_bytes(object_id.into_inner()),
                 version: output_version,
                 digest: output_digest.into_inner(),

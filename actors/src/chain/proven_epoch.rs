@@ -26,8 +26,12 @@ impl Chain {
         Ok(staking.epoch)
     }
 
-    /// Makes sure that a checkpoint which is proven has this version of one of our objects.
-    async fn prove_written(&self, id: &ObjectId, object: &Object) -> Result<(), FollowError> {
+    /// Makes sure that a checkpoint which is proven has this version of an object.
+    pub(super) async fn prove_written(
+        &self,
+        id: &ObjectId,
+        object: &Object,
+    ) -> Result<(), FollowError> {
         let transaction = object.previous_transaction().to_string();
         let what = format!("checkpoint of the transaction {transaction}");
         let found = self.look_up(&transaction).await?.and_then(|found| found.checkpoint);
@@ -35,7 +39,7 @@ impl Chain {
         // Whatever came before is not asked about: what counts is who signed this one.
         let before = |sequence| Verified { sequence, digest: None, time_ms: 0 };
         let start = Start { last: sequence.checked_sub(1).map(before), validators: None };
-        let batch = self.checkpoints(start).next_batch().await?;
+        let batch = self.checkpoints(start).with(*id).next_batch().await?;
         let version = object.version();
         let digest = object.digest().into_inner();
         let is_this =

@@ -1,7 +1,8 @@
 //! Reading objects: the system, nodes, stake, coins.
 //!
 //! Promises: what comes back was read at or after the checkpoint it is stamped with, and objects
-//! that describe one committee are of one epoch; objects whose digests are known are those or none.
+//! that describe one committee are of one epoch; objects whose digests are known are those or none;
+//! what is one server's word only is not called proven.
 //! Does not: prove what nobody gave a digest for.
 
 use haulout_protocol::chain::{self, ObjectId, TypeName};
@@ -10,13 +11,13 @@ use haulout_storage::StoreError;
 use serde::de::DeserializeOwned;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::{Address, Object};
+use sui_sdk_types::{Address, Digest, Object};
 use tracing::debug;
 
 use super::checkpoints::time_of;
 use super::network_objects::{NetworkObjects, NoView, members_of, neighbours_of};
 use super::patience::{Patience, pauses};
-use super::{Balances, CallError, Chain, SharedSince, SystemView, Written};
+use super::{Balances, CallError, Chain, SystemView, Written};
 use crate::limits;
 
 /// The parts of an object we read.
@@ -100,21 +101,6 @@ impl Chain {
         Ok((answer.checkpoint().sequence_number(), time_of(answer.checkpoint())?))
     }
 
-    /// Versions at which our objects became shared.
-    pub(super) async fn shared_since(&self) -> Result<SharedSince, CallError> {
-        let options = &self.shared.options;
-        let staking = chain::staking_inner(&options.staking);
-        let ids = [options.system, options.params, staking, options.treasury];
-        let found = self.objects(&ids).await?;
-        let since = |index: usize| found[index].owner().version();
-        Ok(SharedSince {
-            system: since(0),
-            params: since(1),
-            staking: since(2),
-            treasury: since(3),
-        })
-    }
-
     /// One object with everything we may want of it.
     pub(super) async fn object(
         &self,
@@ -143,7 +129,7 @@ impl Chain {
     }
 
     /// Several objects at one moment.
-    async fn objects(&self, ids: &[ObjectId]) -> Result<Vec<proto::Object>, CallError> {
+    pub(super) async fn objects(&self, ids: &[ObjectId]) -> Result<Vec<proto::Object>, CallError> {
         let requests =
             ids.iter().map(|id| proto::GetObjectRequest::new(&Address::new((*id).into())));
         let request = proto::BatchGetObjectsRequest::default()
@@ -172,15 +158,15 @@ impl Chain {
         let [system, staking, params] = [0, 1, 2].map(|index: usize| contents(&fixed[index]));
         let pools = self.objects(&members_of(&system)?).await?;
         let pools = pools.iter().map(contents).collect();
-        let since = self.shared.since;
+        let since = self.since();
         let neighbours = Vec::new(); // whoever asks so lets nobody in
         NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools, neighbours }
             .try_view()
     }
 
-    /// What proven objects say of the network after a checkpoint, read at the versions that are
-    /// given for them; those for which none is given are believed as they are. `known` looks them
-    /// up.
+    /// What objects say of the network after a checkpoint, read at the versions that are proven: `known` looks them up. Of
+    /// those that were not written since the trusted checkpoint, what most of several servers show is as good; if there is
+    /// no such majority, the view is not called proven.
     pub(crate) async fn system_after<Looked>(
         &self,
         last: &Verified,
@@ -191,12 +177,11 @@ impl Chain {
     {
         let options = &self.shared.options;
         let roots = vec![options.system, options.staking, options.params];
-        let fixed = self.proven_objects(&roots, &known(roots.clone()).await?, last).await?;
+        let (fixed, are_fixed_proven) = self.proven_objects(&roots, &known, last).await?;
         let [system, staking, params] =
             <[Vec<u8>; 3]>::try_from(fixed).expect("as many objects as asked for");
         let members = members_of(&system)?;
-        let pools = known(members.clone()).await?;
-        let pools = self.proven_objects(&members, &pools, last).await?;
+        let (pools, are_pools_proven) = self.proven_objects(&members, &known, last).await?;
         let neighbours = match self.neighbours_after(last, &known).await {
             Ok(neighbours) => neighbours,
             Err(ViewError::Call(error)) => {
@@ -206,7 +191,7 @@ impl Chain {
             Err(ViewError::Early) => Vec::new(),
             Err(error) => return Err(error),
         };
-        let (checkpoint, time_ms, since) = (last.sequence, last.time_ms, self.shared.since);
+        let (checkpoint, time_ms, since) = (last.sequence, last.time_ms, self.since());
         let objects = NetworkObjects {
             checkpoint,
             time_ms,
@@ -219,7 +204,7 @@ impl Chain {
         };
         match objects.try_view() {
             Ok(mut view) => {
-                view.position.is_proven = true;
+                view.position.is_proven = are_fixed_proven && are_pools_proven;
                 Ok(view)
             }
             // Not all of them had a version: some are of a later moment than the others.
@@ -238,24 +223,35 @@ impl Chain {
         Looked: Future<Output = Result<Vec<Option<Written>>, StoreError>>,
     {
         let state = vec![chain::staking_inner(&self.shared.options.staking)];
-        let found = self.proven_objects(&state, &known(state.clone()).await?, last).await?;
+        let (found, is_proven) = self.proven_objects(&state, known, last).await?;
         let nodes = neighbours_of(&found[0])?;
-        if nodes.is_empty() {
+        if nodes.is_empty() || !is_proven {
             return Ok(Vec::new());
         }
-        self.proven_objects(&nodes, &known(nodes.clone()).await?, last).await
+        let (nodes, are_proven) = self.proven_objects(&nodes, known, last).await?;
+        Ok(if are_proven { nodes } else { Vec::new() })
     }
 
-    /// Move values of objects at these versions, checked against their digests.
-    async fn proven_objects(
+    /// Move values of objects at their proven versions, checked against their digests; and whether each of them is more than
+    /// one server's word.
+    async fn proven_objects<Looked>(
         &self,
         ids: &[ObjectId],
-        known: &[Option<Written>],
+        known: &impl Fn(Vec<ObjectId>) -> Looked,
         last: &Verified,
-    ) -> Result<Vec<Vec<u8>>, ViewError> {
-        let wanted = ids.iter().zip(known).map(|(id, known)| {
+    ) -> Result<(Vec<Vec<u8>>, bool), ViewError>
+    where
+        Looked: Future<Output = Result<Vec<Option<Written>>, StoreError>>,
+    {
+        let mut certain = known(ids.to_vec()).await?;
+        if self.has_choice() && certain.iter().any(Option::is_none) {
+            let agreed = self.agreed_versions(ids).await;
+            certain =
+                certain.into_iter().zip(agreed).map(|(proven, most)| proven.or(most)).collect();
+        }
+        let wanted = ids.iter().zip(&certain).map(|(id, certain)| {
             let mut request = proto::GetObjectRequest::new(&Address::new((*id).into()));
-            request.version = known.map(|known| known.version);
+            request.version = certain.map(|certain| certain.version);
             request
         });
         let request = proto::BatchGetObjectsRequest::default()
@@ -269,18 +265,32 @@ impl Chain {
         if answer.objects.len() != ids.len() {
             return Err(CallError::unreadable("fewer objects than asked for").into());
         }
-        let values = answer.objects.into_iter().zip(known).map(|(found, known)| {
-            // The version may be too old to be kept: then we are still far behind.
-            let found = found.to_result().map_err(|_| ViewError::Early)?;
-            let object: Object = found.bcs().deserialize().map_err(CallError::unreadable)?;
-            if known.is_some_and(|known| known.digest != object.digest().into_inner()) {
-                let verdict = Verdict::Forged;
-                return Err(Doubt { verdict, checkpoint: last.sequence }.into());
-            }
-            let value = object.as_struct().map(|value| value.contents().to_vec());
-            value.ok_or_else(|| CallError::unreadable("a package in place of an object").into())
+        let values =
+            answer.objects.into_iter().zip(ids).zip(&certain).map(|((found, id), certain)| {
+                // The version may be too old to be kept: then we are still far behind.
+                let found = found.to_result().map_err(|_| ViewError::Early)?;
+                let object: Object = found.bcs().deserialize().map_err(CallError::unreadable)?;
+                if let Some(certain) = certain {
+                    if certain.digest != object.digest().into_inner() {
+                        let verdict = Verdict::Forged;
+                        return Err(Doubt { verdict, checkpoint: last.sequence }.into());
+                    }
+                    self.prove_since(id, &object);
+                }
+                let value = object.as_struct().map(|value| value.contents().to_vec());
+                value.ok_or_else(|| CallError::unreadable("a package in place of an object").into())
+            });
+        Ok((values.collect::<Result<_, ViewError>>()?, certain.iter().all(Option::is_some)))
+    }
+
+    /// The present versions of objects, as one server shows them.
+    pub(super) async fn versions(&self, ids: &[ObjectId]) -> Result<Vec<Written>, CallError> {
+        let found = self.objects(ids).await?;
+        let written = found.iter().zip(ids).map(|(object, id)| {
+            let digest: Digest = object.digest().parse().map_err(CallError::unreadable)?;
+            Ok(Written { id: *id, version: object.version(), digest: digest.into_inner() })
         });
-        values.collect()
+        written.collect()
     }
 
     /// How much of one coin type an account holds.
@@ -337,4 +347,39 @@ pub(super) fn decode<T: DeserializeOwned>(object: &proto::Object) -> Result<T, C
     let contents = object.contents().value();
     bcs::from_bytes(contents)
         .map_err(|error| CallError::unreadable(format!("object {}: {error}", object.object_id())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::sample_server::{SampleServer, chain};
+
+    const LAST: Verified = Verified { sequence: 9, digest: None, time_ms: 0 };
+
+    /// What these servers, the first of which is asked, say of two objects of which nothing is proven.
+    async fn unproven(servers: &[&SampleServer]) -> Result<(Vec<Vec<u8>>, bool), ViewError> {
+        let chain = chain(servers, None);
+        let ids = [1, 2].map(|byte| ObjectId::from_bytes([byte; 32]));
+        let nothing = |ids: Vec<ObjectId>| std::future::ready(Ok(vec![None; ids.len()]));
+        chain.at(0).proven_objects(&ids, &nothing, &LAST).await
+    }
+
+    #[tokio::test]
+    async fn what_no_checkpoint_proves_is_one_servers_word_unless_most_servers_show_it() {
+        let mut servers = Vec::new();
+        for content in [7, 7, 8] {
+            let server = SampleServer::start(vec![], &[]).await;
+            server.fill_with(content);
+            servers.push(server);
+        }
+        let [first, second, liar] = [&servers[0], &servers[1], &servers[2]];
+        let (values, is_proven) = unproven(&[first]).await.unwrap();
+        assert_eq!((values[1][32], is_proven), (7, false));
+        let (values, is_proven) = unproven(&[first, second, liar]).await.unwrap();
+        assert_eq!((values[0][32], is_proven), (7, true));
+        let (_, is_proven) = unproven(&[first, liar]).await.unwrap();
+        assert!(!is_proven, "one against one");
+        let doubt = unproven(&[liar, first, second]).await.unwrap_err();
+        assert!(matches!(doubt, ViewError::Doubt(doubt) if doubt.verdict == Verdict::Forged));
+    }
 }

@@ -87,6 +87,8 @@ pub struct Extended {
     pub space: Space,
     /// The transaction.
     pub digest: String,
+    /// The checkpoint that contains it, if it was seen.
+    pub checkpoint: Option<u64>,
     /// What it cost, at most.
     pub cost: Cost,
 }
@@ -113,11 +115,12 @@ impl Chain {
         (terms, space): (&Terms, &Space),
     ) -> Result<Registered, CallError> {
         let used = Mutex::new(space.clone());
-        let build = || async {
-            self.check_beside(wallet, registration).await?;
-            let space = self.space_now(wallet, terms, space).await?;
-            set(&used, &space);
-            self.build_registration(wallet, registration, &space).await
+        let attempted = &used;
+        let build = |chain: Chain| async move {
+            chain.check_beside(wallet, registration).await?;
+            let space = chain.space_now(wallet, terms, space).await?;
+            set(attempted, &space);
+            chain.build_registration(wallet, registration, &space).await
         };
         let executed = self.run(wallet, build).await?;
         let mut cost = Cost { wal: registration.write, gas: executed.gas };
@@ -162,15 +165,17 @@ impl Chain {
         (terms, space): (&Terms, &Space),
     ) -> Result<Extended, CallError> {
         let used = Mutex::new(space.clone());
-        let build = || async {
-            let space = self.space_now(wallet, terms, space).await?;
-            set(&used, &space);
-            self.build_prolongation(wallet, object, &space).await
+        let attempted = &used;
+        let build = |chain: Chain| async move {
+            let space = chain.space_now(wallet, terms, space).await?;
+            set(attempted, &space);
+            chain.build_prolongation(wallet, object, &space).await
         };
         let executed = self.run(wallet, build).await?;
         let space = used.into_inner().unwrap_or_else(PoisonError::into_inner);
         let cost = Cost { wal: space.price(), gas: executed.gas };
-        Ok(Extended { space, digest: executed.digest, cost })
+        let (digest, checkpoint) = (executed.digest, executed.checkpoint);
+        Ok(Extended { space, digest, checkpoint, cost })
     }
 
     /// Refuses if the wallet's objects of the blob are not those that were planned with: others who
@@ -224,7 +229,9 @@ impl Chain {
         if let Some(certified) = self.certified(object).await? {
             return Ok(certified);
         }
-        let build = || self.build_certification(wallet, object, certificate);
+        let build = |chain: Chain| async move {
+            chain.build_certification(wallet, object, certificate).await
+        };
         let executed = match self.run(wallet, build).await {
             Ok(executed) => executed,
             Err(error) if error.abort() == Some(Abort::AlreadyCertified) => {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::ledger_history::{
     CheckpointDigest, Doubt, History, Verdict, Verified,
 };
@@ -18,7 +19,7 @@ use tracing::{debug, info, warn};
 
 use super::proof::{self, Unproven};
 use super::validators::Validators;
-use super::{CallError, Chain, ChainOptions, FollowError, NetworkObjects, SharedSince, SystemView};
+use super::{CallError, Chain, ChainOptions, FollowError, NetworkObjects, SystemView, Written};
 use crate::limits;
 
 /// One server, and the connection to it, which opens when it is used.
@@ -129,6 +130,19 @@ impl Chain {
         }
     }
 
+    /// Notes that a server said at this checkpoint what is not so; whether another one is asked from now on.
+    pub(crate) fn disbelieve(&self, server: usize, checkpoint: u64) -> bool {
+        if self.pinned.is_some() || !self.has_choice() {
+            return false;
+        }
+        warn!(
+            ledger = self.servers[server].url,
+            "this server says what is not so; another one is asked"
+        );
+        self.found(server, Finding::Doubted(Doubt { verdict: Verdict::Disputed, checkpoint }));
+        self.server() != server
+    }
+
     /// Looks at what this handle's server shows now.
     pub(crate) async fn look(&self, witness: &Witness) -> Result<Finding, FollowError> {
         let looked = async {
@@ -192,26 +206,8 @@ impl Chain {
         drop(tokio::time::timeout(time, answered).await);
     }
 
-    /// The versions at which our objects became shared, of the first server that has them: one of another network, or that is being
-    /// filled, makes way for the next. If none has them, the last reason is told.
-    pub(super) async fn shared_since_of_any(&self) -> Result<SharedSince, CallError> {
-        let mut left = self.servers.len();
-        loop {
-            left -= 1;
-            match self.shared_since().await {
-                // Those that do not answer at all were gone through, and waited for.
-                Err(error) if left > 0 && !matches!(error, CallError::Unreachable { .. }) => {
-                    let server = self.server();
-                    warn!(%error, ledger = self.servers[server].url, "this server lacks what the network is made of");
-                    self.found(server, Finding::Silent);
-                }
-                said => return said,
-            }
-        }
-    }
-
     /// What each of the servers answers, by its place; nothing for one that does not in time.
-    async fn ask_all<T, Asked>(&self, ask: impl Fn(Chain) -> Asked) -> Vec<Option<T>>
+    pub(super) async fn ask_all<T, Asked>(&self, ask: impl Fn(Chain) -> Asked) -> Vec<Option<T>>
     where
         Asked: Future<Output = Option<T>>,
     {
@@ -260,6 +256,21 @@ impl Chain {
         };
         let agreed = told.into_iter().flatten().find(|told| told.digest() == digest.0);
         Ok(agreed.expect("somebody said what most did"))
+    }
+
+    /// The present versions of objects, each as enough servers show it; nothing for those of which they show different ones, as
+    /// they do for a moment after one was written.
+    pub(super) async fn agreed_versions(&self, ids: &[ObjectId]) -> Vec<Option<Written>> {
+        let shown = self.ask_all(|chain| async move { chain.versions(ids).await.ok() }).await;
+        let agreed = (0..ids.len()).map(|index| {
+            let of_each = |written: &Option<Vec<Written>>| written.as_ref()?.get(index).copied();
+            let shown: Vec<Option<Written>> = shown.iter().map(of_each).collect();
+            let digests = shown.iter().map(|it| it.map(|it| CheckpointDigest(it.digest)));
+            let digests: Vec<_> = digests.collect();
+            let Agreement::Agreed(digest) = ledger_servers::agree(&digests) else { return None };
+            shown.into_iter().flatten().find(|written| written.digest == digest.0)
+        });
+        agreed.collect()
     }
 
     /// Counts, and notes those who say something else than most.

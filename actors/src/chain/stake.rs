@@ -83,7 +83,11 @@ impl Chain {
         node: &ObjectId,
         amount: u64,
     ) -> Result<NewReceipt, CallError> {
-        let executed = self.run(wallet, || self.build_stake(wallet, node, amount)).await?;
+        let executed =
+            self.run(wallet, |chain: Chain| async move {
+                chain.build_stake(wallet, node, amount).await
+            })
+            .await?;
         let found = stake_events(&executed).find_map(|event| match event {
             StakeEvent::Staked(staked) => Some((staked.object_id, staked.activation_epoch)),
             _ => None,
@@ -99,7 +103,9 @@ impl Chain {
         wallet: &Wallet,
         steps: &[ReceiptStep],
     ) -> Result<Payout, CallError> {
-        let executed = self.run(wallet, || self.build_advance(wallet, steps)).await?;
+        let executed = self
+            .run(wallet, |chain: Chain| async move { chain.build_advance(wallet, steps).await })
+            .await?;
         let (mut requested, mut paid) = (Vec::new(), Vec::new());
         for event in stake_events(&executed) {
             match event {
@@ -120,7 +126,13 @@ impl Chain {
         receipt: &ObjectId,
         amount: u64,
     ) -> Result<Receipt, CallError> {
-        Ok(self.run(wallet, || self.build_split(wallet, receipt, amount)).await?.into())
+        Ok(self
+            .run(
+                wallet,
+                |chain: Chain| async move { chain.build_split(wallet, receipt, amount).await },
+            )
+            .await?
+            .into())
     }
 
     /// Joins receipts of the wallet into the first of them.
@@ -130,7 +142,10 @@ impl Chain {
         into: &ObjectId,
         others: &[ObjectId],
     ) -> Result<Receipt, CallError> {
-        Ok(self.run(wallet, || self.build_join(wallet, into, others)).await?.into())
+        Ok(self
+            .run(wallet, |chain: Chain| async move { chain.build_join(wallet, into, others).await })
+            .await?
+            .into())
     }
 
     async fn build_stake(

@@ -4,7 +4,8 @@
 //! for checkpoints side by side; who plans by lists after that waits until they show the last. A transaction is signed once; whatever happens to the connection,
 //! only those bytes are sent again, and the ledger executes a digest once. It is built anew only
 //! when the old one cannot happen any more: nothing was sent, or the ledger refused it, it is not
-//! in the ledger, and if an answer was lost before, its objects have moved on.
+//! in the ledger, and if an answer was lost before, its objects have moved on. One attempt asks one
+//! server, for another one may be behind it or ahead; only signed bytes go to whoever answers.
 //! Does not: know what is in a transaction (`draft` and those who use it do), or remember anything
 //! across a restart of the program; the ledger does.
 
@@ -48,6 +49,8 @@ pub(super) struct Executed {
     pub(super) checkpoint: Option<u64>,
     pub(super) events: Vec<Event>,
     pub(super) gas: u64,
+    /// The place of the server that said so.
+    server: usize,
     /// Coins as they were before or are now; ledgers may leave them out.
     coins: Vec<Coin>,
 }
@@ -78,15 +81,20 @@ impl Chain {
         build: Build,
     ) -> Result<Executed, CallError>
     where
-        Build: Fn() -> Building,
+        Build: Fn(Chain) -> Building,
         Building: Future<Output = Result<Built, CallError>>,
     {
         let mut patience: Option<Patience> = None;
         let mut refusals = 0;
+        // Each server is tried once before anybody waits.
+        let others = if self.pinned.is_none() { self.servers.len() - 1 } else { 0 };
+        let (mut left, mut renewals) = (others, self.servers.len());
         loop {
             let mut turn = self.shared.turns.take(&wallet.address()).await;
+            let server = self.server();
             // In a box: what waits for it would hold all of a draft, again at each level.
-            let attempt = Box::pin(self.attempt(wallet, Box::pin(build())));
+            let building = Box::pin(build(self.at(server)));
+            let attempt = Box::pin(self.attempt(wallet, server, building));
             let done = turn.during(attempt).await;
             self.remember(&mut turn, &done).await;
             drop(turn); // the others need not wait for the checkpoint
@@ -96,9 +104,21 @@ impl Chain {
             };
             let patience = patience.get_or_insert_with(|| Patience::new(self.patience));
             let (goes_on, error) = match failed {
-                Failed::Final(error @ CallError::Unreachable { .. })
-                | Failed::Refused(error @ CallError::Unreachable { .. }) => {
-                    (self.wait_out(patience, &error).await, error)
+                Failed::Final(CallError::Unreachable { reason, is_late, .. })
+                | Failed::Refused(CallError::Unreachable { reason, is_late, .. }) => {
+                    self.fell_silent(server);
+                    let error = CallError::Unreachable { url: self.places(), reason, is_late };
+                    let goes_on = match left.checked_sub(1) {
+                        Some(fewer) => {
+                            left = fewer;
+                            true
+                        }
+                        None => {
+                            left = others;
+                            self.wait_out(patience, &error).await
+                        }
+                    };
+                    (goes_on, error)
                 }
                 Failed::Refused(error @ CallError::Rejected { .. }) => {
                     refusals += 1;
@@ -115,6 +135,17 @@ impl Chain {
                     debug!(%error, "waiting for the wallet's last transaction");
                     (patience.pause().await, error)
                 }
+                Failed::Final(error @ CallError::Rejected { .. }) => {
+                    let goes_on = renewals > 0 && self.renew_since().await;
+                    renewals = renewals.saturating_sub(1);
+                    (goes_on, error)
+                }
+                // Nothing was signed: another server may do better.
+                Failed::Final(error @ CallError::Untrue { .. }) => {
+                    let goes_on = left > 0 && self.disbelieve(server, 0);
+                    left = left.saturating_sub(1);
+                    (goes_on, error)
+                }
                 Failed::Refused(error) | Failed::Final(error) => (false, error),
             };
             if !goes_on {
@@ -123,14 +154,15 @@ impl Chain {
         }
     }
 
-    /// Builds a transaction and sends it, once; returns it with the coins it named.
+    /// Builds a transaction and sends it, once, first to the server it was built by; returns it with the coins it named.
     async fn attempt(
         &self,
         wallet: &Wallet,
+        server: usize,
         building: impl Future<Output = Result<Built, CallError>>,
     ) -> Result<(Executed, Vec<Coin>), Failed> {
         let Built { transaction, coins } = building.await.map_err(Failed::Final)?;
-        Ok((self.send(wallet, transaction).await?, coins))
+        Ok((self.send(wallet, transaction, server).await?, coins))
     }
 
     /// Fails if lists may not show yet what the wallet did last: what is planned by them would be
@@ -165,13 +197,18 @@ impl Chain {
         wallet: &Wallet,
         transaction: Transaction,
     ) -> Result<Executed, CallError> {
-        self.send(wallet, transaction).await.map_err(|failed| match failed {
+        self.send(wallet, transaction, self.server()).await.map_err(|failed| match failed {
             Failed::Refused(error) | Failed::Final(error) => error,
         })
     }
 
-    /// Signs a transaction and sends it until its fate is known.
-    async fn send(&self, wallet: &Wallet, transaction: Transaction) -> Result<Executed, Failed> {
+    /// Signs a transaction and sends it until its fate is known, to this server first. Why one does not take it, that one says.
+    async fn send(
+        &self,
+        wallet: &Wallet,
+        transaction: Transaction,
+        mut server: usize,
+    ) -> Result<Executed, Failed> {
         let signature = wallet.sign(&transaction).map_err(|error| Failed::Final(error.into()))?;
         let (digest, inputs) = (transaction.digest().to_string(), inputs(&transaction));
         let gas = Some(transaction.gas_payment.budget);
@@ -182,12 +219,12 @@ impl Chain {
         let mut patience = Patience::new(self.patience.max(limits::CHAIN_SUBMISSION_PATIENCE_MIN));
         let mut is_in_doubt = false;
         loop {
-            let server = self.server();
+            let at = self.at(server);
             let mut client = self.servers[server].client.clone().execution_client();
             let status = match client.execute_transaction(request.clone()).await {
                 Ok(answer) => {
                     self.answered(server);
-                    let done = self.judge(wallet, digest, answer.get_ref().transaction());
+                    let done = at.judge(wallet, digest, answer.get_ref().transaction());
                     return done.map_err(Failed::Final);
                 }
                 Err(status) => status,
@@ -196,6 +233,7 @@ impl Chain {
             if matches!(error, CallError::Unreachable { .. }) {
                 is_in_doubt = true;
                 self.fell_silent(server);
+                server = self.server();
                 debug!(digest, %error, "sending the same transaction again");
                 if !self.wait_out(&mut patience, &error).await {
                     return Err(Failed::Final(CallError::Unconfirmed { digest }));
@@ -204,9 +242,9 @@ impl Chain {
             }
             // First what moved, then whether it was executed: the other way round, our own
             // transaction could be what moved them.
-            let error = self.refusal(wallet, &status, (&inputs, is_in_doubt), gas).await;
-            return match self.look_up(&digest).await {
-                Ok(Some(found)) => self.judge(wallet, digest, &found).map_err(Failed::Final),
+            let error = at.refusal(wallet, &status, (&inputs, is_in_doubt), gas).await;
+            return match at.look_up(&digest).await {
+                Ok(Some(found)) => at.judge(wallet, digest, &found).map_err(Failed::Final),
                 // What has no answer and can still happen must not be paid beside another.
                 Ok(None) if is_in_doubt && !matches!(error, CallError::Contended { .. }) => {
                     Err(Failed::Final(CallError::Unconfirmed { digest }))
@@ -236,13 +274,20 @@ impl Chain {
         }
     }
 
-    /// Waits until an executed transaction is in a checkpoint, so that whoever reads next sees it.
+    /// Waits until an executed transaction is in a checkpoint, so that whoever reads next sees it. Who executed it knows first.
     async fn in_checkpoint(&self, wallet: &Wallet, mut executed: Executed) -> Executed {
         let until = Instant::now() + limits::CHAIN_CHECKPOINT_TIMEOUT;
         let mut pauses = pauses();
+        let mut asked = self.at(executed.server).impatient();
         while executed.checkpoint.is_none() {
-            let found = self.look_up(&executed.digest).await;
-            executed.checkpoint = found.ok().flatten().and_then(|found| found.checkpoint);
+            match asked.look_up(&executed.digest).await {
+                Ok(found) => executed.checkpoint = found.and_then(|found| found.checkpoint),
+                Err(error) => {
+                    debug!(%error, "another server is asked what became of the transaction");
+                    self.fell_silent(executed.server);
+                    asked = self.impatient();
+                }
+            }
             let Some(next) = pauses.next().map(|pause| Instant::now() + pause) else { break };
             if executed.checkpoint.is_some() || next >= until {
                 break;
@@ -273,6 +318,7 @@ impl Chain {
             checkpoint: transaction.checkpoint,
             events: decode_events(&self.shared.package, transaction)?,
             gas: spent.saturating_sub(gas.storage_rebate()),
+            server: self.server(),
             coins: transaction
                 .objects()
                 .objects()
@@ -308,5 +354,34 @@ impl Chain {
             }
         }
         turn.leave_word().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::chain::sample_server::{SampleServer, chain};
+
+    #[tokio::test]
+    async fn one_attempt_asks_one_server_and_the_next_another() {
+        let [first, second] =
+            [SampleServer::start(vec![], &[]).await, SampleServer::start(vec![], &[]).await];
+        let chain = chain(&[&first, &second], None);
+        let asked = Mutex::new(Vec::new());
+        let (seen, choice) = (&asked, &chain);
+        let build = |at: Chain| async move {
+            let begun = at.server();
+            // Meanwhile somebody finds that another server is better.
+            choice.fell_silent(begun);
+            seen.lock().unwrap().push((begun, at.server(), choice.server()));
+            Err(at.unreachable("it went away"))
+        };
+        let wallet = Wallet::from_ed25519([1; 32]);
+        let Err(failed) = chain.run(&wallet, build).await else { panic!("nothing was built") };
+        assert_eq!(*asked.lock().unwrap(), [(0, 0, 1), (1, 1, 0)]);
+        let told = failed.to_string();
+        assert!(told.contains(&first.url) && told.contains(&second.url), "{told}");
     }
 }

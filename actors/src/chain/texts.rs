@@ -31,8 +31,8 @@ impl Chain {
         key: &str,
         value: &str,
     ) -> Result<Receipt, CallError> {
-        let pair = SetMetadataPair { key: key.to_owned(), value: value.to_owned() };
-        let build = || self.build_text(wallet, blob, &pair);
+        let pair = &SetMetadataPair { key: key.to_owned(), value: value.to_owned() };
+        let build = |chain: Chain| async move { chain.build_text(wallet, blob, pair).await };
         Ok(self.run(wallet, build).await?.into())
     }
 

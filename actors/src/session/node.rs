@@ -1,11 +1,14 @@
 //! Single questions to single nodes, checked before anyone believes the answers.
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::responsiveness::Sample;
 use haulout_protocol::machine::retry::End;
-use haulout_protocol::wire::blob::{Answer, Held, Question, Registration, Request, Status};
+use haulout_protocol::wire::blob::{
+    Answer, Held, ObjectStatus, Question, Registration, Request, Status,
+};
 use haulout_protocol::wire::{HEADER_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX};
 
 use super::{Obstacle, Session};
@@ -212,6 +215,23 @@ pub(super) async fn registration(
     reported(session, member, async {
         match ask(session, member, blob_id, Question::Registration).await? {
             Answer::Registration(registration) => Ok(registration),
+            _ => Err(nonsense()),
+        }
+    })
+    .await
+}
+
+/// What the member has read on chain of one object of the blob; up to this checkpoint at least, if it reads that in a moment.
+pub(super) async fn object(
+    session: &Session,
+    member: usize,
+    blob_id: &BlobId,
+    (object, checkpoint): (&ObjectId, u64),
+) -> Result<ObjectStatus, AskError> {
+    let question = Question::Object { object: *object.as_bytes(), checkpoint };
+    reported(session, member, async {
+        match ask(session, member, blob_id, question).await? {
+            Answer::Object(status) => Ok(status),
             _ => Err(nonsense()),
         }
     })

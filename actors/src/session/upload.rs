@@ -35,6 +35,7 @@ mod permanence;
 mod repair;
 mod sender;
 mod source;
+mod witness;
 
 pub use crate::chain::Cost;
 pub use deal::Agreed;
@@ -42,10 +43,11 @@ use deal::{Deal, Settled};
 use encoded::Encoded;
 pub use identify::header;
 use identify::{Identified, encode, identify, unchanged};
-pub use outcome::{Earlier, PutError, PutOptions, PutReport};
+pub use outcome::{Earlier, Evidence, PutError, PutOptions, PutReport};
 pub use repair::{RepairReport, RepairedNode, repair};
 use sender::{Command, Sender};
 pub use source::{Source, SourceError, SourceFile};
+pub use witness::Unwitnessed;
 
 /// Encoded segments in memory at once: one being sent, one being encoded.
 pub const WINDOW: usize = 2;
@@ -71,6 +73,7 @@ pub async fn put(
     let account = Some(writer.wallet.address());
     let deal = Deal::new(writer.chain, account, &identified.header, options, &earlier);
     let mut agreed = deal.plan(None).await?;
+    let mut servers = writer.chain.urls().count();
     for _ in 0..limits::PUT_PLANS_MAX {
         let mut settled = Settled::of(agreed);
         if let Plan::Extend { .. } = settled.agreed.plan {
@@ -82,10 +85,26 @@ pub async fn put(
         }
         match settled.agreed.plan {
             Plan::Nothing { .. } => {
-                return Ok(report(session, &identified.header, earlier, &settled));
+                let told = report(session, &identified.header, earlier.clone(), &settled);
+                match deal.witness(session, &settled, told.end_epoch).await {
+                    Ok(evidence) => return Ok(PutReport { evidence, ..told }),
+                    Err(error) => {
+                        // Nothing is done yet, and another server may tell what is so.
+                        let may_ask = servers > 1 && deal.asks_another(&error, &settled);
+                        servers = servers.saturating_sub(1);
+                        if !may_ask {
+                            return Err(error);
+                        }
+                        agreed = deal.plan(None).await?;
+                    }
+                }
             }
             Plan::Extend { .. } => match deal.complete(writer.wallet, &mut settled).await? {
-                None => return Ok(report(session, &identified.header, earlier, &settled)),
+                None => {
+                    let told = report(session, &identified.header, earlier, &settled);
+                    let evidence = deal.witness(session, &settled, told.end_epoch).await?;
+                    return Ok(PutReport { evidence, ..told });
+                }
                 Some(moved) => agreed = moved,
             },
             Plan::Certify { .. } | Plan::Register { .. } => {
@@ -137,6 +156,8 @@ fn report(
         plan,
         cost: earlier.cost.plus(settled.cost),
         shards: (0, session.committee.shards()),
+        // Of somebody's permanent object the committee said so.
+        evidence: Evidence::Nodes,
         unhelpful: Vec::new(),
     }
 }
@@ -155,7 +176,7 @@ enum Event {
     Input(Input),
     Encoded(u32, Result<Encoded, PutError>),
     Registered(Result<Settled, PutError>),
-    Certified(Result<Settled, PutError>),
+    Certified(Result<(Settled, Evidence), PutError>),
     /// The bytes are not those that were sent: what was confirmed is not certified.
     Changed(PutError),
 }
@@ -181,6 +202,8 @@ struct Task<'a> {
     /// What attempts in earlier epochs did.
     earlier: Earlier,
     unhelpful: BTreeMap<usize, String>,
+    /// Why the blob counts as stored, once it does.
+    evidence: Evidence,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
 }
@@ -216,6 +239,7 @@ impl<'a> Task<'a> {
             helpers: Vec::new(),
             earlier: Earlier::default(),
             unhelpful: BTreeMap::new(),
+            evidence: Evidence::Nodes,
             events,
             inbox,
         }
@@ -290,8 +314,9 @@ impl<'a> Task<'a> {
                 };
                 Input::Registered { persistence }
             }
-            Event::Certified(settled) => {
-                self.settled = settled.map_err(|error| self.not_certified(error))?;
+            Event::Certified(certified) => {
+                let certified = certified.map_err(|error| self.not_certified(error));
+                (self.settled, self.evidence) = certified?;
                 Input::Certified
             }
             Event::Changed(error) => return Err(error),
@@ -411,10 +436,9 @@ impl<'a> Task<'a> {
     }
 
     fn certify(&mut self, certificate: Certificate) {
-        let mut settled = self.settled.clone();
-        let Writer { chain, wallet } = self.writer;
-        let (chain, wallet, events) = (chain.clone(), wallet.clone(), self.events.clone());
-        let (network, deal) = (self.session.network.clone(), self.deal.clone());
+        let done = (self.settled.clone(), self.earlier.plan.clone());
+        let (wallet, events) = (self.writer.wallet.clone(), self.events.clone());
+        let (session, deal) = (self.session.clone(), self.deal.clone());
         let span = debug_span!("certify", haulout.blob.id = %self.blob_id);
         let announcement = wire::encode(&Announcement { certificate: certificate.to_bytes() });
         let (source, observer) = (self.source.clone(), self.observer.clone());
@@ -423,23 +447,10 @@ impl<'a> Task<'a> {
                 let _ = events.send(Event::Changed(error)).await;
                 return;
             }
-            let certify = async {
-                let Some(object) = &settled.object else { return Ok(settled) };
-                let object = object.existing.object;
-                observer(Progress::Certifying);
-                let certified = chain.certify_blob(&wallet, &object, &certificate).await?;
-                settled.cost = settled.cost.plus(certified.cost);
-                match deal.complete(&wallet, &mut settled).await? {
-                    None => Ok(settled),
-                    // Another put of the wallet was faster, and the blob has all that was asked for.
-                    Some(agreed) if matches!(agreed.plan, Plan::Nothing { .. }) => {
-                        Ok(Settled { cost: settled.cost, ..Settled::of(agreed) })
-                    }
-                    Some(_) => Err(PutError::Moved),
-                }
-            };
+            observer(Progress::Certifying);
             // Gossip is a hint: nodes that miss it read the event on chain.
-            let announced = network.publish(Topic::Blob, announcement);
+            let announced = session.network.publish(Topic::Blob, announcement);
+            let certify = deal.certify(&session, &wallet, done, &certificate);
             let (_, certified) = tokio::join!(announced, certify);
             let _ = events.send(Event::Certified(certified)).await;
         };
@@ -468,6 +479,7 @@ impl<'a> Task<'a> {
         PutReport {
             shards: (self.machine.confirmed_weight(), self.session.committee.shards()),
             unhelpful: self.named(&self.unhelpful),
+            evidence: self.evidence,
             ..report(self.session, &self.header, self.earlier.clone(), &self.settled)
         }
     }

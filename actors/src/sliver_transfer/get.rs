@@ -9,12 +9,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::{Axis, PairIndex, shard_of_pair};
 use haulout_protocol::wire::blob::{
-    Answer, Held as Holding, Question, Registration, SEGMENTS_PER_HOLDINGS_MAX, State, Status,
+    Answer, Held as Holding, ObjectState, ObjectStatus, Question, Registration,
+    SEGMENTS_PER_HOLDINGS_MAX, State, Status,
 };
 use haulout_protocol::wire::sliver::{Part, Reply};
 use haulout_protocol::wire::{self, Refusal};
@@ -167,9 +169,15 @@ impl Session {
         blob_id: BlobId,
         question: Question,
     ) -> Result<(), Fault> {
+        if let Question::Object { checkpoint, .. } = question {
+            self.read_up_to(checkpoint).await;
+        }
         let position = self.shared.context.position.current();
         let bytes = match question {
-            Question::Status | Question::Permanence | Question::Registration => 0,
+            Question::Status
+            | Question::Permanence
+            | Question::Registration
+            | Question::Object { .. } => 0,
             Question::Holdings { .. } => {
                 self.registered_length(blob_id, position.epoch).await?;
                 0
@@ -199,6 +207,12 @@ impl Session {
         self.stream.write_frame(&answer.frame).await?;
         self.stream.write_all(&answer.behind).await?;
         Ok(self.stream.flush().await?)
+    }
+
+    /// Waits a moment for a checkpoint: whoever has just written to the ledger asks before we have read it.
+    async fn read_up_to(&self, checkpoint: u64) {
+        let read = self.shared.context.position.until(checkpoint);
+        drop(tokio::time::timeout(limits::QUESTION_WAIT_MAX, read).await);
     }
 
     /// The length of a blob that somebody pays for; of others nothing is served.
@@ -279,6 +293,11 @@ fn look_up(
             let registration = longest(store.blob(blob_id)?.as_ref(), epoch);
             Some(Answer::Registration(registration).into())
         }
+        Question::Object { object, .. } => {
+            let object = object_of(store.blob(blob_id)?.as_ref(), &object.into());
+            let checkpoint = position.checkpoint;
+            Some(Answer::Object(ObjectStatus { checkpoint, object }).into())
+        }
         Question::Holdings { segment } => {
             let segments = counted(store.blob(blob_id)?.as_ref(), segment, &position.parameters);
             let held = store.count_slivers(blob_id, segments, position.shards_of(peer))?;
@@ -344,6 +363,17 @@ fn longest(record: Option<&BlobRecord>, epoch: Epoch) -> Option<Registration> {
     live.max_by_key(rank).map(|object| Registration {
         object: *object.object_id.as_bytes(),
         registered_epoch: object.registered_epoch.0,
+        end_epoch: object.end_epoch.0,
+        deletable: object.deletable,
+    })
+}
+
+/// One object of a blob, as its record tells it, be its time over or not.
+fn object_of(record: Option<&BlobRecord>, id: &ObjectId) -> Option<ObjectState> {
+    let record = record.filter(|record| record.invalid.is_none())?;
+    let object = record.object(id)?;
+    Some(ObjectState {
+        is_certified: object.certified_epoch.is_some(),
         end_epoch: object.end_epoch.0,
         deletable: object.deletable,
     })
@@ -415,6 +445,31 @@ mod tests {
         assert_eq!(named(&[object(1, 7, Some(2)), object(2, 9, None)]), Some((1, 7)));
         assert_eq!(named(&[object(1, 5, None)]), None, "it is over");
         assert_eq!(longest(None, Epoch(5)), None);
+    }
+
+    #[test]
+    fn an_object_is_told_as_it_is_and_another_does_not_speak_for_it() {
+        let object = |id: u8, end, certified: Option<u32>| BlobObject {
+            object_id: [id; 32].into(),
+            registered_epoch: Epoch(1),
+            end_epoch: Epoch(end),
+            size: 1,
+            deletable: id == 1,
+            certified_epoch: certified.map(Epoch),
+        };
+        let objects = vec![object(1, 7, None), object(2, 9, Some(2)), object(3, 5, Some(2))];
+        let record = BlobRecord { objects, invalid: None };
+        let told = |record: &BlobRecord, id: u8| object_of(Some(record), &[id; 32].into());
+        let state = |is_certified, end_epoch, deletable| {
+            Some(ObjectState { is_certified, end_epoch, deletable })
+        };
+        assert_eq!(told(&record, 1), state(false, 7, true), "the blob's certificate is another's");
+        assert_eq!(told(&record, 2), state(true, 9, false));
+        assert_eq!(told(&record, 3), state(true, 5, false), "whoever asks judges its end");
+        assert_eq!(told(&record, 4), None, "there is none");
+        let invalid = BlobRecord { invalid: Some(Epoch(4)), ..record };
+        assert_eq!(told(&invalid, 2), None);
+        assert_eq!(object_of(None, &[2; 32].into()), None);
     }
 
     #[test]

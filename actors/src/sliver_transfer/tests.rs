@@ -307,6 +307,24 @@ async fn questions_are_answered_from_the_store() {
     let registration = world.ask(&blob, Question::Registration).await.0;
     let Answer::Registration(Some(named)) = registration else { panic!("{registration:?}") };
     assert_eq!((named.object, named.registered_epoch, named.end_epoch), ([4; 32], 1, 9));
+    let object = |object: u8, checkpoint| Question::Object { object: [object; 32], checkpoint };
+    let told = |(answer, _)| match answer {
+        Answer::Object(status) => (status.checkpoint, status.object.map(|it| it.is_certified)),
+        other => panic!("no object: {other:?}"),
+    };
+    let read = world.node.position.current().checkpoint;
+    assert_eq!(told(world.ask(&blob, object(4, 0)).await), (read, Some(false)));
+    assert_eq!(told(world.ask(&blob, object(5, 0)).await), (read, None));
+    // Of what is not read yet the node says how far it is, after a moment; and at once when it has read on.
+    assert_eq!(told(world.ask(&blob, object(4, u64::MAX)).await), (read, Some(false)));
+    let waits = world.ask(&blob, object(4, read + 1));
+    let reads = async {
+        let mut position = world.node.position.current();
+        position.checkpoint = read + 1;
+        world.node.position.set(position);
+    };
+    let (answer, ()) = tokio::join!(waits, reads);
+    assert_eq!(told(answer), (read + 1, Some(false)));
     world.put(&blob).await;
     let own = u16::try_from(world.shards.len()).unwrap();
     let all = blob::Held { primary: own, secondary: own };

@@ -40,6 +40,13 @@ pub enum Question {
     },
     /// The object that keeps it the longest, as far as the node has read the chain.
     Registration,
+    /// What the chain says of one object that names the blob.
+    Object {
+        /// The bytes of the object's id.
+        object: [u8; 32],
+        /// A checkpoint that the node should have read before it answers; it waits for that a moment, and no longer.
+        checkpoint: u64,
+    },
 }
 
 /// What the node answers.
@@ -68,6 +75,8 @@ pub enum Answer {
     Holdings(Vec<Held>),
     /// To [`Question::Registration`]; nothing if no live object names the blob.
     Registration(Option<Registration>),
+    /// To [`Question::Object`].
+    Object(ObjectStatus),
 }
 
 /// Segments counted in one answer to [`Question::Holdings`]: 32 GiB of a blob, 4 KiB of a frame, and rows a node walks in
@@ -90,6 +99,26 @@ pub struct Registration {
     pub object: [u8; 32],
     /// The epoch in which it was registered.
     pub registered_epoch: u32,
+    /// First epoch that it does not cover.
+    pub end_epoch: u32,
+    /// Whether its owner may delete it before.
+    pub deletable: bool,
+}
+
+/// What a node has read of one object on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ObjectStatus {
+    /// The checkpoint up to which the node has read.
+    pub checkpoint: u64,
+    /// The object there; nothing if none of this id names the blob, or the blob is invalid.
+    pub object: Option<ObjectState>,
+}
+
+/// An object that names a blob; its time may be over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ObjectState {
+    /// Whether a certificate of the blob was put into it.
+    pub is_certified: bool,
     /// First epoch that it does not cover.
     pub end_epoch: u32,
     /// Whether its owner may delete it before.

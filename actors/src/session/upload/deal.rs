@@ -4,15 +4,22 @@
 //! because its facts have moved is made anew, a bounded number of times; nothing is paid beyond a plan.
 //! Does not: decide (`haulout_protocol::machine::put_plan` does), or send bytes of the blob.
 
+use std::pin::pin;
+
 use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
+use haulout_protocol::certificate::Certificate;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
 use haulout_protocol::machine::put_plan::{self, Ask, Existing, Facts, Plan};
 use haulout_protocol::machine::space::{Space, Terms};
+use haulout_protocol::machine::witness::Claim;
+use haulout_protocol::wire::blob::ObjectState;
+use tokio::time::sleep;
 use tracing::debug;
 
-use super::{Earlier, PutError, PutOptions, permanence};
-use crate::chain::{CallError, Chain, Cost, Registration, Since, Wallet};
+use super::witness::{Said, witness};
+use super::{Earlier, Evidence, PutError, PutOptions, permanence};
+use crate::chain::{CallError, Chain, Cost, Holder, Registration, Since, Wallet};
 use crate::limits;
 use crate::session::Session;
 
@@ -60,6 +67,8 @@ pub(super) struct Settled {
     pub(super) object: Option<Object>,
     /// What was paid.
     pub(super) cost: Cost,
+    /// The checkpoint of the last transaction, if there was one and its checkpoint was seen.
+    pub(super) checkpoint: Option<u64>,
 }
 
 impl Settled {
@@ -75,7 +84,7 @@ impl Settled {
             Plan::Certify { existing, extension } => Some(of(existing, extension.as_ref())),
             Plan::Register { .. } => None,
         };
-        Settled { agreed, object, cost: Cost::default() }
+        Settled { agreed, object, cost: Cost::default(), checkpoint: None }
     }
 
     /// The plan to tell of: of several attempts at one put, the one that bought something.
@@ -201,6 +210,7 @@ impl Deal {
             let error = match self.chain.prolong_blob(wallet, &id, (&terms, space)).await {
                 Ok(done) => {
                     object.extension = None;
+                    settled.checkpoint = done.checkpoint;
                     settled.cost = settled.cost.plus(done.cost);
                     settled.agreed.plan.use_space(done.space);
                     return Ok(None);
@@ -238,6 +248,102 @@ impl Deal {
         }
         debug!(%error, "the facts have moved, planned anew");
         Ok(now)
+    }
+
+    /// Certifies the put's object and gives it what it lacks, until the committee has read that it is so: by another server
+    /// of the ledger, if there is one, where it is not.
+    pub(super) async fn certify(
+        &self,
+        session: &Session,
+        wallet: &Wallet,
+        (mut settled, earlier): (Settled, Option<Plan>),
+        certificate: &Certificate,
+    ) -> Result<(Settled, Evidence), PutError> {
+        let mut servers = self.chain.urls().count();
+        loop {
+            let Some(object) = &settled.object else { return Ok((settled, Evidence::Nodes)) };
+            let object = object.existing.object;
+            let certified = self.chain.certify_blob(wallet, &object, certificate).await?;
+            settled.cost = settled.cost.plus(certified.cost);
+            settled.checkpoint = certified.checkpoint;
+            match self.complete(wallet, &mut settled).await? {
+                None => {}
+                // Another put of the wallet was faster, and the blob has all that was asked for.
+                Some(agreed) if matches!(agreed.plan, Plan::Nothing { .. }) => {
+                    settled = Settled { cost: settled.cost, ..Settled::of(agreed) };
+                }
+                Some(_) => return Err(PutError::Moved),
+            }
+            servers = servers.saturating_sub(1);
+            let end_epoch = settled.told(earlier.clone()).end_epoch();
+            match self.witness(session, &settled, end_epoch).await {
+                Err(error) if servers > 0 && self.asks_another(&error, &settled) => {}
+                witnessed => return Ok((settled, witnessed?)),
+            }
+        }
+    }
+
+    /// Whether another server of the ledger is asked from now on, because the committee denies what one said.
+    pub(super) fn asks_another(&self, error: &PutError, settled: &Settled) -> bool {
+        let is_denied = matches!(error, PutError::Unwitnessed(told) if told.is_denied);
+        let checkpoint = settled.checkpoint.unwrap_or_default();
+        is_denied && self.chain.disbelieve(self.chain.server(), checkpoint)
+    }
+
+    /// Makes sure that what a server of the ledger says of the caller's object is so. Nodes are asked; where they do not answer
+    /// soon, the ledger's own proof is as good. Somebody's permanent object was told by the committee itself.
+    pub(super) async fn witness(
+        &self,
+        session: &Session,
+        settled: &Settled,
+        end_epoch: u32,
+    ) -> Result<Evidence, PutError> {
+        let Some(object) = &settled.object else { return Ok(Evidence::Nodes) };
+        let Existing { object, deletable, .. } = object.existing;
+        let claim = Claim { end_epoch, deletable };
+        let said = Said { object, claim, checkpoint: settled.checkpoint };
+        let mut asking = pin!(witness(session, &self.chain, &self.blob_id, &said));
+        let mut proving = pin!(self.is_proven(&said));
+        let mut soon = pin!(sleep(limits::PUT_WITNESSES_ALONE));
+        let (mut is_late, mut is_unproven) = (false, false);
+        loop {
+            tokio::select! {
+                asked = &mut asking => {
+                    let Err(told) = asked else { return Ok(Evidence::Nodes) };
+                    if told.is_denied || is_unproven || !proving.await {
+                        return Err(told.into());
+                    }
+                    return Ok(Evidence::Ledger);
+                }
+                () = &mut soon, if !is_late => is_late = true,
+                is_proven = &mut proving, if is_late && !is_unproven => match is_proven {
+                    true => return Ok(Evidence::Ledger),
+                    false => is_unproven = true,
+                },
+            }
+        }
+    }
+
+    /// Whether more than one server's word says that the caller's object is as claimed.
+    async fn is_proven(&self, said: &Said) -> bool {
+        if !self.chain.can_prove() {
+            return false;
+        }
+        let (blob, holder) = match self.chain.impatient().proven_blob(&said.object).await {
+            Ok(proven) => proven,
+            Err(error) => {
+                debug!(%error, "the ledger does not prove what it says of the blob");
+                return false;
+            }
+        };
+        let is_certified = blob.certified_epoch.is_some();
+        let state = ObjectState {
+            is_certified,
+            end_epoch: blob.storage.end_epoch,
+            deletable: blob.deletable,
+        };
+        let is_ours = self.account.is_some_and(|account| holder == Holder::Account(account));
+        is_ours && blob.blob_id == *self.blob_id.as_bytes() && said.claim.holds(&state)
     }
 
     /// Registers the blob if the plan says so.

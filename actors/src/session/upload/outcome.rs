@@ -4,7 +4,7 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::put_plan::{Plan, Refusal};
 
-use super::SourceError;
+use super::{SourceError, Unwitnessed};
 use crate::chain::{CallError, Cost};
 
 /// What to store a blob as.
@@ -37,8 +37,19 @@ pub struct PutReport {
     pub cost: Cost,
     /// Shards whose nodes confirmed this put, none if that was not needed; and shards in all.
     pub shards: (u16, u16),
+    /// Why it counts as stored.
+    pub evidence: Evidence,
     /// Members that did not help, by name, and why.
     pub unhelpful: Vec<(String, String)>,
+}
+
+/// Why a blob counts as stored. One server of the ledger that says so is no reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Nodes of more than a third of the shards have read it on the ledger, so one correct one has.
+    Nodes,
+    /// Nodes did not say so in time, and the ledger's validators signed it, or most of several servers show it.
+    Ledger,
 }
 
 /// What was done for a blob before the epoch ended.
@@ -85,6 +96,9 @@ pub enum PutError {
     /// The ledger refused or cannot be reached.
     #[error(transparent)]
     Chain(#[from] CallError),
+    /// A server of the ledger says that the blob is stored, and the committee does not confirm it.
+    #[error("{0}")]
+    Unwitnessed(Box<Unwitnessed>),
     /// There is no such blob, so nodes would not keep what a repair sends them.
     #[error("no blob with these bytes is stored, so there is nothing to repair")]
     NotStored(BlobId),
@@ -96,6 +110,12 @@ pub enum PutError {
     Ended,
 }
 
+impl From<Box<Unwitnessed>> for PutError {
+    fn from(told: Box<Unwitnessed>) -> PutError {
+        PutError::Unwitnessed(told)
+    }
+}
+
 impl PutError {
     /// Whether trying again, unchanged, can help.
     pub fn is_transient(&self) -> bool {
@@ -105,6 +125,7 @@ impl PutError {
             | PutError::Moved
             | PutError::Ended => true,
             PutError::Chain(error) => error.is_transient(),
+            PutError::Unwitnessed(told) => !told.is_denied,
             PutError::Source(_)
             | PutError::NoPlan(_)
             | PutError::NotStored(_)

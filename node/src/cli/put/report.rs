@@ -1,6 +1,7 @@
 //! What a put says of a blob it stored: for people, for programs, and on one line of many.
 
 use haulout_actors::chain::Receipt;
+use haulout_actors::session::upload::Evidence;
 use haulout_protocol::machine::put_plan::Plan;
 use serde_json::{Value, json};
 
@@ -49,6 +50,10 @@ impl Stored {
             "cost": { "wal_frost": report.cost.wal, "gas_mist": report.cost.gas },
             "plan": plan::to_json(&report.plan),
             "shards": { "confirmed": report.shards.0, "total": report.shards.1 },
+            "evidence": match report.evidence {
+                Evidence::Nodes => "nodes",
+                Evidence::Ledger => "ledger",
+            },
             "unhelpful": failures::members(&report.unhelpful),
         })
     }
@@ -78,13 +83,17 @@ impl Stored {
             let (paid, gas) = (wal(report.cost.wal), sui(report.cost.gas));
             text.push_str(&format!("  paid    {paid} + {gas} gas\n"));
         }
-        match report.shards {
-            // The ledger says that it was stored; whether nodes lost it since, they alone know.
-            (0, _) => text.push_str(&format!(
-                "  nodes   not asked: `haulout status {}` says what they hold of it\n",
-                report.blob_id
+        let what_they_hold =
+            format!("`haulout status {}` says what they hold of it", report.blob_id);
+        match (report.shards, report.evidence) {
+            // What was not sent is so by the ledger, as nodes have read it; whether they lost it since is another question.
+            ((0, _), Evidence::Nodes) => {
+                text.push_str(&format!("  nodes   have it on record; {what_they_hold}\n"));
+            }
+            ((0, _), Evidence::Ledger) => text.push_str(&format!(
+                "  nodes   did not answer, the ledger proves it; {what_they_hold}\n"
             )),
-            (signed, all) => text.push_str(&format!("  signed  {signed} of {all} shards\n")),
+            ((signed, all), _) => text.push_str(&format!("  signed  {signed} of {all} shards\n")),
         }
         let until = calendar.until(report.end_epoch);
         text.push_str(&format!("  until   {until} (exclusive)\n"));
@@ -106,7 +115,7 @@ impl Stored {
 #[cfg(test)]
 pub(super) mod samples {
     use haulout_actors::chain::Cost;
-    use haulout_actors::session::upload::PutReport;
+    use haulout_actors::session::upload::{Evidence, PutReport};
     use haulout_protocol::blob::BlobId;
     use haulout_protocol::machine::put_plan::Plan;
 
@@ -123,6 +132,7 @@ pub(super) mod samples {
             cost: Cost { wal: plan.price(), gas: 2_000_000 },
             plan,
             shards: (shards, 4),
+            evidence: Evidence::Nodes,
             unhelpful: Vec::new(),
         };
         Stored::new("file".to_owned(), report, Named::default())
@@ -166,10 +176,17 @@ mod tests {
         let text = kept.to_text(&CALENDAR);
         assert!(text.starts_with("✓ Already stored  file"), "{text}");
         assert!(text.contains("none of yours") && !text.contains("paid"), "{text}");
-        assert!(text.contains("nodes   not asked: `haulout status "), "{text}");
+        assert!(text.contains("nodes   have it on record; `haulout status "), "{text}");
         let json = kept.to_json(&CALENDAR);
         assert_eq!((&json["object_id"], &json["action"]), (&Value::Null, &json!("none")));
-        assert_eq!(json["already_certified"], true);
+        assert_eq!(
+            (&json["already_certified"], &json["evidence"]),
+            (&json!(true), &json!("nodes"))
+        );
+        kept.report.evidence = Evidence::Ledger;
+        let text = kept.to_text(&CALENDAR);
+        assert!(text.contains("nodes   did not answer, the ledger proves it"), "{text}");
+        assert_eq!(kept.to_json(&CALENDAR)["evidence"], "ledger");
     }
 
     #[test]
