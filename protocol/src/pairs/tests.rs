@@ -101,7 +101,7 @@ proptest! {
             learnt.iter().map(pair).any(|pair| pair.0 / GROUP_PAIRS == lost.0 / GROUP_PAIRS);
         // By itself if its group is known; else with the whole of its group at least, which may be small.
         prop_assert!(together.len() == 1 || !is_in_known_group);
-        prop_assert!(together.start % GROUP_PAIRS == 0 || is_in_known_group);
+        prop_assert!(together.start.is_multiple_of(GROUP_PAIRS) || is_in_known_group);
         // Nobody's proof lies below the node they are recognised by, but for the pair's own group.
         prop_assert!(is_in_known_group || learnt.iter().all(|place| !together.contains(&pair(place).0)));
         let recovered: Vec<_> = together.clone().map(|pair| tree.roots(PairIndex(pair))).collect();
