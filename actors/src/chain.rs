@@ -12,6 +12,7 @@ mod checkpoints;
 mod draft;
 mod epochs;
 mod error;
+mod exact;
 mod fusion;
 mod gas;
 mod memory;
