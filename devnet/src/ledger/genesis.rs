@@ -293,7 +293,7 @@ impl GenesisConfig {
         let faucet = self.faucet_key().public_key().derive_address();
         for ((node, cap), receipt) in self.nodes.iter().zip(&founded.caps).zip(&founded.receipts) {
             let operator = Owner::Address(Address::new(node.operator.into()));
-            objects.push((Resource::NodeCap(cap.clone()), operator));
+            objects.push((Resource::NodeCap(*cap), operator));
             objects.push((Resource::Staked(receipt.clone()), operator));
         }
         let coins =

@@ -125,7 +125,7 @@ pub fn own_cap(staking: &Staking, owned: &[NodeCap], node: Option<&str>) -> Resu
         });
     }
     match owned {
-        [cap] => Ok(cap.clone()),
+        [cap] => Ok(*cap),
         several => {
             let ids: Vec<String> = several.iter().map(|cap| cap.node_id.to_string()).collect();
             let message = format!("the wallet has {} nodes", ids.len());

@@ -174,7 +174,7 @@ impl World {
     }
 
     fn sync(&mut self, number: u8, epoch: u32) -> Result<(), Abort> {
-        let cap = self.caps[&number].clone();
+        let cap = self.caps[&number];
         self.run(|context, staking, _, now| {
             staking::epoch_sync_done(context, staking, &cap, epoch, now)
         })

@@ -170,7 +170,7 @@ fn t69_and_t70_a_committee_signs_with_the_keys_captured_at_its_selection() {
     let (mut world, _) = World::with_stakes(10, &[40, 40, 40]);
     let rotate = |world: &mut World, key: u8| {
         let call = registration(key, world.staking.epoch);
-        let cap = world.caps[&1].clone();
+        let cap = world.caps[&1];
         world
             .run(|context, staking, params, _| {
                 let key = (call.bls_public_key.clone(), call.bls_proof.clone());

@@ -90,7 +90,7 @@ fn t12_no_two_nodes_share_a_key() {
 #[test]
 fn a_new_peer_key_applies_from_the_next_epoch_on() {
     let (mut world, _) = World::with_stakes(10, &[40]);
-    let cap = world.caps[&1].clone();
+    let cap = world.caps[&1];
     let network = NetworkId::from_bytes(NETWORK.into());
     let bls = world.pool(1).node.bls_public_key.clone();
     let message = peer_proof_message(&network, Epoch(1), &SENDER, &bls);
@@ -114,7 +114,7 @@ fn a_new_peer_key_applies_from_the_next_epoch_on() {
 fn t66_a_commission_applies_to_rewards_earned_two_epochs_later() {
     let (mut world, _) = World::with_stakes(10, &[40]);
     let set = |world: &mut World, bps| {
-        let cap = world.caps[&1].clone();
+        let cap = world.caps[&1];
         world.run(|context, staking, _, _| {
             node_registry::set_commission(context, staking, &cap, bps)
         })
@@ -145,7 +145,7 @@ fn t66_a_commission_that_became_due_in_a_skipped_epoch_still_applies() {
 #[test]
 fn t67_commission_is_for_its_receiver_and_only_once_the_vote_is_over() {
     let (mut world, _) = World::with_stakes(10, &[40]);
-    let (node, cap) = (world.node(1), world.caps[&1].clone());
+    let (node, cap) = (world.node(1), world.caps[&1]);
     let of_cap = Proof { sender: SENDER, object: Some(cap.id) };
     let collect = |world: &mut World, proof| {
         world.run(|context, staking, _, _| {
@@ -177,7 +177,7 @@ fn t67_commission_is_for_its_receiver_and_only_once_the_vote_is_over() {
 #[test]
 fn a_bond_is_paid_two_epochs_after_the_wish_to_leave_and_outside_the_committees() {
     let (mut world, _) = World::with_stakes(10, &[40, 40]);
-    let cap = world.caps[&2].clone();
+    let cap = world.caps[&2];
     let withdraw = |world: &mut World| {
         world.run(|context, staking, _, _| node_registry::withdraw_bond(context, staking, &cap))
     };

@@ -39,7 +39,7 @@ fn t82_prices_of_an_epoch_are_bounded_by_the_price_before_it_however_often_they_
     assert_eq!(world.prices, Asks { storage: 100, write: 20 }, "the first price is free");
     let vote = |world: &mut World, price| {
         for number in 1..=3 {
-            let cap = world.caps[&number].clone();
+            let cap = world.caps[&number];
             world
                 .run(|context, staking, _, _| {
                     staking::set_storage_price_vote(context, staking, &cap, price)
@@ -67,7 +67,7 @@ fn t82_prices_of_an_epoch_are_bounded_by_the_price_before_it_however_often_they_
 fn t81_a_capacity_vote_counts_for_the_whole_network_and_never_overflows() {
     let (mut world, _) = World::with_stakes(10, &[40, 40, 40]);
     for (number, capacity) in [(1, u64::MAX), (2, u64::MAX), (3, u64::MAX)] {
-        let cap = world.caps[&number].clone();
+        let cap = world.caps[&number];
         world
             .run(|context, staking, _, _| {
                 staking::set_node_capacity_vote(context, staking, &cap, capacity)
@@ -78,10 +78,10 @@ fn t81_a_capacity_vote_counts_for_the_whole_network_and_never_overflows() {
     assert_eq!(world.staking.next_capacity, u64::MAX);
     let opening = world.change(0);
     assert_eq!(opening.capacity, u64::MAX);
-    let cap = world.caps[&1].clone();
+    let cap = world.caps[&1];
     for capacity in [4_000, 3_000] {
         for number in 1..=3 {
-            let cap = NodeCap { node_id: world.node(number), ..cap.clone() };
+            let cap = NodeCap { node_id: world.node(number), ..cap };
             world
                 .run(|context, staking, _, _| {
                     staking::set_node_capacity_vote(context, staking, &cap, capacity)

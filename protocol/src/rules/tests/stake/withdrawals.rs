@@ -159,7 +159,7 @@ fn stake_with_a_node_outside_the_committees_is_paid_at_once_with_its_rewards() {
 #[test]
 fn a_node_that_leaves_takes_no_stake() {
     let (mut world, _) = World::with_stakes(10, &[40, 40]);
-    let cap = world.caps[&2].clone();
+    let cap = world.caps[&2];
     world
         .run(|context, staking, _, _| node_registry::request_exit(context, staking, &cap))
         .unwrap();
