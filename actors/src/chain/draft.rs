@@ -76,6 +76,16 @@ impl<'a> Draft<'a> {
         Ok(Places { blob: Some(self.own(id, "blob object").await?), ..Places::default() })
     }
 
+    /// Blobs of the wallet, each as the one a call is about, all of them at one moment.
+    pub(super) async fn blobs(&mut self, ids: &[ObjectId]) -> Result<Vec<Places>, CallError> {
+        let found = self.chain.objects(ids).await?;
+        let places = found.iter().map(|object| {
+            let blob = Some(self.builder.object(owned_input(object)?));
+            Ok(Places { blob, ..Places::default() })
+        });
+        places.collect()
+    }
+
     /// As [`Draft::blob`], and what the blob is in the version that goes in.
     pub(super) async fn blob_now(
         &mut self,
