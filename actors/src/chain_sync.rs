@@ -8,7 +8,7 @@
 //! the committee's members are.
 //! Does not: act on events; whoever needs to watches the position and reads the store.
 
-use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::{Event, StakeEvent};
 use haulout_protocol::epoch::Epoch;
@@ -460,7 +460,7 @@ fn effects(events: &[Event]) -> Vec<BlobEffect> {
 /// What one event changes in the store; blobs of other encodings are not ours to keep.
 fn effect(event: &Event) -> Option<BlobEffect> {
     match event {
-        Event::BlobRegistered(said) if said.encoding_type == ENCODING => {
+        Event::BlobRegistered(said) if said.encoding_type == Encoding::Segments.number() => {
             Some(BlobEffect::Registered {
                 blob_id: BlobId::from_bytes(said.blob_id),
                 object_id: said.object_id,
@@ -521,7 +521,7 @@ mod tests {
         let events = [
             registered(1),
             Event::EpochChangeStart(EpochChangeStart { epoch: 3 }),
-            registered(ENCODING),
+            registered(Encoding::Segments.number()),
             Event::BlobCertified(BlobCertified {
                 epoch: 4,
                 blob_id: [1; 32],

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use haulout_devnet::ledger::{FaucetAmounts, GenesisAccount, GenesisConfig, GenesisNode, State};
-use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::call::Function;
 use haulout_protocol::chain::object::{Blob, Coin, System};
 use haulout_protocol::chain::{CLOCK, ObjectId};
@@ -195,9 +195,9 @@ fn register(desk: &Desk) -> Transaction {
     let max = draft.pure(&u64::MAX);
     let arguments = vec![system, space[0], space[1], space[2], coin, max];
     let storage = draft.call(Function::RESERVE_SPACE, arguments);
-    let id = draft.pure(BlobId::derive(size, &root).as_bytes());
+    let id = draft.pure(BlobId::derive(Encoding::Segments, size, &root).as_bytes());
     let (root, size) = (draft.pure(&root), draft.pure(&size));
-    let (kind, deletable) = (draft.pure(&ENCODING), draft.pure(&false));
+    let (kind, deletable) = (draft.pure(&Encoding::Segments.number()), draft.pure(&false));
     let arguments = vec![system, params, storage, id, root, size, kind, deletable, coin, max];
     let blob = draft.call(Function::REGISTER_BLOB, arguments);
     draft.keep(blob);

@@ -20,7 +20,7 @@ use std::time::Duration;
 use haulout_node::config::{ChainConfig, ClientConfig, Config, WalletSource};
 use haulout_node::keys::{Kind, load};
 use haulout_node::{LedgerClient, error::Error};
-use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::call::{Argument as Place, Function as Callee};
 use haulout_protocol::chain::call::{RegisterBlob, ReserveSpace};
 use haulout_protocol::chain::wal_coin_type;
@@ -126,10 +126,10 @@ impl Filler {
         root[..16].copy_from_slice(&self.seed);
         root[16..20].copy_from_slice(&number.to_be_bytes());
         RegisterBlob {
-            blob_id: *BlobId::derive(1, &root).as_bytes(),
+            blob_id: *BlobId::derive(Encoding::Segments, 1, &root).as_bytes(),
             root,
             size: 1,
-            encoding_type: ENCODING,
+            encoding_type: Encoding::Segments.number(),
             deletable: true,
             max_total: u64::MAX,
         }

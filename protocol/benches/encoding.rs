@@ -17,8 +17,14 @@ use haulout_protocol::encoding::{Parameters, SEGMENT_BYTES};
 use rustix::time::{ClockId, clock_gettime};
 
 const SHARDS: [u16; 3] = [10, 100, 1000];
-const LENGTHS: [(&str, u64); 4] =
-    [("1KiB", 1 << 10), ("1MiB", 1 << 20), ("32MiB", 1 << 25), ("256MiB", 1 << 28)];
+const LENGTHS: [(&str, u64); 6] = [
+    ("1KiB", 1 << 10),
+    ("10KiB", 10 << 10),
+    ("64KiB", 1 << 16),
+    ("1MiB", 1 << 20),
+    ("32MiB", 1 << 25),
+    ("256MiB", 1 << 28),
+];
 
 /// Processor seconds of one run: the least of all samples, of the operation and of its limit.
 type Least = RefCell<BTreeMap<String, [f64; 2]>>;
@@ -48,7 +54,8 @@ fn bench_operation(criterion: &mut Criterion, operation: Operation, least: &Leas
     group.warm_up_time(Duration::from_millis(200)).measurement_time(Duration::from_secs(1));
     for shards in SHARDS {
         let parameters = Parameters::new(shards, SEGMENT_BYTES).expect("valid parameters");
-        for (label, length) in LENGTHS {
+        let lengths = LENGTHS.iter().filter(|(_, length)| operation.is_of(&parameters, *length));
+        for (label, length) in lengths.copied() {
             group.throughput(Throughput::Bytes(length));
             // Made once and only if asked for: the closures below are called for every sample.
             let mut workload = None;

@@ -8,8 +8,37 @@ use crate::crypto::{self, Digest};
 use crate::encoding::{self, Parameters};
 use crate::{merkle, text};
 
-/// Number of Haulout's encoding in headers, ids and on chain. 1 is Walrus's RS2.
-pub const ENCODING: u8 = 2;
+/// How a blob's bytes become symbols. 1 is Walrus's RS2, which no network of ours has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Encoding {
+    /// Segments, each a matrix of symbols.
+    Segments = 2,
+    /// One row of symbols, for short blobs.
+    Short = 3,
+}
+
+impl Encoding {
+    /// Its number in headers, ids and on chain.
+    pub const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The encoding with this number, if it is known here.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            2 => Some(Encoding::Segments),
+            3 => Some(Encoding::Short),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Encoding {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "encoding {}", self.number())
+    }
+}
 
 /// Names a blob by its length and content: 32 bytes, written as 43 characters of base64url.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,9 +60,10 @@ impl BlobId {
         &self.0
     }
 
-    /// The id of a blob with this length and Merkle root of segment leaves, as the chain recomputes it.
-    pub fn derive(length: u64, blob_root: &Digest) -> Self {
-        BlobId(crypto::blake2b_256(&[&[ENCODING], &length.to_le_bytes(), blob_root]))
+    /// The id of a blob with this encoding, length and Merkle root of segment leaves, as the chain recomputes it.
+    pub fn derive(encoding: Encoding, length: u64, blob_root: &Digest) -> Self {
+        let encoding = [encoding.number()];
+        BlobId(crypto::blake2b_256(&[&encoding, &length.to_le_bytes(), blob_root]))
     }
 
     /// The first ten characters, for logs.
@@ -67,7 +97,7 @@ impl std::str::FromStr for BlobId {
 /// What a header says of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct SegmentCommitment {
-    /// Merkle root over the pair leaves of the segment's sliver index.
+    /// Merkle root over the pair leaves of the segment's sliver index; of a short blob, over its symbols.
     pub slivers_root: Digest,
     /// BLAKE3 chaining value of the segment's bytes as a subtree of the blob, or the plain hash of a blob of one segment.
     pub content: Digest,
@@ -76,6 +106,8 @@ pub struct SegmentCommitment {
 /// Commits to every segment of a blob: 64 bytes per 32 MiB.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlobHeader {
+    /// How the blob is encoded.
+    pub encoding: Encoding,
     /// Length of the blob in bytes.
     pub length: u64,
     /// One commitment per segment, in order; never empty.
@@ -96,6 +128,16 @@ pub enum HeaderError {
     /// Another encoding.
     #[error("encoding {0} is not known here; a newer version may read it")]
     Encoding(u8),
+    /// Not the encoding that blobs of this length have in this network.
+    #[error("blobs of {length} bytes have {expected} in this network, not {found}")]
+    WrongEncoding {
+        /// The length that the header states.
+        length: u64,
+        /// What that length asks for.
+        expected: Encoding,
+        /// What the header says.
+        found: Encoding,
+    },
     /// A well-formed header of some other blob.
     #[error("the header belongs to blob {found}, not to {expected}")]
     WrongBlob {
@@ -124,7 +166,8 @@ impl SegmentProof {
         let (Ok(index), Ok(count)) = (usize::try_from(segment), count) else { return false };
         let leaf = crypto::hash_segment(&self.commitment.slivers_root, &self.commitment.content);
         let root = self.path.root(&leaf, index, count);
-        root.is_some_and(|root| BlobId::derive(self.length, &root) == *blob_id)
+        let encoding = parameters.encoding_of(self.length);
+        root.is_some_and(|root| BlobId::derive(encoding, self.length, &root) == *blob_id)
     }
 }
 
@@ -134,6 +177,12 @@ const FIXED_BYTES: usize = 9;
 const COMMITMENT_BYTES: usize = 64;
 
 impl BlobHeader {
+    /// The header of a blob of this length in this network. To compute one from a blob's bytes, see
+    /// [`encoding::header_of`].
+    pub fn new(parameters: &Parameters, length: u64, segments: Vec<SegmentCommitment>) -> Self {
+        BlobHeader { encoding: parameters.encoding_of(length), length, segments }
+    }
+
     /// How many canonical bytes the header of a blob of this length has.
     pub fn bytes_of(length: u64, parameters: &Parameters) -> u64 {
         let commitments = parameters.segment_count(length).saturating_mul(COMMITMENT_BYTES as u64);
@@ -162,7 +211,7 @@ impl BlobHeader {
 
     /// The id this header commits to.
     pub fn blob_id(&self) -> BlobId {
-        BlobId::derive(self.length, &self.blob_root())
+        BlobId::derive(self.encoding, self.length, &self.blob_root())
     }
 
     /// The BLAKE3 hash of the whole blob: what `b3sum` prints for the file.
@@ -174,7 +223,7 @@ impl BlobHeader {
     /// Canonical bytes: encoding, length (little endian), then the commitments.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FIXED_BYTES + COMMITMENT_BYTES * self.segments.len());
-        bytes.push(ENCODING);
+        bytes.push(self.encoding.number());
         bytes.extend_from_slice(&self.length.to_le_bytes());
         for segment in &self.segments {
             bytes.extend_from_slice(&segment.slivers_root);
@@ -189,11 +238,13 @@ impl BlobHeader {
         let Some((fixed, rest)) = bytes.split_at_checked(FIXED_BYTES) else {
             return Err(HeaderError::Length { expected: FIXED_BYTES as u64, found });
         };
-        if fixed[0] != ENCODING {
-            return Err(HeaderError::Encoding(fixed[0]));
-        }
+        let encoding = Encoding::from_number(fixed[0]).ok_or(HeaderError::Encoding(fixed[0]))?;
         let length =
             u64::from_le_bytes(fixed[1..].try_into().expect("nine bytes less one are eight"));
+        let right = parameters.encoding_of(length);
+        if encoding != right {
+            return Err(HeaderError::WrongEncoding { length, expected: right, found: encoding });
+        }
         let expected = parameters.segment_count(length).saturating_mul(COMMITMENT_BYTES as u64);
         if rest.len() as u64 != expected {
             return Err(HeaderError::Length { expected: expected.saturating_add(9), found });
@@ -204,7 +255,7 @@ impl BlobHeader {
             content: digest(&bytes[32..]),
         };
         let segments = rest.chunks_exact(COMMITMENT_BYTES).map(commitment).collect();
-        Ok(BlobHeader { length, segments })
+        Ok(BlobHeader { encoding, length, segments })
     }
 
     /// Whether this is the header of that blob.
@@ -237,7 +288,7 @@ mod tests {
         let commitment =
             |seed: u8| SegmentCommitment { slivers_root: [seed; 32], content: [seed ^ 0xff; 32] };
         let count = u8::try_from(parameters.segment_count(length)).expect("a small sample");
-        BlobHeader { length, segments: (0..count).map(commitment).collect() }
+        BlobHeader::new(parameters, length, (0..count).map(commitment).collect())
     }
 
     #[test]
@@ -251,6 +302,33 @@ mod tests {
             assert!(BlobHeader::from_bytes(&bytes[1..], &parameters).is_err());
             assert!(BlobHeader::from_bytes(&[&bytes[..], &[0]].concat(), &parameters).is_err());
         }
+    }
+
+    #[test]
+    fn the_length_alone_says_which_encoding_a_header_has() {
+        let plain = Parameters::new(10, 1024).expect("valid parameters");
+        let short = plain.with_short_blobs(1000).expect("less than a segment");
+        for (length, encoding) in
+            [(0, Encoding::Short), (1000, Encoding::Short), (1001, Encoding::Segments)]
+        {
+            let header = sample_header(length, &short);
+            assert_eq!(header.encoding, encoding);
+            let mut bytes = header.to_bytes();
+            assert_eq!(BlobHeader::from_bytes(&bytes, &short).as_ref(), Ok(&header));
+            bytes[0] ^= 1;
+            let (expected, found) = (encoding, Encoding::from_number(bytes[0]).expect("2 or 3"));
+            let wrong = HeaderError::WrongEncoding { length, expected, found };
+            assert_eq!(BlobHeader::from_bytes(&bytes, &short), Err(wrong));
+            bytes[0] = 1;
+            assert_eq!(BlobHeader::from_bytes(&bytes, &short), Err(HeaderError::Encoding(1)));
+            let other = BlobHeader { encoding: found, ..header.clone() };
+            assert_ne!(other.blob_id(), header.blob_id(), "the id commits to the encoding");
+            let proof = header.prove(0).expect("there is a segment");
+            assert!(proof.is_of(&header.blob_id(), 0, &short));
+            assert!(!proof.is_of(&other.blob_id(), 0, &short));
+        }
+        let bytes = sample_header(5, &short).to_bytes();
+        assert!(BlobHeader::from_bytes(&bytes, &plain).is_err(), "a network without short blobs");
     }
 
     #[test]
@@ -290,7 +368,7 @@ mod tests {
     #[test]
     fn a_length_that_would_need_petabytes_is_an_error_at_once() {
         let parameters = Parameters::new(4, 1024).expect("valid parameters");
-        let mut bytes = vec![ENCODING];
+        let mut bytes = vec![Encoding::Segments.number()];
         bytes.extend_from_slice(&u64::MAX.to_le_bytes());
         assert!(BlobHeader::from_bytes(&bytes, &parameters).is_err());
     }

@@ -5,7 +5,8 @@
 //!
 //! [`encode_segment`] gives everything a writer sends, [`identify_segment`] only what names the blob, [`decode_segment`]
 //! what a reader wants, and [`verify_sliver`] what a node asks of every sliver it is given. [`recovery_symbols`] and
-//! [`ExpandedSliver`] serve the symbols from which [`recover_sliver`] rebuilds a sliver that a node lacks.
+//! [`ExpandedSliver`] serve the symbols from which [`recover_sliver`] rebuilds a sliver that a node lacks. A blob that is
+//! short in its network is one row of symbols instead of a matrix: [`encode_short`] and its neighbours.
 
 mod buffers;
 mod codeword;
@@ -23,6 +24,7 @@ mod matrix;
 mod parameters;
 mod pipeline;
 mod repair;
+mod short;
 mod threads;
 mod verifier;
 pub mod walrus;
@@ -37,9 +39,14 @@ pub use engine::engine_name;
 pub use expanded::{ExpandError, ExpandedSliver, recovery_symbols};
 pub use parameters::{
     MAX_SHARDS, MIN_SEGMENT_BYTES, MIN_SHARDS, Parameters, ParametersError, SEGMENT_BYTES,
+    SHORT_BYTES_MAX,
 };
-pub use pipeline::{MIN_IN_FLIGHT, Pipeline};
+pub use pipeline::{MIN_IN_FLIGHT, Pipeline, header_of};
 pub use repair::{RecoverError, RecoverySymbol, SymbolError, recover_sliver};
+pub use short::{
+    EncodedShort, ProvedSymbols, ShortDecoded, ShortEncoder, ShortError, ShortInconsistency,
+    ShortRepair, check_short, decode_short, encode_short, identify_short, repair_short,
+};
 pub use verifier::{SliverError, SliverVerifier, verify_sliver};
 
 use crate::blob::SegmentCommitment;

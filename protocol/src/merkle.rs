@@ -1,11 +1,17 @@
 //! Merkle trees over digests, and proofs that a leaf stands at a place.
 //!
 //! Promises: a missing right child counts as 32 zero bytes; a single leaf is its own root; a proof holds for one leaf,
-//! one index and one leaf count only. Does not: hash the leaves; each kind of leaf has its own role key.
+//! one index and one leaf count only, and a [`MultiProof`] likewise for several leaves. Does not: hash the leaves; each kind of leaf has its own role key.
 //! Source: `protocol.md` section 3.
+
+mod multi;
+mod partial;
 
 use crate::crypto::{self, Digest};
 use crate::encoding::lanes;
+
+pub use multi::MultiProof;
+pub use partial::PartialTree;
 
 /// Stands for the right child that an odd level lacks.
 const MISSING: Digest = [0; 32];

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use haulout_actors::network::{Protocol, Stream};
-use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding, SegmentCommitment};
 use haulout_protocol::machine::conditions::Name;
 use haulout_protocol::sliver::Axis;
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
@@ -53,7 +53,11 @@ pub(crate) async fn headers_that_never_end() {
 /// Long headers that nobody paid for, and questions for them.
 pub(crate) async fn unpaid_headers() {
     let commitment = SegmentCommitment { slivers_root: [1; 32], content: [2; 32] };
-    let header = BlobHeader { length: 1 << 42, segments: vec![commitment; 1 << 17] };
+    let header = BlobHeader {
+        encoding: Encoding::Segments,
+        length: 1 << 42,
+        segments: vec![commitment; 1 << 17],
+    };
     let (blob_id, bytes) = (*header.blob_id().as_bytes(), Arc::new(header.to_bytes()));
     let mut attack = Assault::begin().await;
     attack.send(Protocol::Sliver, 2, move |mut stream| {
@@ -110,7 +114,8 @@ pub(crate) async fn bytes_nobody_reads() {
 /// Sends the header of a blob of one segment, and waits until the node wants more.
 async fn begin_upload(stream: &mut Stream) -> Result<()> {
     let commitment = SegmentCommitment { slivers_root: [1; 32], content: [2; 32] };
-    let header = BlobHeader { length: 32 << 20, segments: vec![commitment] };
+    let header =
+        BlobHeader { encoding: Encoding::Segments, length: 32 << 20, segments: vec![commitment] };
     let bytes = header.to_bytes();
     let (blob_id, header_bytes) = (*header.blob_id().as_bytes(), u32::try_from(bytes.len())?);
     stream.write_frame(&sliver::Request::Put { blob_id, header_bytes, trace: None }).await?;

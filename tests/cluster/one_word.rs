@@ -1,19 +1,14 @@
 //! One server's word is not enough: what a server of the ledger makes up stores nothing, burns nothing and is never told as a
 //! fact; with another server beside it, all goes on.
 
-use haulout_actors::chain::Start;
 use haulout_actors::session::upload::{Evidence, PutOptions, PutReport, Source};
 use haulout_devnet::Devnet;
 use haulout_node::error::{Error, Kind};
-use haulout_node::{LedgerClient, LightClient, StorageNode};
+use haulout_node::{LedgerClient, LightClient};
 use haulout_protocol::blob::BlobId;
-use haulout_protocol::machine::conditions::Name;
-use haulout_protocol::machine::ledger_history::TrustedCheckpoint;
 use haulout_tests::lying_ledger::{Lie, LyingLedger};
-use haulout_tests::{eventually, get, quiet, sample_blob};
+use haulout_tests::{get, quiet, sample_blob};
 use tokio::net::TcpListener;
-
-use crate::owner::bare;
 
 const LENGTH: usize = 40_000;
 
@@ -178,42 +173,5 @@ async fn a_version_that_a_server_makes_up_for_shared_objects_is_asked_of_others(
     assert_eq!(refused.kind(), Kind::Chain, "{refused}");
     servers[0].tell(Lie::None);
     try_put(&alone, 9, 1).await.unwrap();
-    devnet.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_written_before_the_trusted_checkpoint_needs_more_than_one_server() {
-    let mut devnet = devnet(965).await;
-    let servers: [LyingLedger; 3] = servers(&devnet).await;
-    // Something is written, and then a checkpoint is trusted before which the parameters were written for the last time.
-    try_put(&client(&devnet, &servers[..1]).await, 1, 1).await.unwrap();
-    let (chain, _) = bare(&devnet, "alice").await;
-    let (latest, mut later) = (chain.latest_checkpoint().await.unwrap(), None);
-    let mut checkpoints = chain.checkpoints(Start::default());
-    while later.is_none() {
-        let batch = checkpoints.next_batch().await.unwrap();
-        later = batch.into_iter().find(|checkpoint| checkpoint.sequence == latest);
-    }
-    let later = later.unwrap();
-    let mut config = devnet.node_config(0).unwrap();
-    let first = config.chain.trusted.unwrap();
-    config.chain.trusted =
-        Some(TrustedCheckpoint { sequence: latest, digest: later.digest, ..first });
-    devnet.stop_node(0).await;
-    for (known, is_proven) in [(&servers[..1], false), (&servers[..], true)] {
-        devnet.wipe_node(0).unwrap();
-        config.chain.rpc = known.iter().map(|server| server.url.clone()).collect();
-        let node = StorageNode::start(config.clone()).await.unwrap();
-        let context = node.context();
-        eventually("the node has judged what it read of the network", async || {
-            let conditions = context.trust.conditions();
-            let is_named = conditions.iter().any(|it| it.name == Name::TrustedUnusable);
-            context.position.current().checkpoint > latest
-                && is_named != is_proven
-                && context.may_act() == is_proven
-        })
-        .await;
-        node.shutdown().await;
-    }
     devnet.shutdown().await;
 }

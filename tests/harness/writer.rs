@@ -57,7 +57,7 @@ impl Lie {
         index[place..place + 32].copy_from_slice(&expanded.root());
         let slivers_root = SliverIndex::from_bytes(&index, &parameters)?.root();
         let commitment = SegmentCommitment { slivers_root, ..encoded.commitment() };
-        let header = BlobHeader { length, segments: vec![commitment] };
+        let header = BlobHeader::new(&parameters, length, vec![commitment]);
         Ok(Lie { parameters, encoded, spoiled, sliver, index, header })
     }
 

@@ -348,3 +348,38 @@ pub(super) fn decode<T: DeserializeOwned>(object: &proto::Object) -> Result<T, C
     bcs::from_bytes(contents)
         .map_err(|error| CallError::unreadable(format!("object {}: {error}", object.object_id())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::sample_server::{SampleServer, chain};
+
+    const LAST: Verified = Verified { sequence: 9, digest: None, time_ms: 0 };
+
+    /// What these servers, the first of which is asked, say of two objects of which nothing is proven.
+    async fn unproven(servers: &[&SampleServer]) -> Result<(Vec<Vec<u8>>, bool), ViewError> {
+        let chain = chain(servers, None);
+        let ids = [1, 2].map(|byte| ObjectId::from_bytes([byte; 32]));
+        let nothing = |ids: Vec<ObjectId>| std::future::ready(Ok(vec![None; ids.len()]));
+        chain.at(0).proven_objects(&ids, &nothing, &LAST).await
+    }
+
+    #[tokio::test]
+    async fn what_no_checkpoint_proves_is_one_servers_word_unless_most_servers_show_it() {
+        let mut servers = Vec::new();
+        for content in [7, 7, 8] {
+            let server = SampleServer::start(vec![], &[]).await;
+            server.fill_with(content);
+            servers.push(server);
+        }
+        let [first, second, liar] = [&servers[0], &servers[1], &servers[2]];
+        let (values, is_proven) = unproven(&[first]).await.unwrap();
+        assert_eq!((values[1][32], is_proven), (7, false));
+        let (values, is_proven) = unproven(&[first, second, liar]).await.unwrap();
+        assert_eq!((values[0][32], is_proven), (7, true));
+        let (_, is_proven) = unproven(&[first, liar]).await.unwrap();
+        assert!(!is_proven, "one against one");
+        let doubt = unproven(&[liar, first, second]).await.unwrap_err();
+        assert!(matches!(doubt, ViewError::Doubt(doubt) if doubt.verdict == Verdict::Forged));
+    }
+}

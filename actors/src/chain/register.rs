@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
-use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::call::{self, ExtendBlob, ExtendBlobWithResource, RegisterBlob};
 use haulout_protocol::chain::event::Event;
 use haulout_protocol::chain::{ObjectId, object};
@@ -234,7 +234,7 @@ impl Chain {
                 blob_id: *blob.blob_id.as_bytes(),
                 root: blob.root,
                 size: blob.length,
-                encoding_type: ENCODING,
+                encoding_type: Encoding::Segments.number(),
                 deletable: blob.deletable,
                 max_total: blob.write,
             };

@@ -14,6 +14,9 @@ use rpc::get_checkpoint_request::CheckpointId;
 use rpc::ledger_service_server::{LedgerService, LedgerServiceServer};
 use rpc::subscription_service_server::{SubscriptionService, SubscriptionServiceServer};
 use sui_rpc::proto::sui::rpc::v2 as rpc;
+use sui_sdk_types::{
+    Address, Digest, Identifier, MoveStruct, Object, ObjectData, Owner, StructTag,
+};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::codegen::BoxStream;
@@ -37,7 +40,8 @@ struct Service {
     /// The validators of each Sui epoch.
     signers: Arc<Vec<Signers>>,
     hangs: Arc<AtomicBool>,
-    has_objects: Arc<AtomicBool>,
+    /// What is in every object, once there are any.
+    content: Arc<Mutex<Option<u8>>>,
 }
 
 impl SampleServer {
@@ -71,7 +75,12 @@ impl SampleServer {
 
     /// Has every object that it is asked for from now on, shared since its first version; before, it has none.
     pub(super) fn fill(&self) {
-        self.service.has_objects.store(true, Ordering::Relaxed);
+        self.fill_with(0);
+    }
+
+    /// The same, and each object's value is its id and this byte.
+    pub(super) fn fill_with(&self, content: u8) {
+        *self.service.content.lock().expect("nobody panics with it") = Some(content);
     }
 }
 
@@ -129,18 +138,17 @@ impl LedgerService for Service {
         &self,
         request: Request<rpc::BatchGetObjectsRequest>,
     ) -> Result<Response<rpc::BatchGetObjectsResponse>, Status> {
-        let objects = request.get_ref().requests.iter().map(|_| {
-            let mut owner = rpc::Owner::default();
-            owner.version = Some(1);
-            let mut object = rpc::Object::default();
-            object.owner = Some(owner);
+        let content = *self.content.lock().expect("nobody panics with it");
+        let Some(content) = content else { return self.answer(None).await };
+        let objects = request.get_ref().requests.iter().map(|request| {
             let mut found = rpc::GetObjectResult::default();
-            found.result = Some(rpc::get_object_result::Result::Object(object));
+            let object = shared_object(request.object_id(), content);
+            found.result = Some(rpc::get_object_result::Result::Object(object.into()));
             found
         });
         let mut answer = rpc::BatchGetObjectsResponse::default();
         answer.objects = objects.collect();
-        self.answer(self.has_objects.load(Ordering::Relaxed).then_some(answer)).await
+        self.answer(Some(answer)).await
     }
 
     async fn get_epoch(
@@ -162,6 +170,16 @@ impl LedgerService for Service {
         });
         self.answer(found).await
     }
+}
+
+/// An object that has been shared since its first version, which is its last.
+fn shared_object(id: &str, content: u8) -> Object {
+    let id: Address = id.parse().expect("the client writes ids");
+    let name = |text| Identifier::new(text).expect("a valid name");
+    let tag = StructTag::new(Address::ZERO, name("sample"), name("Sample"), vec![]);
+    let value = [id.as_bytes(), &[content]].concat();
+    let value = MoveStruct::new(tag, false, 1, value).expect("it begins with its id");
+    Object::new(ObjectData::Struct(value), Owner::Shared(1), Digest::ZERO, 0)
 }
 
 #[tonic::async_trait]

@@ -250,7 +250,7 @@ fn look_up(
             Some(Answer::Registration(registration).into())
         }
         Question::Object { object, .. } => {
-            let object = object_of(store.blob(blob_id)?.as_ref(), &object.into(), epoch);
+            let object = object_of(store.blob(blob_id)?.as_ref(), &object.into());
             let checkpoint = position.checkpoint;
             Some(Answer::Object(ObjectStatus { checkpoint, object }).into())
         }
@@ -327,10 +327,10 @@ fn longest(record: Option<&BlobRecord>, epoch: Epoch) -> Option<Registration> {
     })
 }
 
-/// One object that keeps a blob, as its record tells it.
-fn object_of(record: Option<&BlobRecord>, id: &ObjectId, epoch: Epoch) -> Option<ObjectState> {
+/// One object of a blob, as its record tells it, be its time over or not.
+fn object_of(record: Option<&BlobRecord>, id: &ObjectId) -> Option<ObjectState> {
     let record = record.filter(|record| record.invalid.is_none())?;
-    let object = record.object(id).filter(|object| object.is_live(epoch))?;
+    let object = record.object(id)?;
     Some(ObjectState {
         is_certified: object.certified_epoch.is_some(),
         end_epoch: object.end_epoch.0,
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_told_as_it_is_while_it_lives_and_another_does_not_speak_for_it() {
+    fn an_object_is_told_as_it_is_and_another_does_not_speak_for_it() {
         let object = |id: u8, end, certified: Option<u32>| BlobObject {
             object_id: [id; 32].into(),
             registered_epoch: Epoch(1),
@@ -418,18 +418,17 @@ mod tests {
         };
         let objects = vec![object(1, 7, None), object(2, 9, Some(2)), object(3, 5, Some(2))];
         let record = BlobRecord { objects, invalid: None };
-        let told =
-            |record: &BlobRecord, id: u8| object_of(Some(record), &[id; 32].into(), Epoch(5));
+        let told = |record: &BlobRecord, id: u8| object_of(Some(record), &[id; 32].into());
         let state = |is_certified, end_epoch, deletable| {
             Some(ObjectState { is_certified, end_epoch, deletable })
         };
         assert_eq!(told(&record, 1), state(false, 7, true), "the blob's certificate is another's");
         assert_eq!(told(&record, 2), state(true, 9, false));
-        assert_eq!(told(&record, 3), None, "it is over");
+        assert_eq!(told(&record, 3), state(true, 5, false), "whoever asks judges its end");
         assert_eq!(told(&record, 4), None, "there is none");
         let invalid = BlobRecord { invalid: Some(Epoch(4)), ..record };
         assert_eq!(told(&invalid, 2), None);
-        assert_eq!(object_of(None, &[2; 32].into(), Epoch(5)), None);
+        assert_eq!(object_of(None, &[2; 32].into()), None);
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn sample_blob(parameters: &Parameters, seed: u8) -> Blob {
     };
     let segments: Vec<_> = bytes.chunks(segment_bytes).enumerate().map(encode).collect();
     let commitments = segments.iter().map(EncodedSegment::commitment).collect();
-    Blob { header: BlobHeader { length: blob_bytes, segments: commitments }, segments }
+    Blob { header: BlobHeader::new(parameters, blob_bytes, commitments), segments }
 }
 
 /// A storage node that owns some shards, and a client next to it.

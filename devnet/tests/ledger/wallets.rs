@@ -9,7 +9,7 @@ use futures::TryStreamExt;
 use futures::future::try_join_all;
 use haulout_actors::chain::{CallError, Chain, ChainOptions, Registration, Since, Wallet};
 use haulout_actors::limits;
-use haulout_protocol::blob::BlobId;
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::amount::Token;
 use haulout_protocol::chain::call::{Function as Callee, RegisterBlob};
@@ -96,7 +96,11 @@ fn numbered(number: u16) -> RegisterBlob {
     let mut root = [9; 32];
     root[..2].copy_from_slice(&number.to_be_bytes());
     let blob = sample_blob(0, true);
-    RegisterBlob { blob_id: *BlobId::derive(blob.size, &root).as_bytes(), root, ..blob }
+    RegisterBlob {
+        blob_id: *BlobId::derive(Encoding::Segments, blob.size, &root).as_bytes(),
+        root,
+        ..blob
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use haulout_devnet::ledger::{FaucetAmounts, GenesisAccount, GenesisConfig, GenesisNode, Ledger};
-use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{
     Argument as Slot, CertifyBlob, Function as Callee, RegisterBlob, ReserveSpace,
@@ -463,10 +463,10 @@ pub(crate) fn sign(signers: &[usize], message: Vec<u8>) -> CertifyBlob {
 pub(crate) fn sample_blob(content: u8, deletable: bool) -> RegisterBlob {
     let (root, size) = ([content; 32], 1000);
     RegisterBlob {
-        blob_id: *BlobId::derive(size, &root).as_bytes(),
+        blob_id: *BlobId::derive(Encoding::Segments, size, &root).as_bytes(),
         root,
         size,
-        encoding_type: ENCODING,
+        encoding_type: Encoding::Segments.number(),
         deletable,
         max_total: u64::MAX,
     }

@@ -30,7 +30,7 @@ pub(super) struct Encode {
     #[arg(long, value_delimiter = ',', value_name = "N", default_values_t = [10, 100, 1000])]
     shards: Vec<u16>,
     /// Sizes of the blob, as 1KiB or 32MiB
-    #[arg(long, value_delimiter = ',', value_name = "SIZE", default_values = ["1KiB", "1MiB", "32MiB"])]
+    #[arg(long, value_delimiter = ',', value_name = "SIZE", default_values = ["1KiB", "10KiB", "1MiB", "32MiB"])]
     size: Vec<Size>,
     /// Only these operations
     #[arg(long, value_delimiter = ',', value_name = "NAME",
@@ -81,7 +81,9 @@ impl Encode {
         let mut cases = Vec::new();
         for operation in Operation::ALL.into_iter().filter(is_wanted) {
             for parameters in &networks {
-                cases.extend(self.size.iter().map(|Size(bytes)| (operation, *parameters, *bytes)));
+                let sizes = self.size.iter().map(|Size(bytes)| *bytes);
+                let sizes = sizes.filter(|bytes| operation.is_of(parameters, *bytes));
+                cases.extend(sizes.map(|bytes| (operation, *parameters, bytes)));
             }
         }
         Ok(cases)
@@ -108,7 +110,7 @@ fn report(output: &Output, rows: &[Row], scaling: &[Scaling]) {
         "scaling": scaling,
     });
     let mut people = format!(
-        "{processor}, one thread, engine {}\n\n{:<20} {:>6} {:>10} {:>12} {:>12} {:>7}\n",
+        "{processor}, one thread, engine {}\n\n{:<23} {:>6} {:>10} {:>12} {:>12} {:>7}\n",
         engine_name(),
         "operation",
         "shards",
@@ -121,7 +123,7 @@ fn report(output: &Output, rows: &[Row], scaling: &[Scaling]) {
     for row in rows {
         let Row { operation, shards, bytes, cpu_seconds, limit_seconds, ratio } = row;
         people.push_str(&format!(
-            "{operation:<20} {shards:>6} {:>10} {:>12} {:>12} {ratio:>7.3}\n",
+            "{operation:<23} {shards:>6} {:>10} {:>12} {:>12} {ratio:>7.3}\n",
             size(*bytes),
             seconds(*cpu_seconds),
             seconds(*limit_seconds)

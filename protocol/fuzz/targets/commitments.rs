@@ -11,10 +11,14 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let parameters = Parameters::new(7, 1024).expect("valid parameters");
-    if let Ok(header) = BlobHeader::from_bytes(bytes, &parameters) {
-        assert_eq!(header.to_bytes(), bytes, "one canonical form");
-        let _ = header.verify(&BlobId::from_bytes([0; 32]));
-        let _ = header.content_hash(&parameters);
+    let with_short = parameters.with_short_blobs(1000).expect("less than a segment");
+    for parameters in [&parameters, &with_short] {
+        if let Ok(header) = BlobHeader::from_bytes(bytes, parameters) {
+            assert_eq!(header.to_bytes(), bytes, "one canonical form");
+            assert_eq!(header.encoding, parameters.encoding_of(header.length));
+            let _ = header.verify(&BlobId::from_bytes([0; 32]));
+            let _ = header.content_hash(parameters);
+        }
     }
     if let Ok(index) = SliverIndex::from_bytes(bytes, &parameters) {
         assert_eq!(index.to_bytes(), bytes, "one canonical form");

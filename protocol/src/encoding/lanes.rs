@@ -119,6 +119,17 @@ pub(crate) fn hash_pairs_in_place(key: &[u8; 32], digests: &mut Vec<Digest>) {
     digests.truncate(pairs);
 }
 
+/// Leaf digests of symbols of whole blocks that lie one after another.
+pub(super) fn hash_leaves(symbol: usize, symbols: &[u8], digests: &mut [Digest]) {
+    if symbol <= CHUNK {
+        let lanes = Lanes::new(crypto::role::symbol_key());
+        return lanes.hash_slots(symbols, symbol, Mode::WHOLE, digests);
+    }
+    let mut hasher = LeafHasher::new(digests.len(), symbol);
+    hasher.absorb(0, |i| &symbols[i * symbol..][..symbol]);
+    hasher.hash_absorbed(digests);
+}
+
 /// Leaf digests of equal symbols, each zero-padded to whole blocks.
 ///
 /// Symbols of up to a chunk are copied into slots and hashed together; longer ones are absorbed piece by piece, so that
@@ -326,6 +337,17 @@ mod tests {
                     assert_eq!(digests, expected(&symbols), "{count} of {bytes} by {step}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn symbols_that_lie_in_a_row_hash_as_the_library_hashes_them() {
+        for (count, bytes) in [(1, 64), (70, 128), (10, 1024), (10, 1088), (4, 1 << 15), (70, 2048)]
+        {
+            let symbols = symbols(count, bytes);
+            let mut digests = vec![[0; 32]; count];
+            hash_leaves(bytes, &symbols.concat(), &mut digests);
+            assert_eq!(digests, expected(&symbols), "{count} symbols of {bytes} bytes");
         }
     }
 

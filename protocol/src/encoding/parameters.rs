@@ -3,7 +3,11 @@
 //! Promises: every size is exact; nothing overflows for any `u64` blob length. Does not: know committees or prices.
 //! Source: `protocol.md` section 1.
 
+mod short;
+
 use crate::sliver::Axis;
+
+pub use short::SHORT_BYTES_MAX;
 
 /// Bytes of a segment on every network but a test's: 32 MiB.
 pub const SEGMENT_BYTES: u32 = 1 << 25;
@@ -22,6 +26,7 @@ pub const MIN_SEGMENT_BYTES: u32 = 1024;
 pub struct Parameters {
     shards: u16,
     segment_bytes: u32,
+    short_bytes_max: u32,
 }
 
 /// Why numbers are no parameters of a network.
@@ -38,10 +43,19 @@ pub enum ParametersError {
         "a segment is a power of two from {MIN_SEGMENT_BYTES} to {SEGMENT_BYTES} bytes, not {0}"
     )]
     SegmentBytes(u32),
+    /// Longer than [`SHORT_BYTES_MAX`] or a segment.
+    #[error("a short blob has at most {most} bytes in this network, not {found}")]
+    ShortBytes {
+        /// The most it can be.
+        most: u32,
+        /// What was asked for.
+        found: u32,
+    },
 }
 
 impl Parameters {
-    /// Checks and keeps the two numbers everything else follows from.
+    /// Checks and keeps the two numbers that most else follows from. No blob is short; see
+    /// [`Parameters::with_short_blobs`].
     pub const fn new(shards: u16, segment_bytes: u32) -> Result<Self, ParametersError> {
         if shards < MIN_SHARDS {
             return Err(ParametersError::TooFewShards(shards));
@@ -55,7 +69,7 @@ impl Parameters {
         {
             return Err(ParametersError::SegmentBytes(segment_bytes));
         }
-        Ok(Parameters { shards, segment_bytes })
+        Ok(Parameters { shards, segment_bytes, short_bytes_max: 0 })
     }
 
     /// `n`: sliver pairs of a segment, and rows and columns of its expanded matrix.

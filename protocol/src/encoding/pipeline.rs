@@ -9,9 +9,10 @@ use bytes::Bytes;
 
 use super::buffers::Buffers;
 use super::parameters::{Parameters, index};
+use super::short::{ShortEncoder, identify_short};
 use super::threads::{both, run_with};
 use super::{EncodedSegment, SegmentPosition, encode_segment_into, identify_segment_into};
-use crate::blob::{BlobHeader, SegmentCommitment};
+use crate::blob::{BlobHeader, Encoding, SegmentCommitment};
 
 /// Fewest segments that can be in memory: one that is read, one that is coded, and one that is handed over.
 pub const MIN_IN_FLIGHT: usize = 3;
@@ -37,7 +38,8 @@ impl Pipeline {
     /// Encodes all that the reader gives; `sink` takes each segment, with its number, while the next is encoded.
     ///
     /// # Errors
-    /// The reader's and the sink's, whichever comes first.
+    /// The reader's and the sink's, whichever comes first; and if the blob is short in this network, so that it has symbols
+    /// rather than slivers: see [`super::encode_short`].
     pub fn encode<E: From<io::Error> + Send>(
         &self,
         reader: impl Read + Send,
@@ -45,13 +47,21 @@ impl Pipeline {
     ) -> Result<BlobHeader, E> {
         let work =
             |position, bytes| encode_segment_into(&self.buffers, &self.parameters, position, bytes);
-        self.stream(reader, work, |segment, encoded| {
+        let header = self.stream(reader, work, |segment, encoded| {
             let commitment = encoded.commitment();
             sink(segment, encoded).map(|()| commitment)
-        })
+        })?;
+        match header.encoding {
+            Encoding::Segments => Ok(header),
+            Encoding::Short => {
+                let message = "a short blob has no slivers; encode it as a short blob";
+                Err(io::Error::new(io::ErrorKind::InvalidInput, message).into())
+            }
+        }
     }
 
-    /// Computes the header of all that the reader gives, without slivers; `progress` hears the number of each segment.
+    /// Computes the header of all that the reader gives, short or not, without slivers; `progress` hears the number of each
+    /// segment.
     ///
     /// # Errors
     /// The reader's.
@@ -60,8 +70,11 @@ impl Pipeline {
         reader: impl Read + Send,
         mut progress: impl FnMut(u32) + Send,
     ) -> io::Result<BlobHeader> {
-        let work = |position, bytes: Bytes| {
-            identify_segment_into(&self.buffers, &self.parameters, position, &bytes)
+        let work = |position: SegmentPosition, bytes: Bytes| {
+            if !self.parameters.is_short(position.blob_bytes) {
+                return identify_segment_into(&self.buffers, &self.parameters, position, &bytes);
+            }
+            ShortEncoder::new(&self.parameters, &self.buffers).encode(&bytes).commitment()
         };
         self.stream(reader, work, |segment, commitment| {
             progress(segment);
@@ -90,8 +103,17 @@ impl Pipeline {
             segments.extend(handed?);
             (read, made) = (next?, coded);
         }
-        Ok(BlobHeader { length: input.length, segments })
+        Ok(BlobHeader::new(&self.parameters, input.length, segments))
     }
+}
+
+/// The header of a blob in memory, whatever its length: what names it.
+pub fn header_of(parameters: &Parameters, blob: &[u8]) -> BlobHeader {
+    if parameters.is_short(blob.len() as u64) {
+        return identify_short(parameters, blob);
+    }
+    let header = Pipeline::new(parameters, MIN_IN_FLIGHT).identify(blob, |_| ());
+    header.expect("bytes in memory can be read")
 }
 
 /// The segments of a reader.

@@ -8,13 +8,15 @@
 
 mod limits;
 mod segments;
+mod short;
 mod slivers;
 
 use std::fmt;
 
-use super::parameters::Parameters;
+use super::parameters::{Parameters, SHORT_BYTES_MAX};
 use crate::sliver::Axis;
 use segments::Blob;
+use short::Short;
 
 /// Something that can be done any number of times.
 type Work = Box<dyn FnMut()>;
@@ -51,11 +53,19 @@ pub enum Operation {
     ProveInconsistency,
     /// The check of that proof. Limit: the same.
     CheckInconsistency,
+    /// All symbols of a short blob, their tree and the header. Limit: one call of that shape, and every hash.
+    EncodeShort,
+    /// A short blob from its own symbols, content checked. Limit: hashing the content.
+    DecodeShortSystematic,
+    /// A short blob from repair symbols, content checked. Limit: the library's decoder, and hashing the content.
+    DecodeShortRepair,
+    /// What one of a hundred nodes is given of a short blob, against the header. Limit: hashing symbols and nodes.
+    VerifyShort,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 13] = [
+    pub const ALL: [Operation; 17] = [
         Operation::Encode,
         Operation::Identify,
         Operation::DecodeSystematic,
@@ -69,7 +79,24 @@ impl Operation {
         Operation::RecoverSecondary,
         Operation::ProveInconsistency,
         Operation::CheckInconsistency,
+        Operation::EncodeShort,
+        Operation::DecodeShortSystematic,
+        Operation::DecodeShortRepair,
+        Operation::VerifyShort,
     ];
+
+    /// Whether it is done with blobs of this many bytes: short operations with those that some network takes for short, the
+    /// others with all.
+    pub fn is_of(self, parameters: &Parameters, blob_bytes: u64) -> bool {
+        let most = SHORT_BYTES_MAX.min(parameters.segment_bytes());
+        match self {
+            Operation::EncodeShort
+            | Operation::DecodeShortSystematic
+            | Operation::DecodeShortRepair
+            | Operation::VerifyShort => blob_bytes <= u64::from(most),
+            _ => true,
+        }
+    }
 
     /// The name on the command line and in tables.
     pub const fn name(self) -> &'static str {
@@ -87,6 +114,10 @@ impl Operation {
             Operation::RecoverSecondary => "recover-secondary",
             Operation::ProveInconsistency => "prove-inconsistency",
             Operation::CheckInconsistency => "check-inconsistency",
+            Operation::EncodeShort => "encode-short",
+            Operation::DecodeShortSystematic => "decode-short-systematic",
+            Operation::DecodeShortRepair => "decode-short-repair",
+            Operation::VerifyShort => "verify-short",
         }
     }
 }
@@ -99,22 +130,30 @@ pub struct Workload {
 
 impl Workload {
     /// Prepares an operation on a blob of this many bytes, segment after segment.
+    ///
+    /// # Panics
+    /// If the operation is not done with blobs of this length; see [`Operation::is_of`].
     pub fn new(operation: Operation, parameters: &Parameters, blob_bytes: u64) -> Self {
-        let blob = Blob::new(parameters, blob_bytes);
+        let blob = || Blob::new(parameters, blob_bytes);
+        let short = || Short::new(parameters, blob_bytes);
         match operation {
-            Operation::Encode => blob.encode(),
-            Operation::Identify => blob.identify(),
-            Operation::DecodeSystematic => blob.decode_systematic(),
-            Operation::DecodeRepair => blob.decode_repair(Axis::Primary),
-            Operation::DecodeSecondary => blob.decode_repair(Axis::Secondary),
-            Operation::VerifyPrimary => blob.verify(Axis::Primary),
-            Operation::VerifySecondary => blob.verify(Axis::Secondary),
-            Operation::ServeSymbol => blob.serve_symbol(),
-            Operation::ServeProvedSymbol => blob.serve_proved_symbol(),
-            Operation::RecoverPrimary => blob.recover(Axis::Primary),
-            Operation::RecoverSecondary => blob.recover(Axis::Secondary),
-            Operation::ProveInconsistency => blob.prove_inconsistency(),
-            Operation::CheckInconsistency => blob.check_inconsistency(),
+            Operation::Encode => blob().encode(),
+            Operation::Identify => blob().identify(),
+            Operation::DecodeSystematic => blob().decode_systematic(),
+            Operation::DecodeRepair => blob().decode_repair(Axis::Primary),
+            Operation::DecodeSecondary => blob().decode_repair(Axis::Secondary),
+            Operation::VerifyPrimary => blob().verify(Axis::Primary),
+            Operation::VerifySecondary => blob().verify(Axis::Secondary),
+            Operation::ServeSymbol => blob().serve_symbol(),
+            Operation::ServeProvedSymbol => blob().serve_proved_symbol(),
+            Operation::RecoverPrimary => blob().recover(Axis::Primary),
+            Operation::RecoverSecondary => blob().recover(Axis::Secondary),
+            Operation::ProveInconsistency => blob().prove_inconsistency(),
+            Operation::CheckInconsistency => blob().check_inconsistency(),
+            Operation::EncodeShort => short().encode(),
+            Operation::DecodeShortSystematic => short().decode_systematic(),
+            Operation::DecodeShortRepair => short().decode_repair(),
+            Operation::VerifyShort => short().verify(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! object never certifies another; a blob that ends leaves no metadata behind.
 //! Does not: take money or know the capacity of the network.
 
-use crate::blob::BlobId;
+use crate::blob::{BlobId, Encoding};
 use crate::chain::abort::Abort;
 use crate::chain::call::RegisterBlob;
 use crate::chain::event::{BlobBurned, BlobCertified, BlobDeleted, BlobRegistered, Event};
@@ -31,12 +31,12 @@ pub(super) fn new(
     if epoch < storage.start_epoch || epoch >= storage.end_epoch {
         return Err(Abort::ResourceBounds);
     }
+    let encoding = Encoding::from_number(call.encoding_type).ok_or(Abort::UnknownEncoding)?;
     let encoded = encoding::encoded_length(params, call.encoding_type, call.size)?;
     if encoded > storage.storage_size {
         return Err(Abort::ResourceSize);
     }
-    // The encoding was checked above, so the id is derived with ours.
-    if *BlobId::derive(call.size, &call.root).as_bytes() != call.blob_id {
+    if *BlobId::derive(encoding, call.size, &call.root).as_bytes() != call.blob_id {
         return Err(Abort::InvalidBlobId);
     }
     let blob = Blob {

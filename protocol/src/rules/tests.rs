@@ -9,7 +9,7 @@ mod properties;
 mod space;
 mod stake;
 
-use crate::blob::{BlobId, ENCODING};
+use crate::blob::{BlobId, Encoding};
 use crate::chain::ObjectId;
 use crate::chain::abort::Abort;
 use crate::chain::call::{CertifyBlob, ExtendBlob, RegisterBlob, ReserveSpace};
@@ -107,16 +107,16 @@ fn reserve(size: u64, start_epoch: u32, end_epoch: u32) -> ReserveSpace {
 
 /// What a blob of 1000 bytes needs.
 fn needed() -> u64 {
-    encoding::encoded_length(&sample_params(), ENCODING, 1000).unwrap()
+    encoding::encoded_length(&sample_params(), Encoding::Segments.number(), 1000).unwrap()
 }
 
 fn sample_blob(deletable: bool) -> RegisterBlob {
     let (root, size) = ([9; 32], 1000);
     RegisterBlob {
-        blob_id: *BlobId::derive(size, &root).as_bytes(),
+        blob_id: *BlobId::derive(Encoding::Segments, size, &root).as_bytes(),
         root,
         size,
-        encoding_type: ENCODING,
+        encoding_type: Encoding::Segments.number(),
         deletable,
         max_total: u64::MAX,
     }

@@ -8,6 +8,7 @@ mod pipeline;
 mod properties;
 mod reference;
 mod repair;
+mod short;
 #[cfg(feature = "parallel")]
 mod threads;
 mod vectors;

@@ -32,7 +32,7 @@ fn header(parameters: &Parameters, blob: &Bytes) -> BlobHeader {
     let commitment = |(position, bytes): &(SegmentPosition, Bytes)| {
         encode_segment(parameters, *position, bytes.clone()).commitment()
     };
-    BlobHeader { length: blob.len() as u64, segments: segments.iter().map(commitment).collect() }
+    BlobHeader::new(parameters, blob.len() as u64, segments.iter().map(commitment).collect())
 }
 
 proptest! {

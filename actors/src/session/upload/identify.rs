@@ -83,7 +83,8 @@ pub(super) async fn identify(
     }
     unchanged(source).await?;
     let segments = encoded.values().map(|segment| segment.commitment()).collect();
-    Ok(Identified { header: Arc::new(BlobHeader { length, segments }), encoded })
+    let header = BlobHeader::new(&parameters, length, segments);
+    Ok(Identified { header: Arc::new(header), encoded })
 }
 
 /// Encodes one segment on the blocking pool.

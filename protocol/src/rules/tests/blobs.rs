@@ -1,6 +1,6 @@
 //! Registering, certifying, extending, deleting and burning.
 
-use crate::blob::BlobId;
+use crate::blob::{BlobId, Encoding};
 use crate::chain::ObjectId;
 use crate::chain::abort::Abort;
 use crate::chain::call::RegisterBlob;
@@ -59,7 +59,7 @@ fn t22_t35_a_permanent_certificate_serves_every_object_of_its_id_and_no_other_id
     assert_eq!(desk.certify(&mut first, &certificate), Ok(()));
     assert_eq!(desk.certify(&mut second, &certificate), Ok(()));
     let other = RegisterBlob {
-        blob_id: *BlobId::derive(999, &[9; 32]).as_bytes(),
+        blob_id: *BlobId::derive(Encoding::Segments, 999, &[9; 32]).as_bytes(),
         size: 999,
         ..sample_blob(false)
     };

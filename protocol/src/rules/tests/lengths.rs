@@ -1,13 +1,13 @@
 //! How many bytes blobs occupy, at the boundaries of what can be encoded.
 
-use crate::blob::ENCODING;
+use crate::blob::Encoding;
 use crate::chain::abort::Abort;
 
 use super::sample_params;
 use crate::rules::encoding::encoded_length;
 
 fn length(size: u64) -> Result<u64, Abort> {
-    encoded_length(&sample_params(), ENCODING, size)
+    encoded_length(&sample_params(), Encoding::Segments.number(), size)
 }
 
 #[test]
@@ -48,12 +48,12 @@ fn t27_symbols_of_a_full_segment_may_have_more_than_16_bits() {
     let even = symbol + symbol % 2;
     let indexes = 64 * 4 * u64::from(params.index_replicas);
     let expected = 4 * (2 + 3) * even + indexes;
-    assert_eq!(encoded_length(&params, ENCODING, 1 << 25), Ok(expected));
+    assert_eq!(encoded_length(&params, Encoding::Segments.number(), 1 << 25), Ok(expected));
 }
 
 #[test]
 fn t27_no_other_encoding_is_known() {
-    for encoding in (0..=u8::MAX).filter(|encoding| *encoding != ENCODING) {
+    for encoding in (0..=u8::MAX).filter(|encoding| *encoding != Encoding::Segments.number()) {
         let refused = encoded_length(&sample_params(), encoding, 1);
         assert_eq!(refused, Err(Abort::UnknownEncoding));
     }

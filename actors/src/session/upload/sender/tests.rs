@@ -1,6 +1,6 @@
 //! One sender against a node that speaks the protocol by hand, over QUIC: it loses streams when the test says so.
 
-use haulout_protocol::blob::BlobHeader;
+use haulout_protocol::blob::{BlobHeader, Encoding};
 use haulout_protocol::encoding::{SegmentPosition, encode_segment};
 
 use super::*;
@@ -46,6 +46,7 @@ impl World {
     /// Begins to send a blob of so many segments, all of them the same short one.
     fn send(&self, segments: usize) -> (mpsc::Sender<Command>, mpsc::Receiver<Event>) {
         let header = BlobHeader {
+            encoding: Encoding::Segments,
             length: SEGMENT_BYTES,
             segments: vec![segment(&self.session).commitment(); segments],
         };

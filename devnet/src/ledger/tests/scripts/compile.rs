@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::CLOCK;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::epoch::Epoch;
@@ -114,7 +114,7 @@ fn blob_number(name: &str) -> Result<u64, Failed> {
 /// The id of the blob a key names, of `size` bytes.
 pub(super) fn blob_id(arguments: &Map<String, Value>, key: &str) -> Result<BlobId, Failed> {
     let size = arguments.get("size").and_then(Value::as_u64).ok_or("a blob id needs its size")?;
-    Ok(BlobId::derive(size, &blob_root(blob_number(text(arguments, key)?)?)))
+    Ok(BlobId::derive(Encoding::Segments, size, &blob_root(blob_number(text(arguments, key)?)?)))
 }
 
 /// A transaction in the making.
@@ -322,7 +322,9 @@ impl Draft<'_> {
             }
             Slot::Encoding => {
                 let kind = given.get("encoding").and_then(Value::as_u64);
-                self.pure(&kind.map_or(ENCODING, |kind| u8::try_from(kind).unwrap_or(u8::MAX)))
+                self.pure(&kind.map_or(Encoding::Segments.number(), |kind| {
+                    u8::try_from(kind).unwrap_or(u8::MAX)
+                }))
             }
             Slot::Flag(key) => {
                 self.pure(&given.get(key).and_then(Value::as_bool).unwrap_or_default())

@@ -1,6 +1,6 @@
 //! Blobs that are registered, certified, prolonged, annotated, deleted, burned and declared invalid.
 
-use haulout_protocol::blob::{BlobId, ENCODING};
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::object::Blob;
 use haulout_protocol::encoding::Parameters;
 use serde_json::json;
@@ -39,7 +39,7 @@ impl Generator {
 
     /// The id of a blob.
     pub(super) fn id_of(number: u64) -> [u8; 32] {
-        *BlobId::derive(Self::blob_size(number), &blob_root(number)).as_bytes()
+        *BlobId::derive(Encoding::Segments, Self::blob_size(number), &blob_root(number)).as_bytes()
     }
 
     /// What a blob occupies.
@@ -211,6 +211,6 @@ impl Generator {
 
     /// Whether the number of the encoding is the one networks accept.
     pub(super) fn other_encoding() -> u8 {
-        ENCODING + 1
+        Encoding::Segments.number() + 1
     }
 }

@@ -1,0 +1,135 @@
+//! One proof for several leaves of one tree: what they share on their ways to the root is there once.
+//!
+//! Promises: one form for given leaves and leaf count; opening any bytes gives a value or nothing, and allocates no more
+//! than the leaves and siblings ask for. Does not: hash the leaves, or say which of several leaves was wrong.
+
+#[cfg(test)]
+mod tests;
+
+use super::partial::PartialTree;
+use super::{MISSING, Tree, fold_level};
+use crate::crypto::Digest;
+
+/// The siblings that several leaves lack on their ways to the root: level by level from the leaves upwards, in each from
+/// left to right. None that follows from others, and none for a child that an odd level lacks.
+#[derive(
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    bincode::Encode,
+    bincode::Decode,
+)]
+pub struct MultiProof {
+    /// In the one order that there is for these leaves.
+    pub siblings: Vec<Digest>,
+}
+
+impl MultiProof {
+    /// The part of a tree of `count` leaves that these leaves, each with its index, in ascending order, and the siblings
+    /// tell; `None` if the leaves are none, out of order or past the end, or if siblings are missing or left over.
+    pub fn open(&self, leaves: &[(usize, Digest)], count: usize) -> Option<PartialTree> {
+        let in_order = leaves.is_sorted_by(|(one, _), (next, _)| one < next);
+        if !in_order || leaves.last().is_none_or(|(last, _)| *last >= count) {
+            return None;
+        }
+        let mut siblings = self.siblings.iter().copied();
+        let (mut level, mut width, mut levels) = (leaves.to_vec(), count, Vec::new());
+        while width > 1 {
+            let (known, above) = climb(&level, width, &mut siblings)?;
+            levels.push(known);
+            (level, width) = (above, width.div_ceil(2));
+        }
+        levels.push(level);
+        siblings.next().is_none().then(|| PartialTree::new(count, levels))
+    }
+
+    /// The root of the tree of `count` leaves that has all these leaves; `None` as for [`MultiProof::open`].
+    pub fn root(&self, leaves: &[(usize, Digest)], count: usize) -> Option<Digest> {
+        self.open(leaves, count).map(|opened| opened.root())
+    }
+
+    /// Whether the tree of `count` leaves with this root has all these leaves.
+    pub fn verify(&self, leaves: &[(usize, Digest)], count: usize, root: &Digest) -> bool {
+        self.root(leaves, count).is_some_and(|found| found == *root)
+    }
+}
+
+/// Nodes of one level, each with its place, in order.
+pub(super) type Level = Vec<(usize, Digest)>;
+
+/// One level up: what is then known of this level, and the nodes above the given ones.
+fn climb(
+    level: &[(usize, Digest)],
+    width: usize,
+    siblings: &mut impl Iterator<Item = Digest>,
+) -> Option<(Level, Level)> {
+    let (mut known, mut pairs) = (Level::new(), Vec::new());
+    let (mut places, mut rest) = (Vec::new(), level.iter().copied().peekable());
+    while let Some((place, node)) = rest.next() {
+        let left = place / 2 * 2;
+        let right = left + 1;
+        let (first, second) = match rest.next_if(|(next, _)| *next == right && place == left) {
+            Some((_, second)) => (node, Some(second)),
+            None if place == right => (siblings.next()?, Some(node)),
+            None if right < width => (node, Some(siblings.next()?)),
+            None => (node, None),
+        };
+        known.push((left, first));
+        known.extend(second.map(|second| (right, second)));
+        pairs.extend([first, second.unwrap_or(MISSING)]);
+        places.push(place / 2);
+    }
+    let even = pairs.len();
+    fold_level(&mut pairs, 1, even);
+    Some((known, places.into_iter().zip(pairs).collect()))
+}
+
+/// The proof of these leaves from what is known of their tree; `None` if that is not enough, or the indexes are none, out
+/// of order or past the end. `node` gives a node by its level and place.
+pub(super) fn prove_many(
+    indexes: &[usize],
+    count: usize,
+    node: impl Fn(usize, usize) -> Option<Digest>,
+) -> Option<MultiProof> {
+    let in_order = indexes.is_sorted_by(|one, next| one < next);
+    if !in_order || indexes.last().is_none_or(|last| *last >= count) {
+        return None;
+    }
+    let (mut places, mut width, mut siblings) = (indexes.to_vec(), count, Vec::new());
+    let mut level = 0;
+    while width > 1 {
+        for (i, place) in places.iter().enumerate() {
+            let sibling = place ^ 1;
+            let neighbour = if sibling > *place { places.get(i + 1) } else { before(&places, i) };
+            if sibling < width && neighbour != Some(&sibling) {
+                siblings.push(node(level, sibling)?);
+            }
+        }
+        places.iter_mut().for_each(|place| *place /= 2);
+        places.dedup();
+        (level, width) = (level + 1, width.div_ceil(2));
+    }
+    Some(MultiProof { siblings })
+}
+
+fn before(places: &[usize], i: usize) -> Option<&usize> {
+    i.checked_sub(1).and_then(|before| places.get(before))
+}
+
+impl Tree {
+    /// Proves several leaves, named in ascending order, each once; `None` if they are none, out of order or past the end.
+    pub fn prove_many(&self, indexes: &[usize]) -> Option<MultiProof> {
+        let (mut starts, mut start, mut width) = (Vec::new(), 0, self.leaves);
+        while width > 0 {
+            starts.push(start);
+            start += width;
+            width = if width == 1 { 0 } else { width.div_ceil(2) };
+        }
+        let node = |level: usize, place| self.nodes.get(starts.get(level)? + place).copied();
+        prove_many(indexes, self.leaves, node)
+    }
+}
