@@ -104,7 +104,7 @@ impl Desk {
     ) -> Result<Certified, CallError> {
         let blob: Blob = self.world.object(object).await;
         let sound = self.world.certificate(&blob, signers);
-        let signature = Signature::from_bytes(&sound.signature.try_into().unwrap()).unwrap();
+        let signature = Signature::from_bytes(&sound.signature).unwrap();
         let (signers, message) = (sound.signers, sound.message);
         let certificate = Certificate { signers, message, signature };
         chain.certify_blob(&self.wallet, object, &certificate).await
