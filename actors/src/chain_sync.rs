@@ -457,10 +457,10 @@ fn effects(events: &[Event]) -> Vec<BlobEffect> {
     events.iter().filter_map(effect).collect()
 }
 
-/// What one event changes in the store; blobs of other encodings are not ours to keep.
+/// What one event changes in the store; blobs of foreign encodings are not ours to keep.
 fn effect(event: &Event) -> Option<BlobEffect> {
     match event {
-        Event::BlobRegistered(said) if said.encoding_type == Encoding::Segments.number() => {
+        Event::BlobRegistered(said) if Encoding::from_number(said.encoding_type).is_some() => {
             Some(BlobEffect::Registered {
                 blob_id: BlobId::from_bytes(said.blob_id),
                 object_id: said.object_id,
@@ -506,7 +506,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_blobs_of_our_encoding_reach_the_store() {
+    fn only_blobs_of_our_encodings_reach_the_store() {
         let registered = |encoding_type| {
             Event::BlobRegistered(BlobRegistered {
                 epoch: 3,
@@ -522,6 +522,7 @@ mod tests {
             registered(1),
             Event::EpochChangeStart(EpochChangeStart { epoch: 3 }),
             registered(Encoding::Segments.number()),
+            registered(Encoding::Short.number()),
             Event::BlobCertified(BlobCertified {
                 epoch: 4,
                 blob_id: [1; 32],
@@ -533,12 +534,12 @@ mod tests {
         ];
         let blob_id = BlobId::from_bytes([1; 32]);
         let effects = effects(&events);
-        assert_eq!(effects.len(), 2);
-        assert!(matches!(
-            &effects[0],
+        assert_eq!(effects.len(), 3);
+        assert!(effects[..2].iter().all(|effect| matches!(
+            effect,
             BlobEffect::Registered { blob_id: id, epoch: Epoch(3), end_epoch: Epoch(8), size: 9, .. }
                 if *id == blob_id
-        ));
-        assert!(matches!(&effects[1], BlobEffect::Certified { epoch: Epoch(4), .. }));
+        )));
+        assert!(matches!(&effects[2], BlobEffect::Certified { epoch: Epoch(4), .. }));
     }
 }

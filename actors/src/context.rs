@@ -96,8 +96,8 @@ pub struct Position {
     pub prices: Prices,
     /// How blobs are encoded on this network.
     pub parameters: Parameters,
-    /// Copies of each sliver index that a registration pays for.
-    pub index_replicas: u16,
+    /// Copies of a blob's header that a registration pays for.
+    pub header_replicas: u16,
     /// How many epochs ahead storage can be bought.
     pub epochs_ahead_max: u32,
 }
@@ -280,7 +280,7 @@ async fn ask_or_recall(
 impl Position {
     /// What a blob of `length` bytes costs for `epochs` epochs; `None` if it fits no number.
     pub fn quote(&self, length: u64, epochs: u32) -> Option<Quote> {
-        let encoded_bytes = self.parameters.encoded_bytes(length, self.index_replicas)?;
+        let encoded_bytes = self.parameters.encoded_bytes(length, self.header_replicas)?;
         let storage = self.storage_price(encoded_bytes, epochs)?;
         let write = system::write_price(self.prices.write, encoded_bytes).ok()?;
         Some(Quote { encoded_bytes, storage, write })
@@ -293,7 +293,7 @@ impl Position {
 
     /// What the ledger sells and for how much, for plans.
     pub fn terms(&self) -> Terms {
-        let encoded = |length| self.parameters.encoded_bytes(length, self.index_replicas);
+        let encoded = |length| self.parameters.encoded_bytes(length, self.header_replicas);
         Terms {
             epoch: self.epoch.0,
             epochs_ahead_max: self.epochs_ahead_max,

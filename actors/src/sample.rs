@@ -68,7 +68,7 @@ pub(crate) fn position_of(committee: Committee) -> Position {
         committee: Arc::new(committee),
         neighbours: Arc::default(),
         prices: Prices::default(),
-        index_replicas: 10,
+        header_replicas: 10,
         epochs_ahead_max: 53,
     }
 }

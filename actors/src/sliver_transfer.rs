@@ -12,6 +12,7 @@ mod memory;
 mod pending;
 mod put;
 mod session;
+mod short;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

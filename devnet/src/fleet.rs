@@ -55,6 +55,7 @@ impl Fleet {
             seed: settings.seed,
             shards: settings.shards,
             segment_bytes: settings.segment_bytes,
+            short_bytes_max: settings.short_bytes_max,
             epoch_ms: settings.epoch_ms,
             stake_per_shard: genesis::STAKE_PER_SHARD,
             ports: settings.node_ports.iter().map(|ports| PeerPort(ports.peer)).collect(),

@@ -52,8 +52,8 @@ pub(crate) const STAKE_PER_SHARD: u64 = 100_000 * COIN;
 const STORAGE_PRICE: u64 = 1_000;
 const WRITE_PRICE: u64 = 2_000;
 
-/// How many nodes keep a copy of each segment's index, for the price of a blob.
-const INDEX_REPLICAS: u16 = 5;
+/// How many nodes a devnet's committee may have: as many keep a copy of each header, for the price of a blob.
+const NODES_MAX: u16 = 50;
 
 /// The fewest shards with a fault to tolerate, and as many as protocol numbers allow.
 const SHARDS_MIN: u16 = 4;
@@ -69,6 +69,7 @@ pub(crate) struct Request {
     pub(crate) seed: u64,
     pub(crate) shards: u16,
     pub(crate) segment_bytes: u32,
+    pub(crate) short_bytes_max: u32,
     pub(crate) epoch_ms: u64,
     pub(crate) stake_per_shard: u64,
     pub(crate) ports: Vec<PeerPort>,
@@ -137,7 +138,8 @@ pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
         network_seed: derive(request.seed, "network", 0),
         shards: request.shards,
         segment_bytes: request.segment_bytes,
-        index_replicas: INDEX_REPLICAS.min(count),
+        short_bytes_max: request.short_bytes_max,
+        header_replicas: NODES_MAX.min(request.shards).max(count),
         max_epochs_ahead: EPOCHS_AHEAD_MAX,
         epoch_duration_ms: request.epoch_ms,
         capacity: CAPACITY_BYTES,
@@ -266,6 +268,7 @@ mod tests {
             seed: 7,
             shards,
             segment_bytes: 1 << 25,
+            short_bytes_max: 1 << 16,
             epoch_ms: 60_000,
             stake_per_shard: COIN,
             ports,
@@ -309,6 +312,20 @@ mod tests {
             let refused = genesis(&sample_request(nodes, shards)).unwrap_err();
             assert_eq!(refused.kind(), Kind::Usage, "{nodes} nodes, {shards} shards");
         }
+    }
+
+    #[test]
+    fn a_network_says_which_blobs_are_short_and_how_many_headers_are_paid_for() {
+        for (nodes, shards, headers) in [(5, 100, 50), (4, 10, 10), (80, 100, 80)] {
+            let genesis = genesis(&sample_request(nodes, shards)).unwrap();
+            assert_eq!(genesis.config.header_replicas, headers);
+            let parameters = genesis.config.parameters().unwrap();
+            assert_eq!(parameters.short_bytes_max(), 1 << 16);
+            genesis.config.check().unwrap();
+        }
+        let mut config = genesis(&sample_request(5, 100)).unwrap().config;
+        config.short_bytes_max = (1 << 16) + 1;
+        assert!(config.check().is_err(), "no short blob is longer than 64 KiB");
     }
 
     #[test]

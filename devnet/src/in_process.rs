@@ -35,6 +35,7 @@ pub struct Builder {
     shards: u16,
     seed: u64,
     segment_bytes: u32,
+    short_bytes_max: u32,
     epoch: Duration,
     stake_per_shard: u64,
     absent: Vec<usize>,
@@ -69,6 +70,13 @@ impl Builder {
         self
     }
 
+    /// The bytes of the longest short blob, at most a segment's; zero for none.
+    #[must_use]
+    pub fn short_bytes_max(mut self, bytes: u32) -> Self {
+        self.short_bytes_max = bytes;
+        self
+    }
+
     /// How long an epoch lasts: ten seconds at least, by the ledger's clock.
     #[must_use]
     pub fn epoch(mut self, length: Duration) -> Self {
@@ -100,6 +108,7 @@ impl Builder {
             seed: self.seed,
             shards: self.shards,
             segment_bytes: self.segment_bytes,
+            short_bytes_max: self.short_bytes_max.min(self.segment_bytes),
             epoch_ms: genesis::check_epoch(self.epoch)?,
             stake_per_shard: self.stake_per_shard,
             ports: ports.nodes.iter().map(|ports| PeerPort(ports.peer)).collect(),
@@ -176,6 +185,7 @@ impl Devnet {
             shards: crate::settings::SHARDS,
             seed: crate::settings::SEED,
             segment_bytes: haulout_protocol::encoding::SEGMENT_BYTES,
+            short_bytes_max: haulout_protocol::encoding::SHORT_BYTES,
             epoch: crate::settings::EPOCH,
             stake_per_shard: genesis::STAKE_PER_SHARD,
             absent: Vec::new(),

@@ -25,6 +25,8 @@ use haulout_node::terminal;
 use haulout_node::whole_file;
 use serde::{Deserialize, Serialize};
 
+use crate::settings;
+
 mod card;
 
 pub(crate) use card::{AccountCard, Card, ChainCard, NodeCard, Packages};
@@ -173,7 +175,13 @@ impl StateDirectory {
 
     /// What an earlier `up` settled, if there was one.
     pub(crate) fn settings(&self) -> Result<Option<Settings>> {
-        self.read_json("settings.json")
+        match self.read_json::<Layout>("settings.json")? {
+            // What other versions wrote need not look like ours, and is not damaged.
+            Some(Layout { schema }) if schema != settings::SCHEMA => {
+                Err(settings::other_version(&self.name, schema))
+            }
+            _ => self.read_json("settings.json"),
+        }
     }
 
     /// Keeps the settings for every later `up`.
@@ -234,6 +242,8 @@ pub(crate) struct Settings {
     pub(crate) shards: u16,
     /// The bytes of a segment, of every blob of this network.
     pub(crate) segment_bytes: u32,
+    /// The bytes of the longest short blob; zero if none is short.
+    pub(crate) short_bytes_max: u32,
     /// How long an epoch lasts.
     pub(crate) epoch_ms: u64,
     /// Where the ledger listens for gRPC.
@@ -242,6 +252,12 @@ pub(crate) struct Settings {
     pub(crate) faucet_port: u16,
     /// Where each node listens, in order.
     pub(crate) node_ports: Vec<NodePorts>,
+}
+
+/// What the settings of every version have.
+#[derive(Deserialize)]
+struct Layout {
+    schema: u32,
 }
 
 /// The ports of one node.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use haulout_actors::session::upload::{self, Source};
 use haulout_actors::session::{Observer, Progress};
 use haulout_protocol::blob::{BlobHeader, BlobId};
-use haulout_protocol::encoding::{self, Parameters, SEGMENT_BYTES};
+use haulout_protocol::encoding::{self, Parameters, SEGMENT_BYTES, SHORT_BYTES};
 
 use crate::error::{Error, Kind, Result};
 use crate::input::Input;
@@ -15,9 +15,11 @@ use crate::input::Input;
 /// Walrus's ids need the whole blob in memory.
 const WALRUS_BYTES_MAX: u64 = 1 << 30;
 
-/// The parameters of a network with this many shards and segments of the usual size.
+/// The parameters of a network with this many shards, and with segments and short blobs of the usual size.
 pub fn parameters(shards: u16) -> Result<Parameters> {
-    Parameters::new(shards, SEGMENT_BYTES).map_err(|error| {
+    let parameters = Parameters::new(shards, SEGMENT_BYTES);
+    let parameters = parameters.and_then(|parameters| parameters.with_short_blobs(SHORT_BYTES));
+    parameters.map_err(|error| {
         Error::new(Kind::Usage, format!("no network has {shards} shards"))
             .because(error)
             .hint("a network has 4 to 65535 shards; devnets have 100 unless told otherwise")
@@ -55,4 +57,26 @@ pub fn walrus(shards: u16, input: &Input) -> Result<String> {
     let id =
         encoding::walrus::blob_id(shards, &bytes).map_err(|error| too_large().because(error))?;
     Ok(BlobId::from_bytes(id).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use haulout_protocol::blob::Encoding;
+    use haulout_protocol::encoding::header_of;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn short_blobs_and_longer_ones_get_the_ids_of_their_networks() {
+        let parameters = Parameters::new(10, 1 << 20).unwrap().with_short_blobs(4096).unwrap();
+        for (length, encoding) in
+            [(0, Encoding::Short), (4096, Encoding::Short), (4097, Encoding::Segments)]
+        {
+            let bytes = vec![7; length];
+            let source = Source::Memory(bytes.clone().into());
+            let header = identify(parameters, source, |_| ()).await.unwrap();
+            assert_eq!(header.encoding, encoding, "{length} bytes");
+            assert_eq!(header.blob_id(), header_of(&parameters, &bytes).blob_id());
+        }
+    }
 }

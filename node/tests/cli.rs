@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use haulout_node::keys::{self, Kind, Secret};
+use haulout_protocol::encoding::SHORT_BYTES;
 use serde_json::Value;
 
 /// A command line that sees no configuration but what a test gives it.
@@ -68,6 +69,8 @@ fn the_content_hash_of_any_length_is_blake3_of_the_bytes() {
         let answer = json(&output);
         assert_eq!(answer["content_hash"], blake3::hash(&bytes).to_hex().to_string(), "{length}");
         assert_eq!(answer["size"], length);
+        let is_short = length <= usize::try_from(SHORT_BYTES).unwrap() && SHORT_BYTES > 0;
+        assert_eq!(answer["encoding"], if is_short { 3 } else { 2 });
         assert_eq!(answer["blob_id"].as_str().map(str::len), Some(43));
     }
 }

@@ -97,7 +97,7 @@ impl std::str::FromStr for BlobId {
 /// What a header says of one segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct SegmentCommitment {
-    /// Merkle root over the pair leaves of the segment's sliver index; of a short blob, over its symbols.
+    /// Merkle root over the leaves of the segment's sliver pairs; of a short blob, over its symbols.
     pub slivers_root: Digest,
     /// BLAKE3 chaining value of the segment's bytes as a subtree of the blob, or the plain hash of a blob of one segment.
     pub content: Digest,

@@ -39,18 +39,20 @@ pub use engine::engine_name;
 pub use expanded::{ExpandError, ExpandedSliver, recovery_symbols};
 pub use parameters::{
     MAX_SHARDS, MIN_SEGMENT_BYTES, MIN_SHARDS, Parameters, ParametersError, SEGMENT_BYTES,
-    SHORT_BYTES_MAX,
+    SHORT_BYTES, SHORT_BYTES_MAX,
 };
 pub use pipeline::{MIN_IN_FLIGHT, Pipeline, header_of};
 pub use repair::{RecoverError, RecoverySymbol, SymbolError, recover_sliver};
 pub use short::{
     EncodedShort, ProvedSymbols, ShortDecoded, ShortEncoder, ShortError, ShortInconsistency,
-    ShortRepair, check_short, decode_short, encode_short, identify_short, repair_short,
+    ShortRepair, check_short, decode_short, decode_short_committed, encode_short, identify_short,
+    repair_short,
 };
 pub use verifier::{SliverError, SliverVerifier, verify_sliver};
 
 use crate::blob::SegmentCommitment;
-use crate::sliver::{Axis, SliverIndex};
+use crate::pairs::PairTree;
+use crate::sliver::Axis;
 use matrix::{Padding, Shape};
 
 /// Which segment of how long a blob: all that a segment's commitment depends on besides its bytes.
@@ -74,7 +76,7 @@ impl SegmentPosition {
 pub struct EncodedSegment {
     shape: Shape,
     commitment: SegmentCommitment,
-    index: SliverIndex,
+    pairs: PairTree,
     segment: Bytes,
     padding: Padding,
     primary_repair: Bytes,
@@ -87,9 +89,9 @@ impl EncodedSegment {
         self.commitment
     }
 
-    /// The roots of all slivers.
-    pub fn index(&self) -> &SliverIndex {
-        &self.index
+    /// The roots of all slivers, and the proof of each pair.
+    pub fn pairs(&self) -> &PairTree {
+        &self.pairs
     }
 
     /// A sliver: a slice without a copy, but for the systematic secondaries, which are gathered from the segment.
@@ -113,7 +115,7 @@ impl EncodedSegment {
     }
 }
 
-/// Encodes a segment: all slivers, their index and the commitment. Needs about 3.5 times its bytes, the segment included.
+/// Encodes a segment: all slivers, the proofs of their pairs and the commitment. Needs about 3.5 times its bytes, the segment included.
 ///
 /// # Panics
 /// If the segment is not as long as its position says.
@@ -136,14 +138,14 @@ pub fn encode_segment_into(
     segment: Bytes,
 ) -> EncodedSegment {
     let (shape, padding) = prepare(parameters, position, &segment);
-    let ((slivers, index), content) = threads::both(
+    let ((slivers, pairs), content) = threads::both(
         || encoder::encode(buffers, &shape, &padding.rows(&shape, &segment)),
         || content_digest(parameters, position, &segment),
     );
     EncodedSegment {
         shape,
-        commitment: SegmentCommitment { slivers_root: index.root(), content },
-        index,
+        commitment: SegmentCommitment { slivers_root: pairs.root(), content },
+        pairs,
         padding,
         segment,
         primary_repair: buffers.share(slivers.primary_repair),
@@ -174,11 +176,11 @@ pub fn identify_segment_into(
     segment: &[u8],
 ) -> SegmentCommitment {
     let (shape, padding) = prepare(parameters, position, segment);
-    let (index, content) = threads::both(
+    let (pairs, content) = threads::both(
         || encoder::identify(buffers, &shape, &padding.rows(&shape, segment)),
         || content_digest(parameters, position, segment),
     );
-    SegmentCommitment { slivers_root: index.root(), content }
+    SegmentCommitment { slivers_root: pairs.root(), content }
 }
 
 fn prepare(parameters: &Parameters, position: SegmentPosition, segment: &[u8]) -> (Shape, Padding) {

@@ -11,6 +11,7 @@ pub mod inconsistency;
 pub mod machine;
 pub mod merkle;
 pub mod message;
+pub mod pairs;
 pub mod rules;
 pub mod sliver;
 pub mod wire;

@@ -116,20 +116,49 @@ impl Proof {
         if index >= count || self.siblings.len() != height(count) {
             return None;
         }
-        let (mut node, mut place) = (*leaf, index);
-        for sibling in &self.siblings {
-            node = match place % 2 {
-                0 => crypto::hash_node(&node, sibling),
-                _ => crypto::hash_node(sibling, &node),
-            };
-            place /= 2;
-        }
-        Some(node)
+        Some(climb(leaf, index, &self.siblings))
     }
 }
 
+/// The node so many levels above these leaves, which are all that lie below it.
+pub(crate) fn node_above(leaves: Vec<Digest>, levels: usize) -> Digest {
+    let mut nodes = leaves;
+    for _level in 0..levels {
+        let width = nodes.len();
+        fold_level(&mut nodes, 1, width);
+    }
+    debug_assert!(nodes.len() <= 1, "more leaves than lie below one node");
+    nodes.first().copied().unwrap_or(MISSING)
+}
+
+/// The siblings on the way from one of these nodes up so many levels, below a node that has no others.
+pub(crate) fn siblings_below(nodes: &[Digest], mut place: usize, levels: usize) -> Vec<Digest> {
+    let mut nodes = nodes.to_vec();
+    let mut siblings = Vec::with_capacity(levels);
+    for _level in 0..levels {
+        siblings.push(nodes.get(place ^ 1).copied().unwrap_or(MISSING));
+        let width = nodes.len();
+        fold_level(&mut nodes, 1, width);
+        place /= 2;
+    }
+    siblings
+}
+
+/// The node that a node and the siblings on its way give.
+pub(crate) fn climb(node: &Digest, mut place: usize, siblings: &[Digest]) -> Digest {
+    let mut node = *node;
+    for sibling in siblings {
+        node = match place % 2 {
+            0 => crypto::hash_node(&node, sibling),
+            _ => crypto::hash_node(sibling, &node),
+        };
+        place /= 2;
+    }
+    node
+}
+
 /// Levels above the leaves of a tree.
-fn height(count: usize) -> usize {
+pub(crate) fn height(count: usize) -> usize {
     count.checked_next_power_of_two().unwrap_or(1 << (usize::BITS - 1)).ilog2() as usize
 }
 

@@ -1,15 +1,13 @@
-//! Slivers: the rows and columns of an expanded segment, where each lives, and the index that commits to all of them.
+//! Slivers: the rows and columns of an expanded segment, and where each lives.
 //!
-//! Promises: pair and shard numbers map onto each other one to one; an index read from bytes has one pair of roots per
-//! shard. Does not: hold sliver bytes or compute roots (see [`crate::encoding`]).
+//! Promises: pair and shard numbers map onto each other one to one. Does not: hold sliver bytes or compute roots (see
+//! [`crate::encoding`]), or prove them (see [`crate::pairs`]).
 //! Source: `protocol.md` sections 2 and 3.
 
 use std::fmt;
 
 use crate::blob::BlobId;
-use crate::crypto::{self, Digest};
 use crate::encoding::Parameters;
-use crate::merkle;
 
 /// Direction of a sliver: a row or a column of the expanded matrix.
 #[derive(
@@ -174,68 +172,6 @@ fn remainder(number: u64, shards: u16) -> u16 {
     u16::try_from(number % u64::from(shards)).expect("a remainder is smaller than its divisor")
 }
 
-/// The roots of all slivers of a segment: what every node stores to check any of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SliverIndex {
-    /// Primary and secondary root of each pair.
-    pairs: Vec<[Digest; 2]>,
-}
-
-/// Bytes of one pair of roots.
-pub const INDEX_PAIR_BYTES: usize = 64;
-
-/// Bytes that are no sliver index of this network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a sliver index of this network has {expected} bytes, not {found}")]
-pub struct SliverIndexError {
-    /// 64 for each shard.
-    pub expected: usize,
-    /// What came.
-    pub found: usize,
-}
-
-impl SliverIndex {
-    /// From the roots of all primaries and all secondaries, each in order of their sliver index.
-    pub(crate) fn from_roots(primary: &[Digest], secondary: &[Digest]) -> Self {
-        let pairs = primary.iter().zip(secondary.iter().rev());
-        SliverIndex { pairs: pairs.map(|(primary, secondary)| [*primary, *secondary]).collect() }
-    }
-
-    /// Merkle root over the pair leaves: the segment commitment's `slivers_root`.
-    pub fn root(&self) -> Digest {
-        let leaf = |[primary, secondary]: &[Digest; 2]| crypto::hash_pair(primary, secondary);
-        merkle::root(&self.pairs.iter().map(leaf).collect::<Vec<_>>())
-    }
-
-    /// The root that a sliver must have.
-    ///
-    /// # Panics
-    /// If the sliver is not below the shard count.
-    pub fn sliver_root(&self, axis: Axis, sliver_index: u16) -> &Digest {
-        let sliver = usize::from(sliver_index);
-        match axis {
-            Axis::Primary => &self.pairs[sliver][0],
-            Axis::Secondary => &self.pairs[self.pairs.len() - 1 - sliver][1],
-        }
-    }
-
-    /// Canonical bytes: primary root and secondary root of each pair in turn.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.pairs.as_flattened().as_flattened().to_vec()
-    }
-
-    /// Reads canonical bytes. Proves nothing until its root equals a commitment's.
-    pub fn from_bytes(bytes: &[u8], parameters: &Parameters) -> Result<Self, SliverIndexError> {
-        let expected = usize::from(parameters.shards()) * INDEX_PAIR_BYTES;
-        if bytes.len() != expected {
-            return Err(SliverIndexError { expected, found: bytes.len() });
-        }
-        let (digests, _) = bytes.as_chunks::<32>();
-        let (pairs, _) = digests.as_chunks::<2>();
-        Ok(SliverIndex { pairs: pairs.to_vec() })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,24 +236,6 @@ mod tests {
         assert_eq!(PairIndex(3).sliver_index(Axis::Secondary, &parameters), 6);
         assert_eq!(pair_of_sliver(Axis::Primary, 3, &parameters), PairIndex(3));
         assert_eq!(pair_of_sliver(Axis::Secondary, 6, &parameters), PairIndex(3));
-    }
-
-    #[test]
-    fn an_index_reads_what_it_writes_and_knows_each_sliver() {
-        let parameters = parameters(5);
-        let root = |axis: u8, index: u8| [axis << 4 | index; 32];
-        let primary: Vec<_> = (0..5).map(|i| root(0, i)).collect();
-        let secondary: Vec<_> = (0..5).map(|i| root(1, i)).collect();
-        let index = SliverIndex::from_roots(&primary, &secondary);
-        for i in 0..5u8 {
-            assert_eq!(index.sliver_root(Axis::Primary, u16::from(i)), &root(0, i));
-            assert_eq!(index.sliver_root(Axis::Secondary, u16::from(i)), &root(1, i));
-        }
-        let bytes = index.to_bytes();
-        assert_eq!(bytes.len(), 320);
-        assert_eq!(SliverIndex::from_bytes(&bytes, &parameters), Ok(index));
-        let short = SliverIndex::from_bytes(&bytes[1..], &parameters);
-        assert_eq!(short, Err(SliverIndexError { expected: 320, found: 319 }));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Every byte two peers exchange: frames, their limits and their codec.
 //!
 //! A stream carries frames: a big-endian u32 length, then that many bytes of bincode 2 (little endian, fixed-size
-//! integers). Frames are small: whatever is long (headers, indexes, slivers) follows its frame raw, and the frame says
+//! integers). Frames are small: whatever is long (headers, proofs, slivers) follows its frame raw, and the frame says
 //! how long it is, so that whoever reads can make room before it reads. Promises: decoding any bytes gives a value or an error, allocates
 //! no more than the frame's limit, and refuses trailing bytes. Does not: touch streams; `actors` does.
 
@@ -15,8 +15,6 @@ use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 pub const SMALL_FRAME_BYTES_MAX: u32 = 16 * 1024;
 /// Most bytes of a header: 16 MiB commit to 8 TiB of blob.
 pub const HEADER_BYTES_MAX: u32 = 16 * 1024 * 1024 + 64;
-/// Most bytes of a sliver index: 64 bytes for each of at most 65 535 pairs.
-pub const INDEX_BYTES_MAX: u32 = 4 * 1024 * 1024 + 64;
 /// Most bytes of a frame that lists segments: four for each of a header's.
 pub const LIST_FRAME_BYTES_MAX: u32 = 1024 * 1024 + 64;
 /// Most bytes of a gossip message.

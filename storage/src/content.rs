@@ -11,7 +11,7 @@ use redb::ReadableTable;
 use crate::error::StoreError;
 use crate::expiry;
 use crate::slivers::{Place, SliverRow};
-use crate::tables::{self, BlobKey, PendingKey, SegmentKey, SliverKey, Tables, meta};
+use crate::tables::{self, BlobKey, PairKey, PendingKey, SliverKey, Tables, meta};
 
 /// Blobs looked at in one transaction, so that others' writes are not held up for long.
 pub(crate) const REMOVE_BLOBS_MAX: usize = 64;
@@ -136,10 +136,10 @@ pub(crate) fn remove(
     }
     tables.slivers.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
     tables.small.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
-    tables
-        .indexes
-        .retain_in::<&SegmentKey, _>(tables::keys(&tables::segments_of(blob)), |_, _| false)?;
+    let pairs = tables::pairs_of(tables::segments_of(blob));
+    tables.proofs.retain_in::<&PairKey, _>(tables::keys(&pairs), |_, _| false)?;
     tables.headers.remove(blob)?;
+    tables.short.remove(blob)?;
     tables.certificates.remove(blob)?;
     let bytes = tables.content.remove(blob)?.map_or(0, |row| row.value().0);
     add(tables, meta::CONTENT_BYTES, 0, bytes)?;

@@ -10,6 +10,7 @@ use redb::{ReadTransaction, ReadableTable};
 
 use crate::census::{self, Standing};
 use crate::error::StoreError;
+use crate::short;
 use crate::slivers::{self, SliverRow};
 use crate::tables::{self, BlobKey, CONTENT, HEADERS, INVALID, SLIVERS};
 
@@ -29,9 +30,9 @@ pub struct Scope<'a> {
 pub struct Inventory {
     /// Live certified blobs.
     pub certified: u64,
-    /// Those of them of which a header, an index, or a sliver of the shards is not here, or is damaged.
+    /// Those of them of which a header, or a proof or sliver of the shards is not here, or is damaged.
     pub incomplete: u64,
-    /// Slivers that a read found to be other bytes than were written, whatever blob they are of, and headers, indexes and
+    /// Slivers that a read found to be other bytes than were written, whatever blob they are of, and headers, pair proofs and
     /// certificates that are so still.
     pub rotten: u64,
 }
@@ -75,7 +76,7 @@ fn is_complete(
     shards: &[ShardIndex],
 ) -> Result<bool, StoreError> {
     if view.open_table(HEADERS)?.get(blob)?.is_none() {
-        return Ok(false);
+        return short::holds(view, blob, shards);
     }
     // More than there can be are not here.
     let Ok(segments) = u32::try_from(segments) else { return Ok(false) };

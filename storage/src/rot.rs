@@ -11,7 +11,7 @@ use redb::ReadTransaction;
 
 use crate::error::StoreError;
 use crate::slivers;
-use crate::tables::{BlobKey, CERTIFICATES, HEADERS, INDEXES, SegmentKey};
+use crate::tables::{BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey, SHORT};
 
 /// Values remembered; whoever has found so many needs no more to know that the disk is bad.
 const KNOWN_MAX: usize = 1024;
@@ -23,8 +23,10 @@ pub(crate) enum Sealed {
     Header(BlobKey),
     /// A blob's certificate.
     Certificate(BlobKey),
-    /// A segment's sliver index.
-    Index(SegmentKey),
+    /// A pair's proof.
+    Proof(PairKey),
+    /// A short blob.
+    Short(BlobKey),
 }
 
 /// What was found so far.
@@ -85,7 +87,8 @@ fn read(view: &ReadTransaction, value: &Sealed) -> Result<Option<bytes::Bytes>, 
     match value {
         Sealed::Header(blob) => slivers::sealed(view, HEADERS, blob, what),
         Sealed::Certificate(blob) => slivers::sealed(view, CERTIFICATES, blob, what),
-        Sealed::Index(segment) => slivers::sealed(view, INDEXES, segment, what),
+        Sealed::Proof(pair) => slivers::sealed(view, PROOFS, pair, what),
+        Sealed::Short(blob) => slivers::sealed(view, SHORT, blob, what),
     }
 }
 
@@ -139,10 +142,10 @@ mod tests {
     fn however_much_is_wrong_only_so_much_is_remembered() {
         let rot = Rot::default();
         for number in 0..2 * u32::try_from(KNOWN_MAX).expect("small") {
-            let mut segment = [0; 36];
-            segment[32..].copy_from_slice(&number.to_be_bytes());
+            let mut pair = [0; 38];
+            pair[32..36].copy_from_slice(&number.to_be_bytes());
             let wrong = Err(StoreError::Corrupt { what: String::new() });
-            assert!(rot.watch::<()>(Sealed::Index(segment), wrong).is_err());
+            assert!(rot.watch::<()>(Sealed::Proof(pair), wrong).is_err());
         }
         assert_eq!(rot.known().len(), KNOWN_MAX);
         assert_eq!(rot.times(), 2 * u64::try_from(KNOWN_MAX).expect("small"));

@@ -1,8 +1,7 @@
 //! Opening the index database: creating it, knowing its version, refusing what is not ours.
 //!
-//! Promises: a database under its final name is complete and has a version; one of the version before is brought up to
-//! this one, in one transaction; one that is damaged, of any other version or missing while bundles exist is refused and
-//! left as it is. Does not: fetch again what a damaged or older store held: a node that starts over begins empty.
+//! Promises: a database under its final name is complete and has a version; one that is damaged, of any other version or
+//! missing while bundles exist is refused and left as it is. Does not: fetch again what a damaged or older store held: a node that starts over begins empty.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,11 +13,9 @@ use crate::error::StoreError;
 use crate::files::Files;
 use crate::tables::{META, Tables, meta};
 
-/// Version of the layout in `tables.rs` and of the bundle files. 2 brought shards and what is due when, 3 what was
-/// verified of the ledger.
-const SCHEMA: u64 = 3;
-/// The version before, which lacks only tables that may begin empty.
-const SCHEMA_BEFORE: u64 = 2;
+/// Version of the layout in `tables.rs` and of the bundle files. 4 brought pair proofs in place of sliver indexes, and short
+/// blobs. It is the first that later versions take over; a store of before has no proofs for its slivers and is refused.
+const SCHEMA: u64 = 4;
 
 /// Opens the database of a data directory, or creates it where there is no store yet.
 pub(crate) fn open(
@@ -98,7 +95,6 @@ fn check_version(database: &Database) -> Result<(), StoreError> {
     };
     match found {
         Some(SCHEMA) => Ok(()),
-        Some(SCHEMA_BEFORE) => initialise(database),
         found => Err(StoreError::UnknownSchema { found: found.unwrap_or(0), supported: SCHEMA }),
     }
 }

@@ -1,10 +1,10 @@
-//! Writing one segment's share: its index and the slivers that came with it.
+//! Writing one segment's share: slivers, and the proofs of their pairs.
 //!
 //! Promises: when [`SegmentWriter::commit`] returns, everything appended is on stable storage and indexed; when it
-//! fails or is never called, nothing is left. Memory stays below the index plus a small buffer, whatever the segment
-//! holds. Does not: verify slivers or wait for a registration.
+//! fails or is never called, nothing is left. Memory stays below the proofs plus a small buffer, whatever the segment
+//! holds. Does not: verify anything or wait for a registration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::Digest;
@@ -17,7 +17,7 @@ use crate::content;
 use crate::error::StoreError;
 use crate::slivers::{Place, SliverRow};
 use crate::store::Store;
-use crate::tables::{self, SegmentKey, SliverKey, Tables, bytes_of};
+use crate::tables::{self, PairKey, SegmentKey, SliverKey, Tables, bytes_of};
 use crate::writer::{Change, Done, Request};
 
 /// Slivers below this size go into the database: a file each would cost more than redb's rounding up.
@@ -26,14 +26,17 @@ pub(crate) const SMALL_SLIVER_BYTES: usize = 16 * 1024;
 /// redb has one writer.
 pub(crate) const SMALL_TOTAL_BYTES: usize = 256 * 1024;
 
-/// Collects one segment's index and slivers, then makes them durable together.
+/// Largest pair proof: two roots, fifteen neighbours, and a path of twelve in the largest network.
+const PROOF_BYTES_MAX: usize = 32 * (2 + 15 + 12);
+
+/// Collects slivers and pair proofs of one segment, then makes them durable together.
 #[derive(Debug)]
 pub struct SegmentWriter {
     store: Store,
     blob_id: BlobId,
     segment: u32,
-    index: Vec<u8>,
     now_ms: u64,
+    proofs: BTreeMap<PairKey, Vec<u8>>,
     written: BTreeSet<SliverKey>,
     rows: Vec<(SliverKey, SliverRow)>,
     small: Vec<(SliverKey, Vec<u8>)>,
@@ -43,25 +46,36 @@ pub struct SegmentWriter {
 
 impl SegmentWriter {
     /// Starts with nothing written.
-    pub(crate) fn new(
-        store: Store,
-        blob_id: BlobId,
-        segment: u32,
-        index: Vec<u8>,
-        now_ms: u64,
-    ) -> Self {
+    pub(crate) fn new(store: Store, blob_id: BlobId, segment: u32, now_ms: u64) -> Self {
         SegmentWriter {
             store,
             blob_id,
             segment,
-            index,
             now_ms,
+            proofs: BTreeMap::new(),
             written: BTreeSet::new(),
             rows: Vec::new(),
             small: Vec::new(),
             small_bytes: 0,
             bundle: None,
         }
+    }
+
+    /// Adds the proof of a shard's pair. Adding it twice keeps the first.
+    pub fn append_proof(&mut self, shard: ShardIndex, proof: &[u8]) -> Result<(), StoreError> {
+        let key = tables::pair_key(&self.segment_key(), shard);
+        if proof.len() > PROOF_BYTES_MAX {
+            return Err(StoreError::TooLarge {
+                what: "a pair proof",
+                bytes: bytes_of(proof.len()),
+                max: bytes_of(PROOF_BYTES_MAX),
+            });
+        }
+        if !self.proofs.contains_key(&key) {
+            self.store.check_space(bytes_of(proof.len()))?;
+            self.proofs.insert(key, tables::seal(proof));
+        }
+        Ok(())
     }
 
     /// Adds one whole sliver. Blocks on the disk: call it where blocking is allowed.
@@ -112,7 +126,7 @@ impl SegmentWriter {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let weight = self.index.len().saturating_add(self.small_bytes);
+        let weight = self.proof_bytes().saturating_add(self.small_bytes);
         let permit = self.store.admit(weight).await?;
         let store = self.store.clone();
         let placed = tokio::task::spawn_blocking(move || self.place(permit)).await;
@@ -129,7 +143,7 @@ impl SegmentWriter {
         let change = SegmentChange {
             blob_id: self.blob_id,
             segment: self.segment_key(),
-            index: tables::seal(&self.index),
+            proofs: self.proofs,
             rows: self.rows,
             small: self.small,
             bundle,
@@ -138,6 +152,10 @@ impl SegmentWriter {
         let (request, answer) = Request::new(Change::Segment(Box::new(change)), Some(permit));
         self.store.send_blocking(request)?;
         Ok(answer)
+    }
+
+    fn proof_bytes(&self) -> usize {
+        self.proofs.values().map(Vec::len).sum()
     }
 
     fn segment_key(&self) -> SegmentKey {
@@ -150,7 +168,7 @@ impl SegmentWriter {
 pub(crate) struct SegmentChange {
     blob_id: BlobId,
     segment: SegmentKey,
-    index: Vec<u8>,
+    proofs: BTreeMap<PairKey, Vec<u8>>,
     rows: Vec<(SliverKey, SliverRow)>,
     small: Vec<(SliverKey, Vec<u8>)>,
     bundle: Option<PlacedBundle>,
@@ -187,17 +205,23 @@ impl SegmentChange {
         for (key, bytes) in &self.small {
             tables.small.insert(key, bytes.as_slice())?;
         }
-        let old = tables.indexes.insert(&self.segment, self.index.as_slice())?;
-        removed = removed.saturating_add(old.map_or(0, |old| bytes_of(old.value().len())));
+        for (key, proof) in &self.proofs {
+            let old = tables.proofs.insert(key, proof.as_slice())?;
+            removed = removed.saturating_add(old.map_or(0, |old| bytes_of(old.value().len())));
+        }
         let slivers: u64 = self.rows.iter().map(|(_, row)| u64::from(row.length)).sum();
-        let added = slivers.saturating_add(bytes_of(self.index.len()));
+        let added = slivers.saturating_add(bytes_of(self.proof_bytes()));
         content::account(tables, self.blob_id.as_bytes(), added, removed, self.now_ms)
     }
 
     /// Bytes that will go into the database, without keys.
     pub(crate) fn database_bytes(&self) -> usize {
         let small: usize = self.small.iter().map(|(_, bytes)| bytes.len()).sum();
-        self.index.len().saturating_add(small)
+        self.proof_bytes().saturating_add(small)
+    }
+
+    fn proof_bytes(&self) -> usize {
+        self.proofs.values().map(Vec::len).sum()
     }
 
     /// From here on the index decides about the bundle file.

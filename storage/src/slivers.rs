@@ -1,7 +1,7 @@
-//! Slivers, headers and indexes as stored: where they lie, reading them, and knowing which are there.
+//! Slivers, headers and pair proofs as stored: where they lie, reading them, and knowing which are there.
 //!
 //! Promises: bytes that leave here hash to what was written; what was found damaged counts as missing until it is
-//! written again. Does not: check slivers against their index; that was done before they came.
+//! written again. Does not: check slivers against their proofs; that was done before they came.
 
 use std::io;
 use std::ops::Range;
@@ -15,7 +15,10 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition};
 use crate::bundles::Bundles;
 use crate::content;
 use crate::error::StoreError;
-use crate::tables::{self, HEADERS, INDEXES, SLIVERS, SMALL, SegmentKey, SliverKey, Tables};
+use crate::short;
+use crate::tables::{
+    self, HEADERS, PROOFS, PairKey, SLIVERS, SMALL, SegmentKey, SliverKey, Tables,
+};
 
 /// Where a sliver lies and how to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +139,7 @@ pub(crate) fn sealed<K: redb::Key + 'static>(
     }
 }
 
-/// Whether the header, every index, and both slivers of every given shard for segments `0..segments` are durable.
+/// Whether a short blob with a symbol for every given shard is durable; or the header, and the proof and both slivers of every given shard for segments `0..segments` are durable.
 pub(crate) fn holds(
     view: &ReadTransaction,
     blob_id: &BlobId,
@@ -144,7 +147,7 @@ pub(crate) fn holds(
     shards: &[ShardIndex],
 ) -> Result<bool, StoreError> {
     if view.open_table(HEADERS)?.get(blob_id.as_bytes())?.is_none() {
-        return Ok(false);
+        return short::holds(view, blob_id.as_bytes(), shards);
     }
     let shards = sorted(shards);
     for segment in 0..segments {
@@ -155,22 +158,30 @@ pub(crate) fn holds(
     Ok(true)
 }
 
-/// The segments with an index and both slivers of every given shard.
+/// The segments with the proof and both slivers of every given shard.
 pub(crate) fn complete_segments(
     view: &ReadTransaction,
     blob_id: &BlobId,
     shards: &[ShardIndex],
 ) -> Result<Vec<u32>, StoreError> {
     let shards = sorted(shards);
-    let mut complete = Vec::new();
-    for row in view
-        .open_table(INDEXES)?
-        .range::<&SegmentKey>(tables::keys(&tables::segments_of(blob_id.as_bytes())))?
-    {
-        let (key, _) = row?;
-        if segment_is_complete(view, key.value(), &shards)? {
-            complete.push(tables::segment_number(key.value()));
+    let proofs = view.open_table(PROOFS)?;
+    let (mut complete, mut next) = (Vec::new(), Some(0));
+    // From the first pair of one segment to the first of another.
+    while let Some(first) = next {
+        let blob = blob_id.as_bytes();
+        let segments = tables::segment_key(blob, first)..=tables::segment_key(blob, u32::MAX);
+        let pairs = tables::pairs_of(segments);
+        let Some(row) = proofs.range::<&PairKey>(tables::keys(&pairs))?.next() else { break };
+        let segment = tables::segment_of_pair(row?.0.value());
+        let number = tables::segment_number(&segment);
+        if segment_is_complete(view, &segment, &shards)? {
+            complete.push(number);
         }
+        next = number.checked_add(1);
+    }
+    if complete.is_empty() && short::holds(view, blob_id.as_bytes(), &shards)? {
+        complete.push(0);
     }
     Ok(complete)
 }
@@ -183,15 +194,18 @@ pub(crate) fn sorted(shards: &[ShardIndex]) -> Vec<ShardIndex> {
     shards
 }
 
-/// Whether a segment's index and both slivers of every shard are there and not known to be damaged. Walks the segment's
+/// Whether the proof and both slivers of every shard are there and not known to be damaged. Walks the segment's
 /// rows and the wanted ones side by side; both are in key order, and the shards must be.
 pub(crate) fn segment_is_complete(
     view: &ReadTransaction,
     segment: &SegmentKey,
     shards: &[ShardIndex],
 ) -> Result<bool, StoreError> {
-    if view.open_table(INDEXES)?.get(segment)?.is_none() {
-        return Ok(false);
+    let proofs = view.open_table(PROOFS)?;
+    for shard in shards {
+        if proofs.get(&tables::pair_key(segment, *shard))?.is_none() {
+            return Ok(false);
+        }
     }
     let slivers = view.open_table(SLIVERS)?;
     let mut rows =
@@ -218,13 +232,16 @@ pub(crate) fn segment_is_complete(
 }
 
 /// How many slivers of the given shards are there and not known to be damaged, primary and secondary ones, in each of these
-/// segments. The shards must be sorted.
+/// segments. A symbol of a short blob counts as both. The shards must be sorted.
 pub(crate) fn count(
     view: &ReadTransaction,
     blob_id: &BlobId,
     segments: Range<u32>,
     shards: &[ShardIndex],
 ) -> Result<Vec<(u16, u16)>, StoreError> {
+    if let Some(held) = short::count(view, blob_id.as_bytes(), shards)? {
+        return Ok(segments.map(|_| (held, held)).collect());
+    }
     let slivers = view.open_table(SLIVERS)?;
     let mut counts = Vec::new();
     for segment in segments {

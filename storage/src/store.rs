@@ -23,12 +23,13 @@ use crate::ledger::{self, Kept, Proof};
 use crate::lock::DirectoryLock;
 use crate::rot::{Rot, Sealed};
 use crate::segment::SegmentWriter;
+use crate::short::{self, ShortBlob};
 use crate::slivers::{self, Found};
-use crate::tables::{self, CERTIFICATES, HEADERS, INDEXES, bytes_of, meta};
+use crate::tables::{self, CERTIFICATES, HEADERS, PROOFS, bytes_of, meta};
 use crate::writer::{Change, Done, QUEUE_REQUESTS_MAX, Request, Writer};
 use crate::{reconcile, schema};
 
-/// Largest header, index or certificate: the header of a 32 TiB blob; far more than the largest index.
+/// Largest header or certificate: the header of a 32 TiB blob.
 const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Looks for a sliver that is being replaced while it is read.
 const READ_ATTEMPTS: usize = 4;
@@ -59,7 +60,7 @@ impl Default for Options {
 /// What the store takes and what is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes of headers, indexes and slivers held.
+    /// Bytes of headers, pair proofs, slivers and short blobs held.
     pub content_bytes: u64,
     /// The part of them nobody has paid for yet.
     pub pending_bytes: u64,
@@ -248,6 +249,20 @@ impl Store {
         self.write(Change::Header { blob_id: *blob_id, bytes, now_ms }, weight).await.map(drop)
     }
 
+    /// Stores a verified short blob, in place of what was there of it. `now_ms` is the caller's time, from which the bytes
+    /// of an unregistered blob count.
+    pub async fn put_short(
+        &self,
+        blob_id: &BlobId,
+        blob: ShortBlob,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let sealed = blob.seal();
+        let weight = check_size("a short blob", &sealed)?;
+        self.check_space(bytes_of(weight))?;
+        self.write(Change::Short { blob_id: *blob_id, sealed, now_ms }, weight).await.map(drop)
+    }
+
     /// Stores a verified certificate.
     pub async fn put_certificate(
         &self,
@@ -258,26 +273,33 @@ impl Store {
         self.write(Change::Certificate { blob_id: *blob_id, bytes }, weight).await.map(drop)
     }
 
-    /// Starts writing a segment's verified index and slivers. Refuses at once if the disk is full.
+    /// Starts writing verified slivers and pair proofs of a segment. Refuses at once if the disk is full.
     pub fn segment_writer(
         &self,
         blob_id: BlobId,
         segment: u32,
-        index: Vec<u8>,
         now_ms: u64,
     ) -> Result<SegmentWriter, StoreError> {
-        let weight = check_size("a sliver index", &index)?;
-        self.check_space(bytes_of(weight))?;
-        Ok(SegmentWriter::new(self.clone(), blob_id, segment, index, now_ms))
+        self.check_space(0)?;
+        Ok(SegmentWriter::new(self.clone(), blob_id, segment, now_ms))
     }
 
     // Bytes out.
 
-    /// The blob's header.
+    /// The blob's header, be it short or not.
     pub fn header(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the header of blob {blob_id}");
         let read = slivers::sealed(&self.view()?, HEADERS, blob_id.as_bytes(), what);
-        self.inner.rot.watch(Sealed::Header(*blob_id.as_bytes()), read)
+        match self.inner.rot.watch(Sealed::Header(*blob_id.as_bytes()), read)? {
+            None => Ok(self.short(blob_id)?.map(|blob| blob.header)),
+            header => Ok(header),
+        }
+    }
+
+    /// What is stored of a short blob.
+    pub fn short(&self, blob_id: &BlobId) -> Result<Option<ShortBlob>, StoreError> {
+        let read = short::read(&self.view()?, blob_id.as_bytes());
+        self.inner.rot.watch(Sealed::Short(*blob_id.as_bytes()), read)
     }
 
     /// The blob's certificate.
@@ -287,12 +309,18 @@ impl Store {
         self.inner.rot.watch(Sealed::Certificate(*blob_id.as_bytes()), read)
     }
 
-    /// A segment's sliver index.
-    pub fn index(&self, blob_id: &BlobId, segment: u32) -> Result<Option<Bytes>, StoreError> {
-        let key = tables::segment_key(blob_id.as_bytes(), segment);
-        let what = || format!("the sliver index of segment {segment} of blob {blob_id}");
-        let read = slivers::sealed(&self.view()?, INDEXES, &key, what);
-        self.inner.rot.watch(Sealed::Index(key), read)
+    /// The proof of a shard's pair.
+    pub fn pair_proof(
+        &self,
+        blob_id: &BlobId,
+        segment: u32,
+        shard: ShardIndex,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let key = tables::pair_key(&tables::segment_key(blob_id.as_bytes(), segment), shard);
+        let what =
+            || format!("the pair proof of shard {shard} in segment {segment} of blob {blob_id}");
+        let read = slivers::sealed(&self.view()?, PROOFS, &key, what);
+        self.inner.rot.watch(Sealed::Proof(key), read)
     }
 
     /// A sliver's bytes, checked against their hash. Blocks on the disk: call it where blocking is allowed.
@@ -336,7 +364,7 @@ impl Store {
         }
     }
 
-    /// The segments of which the index and both slivers of every given shard are durable.
+    /// The segments of which the proof and both slivers of every given shard are durable.
     pub fn stored_segments(
         &self,
         blob_id: &BlobId,
@@ -345,7 +373,7 @@ impl Store {
         slivers::complete_segments(&self.view()?, blob_id, shards)
     }
 
-    /// Whether the header and, for segments `0..segments`, the index and both slivers of every given shard are durable.
+    /// Whether the header and, for segments `0..segments`, the proof and both slivers of every given shard are durable.
     pub fn holds(
         &self,
         blob_id: &BlobId,
@@ -356,6 +384,12 @@ impl Store {
     }
 
     // For this crate.
+
+    /// The database itself, for tests that spoil it.
+    #[cfg(test)]
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
+    }
 
     /// A snapshot.
     pub(crate) fn view(&self) -> Result<ReadTransaction, StoreError> {

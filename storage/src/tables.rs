@@ -17,6 +17,8 @@ pub(crate) type BlobKey = [u8; 32];
 pub(crate) type ObjectKey = [u8; 64];
 /// Blob id, segment.
 pub(crate) type SegmentKey = [u8; 36];
+/// Blob id, segment, shard.
+pub(crate) type PairKey = [u8; 38];
 /// Blob id, segment, shard, axis (0 primary, 1 secondary).
 pub(crate) type SliverKey = [u8; 39];
 /// Milliseconds, blob id.
@@ -46,9 +48,10 @@ pub(crate) const HEADERS: TableDefinition<'static, &BlobKey, &[u8]> =
 /// Availability certificates, sealed.
 pub(crate) const CERTIFICATES: TableDefinition<'static, &BlobKey, &[u8]> =
     TableDefinition::new("certificates");
-/// Sliver indexes, sealed.
-pub(crate) const INDEXES: TableDefinition<'static, &SegmentKey, &[u8]> =
-    TableDefinition::new("indexes");
+/// Pair proofs, sealed.
+pub(crate) const PROOFS: TableDefinition<'static, &PairKey, &[u8]> = TableDefinition::new("proofs");
+/// Short blobs, each with its header, the node's symbols and their proof, sealed; see `short.rs`.
+pub(crate) const SHORT: TableDefinition<'static, &BlobKey, &[u8]> = TableDefinition::new("short");
 /// Where each sliver lies and its hash.
 pub(crate) const SLIVERS: TableDefinition<'static, &SliverKey, SliverTuple> =
     TableDefinition::new("slivers");
@@ -80,7 +83,7 @@ pub(crate) mod meta {
     pub(crate) const SCHEMA: &str = "schema";
     /// Last checkpoint whose effects are in the store.
     pub(crate) const CHECKPOINT: &str = "checkpoint";
-    /// Bytes of headers, indexes and slivers.
+    /// Bytes of headers, pair proofs, slivers and short blobs.
     pub(crate) const CONTENT_BYTES: &str = "content_bytes";
     /// The part of them that belongs to unregistered blobs.
     pub(crate) const PENDING_BYTES: &str = "pending_bytes";
@@ -93,7 +96,8 @@ pub(crate) struct Tables<'txn> {
     pub(crate) invalid: Table<'txn, &'static BlobKey, u32>,
     pub(crate) headers: Table<'txn, &'static BlobKey, &'static [u8]>,
     pub(crate) certificates: Table<'txn, &'static BlobKey, &'static [u8]>,
-    pub(crate) indexes: Table<'txn, &'static SegmentKey, &'static [u8]>,
+    pub(crate) proofs: Table<'txn, &'static PairKey, &'static [u8]>,
+    pub(crate) short: Table<'txn, &'static BlobKey, &'static [u8]>,
     pub(crate) slivers: Table<'txn, &'static SliverKey, SliverTuple>,
     pub(crate) small: Table<'txn, &'static SliverKey, &'static [u8]>,
     pub(crate) bundles: Table<'txn, u64, BundleRow>,
@@ -114,7 +118,8 @@ impl<'txn> Tables<'txn> {
             invalid: transaction.open_table(INVALID)?,
             headers: transaction.open_table(HEADERS)?,
             certificates: transaction.open_table(CERTIFICATES)?,
-            indexes: transaction.open_table(INDEXES)?,
+            proofs: transaction.open_table(PROOFS)?,
+            short: transaction.open_table(SHORT)?,
             slivers: transaction.open_table(SLIVERS)?,
             small: transaction.open_table(SMALL)?,
             bundles: transaction.open_table(BUNDLES)?,
@@ -162,6 +167,26 @@ pub(crate) fn segment_key(blob: &BlobKey, segment: u32) -> SegmentKey {
 /// Every segment of a blob.
 pub(crate) fn segments_of(blob: &BlobKey) -> RangeInclusive<SegmentKey> {
     segment_key(blob, 0)..=segment_key(blob, u32::MAX)
+}
+
+/// The key of a pair.
+pub(crate) fn pair_key(segment: &SegmentKey, shard: ShardIndex) -> PairKey {
+    let mut key = [0; 38];
+    key[..36].copy_from_slice(segment);
+    key[36..].copy_from_slice(&shard.0.to_be_bytes());
+    key
+}
+
+/// Every pair from the first of one segment to the last of another.
+pub(crate) fn pairs_of(segments: RangeInclusive<SegmentKey>) -> RangeInclusive<PairKey> {
+    let (first, last) = (ShardIndex(0), ShardIndex(u16::MAX));
+    pair_key(segments.start(), first)..=pair_key(segments.end(), last)
+}
+
+/// The segment a pair's key names.
+pub(crate) fn segment_of_pair(key: &PairKey) -> SegmentKey {
+    let (segment, _) = key.split_at(36);
+    segment.try_into().expect("the first thirty-six of thirty-eight bytes")
 }
 
 /// The key of a sliver.

@@ -14,10 +14,10 @@ use redb::{ReadTransaction, ReadableTable};
 use crate::expiry::KEPT_EPOCHS;
 use crate::slivers::{Place, SliverRow};
 use crate::tables::{
-    self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, INDEXES, OBJECTS, ObjectKey, PENDING,
+    self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, OBJECTS, ObjectKey, PENDING, PROOFS, SHORT,
     SLIVERS, SMALL, meta,
 };
-use crate::{BlobEffect, Options, Store, StoreError};
+use crate::{BlobEffect, Options, ShortBlob, Store, StoreError};
 
 /// Options that do not depend on how full the machine's disk is.
 pub(crate) fn sample_options() -> Options {
@@ -52,7 +52,34 @@ pub(crate) fn sample_sliver(
     sample_bytes(blob << 32 | u64::from(segment) << 20 | u64::from(shard.0) << 1 | axis, length)
 }
 
-/// Writes a segment with both slivers of every shard.
+/// The bytes `write_segment` stores for a pair's proof.
+pub(crate) fn sample_proof(blob: u64, shard: ShardIndex) -> Vec<u8> {
+    sample_bytes(blob << 16 | u64::from(shard.0), 640)
+}
+
+/// What a node with these shards keeps of a short blob, in another order than that of its shards.
+pub(crate) fn sample_short(number: u64, shards: std::ops::Range<u16>) -> ShortBlob {
+    let symbol =
+        |shard: u16| (ShardIndex(shard), sample_bytes(number << 16 | u64::from(shard), 128).into());
+    ShortBlob {
+        header: sample_bytes(number, 73).into(),
+        symbols: shards.rev().map(symbol).collect(),
+        proof: sample_bytes(number, 320).into(),
+    }
+}
+
+/// Flips a bit of a short blob's row, behind the back of the store's writer.
+pub(crate) fn spoil_short(store: &Store, blob: &BlobId) {
+    let transaction = store.database().begin_write().expect("begins");
+    let mut table = transaction.open_table(SHORT).expect("opens");
+    let mut row = table.get(blob.as_bytes()).expect("read").expect("stored").value().to_vec();
+    row[40] ^= 1;
+    table.insert(blob.as_bytes(), row.as_slice()).expect("written");
+    drop(table);
+    transaction.commit().expect("committed");
+}
+
+/// Writes a segment with the proof and both slivers of every shard.
 pub(crate) async fn write_segment(
     store: &Store,
     blob: u64,
@@ -61,9 +88,9 @@ pub(crate) async fn write_segment(
     length: usize,
     now_ms: u64,
 ) -> Result<(), StoreError> {
-    let mut writer =
-        store.segment_writer(sample_blob(blob), segment, sample_bytes(blob, 640), now_ms)?;
+    let mut writer = store.segment_writer(sample_blob(blob), segment, now_ms)?;
     for shard in shards {
+        writer.append_proof(*shard, &sample_proof(blob, *shard))?;
         for axis in Axis::BOTH {
             writer.append(*shard, axis, &sample_sliver(blob, segment, *shard, axis, length))?;
         }
@@ -85,9 +112,9 @@ pub(crate) fn check_segment(
             let expected = Bytes::from(sample_sliver(blob, segment, *shard, axis, length));
             assert!(found == Some(expected), "blob {blob} segment {segment} shard {shard} {axis}");
         }
+        let proof = store.pair_proof(&sample_blob(blob), segment, *shard).expect("readable");
+        assert_eq!(proof.as_deref(), Some(sample_proof(blob, *shard).as_slice()));
     }
-    let index = store.index(&sample_blob(blob), segment).expect("readable");
-    assert_eq!(index.as_deref(), Some(sample_bytes(blob, 640).as_slice()));
 }
 
 pub(crate) fn registered(blob: u64, object: u8) -> BlobEffect {
@@ -152,11 +179,15 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
             Place::Bundle { id, .. } => *live.entry(id).or_default() += 1,
         }
     }
-    for row in view.open_table(INDEXES).expect("opens").iter().expect("iterates") {
+    for row in view.open_table(PROOFS).expect("opens").iter().expect("iterates") {
         let (key, value) = row.expect("readable");
         *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }
     for row in view.open_table(HEADERS).expect("opens").iter().expect("iterates") {
+        let (key, value) = row.expect("readable");
+        *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
+    }
+    for row in view.open_table(SHORT).expect("opens").iter().expect("iterates") {
         let (key, value) = row.expect("readable");
         *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }
@@ -204,7 +235,7 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
     let usage = store.usage().expect("readable");
     assert_eq!(usage.content_bytes, rows.values().sum::<u64>());
     assert_eq!(usage.pending_bytes, pending_bytes);
-    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(3));
+    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(4));
     check_due(&view);
 }
 

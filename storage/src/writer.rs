@@ -20,6 +20,7 @@ use crate::error::{Poison, StoreError};
 use crate::ledger::{self, Kept, Proof};
 use crate::segment::SegmentChange;
 use crate::shards;
+use crate::short;
 use crate::slivers::{self, SliverRow};
 use crate::tables::{self, SliverKey, Tables, bytes_of};
 use crate::{cursor, expiry};
@@ -40,7 +41,9 @@ pub(crate) enum Change {
     Header { blob_id: BlobId, bytes: Vec<u8>, now_ms: u64 },
     /// A blob's certificate.
     Certificate { blob_id: BlobId, bytes: Vec<u8> },
-    /// A segment's index and slivers.
+    /// A short blob, sealed.
+    Short { blob_id: BlobId, sealed: Vec<u8>, now_ms: u64 },
+    /// Slivers and pair proofs of a segment.
     Segment(Box<SegmentChange>),
     /// A checkpoint's effects.
     Apply { checkpoint: u64, effects: Vec<BlobEffect>, proof: Proof },
@@ -224,6 +227,9 @@ impl Change {
             Change::Certificate { blob_id, bytes } => {
                 content::put_certificate(tables, blob_id.as_bytes(), bytes)?;
             }
+            Change::Short { blob_id, sealed, now_ms } => {
+                short::put(tables, blob_id, sealed, *now_ms)?;
+            }
             Change::Segment(segment) => segment.apply(tables, unused)?,
             Change::Apply { checkpoint, effects, proof } => {
                 cursor::apply(tables, *checkpoint, effects, proof)?;
@@ -253,6 +259,7 @@ impl Change {
             Change::Header { bytes, .. }
             | Change::Certificate { bytes, .. }
             | Change::Keep { bytes, .. } => bytes.len(),
+            Change::Short { sealed, .. } => sealed.len(),
             Change::Segment(segment) => segment.database_bytes(),
             Change::Apply { .. }
             | Change::Forget { .. }

@@ -89,7 +89,7 @@ pub(crate) async fn claims_without_bytes() {
     attack.send(Protocol::Sliver, STREAMS, |mut stream| async move {
         begin_upload(&mut stream).await?;
         // Seven shards at four nodes: three nodes have two.
-        let segment = sliver::Request::Segment { segment: 0, index_bytes: 7 * 64, slivers: 4 };
+        let segment = sliver::Request::Segment { segment: 0, pairs: 2 };
         stream.write_frame(&segment).await?;
         stream.flush().await?;
         until_cut_off(stream).await
@@ -162,8 +162,9 @@ pub(crate) async fn greedy_readers() {
 
 async fn ask(stream: &mut Stream, blob_id: &BlobId, pairs: Vec<u16>) -> Result<()> {
     let (blob_id, segment, axis) = (*blob_id.as_bytes(), 0, Axis::Primary);
+    let part = sliver::Part::Sliver;
     stream
-        .write_frame(&sliver::Request::Get { blob_id, segment, axis, pairs, trace: None })
+        .write_frame(&sliver::Request::Get { blob_id, segment, axis, part, pairs, trace: None })
         .await?;
     Ok(stream.flush().await?)
 }

@@ -43,6 +43,7 @@ async fn a_file_that_changes_while_it_is_put_is_named_and_nothing_is_certified()
     let client = devnet.client("alice").await.unwrap();
     let path = devnet.folder().join("the-file");
     let parameters = Parameters::new(SHARDS, 16 << 10).unwrap();
+    let parameters = parameters.with_short_blobs(16 << 10).unwrap();
     // One segment is read once, many are read twice.
     for (seed, length) in [(1, 100), (2, 5 * SEGMENT)] {
         let blob = sample_blob(seed, length);

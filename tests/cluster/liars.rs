@@ -18,7 +18,7 @@ async fn a_lying_member_changes_no_result_and_is_named_in_the_log() {
 
     let lies = [Lie::WrongBytes, Lie::WrongProofs, Lie::OversizedFrames, Lie::Silence];
     for (seed, lie) in (0..).zip(lies) {
-        let liar = Liar::start(&devnet, 0, lie, parameters, blob.len() as u64).await.unwrap();
+        let liar = Liar::start(&devnet, 0, lie, parameters, &blob).await.unwrap();
         let client = devnet.client("bob").await.unwrap();
         let got = get(&client, &id).await.unwrap_or_else(|error| panic!("{lie:?}: {error}"));
         assert!(got == blob, "{lie:?}: wrong bytes reached the reader");

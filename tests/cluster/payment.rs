@@ -81,6 +81,7 @@ async fn register(
     let registration = Registration {
         blob_id: header.blob_id(),
         root: header.blob_root(),
+        encoding: header.encoding,
         length: header.length,
         deletable: true,
         write: *write,

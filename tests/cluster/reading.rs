@@ -20,8 +20,7 @@ async fn a_silent_node_is_asked_in_the_first_segments_and_then_left_alone() {
     let blob = sample_blob(81, 40 * 16 * KIB);
     let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
     devnet.stop_node(0).await;
-    let length = u64::try_from(blob.len()).unwrap();
-    let liar = Liar::start(&devnet, 0, Lie::Silence, parameters, length).await.unwrap();
+    let liar = Liar::start(&devnet, 0, Lie::Silence, parameters, &blob).await.unwrap();
     let client = devnet.client("bob").await.unwrap();
     assert!(get(&client, &id).await.unwrap() == blob);
     let asked = liar.asked_for_slivers();
@@ -43,11 +42,10 @@ async fn nodes_that_say_busy_are_asked_again_until_they_have_time() {
     let blob = sample_blob(82, 100 * KIB);
     let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
     // Three of four are busy whenever they are asked: two slivers of each segment cannot be had without one of them.
-    let length = u64::try_from(blob.len()).unwrap();
     let mut liars = Vec::new();
     for member in 0..3 {
         devnet.stop_node(member).await;
-        let liar = Liar::start(&devnet, member, Lie::Busy, parameters, length).await.unwrap();
+        let liar = Liar::start(&devnet, member, Lie::Busy, parameters, &blob).await.unwrap();
         liars.push(liar);
     }
     let client = devnet.client("bob").await.unwrap();
@@ -139,7 +137,8 @@ async fn the_status_names_the_dead_and_does_not_wait_long_for_them() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_reader_notices_a_wrong_sliver_that_it_never_asked_for() {
-    let devnet = Devnet::builder().nodes(4).shards(10).seed(86).segment_bytes(64 << 10);
+    let devnet =
+        Devnet::builder().nodes(4).shards(10).seed(86).segment_bytes(64 << 10).short_bytes_max(0);
     let devnet = devnet.start().await.unwrap();
     let blob = sample_blob(86, 40 * KIB);
     let id = writer::put_inconsistent(&devnet, "alice", &blob).await.unwrap();

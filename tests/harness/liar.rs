@@ -12,9 +12,10 @@ use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, T
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_devnet::Devnet;
 use haulout_protocol::crypto::PeerId;
-use haulout_protocol::encoding::Parameters;
+use haulout_protocol::encoding::{Parameters, SegmentPosition, encode_segment};
 use haulout_protocol::message::NetworkId;
-use haulout_protocol::sliver::Axis;
+use haulout_protocol::pairs::{PairProof, PairTree};
+use haulout_protocol::sliver::{Axis, PairIndex};
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
 use tokio::task::JoinHandle;
 
@@ -23,9 +24,9 @@ use crate::{eventually, sample_blob};
 /// How a liar lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
-    /// Slivers of the right length and wrong content.
+    /// Slivers of the right length and wrong content, with the right proofs.
     WrongBytes,
-    /// Headers and indexes that do not belong to the blob, and slivers of a wrong length.
+    /// Headers and proofs that do not belong to the blob, and slivers of a wrong length.
     WrongProofs,
     /// A frame that says it is four gigabytes long.
     OversizedFrames,
@@ -55,18 +56,21 @@ struct Script {
     lie: Lie,
     parameters: Parameters,
     blob_bytes: u64,
+    /// The true proofs, segment by segment.
+    pairs: Arc<Vec<PairTree>>,
     told: Arc<AtomicUsize>,
     asked_for_slivers: Arc<AtomicUsize>,
 }
 
 impl Liar {
-    /// Takes the place of a member that does not run, lying about blobs of this length.
+    /// Takes the place of a member that does not run, lying about blobs of this one's length; it knows the proofs of this
+    /// one.
     pub async fn start(
         devnet: &Devnet,
         member: usize,
         lie: Lie,
         parameters: Parameters,
-        blob_bytes: u64,
+        blob: &[u8],
     ) -> Result<Self> {
         let keys = devnet.member_keys(member);
         let others = (0..devnet.members()).filter(|other| *other != member);
@@ -96,7 +100,8 @@ impl Liar {
         let script = Script {
             lie,
             parameters,
-            blob_bytes,
+            blob_bytes: u64::try_from(blob.len())?,
+            pairs: Arc::new(pairs_of(&parameters, blob)),
             told: told.clone(),
             asked_for_slivers: asked_for_slivers.clone(),
         };
@@ -163,9 +168,6 @@ impl Script {
             (Lie::OversizedFrames, _) => return oversize(stream).await,
             (Lie::Busy, _) => blob::Answer::Refused(BUSY),
             (Lie::WrongProofs, blob::Question::Header) => blob::Answer::Header { bytes: noise(72) },
-            (Lie::WrongProofs, blob::Question::Index { .. }) => {
-                blob::Answer::Index { bytes: noise(64 * usize::from(self.parameters.shards())) }
-            }
             (_, blob::Question::Status) => blob::Answer::Status(blob::Status {
                 checkpoint: u64::MAX,
                 epoch: 1,
@@ -192,19 +194,35 @@ impl Script {
             }
             Lie::WrongBytes | Lie::WrongProofs => {}
         }
-        let sliver::Request::Get { segment, axis, pairs, .. } = request else {
+        let sliver::Request::Get { segment, axis, part, pairs, .. } = request else {
             stream.write_frame(&sliver::Reply::Refused(Refusal::Internal)).await?;
             return Ok(stream.close().await?);
         };
         let bytes = self.sliver_bytes(segment, axis);
         for pair in pairs {
-            let noise = sample_blob(u64::from(pair), bytes);
-            let length = u32::try_from(noise.len())?;
-            stream.write_frame(&sliver::Reply::Sliver { pair, bytes: length }).await?;
-            stream.write_all(&noise).await?;
+            if part.has_proof() {
+                let proof = self.proof(segment, PairIndex(pair));
+                let bytes = u32::try_from(proof.len())?;
+                stream.write_frame(&sliver::Reply::Proof { pair, bytes }).await?;
+                stream.write_all(&proof).await?;
+            }
+            if part.has_sliver() {
+                let noise = sample_blob(u64::from(pair), bytes);
+                let length = u32::try_from(noise.len())?;
+                stream.write_frame(&sliver::Reply::Sliver { pair, bytes: length }).await?;
+                stream.write_all(&noise).await?;
+            }
         }
         stream.write_frame(&sliver::Reply::End).await?;
         Ok(stream.close().await?)
+    }
+
+    fn proof(&self, segment: u32, pair: PairIndex) -> Vec<u8> {
+        let known = usize::try_from(segment).ok().and_then(|segment| self.pairs.get(segment));
+        match known {
+            Some(pairs) if self.lie == Lie::WrongBytes => pairs.prove(pair).to_bytes(),
+            _ => sample_blob(u64::from(pair.0), PairProof::bytes_of(pair, &self.parameters)),
+        }
     }
 
     fn sliver_bytes(&self, segment: u32, axis: Axis) -> usize {
@@ -212,6 +230,16 @@ impl Script {
         let honest = self.parameters.sliver_bytes(axis, length);
         if self.lie == Lie::WrongBytes { honest } else { honest + 2 }
     }
+}
+
+/// The pairs of each segment of a blob.
+fn pairs_of(parameters: &Parameters, blob: &[u8]) -> Vec<PairTree> {
+    let segments = blob.chunks(usize::try_from(parameters.segment_bytes()).unwrap_or(usize::MAX));
+    let encode = |(segment, bytes): (u32, &[u8])| {
+        let position = SegmentPosition { segment, blob_bytes: blob.len() as u64 };
+        encode_segment(parameters, position, bytes.to_vec().into()).pairs().clone()
+    };
+    (0..).zip(segments).map(encode).collect()
 }
 
 /// Keeps the stream open until the other side has had enough.

@@ -24,7 +24,8 @@ use haulout_protocol::encoding::{
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::space::{Need, Space};
 use haulout_protocol::message::{NetworkId, Persistence, blob_certificate_message};
-use haulout_protocol::sliver::{Axis, INDEX_PAIR_BYTES, SliverIndex, pair_of_shard};
+use haulout_protocol::pairs::PairTree;
+use haulout_protocol::sliver::{Axis, PairIndex, pair_of_shard};
 use haulout_protocol::wire::LIST_FRAME_BYTES_MAX;
 use haulout_protocol::wire::sliver::{Reply, Request};
 
@@ -36,7 +37,7 @@ struct Lie {
     encoded: EncodedSegment,
     spoiled: u16,
     sliver: Bytes,
-    index: Vec<u8>,
+    pairs: PairTree,
     header: BlobHeader,
 }
 
@@ -52,13 +53,13 @@ impl Lie {
         let segment_length = parameters.segment_length(length, 0);
         let expanded =
             ExpandedSliver::new(&parameters, segment_length, Axis::Primary, sliver.clone())?;
-        let mut index = encoded.index().to_bytes();
-        let place = usize::from(spoiled) * INDEX_PAIR_BYTES;
-        index[place..place + 32].copy_from_slice(&expanded.root());
-        let slivers_root = SliverIndex::from_bytes(&index, &parameters)?.root();
-        let commitment = SegmentCommitment { slivers_root, ..encoded.commitment() };
+        let all = (0..parameters.shards()).map(PairIndex);
+        let mut roots: Vec<_> = all.map(|pair| encoded.pairs().roots(pair)).collect();
+        roots[usize::from(spoiled)].primary = expanded.root();
+        let pairs = PairTree::new(roots);
+        let commitment = SegmentCommitment { slivers_root: pairs.root(), ..encoded.commitment() };
         let header = BlobHeader::new(&parameters, length, vec![commitment]);
-        Ok(Lie { parameters, encoded, spoiled, sliver, index, header })
+        Ok(Lie { parameters, encoded, spoiled, sliver, pairs, header })
     }
 
     fn sliver(&self, axis: Axis, index: u16) -> Bytes {
@@ -76,16 +77,16 @@ impl Lie {
         let put = Request::Put { blob_id: *blob_id.as_bytes(), header_bytes, trace: None };
         stream.write_frame(&put).await?;
         stream.write_all(&header).await?;
-        let slivers = u16::try_from(2 * member.shards.len())?;
-        let index_bytes = u32::try_from(self.index.len())?;
-        stream.write_frame(&Request::Segment { segment: 0, index_bytes, slivers }).await?;
-        stream.write_all(&self.index).await?;
+        let pairs = u16::try_from(member.shards.len())?;
+        stream.write_frame(&Request::Segment { segment: 0, pairs }).await?;
         for shard in &member.shards {
             let pair = pair_of_shard(&self.parameters, &blob_id, 0, *shard);
+            stream.write_frame(&Request::Pair { pair: pair.0 }).await?;
+            stream.write_all(&self.pairs.prove(pair).to_bytes()).await?;
             for axis in Axis::BOTH {
                 let sliver = self.sliver(axis, pair.sliver_index(axis, &self.parameters));
                 let bytes = u32::try_from(sliver.len())?;
-                stream.write_frame(&Request::Sliver { axis, pair: pair.0, bytes }).await?;
+                stream.write_frame(&Request::Sliver { axis, bytes }).await?;
                 stream.write_all(&sliver).await?;
             }
         }
@@ -138,6 +139,7 @@ pub async fn put_inconsistent(devnet: &Devnet, account: &str, bytes: &[u8]) -> R
     let registration = Registration {
         blob_id,
         root: lie.header.blob_root(),
+        encoding: lie.header.encoding,
         length: lie.header.length,
         deletable: false,
         write: quote.write,

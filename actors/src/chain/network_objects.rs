@@ -10,7 +10,6 @@ use haulout_protocol::chain::object::{Params, Ring, Staking, StakingPool, System
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::chain::{self, CommitteeViewError, ObjectId};
 use haulout_protocol::committee::Neighbour;
-use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::NetworkId;
 use serde::de::DeserializeOwned;
@@ -137,8 +136,7 @@ impl NetworkObjects {
                 CommitteeViewError::DifferentEpochs { .. } => NoView::Epochs(error),
                 other => NoView::Call(CallError::unreadable(other)),
             })?;
-        let parameters = Parameters::new(params.n_shards, params.segment_bytes)
-            .map_err(CallError::unreadable)?;
+        let parameters = params.parameters().map_err(CallError::unreadable)?;
         let position = Position {
             checkpoint: self.checkpoint,
             read_at: self.checkpoint,
@@ -151,7 +149,7 @@ impl NetworkObjects {
             neighbours: self.neighbours(),
             prices: Prices { storage: system.storage_price, write: system.write_price },
             parameters,
-            index_replicas: params.index_replicas,
+            header_replicas: params.header_replicas,
             epochs_ahead_max: params.max_epochs_ahead,
         };
         Ok(SystemView {

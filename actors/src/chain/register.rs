@@ -32,6 +32,8 @@ pub struct Registration<'a> {
     pub blob_id: BlobId,
     /// The root the id is derived from.
     pub root: Digest,
+    /// The encoding that blobs of its length have.
+    pub encoding: Encoding,
     /// Its length before encoding.
     pub length: u64,
     /// Whether its owner may delete it earlier.
@@ -234,7 +236,7 @@ impl Chain {
                 blob_id: *blob.blob_id.as_bytes(),
                 root: blob.root,
                 size: blob.length,
-                encoding_type: Encoding::Segments.number(),
+                encoding_type: blob.encoding.number(),
                 deletable: blob.deletable,
                 max_total: blob.write,
             };
@@ -279,6 +281,7 @@ impl Chain {
 pub(super) struct NewBlob {
     blob_id: BlobId,
     root: Digest,
+    encoding: Encoding,
     length: u64,
     deletable: bool,
     write: u64,
@@ -289,9 +292,10 @@ pub(super) struct NewBlob {
 
 impl NewBlob {
     fn new(registration: &Registration<'_>, space: &Space) -> NewBlob {
-        let Registration { blob_id, root, length, deletable, write, beside, since } = *registration;
+        let Registration { blob_id, root, encoding, length, deletable, write, beside, since } =
+            *registration;
         let (beside, space) = (beside.map(<[_]>::to_vec), space.clone());
-        NewBlob { blob_id, root, length, deletable, write, beside, since, space }
+        NewBlob { blob_id, root, encoding, length, deletable, write, beside, since, space }
     }
 }
 

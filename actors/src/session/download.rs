@@ -8,25 +8,27 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::StreamExt;
-use haulout_protocol::blob::{BlobHeader, BlobId};
-use haulout_protocol::encoding::{self, Buffers, SegmentPosition, SliverVerifier};
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
+use haulout_protocol::crypto::Digest;
+use haulout_protocol::encoding::{self, Buffers, Parameters, SegmentPosition, SliverVerifier};
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload, Terms};
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::{Machine, RequestId};
-use haulout_protocol::sliver::{Axis, PairIndex, SliverIndex};
-use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
-use haulout_protocol::wire::sliver::{Reply, Request};
+use haulout_protocol::pairs::PairProof;
+use haulout_protocol::sliver::{Axis, PairIndex};
+use haulout_protocol::wire::sliver::Part;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span, warn};
 
-use super::inquiry::Inquiry;
 use super::locate::{self, LocateError};
-use super::node::{self, AskError, Stopwatch};
+use super::node::AskError;
 use super::{Clock, Observer, Obstacle, Progress, Session, Unhelpful};
-use crate::network::Protocol;
-use crate::trace;
+
+mod question;
+
+use question::{Event, Question};
 
 /// Segments fetched or decoded at once: one to hand out, one on its way.
 pub const SEGMENTS_AHEAD: usize = 2;
@@ -153,13 +155,6 @@ pub async fn get(
     Ok(GetReport { length: header.length, content_hash })
 }
 
-/// What a request's task reports.
-enum Event {
-    Arrived { request: RequestId, pair: PairIndex, bytes: Bytes },
-    Missing { request: RequestId, pair: PairIndex },
-    Ended { request: RequestId, member: usize, result: Result<(), AskError> },
-}
-
 /// The fetch of one segment: carries out what the machine decides.
 struct Fetch {
     session: Session,
@@ -171,10 +166,12 @@ struct Fetch {
     clock: Clock,
     machine: SegmentDownload,
     slivers: BTreeMap<(Axis, PairIndex), Bytes>,
+    proofs: BTreeMap<PairIndex, PairProof>,
+    /// Whether slivers were asked for with their proofs.
+    proving: bool,
     axis_of: BTreeMap<RequestId, Axis>,
     requests: BTreeMap<RequestId, AbortOnDropHandle<()>>,
     reasons: BTreeMap<usize, (String, Obstacle)>,
-    index: Option<Arc<SliverIndex>>,
     decoded: Bytes,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
@@ -192,14 +189,26 @@ impl Fetch {
         let (events, inbox) = mpsc::channel(EVENTS_WAITING_MAX);
         let (parameters, committee) = (session.parameters, session.committee.clone());
         let length = parameters.segment_length(header.length, segment);
-        let bytes = parameters.sliver_bytes(Axis::Primary, length);
+        let bytes = match header.encoding {
+            Encoding::Segments => parameters.sliver_bytes(Axis::Primary, length),
+            Encoding::Short => parameters.short_symbol_bytes(length) as usize,
+        };
         let terms = Terms {
             paces: session.paces(u64::try_from(bytes).unwrap_or(u64::MAX)),
             patience_ms: session.patience_ms(),
             noise: session.noise().wrapping_add(u64::from(segment)),
         };
+        let machine = match header.encoding {
+            Encoding::Segments => {
+                SegmentDownload::new(parameters, &committee, &blob_id, segment, terms)
+            }
+            Encoding::Short => {
+                SegmentDownload::of_short(parameters, &committee, &blob_id, length, terms)
+            }
+        };
         Fetch {
-            machine: SegmentDownload::new(parameters, &committee, &blob_id, segment, terms),
+            machine,
+            proving: false,
             session,
             buffers,
             blob_id,
@@ -208,10 +217,10 @@ impl Fetch {
             consistency,
             clock: Clock::start(),
             slivers: BTreeMap::new(),
+            proofs: BTreeMap::new(),
             axis_of: BTreeMap::new(),
             requests: BTreeMap::new(),
             reasons: BTreeMap::new(),
-            index: None,
             decoded: Bytes::new(),
             events,
             inbox,
@@ -248,9 +257,14 @@ impl Fetch {
 
     fn take(&mut self, event: Event) -> Option<Input> {
         match event {
-            Event::Arrived { request, pair, bytes } => {
+            Event::Arrived { request, pair, parts } => {
                 let axis = *self.axis_of.get(&request)?;
-                self.slivers.insert((axis, pair), bytes);
+                if let Some(sliver) = parts.sliver {
+                    self.slivers.insert((axis, pair), sliver);
+                }
+                if let Some(proof) = parts.proof {
+                    self.proofs.insert(pair, proof);
+                }
                 Some(Input::Arrived { request, pair })
             }
             Event::Missing { request, pair } => Some(Input::Missing { request, pair }),
@@ -292,10 +306,11 @@ impl Fetch {
 
     async fn perform(&mut self, effect: Effect) -> Result<Option<Input>, GetError> {
         match effect {
-            Effect::Ask { request, member, axis, pairs } => self.ask(request, member, axis, pairs),
+            Effect::Ask { request, member, axis, part, pairs } => {
+                self.ask(request, member, (axis, part), pairs);
+            }
             Effect::Cancel { request } => drop(self.requests.remove(&request)),
             Effect::Decode { axis, pairs } => return self.decode(axis, pairs).await.map(Some),
-            Effect::FetchIndex { members } => return Ok(Some(self.fetch_index(members).await)),
             Effect::Verify { axis, pairs } => return self.verify(axis, pairs).await.map(Some),
             Effect::Silent { member } => self.silent(member),
             Effect::Missed { members } => self.missed(&members),
@@ -308,16 +323,24 @@ impl Fetch {
         Ok(None)
     }
 
-    fn ask(&mut self, request: RequestId, member: usize, axis: Axis, pairs: Vec<PairIndex>) {
+    fn ask(
+        &mut self,
+        request: RequestId,
+        member: usize,
+        (axis, part): (Axis, Part),
+        pairs: Vec<PairIndex>,
+    ) {
         self.axis_of.insert(request, axis);
+        self.proving |= part.has_proof();
         let question = Question {
             session: self.session.clone(),
             blob_id: self.blob_id,
             segment: self.segment,
-            sliver_bytes: self.session.parameters.sliver_bytes(axis, self.length()),
+            header: self.header.clone(),
             request,
             member,
             axis,
+            part,
             pairs,
         };
         let events = self.events.clone();
@@ -346,7 +369,13 @@ impl Fetch {
         let commitment = self.header.segments[self.segment as usize];
         let strict = self.consistency == Consistency::Strict;
         let buffers = self.buffers.clone();
+        let (header, proving) = (self.header.clone(), self.proving);
         let work = move || {
+            if header.encoding == Encoding::Short {
+                let blob = decode_symbols(&parameters, &header, &slivers, proving)?;
+                let matches = !strict || encoding::header_of(&parameters, &blob) == *header;
+                return matches.then_some(blob);
+            }
             let content = &commitment.content;
             let decoded = encoding::decode_segment_checked(
                 &buffers,
@@ -369,41 +398,22 @@ impl Fetch {
         Ok(Input::Decoded { matches })
     }
 
-    async fn fetch_index(&mut self, members: Vec<usize>) -> Input {
-        let commitment = self.header.segments[self.segment as usize];
-        let (session, blob_id, segment) = (&self.session, &self.blob_id, self.segment);
-        let ask = async |member: usize| {
-            (member, node::index(session, member, blob_id, segment, &commitment).await)
-        };
-        let mut indexes = Inquiry::start(session, members, locate::HEADER_REQUESTS, ask);
-        let mut reasons = BTreeMap::new();
-        let index = loop {
-            match indexes.next().await {
-                Some((_, Ok(index))) => break Some(Arc::new(index)),
-                Some((member, Err(error))) => {
-                    indexes.judged(member, error.end());
-                    reasons.insert(member, (error.to_string(), error.obstacle()));
-                }
-                None => break None,
-            }
-        };
-        drop(indexes);
-        self.reasons.extend(reasons);
-        self.index = index;
-        Input::Indexed { found: self.index.is_some() }
-    }
-
     async fn verify(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
-        let slivers = self.held(axis, &pairs);
+        if self.header.encoding == Encoding::Short {
+            return Ok(Input::Verified { wrong: Vec::new() }); // symbols were checked with the proof they came with
+        }
+        let root = |pair: &PairIndex| self.proofs.get(pair).map(|proof| *proof.roots.of(axis));
+        let with_root = |(pair, sliver, bytes)| (pair, sliver, bytes, root(&pair));
+        let slivers: Vec<_> = self.held(axis, &pairs).into_iter().map(with_root).collect();
         let (parameters, length) = (self.session.parameters, self.length());
-        let index = self.index.clone();
         let work = move || {
             let mut verifier = SliverVerifier::new(&parameters, length);
-            let is_wrong = |(pair, sliver, bytes): &(PairIndex, u16, Bytes)| {
-                let root = index.as_ref()?.sliver_root(axis, *sliver);
-                verifier.verify(axis, *sliver, bytes, root).is_err().then_some(*pair)
-            };
-            slivers.iter().filter_map(is_wrong).collect()
+            let is_wrong =
+                |(pair, sliver, bytes, root): (PairIndex, u16, Bytes, Option<Digest>)| {
+                    let mut verified = |root| verifier.verify(axis, sliver, &bytes, &root).is_ok();
+                    (!root.is_some_and(&mut verified)).then_some(pair)
+                };
+            slivers.into_iter().filter_map(is_wrong).collect()
         };
         let span = debug_span!("verify", haulout.segment = self.segment);
         let wrong = tokio::task::spawn_blocking(work).instrument(span).await;
@@ -442,62 +452,15 @@ impl Fetch {
     }
 }
 
-/// One request for slivers to one node.
-struct Question {
-    session: Session,
-    blob_id: BlobId,
-    segment: u32,
-    sliver_bytes: usize,
-    request: RequestId,
-    member: usize,
-    axis: Axis,
-    pairs: Vec<PairIndex>,
-}
-
-impl Question {
-    async fn run(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
-        let peer = self.session.peer(self.member);
-        let mut stream = self.session.network.open(peer, Protocol::Sliver).await?;
-        let mut stopwatch = Stopwatch::start(&self.session.network, peer);
-        let request = Request::Get {
-            blob_id: *self.blob_id.as_bytes(),
-            segment: self.segment,
-            axis: self.axis,
-            pairs: self.pairs.iter().map(|pair| pair.0).collect(),
-            trace: trace::current(),
-        };
-        stream.write_frame(&request).await?;
-        stream.flush().await?;
-        let mut owed: Vec<_> = self.pairs.clone();
-        let request = self.request;
-        loop {
-            let reply = stream.read_frame(SMALL_FRAME_BYTES_MAX).await?;
-            stopwatch.heard(0);
-            let event = match reply {
-                Reply::Sliver { pair, bytes } => {
-                    let pair = take(&mut owed, pair)?;
-                    if bytes as usize != self.sliver_bytes {
-                        return Err(node::nonsense());
-                    }
-                    let mut buffer = vec![0; self.sliver_bytes];
-                    stream.read_exact(&mut buffer).await?;
-                    stopwatch.heard(u64::from(bytes));
-                    Event::Arrived { request, pair, bytes: buffer.into() }
-                }
-                Reply::Missing { pair } => Event::Missing { request, pair: take(&mut owed, pair)? },
-                Reply::End => return Ok(()),
-                Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
-                _ => return Err(node::nonsense()),
-            };
-            stopwatch.is_whole = owed.is_empty();
-            if events.send(event).await.is_err() {
-                return Ok(());
-            }
-        }
+/// A short blob from its symbols; proved ones decode as they were committed to, padding and all.
+fn decode_symbols(
+    parameters: &Parameters,
+    header: &BlobHeader,
+    symbols: &[(u16, Bytes)],
+    proving: bool,
+) -> Option<Bytes> {
+    match proving {
+        false => encoding::decode_short(parameters, header, symbols).ok(),
+        true => encoding::decode_short_committed(parameters, header, symbols).ok(),
     }
-}
-
-fn take(owed: &mut Vec<PairIndex>, pair: u16) -> Result<PairIndex, AskError> {
-    let at = owed.iter().position(|owed| owed.0 == pair);
-    at.map(|at| owed.swap_remove(at)).ok_or_else(node::nonsense)
 }

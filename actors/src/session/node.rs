@@ -1,16 +1,15 @@
 //! Single questions to single nodes, checked before anyone believes the answers.
 
-use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
+use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::responsiveness::Sample;
 use haulout_protocol::machine::retry::End;
-use haulout_protocol::sliver::SliverIndex;
 use haulout_protocol::wire::blob::{
     Answer, Held, ObjectStatus, Question, Registration, Request, Status,
 };
-use haulout_protocol::wire::{HEADER_BYTES_MAX, INDEX_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX};
+use haulout_protocol::wire::{HEADER_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX};
 
 use super::{Obstacle, Session};
 use crate::network::{Network, OpenError, Protocol, StreamError};
@@ -58,7 +57,6 @@ async fn ask_for_bytes(
     stopwatch.heard(0);
     let (announced, max) = match answer {
         Answer::Header { bytes } => (bytes, HEADER_BYTES_MAX),
-        Answer::Index { bytes } => (bytes, INDEX_BYTES_MAX),
         _ => (0, 0),
     };
     if announced > max {
@@ -268,26 +266,6 @@ pub(super) async fn header(
                 BlobHeader::read_verified(&bytes, &session.parameters, blob_id)
                     .map_err(|_| AskError::Wrong(Blame::WrongProof))
             }
-            _ => Err(nonsense()),
-        }
-    })
-    .await
-}
-
-/// A segment's sliver index, verified against its commitment.
-pub(super) async fn index(
-    session: &Session,
-    member: usize,
-    blob_id: &BlobId,
-    segment: u32,
-    commitment: &SegmentCommitment,
-) -> Result<SliverIndex, AskError> {
-    reported(session, member, async {
-        match ask_for_bytes(session, member, blob_id, Question::Index { segment }).await? {
-            (Answer::Index { .. }, bytes) => SliverIndex::from_bytes(&bytes, &session.parameters)
-                .ok()
-                .filter(|index| index.root() == commitment.slivers_root)
-                .ok_or(AskError::Wrong(Blame::WrongProof)),
             _ => Err(nonsense()),
         }
     })

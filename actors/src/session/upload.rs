@@ -12,7 +12,7 @@ use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::certificate::Certificate;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::encoding::{Buffers, EncodedSegment};
+use haulout_protocol::encoding::Buffers;
 use haulout_protocol::machine::Machine;
 use haulout_protocol::machine::put_plan::Plan;
 use haulout_protocol::machine::upload::{Effect, Failure, Input, Upload};
@@ -28,6 +28,7 @@ use crate::limits;
 use crate::network::Topic;
 
 mod deal;
+mod encoded;
 mod identify;
 mod outcome;
 mod permanence;
@@ -39,6 +40,7 @@ mod witness;
 pub use crate::chain::Cost;
 pub use deal::Agreed;
 use deal::{Deal, Settled};
+use encoded::Encoded;
 pub use identify::header;
 use identify::{Identified, encode, identify, unchanged};
 pub use outcome::{Earlier, Evidence, PutError, PutOptions, PutReport};
@@ -172,7 +174,7 @@ pub struct Writer<'a> {
 /// What the upload's helpers report.
 enum Event {
     Input(Input),
-    Encoded(u32, Result<EncodedSegment, PutError>),
+    Encoded(u32, Result<Encoded, PutError>),
     Registered(Result<Settled, PutError>),
     Certified(Result<(Settled, Evidence), PutError>),
     /// The bytes are not those that were sent: what was confirmed is not certified.
@@ -193,7 +195,7 @@ struct Task<'a> {
     blob_id: BlobId,
     clock: Clock,
     machine: Upload,
-    encoded: BTreeMap<u32, Arc<EncodedSegment>>,
+    encoded: BTreeMap<u32, Arc<Encoded>>,
     buffers: Buffers,
     senders: BTreeMap<usize, (mpsc::Sender<Command>, AbortOnDropHandle<()>)>,
     helpers: Vec<AbortOnDropHandle<()>>,
@@ -347,7 +349,7 @@ impl<'a> Task<'a> {
     }
 
     /// The file must not change between the reading that named the blob and the one that sends it.
-    fn unchanged(&self, segment: u32, encoded: EncodedSegment) -> Result<EncodedSegment, PutError> {
+    fn unchanged(&self, segment: u32, encoded: Encoded) -> Result<Encoded, PutError> {
         if self.header.segments.get(segment as usize) == Some(&encoded.commitment()) {
             return Ok(encoded);
         }

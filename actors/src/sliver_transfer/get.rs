@@ -1,4 +1,4 @@
-//! Hands out what is stored: slivers, headers, indexes, certificates, and what the ledger says.
+//! Hands out what is stored: slivers, pair proofs, headers, certificates, and what the ledger says.
 //!
 //! Promises: stored bytes are hashed before they leave; bytes that rotted count as missing; nothing is
 //! read before there is room for it; of a blob that nobody registered only that is said.
@@ -12,12 +12,12 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
-use haulout_protocol::sliver::{Axis, INDEX_PAIR_BYTES, PairIndex, shard_of_pair};
+use haulout_protocol::sliver::{Axis, PairIndex, shard_of_pair};
 use haulout_protocol::wire::blob::{
     Answer, Held as Holding, ObjectState, ObjectStatus, Question, Registration,
     SEGMENTS_PER_HOLDINGS_MAX, State, Status,
 };
-use haulout_protocol::wire::sliver::Reply;
+use haulout_protocol::wire::sliver::{Part, Reply};
 use haulout_protocol::wire::{self, Refusal};
 use haulout_storage::{BlobObject, BlobRecord, Store, StoreError};
 use tokio::task::JoinHandle;
@@ -34,14 +34,18 @@ pub(super) struct Wanted {
     pub(super) blob_id: BlobId,
     pub(super) segment: u32,
     pub(super) axis: Axis,
+    pub(super) part: Part,
     pub(super) pairs: Vec<u16>,
 }
 
-/// A sliver being read from disk.
+/// What was asked for of a pair: its proof, and its sliver.
+type Parts = (Option<Bytes>, Option<Bytes>);
+
+/// A pair's parts being read from disk; nothing if one of them is not there.
 struct Reading {
     pair: u16,
     _room: Held,
-    task: JoinHandle<Result<Option<Bytes>, StoreError>>,
+    task: JoinHandle<Result<Option<Parts>, StoreError>>,
 }
 
 impl Session {
@@ -53,11 +57,12 @@ impl Session {
             return Err(Fault::out_of_place("a list of pairs like this"));
         }
         let length = self.registered_length(wanted.blob_id, position.epoch).await?;
-        if u64::from(wanted.segment) >= parameters.segment_count(length) {
+        let is_short = parameters.is_short(length);
+        if is_short || u64::from(wanted.segment) >= parameters.segment_count(length) {
             return Err(Fault::Refused(Refusal::NotFound));
         }
         let length = parameters.segment_length(length, wanted.segment);
-        let bytes = charged(parameters.sliver_bytes(wanted.axis, length));
+        let bytes = charged(wanted.bytes_of_pair(&parameters, length));
         let reads = debug_span!(
             "read",
             haulout.segment = wanted.segment,
@@ -92,7 +97,7 @@ impl Session {
         Ok(self.stream.flush().await?)
     }
 
-    /// Starts to read a sliver, inside the span of all reads.
+    /// Starts to read a pair's parts, inside the span of all reads.
     fn read(
         &self,
         reads: &Span,
@@ -101,35 +106,47 @@ impl Session {
         pair: u16,
         room: Held,
     ) -> Reading {
-        let (blob_id, segment, axis) = (wanted.blob_id, wanted.segment, wanted.axis);
+        let Wanted { blob_id, segment, axis, part, .. } = *wanted;
         let shard = shard_of_pair(parameters, &blob_id, segment, PairIndex(pair));
         let store = self.shared.context.store.clone();
         let reads = reads.clone();
         let task = tokio::task::spawn_blocking(move || {
-            reads.in_scope(|| store.sliver(&blob_id, segment, shard, axis))
+            reads.in_scope(|| {
+                let proof = || store.pair_proof(&blob_id, segment, shard);
+                let sliver = || store.sliver(&blob_id, segment, shard, axis);
+                let proof = part.has_proof().then(proof).transpose()?;
+                let sliver = part.has_sliver().then(sliver).transpose()?;
+                let is_whole = proof != Some(None) && sliver != Some(None);
+                Ok(is_whole.then(|| (proof.flatten(), sliver.flatten())))
+            })
         });
         Reading { pair, _room: room, task }
     }
 
-    /// Sends a sliver that was read, or says that it is missing.
+    /// Sends what was read of a pair, or says that it is missing.
     async fn send(&mut self, wanted: &Wanted, reading: Reading) -> Result<(), Fault> {
         let Reading { pair, _room, task } = reading;
         let found = match task.await.map_err(|_| Fault::Panicked)? {
             Err(StoreError::Corrupt { what }) => {
-                warn!(blob_id = %wanted.blob_id, what, "a stored sliver rotted; not serving it");
+                warn!(blob_id = %wanted.blob_id, what, "a stored sliver or its proof rotted; not serving it");
                 None
             }
             other => other?,
         };
-        let Some(sliver) = found else {
+        let Some((proof, sliver)) = found else {
             return Ok(self.stream.write_frame(&Reply::Missing { pair }).await?);
         };
-        let Ok(bytes) = u32::try_from(sliver.len()) else {
-            return Ok(self.stream.write_frame(&Reply::Missing { pair }).await?);
-        };
-        self.stream.write_frame(&Reply::Sliver { pair, bytes }).await?;
-        self.stream.write_all(&sliver).await?;
-        self.shared.context.metrics.sliver_served(axis_word(wanted.axis), u64::from(bytes));
+        if let Some(proof) = proof {
+            let bytes = length_of(&proof);
+            self.stream.write_frame(&Reply::Proof { pair, bytes }).await?;
+            self.stream.write_all(&proof).await?;
+        }
+        if let Some(sliver) = sliver {
+            let bytes = length_of(&sliver);
+            self.stream.write_frame(&Reply::Sliver { pair, bytes }).await?;
+            self.stream.write_all(&sliver).await?;
+            self.shared.context.metrics.sliver_served(axis_word(wanted.axis), u64::from(bytes));
+        }
         Ok(())
     }
 
@@ -143,7 +160,6 @@ impl Session {
             self.read_up_to(checkpoint).await;
         }
         let position = self.shared.context.position.current();
-        let parameters = position.parameters;
         let bytes = match question {
             Question::Status
             | Question::Permanence
@@ -156,10 +172,6 @@ impl Session {
             Question::Certificate => {
                 self.registered_length(blob_id, position.epoch).await?;
                 usize::try_from(wire::SMALL_FRAME_BYTES_MAX).unwrap_or(0)
-            }
-            Question::Index { .. } => {
-                self.registered_length(blob_id, position.epoch).await?;
-                usize::from(parameters.shards()) * INDEX_PAIR_BYTES
             }
             // Read, checked and cut in pieces: up to three times its bytes.
             Question::Commitment { .. } => 3 * self.header_bytes(blob_id, &position).await?,
@@ -191,7 +203,11 @@ impl Session {
     }
 
     /// The length of a blob that somebody pays for; of others nothing is served.
-    async fn registered_length(&self, blob_id: BlobId, epoch: Epoch) -> Result<u64, Fault> {
+    pub(super) async fn registered_length(
+        &self,
+        blob_id: BlobId,
+        epoch: Epoch,
+    ) -> Result<u64, Fault> {
         let store = self.shared.context.store.clone();
         let record = blocking(move || store.blob(&blob_id)).await??;
         let record = record.filter(|record| record.is_registered(epoch));
@@ -206,8 +222,23 @@ impl Session {
     }
 }
 
+impl Wanted {
+    /// Bytes of what is asked for of one pair of a segment of this length.
+    fn bytes_of_pair(&self, parameters: &Parameters, length: u32) -> usize {
+        let proof = usize::try_from(parameters.pair_proof_bytes()).unwrap_or(usize::MAX);
+        let proof = if self.part.has_proof() { proof } else { 0 };
+        let sliver = parameters.sliver_bytes(self.axis, length);
+        proof.saturating_add(if self.part.has_sliver() { sliver } else { 0 })
+    }
+}
+
+/// How many raw bytes follow a frame.
+fn length_of(bytes: &Bytes) -> u32 {
+    u32::try_from(bytes.len()).expect("the store takes slivers and proofs of less than 4 GiB")
+}
+
 /// Whether a reader may ask for these pairs at once: there are such pairs, and none is named twice.
-fn is_sound(pairs: &[u16], shards: u16) -> bool {
+pub(super) fn is_sound(pairs: &[u16], shards: u16) -> bool {
     let mut sorted = pairs.to_vec();
     sorted.sort_unstable();
     let has_twins = sorted.windows(2).any(|pair| pair[0] == pair[1]);
@@ -267,9 +298,6 @@ fn look_up(
             let header = BlobHeader::from_bytes(&bytes, &position.parameters).ok()?;
             Some(Answer::Commitment(header.prove(segment)?).into())
         }),
-        Question::Index { segment } => store
-            .index(blob_id, segment)?
-            .and_then(|bytes| behind(bytes, |bytes| Answer::Index { bytes })),
         Question::Certificate => {
             store.certificate(blob_id)?.map(|bytes| Answer::Certificate(bytes.into()).into())
         }

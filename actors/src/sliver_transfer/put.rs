@@ -1,20 +1,19 @@
 //! Takes an upload: header, segments, slivers in; one signed confirmation out.
 //!
-//! Promises: the header is checked against the blob id, each index against the header, each sliver
-//! against its index, before anything of it is stored; the confirmation is signed only when the
+//! Promises: the header is checked against the blob id, each pair proof against the header, each
+//! sliver against its proof, before anything of it is stored; the confirmation is signed only when the
 //! ledger's registration, proven, and every sliver of all our shards are durable here; room in memory
 //! is asked for a segment as a whole, and never while some is held; whoever registered waits for
 //! nobody who did not. Does not: keep anything of a segment that did not arrive in full.
 
 use std::sync::Arc;
 
-use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding, SegmentCommitment};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{Parameters, SliverVerifier};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
-use haulout_protocol::sliver::{
-    Axis, INDEX_PAIR_BYTES, PairIndex, ShardIndex, SliverIndex, shard_of_pair,
-};
+use haulout_protocol::pairs::{PairProof, PairRoots};
+use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, shard_of_pair};
 use haulout_protocol::wire::sliver::{Reply, Request};
 use haulout_protocol::wire::{self, Refusal};
 use haulout_storage::SegmentWriter;
@@ -29,16 +28,17 @@ use crate::limits;
 use crate::network::{Blame, StreamError};
 
 /// What is known of an upload once its header is checked.
-struct Upload {
-    blob_id: BlobId,
-    header: Arc<BlobHeader>,
-    /// The header's bytes until they are stored: before the blob is registered they come with the first segment.
-    unstored: Option<Vec<u8>>,
+pub(super) struct Upload {
+    pub(super) blob_id: BlobId,
+    pub(super) header: Arc<BlobHeader>,
+    /// The header's bytes until they are stored: before the blob is registered they come with the first segment, and those
+    /// of a short blob always come with its symbols.
+    pub(super) unstored: Option<Vec<u8>>,
     /// Room for a long header, as it came and as it is read.
     _room: Option<Held>,
-    parameters: Parameters,
+    pub(super) parameters: Parameters,
     segments: u32,
-    shards: Vec<ShardIndex>,
+    pub(super) shards: Vec<ShardIndex>,
     is_registered: bool,
 }
 
@@ -46,8 +46,15 @@ struct Upload {
 #[derive(Clone, Copy)]
 struct Announced {
     segment: u32,
-    index_bytes: u32,
-    slivers: u16,
+    pairs: u16,
+}
+
+/// A pair whose proof came and holds.
+struct Pair {
+    shard: ShardIndex,
+    pair: PairIndex,
+    roots: PairRoots,
+    proof: Vec<u8>,
 }
 
 /// One sliver that arrived, not yet checked.
@@ -56,6 +63,8 @@ struct Received {
     axis: Axis,
     /// Place in its axis.
     index: u16,
+    /// What its symbols must hash to.
+    root: Digest,
     bytes: Vec<u8>,
 }
 
@@ -73,10 +82,10 @@ struct Spans {
 }
 
 impl Spans {
-    fn of(segment: u32, slivers: u16) -> Self {
+    fn of(segment: u32, pairs: u16) -> Self {
         Spans {
-            verify: debug_span!("verify", haulout.segment = segment, slivers),
-            store: debug_span!("store", haulout.segment = segment, slivers),
+            verify: debug_span!("verify", haulout.segment = segment, pairs),
+            store: debug_span!("store", haulout.segment = segment, pairs),
         }
     }
 }
@@ -109,8 +118,8 @@ impl Session {
             // The writer may be encoding, or feeding slower nodes.
             self.stream.allow_pause(self.shared.patience.pause);
             match self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await? {
-                Request::Segment { segment, index_bytes, slivers } => {
-                    let announced = Announced { segment, index_bytes, slivers };
+                Request::Segment { segment, pairs } => {
+                    let announced = Announced { segment, pairs };
                     self.take_segment(&mut upload, announced).await?;
                     self.reply(&Reply::Stored { segment }).await?;
                 }
@@ -119,7 +128,15 @@ impl Session {
                     let confirm = debug_span!("confirm", haulout.blob.id = %blob_id);
                     return self.confirm(&mut upload, persistence).instrument(confirm).await;
                 }
-                Request::Get { .. } | Request::Put { .. } | Request::Sliver { .. } => {
+                Request::Short { proof_bytes } => {
+                    self.take_short(&mut upload, proof_bytes).await?;
+                    self.reply(&Reply::Stored { segment: 0 }).await?;
+                }
+                Request::Get { .. }
+                | Request::GetShort { .. }
+                | Request::Put { .. }
+                | Request::Pair { .. }
+                | Request::Sliver { .. } => {
                     return Err(Fault::out_of_place("a frame of an upload"));
                 }
             }
@@ -174,8 +191,11 @@ impl Session {
         Ok(upload)
     }
 
-    /// Stores the header, if it is not stored yet.
+    /// Stores the header, if it is not stored yet; that of a short blob is stored with its symbols.
     async fn keep_header(&self, upload: &mut Upload) -> Result<(), Fault> {
+        if upload.header.encoding == Encoding::Short {
+            return Ok(());
+        }
         let Some(bytes) = upload.unstored.take() else { return Ok(()) };
         let kept = self.shared.context.store.put_header(&upload.blob_id, bytes, now_ms());
         let span = debug_span!("store", haulout.blob.id = %upload.blob_id);
@@ -188,48 +208,42 @@ impl Session {
         upload: &mut Upload,
         announced: Announced,
     ) -> Result<(), Fault> {
-        let Announced { segment, index_bytes, slivers } = announced;
+        let Announced { segment, pairs } = announced;
         let commitment = announced.check(upload)?;
         let parameters = upload.parameters;
         let length = parameters.segment_length(upload.header.length, segment);
         let of_axis = |axis| parameters.sliver_bytes(axis, length);
-        let pair_bytes = of_axis(Axis::Primary) + of_axis(Axis::Secondary);
-        let pending_bytes = as_usize(index_bytes) + pair_bytes * upload.shards.len();
-        // The index as it came and as it is read; one sliver that is checked, and one that arrives.
+        let proof_bytes = usize::try_from(parameters.pair_proof_bytes()).unwrap_or(usize::MAX);
+        let pair_bytes = proof_bytes + of_axis(Axis::Primary) + of_axis(Axis::Secondary);
+        let pending_bytes = pair_bytes * upload.shards.len();
+        // The proofs until all is durable; one sliver that is checked, and one that arrives.
         let largest = of_axis(Axis::Primary).max(of_axis(Axis::Secondary));
-        let memory_bytes = charged(2 * as_usize(index_bytes) + 2 * largest);
+        let memory_bytes = charged(proof_bytes * upload.shards.len() + 2 * largest);
         let (claim, _room) = self.make_room(upload, pending_bytes, memory_bytes).await?;
-        if claim.as_ref().is_some_and(|claim| !claim.grow(as_usize(index_bytes))) {
-            return Err(busy());
-        }
-        let index = self.stream.read_bytes(index_bytes).await?;
-
         let (store, blob_id) = (self.shared.context.store.clone(), upload.blob_id);
-        let opened = blocking(move || {
-            let known = SliverIndex::from_bytes(&index, &parameters)
-                .ok()
-                .filter(|known| known.root() == commitment.slivers_root)?;
-            Some((known, store.segment_writer(blob_id, segment, index, now_ms())))
-        });
-        let (known, writer) = opened.await?.ok_or_else(|| Fault::Blamed {
-            blame: Blame::WrongProof,
-            reason: format!("the sliver index of segment {segment} does not match the header"),
-        })?;
+        let writer = blocking(move || store.segment_writer(blob_id, segment, now_ms())).await??;
         let verifier = SliverVerifier::new(&parameters, length);
-        let spans = Spans::of(segment, slivers);
-        let mut work = Work::Idle(Box::new(Sink { verifier, writer: writer?, spans }));
-        let mut seen = Vec::with_capacity(usize::from(slivers));
-        for _ in 0..slivers {
-            // The next sliver arrives while the one before is checked and written.
-            let received =
-                self.receive(upload, (segment, length), claim.as_ref(), &mut seen).await?;
-            let root = *known.sliver_root(received.axis, received.index);
-            let mut sink = work.finish().await?;
-            let core = self.shared.core().await;
-            work = Work::Busy(tokio::task::spawn_blocking(move || {
-                let _core = core;
-                sink.keep(&root, received).map(|()| sink)
-            }));
+        let spans = Spans::of(segment, pairs);
+        let mut work = Work::Idle(Box::new(Sink { verifier, writer, spans }));
+        let mut seen = Vec::with_capacity(usize::from(pairs));
+        for _ in 0..pairs {
+            let mut pair = self
+                .receive_pair(upload, (segment, &commitment), claim.as_ref(), &mut seen)
+                .await?;
+            let (mut proof, mut axes) = (Some(std::mem::take(&mut pair.proof)), Vec::new());
+            for _ in Axis::BOTH {
+                // The next sliver arrives while the one before is checked and written.
+                let received = self
+                    .receive_sliver(&parameters, length, claim.as_ref(), &pair, &mut axes)
+                    .await?;
+                let proof = proof.take();
+                let mut sink = work.finish().await?;
+                let core = self.shared.core().await;
+                work = Work::Busy(tokio::task::spawn_blocking(move || {
+                    let _core = core;
+                    sink.keep(proof, received).map(|()| sink)
+                }));
+            }
         }
         let Sink { writer, spans, .. } = *work.finish().await?;
         drop(spans.verify);
@@ -248,39 +262,67 @@ impl Session {
         Ok(())
     }
 
-    /// Reads one sliver after making sure that it is ours and that there is room for it on the disk.
-    async fn receive(
+    /// Reads a pair's proof and checks it, after making sure that the pair is ours.
+    async fn receive_pair(
         &mut self,
         upload: &Upload,
-        (segment, length): (u32, u32),
+        (segment, commitment): (u32, &SegmentCommitment),
         claim: Option<&Claim>,
-        seen: &mut Vec<(Axis, u16)>,
-    ) -> Result<Received, Fault> {
+        seen: &mut Vec<PairIndex>,
+    ) -> Result<Pair, Fault> {
         let frame = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?;
-        let Request::Sliver { axis, pair, bytes } = frame else {
-            return Err(Fault::out_of_place("a frame between slivers"));
+        let Request::Pair { pair } = frame else {
+            return Err(Fault::out_of_place("a frame between pairs"));
         };
-        let parameters = &upload.parameters;
-        let expected = parameters.sliver_bytes(axis, length);
-        if pair >= parameters.shards() || usize::try_from(bytes) != Ok(expected) {
-            return Err(Fault::out_of_place("a sliver of this place and size"));
+        let (parameters, pair) = (&upload.parameters, PairIndex(pair));
+        if pair.0 >= parameters.shards() || seen.contains(&pair) {
+            return Err(Fault::out_of_place("a pair that there is not, or that was sent before"));
         }
-        let shard = shard_of_pair(parameters, &upload.blob_id, segment, PairIndex(pair));
+        seen.push(pair);
+        let shard = shard_of_pair(parameters, &upload.blob_id, segment, pair);
         if !upload.shards.contains(&shard) {
             let reason = format!("shard {shard} is not ours in this epoch");
             return Err(Fault::Refused(Refusal::Invalid(reason)));
         }
-        if seen.contains(&(axis, pair)) {
-            return Err(Fault::out_of_place("a sliver sent twice"));
+        let mut proof = vec![0; PairProof::bytes_of(pair, parameters)];
+        if claim.is_some_and(|claim| !claim.grow(proof.len())) {
+            return Err(busy());
         }
-        seen.push((axis, pair));
+        self.stream.read_exact(&mut proof).await?;
+        // Some twenty hashes of a block: not worth another thread.
+        let read = PairProof::read_verified(&proof, pair, parameters, &commitment.slivers_root);
+        let roots = read.map_err(|error| Fault::Blamed {
+            blame: Blame::WrongProof,
+            reason: format!("segment {segment}: {error}"),
+        })?;
+        Ok(Pair { shard, pair, roots: roots.roots, proof })
+    }
+
+    /// Reads one sliver of a pair after making sure that there is room for it on the disk.
+    async fn receive_sliver(
+        &mut self,
+        parameters: &Parameters,
+        length: u32,
+        claim: Option<&Claim>,
+        pair: &Pair,
+        axes: &mut Vec<Axis>,
+    ) -> Result<Received, Fault> {
+        let frame = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?;
+        let Request::Sliver { axis, bytes } = frame else {
+            return Err(Fault::out_of_place("a frame between slivers"));
+        };
+        let expected = parameters.sliver_bytes(axis, length);
+        if axes.contains(&axis) || usize::try_from(bytes) != Ok(expected) {
+            return Err(Fault::out_of_place("a sliver of this pair and size"));
+        }
+        axes.push(axis);
         if claim.is_some_and(|claim| !claim.grow(expected)) {
             return Err(busy());
         }
         let mut bytes = vec![0; expected];
         self.stream.read_exact(&mut bytes).await?;
-        let index = PairIndex(pair).sliver_index(axis, parameters);
-        Ok(Received { shard, axis, index, bytes })
+        let index = pair.pair.sliver_index(axis, parameters);
+        Ok(Received { shard: pair.shard, axis, index, root: *pair.roots.of(axis), bytes })
     }
 
     /// Waits for the registration, makes sure that all is durable, and signs.
@@ -317,7 +359,7 @@ impl Session {
     /// Room for a segment, on the disk and in memory. Without a registration there is a claim on the disk, which grows as
     /// the bytes come; where there is no room for bytes without one, it is waited for: the writer registers as soon as a
     /// quorum is ready, and then waits for nobody who did not.
-    async fn make_room(
+    pub(super) async fn make_room(
         &mut self,
         upload: &mut Upload,
         pending_bytes: usize,
@@ -399,18 +441,20 @@ impl Session {
 }
 
 impl Sink {
-    /// Checks a sliver and adds it to the segment. Blocks.
-    fn keep(&mut self, root: &Digest, received: Received) -> Result<(), Fault> {
-        let Received { shard, axis, index, bytes } = received;
+    /// Checks a sliver and adds it to the segment, and its pair's proof if that was not added before. Blocks.
+    fn keep(&mut self, proof: Option<Vec<u8>>, received: Received) -> Result<(), Fault> {
+        let Received { shard, axis, index, root, bytes } = received;
         let verifier = &mut self.verifier;
-        let checked = self.spans.verify.in_scope(|| verifier.verify(axis, index, &bytes, root));
+        let checked = self.spans.verify.in_scope(|| verifier.verify(axis, index, &bytes, &root));
         checked.map_err(|error| Fault::Blamed {
             blame: Blame::WrongBytes,
             reason: format!("{axis} sliver {index}: {error}"),
         })?;
         let writer = &mut self.writer;
-        self.spans.store.in_scope(|| writer.append(shard, axis, &bytes))?;
-        Ok(())
+        Ok(self.spans.store.in_scope(|| {
+            proof.map_or(Ok(()), |proof| writer.append_proof(shard, &proof))?;
+            writer.append(shard, axis, &bytes)
+        })?)
     }
 }
 
@@ -418,21 +462,20 @@ impl Announced {
     /// What the header says of the segment, if it has one and the announcement fits it and our shards.
     fn check(&self, upload: &Upload) -> Result<SegmentCommitment, Fault> {
         let invalid = |reason: &str| Fault::Refused(Refusal::Invalid(reason.to_owned()));
+        if upload.header.encoding != Encoding::Segments {
+            return Err(Fault::out_of_place("a segment of a short blob"));
+        }
         let commitment = upload.header.segments.get(as_usize(self.segment));
         let commitment = *commitment.ok_or_else(|| invalid("there is no such segment"))?;
-        if usize::from(self.slivers) != 2 * upload.shards.len() {
-            return Err(invalid("a segment takes two slivers for each of our shards"));
-        }
-        if as_usize(self.index_bytes) != usize::from(upload.parameters.shards()) * INDEX_PAIR_BYTES
-        {
-            return Err(Fault::out_of_place("a sliver index of this length"));
+        if usize::from(self.pairs) != upload.shards.len() {
+            return Err(invalid("a segment takes a pair for each of our shards"));
         }
         Ok(commitment)
     }
 }
 
 /// A length from the wire.
-fn as_usize(number: u32) -> usize {
+pub(super) fn as_usize(number: u32) -> usize {
     usize::try_from(number).expect("we run on at least 32 bits")
 }
 

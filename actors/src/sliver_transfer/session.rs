@@ -207,13 +207,21 @@ impl Session {
     pub(super) async fn serve_slivers(mut self) {
         let first = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await;
         let served = match first.map_err(Fault::from) {
-            Ok(sliver::Request::Get { blob_id, segment, axis, pairs, trace }) => {
+            Ok(sliver::Request::Get { blob_id, segment, axis, part, pairs, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);
                 let span = serve_span(&self.peer, &blob_id, segment);
                 self.place.asked();
                 trace::adopt(&span, trace);
-                let wanted = super::get::Wanted { blob_id, segment, axis, pairs };
+                let wanted = super::get::Wanted { blob_id, segment, axis, part, pairs };
                 self.send_slivers(wanted).instrument(span).await
+            }
+            Ok(sliver::Request::GetShort { blob_id, symbols, with_proof, trace }) => {
+                let blob_id = BlobId::from_bytes(blob_id);
+                let span = serve_span(&self.peer, &blob_id, 0);
+                self.place.asked();
+                trace::adopt(&span, trace);
+                let wanted = super::short::WantedSymbols { blob_id, symbols, with_proof };
+                self.send_symbols(wanted).instrument(span).await
             }
             Ok(sliver::Request::Put { blob_id, header_bytes, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);

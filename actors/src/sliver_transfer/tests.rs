@@ -13,7 +13,7 @@ use haulout_protocol::machine::ledger_history::{Doubt, Verdict};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
 use haulout_protocol::wire::blob::{self, Answer, Question};
-use haulout_protocol::wire::sliver::{Reply, Request};
+use haulout_protocol::wire::sliver::{Part, Reply, Request};
 use haulout_protocol::wire::{self, Refusal};
 use haulout_storage::BlobEffect;
 
@@ -129,17 +129,16 @@ impl World {
         spoil: impl Fn(&mut Vec<u8>),
     ) {
         let encoded = &blob.segments[usize::try_from(segment).unwrap()];
-        let slivers = u16::try_from(2 * self.shards.len()).unwrap();
-        announce(stream, segment, &encoded.index().to_bytes(), slivers).await;
+        announce(stream, segment, &self.shards).await;
+        let (parameters, blob_id) = (self.parameters(), blob.header.blob_id());
         for shard in &self.shards {
-            for axis in [Axis::Primary, Axis::Secondary] {
-                let blob_id = blob.header.blob_id();
-                let parameters = self.parameters();
-                let pair = pair_of_shard(&parameters, &blob_id, segment, *shard);
+            let pair = pair_of_shard(&parameters, &blob_id, segment, *shard);
+            send_pair(stream, encoded, pair).await;
+            for axis in Axis::BOTH {
                 let mut bytes = encoded.sliver(axis, pair.sliver_index(axis, &parameters)).to_vec();
                 spoil(&mut bytes);
                 let length = u32::try_from(bytes.len()).unwrap();
-                send(stream, &Request::Sliver { axis, pair: pair.0, bytes: length }).await;
+                send(stream, &Request::Sliver { axis, bytes: length }).await;
                 // A node that refused stops reading; its answer says why.
                 let _ = stream.write_all(&bytes).await;
             }
@@ -175,7 +174,7 @@ impl World {
         stream.flush().await.unwrap();
         let answer = stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await.unwrap();
         let behind = match answer {
-            Answer::Header { bytes } | Answer::Index { bytes } => bytes,
+            Answer::Header { bytes } => bytes,
             _ => 0,
         };
         (answer, stream.read_bytes(behind).await.unwrap())
@@ -207,10 +206,14 @@ async fn send_put(stream: &mut Stream, blob: &Blob, header: Vec<u8>) {
     send_raw(stream, &header).await;
 }
 
-async fn announce(stream: &mut Stream, segment: u32, index: &[u8], slivers: u16) {
-    let index_bytes = u32::try_from(index.len()).unwrap();
-    send(stream, &Request::Segment { segment, index_bytes, slivers }).await;
-    send_raw(stream, index).await;
+async fn announce(stream: &mut Stream, segment: u32, shards: &[ShardIndex]) {
+    let pairs = u16::try_from(shards.len()).unwrap();
+    send(stream, &Request::Segment { segment, pairs }).await;
+}
+
+async fn send_pair(stream: &mut Stream, encoded: &EncodedSegment, pair: PairIndex) {
+    send(stream, &Request::Pair { pair: pair.0 }).await;
+    send_raw(stream, &encoded.pairs().prove(pair).to_bytes()).await;
 }
 
 async fn send_raw(stream: &mut Stream, bytes: &[u8]) {
@@ -250,6 +253,7 @@ async fn an_upload_is_confirmed_once_it_is_registered_and_can_then_be_read() {
         blob_id: *blob_id.as_bytes(),
         segment: 1,
         axis,
+        part: Part::Both,
         pairs: (0..7).collect(),
         trace: None,
     };
@@ -257,7 +261,13 @@ async fn an_upload_is_confirmed_once_it_is_registered_and_can_then_be_read() {
     let mut found = 0;
     for pair in 0..7 {
         match reply(&mut stream).await {
-            Reply::Sliver { pair: sent, bytes } => {
+            Reply::Proof { pair: sent, bytes } => {
+                assert_eq!(sent, pair);
+                let proof = stream.read_bytes(bytes).await.unwrap();
+                assert_eq!(proof, blob.segments[1].pairs().prove(PairIndex(pair)).to_bytes());
+                let Reply::Sliver { pair: sent, bytes } = reply(&mut stream).await else {
+                    panic!("the sliver follows its proof")
+                };
                 assert_eq!(sent, pair);
                 let mut sliver = vec![0; usize::try_from(bytes).unwrap()];
                 stream.read_exact(&mut sliver).await.unwrap();
@@ -282,7 +292,7 @@ async fn questions_are_answered_from_the_store() {
     };
     assert_eq!(state(status), blob::State::Nonexistent);
     let missing = Answer::Refused(Refusal::NotFound);
-    for question in [Question::Header, Question::Index { segment: 0 }, Question::Certificate] {
+    for question in [Question::Header, Question::Certificate] {
         assert_eq!(world.ask(&blob, question).await.0, missing);
     }
     assert_eq!(world.ask(&blob, Question::Holdings { segment: 0 }).await.0, missing);
@@ -321,8 +331,6 @@ async fn questions_are_answered_from_the_store() {
     assert_eq!(state(status), blob::State::Registered { end_epoch: 9 });
     let (_, header) = world.ask(&blob, Question::Header).await;
     assert_eq!(header, blob.header.to_bytes());
-    let (_, index) = world.ask(&blob, Question::Index { segment: 2 }).await;
-    assert_eq!(index, blob.segments[2].index().to_bytes());
     let (commitment, _) = world.ask(&blob, Question::Commitment { segment: 2 }).await;
     let Answer::Commitment(proof) = commitment else { panic!("no commitment: {commitment:?}") };
     assert_eq!(proof.commitment, blob.header.segments[2]);
@@ -332,7 +340,7 @@ async fn questions_are_answered_from_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_slivers_indexes_and_headers_are_refused_and_their_sender_is_blamed() {
+async fn wrong_slivers_proofs_and_headers_are_refused_and_their_sender_is_blamed() {
     let world = World::start(QUICK).await;
     let blob = sample_blob(&world.parameters(), 3);
     world.register(&blob).await;
@@ -345,9 +353,10 @@ async fn wrong_slivers_indexes_and_headers_are_refused_and_their_sender_is_blame
     assert!(stored.unwrap().is_empty(), "nothing of a spoilt segment is kept");
 
     let (mut stream, _) = world.begin(&blob).await;
-    let index = blob.segments[1].index().to_bytes();
-    let slivers = u16::try_from(2 * world.shards.len()).unwrap();
-    announce(&mut stream, 0, &index, slivers).await;
+    announce(&mut stream, 0, &world.shards).await;
+    let shard = world.shards[0];
+    let pair = pair_of_shard(&world.parameters(), &blob.header.blob_id(), 0, shard);
+    send_pair(&mut stream, &blob.segments[1], pair).await;
     assert_invalid(&reply(&mut stream).await);
     world.blamed(Blame::WrongProof).await;
 }
@@ -434,7 +443,11 @@ async fn a_get_that_names_a_pair_twice_is_refused_and_blamed() {
     let (blob_id, axis) = (*blob.header.blob_id().as_bytes(), Axis::Primary);
     let mut stream = world.open(Protocol::Sliver).await;
     let pairs = vec![3, 1, 3];
-    send(&mut stream, &Request::Get { blob_id, segment: 0, axis, pairs, trace: None }).await;
+    send(
+        &mut stream,
+        &Request::Get { blob_id, segment: 0, axis, part: Part::Sliver, pairs, trace: None },
+    )
+    .await;
     assert_invalid(&reply(&mut stream).await);
     world.blamed(Blame::Malformed).await;
 }
@@ -448,12 +461,7 @@ async fn nothing_of_a_blob_that_nobody_registered_is_served() {
     assert_eq!(reply(&mut stream).await, Reply::Stored { segment: 0 });
     assert!(world.node.store.header(&blob.header.blob_id()).unwrap().is_some(), "it is there");
     let missing = Answer::Refused(Refusal::NotFound);
-    for question in [
-        Question::Header,
-        Question::Commitment { segment: 0 },
-        Question::Index { segment: 0 },
-        Question::Certificate,
-    ] {
+    for question in [Question::Header, Question::Commitment { segment: 0 }, Question::Certificate] {
         assert_eq!(world.ask(&blob, question).await.0, missing, "{question:?}");
     }
     world.register(&blob).await;
@@ -482,12 +490,11 @@ async fn segments_that_were_announced_and_never_came_keep_no_room_from_others() 
     let bounds = Bounds { per_peer: 80_000, per_host: 80_000, total: 80_000 };
     let patience = Patience { bounds, registration_wait: Duration::from_millis(200), ..QUICK };
     let world = World::start(patience).await;
-    let slivers = u16::try_from(2 * world.shards.len()).unwrap();
     let mut idle = Vec::new();
     for seed in 20..24 {
         let blob = sample_blob(&world.parameters(), seed);
         let (mut stream, _) = world.begin(&blob).await;
-        announce(&mut stream, 0, &blob.segments[0].index().to_bytes(), slivers).await;
+        announce(&mut stream, 0, &world.shards).await;
         idle.push(stream);
     }
     let blob = sample_blob(&world.parameters(), 16);

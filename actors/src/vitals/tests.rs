@@ -107,8 +107,9 @@ async fn start(folder: &std::path::Path, options: Options) -> (Context, Tree) {
 
 async fn store_segment(store: &Store, blob: haulout_protocol::blob::BlobId) {
     store.put_header(&blob, vec![1], 0).await.unwrap();
-    let mut writer = store.segment_writer(blob, 0, vec![2], 0).unwrap();
+    let mut writer = store.segment_writer(blob, 0, 0).unwrap();
     for shard in 0..4 {
+        writer.append_proof(ShardIndex(shard), &[2]).unwrap();
         for axis in Axis::BOTH {
             writer.append(ShardIndex(shard), axis, &[7; 20_000]).unwrap();
         }

@@ -14,7 +14,7 @@ use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::{Coin, Staking};
 use haulout_protocol::chain::{self, ObjectId};
 use haulout_protocol::crypto::{PublicKey, blake2b_256};
-use haulout_protocol::encoding::Parameters;
+use haulout_protocol::encoding::{Parameters, ParametersError};
 use serde::{Deserialize, Serialize};
 use sui_crypto::bls12381::Bls12381PrivateKey;
 use sui_crypto::ed25519::Ed25519PrivateKey;
@@ -52,8 +52,10 @@ pub struct GenesisConfig {
     pub shards: u16,
     /// Bytes of a full segment.
     pub segment_bytes: u32,
-    /// How many copies of the sliver index are paid for.
-    pub index_replicas: u16,
+    /// Bytes of the longest short blob; zero if none is short.
+    pub short_bytes_max: u32,
+    /// How many copies of a header are paid for: the most nodes that a committee may have.
+    pub header_replicas: u16,
     /// How many epochs ahead space can be reserved.
     pub max_epochs_ahead: u32,
     /// How long an epoch lasts.
@@ -140,8 +142,8 @@ pub struct GenesisIds {
 /// A configuration that cannot be a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GenesisError {
-    /// Shards or segment size are out of range.
-    #[error("shards or segment size are out of range: {0}")]
+    /// Shards, or the sizes of segments or short blobs, are out of range.
+    #[error("shards, or the sizes of segments or short blobs, are out of range: {0}")]
     Parameters(String),
     /// A shard has no owner, two owners, or does not exist.
     #[error("shard {0} must belong to exactly one node")]
@@ -194,6 +196,14 @@ impl GenesisConfig {
         GenesisIds { network_id, package, system, params, staking, treasury: next(), nodes }
     }
 
+    /// How blobs are encoded in the network.
+    ///
+    /// # Errors
+    /// No network can have these numbers.
+    pub fn parameters(&self) -> Result<Parameters, ParametersError> {
+        Parameters::new(self.shards, self.segment_bytes)?.with_short_blobs(self.short_bytes_max)
+    }
+
     /// The configuration without the proofs, which name the network and so cannot be in its name.
     fn unproven(&self) -> Self {
         let mut config = self.clone();
@@ -226,8 +236,7 @@ impl GenesisConfig {
 
     /// Checks everything a running network relies on.
     pub fn check(&self) -> Result<(), GenesisError> {
-        Parameters::new(self.shards, self.segment_bytes)
-            .map_err(|error| GenesisError::Parameters(error.to_string()))?;
+        self.parameters().map_err(|error| GenesisError::Parameters(error.to_string()))?;
         if !(1..=EPOCHS_AHEAD_MAX).contains(&self.max_epochs_ahead) {
             return Err(GenesisError::EpochsAhead);
         }

@@ -26,7 +26,7 @@ const GENESIS: &str = "genesis";
 /// The key of the layout's version.
 const SCHEMA: &str = "schema";
 /// The layout this code reads and writes.
-const SCHEMA_VERSION: &[u8] = &[5];
+const SCHEMA_VERSION: &[u8] = &[6];
 
 /// Why the ledger's file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ pub enum StoreError {
     #[error("the ledger's file is in use by another process; stop that one first")]
     InUse,
     /// It was written by another version.
-    #[error("the ledger's file has another layout")]
+    #[error("the ledger's file was written by another version and has another layout")]
     Schema,
     /// Reading or writing failed.
     #[error("the ledger's file cannot be read or written; check the disk")]
@@ -207,4 +207,23 @@ fn insert_version(
         table.remove(key).map_err(database)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_layout_before_is_refused_and_not_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.redb");
+        let before = Database::create(&path).unwrap();
+        let write = before.begin_write().unwrap();
+        write.open_table(META).unwrap().insert(SCHEMA, &[5][..]).unwrap();
+        write.commit().unwrap();
+        drop(before);
+        for _again in 0..2 {
+            assert!(matches!(Store::open(&path), Err(StoreError::Schema)));
+        }
+    }
 }

@@ -8,11 +8,12 @@ fn sample_directory(folder: &Path) -> StateDirectory {
 
 fn sample_settings() -> Settings {
     Settings {
-        schema: 1,
+        schema: settings::SCHEMA,
         seed: 7,
         nodes: 1,
         shards: 4,
         segment_bytes: 1024,
+        short_bytes_max: 512,
         epoch_ms: 60_000,
         ledger_port: 1,
         faucet_port: 4,
@@ -74,6 +75,19 @@ fn settings_come_back_as_they_were_and_damage_is_named() {
     let refused = directory.settings().unwrap_err();
     assert_eq!(refused.kind(), Kind::Config);
     assert!(refused.next_step().contains("--fresh"), "{refused:?}");
+}
+
+#[test]
+fn settings_of_another_version_are_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = sample_directory(folder.path());
+    let before = r#"{"schema":2,"seed":1,"nodes":1,"shards":4,"segment_bytes":1024,"epoch_ms":60000,
+        "ledger_port":1,"faucet_port":4,"node_ports":[]}"#;
+    fs::write(folder.path().join("settings.json"), before).unwrap();
+    let refused = directory.settings().unwrap_err();
+    assert_eq!(refused.kind(), Kind::Version);
+    assert!(refused.message().contains("schema 2"), "{refused}");
+    assert!(refused.next_step().contains("devnet up --fresh"), "{refused:?}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use haulout_actors::chain::{
     CallError, Certified, Chain, ChainOptions, Cost, Registered, Registration, Since, Wallet,
 };
 use haulout_actors::limits;
-use haulout_protocol::blob::BlobId;
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::certificate::Certificate;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
@@ -55,7 +55,7 @@ impl Desk {
     fn blob_id(number: u16) -> (BlobId, [u8; 32]) {
         let mut root = [9; 32];
         root[..2].copy_from_slice(&number.to_be_bytes());
-        (BlobId::derive(sample_blob(0, true).size, &root), root)
+        (BlobId::derive(Encoding::Segments, sample_blob(0, true).size, &root), root)
     }
 
     /// What one blob costs.
@@ -77,6 +77,7 @@ impl Desk {
         let registration = Registration {
             blob_id,
             root,
+            encoding: Encoding::Segments,
             length: sample_blob(0, true).size,
             deletable: true,
             write: asked.write.unwrap_or(write),

@@ -320,6 +320,7 @@ async fn nothing_is_planned_by_lists_that_may_not_show_what_the_wallet_did_last(
         let registration = Registration {
             blob_id: BlobId::from_bytes(blob.blob_id),
             root: blob.root,
+            encoding: Encoding::Segments,
             length: blob.size,
             deletable: true,
             write: terms.write_cost(bytes).unwrap(),

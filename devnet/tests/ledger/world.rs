@@ -14,7 +14,6 @@ use haulout_protocol::chain::event::Event;
 use haulout_protocol::chain::object::{Blob, Params, Staking, StakingPool, System};
 use haulout_protocol::chain::{CLOCK, ObjectId, TypeName};
 use haulout_protocol::crypto::{SecretKey, aggregate_signatures};
-use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{NetworkId, Persistence, blob_certificate_message};
 use serde::de::DeserializeOwned;
@@ -71,7 +70,8 @@ pub(crate) fn sample_config() -> GenesisConfig {
         network_seed: [7; 32],
         shards: SHARDS.iter().sum(),
         segment_bytes: 1 << 20,
-        index_replicas: 5,
+        short_bytes_max: 0,
+        header_replicas: 5,
         max_epochs_ahead: 53,
         epoch_duration_ms: 60_000,
         capacity: CAPACITY,
@@ -384,8 +384,8 @@ impl World {
     /// Exactly the space a blob of a size needs, for five epochs.
     pub(crate) fn sample_space(&self, size: u64) -> ReserveSpace {
         let config = self.ledger.genesis();
-        let parameters = Parameters::new(config.shards, config.segment_bytes).unwrap();
-        let size = parameters.encoded_bytes(size, config.index_replicas).unwrap();
+        let parameters = config.parameters().unwrap();
+        let size = parameters.encoded_bytes(size, config.header_replicas).unwrap();
         ReserveSpace { size, start_epoch: 0, end_epoch: 6, max_total: u64::MAX }
     }
 

@@ -74,6 +74,7 @@ fn report(output: &Output, shards: u16, header: &BlobHeader, content: &str, walr
         "size": length,
         "shards": shards,
         "segments": header.segments.len(),
+        "encoding": header.encoding.number(),
     });
     let mut people = format!(
         "blob     {blob_id}\ncontent  {content}  (BLAKE3)\nsize     {length} bytes ({})\nshards   {shards}\n",

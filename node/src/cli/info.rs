@@ -84,6 +84,7 @@ impl Facts {
             "f": position.parameters.faults(),
             "quorum": position.committee.quorum(),
             "segment_size": position.parameters.segment_bytes(),
+            "short_blob_size_max": position.parameters.short_bytes_max(),
             "capacity": { "used": view.capacity.used, "total": view.capacity.total },
             "prices": {
                 "storage_frost_per_mib_epoch": position.prices.storage,

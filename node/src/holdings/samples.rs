@@ -57,7 +57,7 @@ pub(crate) fn sample_position() -> Position {
         neighbours: Arc::default(),
         prices: Prices { storage: 5, write: 1 },
         parameters: Parameters::new(4, 1 << 20).expect("sound parameters"),
-        index_replicas: 1,
+        header_replicas: 1,
         epochs_ahead_max: 10,
     }
 }

@@ -141,7 +141,8 @@ fn params() -> Params {
         network_id: id,
         n_shards: 4,
         segment_bytes: 1 << 25,
-        index_replicas: 3,
+        short_bytes_max: 0,
+        header_replicas: 3,
         max_epochs_ahead: 53,
         values: values.map(value).to_vec(),
     }

@@ -1,4 +1,4 @@
-//! Headers, sliver indexes, certificates and announcements from peers.
+//! Headers, pair proofs, certificates and announcements from peers.
 #![no_main]
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
@@ -6,7 +6,9 @@ use haulout_protocol::certificate::Certificate;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::{self, NetworkId};
-use haulout_protocol::sliver::SliverIndex;
+use haulout_protocol::pairs::{GroupProof, KnownPairs, PairProof};
+use haulout_protocol::sliver::PairIndex;
+use haulout_protocol::wire;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -20,8 +22,15 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = header.content_hash(parameters);
         }
     }
-    if let Ok(index) = SliverIndex::from_bytes(bytes, &parameters) {
-        assert_eq!(index.to_bytes(), bytes, "one canonical form");
+    let mut known = KnownPairs::new(&parameters, [0; 32]);
+    for pair in (0..8).map(PairIndex) {
+        if let Ok(proof) = PairProof::from_bytes(bytes, pair, &parameters) {
+            assert_eq!(proof.to_bytes(), bytes, "one canonical form");
+            assert!(known.learn(pair, &proof).is_err(), "nobody knows such a hash");
+        }
+    }
+    if let Ok(group) = wire::decode::<GroupProof>(bytes) {
+        assert!(known.learn_group(&group).is_err(), "nobody knows such a hash");
     }
     if let Ok(certificate) = Certificate::from_bytes(bytes) {
         assert_eq!(certificate.to_bytes(), bytes, "one canonical form");

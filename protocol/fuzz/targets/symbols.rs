@@ -6,8 +6,9 @@ use bytes::Bytes;
 use haulout_protocol::encoding::{
     self, EncodedSegment, ExpandedSliver, Parameters, RecoverySymbol, SegmentPosition,
 };
-use haulout_protocol::inconsistency::{self, InconsistencyProof};
-use haulout_protocol::sliver::Axis;
+use haulout_protocol::inconsistency::{Evidence, InconsistencyProof, Repair};
+use haulout_protocol::pairs::KnownPairs;
+use haulout_protocol::sliver::{Axis, PairIndex};
 use haulout_protocol::wire;
 use libfuzzer_sys::fuzz_target;
 
@@ -35,8 +36,9 @@ impl Segment {
     fn read_symbol(&self, axis: Axis, target: u16, bytes: &[u8]) {
         let Ok(symbol) = wire::decode::<RecoverySymbol>(bytes) else { return };
         assert_eq!(wire::encode(&symbol), bytes, "one form");
-        let index = self.encoded.index();
-        let verdict = symbol.verify(&self.parameters, self.length(), axis, target, index);
+        let source = symbol.source.min(self.parameters.shards() - 1);
+        let root = self.encoded.pairs().sliver_root(axis.other(), source);
+        let verdict = symbol.verify(&self.parameters, self.length(), axis, target, root);
         if verdict.is_ok() {
             let sliver = self.encoded.sliver(axis.other(), symbol.source);
             let expanded =
@@ -53,8 +55,8 @@ impl Segment {
     }
 
     fn refuse(&self, proof: &InconsistencyProof) {
-        let (commitment, index) = (self.encoded.commitment(), self.encoded.index());
-        let verdict = proof.check(&self.parameters, self.position, &commitment, index);
+        let commitment = self.encoded.commitment();
+        let verdict = proof.check(&self.parameters, self.position, &commitment);
         assert!(verdict.is_err(), "an honest segment has no proof");
     }
 
@@ -71,21 +73,25 @@ impl Segment {
             symbol
         };
         let symbols: Vec<_> = changes.iter().take(64).map(serve).collect();
-        let (commitment, index) = (self.encoded.commitment(), self.encoded.index());
-        let repair = inconsistency::prove_sliver(
-            &self.parameters,
-            self.position,
-            &commitment,
-            index,
-            axis,
-            target,
-            symbols.clone(),
-        );
-        if let Ok(repair) = repair {
-            let sliver = self.encoded.sliver(axis, target);
-            assert_eq!(repair, inconsistency::Repair::Sliver(sliver));
+        let (parameters, commitment) = (&self.parameters, &self.encoded.commitment());
+        let pairs = &self.known();
+        let evidence = Evidence { parameters, position: self.position, commitment, pairs };
+        if let Ok(repair) = evidence.prove_sliver(axis, target % shards, symbols.clone()) {
+            let sliver = self.encoded.sliver(axis, target % shards);
+            assert_eq!(repair, Repair::Found(sliver));
         }
-        self.refuse(&InconsistencyProof::Sliver { axis, sliver: target, symbols });
+        let groups = pairs.groups_of((0..shards).map(PairIndex), None).expect("all are known");
+        self.refuse(&InconsistencyProof::Sliver { axis, sliver: target, symbols, groups });
+    }
+
+    /// What the proofs of all pairs tell.
+    fn known(&self) -> KnownPairs {
+        let tree = self.encoded.pairs();
+        let mut known = KnownPairs::new(&self.parameters, tree.root());
+        for pair in (0..self.parameters.shards()).map(PairIndex) {
+            known.learn(pair, &tree.prove(pair)).expect("the encoder's own proof");
+        }
+        known
     }
 }
 
@@ -104,5 +110,7 @@ fuzz_target!(|input: Input| {
     }
     let targets: Vec<u16> = changes.iter().map(|(target, _)| *target).collect();
     let _ = encoding::recovery_symbols(&segment.parameters, length, axis, &bytes.into(), &targets);
-    segment.refuse(&InconsistencyProof::Content { axis, slivers: parts });
+    let pairs = (0..segment.parameters.shards()).map(PairIndex);
+    let groups = segment.known().groups_of(pairs, None).expect("all are known");
+    segment.refuse(&InconsistencyProof::Content { axis, slivers: parts, groups });
 });

@@ -9,6 +9,7 @@ pub mod staking;
 use serde::{Deserialize, Serialize};
 
 use super::ObjectId;
+use crate::encoding::{Parameters, ParametersError};
 
 /// Entries of a Move `VecMap`, in insertion order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,12 +162,24 @@ pub struct Params {
     pub n_shards: u16,
     /// Bytes of a full segment.
     pub segment_bytes: u32,
-    /// How many copies of the sliver index are paid for.
-    pub index_replicas: u16,
+    /// Bytes of the longest short blob; zero if none is short.
+    pub short_bytes_max: u32,
+    /// How many copies of a header are paid for: the most nodes that a committee of the first epoch might have.
+    pub header_replicas: u16,
     /// How many epochs ahead space can be reserved.
     pub max_epochs_ahead: u32,
     /// What governance may change: values by key, in the order of the keys.
     pub values: Vec<Entry<u16, u64>>,
+}
+
+impl Params {
+    /// How blobs are encoded in the network.
+    ///
+    /// # Errors
+    /// No network can have these numbers.
+    pub fn parameters(&self) -> Result<Parameters, ParametersError> {
+        Parameters::new(self.n_shards, self.segment_bytes)?.with_short_blobs(self.short_bytes_max)
+    }
 }
 
 /// The epoch and who serves it.

@@ -107,12 +107,13 @@ fn params_and_staking_have_the_layout_of_the_contracts() {
         network_id: id(2),
         n_shards: 100,
         segment_bytes: 1 << 25,
-        index_replicas: 50,
+        short_bytes_max: 1 << 16,
+        header_replicas: 50,
         max_epochs_ahead: 53,
         values: vec![Entry { key: 0x0102, value: 5 }],
     };
-    let fixed = [&run(1, 32), "0100000000000000", &run(2, 32), "6400", "00000002", "3200"];
-    check(&params, &[&fixed.concat(), "35000000", "01", "0201", "0500000000000000"]);
+    let fixed = [&run(1, 32), "0100000000000000", &run(2, 32), "6400", "00000002", "00000100"];
+    check(&params, &[&fixed.concat(), "3200", "35000000", "01", "0201", "0500000000000000"]);
     let staking = Staking {
         id: id(1),
         version: 1,

@@ -1,4 +1,4 @@
-//! Segment to slivers, sliver index and commitment.
+//! Segment to slivers, and the tree over their pairs.
 //!
 //! Promises: the same bytes for any number of threads. Works in two passes: first the rows give the repair columns, then
 //! every column is extended, hashed and forgotten stripe by stripe while it is in the cache; the expanded matrix is never
@@ -14,7 +14,7 @@ use super::matrix::Shape;
 use super::threads::{cut, run_with, task_count};
 use crate::crypto::Digest;
 use crate::merkle;
-use crate::sliver::SliverIndex;
+use crate::pairs::PairTree;
 
 /// Most columns hashed before their row trees are folded: a power of two, so that each stripe is a subtree of every row;
 /// small, so that the leaf digests of a stripe stay in the cache.
@@ -30,16 +30,16 @@ pub(super) struct Slivers {
 }
 
 /// All repair slivers, and the roots of all slivers.
-pub(super) fn encode(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> (Slivers, SliverIndex) {
+pub(super) fn encode(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> (Slivers, PairTree) {
     let secondary_repair = extend_rows(buffers, shape, rows);
     let mut primary_repair = buffers.take((shape.shards - shape.rows) * shape.row_bytes());
     let source = Source { shape, rows, repair: &secondary_repair };
-    let index = extend_columns(&source, Some(&mut primary_repair));
-    (Slivers { primary_repair, secondary_repair }, index)
+    let pairs = extend_columns(&source, Some(&mut primary_repair));
+    (Slivers { primary_repair, secondary_repair }, pairs)
 }
 
 /// Only the roots of all slivers; needs half a segment of memory.
-pub(super) fn identify(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> SliverIndex {
+pub(super) fn identify(buffers: &Buffers, shape: &Shape, rows: &[&[u8]]) -> PairTree {
     let repair = buffers.share(extend_rows(buffers, shape, rows));
     extend_columns(&Source { shape, rows, repair: &repair }, None)
 }
@@ -139,7 +139,7 @@ struct ColumnRoots {
 }
 
 /// Extends and hashes all columns; fills the buffer of repair rows if given.
-fn extend_columns(source: &Source<'_>, primary: Option<&mut [u8]>) -> SliverIndex {
+fn extend_columns(source: &Source<'_>, primary: Option<&mut [u8]>) -> PairTree {
     let shape = source.shape;
     let work = shape.shards * shape.shards * shape.symbol.next_multiple_of(64);
     let tasks = task_count(work);
@@ -161,7 +161,7 @@ fn extend_columns(source: &Source<'_>, primary: Option<&mut [u8]>) -> SliverInde
     let secondary: Vec<Digest> = roots.iter().flat_map(|roots| &roots.columns).copied().collect();
     let primary =
         fold_rows(shape.shards, roots.iter().flat_map(|roots| roots.stripes.chunks(shape.shards)));
-    SliverIndex::from_roots(&primary, &secondary)
+    PairTree::from_slivers(&primary, &secondary)
 }
 
 /// Columns of a stripe, such that every task has its share of them.

@@ -75,7 +75,7 @@ impl ExpandedSliver {
         Ok(ExpandedSliver { symbol, source: bytes, repair: repair.into(), tree: Tree::new(leaves) })
     }
 
-    /// The root that the sliver index has if this is the sliver that was committed to.
+    /// The root that its pair's proof has if this is the sliver that was committed to.
     pub fn root(&self) -> Digest {
         self.tree.root()
     }

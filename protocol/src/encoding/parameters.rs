@@ -3,11 +3,12 @@
 //! Promises: every size is exact; nothing overflows for any `u64` blob length. Does not: know committees or prices.
 //! Source: `protocol.md` section 1.
 
+mod accounting;
 mod short;
 
 use crate::sliver::Axis;
 
-pub use short::SHORT_BYTES_MAX;
+pub use short::{SHORT_BYTES, SHORT_BYTES_MAX};
 
 /// Bytes of a segment on every network but a test's: 32 MiB.
 pub const SEGMENT_BYTES: u32 = 1 << 25;
@@ -138,20 +139,6 @@ impl Parameters {
         let symbol = index(self.symbol_bytes(segment_length));
         usize::from(self.sliver_symbols(axis)) * symbol
     }
-
-    /// What storing a blob is charged for: all slivers, and the sliver indexes at this many nodes. `None` past `u64`.
-    pub fn encoded_bytes(&self, blob_bytes: u64, index_replicas: u16) -> Option<u64> {
-        let shards = u64::from(self.shards);
-        let symbols =
-            shards * (u64::from(self.primary_source()) + u64::from(self.secondary_source()));
-        let indexes = 64 * shards * u64::from(index_replicas);
-        let of_segment = |length: u32| symbols * u64::from(self.symbol_bytes(length)) + indexes;
-        let whole = blob_bytes / u64::from(self.segment_bytes);
-        let rest = blob_bytes % u64::from(self.segment_bytes);
-        let rest = u32::try_from(rest).expect("a remainder is smaller than its divisor");
-        let last = if rest > 0 || blob_bytes == 0 { of_segment(rest) } else { 0 };
-        whole.checked_mul(of_segment(self.segment_bytes))?.checked_add(last)
-    }
 }
 
 /// Widens a size within a segment for indexing.
@@ -212,22 +199,6 @@ mod tests {
         assert_eq!(parameters.segment_count(0), 1);
         assert_eq!(parameters.segment_count(1024), 1);
         assert_eq!(parameters.segment_count(1025), 2);
-    }
-
-    #[test]
-    fn encoded_bytes_are_the_sum_over_the_segments() {
-        let parameters = Parameters::new(7, 1024).expect("valid parameters");
-        for blob_bytes in [0, 1, 1024, 1025, 5000] {
-            let count = u32::try_from(parameters.segment_count(blob_bytes)).expect("few segments");
-            let sum: u64 = (0..count)
-                .map(|k| {
-                    let symbol = parameters.symbol_bytes(parameters.segment_length(blob_bytes, k));
-                    7 * (3 + 5) * u64::from(symbol) + 64 * 7 * 3
-                })
-                .sum();
-            assert_eq!(parameters.encoded_bytes(blob_bytes, 3), Some(sum));
-        }
-        assert_eq!(parameters.encoded_bytes(u64::MAX, 3), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Promises: enough symbols of one honest encoding, whichever they are, give back the sliver; a symbol that verifies is
 //! the one its source sliver was committed with. Does not: notice unproved symbols that are wrong; the caller checks the
-//! sliver against the index with [`super::SliverVerifier`].
+//! sliver against its root with [`super::SliverVerifier`].
 //!
 //! Primary sliver `i` comes from any `S` symbols `(i, j)` of secondary slivers `j`, secondary sliver `j` from any `P`
 //! symbols `(i, j)` of primary slivers `i`.
@@ -12,9 +12,9 @@ use bytes::Bytes;
 use super::decoder::decode_matrix;
 use super::matrix::Shape;
 use super::parameters::Parameters;
-use crate::crypto;
+use crate::crypto::{self, Digest};
 use crate::merkle::Proof;
-use crate::sliver::{Axis, SliverIndex};
+use crate::sliver::Axis;
 
 /// Why symbols do not recover a sliver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -158,7 +158,7 @@ pub enum SymbolError {
         found: usize,
     },
     /// Another symbol than the source sliver was committed with, or a wrong proof.
-    #[error("symbol {target} of {axis} sliver {source_sliver} does not match the sliver index")]
+    #[error("symbol {target} of {axis} sliver {source_sliver} does not match its root")]
     WrongProof {
         /// Which kind of sliver the symbol comes from.
         axis: Axis,
@@ -170,40 +170,51 @@ pub enum SymbolError {
 }
 
 impl RecoverySymbol {
-    /// Whether this is the symbol for the recovery of sliver `target` of this axis with which its source was committed.
-    /// The segment's length is in bytes.
+    /// Whether this is the symbol for the recovery of sliver `target` of this axis with which its source, the sliver with
+    /// this root, was committed. The segment's length is in bytes.
     ///
     /// # Errors
     /// [`SymbolError`].
-    ///
-    /// # Panics
-    /// If the index is that of a network with fewer shards.
     pub fn verify(
         &self,
         parameters: &Parameters,
         segment_length: u32,
         axis: Axis,
         target: u16,
-        index: &SliverIndex,
+        root: &Digest,
     ) -> Result<(), SymbolError> {
+        self.check_place(parameters, axis, target)?;
         let shards = parameters.shards();
-        if target >= shards {
-            return Err(SymbolError::NoSuchTarget { axis, target });
-        }
         let (axis, source_sliver, found) = (axis.other(), self.source, self.bytes.len());
-        if source_sliver >= shards {
-            return Err(SymbolError::NoSuchSource { axis, source_sliver });
-        }
         let expected = Shape::new(parameters, segment_length).symbol;
         if found != expected {
             return Err(SymbolError::WrongLength { axis, source_sliver, expected, found });
         }
         let leaf = crypto::hash_symbol(&self.bytes);
-        let root = index.sliver_root(axis, source_sliver);
         if self.proof.verify(&leaf, usize::from(target), usize::from(shards), root) {
             Ok(())
         } else {
             Err(SymbolError::WrongProof { axis, source_sliver, target })
         }
+    }
+
+    /// Whether there are such slivers to come from and to recover.
+    ///
+    /// # Errors
+    /// [`SymbolError::NoSuchTarget`] and [`SymbolError::NoSuchSource`].
+    pub fn check_place(
+        &self,
+        parameters: &Parameters,
+        axis: Axis,
+        target: u16,
+    ) -> Result<(), SymbolError> {
+        if target >= parameters.shards() {
+            return Err(SymbolError::NoSuchTarget { axis, target });
+        }
+        if self.source >= parameters.shards() {
+            let (axis, source_sliver) = (axis.other(), self.source);
+            return Err(SymbolError::NoSuchSource { axis, source_sliver });
+        }
+        Ok(())
     }
 }

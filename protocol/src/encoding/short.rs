@@ -20,7 +20,7 @@ use crate::blob::{BlobHeader, Encoding, SegmentCommitment};
 use crate::crypto::Digest;
 use crate::merkle::{MultiProof, Tree};
 
-pub use decode::{ShortError, decode_short};
+pub use decode::{ShortError, decode_short, decode_short_committed};
 pub use proof::{
     ProvedSymbols, ShortDecoded, ShortInconsistency, ShortRepair, check_short, repair_short,
 };

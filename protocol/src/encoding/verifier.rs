@@ -1,6 +1,6 @@
 //! Checks single slivers against their roots by extending and hashing them.
 //!
-//! Promises: accepts exactly the bytes that the encoder of the index had. Does not: check the index itself.
+//! Promises: accepts exactly the bytes that the root was made of. Does not: check the root itself, which a pair proof does.
 
 use super::expanded::Expander;
 use super::matrix::Shape;
@@ -33,7 +33,7 @@ pub enum SliverError {
         found: usize,
     },
     /// Other bytes than those committed to.
-    #[error("{axis} sliver {index} does not match its root in the sliver index")]
+    #[error("{axis} sliver {index} does not match its root")]
     WrongRoot {
         /// Which kind.
         axis: Axis,
@@ -63,7 +63,7 @@ impl SliverVerifier {
         }
     }
 
-    /// Whether these bytes are the sliver whose root the index gives.
+    /// Whether these bytes are the sliver with this root.
     pub fn verify(
         &mut self,
         axis: Axis,
@@ -87,7 +87,7 @@ impl SliverVerifier {
     }
 }
 
-/// Whether these bytes are the sliver whose root the index gives. To check several, keep a [`SliverVerifier`].
+/// Whether these bytes are the sliver with this root. To check several, keep a [`SliverVerifier`].
 pub fn verify_sliver(
     parameters: &Parameters,
     segment_length: u32,

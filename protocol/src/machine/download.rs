@@ -9,6 +9,7 @@
 //! Source: `protocol.md` section 4.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use super::responsiveness::{Pace, Preference, preferences};
 use super::retry::{End, Rests};
@@ -17,6 +18,7 @@ use crate::blob::BlobId;
 use crate::committee::Committee;
 use crate::encoding::Parameters;
 use crate::sliver::{self, Axis, PairIndex};
+use crate::wire::sliver::Part;
 
 mod phases;
 mod questions;
@@ -32,14 +34,14 @@ pub const HEDGE_AFTER_MS: u64 = 400;
 pub enum Input {
     /// Time to ask.
     Started,
-    /// A sliver of the right length came, unverified.
+    /// What was asked for of a pair came: a sliver of the right length, unverified; its proof, verified; or both.
     Arrived {
         /// The request it answers.
         request: RequestId,
         /// Which pair it belongs to.
         pair: PairIndex,
     },
-    /// The node lacks a sliver.
+    /// The node lacks what was asked for.
     Missing {
         /// The request it answers.
         request: RequestId,
@@ -58,12 +60,7 @@ pub enum Input {
         /// The answer.
         matches: bool,
     },
-    /// A verified sliver index is at hand, or no node could give one.
-    Indexed {
-        /// Whether there is one.
-        found: bool,
-    },
-    /// The slivers held were checked against the index.
+    /// The slivers held were checked against their proofs.
     Verified {
         /// Pairs whose slivers are wrong.
         wrong: Vec<PairIndex>,
@@ -75,7 +72,7 @@ pub enum Input {
 /// What a download can ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Ask a member for slivers.
+    /// Ask a member for slivers, for the proofs of some that it sent, or for both.
     Ask {
         /// Names the request in later inputs.
         request: RequestId,
@@ -83,6 +80,8 @@ pub enum Effect {
         member: usize,
         /// Which slivers.
         axis: Axis,
+        /// What of each pair.
+        part: Part,
         /// Of which pairs.
         pairs: Vec<PairIndex>,
     },
@@ -98,12 +97,7 @@ pub enum Effect {
         /// Of which pairs.
         pairs: Vec<PairIndex>,
     },
-    /// Fetch the sliver index from any of these members and verify it against the header.
-    FetchIndex {
-        /// Whom to ask, best first.
-        members: Vec<usize>,
-    },
-    /// Check these slivers against the index.
+    /// Check these slivers against their proofs.
     Verify {
         /// Which slivers.
         axis: Axis,
@@ -168,7 +162,6 @@ pub struct Terms {
 enum Phase {
     Gathering,
     Decoding,
-    Indexing,
     Verifying,
     Over,
 }
@@ -200,7 +193,12 @@ pub struct SegmentDownload {
     patience_ms: u64,
     axis: Axis,
     phase: Phase,
-    indexed: bool,
+    /// Of a short blob, the symbols that are zeros, as everybody knows.
+    padding: Option<Range<u16>>,
+    /// Whether a sliver counts only with its proof: once some decoded to something else than the segment.
+    proving: bool,
+    /// Pairs whose sliver came and whose proof is still to come.
+    claimed: BTreeSet<PairIndex>,
     verified: BTreeSet<PairIndex>,
     held: BTreeSet<PairIndex>,
     lost: BTreeSet<PairIndex>,
@@ -208,6 +206,8 @@ pub struct SegmentDownload {
     first_axis: Option<(usize, usize)>,
     bad_members: BTreeSet<usize>,
     failed_members: BTreeSet<usize>,
+    /// Members that owed something for too long, and sent nothing since.
+    silent: BTreeSet<usize>,
     /// Members that were not there when they were asked last, and how often in a row.
     absent: BTreeMap<usize, Absence>,
     is_short: bool,
@@ -244,13 +244,16 @@ impl SegmentDownload {
             patience_ms: terms.patience_ms,
             axis: Axis::Primary,
             phase: Phase::Gathering,
-            indexed: false,
+            padding: None,
+            proving: false,
+            claimed: BTreeSet::new(),
             verified: BTreeSet::new(),
             held: BTreeSet::new(),
             lost: BTreeSet::new(),
             first_axis: None,
             bad_members: BTreeSet::new(),
             failed_members: BTreeSet::new(),
+            silent: BTreeSet::new(),
             absent: BTreeMap::new(),
             is_short: false,
             rests: Rests::new(terms.noise),
@@ -260,23 +263,62 @@ impl SegmentDownload {
         }
     }
 
+    /// The download of a short blob of this length: its symbols stand for primary slivers, and there are no others. As many
+    /// as hold its bytes are enough, whichever they are; once somebody lied, as many as decode the row.
+    pub fn of_short(
+        parameters: Parameters,
+        committee: &Committee,
+        blob_id: &BlobId,
+        length: u32,
+        terms: Terms,
+    ) -> Self {
+        let mut download = SegmentDownload::new(parameters, committee, blob_id, 0, terms);
+        let data = parameters.short_data_symbols(length);
+        download.padding = Some(data..parameters.primary_source());
+        let shares: Vec<_> = committee.members().iter().map(|member| member.shards.len()).collect();
+        download.preferences = preferences(&download.paces, &shares, usize::from(data));
+        download
+    }
+
     fn needed(&self) -> usize {
-        usize::from(self.parameters.source(self.axis))
+        let needed = match &self.padding {
+            Some(padding) if !self.proving => padding.start,
+            _ => self.parameters.source(self.axis),
+        };
+        usize::from(needed)
+    }
+
+    /// Whether this is padding of a short blob, which nobody needs to be told.
+    fn is_padding(&self, pair: PairIndex) -> bool {
+        !self.proving && self.padding.as_ref().is_some_and(|padding| padding.contains(&pair.0))
     }
 
     fn owner(&self, pair: PairIndex) -> usize {
         self.owners[usize::from(pair.0)]
     }
 
-    fn pairs(&self) -> impl Iterator<Item = PairIndex> + use<> {
-        (0..self.parameters.shards()).map(PairIndex)
+    fn pairs(&self) -> impl Iterator<Item = PairIndex> {
+        let all = (0..self.parameters.shards()).map(PairIndex);
+        all.filter(|pair| !self.is_padding(*pair))
     }
 
-    /// How gladly a pair is asked for. Among members that keep pace systematic slivers win, for they need no decoding.
-    fn rank(&self, pair: PairIndex) -> (Preference, bool, u16) {
+    /// How gladly a pair is asked for. Among members that keep pace those win of which only the proof is missing, then
+    /// systematic slivers, for they need no decoding.
+    fn rank(&self, pair: PairIndex) -> (Preference, bool, bool, u16) {
         let index = pair.sliver_index(self.axis, &self.parameters);
         let is_repair = index >= self.parameters.source(self.axis);
-        (self.preferences[self.owner(pair)], is_repair, index)
+        let is_new = !self.claimed.contains(&pair);
+        (self.preferences[self.owner(pair)], is_new, is_repair, index)
+    }
+
+    /// What a pair is asked for.
+    fn part(&self, pair: PairIndex) -> Part {
+        match (self.proving, self.claimed.contains(&pair)) {
+            (false, _) => Part::Sliver,
+            // One proof for all symbols that it comes with.
+            (true, true) if self.padding.is_none() => Part::Proof,
+            (true, _) => Part::Both,
+        }
     }
 
     /// Whether nothing will come of this member any more.
@@ -294,8 +336,10 @@ impl SegmentDownload {
                 && !self.rests.is_resting(now, owner)
                 && !self.questions.is_asked(*pair)
         };
+        // Who fell silent is asked for more only if nobody else has it.
+        let is_silent = |pair: &PairIndex| self.silent.contains(&self.owner(*pair));
         let mut pairs: Vec<_> = self.pairs().filter(usable).collect();
-        pairs.sort_by_key(|pair| self.rank(*pair));
+        pairs.sort_by_key(|pair| (is_silent(pair), self.rank(*pair)));
         pairs
     }
 
@@ -305,19 +349,19 @@ impl SegmentDownload {
         if missing == 0 {
             return Vec::new();
         }
-        let mut by_member: BTreeMap<usize, Vec<PairIndex>> = BTreeMap::new();
+        let mut by_member: BTreeMap<(usize, Part), Vec<PairIndex>> = BTreeMap::new();
         for pair in self.candidates(now) {
             if missing == 0 {
                 break;
             }
             let owner = self.owner(pair);
-            by_member.entry(owner).or_default().push(pair);
+            by_member.entry((owner, self.part(pair))).or_default().push(pair);
             missing -= usize::from(self.paces[owner] != Pace::OnTrial);
         }
         let mut effects = Vec::new();
-        for (member, pairs) in by_member {
+        for ((member, part), pairs) in by_member {
             let request = self.questions.ask(now, member, self.paces[member], &pairs);
-            effects.push(Effect::Ask { request, member, axis: self.axis, pairs });
+            effects.push(Effect::Ask { request, member, axis: self.axis, part, pairs });
             if self.paces[member] == Pace::OnTrial {
                 effects.push(Effect::Silent { member }); // one trial, until it answers
             }
@@ -351,6 +395,8 @@ impl SegmentDownload {
         let Some(member) = self.questions.answered(now, request, pair) else { return };
         self.rests.forgive(member);
         self.absent.remove(&member);
+        self.silent.remove(&member);
+        self.claimed.remove(&pair);
         if held {
             self.progress_at = Some(now);
             self.held.insert(pair);
@@ -379,8 +425,9 @@ impl SegmentDownload {
     }
 
     fn mark_late(&mut self, now: Timestamp) -> Vec<Effect> {
-        let silent = self.questions.mark_late(now).into_iter();
-        silent.map(|member| Effect::Silent { member }).collect()
+        let silent = self.questions.mark_late(now);
+        self.silent.extend(&silent);
+        silent.into_iter().map(|member| Effect::Silent { member }).collect()
     }
 }
 
@@ -398,8 +445,7 @@ impl Machine for SegmentDownload {
             Input::Missing { request, pair } => self.arrived(now, request, pair, false),
             Input::Ended { request, end } => self.ended(now, request, end),
             Input::TimeReached => effects = self.mark_late(now),
-            Input::Decoded { matches } => return self.decoded(matches),
-            Input::Indexed { found } => return self.got_index(found),
+            Input::Decoded { matches } => return self.decoded(now, matches),
             Input::Verified { wrong } => return self.got_verified(now, &wrong),
         }
         effects.extend(self.advance(now));

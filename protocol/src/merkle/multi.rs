@@ -29,6 +29,22 @@ pub struct MultiProof {
 }
 
 impl MultiProof {
+    /// Bytes of the longest proof of so many leaves in a tree of `count`.
+    pub fn bytes_max(leaves: usize, count: usize) -> usize {
+        32 * leaves.saturating_mul(super::height(count)).min(count)
+    }
+
+    /// The siblings, one after another.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.siblings.as_flattened().to_vec()
+    }
+
+    /// Reads siblings; `None` if they are not whole. Proves nothing until opened.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (siblings, rest) = bytes.as_chunks::<32>();
+        rest.is_empty().then(|| MultiProof { siblings: siblings.to_vec() })
+    }
+
     /// The part of a tree of `count` leaves that these leaves, each with its index, in ascending order, and the siblings
     /// tell; `None` if the leaves are none, out of order or past the end, or if siblings are missing or left over.
     pub fn open(&self, leaves: &[(usize, Digest)], count: usize) -> Option<PartialTree> {

@@ -3,14 +3,12 @@
 use crate::blob::Encoding;
 use crate::chain::abort::Abort;
 use crate::chain::object::Params;
-use crate::encoding::Parameters;
 
 /// Bytes of a blob once encoded for this network. Each length has one encoding, and others are refused.
 pub(super) fn encoded_length(params: &Params, encoding: u8, size: u64) -> Result<u64, Abort> {
-    let parameters = Parameters::new(params.n_shards, params.segment_bytes)
-        .map_err(|_| Abort::UnknownEncoding)?;
+    let parameters = params.parameters().map_err(|_| Abort::UnknownEncoding)?;
     if Encoding::from_number(encoding) != Some(parameters.encoding_of(size)) {
         return Err(Abort::UnknownEncoding);
     }
-    parameters.encoded_bytes(size, params.index_replicas).ok_or(Abort::BlobTooLarge)
+    parameters.encoded_bytes(size, params.header_replicas).ok_or(Abort::BlobTooLarge)
 }

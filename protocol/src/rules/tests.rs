@@ -73,7 +73,8 @@ fn sample_params() -> Params {
         network_id: ObjectId::from_bytes([2; 32]),
         n_shards: 10,
         segment_bytes: 1 << 20,
-        index_replicas: 5,
+        short_bytes_max: 0,
+        header_replicas: 5,
         max_epochs_ahead: AHEAD,
         values: params::defaults(10),
     }

@@ -1,5 +1,5 @@
-//! `blob/1`: what a node knows of a blob. One request frame, one answer frame, one stream; a header or an index follows
-//! its answer raw.
+//! `blob/1`: what a node knows of a blob. One request frame, one answer frame, one stream; a header follows its
+//! answer raw.
 
 use bincode::{Decode, Encode};
 
@@ -26,11 +26,6 @@ pub enum Question {
     Header,
     /// The commitment of one segment, in place of a long header.
     Commitment {
-        /// Which segment.
-        segment: u32,
-    },
-    /// The sliver index of one segment.
-    Index {
         /// Which segment.
         segment: u32,
     },
@@ -66,11 +61,6 @@ pub enum Answer {
     },
     /// To [`Question::Commitment`]: to be verified against the id.
     Commitment(SegmentProof),
-    /// To [`Question::Index`]: so many canonical bytes follow, to be verified against the segment's commitment.
-    Index {
-        /// How many.
-        bytes: u32,
-    },
     /// To [`Question::Certificate`]: canonical bytes, to be verified against the committee.
     Certificate(Vec<u8>),
     /// Not this time.

@@ -1,10 +1,12 @@
 //! `sliver/1`: slivers in and out.
 //!
-//! A **get** asks for slivers of one segment: [`Request::Get`], then per sliver [`Reply::Sliver`] and its raw bytes,
-//! or [`Reply::Missing`], then [`Reply::End`]. A **put** carries a whole upload to one node: [`Request::Put`] and the raw
-//! header, answered by [`Reply::Ready`]; per segment [`Request::Segment`] and the raw index, and per sliver
+//! A **get** asks for slivers of one segment, their pairs' proofs, or both: [`Request::Get`], then per pair
+//! [`Reply::Proof`] and its raw bytes, [`Reply::Sliver`] and its raw bytes, or [`Reply::Missing`], then [`Reply::End`]. A
+//! **put** carries a whole upload to one node: [`Request::Put`] and the raw header, answered by [`Reply::Ready`]; per
+//! segment [`Request::Segment`], per pair of it [`Request::Pair`] and its raw proof, then for each of its slivers
 //! [`Request::Sliver`] and its raw bytes, answered by [`Reply::Stored`] when durable; [`Request::Finish`] answered by
-//! [`Reply::Confirmed`].
+//! [`Reply::Confirmed`]. A blob that is short in its network has symbols in place of a segment's pairs: a get is
+//! [`Request::GetShort`], answered by one [`Reply::Short`], and a put has one [`Request::Short`] in place of its segment.
 //! Any time the node may say [`Reply::Refused`] and end the stream.
 
 use bincode::{Decode, Encode};
@@ -14,10 +16,33 @@ use crate::chain::ObjectId;
 use crate::message::Persistence;
 use crate::sliver::Axis;
 
+/// What of a pair a get asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+pub enum Part {
+    /// A sliver.
+    Sliver,
+    /// The pair's proof.
+    Proof,
+    /// The proof, then the sliver.
+    Both,
+}
+
+impl Part {
+    /// Whether the sliver is asked for.
+    pub fn has_sliver(self) -> bool {
+        matches!(self, Part::Sliver | Part::Both)
+    }
+
+    /// Whether the proof is asked for.
+    pub fn has_proof(self) -> bool {
+        matches!(self, Part::Proof | Part::Both)
+    }
+}
+
 /// What the client sends.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
-    /// Asks for slivers of one segment on one axis.
+    /// Asks for slivers of one segment on one axis, or for what proves them.
     Get {
         /// The bytes of the blob's id.
         blob_id: [u8; 32],
@@ -25,8 +50,21 @@ pub enum Request {
         segment: u32,
         /// Which sliver of each pair.
         axis: Axis,
+        /// What of each pair.
+        part: Part,
         /// The pairs, each at most once.
         pairs: Vec<u16>,
+        /// The caller's span.
+        trace: Option<TraceContext>,
+    },
+    /// Asks for symbols of a short blob.
+    GetShort {
+        /// The bytes of the blob's id.
+        blob_id: [u8; 32],
+        /// Their places in the blob, each at most once.
+        symbols: Vec<u16>,
+        /// Whether the proof that they share is asked for, too.
+        with_proof: bool,
         /// The caller's span.
         trace: Option<TraceContext>,
     },
@@ -39,23 +77,30 @@ pub enum Request {
         /// The caller's span.
         trace: Option<TraceContext>,
     },
-    /// Announces the node's slivers of one segment; the sliver index's canonical bytes follow.
+    /// Announces the node's pairs of one segment.
     Segment {
         /// Which segment.
         segment: u32,
-        /// How many bytes the index has.
-        index_bytes: u32,
-        /// How many slivers follow: two for each shard of the node.
-        slivers: u16,
+        /// How many pairs follow: one for each shard of the node.
+        pairs: u16,
     },
-    /// Announces the raw bytes of one sliver.
+    /// Announces a pair, whose two slivers follow; its proof's canonical bytes come first.
+    Pair {
+        /// Which pair.
+        pair: u16,
+    },
+    /// Announces the raw bytes of one sliver of the pair.
     Sliver {
         /// Which sliver of the pair.
         axis: Axis,
-        /// Which pair.
-        pair: u16,
         /// How many raw bytes follow.
         bytes: u32,
+    },
+    /// Announces the node's symbols of a short blob, one for each of its shards: their raw bytes follow in ascending order of
+    /// their places, then the proof that they share.
+    Short {
+        /// How many bytes the proof has.
+        proof_bytes: u32,
     },
     /// All segments are sent: asks for the confirmation.
     Finish {
@@ -91,7 +136,21 @@ pub enum Reply {
         /// How many raw bytes follow.
         bytes: u32,
     },
-    /// The node lacks this sliver.
+    /// Announces the raw bytes of a pair's proof.
+    Proof {
+        /// Which pair.
+        pair: u16,
+        /// How many raw bytes follow.
+        bytes: u32,
+    },
+    /// Announces symbols of a short blob: their raw bytes follow in this order, then those of the proof that they share.
+    Short {
+        /// Those of the places asked for that the node has, in ascending order.
+        symbols: Vec<u16>,
+        /// How many bytes the proof has; none if it was not asked for.
+        proof_bytes: u32,
+    },
+    /// The node lacks what was asked for of this pair.
     Missing {
         /// Which pair.
         pair: u16,

@@ -6,10 +6,9 @@ use haulout_protocol::encoding::{
     Parameters, RecoverError, RecoverySymbol, SegmentPosition, SliverError, SymbolError,
     verify_sliver,
 };
-use haulout_protocol::inconsistency::{
-    Decoded, InconsistencyError, InconsistencyProof, Repair, prove_content, prove_sliver,
-};
-use haulout_protocol::sliver::{Axis, SliverIndex};
+use haulout_protocol::inconsistency::{Evidence, InconsistencyError, InconsistencyProof, Repair};
+use haulout_protocol::pairs::{KnownPairs, PairRoots, PairTree};
+use haulout_protocol::sliver::{Axis, PairIndex, pair_of_sliver};
 use haulout_protocol::{merkle, wire};
 use proptest::prelude::*;
 
@@ -30,7 +29,9 @@ struct Writer {
 /// A segment as its writer published it.
 struct Published {
     writer: Writer,
-    index: SliverIndex,
+    tree: PairTree,
+    /// As told by the proofs of all pairs.
+    known: KnownPairs,
     commitment: SegmentCommitment,
 }
 
@@ -69,15 +70,29 @@ impl Writer {
     }
 
     fn publish(self) -> Published {
-        let mut bytes = Vec::new();
-        for (row, column) in self.rows.iter().zip(self.columns.iter().rev()) {
-            bytes.extend_from_slice(&reference::sliver_root(row.iter()));
-            bytes.extend_from_slice(&reference::sliver_root(column.iter()));
-        }
-        let index = SliverIndex::from_bytes(&bytes, &self.parameters).unwrap();
-        let commitment = SegmentCommitment { slivers_root: index.root(), content: self.content };
-        Published { writer: self, index, commitment }
+        let roots = |(row, column): (&Vec<Symbol>, &Vec<Symbol>)| PairRoots {
+            primary: reference::sliver_root(row.iter()),
+            secondary: reference::sliver_root(column.iter()),
+        };
+        let tree =
+            PairTree::new(self.rows.iter().zip(self.columns.iter().rev()).map(roots).collect());
+        let commitment = SegmentCommitment { slivers_root: tree.root(), content: self.content };
+        let known = known(&self.parameters, &tree, 0..self.parameters.shards());
+        Published { writer: self, tree, known, commitment }
     }
+}
+
+/// What the proofs of these pairs tell.
+fn known(
+    parameters: &Parameters,
+    tree: &PairTree,
+    pairs: impl IntoIterator<Item = u16>,
+) -> KnownPairs {
+    let mut known = KnownPairs::new(parameters, tree.root());
+    for pair in pairs.into_iter().map(PairIndex) {
+        known.learn(pair, &tree.prove(pair)).unwrap();
+    }
+    known
 }
 
 impl Published {
@@ -109,7 +124,12 @@ impl Published {
         sources.iter().map(serve).collect()
     }
 
-    fn repair(&self, axis: Axis, target: u16, sources: &[u16]) -> Repair {
+    fn evidence<'a>(&'a self, pairs: &'a KnownPairs) -> Evidence<'a> {
+        let Writer { parameters, position, .. } = &self.writer;
+        Evidence { parameters, position: *position, commitment: &self.commitment, pairs }
+    }
+
+    fn repair(&self, axis: Axis, target: u16, sources: &[u16]) -> Repair<Bytes> {
         self.prove_sliver(axis, target, self.symbols(axis, target, sources)).unwrap()
     }
 
@@ -118,43 +138,70 @@ impl Published {
         axis: Axis,
         target: u16,
         symbols: Vec<RecoverySymbol>,
-    ) -> Result<Repair, InconsistencyError> {
-        let Writer { parameters, position, .. } = &self.writer;
-        let (commitment, index) = (&self.commitment, &self.index);
-        prove_sliver(parameters, *position, commitment, index, axis, target, symbols)
+    ) -> Result<Repair<Bytes>, InconsistencyError> {
+        self.evidence(&self.known).prove_sliver(axis, target, symbols)
     }
 
-    fn decode(&self, axis: Axis, slivers: &[u16]) -> Decoded {
-        let Writer { parameters, position, .. } = &self.writer;
-        let slivers = self.slivers(axis, slivers);
-        prove_content(parameters, *position, &self.commitment, &self.index, axis, slivers).unwrap()
+    /// Recovers a pair whose own proof is lost, from its neighbours' proofs and symbols of these slivers.
+    fn repair_pair(&self, pair: PairIndex, sources: &[u16]) -> Repair<[Bytes; 2]> {
+        let parameters = &self.writer.parameters;
+        let others = (0..parameters.shards()).filter(|other| *other != pair.0);
+        let known = known(parameters, &self.tree, others);
+        let symbols = Axis::BOTH.map(|axis| {
+            let is_other = |source: &u16| pair_of_sliver(axis.other(), *source, parameters) != pair;
+            let sources: Vec<_> = sources.iter().copied().filter(is_other).collect();
+            self.symbols(axis, pair.sliver_index(axis, parameters), &sources)
+        });
+        self.evidence(&known).prove_pair(pair, symbols).unwrap()
+    }
+
+    fn decode(&self, axis: Axis, slivers: &[u16]) -> Repair<Bytes> {
+        self.evidence(&self.known).prove_content(axis, self.slivers(axis, slivers)).unwrap()
     }
 
     fn check(&self, proof: &InconsistencyProof) -> Result<(), InconsistencyError> {
         let Writer { parameters, position, .. } = &self.writer;
-        proof.check(parameters, *position, &self.commitment, &self.index)
+        proof.check(parameters, *position, &self.commitment)
     }
 
-    /// Whether the sliver exists that its root in the index commits to.
+    /// A claim that a sliver is inconsistent, with the groups it needs.
+    fn sliver_claim(
+        &self,
+        axis: Axis,
+        sliver: u16,
+        symbols: Vec<RecoverySymbol>,
+    ) -> InconsistencyProof {
+        let pair = |axis, sliver| pair_of_sliver(axis, sliver, &self.writer.parameters);
+        let sources = symbols.iter().map(|symbol| pair(axis.other(), symbol.source));
+        let spoken_of =
+            sources.chain([pair(axis, sliver)]).filter(|pair| self.known.member(*pair).is_some());
+        let groups = self.known.groups_of(spoken_of, None).unwrap();
+        InconsistencyProof::Sliver { axis, sliver, symbols, groups }
+    }
+
+    /// A claim that content is inconsistent, with the groups it needs.
+    fn content_claim(&self, axis: Axis, slivers: Vec<(u16, Bytes)>) -> InconsistencyProof {
+        let shards = self.writer.parameters.shards();
+        let known = slivers.iter().filter(|(sliver, _)| *sliver < shards);
+        let pairs = known.map(|(sliver, _)| pair_of_sliver(axis, *sliver, &self.writer.parameters));
+        let groups = self.known.groups_of(pairs, None).unwrap();
+        let slivers = slivers.into_iter().map(|(sliver, bytes)| (sliver, bytes.into())).collect();
+        InconsistencyProof::Content { axis, slivers, groups }
+    }
+
+    /// Whether the sliver exists that its root commits to.
     fn holds(&self, axis: Axis, sliver: u16) -> bool {
         let Writer { parameters, position, .. } = &self.writer;
         let (length, bytes) = (position.length(parameters), self.sliver(axis, sliver));
-        let root = self.index.sliver_root(axis, sliver);
+        let root = self.tree.sliver_root(axis, sliver);
         verify_sliver(parameters, length, axis, sliver, &bytes, root).is_ok()
     }
 }
 
-fn proof_of(repair: Repair) -> InconsistencyProof {
+fn proof_of<T>(repair: Repair<T>) -> InconsistencyProof {
     match repair {
         Repair::Inconsistent(proof) => proof,
-        Repair::Sliver(_) => panic!("the sliver is not the one committed to"),
-    }
-}
-
-fn content_proof_of(decoded: Decoded) -> InconsistencyProof {
-    match decoded {
-        Decoded::Inconsistent(proof) => proof,
-        Decoded::Segment(_) => panic!("the segment is not the one committed to"),
+        Repair::Found(_) => panic!("it is not what was committed to"),
     }
 }
 
@@ -172,20 +219,39 @@ proptest! {
         let published = Writer::honest(shards, &blob).publish();
         let target = order[order.len() / 2];
         let sliver = published.sliver(axis, target);
-        prop_assert_eq!(published.repair(axis, target, &order), Repair::Sliver(sliver));
-        prop_assert_eq!(published.decode(axis, &order), Decoded::Segment(blob));
+        prop_assert_eq!(published.repair(axis, target, &order), Repair::Found(sliver));
+        prop_assert_eq!(published.decode(axis, &order), Repair::Found(blob));
 
         let needed = usize::from(published.writer.parameters.sliver_symbols(axis));
         let symbols = published.symbols(axis, target, &order[..needed]);
-        let forged = InconsistencyProof::Sliver { axis, sliver: target, symbols };
+        let forged = published.sliver_claim(axis, target, symbols);
         let error = InconsistencyError::ConsistentSliver { axis, sliver: target };
         prop_assert_eq!(published.check(&forged), Err(error));
 
         let needed = usize::from(published.writer.parameters.source(axis));
-        let slivers = published.slivers(axis, &order[..needed]);
-        let slivers = slivers.into_iter().map(|(sliver, bytes)| (sliver, bytes.into())).collect();
-        let forged = InconsistencyProof::Content { axis, slivers };
+        let forged = published.content_claim(axis, published.slivers(axis, &order[..needed]));
         prop_assert_eq!(published.check(&forged), Err(InconsistencyError::ConsistentContent));
+    }
+
+    #[test]
+    fn a_pair_that_was_lost_with_its_proof_is_repaired_or_shown_to_be_inconsistent(
+        (shards, order) in any_network(),
+        bytes in 1usize..20_000,
+        seed: u64,
+    ) {
+        let blob = sample(seed, bytes);
+        let pair = PairIndex(order[0]);
+        // Nobody knows the leaf of a pair that is alone in its group.
+        prop_assume!(pair.0 % 16 != 0 || pair.0 + 1 < shards);
+        let honest = Writer::honest(shards, &blob).publish();
+        let parameters = honest.writer.parameters;
+        let slivers = Axis::BOTH.map(|axis| honest.sliver(axis, pair.sliver_index(axis, &parameters)));
+        prop_assert_eq!(honest.repair_pair(pair, &order), Repair::Found(slivers));
+        let row = pair.sliver_index(Axis::Primary, &parameters);
+        let liar = Writer::honest(shards, &blob).with_foreign_row(row).publish();
+        let proof = proof_of(liar.repair_pair(pair, &order));
+        prop_assert_eq!(liar.check(&proof), Ok(()));
+        prop_assert!(honest.check(&proof).is_err());
     }
 
     #[test]
@@ -212,7 +278,7 @@ proptest! {
         let without_row = &order[1..=needed];
         let sliver = published.sliver(Axis::Secondary, column);
         let repair = published.repair(Axis::Secondary, column, without_row);
-        prop_assert_eq!(repair, Repair::Sliver(sliver));
+        prop_assert_eq!(repair, Repair::Found(sliver));
     }
 
     #[test]
@@ -238,7 +304,7 @@ proptest! {
             (Axis::Secondary, column, &order[1..=needed]),
         ] {
             let sliver = published.sliver(axis, other);
-            prop_assert_eq!(published.repair(axis, other, sources), Repair::Sliver(sliver));
+            prop_assert_eq!(published.repair(axis, other, sources), Repair::Found(sliver));
         }
     }
 
@@ -251,10 +317,10 @@ proptest! {
     ) {
         let published = Writer::honest(shards, &sample(seed, bytes)).with_wrong_content().publish();
         let sliver = published.sliver(axis, order[0]);
-        prop_assert_eq!(published.repair(axis, order[0], &order), Repair::Sliver(sliver));
+        prop_assert_eq!(published.repair(axis, order[0], &order), Repair::Found(sliver));
         let needed = usize::from(published.writer.parameters.source(axis));
         for slivers in [&order[..], &order[..needed]] {
-            let proof = content_proof_of(published.decode(axis, slivers));
+            let proof = proof_of(published.decode(axis, slivers));
             prop_assert_eq!(published.check(&proof), Ok(()));
         }
     }
@@ -269,8 +335,9 @@ fn any_flipped_bit_of_a_proof_makes_it_worthless() {
     let proofs = [
         (&row, proof_of(row.repair(Axis::Primary, 5, &[0, 2, 4, 5, 6]))),
         (&symbol, proof_of(symbol.repair(Axis::Secondary, 6, &[0, 1, 5]))),
-        (&content, content_proof_of(content.decode(Axis::Primary, &[1, 3, 6]))),
-        (&content, content_proof_of(content.decode(Axis::Secondary, &[0, 2, 3, 5, 6]))),
+        (&content, proof_of(content.decode(Axis::Primary, &[1, 3, 6]))),
+        (&content, proof_of(content.decode(Axis::Secondary, &[0, 2, 3, 5, 6]))),
+        (&row, proof_of(row.repair_pair(PairIndex(5), &[0, 1, 2, 3, 4, 6]))),
     ];
     for (published, proof) in proofs {
         let frame = wire::encode(&proof);
@@ -292,22 +359,22 @@ fn a_proof_counts_for_its_own_segment_only() {
     let honest = Writer::honest(7, &blob).publish();
     let proof = proof_of(liar.repair(Axis::Primary, 5, &[0, 2, 4, 5, 6]));
     let Writer { parameters, position, .. } = liar.writer;
-    let check = |position, published: &Published, index: &SliverIndex| {
-        proof.check(&parameters, position, &published.commitment, index)
-    };
-    assert_eq!(check(position, &liar, &liar.index), Ok(()));
-    let wrong_index = Err(InconsistencyError::WrongIndex);
-    assert_eq!(check(position, &honest, &liar.index), wrong_index);
-    assert_eq!(check(position, &liar, &honest.index), wrong_index);
+    let check =
+        |position, published: &Published| proof.check(&parameters, position, &published.commitment);
+    assert_eq!(check(position, &liar), Ok(()));
+    assert!(matches!(check(position, &honest), Err(InconsistencyError::Pairs(_))));
+    let evidence = Evidence { commitment: &honest.commitment, ..liar.evidence(&liar.known) };
+    let other = evidence.prove_content(Axis::Primary, liar.slivers(Axis::Primary, &[0, 1, 2]));
+    assert_eq!(other, Err(InconsistencyError::WrongSegment));
     let wrong_proof =
         SymbolError::WrongProof { axis: Axis::Secondary, source_sliver: 0, target: 5 };
     let moved =
         honest.prove_sliver(Axis::Primary, 5, honest.symbols(Axis::Primary, 4, &[0, 1, 2, 3, 4]));
     assert_eq!(moved, Err(wrong_proof.into()));
     let past_the_end = SegmentPosition { segment: 1, ..position };
-    assert_eq!(check(past_the_end, &liar, &liar.index), Err(InconsistencyError::NoSuchSegment(1)));
+    assert_eq!(check(past_the_end, &liar), Err(InconsistencyError::NoSuchSegment(1)));
     let longer = SegmentPosition { blob_bytes: 400, ..position };
-    let verdict = check(longer, &liar, &liar.index);
+    let verdict = check(longer, &liar);
     assert!(matches!(verdict, Err(InconsistencyError::Symbol(SymbolError::WrongLength { .. }))));
 }
 
@@ -317,7 +384,7 @@ fn a_sliver_proof_that_is_taken_apart_says_what_is_wrong() {
     let axis = Axis::Primary;
     let symbols = liar.symbols(axis, 5, &[0, 2, 4, 5, 6]);
     let check = |sliver: u16, symbols: &[RecoverySymbol]| {
-        liar.check(&InconsistencyProof::Sliver { axis, sliver, symbols: symbols.to_vec() })
+        liar.check(&liar.sliver_claim(axis, sliver, symbols.to_vec()))
     };
     assert_eq!(check(5, &symbols), Ok(()));
     let few = InconsistencyError::WrongCount { needed: 5, found: 4 };
@@ -329,10 +396,21 @@ fn a_sliver_proof_that_is_taken_apart_says_what_is_wrong() {
     assert_eq!(check(5, &twice), Err(error.into()));
     let error = SymbolError::WrongProof { axis: Axis::Secondary, source_sliver: 0, target: 3 };
     assert_eq!(check(3, &symbols), Err(error.into()));
+    let InconsistencyProof::Sliver { groups, .. } = liar.sliver_claim(axis, 5, symbols.clone())
+    else {
+        unreachable!("it is about a sliver");
+    };
+    let claim = |axis, sliver, groups: &[_]| {
+        let (symbols, groups) = (symbols.clone(), groups.to_vec());
+        liar.check(&InconsistencyProof::Sliver { axis, sliver, symbols, groups })
+    };
     let error = SymbolError::NoSuchTarget { axis, target: 7 };
-    assert_eq!(check(7, &symbols), Err(error.into()));
-    let other_axis = InconsistencyProof::Sliver { axis: axis.other(), sliver: 5, symbols };
-    assert!(liar.check(&other_axis).is_err());
+    assert_eq!(claim(axis, 7, &groups), Err(error.into()));
+    assert!(claim(axis.other(), 5, &groups).is_err());
+    let unknown = claim(axis, 5, &[]);
+    assert!(matches!(unknown, Err(InconsistencyError::UnknownPair(_))));
+    let twice = [groups.clone(), groups].concat();
+    assert_eq!(claim(axis, 5, &twice), Err(InconsistencyError::WrongGroups));
     let few = liar.prove_sliver(axis, 5, liar.symbols(axis, 5, &[1, 2]));
     let error = RecoverError::TooFew { axis, found: 2, needed: 5 };
     assert_eq!(few, Err(error.into()));
@@ -342,10 +420,7 @@ fn a_sliver_proof_that_is_taken_apart_says_what_is_wrong() {
 fn a_content_proof_that_is_taken_apart_says_what_is_wrong() {
     let liar = Writer::honest(7, &sample(5, 300)).with_wrong_content().publish();
     let axis = Axis::Primary;
-    let check = |slivers: Vec<(u16, Bytes)>| {
-        let slivers = slivers.into_iter().map(|(sliver, bytes)| (sliver, bytes.into())).collect();
-        liar.check(&InconsistencyProof::Content { axis, slivers })
-    };
+    let check = |slivers: Vec<(u16, Bytes)>| liar.check(&liar.content_claim(axis, slivers));
     let good = liar.slivers(axis, &[1, 3, 6]);
     assert_eq!(check(good.clone()), Ok(()));
     let few = InconsistencyError::WrongCount { needed: 3, found: 2 };
@@ -386,7 +461,7 @@ fn a_proof_about_a_large_segment_of_few_shards_fits_its_frame() {
     let published = content.with_wrong_symbol(3, 1).publish();
     for proof in [
         proof_of(published.repair(Axis::Primary, 3, &[0, 1, 2])),
-        content_proof_of(published.decode(Axis::Primary, &[1, 2])),
+        proof_of(published.decode(Axis::Primary, &[1, 2])),
     ] {
         let frame = wire::encode(&proof);
         assert!(u32::try_from(frame.len()).unwrap() <= wire::PROOF_FRAME_BYTES_MAX);

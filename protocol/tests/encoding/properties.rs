@@ -6,7 +6,8 @@ use haulout_protocol::encoding::{
     decode_segment, decode_segment_into, encode_segment, encode_segment_into, identify_segment,
     merge_content, verify_sliver,
 };
-use haulout_protocol::sliver::{Axis, SliverIndex};
+use haulout_protocol::pairs::PairProof;
+use haulout_protocol::sliver::{Axis, PairIndex};
 use proptest::prelude::*;
 
 use crate::{encode, length, parameters, sample, slivers};
@@ -58,7 +59,7 @@ proptest! {
         let blob = sample(seed, bytes);
         let encoded = encode(&parameters, &blob);
         let index = order[0];
-        let root = encoded.index().sliver_root(axis, index);
+        let root = encoded.pairs().sliver_root(axis, index);
         let mut sliver = encoded.sliver(axis, index).to_vec();
         prop_assert_eq!(verify_sliver(&parameters, length(&blob), axis, index, &sliver, root), Ok(()));
         let place = place.index(sliver.len());
@@ -122,7 +123,7 @@ fn used_memory_gives_the_same_slivers_and_segments() {
         let fresh = encode(&parameters, &blob);
         let position = SegmentPosition { segment: 0, blob_bytes: bytes as u64 };
         let reused = encode_segment_into(&buffers, &parameters, position, blob.clone());
-        assert_eq!(reused.index(), fresh.index());
+        assert_eq!(reused.pairs(), fresh.pairs());
         for axis in Axis::BOTH {
             assert!((0..shards).all(|i| reused.sliver(axis, i) == fresh.sliver(axis, i)));
             let last: Vec<u16> = (shards - parameters.source(axis)..shards).collect();
@@ -134,14 +135,14 @@ fn used_memory_gives_the_same_slivers_and_segments() {
 }
 
 #[test]
-fn every_bit_of_every_sliver_and_of_the_index_counts() {
+fn every_bit_of_every_sliver_and_of_every_pair_proof_counts() {
     let parameters = parameters(4);
     let blob = sample(1, 100);
     let encoded = encode(&parameters, &blob);
     let mut verifier = SliverVerifier::new(&parameters, 100);
     for axis in Axis::BOTH {
         for index in 0..4 {
-            let root = encoded.index().sliver_root(axis, index);
+            let root = encoded.pairs().sliver_root(axis, index);
             let sliver = encoded.sliver(axis, index);
             for bit in 0..sliver.len() * 8 {
                 let mut sliver = sliver.to_vec();
@@ -151,12 +152,16 @@ fn every_bit_of_every_sliver_and_of_the_index_counts() {
             assert_eq!(verifier.verify(axis, index, &sliver, root), Ok(()));
         }
     }
-    let index = encoded.index().to_bytes();
-    for bit in 0..index.len() * 8 {
-        let mut index = index.clone();
-        index[bit / 8] ^= 1 << (bit % 8);
-        let index = SliverIndex::from_bytes(&index, &parameters).unwrap();
-        assert_ne!(index.root(), encoded.commitment().slivers_root);
+    let root = encoded.commitment().slivers_root;
+    for pair in (0..4).map(PairIndex) {
+        let proof = encoded.pairs().prove(pair).to_bytes();
+        let read = |proof: &[u8]| PairProof::read_verified(proof, pair, &parameters, &root);
+        assert!(read(&proof).is_ok());
+        for bit in 0..proof.len() * 8 {
+            let mut proof = proof.clone();
+            proof[bit / 8] ^= 1 << (bit % 8);
+            assert!(read(&proof).is_err(), "bit {bit} of pair {pair}");
+        }
     }
 }
 
@@ -168,7 +173,7 @@ fn a_sliver_passes_for_no_other() {
     for axis in Axis::BOTH {
         for index in 0..7 {
             for other in (0..7).filter(|other| *other != index) {
-                let root = encoded.index().sliver_root(axis, other);
+                let root = encoded.pairs().sliver_root(axis, other);
                 let sliver = encoded.sliver(axis, index);
                 assert!(verify_sliver(&parameters, 1000, axis, other, &sliver, root).is_err());
             }
@@ -194,7 +199,7 @@ fn wrong_slivers_are_errors_that_say_what_is_wrong() {
     let short = [good[0].clone(), (3, good[1].1.slice(2..))];
     let error = DecodeError::WrongLength { axis, index: 3, expected, found: expected - 2 };
     assert_eq!(decode(&short), Err(error));
-    let root = encoded.index().sliver_root(axis, 3);
+    let root = encoded.pairs().sliver_root(axis, 3);
     let short = verify_sliver(&parameters, 50, axis, 3, &good[1].1[2..], root);
     assert_eq!(
         short,
@@ -239,7 +244,7 @@ fn four_shards_carry_symbols_of_megabytes() {
         let given = slivers(&encoded, axis, indexes);
         assert!(decode_segment(&parameters, length(&blob), axis, &given).unwrap() == blob);
         let (index, sliver) = &given[1];
-        let root = encoded.index().sliver_root(axis, *index);
+        let root = encoded.pairs().sliver_root(axis, *index);
         assert_eq!(verify_sliver(&parameters, length(&blob), axis, *index, sliver, root), Ok(()));
     }
 }

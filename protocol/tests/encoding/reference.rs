@@ -79,16 +79,16 @@ fn compare(shards: u16, bytes: usize) {
         let expected: Vec<u8> = column().take(rows).flatten().copied().collect();
         assert_eq!(encoded.sliver(Axis::Secondary, secondary), expected, "{context}");
         let (row_root, column_root) = (sliver_root(matrix[i].iter()), sliver_root(column()));
-        assert_eq!(encoded.index().sliver_root(Axis::Primary, pair), &row_root, "{context}");
+        assert_eq!(encoded.pairs().sliver_root(Axis::Primary, pair), &row_root, "{context}");
         assert_eq!(
-            encoded.index().sliver_root(Axis::Secondary, secondary),
+            encoded.pairs().sliver_root(Axis::Secondary, secondary),
             &column_root,
             "{context}"
         );
         pairs.push(hash_two(role::pair_key(), &row_root, &column_root));
     }
-    assert_eq!(encoded.index().root(), root(pairs), "{context}");
-    assert_eq!(encoded.commitment().slivers_root, encoded.index().root());
+    assert_eq!(encoded.pairs().root(), root(pairs), "{context}");
+    assert_eq!(encoded.commitment().slivers_root, encoded.pairs().root());
     assert_eq!(encoded.commitment().content, *blake3::hash(&blob).as_bytes());
     assert_eq!(identify_segment(&parameters, only_segment(&blob), &blob), encoded.commitment());
     assert_eq!(parameters.segment_length(blob.len() as u64, 0), length(&blob));

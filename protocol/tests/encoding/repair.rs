@@ -78,7 +78,7 @@ proptest! {
         let blob = sample(seed, bytes);
         let encoded = encode(&parameters, &blob);
         let expanded = expand(&parameters, &blob, &encoded, axis, order[0]);
-        prop_assert_eq!(&expanded.root(), encoded.index().sliver_root(axis, order[0]));
+        prop_assert_eq!(&expanded.root(), encoded.pairs().sliver_root(axis, order[0]));
         let sliver = encoded.sliver(axis, order[0]);
         // In any order, and the first of them twice.
         let targets = [&order[..count.index(order.len())], &order[..1]].concat();
@@ -106,8 +106,8 @@ fn served_symbols_are_those_of_the_definition_and_are_proved_at_their_place() {
                     };
                     let symbol = expanded.recovery_symbol(source, target);
                     assert_eq!(symbol.bytes, matrix[usize::from(row)][usize::from(column)]);
-                    let verdict =
-                        symbol.verify(&parameters, length(&blob), axis, target, encoded.index());
+                    let root = encoded.pairs().sliver_root(axis.other(), source);
+                    let verdict = symbol.verify(&parameters, length(&blob), axis, target, root);
                     assert_eq!(verdict, Ok(()), "{row}, {column} of n={shards}, {bytes} bytes");
                 }
             }
@@ -120,8 +120,9 @@ fn a_symbol_passes_at_no_other_place() {
     let parameters = parameters(7);
     let blob = sample(9, 1000);
     let encoded = encode(&parameters, &blob);
-    let verify = |symbol: &RecoverySymbol, axis, target| {
-        symbol.verify(&parameters, 1000, axis, target, encoded.index())
+    let verify = |symbol: &RecoverySymbol, axis: Axis, target| {
+        let root = encoded.pairs().sliver_root(axis.other(), symbol.source);
+        symbol.verify(&parameters, 1000, axis, target, root)
     };
     let places = (0..7).flat_map(|source| (0..7).map(move |target| (source, target)));
     for axis in Axis::BOTH {
@@ -144,8 +145,10 @@ fn any_flipped_bit_of_a_symbol_is_noticed() {
         let parameters = parameters(shards);
         let blob = sample(3, bytes);
         let encoded = encode(&parameters, &blob);
-        let is_good = |symbol: &RecoverySymbol, axis, target| {
-            symbol.verify(&parameters, length(&blob), axis, target, encoded.index()).is_ok()
+        let is_good = |symbol: &RecoverySymbol, axis: Axis, target| {
+            let source = symbol.source.min(shards - 1);
+            let root = encoded.pairs().sliver_root(axis.other(), source);
+            symbol.verify(&parameters, length(&blob), axis, target, root).is_ok()
         };
         for axis in Axis::BOTH {
             let (source, target) = (shards - 2, shards - 1);
@@ -191,7 +194,8 @@ fn wrong_symbols_are_errors_that_say_what_is_wrong() {
 
     let symbol = expand(&parameters, &blob, &encoded, other, 3).recovery_symbol(3, 1);
     let verify = |symbol: &RecoverySymbol, target| {
-        symbol.verify(&parameters, 50, axis, target, encoded.index())
+        let root = encoded.pairs().sliver_root(other, symbol.source.min(3));
+        symbol.verify(&parameters, 50, axis, target, root)
     };
     assert_eq!(verify(&symbol, 4), Err(SymbolError::NoSuchTarget { axis, target: 4 }));
     let outside = RecoverySymbol { source: 4, ..symbol.clone() };

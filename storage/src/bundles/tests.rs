@@ -72,7 +72,7 @@ async fn limited_process() {
     let directory = Path::new(&directory);
     let store = Store::open(directory, sample_options()).expect("opens");
     write_segment(&store, 1, 0, &shards(0..2), 20_000, 0).await.expect("stored");
-    let mut writer = store.segment_writer(sample_blob(2), 0, Vec::new(), 0).expect("starts");
+    let mut writer = store.segment_writer(sample_blob(2), 0, 0).expect("starts");
     let failed = writer.append(ShardIndex(0), Axis::Primary, &[1; 3 << 20]);
     assert!(matches!(failed, Err(StoreError::Io { action: "write", .. })), "{failed:?}");
     drop(writer);

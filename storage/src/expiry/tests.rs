@@ -69,7 +69,12 @@ async fn everything_of_a_blob_goes_also_its_files() {
     }
     let before = store.usage().expect("read").content_bytes;
     assert_eq!(store.expire(Epoch(5)).await.expect("expired"), before / 2);
-    assert_eq!(store.index(&sample_blob(1), 0).expect("read"), None);
+    assert_eq!(
+        store
+            .pair_proof(&sample_blob(1), 0, haulout_protocol::sliver::ShardIndex(0))
+            .expect("read"),
+        None
+    );
     assert_eq!(store.stored_segments(&sample_blob(1), &[]).expect("read"), []);
     assert_eq!(bundle_files(directory.path()).len(), 1);
     check_consistent(&store, Some(directory.path()));

@@ -4,9 +4,13 @@ use std::fs::{self, OpenOptions};
 
 use tempfile::{TempDir, tempdir};
 
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::epoch_change::Holding;
+use haulout_protocol::sliver::ShardIndex;
+
 use super::*;
 use crate::testing::*;
-use crate::{Store, StoreError};
+use crate::{Kept, Store, StoreError};
 
 /// A closed store with two segments in it.
 fn sample_store() -> TempDir {
@@ -19,6 +23,72 @@ fn sample_store() -> TempDir {
         }
     });
     directory
+}
+
+/// What lies in `version-4`, a store of the first version that later ones take over.
+async fn fill(store: &Store) {
+    store.apply(7, vec![registered(1, 1), registered(2, 2)]).await.expect("applied");
+    store.set_shards(vec![(ShardIndex(0), Some(Holding::Held))]).await.expect("set");
+    store.put_header(&sample_blob(1), sample_bytes(1, 137), 5).await.expect("stored");
+    for (segment, length) in [(0, 20_000), (1, 300)] {
+        write_segment(store, 1, segment, &shards(0..3), length, 5).await.expect("stored");
+    }
+    store.put_certificate(&sample_blob(1), sample_bytes(9, 200)).await.expect("stored");
+    store.put_short(&sample_blob(2), sample_short(2, 0..3), 5).await.expect("stored");
+    store.keep(Kept::Checkpoint, sample_bytes(3, 90)).await.expect("kept");
+}
+
+/// Whether all of it is there.
+fn check_filled(store: &Store) {
+    let (long, short) = (sample_blob(1), sample_blob(2));
+    assert_eq!(store.position().expect("read"), Some(7));
+    assert_eq!(store.shards().expect("read").len(), 1);
+    check_segment(store, 1, 0, &shards(0..3), 20_000);
+    check_segment(store, 1, 1, &shards(0..3), 300);
+    assert!(store.holds(&long, 2, &shards(0..3)).expect("read"));
+    assert!(store.certificate(&long).expect("read").is_some());
+    assert_eq!(store.short(&short).expect("read"), Some(sample_short(2, 0..3)));
+    assert!(store.blob(&short).expect("read").is_some_and(|record| record.is_registered(Epoch(1))));
+    assert_eq!(store.kept(Kept::Checkpoint).expect("read").as_deref(), Some(&*sample_bytes(3, 90)));
+}
+
+/// Copies a folder of files and folders.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("created");
+    for entry in fs::read_dir(from).expect("listed") {
+        let (from, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("listed");
+        match from.is_dir() {
+            true => copy(&from, &to.join(name)),
+            false => drop(fs::copy(&from, to.join(name)).expect("copied")),
+        }
+    }
+}
+
+#[test]
+fn a_store_of_version_4_is_opened_with_all_it_holds() {
+    let directory = tempdir().expect("created");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/schema/version-4");
+    copy(&kept, directory.path());
+    for _ in 0..2 {
+        let store = Store::open(directory.path(), sample_options()).expect("opens");
+        check_filled(&store);
+        check_consistent(&store, Some(directory.path()));
+    }
+}
+
+/// Writes such a store to the folder that `HAULOUT_WRITE_STORE` names; without it, to one that goes again.
+#[tokio::test]
+async fn a_store_that_is_closed_and_compacted_opens_with_all_it_holds() {
+    let temporary = tempdir().expect("created");
+    let named = std::env::var_os("HAULOUT_WRITE_STORE").map(PathBuf::from);
+    let directory = named.unwrap_or_else(|| temporary.path().to_owned());
+    let store = Store::open(&directory, sample_options()).expect("opens");
+    fill(&store).await;
+    drop(store);
+    let mut database = Database::open(directory.join("index.redb")).expect("opens");
+    assert!(database.compact().expect("compacts"));
+    drop(database);
+    check_filled(&Store::open(&directory, sample_options()).expect("opens"));
 }
 
 /// Opening is refused for a reason that contains `reason`, and no bundle was removed.
@@ -69,7 +139,7 @@ fn set_version(directory: &Path, version: u64) {
 #[test]
 fn older_and_newer_versions_are_refused_by_number_and_left_alone() {
     let directory = sample_store();
-    for version in [1, SCHEMA + 1, 77] {
+    for version in [1, 2, 3, SCHEMA + 1, 77] {
         set_version(directory.path(), version);
         let error = Store::open(directory.path(), sample_options()).expect_err("refused");
         let StoreError::UnknownSchema { found, supported: SCHEMA } = error else {
@@ -81,28 +151,6 @@ fn older_and_newer_versions_are_refused_by_number_and_left_alone() {
     set_version(directory.path(), SCHEMA);
     let store = Store::open(directory.path(), sample_options()).expect("as it was");
     check_segment(&store, 1, 1, &shards(0..3), 20_000);
-}
-
-/// Makes it what the version before wrote: without the tables that came since.
-fn make_older(directory: &Path) {
-    let database = Database::open(directory.join("index.redb")).expect("opens");
-    let transaction = database.begin_write().expect("begins");
-    assert!(transaction.delete_table(crate::tables::KEPT).expect("deleted"));
-    assert!(transaction.delete_table(crate::tables::PROVEN).expect("deleted"));
-    transaction.commit().expect("committed");
-    drop(database);
-    set_version(directory, SCHEMA_BEFORE);
-}
-
-#[test]
-fn a_store_of_the_version_before_is_taken_over_with_all_it_holds() {
-    let directory = sample_store();
-    make_older(directory.path());
-    for _ in 0..2 {
-        let store = Store::open(directory.path(), sample_options()).expect("taken over");
-        check_segment(&store, 1, 1, &shards(0..3), 20_000);
-        assert_eq!(store.kept(crate::Kept::Checkpoint).expect("readable"), None);
-    }
 }
 
 #[test]

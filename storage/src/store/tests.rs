@@ -79,15 +79,19 @@ async fn small_slivers_need_no_file_and_many_of_them_share_one() {
 }
 
 #[tokio::test]
-async fn a_blob_is_held_only_with_header_index_and_both_slivers() {
+async fn a_blob_is_held_only_with_header_proof_and_both_slivers() {
     let store = Store::in_memory().expect("opens");
     let blob = sample_blob(1);
-    let mut writer = store.segment_writer(blob, 0, b"index".to_vec(), 0).expect("starts");
+    let mut writer = store.segment_writer(blob, 0, 0).expect("starts");
     writer.append(ShardIndex(0), Axis::Primary, b"primary").expect("appended");
     writer.commit().await.expect("stored");
     assert_eq!(store.stored_segments(&blob, &shards(0..1)).expect("read"), []);
-    let mut writer = store.segment_writer(blob, 0, b"index".to_vec(), 0).expect("starts");
+    let mut writer = store.segment_writer(blob, 0, 0).expect("starts");
     writer.append(ShardIndex(0), Axis::Secondary, b"secondary").expect("appended");
+    writer.commit().await.expect("stored");
+    assert_eq!(store.stored_segments(&blob, &shards(0..1)).expect("read"), [], "without a proof");
+    let mut writer = store.segment_writer(blob, 0, 0).expect("starts");
+    writer.append_proof(ShardIndex(0), b"proof").expect("appended");
     writer.commit().await.expect("stored");
     assert_eq!(store.stored_segments(&blob, &shards(0..1)).expect("read"), [0]);
     assert!(!store.holds(&blob, 1, &shards(0..1)).expect("read"), "the header is missing");
@@ -100,7 +104,7 @@ async fn a_blob_is_held_only_with_header_index_and_both_slivers() {
 async fn a_sliver_appended_twice_is_written_once() {
     let directory = tempdir().expect("created");
     let store = open(directory.path());
-    let mut writer = store.segment_writer(sample_blob(1), 0, Vec::new(), 0).expect("starts");
+    let mut writer = store.segment_writer(sample_blob(1), 0, 0).expect("starts");
     for byte in [1, 2] {
         writer.append(ShardIndex(0), Axis::Primary, &[byte; LARGE]).expect("appended");
         writer.append(ShardIndex(0), Axis::Secondary, &[byte; SMALL]).expect("appended");
@@ -115,12 +119,12 @@ async fn a_sliver_appended_twice_is_written_once() {
 async fn a_writer_that_is_dropped_leaves_nothing() {
     let directory = tempdir().expect("created");
     let store = open(directory.path());
-    let mut writer = store.segment_writer(sample_blob(1), 0, b"index".to_vec(), 0).expect("starts");
+    let mut writer = store.segment_writer(sample_blob(1), 0, 0).expect("starts");
     writer.append(ShardIndex(0), Axis::Primary, &[1; LARGE]).expect("appended");
     assert_eq!(fs::read_dir(directory.path().join("incoming")).expect("listed").count(), 1);
     drop(writer);
     check_consistent(&store, Some(directory.path()));
-    assert_eq!(store.index(&sample_blob(1), 0).expect("read"), None);
+    assert_eq!(store.pair_proof(&sample_blob(1), 0, ShardIndex(0)).expect("read"), None);
 }
 
 #[tokio::test]
@@ -154,7 +158,7 @@ async fn unregistered_bytes_are_pending_until_registered_or_forgotten() {
     let bytes = store.pending_bytes().expect("read");
     assert_eq!(store.forget_pending(3000).await.expect("forgotten"), bytes);
     assert_eq!(store.header(&sample_blob(1)).expect("read"), None);
-    assert_eq!(store.index(&sample_blob(1), 0).expect("read"), None);
+    assert_eq!(store.pair_proof(&sample_blob(1), 0, ShardIndex(0)).expect("read"), None);
     assert_eq!(store.sliver(&sample_blob(1), 0, ShardIndex(0), Axis::Primary).expect("read"), None);
     check_segment(&store, 2, 0, &shards(0..2), LARGE);
     check_consistent(&store, Some(directory.path()));
@@ -250,7 +254,7 @@ async fn a_full_disk_refuses_blobs_and_serves_what_it_has() {
     drop(store);
     let options = Options { reserve_bytes: u64::MAX, ..Options::default() };
     let store = Store::open(directory.path(), options).expect("opens");
-    let refused = store.segment_writer(sample_blob(2), 0, Vec::new(), 0);
+    let refused = store.segment_writer(sample_blob(2), 0, 0);
     assert!(matches!(refused, Err(StoreError::Full { .. })), "{refused:?}");
     let refused = store.put_header(&sample_blob(2), Vec::new(), 0).await;
     assert!(refused.is_err_and(|error| error.is_transient()));
@@ -395,8 +399,7 @@ async fn a_commit_whose_caller_went_away_happens_whole_or_not_at_all() {
     let directory = tempdir().expect("created");
     let store = open(directory.path());
     for blob in 0..20 {
-        let mut writer =
-            store.segment_writer(sample_blob(blob), 0, sample_bytes(blob, 640), 0).expect("starts");
+        let mut writer = store.segment_writer(sample_blob(blob), 0, 0).expect("starts");
         writer.append(ShardIndex(0), Axis::Primary, &[7; LARGE]).expect("appended");
         let mut commit = Box::pin(writer.commit());
         // Polled once or not at all, then dropped.
@@ -415,7 +418,7 @@ async fn a_commit_whose_caller_went_away_happens_whole_or_not_at_all() {
     };
     check_consistent(&store, Some(directory.path()));
     for blob in (1..20).step_by(2) {
-        assert_eq!(store.index(&sample_blob(blob), 0).expect("read"), None);
+        assert_eq!(store.pair_proof(&sample_blob(blob), 0, ShardIndex(0)).expect("read"), None);
     }
 }
 

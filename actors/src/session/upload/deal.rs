@@ -6,7 +6,7 @@
 
 use std::pin::pin;
 
-use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
 use haulout_protocol::certificate::Certificate;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
@@ -43,6 +43,7 @@ pub(super) struct Deal {
     account: Option<ObjectId>,
     blob_id: BlobId,
     root: [u8; 32],
+    encoding: Encoding,
     length: u64,
     options: PutOptions,
     /// What attempts in earlier epochs fixed: the end, and the object to go on with.
@@ -110,6 +111,7 @@ impl Deal {
             account,
             blob_id: header.blob_id(),
             root: header.blob_root(),
+            encoding: header.encoding,
             length: header.length,
             options,
             end_epoch: earlier.end_epoch,
@@ -122,7 +124,7 @@ impl Deal {
         let (view, (since, blobs)) = tokio::try_join!(self.chain.system(), self.blobs())?;
         let position = view.position;
         let terms = position.terms();
-        let quote = position.parameters.encoded_bytes(self.length, position.index_replicas);
+        let quote = position.parameters.encoded_bytes(self.length, position.header_replicas);
         let ask = Ask {
             encoded_bytes: quote.ok_or(put_plan::Refusal::Unpriced)?,
             end_epoch: self.end(&terms),
@@ -353,6 +355,7 @@ impl Deal {
         let registration = Registration {
             blob_id: self.blob_id,
             root: self.root,
+            encoding: self.encoding,
             length: self.length,
             deletable,
             write: *write,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haulout_protocol::blob::BlobHeader;
-use haulout_protocol::encoding::{self, Buffers, EncodedSegment, Pipeline, SegmentPosition};
+use haulout_protocol::encoding::{self, Buffers, Pipeline, SegmentPosition};
 use haulout_protocol::wire;
 use tracing::{Instrument, debug_span};
 
+use super::encoded::Encoded;
 use super::{PutError, Source, SourceError, WINDOW};
 use crate::limits;
 use crate::session::{Observer, Progress, Session};
@@ -15,7 +16,7 @@ use crate::session::{Observer, Progress, Session};
 /// A blob's header, and the segments that were encoded on the way and fit into memory.
 pub(super) struct Identified {
     pub(super) header: Arc<BlobHeader>,
-    pub(super) encoded: BTreeMap<u32, Arc<EncodedSegment>>,
+    pub(super) encoded: BTreeMap<u32, Arc<Encoded>>,
 }
 
 /// The header of the source's bytes: what `blob-id` prints and `put` sends.
@@ -87,19 +88,23 @@ pub(super) async fn identify(
     Ok(Identified { header: Arc::new(header), encoded })
 }
 
-/// Encodes one segment on the blocking pool.
+/// Encodes one segment, or a short blob, on the blocking pool.
 pub(super) async fn encode(
     session: &Session,
     buffers: &Buffers,
     source: &Arc<Source>,
     segment: u32,
     blob_bytes: u64,
-) -> Result<EncodedSegment, PutError> {
+) -> Result<Encoded, PutError> {
     let (parameters, source, buffers) = (session.parameters, source.clone(), buffers.clone());
-    let work = move || -> Result<EncodedSegment, SourceError> {
+    let work = move || -> Result<Encoded, SourceError> {
         let data = source.segment(&parameters, segment)?;
+        if parameters.is_short(blob_bytes) {
+            return Ok(Encoded::Short(encoding::encode_short(&parameters, &data)));
+        }
         let position = SegmentPosition { segment, blob_bytes };
-        Ok(encoding::encode_segment_into(&buffers, &parameters, position, data))
+        let encoded = encoding::encode_segment_into(&buffers, &parameters, position, data);
+        Ok(Encoded::Segment(encoded))
     };
     let span = debug_span!("encode", haulout.segment = segment);
     let encoded = tokio::task::spawn_blocking(work).instrument(span).await;

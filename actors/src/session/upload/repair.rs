@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use haulout_protocol::blob::{BlobHeader, BlobId};
-use haulout_protocol::encoding::{Buffers, EncodedSegment};
+use haulout_protocol::encoding::Buffers;
 use haulout_protocol::wire::LIST_FRAME_BYTES_MAX;
 use haulout_protocol::wire::blob::State;
 use haulout_protocol::wire::sliver::{Reply, Request};
 
+use super::encoded::{Encoded, send_share};
 use super::identify::{encode, identify, unchanged};
-use super::sender::{bytes_of, send_slivers, unexpected};
+use super::sender::{bytes_of, unexpected};
 use super::{PutError, Source, stored_set};
 use crate::limits;
 use crate::network::{Protocol, Stream};
@@ -129,7 +130,7 @@ impl Patient {
         session: &Session,
         header: &BlobHeader,
         segment: u32,
-        encoded: &EncodedSegment,
+        encoded: &Encoded,
     ) {
         let is_used = self.stream.is_some();
         let mut sent = self.send(session, header, segment, encoded).await;
@@ -154,14 +155,14 @@ impl Patient {
         session: &Session,
         header: &BlobHeader,
         segment: u32,
-        encoded: &EncodedSegment,
+        encoded: &Encoded,
     ) -> Result<(), AskError> {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => none.insert(begin(session, self.member, header).await?.0),
         };
         let blob_id = header.blob_id();
-        send_slivers(session, self.member, &blob_id, stream, (segment, encoded)).await?;
+        send_share(session, self.member, &blob_id, stream, (segment, encoded)).await?;
         match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
             Reply::Stored { segment: stored } if stored == segment => Ok(()),
             other => Err(unexpected(other)),

@@ -10,17 +10,16 @@ use std::sync::Arc;
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::Signature;
-use haulout_protocol::encoding::EncodedSegment;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::upload::Input;
-use haulout_protocol::sliver::{self, Axis};
 use haulout_protocol::wire::sliver::{Reply, Request};
 use haulout_protocol::wire::{LIST_FRAME_BYTES_MAX, Refusal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, debug, debug_span};
 
+use super::encoded::{Encoded, send_share};
 use super::{Event, WINDOW, stored_set};
 use crate::network::{OpenError, Protocol, Stream, StreamError};
 use crate::pauses::Pauses;
@@ -32,7 +31,7 @@ use crate::{limits, trace};
 #[derive(Debug)]
 pub(super) enum Command {
     /// Send the node's slivers of this segment.
-    Segment(u32, Arc<EncodedSegment>),
+    Segment(u32, Arc<Encoded>),
     /// Ask for the confirmation, bound to this object if the blob may be deleted.
     Finish(Option<ObjectId>),
 }
@@ -48,7 +47,7 @@ pub(super) struct Sender {
     /// Segments that left for the node.
     sent: BTreeSet<u32>,
     /// All of them, if the blob is no more than the window holds anyway: one may be lost with its stream.
-    held: BTreeMap<u32, Arc<EncodedSegment>>,
+    held: BTreeMap<u32, Arc<Encoded>>,
     /// Whether the node was ready before.
     was_ready: bool,
     /// Since when something is asked of the node that it has not done: while it waits for us, its time does not pass.
@@ -178,37 +177,10 @@ impl Sender {
         &self,
         stream: &mut Stream,
         segment: u32,
-        encoded: &EncodedSegment,
+        encoded: &Encoded,
     ) -> Result<(), StreamError> {
-        send_slivers(&self.session, self.member, &self.blob_id, stream, (segment, encoded)).await
+        send_share(&self.session, self.member, &self.blob_id, stream, (segment, encoded)).await
     }
-}
-
-/// Sends a member its slivers of one segment.
-pub(super) async fn send_slivers(
-    session: &Session,
-    member: usize,
-    blob_id: &BlobId,
-    stream: &mut Stream,
-    (segment, encoded): (u32, &EncodedSegment),
-) -> Result<(), StreamError> {
-    let shards = &session.committee.members()[member].shards;
-    let slivers = u16::try_from(2 * shards.len()).unwrap_or(u16::MAX);
-    let index = encoded.index().to_bytes();
-    let index_bytes = bytes_of(&index);
-    stream.write_frame(&Request::Segment { segment, index_bytes, slivers }).await?;
-    stream.write_all(&index).await?;
-    let parameters = &session.parameters;
-    for shard in shards {
-        let pair = sliver::pair_of_shard(parameters, blob_id, segment, *shard);
-        for axis in [Axis::Primary, Axis::Secondary] {
-            let sliver = encoded.sliver(axis, pair.sliver_index(axis, parameters));
-            let bytes = bytes_of(&sliver);
-            stream.write_frame(&Request::Sliver { axis, pair: pair.0, bytes }).await?;
-            stream.write_all(&sliver).await?;
-        }
-    }
-    stream.flush().await
 }
 
 /// Whether the node may do it the next time: it has no time now, fell silent on an open stream, or ended it without a word.
@@ -228,7 +200,7 @@ fn is_passing(error: &AskError, was_ready: bool) -> bool {
 
 /// How many raw bytes follow a frame.
 pub(super) fn bytes_of(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).expect("headers, indexes and slivers are shorter than 4 GiB")
+    u32::try_from(bytes.len()).expect("headers and slivers are shorter than 4 GiB")
 }
 
 /// Asks for the confirmation; acknowledgements of segments come before it.

@@ -67,7 +67,8 @@ impl GenesisConfig {
             network_id: ids.network_id,
             n_shards: self.shards,
             segment_bytes: self.segment_bytes,
-            index_replicas: self.index_replicas,
+            short_bytes_max: self.short_bytes_max,
+            header_replicas: self.header_replicas,
             max_epochs_ahead: self.max_epochs_ahead,
             values: params::defaults(self.shards),
         };

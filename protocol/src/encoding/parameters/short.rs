@@ -6,6 +6,9 @@
 use super::{Parameters, ParametersError, index};
 use crate::blob::Encoding;
 
+/// Bytes of the longest short blob on every network but a test's.
+pub const SHORT_BYTES: u32 = SHORT_BYTES_MAX;
+
 /// No network can have longer short blobs: whoever recovers a symbol fetches the whole blob.
 pub const SHORT_BYTES_MAX: u32 = 1 << 16;
 

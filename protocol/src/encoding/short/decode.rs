@@ -74,22 +74,52 @@ pub fn decode_short(
     symbols: &[(u16, Bytes)],
 ) -> Result<Bytes, ShortError> {
     let (row, commitment) = Row::of(parameters, header)?;
-    let mut given: Vec<(usize, &[u8])> = Vec::with_capacity(symbols.len());
-    for (index, bytes) in symbols {
-        row.check_symbol(*index, bytes)?;
-        given.push((usize::from(*index), bytes));
+    let decoded = row.decode_padded(&row.in_order(symbols)?)?;
+    row.is_content(parameters, &decoded, &commitment.content)
+        .then_some(decoded)
+        .ok_or(ShortError::WrongContent)
+}
+
+/// Rebuilds a short blob from symbols that were all proved, as they were committed to: padding is not taken for zeros, so as
+/// many are needed as decode the row.
+///
+/// # Errors
+/// As [`decode_short`]; content that is not what the header commits to is then the writer's fault.
+pub fn decode_short_committed(
+    parameters: &Parameters,
+    header: &BlobHeader,
+    symbols: &[(u16, Bytes)],
+) -> Result<Bytes, ShortError> {
+    let (row, commitment) = Row::of(parameters, header)?;
+    let mut given = row.in_order(symbols)?;
+    if given.len() < row.source {
+        return Err(ShortError::TooFew { found: given.len(), needed: row.source });
     }
-    given.sort_unstable_by_key(|(index, _)| *index);
-    if let Some(twice) = given.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        return Err(row.out_of_order(twice[0].0));
-    }
-    let decoded = row.decode_padded(&given)?;
+    given.truncate(row.source);
+    let decoded = row.decode(&given);
     row.is_content(parameters, &decoded, &commitment.content)
         .then_some(decoded)
         .ok_or(ShortError::WrongContent)
 }
 
 impl Row {
+    /// Distinct symbols of this row in order.
+    fn in_order<'a>(
+        &self,
+        symbols: &'a [(u16, Bytes)],
+    ) -> Result<Vec<(usize, &'a [u8])>, ShortError> {
+        let mut given: Vec<(usize, &[u8])> = Vec::with_capacity(symbols.len());
+        for (index, bytes) in symbols {
+            self.check_symbol(*index, bytes)?;
+            given.push((usize::from(*index), bytes));
+        }
+        given.sort_unstable_by_key(|(index, _)| *index);
+        match given.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            Some(twice) => Err(self.out_of_order(twice[0].0)),
+            None => Ok(given),
+        }
+    }
+
     /// Whether a symbol can be one of this row, by its index and size.
     pub(super) fn check_symbol(&self, index: u16, bytes: &[u8]) -> Result<(), ShortError> {
         if usize::from(index) >= self.shards {

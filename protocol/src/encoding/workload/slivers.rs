@@ -13,14 +13,15 @@ use crate::encoding::{
     EncodedSegment, ExpandedSliver, Parameters, RecoverySymbol, SegmentPosition, SliverVerifier,
     encode_segment, recover_sliver, recovery_symbols,
 };
-use crate::inconsistency::{Repair, prove_sliver};
-use crate::sliver::{Axis, SliverIndex};
+use crate::inconsistency::{Evidence, InconsistencyProof, Repair};
+use crate::pairs::{KnownPairs, PairTree};
+use crate::sliver::{Axis, PairIndex};
 
 /// A segment whose commitment holds a wrong root for one primary sliver, and that sliver's proved symbols.
 struct Inconsistent {
     position: SegmentPosition,
     commitment: SegmentCommitment,
-    index: SliverIndex,
+    pairs: KnownPairs,
     sliver: u16,
     symbols: Vec<RecoverySymbol>,
 }
@@ -28,17 +29,35 @@ struct Inconsistent {
 impl Inconsistent {
     fn new(parameters: &Parameters, position: SegmentPosition, encoded: &EncodedSegment) -> Self {
         let sliver = parameters.shards() - 1;
-        let mut bytes = encoded.index().to_bytes();
-        bytes[64 * usize::from(sliver)] ^= 1;
-        let index = SliverIndex::from_bytes(&bytes, parameters).expect("as long as before");
-        let commitment = SegmentCommitment { slivers_root: index.root(), ..encoded.commitment() };
+        let mut roots: Vec<_> =
+            all_pairs(parameters).map(|pair| encoded.pairs().roots(pair)).collect();
+        roots[usize::from(sliver)].primary[0] ^= 1;
+        let tree = PairTree::new(roots);
+        let commitment = SegmentCommitment { slivers_root: tree.root(), ..encoded.commitment() };
+        let mut pairs = KnownPairs::new(parameters, tree.root());
+        for pair in all_pairs(parameters) {
+            pairs.learn(pair, &tree.prove(pair)).expect("a proof of this tree");
+        }
         let symbol = |source| {
             let expanded = expand(parameters, position, encoded, Axis::Secondary, source);
             expanded.recovery_symbol(source, sliver)
         };
         let symbols = sources(parameters, Axis::Primary).map(symbol).collect();
-        Inconsistent { position, commitment, index, sliver, symbols }
+        Inconsistent { position, commitment, pairs, sliver, symbols }
     }
+
+    fn prove(&self, parameters: &Parameters) -> InconsistencyProof {
+        let Inconsistent { position, commitment, pairs, .. } = self;
+        let evidence = Evidence { parameters, position: *position, commitment, pairs };
+        match evidence.prove_sliver(Axis::Primary, self.sliver, self.symbols.clone()) {
+            Ok(Repair::Inconsistent(proof)) => proof,
+            _ => unreachable!("the root is wrong"),
+        }
+    }
+}
+
+fn all_pairs(parameters: &Parameters) -> impl Iterator<Item = PairIndex> + use<> {
+    (0..parameters.shards()).map(PairIndex)
 }
 
 /// The slivers of the other axis from which a sliver is recovered at worst: the last ones.
@@ -77,7 +96,7 @@ impl Blob {
         let sliver = self.parameters.shards() - 1;
         let limit = self.verify_limit(axis);
         let mut prepared = self.prepared(|parameters, position, encoded| {
-            let root = *encoded.index().sliver_root(axis, sliver);
+            let root = *encoded.pairs().sliver_root(axis, sliver);
             let verifier = SliverVerifier::new(parameters, position.length(parameters));
             (verifier, Bytes::copy_from_slice(&encoded.sliver(axis, sliver)), root)
         });
@@ -134,7 +153,7 @@ impl Blob {
             };
             let symbols: Vec<_> = sources(parameters, axis).map(symbol).collect();
             let length = position.length(parameters);
-            let root = *encoded.index().sliver_root(axis, sliver);
+            let root = *encoded.pairs().sliver_root(axis, sliver);
             (length, symbols, root, SliverVerifier::new(parameters, length))
         });
         let work = move || {
@@ -151,12 +170,8 @@ impl Blob {
         let (parameters, limit) = (self.parameters, self.prove_limit());
         let prepared = self.prepared(Inconsistent::new);
         let work = move || {
-            for Inconsistent { position, commitment, index, sliver, symbols } in &prepared {
-                let symbols = symbols.clone();
-                let (axis, position) = (Axis::Primary, *position);
-                let found =
-                    prove_sliver(&parameters, position, commitment, index, axis, *sliver, symbols);
-                assert!(matches!(found, Ok(Repair::Inconsistent(_))), "the root is wrong");
+            for inconsistent in &prepared {
+                black_box(inconsistent.prove(&parameters));
             }
         };
         Workload { work: Box::new(work), limit }
@@ -165,19 +180,13 @@ impl Blob {
     pub(super) fn check_inconsistency(self) -> Workload {
         let (parameters, limit) = (self.parameters, self.prove_limit());
         let prepared = self.prepared(|parameters, position, encoded| {
-            let Inconsistent { commitment, index, sliver, symbols, .. } =
-                Inconsistent::new(parameters, position, encoded);
-            let axis = Axis::Primary;
-            let found =
-                prove_sliver(parameters, position, &commitment, &index, axis, sliver, symbols);
-            let Ok(Repair::Inconsistent(proof)) = found else {
-                unreachable!("the root is wrong");
-            };
-            (position, commitment, index, proof)
+            let inconsistent = Inconsistent::new(parameters, position, encoded);
+            let proof = inconsistent.prove(parameters);
+            (position, inconsistent.commitment, proof)
         });
         let work = move || {
-            for (position, commitment, index, proof) in &prepared {
-                proof.check(&parameters, *position, commitment, index).expect("a valid proof");
+            for (position, commitment, proof) in &prepared {
+                proof.check(&parameters, *position, commitment).expect("a valid proof");
             }
         };
         Workload { work: Box::new(work), limit }

@@ -27,7 +27,7 @@ impl SegmentDownload {
     pub(super) fn enough(&mut self) -> Vec<Effect> {
         let mut effects = self.cancel_all();
         let unverified: Vec<_> = self.held.difference(&self.verified).copied().collect();
-        if self.indexed && !unverified.is_empty() {
+        if self.proving && !unverified.is_empty() {
             self.phase = Phase::Verifying;
             effects.push(Effect::Verify { axis: self.axis, pairs: unverified });
         } else {
@@ -53,7 +53,7 @@ impl SegmentDownload {
         let other_may_come = |times| self.present(times) >= other;
         let other_helps = at_hand >= other
             || [NEVER, ABSENT_TIMES].into_iter().any(|times| fails(times) && other_may_come(times));
-        if self.axis == Axis::Primary && other_helps {
+        if self.axis == Axis::Primary && self.padding.is_none() && other_helps {
             self.switch_axis(now)
         } else if fails(ABSENT_TIMES) {
             self.unavailable()
@@ -99,7 +99,7 @@ impl SegmentDownload {
         let mut effects = self.cancel_all();
         self.first_axis = Some((self.held.len(), self.lost.len()));
         self.axis = Axis::Secondary;
-        for set in [&mut self.held, &mut self.verified, &mut self.lost] {
+        for set in [&mut self.held, &mut self.claimed, &mut self.verified, &mut self.lost] {
             set.clear();
         }
         effects.extend(self.advance(now));
@@ -116,7 +116,7 @@ impl SegmentDownload {
     /// What is missing, told of the axis that comes closer to enough.
     fn shortage(&self, held: usize) -> Failure {
         let of = |axis, held, lost| (self.parameters.source(axis), number(held), number(lost));
-        let now = of(self.axis, held, self.lost.len());
+        let now = (number(self.needed()), number(held), number(self.lost.len()));
         let first = self.first_axis.map(|(held, lost)| of(Axis::Primary, held, lost));
         let missing = |(needed, held, _): &(u16, u16, u16)| needed.saturating_sub(*held);
         let (needed, available, lost) =
@@ -137,7 +137,7 @@ impl SegmentDownload {
         vec![Effect::Fail(failure)]
     }
 
-    pub(super) fn decoded(&mut self, matches: bool) -> Vec<Effect> {
+    pub(super) fn decoded(&mut self, now: Timestamp, matches: bool) -> Vec<Effect> {
         if self.phase != Phase::Decoding {
             return Vec::new();
         }
@@ -145,25 +145,15 @@ impl SegmentDownload {
             self.phase = Phase::Over;
             return vec![Effect::Finish];
         }
-        if self.indexed {
+        if self.proving {
             return self.fail(Failure::Inconsistent);
         }
-        self.phase = Phase::Indexing;
-        let mut members: Vec<_> =
-            (0..self.paces.len()).filter(|member| !self.failed_members.contains(member)).collect();
-        members.sort_by_key(|member| self.preferences[*member]);
-        vec![Effect::FetchIndex { members }]
-    }
-
-    pub(super) fn got_index(&mut self, found: bool) -> Vec<Effect> {
-        if self.phase != Phase::Indexing {
-            return Vec::new();
-        }
-        if !found {
-            return self.fail(self.shortage(0));
-        }
-        self.indexed = true;
-        self.enough()
+        // Somebody lied, or the writer did: from here on slivers count with their proofs only.
+        self.proving = true;
+        self.claimed = std::mem::take(&mut self.held);
+        self.phase = Phase::Gathering;
+        self.progress_at = Some(now);
+        self.advance(now)
     }
 
     pub(super) fn got_verified(&mut self, now: Timestamp, wrong: &[PairIndex]) -> Vec<Effect> {

@@ -15,6 +15,8 @@ enum Node {
     Silent,
     Liar,
     Empty,
+    /// Sends slivers, but no proof of any.
+    Proofless,
     /// Answers "busy" until this moment.
     Busy(u64),
     /// Sends everything, so many milliseconds after it was asked.
@@ -69,13 +71,26 @@ impl World {
         }
     }
 
+    /// The download of a short blob of this length from equal nodes.
+    fn of_short(nodes: &[Node], shards: u16, length: u32) -> Self {
+        let count = u8::try_from(nodes.len()).expect("a handful of nodes");
+        let (committee, _) = sample_committee(count, shards);
+        let parameters = Parameters::new(shards, 1 << 16).expect("valid parameters");
+        let parameters = parameters.with_short_blobs(1 << 16).expect("valid parameters");
+        let paces = vec![Pace::Untried; nodes.len()];
+        let terms = Terms { paces, patience_ms: PATIENCE_MS, noise: 3 };
+        let blob = BlobId::from_bytes([7; 32]);
+        let download = SegmentDownload::of_short(parameters, &committee, &blob, length, terms);
+        World { download, ..World::new(nodes, shards) }
+    }
+
     fn is_wrong(&self, pair: &PairIndex) -> bool {
         self.held.get(pair).is_none_or(|member| self.nodes[*member] == Node::Liar)
     }
 
     fn answer(&mut self, effect: Effect) -> Vec<Input> {
         match effect {
-            Effect::Ask { request, member, pairs, .. } => {
+            Effect::Ask { request, member, part, pairs, .. } => {
                 self.asked += pairs.len();
                 self.asked_of.insert(member);
                 let mut inputs = Vec::new();
@@ -87,7 +102,14 @@ impl World {
                     Node::Busy(free) if self.now.0 < free => end = End::Again { after_ms: 500 },
                     Node::Empty => inputs
                         .extend(pairs.iter().map(|pair| Input::Missing { request, pair: *pair })),
-                    Node::Honest | Node::Liar | Node::Busy(_) | Node::Slow(_) | Node::Absent(_) => {
+                    Node::Proofless if part != Part::Sliver => inputs
+                        .extend(pairs.iter().map(|pair| Input::Missing { request, pair: *pair })),
+                    Node::Proofless
+                    | Node::Honest
+                    | Node::Liar
+                    | Node::Busy(_)
+                    | Node::Slow(_)
+                    | Node::Absent(_) => {
                         self.held.extend(pairs.iter().map(|pair| (*pair, member)));
                         inputs.extend(
                             pairs.iter().map(|pair| Input::Arrived { request, pair: *pair }),
@@ -107,7 +129,6 @@ impl World {
                 let matches = !self.inconsistent && !pairs.iter().any(|pair| self.is_wrong(pair));
                 vec![Input::Decoded { matches }]
             }
-            Effect::FetchIndex { .. } => vec![Input::Indexed { found: true }],
             Effect::Verify { pairs, .. } => {
                 vec![Input::Verified {
                     wrong: pairs.into_iter().filter(|pair| self.is_wrong(pair)).collect(),
@@ -186,6 +207,85 @@ fn liars_are_named_and_change_nothing() {
     let world = World::new(&nodes, 20).run();
     assert_eq!(world.end, Some(Effect::Finish));
     assert_eq!(world.blamed, BTreeSet::from([1]));
+}
+
+#[test]
+fn only_proofs_are_asked_for_what_is_at_hand_and_both_for_what_takes_its_place() {
+    let nodes = [Node::Honest, Node::Liar, Node::Honest, Node::Honest, Node::Honest];
+    let (mut world, mut parts) = (World::new(&nodes, 20), BTreeMap::new());
+    let mut inputs = VecDeque::from([Input::Started]);
+    while let Some(input) = inputs.pop_front() {
+        for effect in world.download.handle(world.now, input) {
+            if let Effect::Ask { part, pairs, .. } = &effect {
+                *parts.entry(*part).or_insert(0) += pairs.len();
+            }
+            inputs.extend(world.answer(effect));
+        }
+    }
+    assert_eq!(world.end, Some(Effect::Finish));
+    assert_eq!(parts[&Part::Sliver], 8);
+    assert_eq!(parts[&Part::Proof], 8, "each sliver at hand is proved by who sent it");
+    let of_liar = world.held.values().filter(|member| **member == 1).count();
+    assert_eq!(parts[&Part::Both], of_liar, "what was wrong is replaced with its proof");
+}
+
+#[test]
+fn a_member_that_proves_nothing_is_done_without() {
+    let nodes = [Node::Honest, Node::Liar, Node::Proofless, Node::Honest, Node::Honest];
+    let world = World::new(&nodes, 20).run();
+    assert_eq!(world.end, Some(Effect::Finish));
+    assert_eq!(world.blamed, BTreeSet::from([1]), "to have lost a proof is no lie");
+}
+
+#[test]
+fn a_member_that_is_silent_when_asked_for_proofs_costs_one_hedge() {
+    let nodes = [Node::Honest, Node::Liar, Node::Honest, Node::Honest, Node::Honest];
+    let mut world = World::new(&nodes, 20);
+    let mut inputs = VecDeque::from([Input::Started]);
+    while world.end.is_none() {
+        if inputs.is_empty() {
+            inputs.extend(world.wait());
+        }
+        for effect in world.download.handle(world.now, inputs.pop_front().expect("something")) {
+            let is_ignored =
+                matches!(&effect, Effect::Ask { member: 0, part, .. } if *part != Part::Sliver);
+            if !is_ignored {
+                inputs.extend(world.answer(effect));
+            }
+        }
+    }
+    assert_eq!((world.end, world.now), (Some(Effect::Finish), Timestamp(HEDGE_AFTER_MS)));
+}
+
+#[test]
+fn a_short_blob_is_read_from_the_symbols_that_hold_its_bytes() {
+    // Seven of twenty symbols decode; three of 128 bytes hold 300.
+    let world = World::of_short(&[Node::Honest; 5], 20, 300).run();
+    assert_eq!((world.end, world.asked), (Some(Effect::Finish), 3));
+    assert!(world.held.keys().all(|pair| pair.0 < 3));
+    let nodes = [Node::Dead, Node::Dead, Node::Empty, Node::Dead, Node::Honest];
+    let world = World::of_short(&nodes, 20, 300).run();
+    assert_eq!(world.end, Some(Effect::Finish), "any three symbols will do");
+    let nodes = [Node::Dead, Node::Dead, Node::Empty, Node::Dead, Node::Dead];
+    let world = World::of_short(&nodes, 20, 300).run();
+    let Some(Effect::Fail(Failure::Unavailable { available, needed, lost, .. })) = world.end else {
+        panic!("{:?}", world.end)
+    };
+    assert_eq!((available, needed), (0, 3));
+    assert!(lost > 0);
+}
+
+#[test]
+fn who_sends_wrong_symbols_of_a_short_blob_is_named_and_as_many_as_decode_are_proved() {
+    let nodes = [Node::Honest, Node::Liar, Node::Honest, Node::Honest, Node::Honest];
+    let world = World::of_short(&nodes, 20, 60_000).run();
+    assert_eq!((world.end, world.blamed), (Some(Effect::Finish), BTreeSet::from([1])));
+    let mut world = World::of_short(&[Node::Honest; 5], 20, 300);
+    world.inconsistent = true;
+    let world = world.run();
+    assert_eq!(world.end, Some(Effect::Fail(Failure::Inconsistent)));
+    assert!(world.blamed.is_empty());
+    assert_eq!(world.asked, 3 + 8, "the proved ones are padding, too");
 }
 
 #[test]
@@ -374,7 +474,6 @@ fn any_input() -> impl Strategy<Value = Input> {
             .prop_map(|(request, pair)| Input::Missing { request, pair }),
         (request, end).prop_map(|(request, end)| Input::Ended { request, end }),
         any::<bool>().prop_map(|matches| Input::Decoded { matches }),
-        any::<bool>().prop_map(|found| Input::Indexed { found }),
         proptest::collection::vec(pair, 0..5).prop_map(|wrong| Input::Verified { wrong }),
         Just(Input::TimeReached),
     ]
@@ -383,7 +482,7 @@ fn any_input() -> impl Strategy<Value = Input> {
 fn nodes() -> impl Strategy<Value = Vec<Node>> {
     let node = prop_oneof![
         4 => Just(Node::Honest), 1 => Just(Node::Dead), 1 => Just(Node::Silent),
-        1 => Just(Node::Liar), 1 => Just(Node::Empty), 1 => Just(Node::Absent(u64::MAX)),
+        1 => Just(Node::Liar), 1 => Just(Node::Empty), 1 => Just(Node::Proofless), 1 => Just(Node::Absent(u64::MAX)),
     ];
     proptest::collection::vec(node, 4..9)
 }
@@ -397,8 +496,23 @@ proptest! {
         prop_assert!(matches!(world.end, Some(Effect::Finish | Effect::Fail(_))));
         prop_assert_eq!(world.download.deadline(), None);
         let mut download = world.download;
-        for input in [Input::Started, Input::TimeReached, Input::Indexed { found: true }] {
+        for input in [Input::Started, Input::TimeReached, Input::Decoded { matches: true }] {
             prop_assert_eq!(download.handle(world.now, input), []);
+        }
+    }
+
+    #[test]
+    fn a_short_blob_is_read_whenever_as_many_honest_symbols_as_decode_are_there(
+        nodes in nodes(), shards in 9_u16..40, length in 0_u32..65_536,
+    ) {
+        let (committee, _) = sample_committee(u8::try_from(nodes.len()).expect("few"), shards);
+        let honest: u16 = nodes.iter().enumerate().filter(|(_, node)| **node == Node::Honest)
+            .map(|(member, _)| committee.weight(member)).sum();
+        let needed = Parameters::new(shards, 1024).expect("valid").primary_source();
+        let world = World::of_short(&nodes, shards, length).run();
+        prop_assert!(world.end == Some(Effect::Finish) || honest < needed, "{:?}", world.end);
+        for member in world.blamed {
+            prop_assert_eq!(nodes[member], Node::Liar);
         }
     }
 
@@ -409,7 +523,10 @@ proptest! {
             .map(|(member, _)| committee.weight(member)).sum();
         let needed = Parameters::new(shards, 1024).expect("valid").primary_source();
         let world = World::new(&nodes, shards).run();
-        prop_assert_eq!(world.end == Some(Effect::Finish), honest >= needed, "{:?}", world.end);
+        let is_read = world.end == Some(Effect::Finish);
+        // Slivers without proofs are enough where nobody lies.
+        let proofless = nodes.contains(&Node::Proofless);
+        prop_assert!(is_read == (honest >= needed) || is_read && proofless, "{:?}", world.end);
         for member in world.blamed {
             prop_assert_eq!(nodes[member], Node::Liar);
         }

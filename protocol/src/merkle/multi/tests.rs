@@ -115,11 +115,14 @@ fn one_leaf_needs_its_path_without_the_missing_and_all_leaves_need_nothing() {
 fn no_leaves_leaves_out_of_order_and_leaves_past_the_end_have_no_proof() {
     let leaves = leaves(5);
     let tree = Tree::new(leaves.clone());
-    let proof = tree.prove_many(&[1, 3]).unwrap();
     for wrong in [&[][..], &[3, 1], &[1, 1], &[1, 5], &[5]] {
         assert_eq!(tree.prove_many(wrong), None, "{wrong:?}");
         let given: Vec<_> = wrong.iter().map(|index| (*index, leaves[index % 5])).collect();
-        assert_eq!(proof.open(&given, 5), None, "{wrong:?}");
+        // However many siblings come with them.
+        for count in 0..8 {
+            let proof = MultiProof { siblings: vec![[1; 32]; count] };
+            assert_eq!(proof.open(&given, 5), None, "{wrong:?} with {count} siblings");
+        }
     }
     assert_eq!(Tree::new(Vec::new()).prove_many(&[0]), None);
     assert_eq!(MultiProof::default().open(&[], 0), None);
@@ -155,6 +158,11 @@ fn parts_of_different_trees_do_not_mix_and_unknown_leaves_are_not_proved() {
     assert!(!part.merge(&open(&Tree::new(leaves[..8].to_vec()), 8, 4)));
     assert_eq!(part, before);
     assert_eq!(part.prove_many(&[0]), None);
+    assert_eq!(
+        part.prove_many(&[0, 1, 2, 3]),
+        None,
+        "what they have in common is known, they are not"
+    );
     assert_eq!(part.prove(0), None);
     // The sibling of a proved leaf is known, and its own sibling is.
     assert_eq!(part.prove(5), tree.prove(5));

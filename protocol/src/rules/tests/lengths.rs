@@ -2,6 +2,7 @@
 
 use crate::blob::Encoding;
 use crate::chain::abort::Abort;
+use crate::chain::object::Params;
 
 use super::sample_params;
 use crate::rules::encoding::encoded_length;
@@ -46,15 +47,40 @@ fn t27_symbols_of_a_full_segment_may_have_more_than_16_bits() {
     let symbol = (1_u64 << 25).div_ceil(6);
     assert!(symbol > u64::from(u16::MAX));
     let even = symbol + symbol % 2;
-    let indexes = 64 * 4 * u64::from(params.index_replicas);
-    let expected = 4 * (2 + 3) * even + indexes;
+    let headers = 64 * u64::from(params.header_replicas);
+    let expected = 4 * (2 + 3) * even + 4 * (64 + 32 * 3) + headers;
     assert_eq!(encoded_length(&params, Encoding::Segments.number(), 1 << 25), Ok(expected));
 }
 
 #[test]
-fn t27_no_other_encoding_is_known() {
-    for encoding in (0..=u8::MAX).filter(|encoding| *encoding != Encoding::Segments.number()) {
-        let refused = encoded_length(&sample_params(), encoding, 1);
-        assert_eq!(refused, Err(Abort::UnknownEncoding));
+fn t27_each_length_has_one_encoding_and_no_other_is_known() {
+    let plain = sample_params();
+    let with_short = Params { short_bytes_max: 4096, ..sample_params() };
+    for encoding in 0..=u8::MAX {
+        let is_known = |params: &Params, size| match encoded_length(params, encoding, size) {
+            Ok(length) => length > 0,
+            Err(abort) => {
+                assert_eq!(abort, Abort::UnknownEncoding);
+                false
+            }
+        };
+        for size in [0, 1, 4096] {
+            assert_eq!(is_known(&plain, size), encoding == Encoding::Segments.number());
+            assert_eq!(is_known(&with_short, size), encoding == Encoding::Short.number());
+        }
+        assert_eq!(is_known(&with_short, 4097), encoding == Encoding::Segments.number());
     }
+}
+
+#[test]
+fn t27_short_blobs_occupy_a_row_of_symbols_with_their_paths() {
+    let params = Params { n_shards: 1000, short_bytes_max: 1 << 16, ..sample_params() };
+    let headers = 64 * u64::from(params.header_replicas);
+    for (size, symbol) in [(0, 128), (1, 128), (10_240, 128), (1 << 16, 256)] {
+        let expected = 1000 * (symbol + 32 * 10) + headers;
+        assert_eq!(encoded_length(&params, Encoding::Short.number(), size), Ok(expected));
+    }
+    let impossible = Params { short_bytes_max: (1 << 16) + 1, ..params };
+    let refused = encoded_length(&impossible, Encoding::Short.number(), 1);
+    assert_eq!(refused, Err(Abort::UnknownEncoding));
 }

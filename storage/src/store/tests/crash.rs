@@ -181,7 +181,11 @@ fn everything_acknowledged_survives_sigkill_and_nothing_else_is_left() {
         }
         for blob in &forgotten {
             assert_eq!(store.header(&sample_blob(*blob)).expect("read"), None, "blob {blob}");
-            assert_eq!(store.index(&sample_blob(*blob), 1).expect("read"), None, "blob {blob}");
+            assert_eq!(
+                store.pair_proof(&sample_blob(*blob), 1, ShardIndex(0)).expect("read"),
+                None,
+                "blob {blob}"
+            );
         }
         assert!(store.position().expect("read") >= applied);
         for blob in &expired {

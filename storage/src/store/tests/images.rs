@@ -344,7 +344,7 @@ async fn after_a_disk_error_nothing_is_acknowledged_until_it_is_opened_again() {
             let later = store.put_certificate(&sample_blob(1), Vec::new()).await;
             let Err(StoreError::Poisoned { reason }) = later else { panic!("{later:?}") };
             assert!(reason.ends_with("the disk broke"), "{refused:?}: {reason}");
-            assert!(store.segment_writer(sample_blob(1), 0, Vec::new(), 0).is_err());
+            assert!(store.segment_writer(sample_blob(1), 0, 0).is_err());
         }
         drop(store);
         let bytes = disk.state.lock().expect("no panics").bytes.clone();

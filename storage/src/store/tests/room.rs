@@ -69,13 +69,14 @@ async fn content_leaves_the_reserve_and_the_chain_leaves_16_mib() {
         .await;
     world
         .needs(256 * MIB + 10, async |store| {
-            let writer = store.segment_writer(sample_blob(1), 0, vec![0; 10], 0)?;
+            let mut writer = store.segment_writer(sample_blob(1), 0, 0)?;
+            writer.append_proof(ShardIndex(0), &[0; 10])?;
             writer.commit().await
         })
         .await;
     world
         .needs(256 * MIB + 20_000, async |store| {
-            let mut writer = store.segment_writer(sample_blob(1), 1, Vec::new(), 0)?;
+            let mut writer = store.segment_writer(sample_blob(1), 1, 0)?;
             writer.append(ShardIndex(0), Axis::Primary, &[0; 20_000])?;
             writer.commit().await
         })
@@ -97,12 +98,13 @@ async fn what_goes_into_the_index_is_counted_twice() {
             store.put_certificate(&sample_blob(1), vec![1; 1 << 20]).await
         })
         .await;
-    // The index has its hash with it.
-    let sealed = 2 * (1000 + 32);
+    // A proof has its hash with it.
+    let sealed = 2 * (640 + 32);
     let small = 2 * 5000;
     world
         .needs(16 * MIB + sealed + small, async |store| {
-            let mut writer = store.segment_writer(sample_blob(1), 0, vec![0; 1000], 0)?;
+            let mut writer = store.segment_writer(sample_blob(1), 0, 0)?;
+            writer.append_proof(ShardIndex(0), &[0; 640])?;
             writer.append(ShardIndex(0), Axis::Primary, &[0; 5000])?;
             writer.commit().await
         })

@@ -41,7 +41,7 @@ async fn slivers_below_16_kib_stay_in_the_index_up_to_256_kib_a_segment() {
     let store = open(directory.path());
     let bundled = async |segment: u32, lengths: &[usize]| {
         let before = bundle_files(directory.path()).len();
-        let mut writer = store.segment_writer(sample_blob(1), segment, Vec::new(), 0)?;
+        let mut writer = store.segment_writer(sample_blob(1), segment, 0)?;
         for (shard, length) in (0..).zip(lengths) {
             writer.append(ShardIndex(shard), Axis::Primary, &vec![7; *length])?;
         }

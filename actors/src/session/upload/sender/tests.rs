@@ -2,6 +2,7 @@
 
 use haulout_protocol::blob::{BlobHeader, Encoding};
 use haulout_protocol::encoding::{SegmentPosition, encode_segment};
+use haulout_protocol::sliver::Axis;
 
 use super::*;
 use crate::network::{Incoming, Network};
@@ -9,6 +10,9 @@ use crate::sample::{
     NETWORK, position_of, sample_committee, sample_context, sample_key, sample_network,
 };
 use crate::tree::{Role, Tree};
+
+/// A pair proof among seven shards: two roots and six neighbours.
+const PROOF_BYTES: u32 = 256;
 
 /// A client's sender and the only node of its committee, both real peers.
 struct World {
@@ -72,9 +76,9 @@ impl World {
 
 const SEGMENT_BYTES: u64 = 100;
 
-fn segment(session: &Session) -> EncodedSegment {
+fn segment(session: &Session) -> Encoded {
     let position = SegmentPosition { segment: 0, blob_bytes: SEGMENT_BYTES };
-    encode_segment(&session.parameters, position, vec![7; 100].into())
+    Encoded::Segment(encode_segment(&session.parameters, position, vec![7; 100].into()))
 }
 
 async fn request(stream: &mut Stream) -> Request {
@@ -93,13 +97,18 @@ async fn skip(stream: &mut Stream, bytes: u32) {
 
 /// Reads one segment with all its slivers; which it was.
 async fn receive(stream: &mut Stream) -> u32 {
-    let Request::Segment { segment, index_bytes, slivers } = request(stream).await else {
+    let Request::Segment { segment, pairs } = request(stream).await else {
         panic!("a segment comes")
     };
-    skip(stream, index_bytes).await;
-    for _ in 0..slivers {
-        let Request::Sliver { bytes, .. } = request(stream).await else { panic!("a sliver comes") };
-        skip(stream, bytes).await;
+    for _ in 0..pairs {
+        let Request::Pair { .. } = request(stream).await else { panic!("a pair comes") };
+        skip(stream, PROOF_BYTES).await;
+        for _ in Axis::BOTH {
+            let Request::Sliver { bytes, .. } = request(stream).await else {
+                panic!("a sliver comes")
+            };
+            skip(stream, bytes).await;
+        }
     }
     segment
 }

@@ -77,11 +77,13 @@ fn message(
         Some("blob") => {
             let (id, persistence) = match fields.get("of").and_then(Value::as_str) {
                 Some(handle) => of_object(stage, handle)?,
-                None => (blob_id(fields, "blob")?, Persistence::Permanent),
+                None => (blob_id(stage, fields, "blob")?, Persistence::Permanent),
             };
             Ok(blob_certificate_message(network, epoch, &id, &persistence))
         }
-        Some("invalid") => Ok(invalid_blob_message(network, epoch, &blob_id(fields, "blob")?)),
+        Some("invalid") => {
+            Ok(invalid_blob_message(network, epoch, &blob_id(stage, fields, "blob")?))
+        }
         Some("protocol_version") => {
             let start = u32::try_from(number("start")?).map_err(|_| "an epoch has 32 bits")?;
             Ok(protocol_version_message(network, epoch, Epoch(start), number("version")?))

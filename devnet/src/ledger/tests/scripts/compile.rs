@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use haulout_protocol::blob::{BlobId, Encoding};
+use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::CLOCK;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::epoch::Epoch;
@@ -112,9 +112,14 @@ fn blob_number(name: &str) -> Result<u64, Failed> {
 }
 
 /// The id of the blob a key names, of `size` bytes.
-pub(super) fn blob_id(arguments: &Map<String, Value>, key: &str) -> Result<BlobId, Failed> {
+pub(super) fn blob_id(
+    stage: &Stage,
+    arguments: &Map<String, Value>,
+    key: &str,
+) -> Result<BlobId, Failed> {
     let size = arguments.get("size").and_then(Value::as_u64).ok_or("a blob id needs its size")?;
-    Ok(BlobId::derive(Encoding::Segments, size, &blob_root(blob_number(text(arguments, key)?)?)))
+    let root = blob_root(blob_number(text(arguments, key)?)?);
+    Ok(BlobId::derive(stage.encoding_of(size), size, &root))
 }
 
 /// A transaction in the making.
@@ -322,9 +327,10 @@ impl Draft<'_> {
             }
             Slot::Encoding => {
                 let kind = given.get("encoding").and_then(Value::as_u64);
-                self.pure(&kind.map_or(Encoding::Segments.number(), |kind| {
-                    u8::try_from(kind).unwrap_or(u8::MAX)
-                }))
+                let usual = || number("size").map(|size| self.stage.encoding_of(size).number());
+                let kind = kind.map(|kind| Ok(u8::try_from(kind).unwrap_or(u8::MAX)));
+                let kind = kind.unwrap_or_else(usual)?;
+                self.pure(&kind)
             }
             Slot::Flag(key) => {
                 self.pure(&given.get(key).and_then(Value::as_bool).unwrap_or_default())
@@ -347,7 +353,7 @@ impl Draft<'_> {
                 let key = if given.contains_key("id") { "id" } else { "blob" };
                 let mut sized = given.clone();
                 sized.insert("size".to_owned(), number("size")?.into());
-                let id = *blob_id(&sized, key)?.as_bytes();
+                let id = *blob_id(self.stage, &sized, key)?.as_bytes();
                 self.pure(&id)
             }
             Slot::Root => {

@@ -49,8 +49,10 @@ pub(super) struct World {
     pub(super) epoch_ms: u64,
     /// Bytes of a segment.
     pub(super) segment_bytes: u32,
-    /// Copies of the sliver index.
-    pub(super) index_replicas: u16,
+    /// Bytes of the longest short blob; zero for none.
+    pub(super) short_bytes_max: u32,
+    /// Copies of a header.
+    pub(super) header_replicas: u16,
     /// WAL of each actor, in one coin.
     pub(super) wal: BTreeMap<String, u64>,
 }
@@ -67,7 +69,8 @@ impl Default for World {
             ahead: 8,
             epoch_ms: 60_000,
             segment_bytes: 1 << 20,
-            index_replicas: 5,
+            short_bytes_max: 1 << 16,
+            header_replicas: 5,
             wal: wal.into(),
         }
     }

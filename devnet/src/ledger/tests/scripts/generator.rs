@@ -154,7 +154,10 @@ fn world(seed: u64) -> World {
     let mut wal = World::default().wal;
     wal.insert("poor".to_owned(), 7);
     let (capacity, ahead) = (48 * MIB, 6);
-    World { shards, capacity, storage_price, write_price, ahead, wal, ..World::default() }
+    // Blobs of the generator have 997 bytes to 144 KB: none are short, some, or nearly all.
+    let short_bytes_max = [0, 10_000, 1 << 16][usize::try_from(seed / 3 % 3).unwrap()];
+    let world = World { shards, capacity, storage_price, write_price, ahead, ..World::default() };
+    World { short_bytes_max, wal, ..world }
 }
 
 impl Generator {

@@ -8,7 +8,7 @@ mod stake;
 use std::collections::BTreeMap;
 
 use haulout_protocol::chain::event::Event;
-use haulout_protocol::chain::object::Storage;
+use haulout_protocol::chain::object::{Blob, Params, Storage};
 use sui_sdk_types::{Address, Object};
 
 use super::format::Status;
@@ -138,9 +138,14 @@ fn epochs(view: &View) -> Checked {
     Ok(())
 }
 
-/// I9: what is certified was registered before and had not ended.
+/// I9: what is certified was registered before and had not ended; and what is registered has the encoding of its length and
+/// the bytes it needs.
 fn blobs(view: &View) -> Checked {
     for blob in view.blobs.values().map(|blob| &blob.value) {
+        let (found, needed) = (blob.storage.storage_size, occupied(view.params(), blob));
+        holds(found >= needed, || {
+            format!("a blob of {} bytes is in {found} bytes instead of {needed}", blob.size)
+        })?;
         let Some(certified) = blob.certified_epoch else { continue };
         let lived = blob.registered_epoch..blob.storage.end_epoch;
         holds(lived.contains(&certified), || {
@@ -148,6 +153,34 @@ fn blobs(view: &View) -> Checked {
         })?;
     }
     Ok(())
+}
+
+/// What a blob occupies, a term at a time, if it has the one encoding of its length; else more than there is.
+fn occupied(params: &Params, blob: &Blob) -> u64 {
+    let n = u64::from(params.n_shards);
+    let faults = (n - 1) / 3;
+    let (rows, columns) = (n - 2 * faults, n - faults);
+    let levels = |leaves: u64| (0..).find(|level| 1_u64 << level >= leaves).unwrap_or(u64::MAX);
+    let is_short = params.short_bytes_max > 0 && blob.size <= u64::from(params.short_bytes_max);
+    let header = 64 * u64::from(params.header_replicas);
+    match (blob.encoding_type, is_short) {
+        (2, false) => {
+            let segment = u64::from(params.segment_bytes);
+            let lengths = (0..blob.size.div_ceil(segment).max(1))
+                .map(|index| (blob.size - index * segment).min(segment));
+            let proof = 64 + 32 * (n.min(16) - 1 + levels(n.div_ceil(16)));
+            let of_segment = |length: u64| {
+                let symbol = length.max(1).div_ceil(rows * columns).next_multiple_of(2);
+                n * (rows + columns) * symbol + n * proof + header
+            };
+            lengths.map(of_segment).sum()
+        }
+        (3, true) => {
+            let symbol = blob.size.div_ceil(rows).next_multiple_of(64).max(128);
+            n * symbol + n * 32 * levels(n) + header
+        }
+        _ => u64::MAX,
+    }
 }
 
 /// I16: what fails changes the gas coin and the versions of its inputs only.

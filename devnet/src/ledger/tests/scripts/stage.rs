@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use haulout_protocol::blob::Encoding;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::crypto::{SecretKey, blake2b_256};
 use sui_crypto::ed25519::Ed25519PrivateKey;
@@ -83,7 +84,8 @@ pub(super) fn genesis(world: &World) -> GenesisConfig {
         network_seed: [7; 32],
         shards,
         segment_bytes: world.segment_bytes,
-        index_replicas: world.index_replicas,
+        short_bytes_max: world.short_bytes_max,
+        header_replicas: world.header_replicas,
         max_epochs_ahead: world.ahead,
         epoch_duration_ms: world.epoch_ms,
         capacity: world.capacity,
@@ -160,6 +162,11 @@ impl Stage {
                 self.handles.insert(name, object.object_id());
             }
         }
+    }
+
+    /// The encoding that blobs of this many bytes have in the network.
+    pub(super) fn encoding_of(&self, size: u64) -> Encoding {
+        self.config.parameters().expect("genesis was checked").encoding_of(size)
     }
 
     /// The object behind a handle.

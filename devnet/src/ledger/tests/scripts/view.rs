@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{NodeCap, Staked, Staking};
-use haulout_protocol::chain::object::{Blob, Metadata, Storage, System, Treasury};
+use haulout_protocol::chain::object::{Blob, Metadata, Params, Storage, System, Treasury};
 use sui_sdk_types::{Address, Object, Owner};
 
 use super::stage::Stage;
@@ -45,6 +45,8 @@ pub(super) struct View {
     pub(super) staking: Option<Arc<Staking>>,
     /// Everything about storage.
     pub(super) system: Option<System>,
+    /// What was fixed at genesis.
+    pub(super) params: Option<Params>,
     /// The supply.
     pub(super) treasury: Option<Treasury>,
 }
@@ -62,6 +64,7 @@ impl View {
             fields: BTreeMap::new(),
             staking: stage.state.stored().stake().cloned(),
             system: None,
+            params: None,
             treasury: None,
         };
         for object in stage.state.objects() {
@@ -118,6 +121,7 @@ impl View {
                 self.fields.insert(id, field);
             }
             Some(Resource::System(system)) => self.system = Some(system),
+            Some(Resource::Params(params)) => self.params = Some(params),
             Some(Resource::Treasury(treasury)) => self.treasury = Some(treasury),
             _ => {}
         }
@@ -131,6 +135,11 @@ impl View {
     /// Everything about storage.
     pub(super) fn system(&self) -> &System {
         self.system.as_ref().unwrap()
+    }
+
+    /// What was fixed at genesis.
+    pub(super) fn params(&self) -> &Params {
+        self.params.as_ref().unwrap()
     }
 
     /// All WAL there shall be.

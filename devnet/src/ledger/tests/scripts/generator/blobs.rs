@@ -2,7 +2,6 @@
 
 use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::object::Blob;
-use haulout_protocol::encoding::Parameters;
 use serde_json::json;
 
 use super::super::format::Command;
@@ -38,15 +37,21 @@ impl Generator {
     }
 
     /// The id of a blob.
-    pub(super) fn id_of(number: u64) -> [u8; 32] {
-        *BlobId::derive(Encoding::Segments, Self::blob_size(number), &blob_root(number)).as_bytes()
+    pub(super) fn id_of(&self, number: u64) -> [u8; 32] {
+        let (size, root) = (Self::blob_size(number), blob_root(number));
+        *BlobId::derive(self.encoding_of(size), size, &root).as_bytes()
+    }
+
+    /// The one encoding that the network has for a length.
+    fn encoding_of(&self, size: u64) -> Encoding {
+        self.runner.stage.encoding_of(size)
     }
 
     /// What a blob occupies.
     pub(super) fn encoded(&self, number: u64) -> Option<u64> {
         let config = &self.runner.stage.config;
-        let parameters = Parameters::new(config.shards, config.segment_bytes).ok()?;
-        parameters.encoded_bytes(Self::blob_size(number), config.index_replicas)
+        let parameters = config.parameters().ok()?;
+        parameters.encoded_bytes(Self::blob_size(number), config.header_replicas)
     }
 
     /// A blob of somebody.
@@ -62,7 +67,7 @@ impl Generator {
     /// The number of a blob whose id is valid.
     pub(super) fn valid_number(&mut self) -> Option<u64> {
         let number = 1 + self.random.below(BLOBS);
-        (!self.runner.view.is_invalid(&Self::id_of(number))).then_some(number)
+        (!self.runner.view.is_invalid(&self.id_of(number))).then_some(number)
     }
 
     fn register(&mut self) -> Option<Proposal> {
@@ -209,8 +214,13 @@ impl Generator {
         Some(Proposal::legal(&sender, vec![call("invalidate", json!({ "cert": cert }))]))
     }
 
-    /// Whether the number of the encoding is the one networks accept.
-    pub(super) fn other_encoding() -> u8 {
-        Encoding::Segments.number() + 1
+    /// The number of an encoding that the network does not have for blobs of this length.
+    pub(super) fn other_encoding(&mut self, size: u64) -> u8 {
+        match (self.random.below(3), self.encoding_of(size)) {
+            (0, Encoding::Segments) => Encoding::Short.number(),
+            (0, Encoding::Short) => Encoding::Segments.number(),
+            (1, _) => 1,
+            _ => u8::MAX,
+        }
     }
 }

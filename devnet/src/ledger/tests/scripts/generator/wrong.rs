@@ -129,7 +129,7 @@ impl Generator {
         let code = match self.random.below(4) {
             _ if !covers => 603,
             0 => {
-                register["encoding"] = json!(Self::other_encoding());
+                register["encoding"] = json!(self.other_encoding(Self::blob_size(number)));
                 401
             }
             1 => {

@@ -1,0 +1,240 @@
+//! One request to one node for parts of a segment, or for symbols of a short blob.
+//!
+//! Promises: what arrives is what was asked for, of the right length, and where proofs were asked for they hold; a node
+//! that sends anything else is named. Does not: judge slivers by their proofs; that is not done beside the network.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
+use haulout_protocol::encoding::check_short;
+use haulout_protocol::machine::{Blame, RequestId};
+use haulout_protocol::merkle::MultiProof;
+use haulout_protocol::pairs::PairProof;
+use haulout_protocol::sliver::{Axis, PairIndex};
+use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
+use haulout_protocol::wire::sliver::{Part, Reply, Request};
+use tokio::sync::mpsc;
+
+use crate::network::{Protocol, Stream, StreamError};
+use crate::session::Session;
+use crate::session::node::{self, AskError, Stopwatch};
+use crate::trace;
+
+/// What came of a pair: as much as was asked for.
+pub(super) struct Parts {
+    /// The sliver, or the symbol of a short blob.
+    pub(super) sliver: Option<Bytes>,
+    /// Verified. A symbol that came with a proof is verified itself, and the proof is not kept.
+    pub(super) proof: Option<PairProof>,
+}
+
+/// What a request's task reports.
+pub(super) enum Event {
+    Arrived { request: RequestId, pair: PairIndex, parts: Parts },
+    Missing { request: RequestId, pair: PairIndex },
+    Ended { request: RequestId, member: usize, result: Result<(), AskError> },
+}
+
+impl Event {
+    /// Raw bytes that came with it, without those of proofs.
+    fn bytes(&self) -> u64 {
+        let Event::Arrived { parts, .. } = self else { return 0 };
+        let sliver = parts.sliver.as_ref().map_or(0, Bytes::len);
+        u64::try_from(sliver).unwrap_or(u64::MAX)
+    }
+}
+
+/// One request to one node.
+pub(super) struct Question {
+    pub(super) session: Session,
+    pub(super) blob_id: BlobId,
+    pub(super) header: Arc<BlobHeader>,
+    pub(super) segment: u32,
+    pub(super) request: RequestId,
+    pub(super) member: usize,
+    pub(super) axis: Axis,
+    pub(super) part: Part,
+    pub(super) pairs: Vec<PairIndex>,
+}
+
+impl Question {
+    /// Asks, and reports what comes.
+    pub(super) async fn run(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
+        let peer = self.session.peer(self.member);
+        let mut stream = self.session.network.open(peer, Protocol::Sliver).await?;
+        let mut stopwatch = Stopwatch::start(&self.session.network, peer);
+        match self.header.encoding {
+            Encoding::Segments => self.pairs(&mut stream, &mut stopwatch, events).await,
+            Encoding::Short => self.symbols(&mut stream, &mut stopwatch, events).await,
+        }
+    }
+
+    async fn pairs(
+        &self,
+        stream: &mut Stream,
+        stopwatch: &mut Stopwatch,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(), AskError> {
+        let request = Request::Get {
+            blob_id: *self.blob_id.as_bytes(),
+            segment: self.segment,
+            axis: self.axis,
+            part: self.part,
+            pairs: self.pairs.iter().map(|pair| pair.0).collect(),
+            trace: trace::current(),
+        };
+        stream.write_frame(&request).await?;
+        stream.flush().await?;
+        let mut owed: Vec<_> = self.pairs.clone();
+        let request = self.request;
+        loop {
+            let reply = stream.read_frame(SMALL_FRAME_BYTES_MAX).await?;
+            stopwatch.heard(0);
+            let event = match reply {
+                Reply::Missing { pair } => Event::Missing { request, pair: take(&mut owed, pair)? },
+                Reply::Sliver { pair, bytes } if !self.part.has_proof() => {
+                    let pair = take(&mut owed, pair)?;
+                    let sliver = Some(self.sliver(stream, bytes).await?);
+                    Event::Arrived { request, pair, parts: Parts { sliver, proof: None } }
+                }
+                Reply::Proof { pair, bytes } if self.part.has_proof() => {
+                    let pair = take(&mut owed, pair)?;
+                    let proof = Some(self.proof(stream, pair, bytes).await?);
+                    let sliver = match self.part.has_sliver() {
+                        true => Some(self.sliver_behind(stream, pair).await?),
+                        false => None,
+                    };
+                    Event::Arrived { request, pair, parts: Parts { sliver, proof } }
+                }
+                Reply::End => return Ok(()),
+                Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
+                _ => return Err(node::nonsense()),
+            };
+            stopwatch.heard(event.bytes());
+            stopwatch.is_whole = owed.is_empty();
+            if events.send(event).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The sliver that follows its pair's proof.
+    async fn sliver_behind(&self, stream: &mut Stream, pair: PairIndex) -> Result<Bytes, AskError> {
+        match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
+            Reply::Sliver { pair: sent, bytes } if sent == pair.0 => {
+                self.sliver(stream, bytes).await
+            }
+            _ => Err(node::nonsense()),
+        }
+    }
+
+    async fn sliver(&self, stream: &mut Stream, bytes: u32) -> Result<Bytes, AskError> {
+        let parameters = &self.session.parameters;
+        let length = parameters.segment_length(self.header.length, self.segment);
+        if bytes as usize != parameters.sliver_bytes(self.axis, length) {
+            return Err(node::nonsense());
+        }
+        let mut sliver = vec![0; bytes as usize];
+        stream.read_exact(&mut sliver).await?;
+        Ok(sliver.into())
+    }
+
+    async fn proof(
+        &self,
+        stream: &mut Stream,
+        pair: PairIndex,
+        bytes: u32,
+    ) -> Result<PairProof, AskError> {
+        let parameters = &self.session.parameters;
+        if bytes as usize != PairProof::bytes_of(pair, parameters) {
+            return Err(node::nonsense());
+        }
+        let proof = stream.read_bytes(bytes).await?;
+        let root = &self.header.segments[self.segment as usize].slivers_root;
+        let read = PairProof::read_verified(&proof, pair, parameters, root);
+        read.map_err(|_| AskError::Wrong(Blame::WrongProof))
+    }
+
+    /// Asks for symbols of a short blob, which come all together.
+    async fn symbols(
+        &self,
+        stream: &mut Stream,
+        stopwatch: &mut Stopwatch,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(), AskError> {
+        let with_proof = self.part.has_proof();
+        let request = Request::GetShort {
+            blob_id: *self.blob_id.as_bytes(),
+            symbols: self.pairs.iter().map(|pair| pair.0).collect(),
+            with_proof,
+            trace: trace::current(),
+        };
+        stream.write_frame(&request).await?;
+        stream.flush().await?;
+        let (places, proof_bytes) = match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
+            Reply::Short { symbols, proof_bytes } => (symbols, proof_bytes),
+            Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
+            _ => return Err(node::nonsense()),
+        };
+        stopwatch.heard(0);
+        let mut owed = self.pairs.clone();
+        places.iter().try_for_each(|place| take(&mut owed, *place).map(drop))?;
+        let symbols = self.read_symbols(stream, &places).await?;
+        let proof = self.read_proof(stream, places.len(), proof_bytes).await?;
+        stopwatch.heard(symbols.iter().map(|(_, symbol)| symbol.len() as u64).sum());
+        stopwatch.is_whole = owed.is_empty();
+        if with_proof {
+            let checked = check_short(&self.session.parameters, &self.header, &symbols, &proof);
+            checked.map_err(|_| AskError::Wrong(Blame::WrongProof))?;
+        }
+        let request = self.request;
+        let arrived = symbols.into_iter().map(|(place, symbol)| {
+            let parts = Parts { sliver: Some(symbol), proof: None };
+            Event::Arrived { request, pair: PairIndex(place), parts }
+        });
+        let missing = owed.into_iter().map(|pair| Event::Missing { request, pair });
+        for event in arrived.chain(missing) {
+            if events.send(event).await.is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_symbols(
+        &self,
+        stream: &mut Stream,
+        places: &[u16],
+    ) -> Result<Vec<(u16, Bytes)>, AskError> {
+        let length = u32::try_from(self.header.length).map_err(|_| node::nonsense())?;
+        let symbol_bytes = self.session.parameters.short_symbol_bytes(length) as usize;
+        let mut row = vec![0; places.len() * symbol_bytes];
+        stream.read_exact(&mut row).await?;
+        let row = Bytes::from(row);
+        let symbol = |(at, place): (usize, &u16)| {
+            (*place, row.slice(at * symbol_bytes..(at + 1) * symbol_bytes))
+        };
+        Ok(places.iter().enumerate().map(symbol).collect())
+    }
+
+    async fn read_proof(
+        &self,
+        stream: &mut Stream,
+        symbols: usize,
+        bytes: u32,
+    ) -> Result<MultiProof, AskError> {
+        let shards = usize::from(self.session.parameters.shards());
+        let max = u32::try_from(MultiProof::bytes_max(symbols, shards)).unwrap_or(u32::MAX);
+        if bytes > max {
+            return Err(StreamError::TooLarge { announced: bytes, max }.into());
+        }
+        let proof = MultiProof::from_bytes(&stream.read_bytes(bytes).await?);
+        proof.ok_or(AskError::Wrong(Blame::WrongProof))
+    }
+}
+
+fn take(owed: &mut Vec<PairIndex>, pair: u16) -> Result<PairIndex, AskError> {
+    let at = owed.iter().position(|owed| owed.0 == pair);
+    at.map(|at| owed.swap_remove(at)).ok_or_else(node::nonsense)
+}

@@ -1,0 +1,187 @@
+//! Short blobs at a node: all its symbols of one blob come, lie and go together.
+//!
+//! Promises: symbols and their proof are checked against the header before they are stored; what rotted is not served.
+//! Does not: confirm; an upload ends as any other does.
+
+use bytes::Bytes;
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
+use haulout_protocol::encoding::{Parameters, ShortError, check_short};
+use haulout_protocol::merkle::{MultiProof, PartialTree};
+use haulout_protocol::sliver::{ShardIndex, pair_of_shard};
+use haulout_protocol::wire::Refusal;
+use haulout_protocol::wire::sliver::Reply;
+use haulout_storage::{ShortBlob, StoreError};
+use tracing::{Instrument, debug_span, warn};
+
+use super::get::is_sound;
+use super::put::{Upload, as_usize};
+use super::session::{Fault, Session, blocking, busy, charged};
+use crate::context::now_ms;
+use crate::network::{Blame, StreamError};
+
+/// What metrics call a symbol.
+const SYMBOL: &str = "symbol";
+
+/// Symbols of a short blob that a reader asks for.
+pub(super) struct WantedSymbols {
+    pub(super) blob_id: BlobId,
+    pub(super) symbols: Vec<u16>,
+    pub(super) with_proof: bool,
+}
+
+/// Symbols, each with its place in the blob.
+type Symbols = Vec<(u16, Bytes)>;
+
+impl Session {
+    /// Takes our symbols of a short blob and makes them durable, the header with them.
+    pub(super) async fn take_short(
+        &mut self,
+        upload: &mut Upload,
+        proof_bytes: u32,
+    ) -> Result<(), Fault> {
+        let parameters = upload.parameters;
+        if upload.header.encoding != Encoding::Short {
+            return Err(Fault::out_of_place("symbols of a blob that is not short"));
+        }
+        let length = u32::try_from(upload.header.length).expect("short blobs are");
+        let symbol_bytes = as_usize(parameters.short_symbol_bytes(length));
+        let places = places_of(&parameters, &upload.blob_id, &upload.shards);
+        let most = MultiProof::bytes_max(places.len(), usize::from(parameters.shards()));
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        if proof_bytes > most {
+            return Err(StreamError::TooLarge { announced: proof_bytes, max: most }.into());
+        }
+        let bytes = places.len() * symbol_bytes + as_usize(proof_bytes);
+        let (claim, _room) = self.make_room(upload, bytes, charged(2 * bytes)).await?;
+        if claim.as_ref().is_some_and(|claim| !claim.grow(bytes)) {
+            return Err(busy());
+        }
+        let mut row = vec![0; places.len() * symbol_bytes];
+        self.stream.read_exact(&mut row).await?;
+        let (row, proof) = (Bytes::from(row), self.stream.read_bytes(proof_bytes).await?);
+        let symbol = |(at, (place, _)): (usize, &(u16, ShardIndex))| {
+            (*place, row.slice(at * symbol_bytes..(at + 1) * symbol_bytes))
+        };
+        let symbols: Symbols = places.iter().enumerate().map(symbol).collect();
+        let stored = ShortBlob {
+            header: upload.header.to_bytes().into(),
+            symbols: places
+                .iter()
+                .zip(&symbols)
+                .map(|((_, shard), (_, symbol))| (*shard, symbol.clone()))
+                .collect(),
+            proof: proof.into(),
+        };
+        let (header, core) = (upload.header.clone(), self.shared.core().await);
+        let proof = stored.proof.clone();
+        let checked = blocking(move || {
+            let _core = core;
+            check(&parameters, &header, &symbols, &proof).map(drop)
+        });
+        let checked = checked.instrument(debug_span!("verify", haulout.blob.id = %upload.blob_id));
+        checked.await?.map_err(|error| Fault::Blamed {
+            blame: Blame::WrongProof,
+            reason: error.to_string(),
+        })?;
+        let count = stored.symbols.len();
+        let kept = self.shared.context.store.put_short(&upload.blob_id, stored, now_ms());
+        kept.instrument(debug_span!("store", haulout.blob.id = %upload.blob_id)).await?;
+        upload.unstored = None;
+        if let Some(claim) = claim {
+            claim.keep(now_ms());
+        }
+        for _ in 0..count {
+            let bytes = u64::try_from(symbol_bytes).unwrap_or(u64::MAX);
+            self.shared.context.metrics.sliver_stored(SYMBOL, bytes);
+        }
+        Ok(())
+    }
+
+    /// Serves a get of symbols.
+    pub(super) async fn send_symbols(&mut self, wanted: WantedSymbols) -> Result<(), Fault> {
+        let position = self.shared.context.position.current();
+        let parameters = position.parameters;
+        if wanted.symbols.is_empty() || !is_sound(&wanted.symbols, parameters.shards()) {
+            return Err(Fault::out_of_place("a list of symbols like this"));
+        }
+        let length = self.registered_length(wanted.blob_id, position.epoch).await?;
+        if !parameters.is_short(length) {
+            return Err(Fault::Refused(Refusal::NotFound));
+        }
+        let all = u32::try_from(length).map_or(0, |length| parameters.short_encoded_bytes(length));
+        let _room = self.room(charged(all)).await?;
+        let core = match wanted.with_proof {
+            true => Some(self.shared.core().await),
+            false => None,
+        };
+        let (store, blob_id) = (self.shared.context.store.clone(), wanted.blob_id);
+        let found = blocking(move || {
+            let _core = core;
+            let stored = match store.short(&blob_id) {
+                Err(StoreError::Corrupt { what }) => {
+                    warn!(%blob_id, what, "a stored short blob rotted; not serving it");
+                    None
+                }
+                other => other?,
+            };
+            Ok::<_, StoreError>(stored.and_then(|stored| choose(&parameters, &wanted, stored)))
+        });
+        let found = found.instrument(debug_span!("read", haulout.blob.id = %blob_id)).await??;
+        let (symbols, proof) = found.ok_or(Fault::Refused(Refusal::NotFound))?;
+        let reply = Reply::Short {
+            symbols: symbols.iter().map(|(place, _)| *place).collect(),
+            proof_bytes: u32::try_from(proof.len()).unwrap_or(u32::MAX),
+        };
+        self.stream.write_frame(&reply).await?;
+        for (_, symbol) in &symbols {
+            self.stream.write_all(symbol).await?;
+            let bytes = u64::try_from(symbol.len()).unwrap_or(u64::MAX);
+            self.shared.context.metrics.sliver_served(SYMBOL, bytes);
+        }
+        self.stream.write_all(&proof).await?;
+        Ok(self.stream.flush().await?)
+    }
+}
+
+/// The places of the symbols of these shards, in ascending order.
+fn places_of(
+    parameters: &Parameters,
+    blob_id: &BlobId,
+    shards: &[ShardIndex],
+) -> Vec<(u16, ShardIndex)> {
+    let place = |shard: &ShardIndex| (pair_of_shard(parameters, blob_id, 0, *shard).0, *shard);
+    let mut places: Vec<_> = shards.iter().map(place).collect();
+    places.sort_unstable();
+    places
+}
+
+/// Whether symbols are those of the blob with this header, and what their proof tells of the tree.
+fn check(
+    parameters: &Parameters,
+    header: &BlobHeader,
+    symbols: &[(u16, Bytes)],
+    proof: &[u8],
+) -> Result<PartialTree, ShortError> {
+    let proof = MultiProof::from_bytes(proof).ok_or(ShortError::Unproved)?;
+    check_short(parameters, header, symbols, &proof)
+}
+
+/// What a reader wants of a stored blob: symbols in order, and their proof; nothing if there is none of them.
+fn choose(
+    parameters: &Parameters,
+    wanted: &WantedSymbols,
+    stored: ShortBlob,
+) -> Option<(Symbols, Vec<u8>)> {
+    let place = |shard| pair_of_shard(parameters, &wanted.blob_id, 0, shard).0;
+    let all: Symbols =
+        stored.symbols.into_iter().map(|(shard, symbol)| (place(shard), symbol)).collect();
+    let is_wanted = |(place, _): &&(u16, Bytes)| wanted.symbols.contains(place);
+    let symbols: Symbols = all.iter().filter(is_wanted).cloned().collect();
+    if symbols.is_empty() || !wanted.with_proof {
+        return (!symbols.is_empty()).then_some((symbols, Vec::new()));
+    }
+    let header = BlobHeader::from_bytes(&stored.header, parameters).ok()?;
+    let known = check(parameters, &header, &all, &stored.proof).ok()?;
+    let places: Vec<_> = symbols.iter().map(|(place, _)| usize::from(*place)).collect();
+    Some((symbols, known.prove_many(&places)?.to_bytes()))
+}
