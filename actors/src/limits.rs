@@ -213,7 +213,8 @@ pub const CHAIN_MERGES_PER_CALL_MAX: u32 = 64;
 pub const CHAIN_BATCH_OBJECTS: usize = 500;
 /// Objects asked for in one page of a wallet's list: the most a ledger gives.
 pub const CHAIN_PAGE_OBJECTS: u32 = 1_000;
-/// Blobs that one transaction extends or deletes; the ledger takes a thousand commands at most.
+/// Blobs that one transaction registers, certifies, extends or deletes: each takes two commands and 500 bytes at most, and Sui takes
+/// a thousand commands and 128 KiB.
 pub const CHAIN_BLOBS_PER_CALL_MAX: usize = 100;
 /// Storage objects that one transaction joins or destroys: each takes three calls at most, and a ledger takes a thousand.
 pub const CHAIN_STORAGES_PER_CALL_MAX: usize = 100;
