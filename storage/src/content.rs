@@ -140,6 +140,7 @@ pub(crate) fn remove(
     tables.proofs.retain_in::<&PairKey, _>(tables::keys(&pairs), |_, _| false)?;
     tables.headers.remove(blob)?;
     tables.short.remove(blob)?;
+    tables.short_proofs.remove(blob)?;
     tables.certificates.remove(blob)?;
     let bytes = tables.content.remove(blob)?.map_or(0, |row| row.value().0);
     add(tables, meta::CONTENT_BYTES, 0, bytes)?;

@@ -10,8 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use redb::ReadTransaction;
 
 use crate::error::StoreError;
+use crate::short;
 use crate::slivers;
-use crate::tables::{BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey, SHORT};
+use crate::tables::{BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey};
 
 /// Values remembered; whoever has found so many needs no more to know that the disk is bad.
 const KNOWN_MAX: usize = 1024;
@@ -85,10 +86,10 @@ impl Rot {
 fn read(view: &ReadTransaction, value: &Sealed) -> Result<Option<bytes::Bytes>, StoreError> {
     let what = String::new;
     match value {
+        Sealed::Short(blob) => Ok(short::read(view, blob)?.map(|blob| blob.header)),
         Sealed::Header(blob) => slivers::sealed(view, HEADERS, blob, what),
         Sealed::Certificate(blob) => slivers::sealed(view, CERTIFICATES, blob, what),
         Sealed::Proof(pair) => slivers::sealed(view, PROOFS, pair, what),
-        Sealed::Short(blob) => slivers::sealed(view, SHORT, blob, what),
     }
 }
 

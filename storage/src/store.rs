@@ -258,7 +258,8 @@ impl Store {
         now_ms: u64,
     ) -> Result<(), StoreError> {
         let sealed = blob.seal();
-        let weight = check_size("a short blob", &sealed)?;
+        let weights = sealed.each_ref().map(|sealed| check_size("a short blob", sealed));
+        let weight = weights.into_iter().sum::<Result<usize, _>>()?;
         self.check_space(bytes_of(weight))?;
         self.write(Change::Short { blob_id: *blob_id, sealed, now_ms }, weight).await.map(drop)
     }

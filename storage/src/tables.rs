@@ -50,8 +50,11 @@ pub(crate) const CERTIFICATES: TableDefinition<'static, &BlobKey, &[u8]> =
     TableDefinition::new("certificates");
 /// Pair proofs, sealed.
 pub(crate) const PROOFS: TableDefinition<'static, &PairKey, &[u8]> = TableDefinition::new("proofs");
-/// Short blobs, each with its header, the node's symbols and their proof, sealed; see `short.rs`.
+/// Short blobs, each with its header and the node's symbols, sealed; see `short.rs`.
 pub(crate) const SHORT: TableDefinition<'static, &BlobKey, &[u8]> = TableDefinition::new("short");
+/// The proofs of short blobs' symbols, sealed.
+pub(crate) const SHORT_PROOFS: TableDefinition<'static, &BlobKey, &[u8]> =
+    TableDefinition::new("short_proofs");
 /// Where each sliver lies and its hash.
 pub(crate) const SLIVERS: TableDefinition<'static, &SliverKey, SliverTuple> =
     TableDefinition::new("slivers");
@@ -98,6 +101,7 @@ pub(crate) struct Tables<'txn> {
     pub(crate) certificates: Table<'txn, &'static BlobKey, &'static [u8]>,
     pub(crate) proofs: Table<'txn, &'static PairKey, &'static [u8]>,
     pub(crate) short: Table<'txn, &'static BlobKey, &'static [u8]>,
+    pub(crate) short_proofs: Table<'txn, &'static BlobKey, &'static [u8]>,
     pub(crate) slivers: Table<'txn, &'static SliverKey, SliverTuple>,
     pub(crate) small: Table<'txn, &'static SliverKey, &'static [u8]>,
     pub(crate) bundles: Table<'txn, u64, BundleRow>,
@@ -120,6 +124,7 @@ impl<'txn> Tables<'txn> {
             certificates: transaction.open_table(CERTIFICATES)?,
             proofs: transaction.open_table(PROOFS)?,
             short: transaction.open_table(SHORT)?,
+            short_proofs: transaction.open_table(SHORT_PROOFS)?,
             slivers: transaction.open_table(SLIVERS)?,
             small: transaction.open_table(SMALL)?,
             bundles: transaction.open_table(BUNDLES)?,

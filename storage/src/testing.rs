@@ -15,7 +15,7 @@ use crate::expiry::KEPT_EPOCHS;
 use crate::slivers::{Place, SliverRow};
 use crate::tables::{
     self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, OBJECTS, ObjectKey, PENDING, PROOFS, SHORT,
-    SLIVERS, SMALL, meta,
+    SHORT_PROOFS, SLIVERS, SMALL, meta,
 };
 use crate::{BlobEffect, Options, ShortBlob, Store, StoreError};
 
@@ -187,9 +187,12 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
         let (key, value) = row.expect("readable");
         *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
     }
-    for row in view.open_table(SHORT).expect("opens").iter().expect("iterates") {
-        let (key, value) = row.expect("readable");
-        *content.entry(blob_of(key.value())).or_default() += tables::bytes_of(value.value().len());
+    for table in [SHORT, SHORT_PROOFS] {
+        for row in view.open_table(table).expect("opens").iter().expect("iterates") {
+            let (key, value) = row.expect("readable");
+            let bytes = tables::bytes_of(value.value().len());
+            *content.entry(blob_of(key.value())).or_default() += bytes;
+        }
     }
     assert_eq!(view.open_table(SMALL).expect("opens").iter().expect("iterates").count(), inline);
 

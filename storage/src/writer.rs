@@ -42,7 +42,7 @@ pub(crate) enum Change {
     /// A blob's certificate.
     Certificate { blob_id: BlobId, bytes: Vec<u8> },
     /// A short blob, sealed.
-    Short { blob_id: BlobId, sealed: Vec<u8>, now_ms: u64 },
+    Short { blob_id: BlobId, sealed: [Vec<u8>; 2], now_ms: u64 },
     /// Slivers and pair proofs of a segment.
     Segment(Box<SegmentChange>),
     /// A checkpoint's effects.
@@ -259,7 +259,7 @@ impl Change {
             Change::Header { bytes, .. }
             | Change::Certificate { bytes, .. }
             | Change::Keep { bytes, .. } => bytes.len(),
-            Change::Short { sealed, .. } => sealed.len(),
+            Change::Short { sealed, .. } => sealed.iter().map(Vec::len).sum(),
             Change::Segment(segment) => segment.database_bytes(),
             Change::Apply { .. }
             | Change::Forget { .. }

@@ -278,14 +278,14 @@ impl Chain {
     async fn in_checkpoint(&self, wallet: &Wallet, mut executed: Executed) -> Executed {
         let until = Instant::now() + limits::CHAIN_CHECKPOINT_TIMEOUT;
         let mut pauses = pauses();
-        let mut asked = self.at(executed.server);
+        let mut asked = self.at(executed.server).impatient();
         while executed.checkpoint.is_none() {
             match asked.look_up(&executed.digest).await {
                 Ok(found) => executed.checkpoint = found.and_then(|found| found.checkpoint),
                 Err(error) => {
                     debug!(%error, "another server is asked what became of the transaction");
                     self.fell_silent(executed.server);
-                    asked = self.clone();
+                    asked = self.impatient();
                 }
             }
             let Some(next) = pauses.next().map(|pause| Instant::now() + pause) else { break };

@@ -110,11 +110,11 @@ pub struct Registration {
 pub struct ObjectStatus {
     /// The checkpoint up to which the node has read.
     pub checkpoint: u64,
-    /// The object there; nothing if no live object of this id names the blob, or the blob is invalid.
+    /// The object there; nothing if none of this id names the blob, or the blob is invalid.
     pub object: Option<ObjectState>,
 }
 
-/// An object that lives and names a blob.
+/// An object that names a blob; its time may be over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ObjectState {
     /// Whether a certificate of the blob was put into it.
