@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use haulout_protocol::machine::budgets::Budget;
 use haulout_protocol::machine::places::Room;
-use haulout_protocol::machine::{guests, rations};
+use haulout_protocol::machine::{guests, pacing, rations};
 
 // ---- network: streams ------------------------------------------------------------------------
 
@@ -91,6 +91,9 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(5);
 pub const NETWORK_COMMANDS_LEN: usize = 256;
 /// Peers we remember addresses and faults of; the quietest unconnected one makes room.
 pub const PEERS_KNOWN_MAX: usize = 4096;
+/// How long we remember a stranger that is gone and did nothing wrong: longer than it takes to dial it again, and short,
+/// because a name costs nothing and an attack brings thousands.
+pub const STRANGERS_REMEMBERED: Duration = Duration::from_secs(30);
 /// Addresses we keep per peer of those that were stated.
 pub const ADDRESSES_PER_PEER_MAX: usize = 16;
 /// Addresses we keep per peer of those that were heard: QUIC and TCP, and as many that are out of date.
@@ -269,6 +272,18 @@ pub const HEADER_MEMORY: rations::Limits = rations::Limits {
 /// What a sliver or an answer counts at least: it keeps a thread busy, and transports buffer it, too. So many small
 /// ones at once count as a load, under which those who used less come first.
 pub const SESSION_MEMORY_MIN: u64 = 256 * 1024;
+/// What strangers may read of slivers while others want something from us, too: a host a quarter of a gigabit per second,
+/// which is more than one reader gets of each node of a large network, and of five nodes together more than a gigabit. Behind
+/// one address there may be many, and names cost nothing: 192 connections of its peers have 24 MiB/s of their own.
+pub const READERS: pacing::Limits = pacing::Limits {
+    host: pacing::Rate { advance: 64 * 1024 * 1024, bytes_per_second: 32 * 1024 * 1024 },
+    peer: pacing::Rate { advance: 2 * 1024 * 1024, bytes_per_second: 128 * 1024 },
+    company_ms: 1_000,
+    wait_max_ms: 6_000,
+    readers_max: PEERS_KNOWN_MAX,
+};
+/// What a sliver counts at least when it is read: finding it, and its frames.
+pub const READ_BYTES_MIN: u64 = 16 * 1024;
 /// How long a session waits for memory before the slowest stranger that holds some is turned out, each time.
 pub const MEMORY_PATIENCE: Duration = Duration::from_millis(500);
 /// Who has held memory for so long while others wait may be turned out though it does not keep us waiting: the largest

@@ -95,10 +95,15 @@ pub(crate) fn sample_context(position: Position, peer: PeerId, index: usize) -> 
 
 /// A peer that listens on a free port of this machine; nothing runs until a tree starts it.
 pub(crate) fn sample_network(seed: u8) -> Network {
+    sample_network_at(seed, "127.0.0.1")
+}
+
+/// A network at one of this machine's addresses; it dials from there, too.
+pub(crate) fn sample_network_at(seed: u8, address: &str) -> Network {
     let options = NetworkOptions {
         secret_key: [seed; 32],
         network: NETWORK,
-        listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()],
+        listen: vec![format!("/ip4/{address}/udp/0/quic-v1")],
         external: Vec::new(),
         bootstrap: Vec::new(),
         role: Role::Server,

@@ -11,6 +11,7 @@ mod get;
 mod memory;
 mod pending;
 mod put;
+mod readers;
 mod session;
 mod short;
 
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haulout_protocol::crypto::PeerId;
-use haulout_protocol::machine::rations;
+use haulout_protocol::machine::{pacing, rations};
 use haulout_storage::StoreError;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::{AbortHandle, JoinSet};
@@ -65,6 +66,7 @@ pub(crate) struct Arguments {
 pub(crate) struct Patience {
     pub(crate) bounds: Bounds,
     pub(crate) memory: rations::Limits,
+    pub(crate) readers: pacing::Limits,
     pub(crate) pending_time: Duration,
     pub(crate) sweep_interval: Duration,
     pub(crate) registration_wait: Duration,
@@ -77,6 +79,7 @@ impl Default for Patience {
         Patience {
             bounds: Bounds::default(),
             memory: limits::SESSION_MEMORY,
+            readers: limits::READERS,
             pending_time: limits::PENDING_TIME_MAX,
             sweep_interval: limits::PENDING_SWEEP_INTERVAL,
             registration_wait: limits::REGISTRATION_WAIT_MAX,

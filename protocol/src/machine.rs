@@ -18,6 +18,7 @@ pub mod inquiry;
 pub mod ledger_history;
 pub mod ledger_servers;
 pub mod node_keys;
+pub mod pacing;
 pub mod permanence;
 pub mod places;
 pub mod put_plan;

@@ -37,7 +37,7 @@ pub(super) struct Behaviour {
     pub(super) streams: streams::Behaviour,
     pub(super) kad: Paced<kad::Behaviour<kad::store::MemoryStore>>,
     pub(super) gossip: Gossip,
-    identify: Paced<identify::Behaviour>,
+    pub(super) identify: Paced<identify::Behaviour>,
     ping: ping::Behaviour,
 }
 
@@ -147,13 +147,7 @@ fn gossip(network: &str, key: &identity::Keypair) -> Result<Gossip, Box<dyn Erro
     let topics = Topic::ALL.into_iter().map(|topic| topic.on(network).hash()).collect();
     let ours = gossipsub::WhitelistSubscriptionFilter(topics);
     let mut gossip = Gossip::new_with_subscription_filter(author, config, ours)?;
-    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let scores = gossipsub::PeerScoreParams {
-        // A devnet is many honest peers on one address.
-        ip_colocation_factor_whitelist: HashSet::from(loopback),
-        ..Default::default()
-    };
-    gossip.with_peer_score(scores, gossipsub::PeerScoreThresholds::default())?;
+    gossip.with_peer_score(scores(), gossipsub::PeerScoreThresholds::default())?;
     let topic_scores = gossipsub::TopicScoreParams {
         // Our topics are quiet; silence is no fault.
         mesh_message_deliveries_weight: 0.0,
@@ -169,4 +163,26 @@ fn gossip(network: &str, key: &identity::Keypair) -> Result<Gossip, Box<dyn Erro
         gossip.set_topic_params(topic.on(network), topic_scores.clone())?;
     }
     Ok(gossip)
+}
+
+/// How gossip judges whoever connects.
+fn scores() -> gossipsub::PeerScoreParams {
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    gossipsub::PeerScoreParams {
+        // A devnet is many honest peers on one address.
+        ip_colocation_factor_whitelist: HashSet::from(loopback),
+        // It would remember everybody who ever connected for an hour, however many they are.
+        retain_score: limits::STRANGERS_REMEMBERED,
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gossip_forgets_who_left_soon_because_names_cost_nothing() {
+        assert_eq!(scores().retain_score, limits::STRANGERS_REMEMBERED);
+    }
 }

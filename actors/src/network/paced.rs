@@ -33,6 +33,16 @@ impl<Inner> Paced<Inner> {
         let heard = Budgets::new(limits::QUESTIONS_OF_PEER, limits::PEERS_KNOWN_MAX);
         Paced { inner, heard, started: Instant::now() }
     }
+
+    fn now(&self) -> Timestamp {
+        let elapsed = self.started.elapsed().as_millis();
+        Timestamp(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+
+    /// Forgets the peers that asked nothing lately.
+    pub(super) fn forget_quiet(&mut self) {
+        self.heard.forget(self.now());
+    }
 }
 
 impl<Inner: NetworkBehaviour> NetworkBehaviour for Paced<Inner> {
@@ -89,9 +99,7 @@ impl<Inner: NetworkBehaviour> NetworkBehaviour for Paced<Inner> {
         connection: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        let elapsed = self.started.elapsed().as_millis();
-        let now = Timestamp(u64::try_from(elapsed).unwrap_or(u64::MAX));
-        if self.heard.try_spend(peer, now) {
+        if self.heard.try_spend(peer, self.now()) {
             self.inner.on_connection_handler_event(peer, connection, event);
         } else {
             debug!(%peer, "a peer asks more than it may; not heard");

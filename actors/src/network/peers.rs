@@ -1,7 +1,7 @@
 //! What we know of other peers: addresses, connections, faults, bans, and how fast they answer.
 //!
-//! Promises: bounded (the quietest stranger makes room), a fault that can be proved is logged with
-//! the peer's name, enough of them ban the peer for a while. Does not: keep anything on disk, or
+//! Promises: bounded (the quietest stranger makes room), strangers that are gone are forgotten, with their faults once these
+//! are forgiven; a fault that can be proved is logged with the peer's name, enough of them ban the peer for a while. Does not: keep anything on disk, or
 //! believe addresses: whoever answers must still prove its key.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,6 +98,24 @@ struct Entry {
     seen: Instant,
 }
 
+impl Entry {
+    /// Whether nothing binds us to the peer at this moment.
+    fn is_idle(&self) -> bool {
+        self.connections == 0 && self.stated.is_empty() && self.banned_until.is_none()
+    }
+
+    /// Points that are forgiven by now.
+    fn forgiven_by(&self, now: Instant) -> u32 {
+        let since = now.saturating_duration_since(self.forgiven).as_secs();
+        u32::try_from(since / FORGIVE_EACH.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    /// Whether the peer has faults that are not forgiven yet.
+    fn owes(&self, now: Instant) -> bool {
+        self.points > self.forgiven_by(now)
+    }
+}
+
 /// The book itself; one per node, kept across restarts of the network actor.
 #[derive(Debug, Default)]
 pub(super) struct PeerBook {
@@ -131,11 +149,18 @@ impl PeerBook {
         entry
     }
 
+    /// Forgets the strangers that left and did nothing wrong, or were forgiven it.
+    pub(super) fn forget_gone(&mut self, now: Instant) {
+        let members = &self.members;
+        self.entries.retain(|peer, entry| {
+            let is_long_ago =
+                now.saturating_duration_since(entry.seen) >= limits::STRANGERS_REMEMBERED;
+            !is_long_ago || !entry.is_idle() || members.contains(peer) || entry.owes(now)
+        });
+    }
+
     fn make_room(&mut self) {
-        let idle = |entry: &Entry| {
-            entry.connections == 0 && entry.stated.is_empty() && entry.banned_until.is_none()
-        };
-        let quietest = self.entries.iter().filter(|(_, entry)| idle(entry));
+        let quietest = self.entries.iter().filter(|(_, entry)| entry.is_idle());
         let quietest = quietest.min_by_key(|(_, entry)| entry.seen).map(|(peer, _)| *peer);
         if let Some(peer) = quietest {
             self.entries.remove(&peer);
@@ -256,9 +281,7 @@ impl PeerBook {
         let count = entry.blamed.entry(blame).or_insert(0);
         *count = count.saturating_add(1);
         let count = *count;
-        let forgiven =
-            now.saturating_duration_since(entry.forgiven).as_secs() / FORGIVE_EACH.as_secs();
-        if let Ok(points @ 1..) = u32::try_from(forgiven) {
+        if let points @ 1.. = entry.forgiven_by(now) {
             entry.points = entry.points.saturating_sub(points);
             entry.forgiven = now;
         }

@@ -249,7 +249,9 @@ impl Driver {
     fn on_tick(&mut self) {
         let (banned, forgiven) = {
             let mut book = self.shared.book();
-            let forgiven = book.end_bans(Instant::now());
+            let now = Instant::now();
+            let forgiven = book.end_bans(now);
+            book.forget_gone(now);
             (book.banned(), forgiven)
         };
         for peer in &banned {
@@ -262,6 +264,9 @@ impl Driver {
         if !forgiven.is_empty() {
             self.shared.show_peers();
         }
+        let behaviour = self.swarm.behaviour_mut();
+        behaviour.kad.forget_quiet();
+        behaviour.identify.forget_quiet();
         let streams = &self.swarm.behaviour().streams;
         self.strangers.note_useful(|peer| streams.is_busy(peer));
         if Instant::now() >= self.bootstrap_due {

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use std::ops::Range;
+use std::time::Duration;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::chain::ObjectId;
@@ -21,6 +22,7 @@ use haulout_protocol::wire::sliver::{Part, Reply};
 use haulout_protocol::wire::{self, Refusal};
 use haulout_storage::{BlobObject, BlobRecord, Store, StoreError};
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use tracing::{Instrument, Span, debug, debug_span, warn};
 
 use super::memory::Held;
@@ -61,8 +63,10 @@ impl Session {
         if is_short || u64::from(wanted.segment) >= parameters.segment_count(length) {
             return Err(Fault::Refused(Refusal::NotFound));
         }
+        self.shared.readers.note(&self.place);
         let length = parameters.segment_length(length, wanted.segment);
-        let bytes = charged(wanted.bytes_of_pair(&parameters, length));
+        let pair_bytes = wanted.bytes_of_pair(&parameters, length);
+        let bytes = charged(pair_bytes);
         let reads = debug_span!(
             "read",
             haulout.segment = wanted.segment,
@@ -71,6 +75,15 @@ impl Session {
         );
         let mut ahead: Option<Reading> = None;
         for &pair in &wanted.pairs {
+            let turn = self.turn(pair_bytes);
+            if !matches!(turn, Ok(Duration::ZERO)) {
+                // What was read already goes out first.
+                if let Some(reading) = ahead.take() {
+                    self.send(&wanted, reading).await?;
+                }
+                self.stream.flush().await?;
+                sleep(turn?).await;
+            }
             // The next sliver is read from disk while the one before is sent; but whoever holds
             // one sliver in memory never waits for room for another.
             let room = match ahead.take() {

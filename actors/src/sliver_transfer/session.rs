@@ -4,6 +4,7 @@
 //! made it: the peer is blamed for what it sent, our own store's failures are errors of ours.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::PeerId;
@@ -17,6 +18,7 @@ use tracing::{Instrument, Span, debug, error, info_span, warn};
 
 use super::memory::{Held, Memory};
 use super::pending::Pending;
+use super::readers::Readers;
 use super::{Arguments, Patience};
 use crate::context::{Context, Position};
 use crate::network::{Blame, Network, Place, Protocol, Stream, StreamError};
@@ -32,6 +34,8 @@ pub(super) struct Shared {
     memory: Memory,
     /// Room for what they hold for a whole upload.
     headers: Memory,
+    /// Whose turn it is to read.
+    pub(super) readers: Readers,
     /// One permit per sliver being checked.
     checks: Arc<Semaphore>,
 }
@@ -124,6 +128,7 @@ impl Shared {
             pending: Pending::new(patience.bounds, pending_on_disk),
             memory: Memory::new(patience.memory),
             headers: Memory::new(limits::HEADER_MEMORY),
+            readers: Readers::new(patience.readers),
             checks: Arc::new(Semaphore::new(cores.min(limits::SLIVER_CHECKS_MAX))),
         }
     }
@@ -192,7 +197,12 @@ impl Session {
         room.ok_or_else(|| self.without_room())
     }
 
-    /// There was no room in memory for too long.
+    /// How long a reader has to wait for its turn.
+    pub(super) fn turn(&self, bytes: usize) -> Result<Duration, Fault> {
+        self.shared.readers.pause(&self.place, bytes).ok_or_else(|| self.without_room())
+    }
+
+    /// There was no room in memory for too long, or there would be no turn.
     fn without_room(&self) -> Fault {
         self.shared.network.note_turned_away(Entrance::Memory, self.place.guest().class);
         busy()
@@ -226,6 +236,7 @@ impl Session {
             Ok(sliver::Request::Put { blob_id, header_bytes, trace }) => {
                 let blob_id = BlobId::from_bytes(blob_id);
                 let span = receive_span(&self.peer, &blob_id);
+                self.shared.readers.note(&self.place);
                 trace::adopt(&span, trace);
                 self.take_slivers(blob_id, header_bytes).instrument(span).await
             }

@@ -26,6 +26,8 @@ use crate::sample::{
 };
 use crate::tree::{Role, Tree};
 
+mod readers;
+
 /// A blob of three segments, the last one short, with all its slivers.
 struct Blob {
     header: BlobHeader,
@@ -59,6 +61,7 @@ struct World {
 const QUICK: Patience = Patience {
     bounds: Bounds { per_peer: 1 << 20, per_host: 1 << 20, total: 1 << 20 },
     memory: limits::SESSION_MEMORY,
+    readers: limits::READERS,
     pending_time: Duration::from_secs(60),
     sweep_interval: Duration::from_secs(60),
     registration_wait: Duration::from_secs(20),

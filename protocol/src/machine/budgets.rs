@@ -62,11 +62,17 @@ impl<Key: Copy + Ord> Budgets<Key> {
         self.spent.is_empty()
     }
 
+    /// Forgets those who have everything back.
+    pub fn forget(&mut self, now: Timestamp) {
+        let budget = self.budget;
+        self.spent.retain(|_, spent| spent.settle(budget, now) > 0);
+    }
+
     /// Whether this one may do one more.
     pub fn has_left(&mut self, key: Key, now: Timestamp) -> bool {
         let budget = self.budget;
         if !self.spent.contains_key(&key) && self.spent.len() >= self.keys_max {
-            self.spent.retain(|_, spent| spent.settle(budget, now) > 0);
+            self.forget(now);
         }
         match self.spent.get_mut(&key) {
             Some(spent) => spent.settle(budget, now) < budget.burst,
@@ -124,5 +130,9 @@ mod tests {
         assert!(!budgets.try_spend(200, Timestamp(99)));
         assert!(budgets.try_spend(200, Timestamp(100)));
         assert_eq!(budgets.len(), 1);
+        budgets.forget(Timestamp(199));
+        assert_eq!(budgets.len(), 1);
+        budgets.forget(Timestamp(200));
+        assert!(budgets.is_empty());
     }
 }

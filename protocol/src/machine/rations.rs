@@ -114,6 +114,9 @@ impl Rations {
     /// Grants what can be granted now: first to members and paying writers, then to strangers, of each the one whose
     /// host, then whose peer used least lately. Who is first and does not fit is waited for, or it would wait for ever.
     pub fn grant(&mut self, now: Timestamp) -> Vec<Ticket> {
+        if self.held.is_empty() && self.waiting.is_empty() {
+            self.forget(now);
+        }
         let mut granted = Vec::new();
         while let Some(ticket) = self.first(now, |class| class != Class::Stranger) {
             if !self.try_grant(now, ticket) {
@@ -128,6 +131,12 @@ impl Rations {
             granted.push(ticket);
         }
         granted
+    }
+
+    /// Forgets who used nothing lately.
+    fn forget(&mut self, now: Timestamp) {
+        self.hosts.retain(|_, used| used.now(now) > 0);
+        self.peers.retain(|_, used| used.now(now) > 0);
     }
 
     /// Who is first in line.
@@ -246,6 +255,20 @@ mod tests {
         assert_eq!(rations.grant(Timestamp(0)), [large], "as much as strangers may ever hold");
         rations.release(large);
         assert_eq!(rations.grant(Timestamp(0)), [later]);
+    }
+
+    #[test]
+    fn once_all_is_given_back_those_who_used_nothing_lately_are_forgotten() {
+        let mut rations = Rations::new(LIMITS);
+        for peer in 0..5 {
+            let ticket = rations.ask(guest(peer, peer, Class::Stranger), 10);
+            rations.grant(Timestamp(0));
+            rations.release(ticket);
+        }
+        rations.grant(Timestamp(1_000));
+        assert_eq!((rations.hosts.len(), rations.peers.len()), (5, 5), "they used it just now");
+        rations.grant(Timestamp(60_000));
+        assert_eq!((rations.hosts.len(), rations.peers.len()), (0, 0));
     }
 
     #[test]

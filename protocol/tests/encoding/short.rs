@@ -354,11 +354,11 @@ fn what_is_not_a_symbol_of_the_blob_is_an_error() {
     let decode = |symbols: &[(u16, Bytes)]| decode_short(&parameters, header, symbols);
     let check = |symbols: &[(u16, Bytes)]| check_short(&parameters, header, symbols, &proof);
     let past = (10, encoded.symbol(0));
-    assert_eq!(decode(&[past.clone()]), Err(ShortError::NoSuchSymbol(10)));
+    assert_eq!(decode(std::slice::from_ref(&past)), Err(ShortError::NoSuchSymbol(10)));
     assert_eq!(check(&[past]), Err(ShortError::NoSuchSymbol(10)));
     let cut = (1, encoded.symbol(1).slice(1..));
     let wrong_length = ShortError::WrongLength { index: 1, expected: 256, found: 255 };
-    assert_eq!(decode(&[cut.clone()]), Err(wrong_length));
+    assert_eq!(decode(std::slice::from_ref(&cut)), Err(wrong_length));
     assert_eq!(check(&[cut]), Err(wrong_length));
     let twice = symbols(&encoded, &[1, 7, 1]);
     assert_eq!(decode(&twice), Err(ShortError::OutOfOrder(1)));

@@ -118,3 +118,27 @@ fn an_address_is_stated_as_long_as_anybody_has_it() {
     book.state_addresses(second, Vec::new());
     assert!(!book.is_stated(&sample_address(1)));
 }
+
+#[test]
+fn strangers_that_are_gone_are_forgotten_and_with_faults_only_once_these_are_forgiven() {
+    let (mut book, start) = (PeerBook::default(), Instant::now());
+    let [gone, connected, stated, member, clumsy] = [1, 2, 3, 4, 5].map(sample_peer);
+    for peer in [gone, connected, member] {
+        book.connected(peer);
+        book.hear_address(peer, sample_address(1));
+    }
+    book.set_members(BTreeSet::from([member]));
+    book.state_addresses(stated, vec![sample_address(2)]);
+    book.blame(clumsy, Blame::Malformed, start);
+    book.disconnected(gone);
+    book.disconnected(member);
+    book.forget_gone(start);
+    assert_eq!(book.entries.len(), 5, "it may come back at once");
+    let later = Instant::now() + limits::STRANGERS_REMEMBERED;
+    book.forget_gone(later);
+    assert!(!book.entries.contains_key(&gone));
+    assert_eq!(book.entries.len(), 4);
+    book.forget_gone(start + FORGIVE_EACH * 26);
+    assert_eq!(book.entries.len(), 3, "a malformed frame is 25 points");
+    assert!(!book.entries.contains_key(&clumsy));
+}
