@@ -1,6 +1,6 @@
 //! The devnet command as a person uses it, with real processes and real signals.
 //!
-//! One test, because each start costs seconds and the sentences follow from each other.
+//! Few tests, because each start costs seconds and the sentences follow from each other.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
@@ -9,6 +9,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -313,4 +314,68 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     assert_eq!(fresh["epoch_ms"], 30_000);
     let gone = desk.run(&["haulout", "get", &id]);
     assert_eq!(gone.status.code(), Some(4), "{}", String::from_utf8_lossy(&gone.stderr));
+}
+
+/// Puts short blobs one after the other until it is told to stop; returns what was acknowledged.
+#[cfg(target_os = "linux")]
+fn put_many(desk: &Desk, writer: usize, is_over: &AtomicBool, done: &AtomicUsize) -> Vec<Stored> {
+    let mut stored = Vec::new();
+    for number in 0.. {
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        let mut bytes = vec![0; 100 + 700 * (number % 8)];
+        let mut seed = blake3::Hasher::new_derive_key("devnet tests: many short puts");
+        seed.update(format!("{writer}.{number}").as_bytes()).finalize_xof().fill(&mut bytes);
+        let file = desk.folder.path().join(format!("short-{writer}-{number}"));
+        fs::write(&file, &bytes).unwrap();
+        let output = desk.run(&["haulout", "--json", "put", file.to_str().unwrap()]);
+        // What fails while nodes are dead was not promised to anybody.
+        if output.status.success() {
+            let put: Value = serde_json::from_slice(&output.stdout).unwrap();
+            stored.push((put["blob_id"].as_str().unwrap().to_owned(), bytes));
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    stored
+}
+
+/// An id and what it stands for.
+type Stored = (String, Vec<u8>);
+
+#[cfg(target_os = "linux")]
+#[test]
+fn of_many_short_puts_none_that_was_acknowledged_is_lost_when_nodes_and_then_all_are_killed() {
+    let desk = Desk { folder: tempfile::tempdir().unwrap() };
+    let card = desk.up();
+    let (is_over, done) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let mut all = Vec::new();
+    let acknowledged = |count| wait_until("puts go on", || done.load(Ordering::Relaxed) >= count);
+    let stored: Vec<Stored> = std::thread::scope(|scope| {
+        let start = |writer| {
+            let (desk, is_over, done) = (&desk, &is_over, &done);
+            scope.spawn(move || put_many(desk, writer, is_over, done))
+        };
+        let writers: Vec<_> = (0..3).map(start).collect();
+        acknowledged(3);
+        for (at, node) in (1..).zip(["n2", "n3"]) {
+            desk.json(&["kill", node, "--json"]);
+            acknowledged(3 + 2 * at);
+            desk.json(&["restart", node, "--json"]);
+        }
+        acknowledged(9);
+        all = pids(&desk.up());
+        signal(card["supervisor_pid"].as_u64().unwrap(), "KILL"); // takes every process with it
+        is_over.store(true, Ordering::Relaxed);
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    });
+    wait_until("every child is gone", || !all.iter().copied().any(lives));
+    assert!(stored.len() >= 9, "{} were acknowledged", stored.len());
+    desk.up();
+    for (id, bytes) in &stored {
+        assert!(desk.get(id) == *bytes, "{id} of {} bytes", bytes.len());
+        let status = desk.json(&["haulout", "--json", "status", id]);
+        assert_eq!((&status["state"], &status["lost"]), (&"certified".into(), &false.into()));
+        assert_eq!(status["slivers"]["of"], "a short blob");
+    }
 }

@@ -138,6 +138,8 @@ pub(crate) fn count(
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::Store;
     use crate::testing::{
@@ -196,5 +198,36 @@ mod tests {
         assert_eq!(store.rot_found(), 1);
         store.put_short(&blob, sample_short(1, 0..2), 0).await.expect("stored again");
         assert!(store.holds(&blob, 1, &shards(0..2)).expect("read"));
+    }
+
+    /// Parts of a row that fit each other or do not.
+    fn parts() -> impl Strategy<Value = (Vec<u8>, Vec<u16>, Vec<u8>)> {
+        let bytes = |most| proptest::collection::vec(any::<u8>(), 0..most);
+        (bytes(80), proptest::collection::vec(any::<u16>(), 0..8), bytes(600))
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_row_or_none(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = ShortBlob::read(&bytes, Bytes::new());
+        }
+
+        #[test]
+        fn every_byte_of_a_row_belongs_to_a_symbol_or_it_is_none(parts in parts(), at: u16, flip in 1_u8..) {
+            let (header, shards, symbols) = parts;
+            let (count, all) = (shards.len(), symbols.clone());
+            let mut bytes = wire::encode(&Row { header, shards, symbols });
+            let read = ShortBlob::read(&bytes, Bytes::new());
+            let fits = all.len().checked_rem(count).unwrap_or(all.len()) == 0;
+            prop_assert_eq!(read.is_some(), fits);
+            if let Some(read) = read {
+                prop_assert_eq!(read.symbols.len(), count);
+                let symbols: Vec<&[u8]> = read.symbols.iter().map(|(_, symbol)| &**symbol).collect();
+                prop_assert_eq!(symbols.concat(), all);
+            }
+            let at = usize::from(at) % bytes.len();
+            bytes[at] ^= flip; // lengths that say more than there is, too
+            let _ = ShortBlob::read(&bytes, Bytes::new());
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
+use haulout_actors::context::Position;
 use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, Transport};
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_protocol::blob::BlobId;
@@ -41,7 +42,15 @@ pub(crate) struct Assault {
 impl Assault {
     /// A network, what is normal there, and strangers that know its nodes.
     pub(crate) async fn begin() -> Assault {
-        let mut siege = Siege::start();
+        Assault::on(Siege::start()).await
+    }
+
+    /// The same beside honest clients whose blobs are so long.
+    pub(crate) async fn beside(length: usize) -> Assault {
+        Assault::on(Siege::beside(length)).await
+    }
+
+    async fn on(mut siege: Siege) -> Assault {
         let calm = siege.calm().await;
         let memory = siege.memory();
         let mut strangers = Vec::new();
@@ -67,10 +76,27 @@ impl Assault {
         stored.blob_id
     }
 
+    /// What an honest client knows of the network.
+    pub(crate) async fn position(&self) -> Position {
+        let client = self.siege.client().await.unwrap();
+        let position = client.context().position.current();
+        client.close().await;
+        position
+    }
+
     /// Every stranger keeps so many streams of a protocol to every node, and does this with each.
     pub(crate) fn send<Run, Running>(&mut self, protocol: Protocol, streams: usize, run: Run)
     where
         Run: Fn(Stream) -> Running + Clone + Send + Sync + 'static,
+        Running: Future<Output = Result<()>> + Send,
+    {
+        self.send_to(protocol, streams, move |_, stream| run(stream));
+    }
+
+    /// The same, for what depends on the node.
+    pub(crate) fn send_to<Run, Running>(&mut self, protocol: Protocol, streams: usize, run: Run)
+    where
+        Run: Fn(PeerId, Stream) -> Running + Clone + Send + Sync + 'static,
         Running: Future<Output = Result<()>> + Send,
     {
         for (network, _) in &self.strangers {
@@ -85,7 +111,7 @@ impl Assault {
                             let opened = network.open(peer, protocol).await;
                             tried.fetch_add(1, Ordering::Relaxed);
                             match opened {
-                                Ok(stream) => drop(run(stream).await),
+                                Ok(stream) => drop(run(peer, stream).await),
                                 Err(_) => tokio::time::sleep(PAUSE).await,
                             }
                         }

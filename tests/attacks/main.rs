@@ -14,6 +14,7 @@ mod floods;
 mod handshakes;
 mod identities;
 mod kademlia;
+mod short;
 mod siege;
 mod stranger;
 mod streams;
@@ -42,6 +43,7 @@ fn trials() -> Vec<Trial> {
         trial("claims_without_bytes_keep_no_room", streams::claims_without_bytes),
         trial("bytes_nobody_reads_fill_no_memory", streams::bytes_nobody_reads),
         trial("a_pair_named_twice_is_not_served", streams::pairs_named_again_and_again),
+        trial("floods_of_short_blobs_leave_others_their_share", short::floods_of_short_blobs),
         trial("greedy_readers_leave_others_their_share", streams::greedy_readers),
     ]
 }

@@ -60,6 +60,8 @@ pub(crate) struct Siege {
     pub(crate) ledger: String,
     /// The network's id in hex, as protocol names carry its beginning.
     pub(crate) network: String,
+    /// How long the blobs of honest clients are.
+    length: usize,
     operations: u64,
 }
 
@@ -84,8 +86,13 @@ fn knob(name: &str, usual: u64) -> u64 {
 }
 
 impl Siege {
-    /// Starts four nodes with seven shards.
+    /// Starts four nodes with seven shards, and honest clients whose blobs are segments.
     pub(crate) fn start() -> Siege {
+        Siege::beside(100 * KIB)
+    }
+
+    /// The same with honest clients whose blobs are so long.
+    pub(crate) fn beside(length: usize) -> Siege {
         let folder = tempfile::tempdir().unwrap();
         let arguments = ["up", "-d", "--nodes", "4", "--shards", "7", "--port-base", "0", "--json"];
         let output = devnet(folder.path(), &arguments);
@@ -106,6 +113,7 @@ impl Siege {
             targets: targets.collect(),
             network: card["chain"]["network"].as_str().unwrap().to_owned(),
             folder,
+            length,
             operations: 0,
         }
     }
@@ -134,7 +142,7 @@ impl Siege {
     /// Stores a blob with one fresh client and reads it with another.
     async fn operate(&mut self, figures: &mut Figures) {
         self.operations += 1;
-        let blob = sample_blob(self.operations, 100 * KIB);
+        let blob = sample_blob(self.operations, self.length);
         let began = Instant::now();
         if let Err(error) = self.put_and_get(&blob).await {
             figures.failures.push(format!("{error:#}"));

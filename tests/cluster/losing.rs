@@ -13,17 +13,17 @@ use haulout_protocol::wire::blob::State;
 use haulout_tests::{KIB, eventually, get, put, quiet, sample_blob};
 use tokio::sync::watch;
 
-const OPTIONS: PutOptions = PutOptions { epochs: 1, deletable: true, force: false };
+pub(crate) const OPTIONS: PutOptions = PutOptions { epochs: 1, deletable: true, force: false };
 
 /// Loses the disk of a node, and has it back in the network.
-async fn wipe(devnet: &mut Devnet, member: usize) {
+pub(crate) async fn wipe(devnet: &mut Devnet, member: usize) {
     devnet.stop_node(member).await;
     devnet.wipe_node(member).unwrap();
     devnet.start_node(member).await.unwrap();
 }
 
 /// Waits until every node has read that the blob is certified.
-async fn known_to_all(client: &LightClient, id: &BlobId) {
+pub(crate) async fn known_to_all(client: &LightClient, id: &BlobId) {
     eventually("all nodes have read of the blob", async || {
         let standing = client.status(id).await;
         standing.answered == 10 && matches!(standing.state, Some(State::Certified { .. }))
@@ -107,7 +107,7 @@ async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_th
 }
 
 /// Begins to store a blob, and ends as Ctrl-C does once it is registered and paid.
-async fn interrupted(client: &LightClient, bytes: &[u8]) -> Pending {
+pub(crate) async fn interrupted(client: &LightClient, bytes: &[u8]) -> Pending {
     let (told, mut registered) = watch::channel(None);
     let observer: Observer = Arc::new(move |progress| {
         if let Progress::Registered(pending) = progress {

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
 mod changing;
+mod charges;
 mod crossing;
 mod discovery;
 mod epochs;
@@ -23,6 +24,7 @@ mod put_get;
 mod reading;
 mod restart;
 mod several_ledgers;
+mod short;
 mod sizes;
 mod space;
 mod staker;

@@ -12,7 +12,9 @@ use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, T
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_devnet::Devnet;
 use haulout_protocol::crypto::PeerId;
-use haulout_protocol::encoding::{Parameters, SegmentPosition, encode_segment};
+use haulout_protocol::encoding::{
+    EncodedShort, Parameters, SegmentPosition, encode_segment, encode_short,
+};
 use haulout_protocol::message::NetworkId;
 use haulout_protocol::pairs::{PairProof, PairTree};
 use haulout_protocol::sliver::{Axis, PairIndex};
@@ -24,9 +26,9 @@ use crate::{eventually, sample_blob};
 /// How a liar lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
-    /// Slivers of the right length and wrong content, with the right proofs.
+    /// Slivers and symbols of the right length and wrong content, with the right proofs.
     WrongBytes,
-    /// Headers and proofs that do not belong to the blob, and slivers of a wrong length.
+    /// Headers and proofs that do not belong to the blob, slivers of a wrong length, and wrong symbols.
     WrongProofs,
     /// A frame that says it is four gigabytes long.
     OversizedFrames,
@@ -56,10 +58,18 @@ struct Script {
     lie: Lie,
     parameters: Parameters,
     blob_bytes: u64,
-    /// The true proofs, segment by segment.
-    pairs: Arc<Vec<PairTree>>,
+    truth: Arc<Truth>,
     told: Arc<AtomicUsize>,
     asked_for_slivers: Arc<AtomicUsize>,
+}
+
+/// What can be proved of the blob.
+#[derive(Debug)]
+enum Truth {
+    /// The pairs of each segment.
+    Segments(Vec<PairTree>),
+    /// The symbols of a short blob.
+    Short(Box<EncodedShort>),
 }
 
 impl Liar {
@@ -101,7 +111,7 @@ impl Liar {
             lie,
             parameters,
             blob_bytes: u64::try_from(blob.len())?,
-            pairs: Arc::new(pairs_of(&parameters, blob)),
+            truth: Arc::new(Truth::of(&parameters, blob)),
             told: told.clone(),
             asked_for_slivers: asked_for_slivers.clone(),
         };
@@ -122,7 +132,7 @@ impl Liar {
         self.told.load(Ordering::Relaxed)
     }
 
-    /// How many requests for slivers, or to take some, it got so far.
+    /// How many requests for slivers or symbols, or to take some, it got so far.
     pub fn asked_for_slivers(&self) -> usize {
         self.asked_for_slivers.load(Ordering::Relaxed)
     }
@@ -194,9 +204,15 @@ impl Script {
             }
             Lie::WrongBytes | Lie::WrongProofs => {}
         }
-        let sliver::Request::Get { segment, axis, part, pairs, .. } = request else {
-            stream.write_frame(&sliver::Reply::Refused(Refusal::Internal)).await?;
-            return Ok(stream.close().await?);
+        let (segment, axis, part, pairs) = match request {
+            sliver::Request::Get { segment, axis, part, pairs, .. } => (segment, axis, part, pairs),
+            sliver::Request::GetShort { symbols, with_proof, .. } => {
+                return self.about_symbols(stream, symbols, with_proof).await;
+            }
+            _ => {
+                stream.write_frame(&sliver::Reply::Refused(Refusal::Internal)).await?;
+                return Ok(stream.close().await?);
+            }
         };
         let bytes = self.sliver_bytes(segment, axis);
         for pair in pairs {
@@ -217,9 +233,35 @@ impl Script {
         Ok(stream.close().await?)
     }
 
+    /// Has every symbol that is asked for, and none of them is right.
+    async fn about_symbols(
+        self,
+        mut stream: Stream,
+        mut symbols: Vec<u16>,
+        with_proof: bool,
+    ) -> Result<()> {
+        symbols.sort_unstable();
+        let length = u32::try_from(self.blob_bytes)?;
+        let bytes = usize::try_from(self.parameters.short_symbol_bytes(length))?;
+        let noise = |symbol: &u16| sample_blob(u64::from(*symbol), bytes);
+        let row: Vec<u8> = symbols.iter().flat_map(noise).collect();
+        let proof = match &*self.truth {
+            _ if !with_proof => Vec::new(),
+            Truth::Short(encoded) if self.lie == Lie::WrongBytes => {
+                encoded.prove(&symbols).map(|proof| proof.to_bytes()).unwrap_or_default()
+            }
+            _ => sample_blob(14, 32),
+        };
+        let proof_bytes = u32::try_from(proof.len())?;
+        stream.write_frame(&sliver::Reply::Short { symbols, proof_bytes }).await?;
+        stream.write_all(&row).await?;
+        stream.write_all(&proof).await?;
+        Ok(stream.close().await?)
+    }
+
     fn proof(&self, segment: u32, pair: PairIndex) -> Vec<u8> {
-        let known = usize::try_from(segment).ok().and_then(|segment| self.pairs.get(segment));
-        match known {
+        let Truth::Segments(known) = &*self.truth else { return Vec::new() };
+        match usize::try_from(segment).ok().and_then(|segment| known.get(segment)) {
             Some(pairs) if self.lie == Lie::WrongBytes => pairs.prove(pair).to_bytes(),
             _ => sample_blob(u64::from(pair.0), PairProof::bytes_of(pair, &self.parameters)),
         }
@@ -232,14 +274,20 @@ impl Script {
     }
 }
 
-/// The pairs of each segment of a blob.
-fn pairs_of(parameters: &Parameters, blob: &[u8]) -> Vec<PairTree> {
-    let segments = blob.chunks(usize::try_from(parameters.segment_bytes()).unwrap_or(usize::MAX));
-    let encode = |(segment, bytes): (u32, &[u8])| {
-        let position = SegmentPosition { segment, blob_bytes: blob.len() as u64 };
-        encode_segment(parameters, position, bytes.to_vec().into()).pairs().clone()
-    };
-    (0..).zip(segments).map(encode).collect()
+impl Truth {
+    fn of(parameters: &Parameters, blob: &[u8]) -> Self {
+        let blob_bytes = blob.len() as u64;
+        if parameters.is_short(blob_bytes) {
+            return Truth::Short(Box::new(encode_short(parameters, blob)));
+        }
+        let segments =
+            blob.chunks(usize::try_from(parameters.segment_bytes()).unwrap_or(usize::MAX));
+        let encode = |(segment, bytes): (u32, &[u8])| {
+            let position = SegmentPosition { segment, blob_bytes };
+            encode_segment(parameters, position, bytes.to_vec().into()).pairs().clone()
+        };
+        Truth::Segments((0..).zip(segments).map(encode).collect())
+    }
 }
 
 /// Keeps the stream open until the other side has had enough.

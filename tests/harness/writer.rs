@@ -1,7 +1,7 @@
-//! A writer that pays, is certified, and encoded one sliver wrongly.
+//! A writer that pays, is certified, and encoded one sliver wrongly, or one symbol of a short blob.
 //!
 //! Promises: the blob it stores is registered and certified like any other, its content hash holds, and exactly one repair
-//! sliver does not belong to it. Does not: hide; whoever encodes the bytes again notices.
+//! sliver, or the symbol that was chosen, does not belong to it. Does not: hide; whoever encodes the bytes again notices.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +17,13 @@ use haulout_node::keys;
 use haulout_protocol::blob::{BlobHeader, BlobId, SegmentCommitment};
 use haulout_protocol::certificate::Certificate;
 use haulout_protocol::committee::Member;
-use haulout_protocol::crypto::Signature;
+use haulout_protocol::crypto::{self, Signature};
 use haulout_protocol::encoding::{
-    EncodedSegment, ExpandedSliver, Parameters, SegmentPosition, encode_segment,
+    EncodedSegment, ExpandedSliver, Parameters, SegmentPosition, encode_segment, encode_short,
 };
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::space::{Need, Space};
+use haulout_protocol::merkle::Tree;
 use haulout_protocol::message::{NetworkId, Persistence, blob_certificate_message};
 use haulout_protocol::pairs::PairTree;
 use haulout_protocol::sliver::{Axis, PairIndex, pair_of_shard};
@@ -31,18 +32,38 @@ use haulout_protocol::wire::sliver::{Reply, Request};
 
 use crate::eventually;
 
-/// A blob of one segment whose last primary sliver is another's.
+/// What is sent of a blob, and its header, which commits to just that.
 struct Lie {
     parameters: Parameters,
+    header: BlobHeader,
+    encoded: Encoded,
+}
+
+enum Encoded {
+    /// One segment, whose last primary sliver is another's.
+    Segment(Box<Segment>),
+    /// A short blob, one symbol of which is another's.
+    Short { symbols: Vec<Bytes>, tree: Tree },
+}
+
+struct Segment {
     encoded: EncodedSegment,
     spoiled: u16,
     sliver: Bytes,
     pairs: PairTree,
-    header: BlobHeader,
+}
+
+impl Segment {
+    fn sliver(&self, axis: Axis, index: u16) -> Bytes {
+        match (axis, index) {
+            (Axis::Primary, index) if index == self.spoiled => self.sliver.clone(),
+            (axis, index) => self.encoded.sliver(axis, index),
+        }
+    }
 }
 
 impl Lie {
-    fn about(parameters: Parameters, bytes: &[u8]) -> Result<Self> {
+    fn about_segment(parameters: Parameters, bytes: &[u8]) -> Result<Self> {
         let length = u64::try_from(bytes.len())?;
         let position = SegmentPosition { segment: 0, blob_bytes: length };
         let encoded = encode_segment(&parameters, position, bytes.to_vec().into());
@@ -59,14 +80,22 @@ impl Lie {
         let pairs = PairTree::new(roots);
         let commitment = SegmentCommitment { slivers_root: pairs.root(), ..encoded.commitment() };
         let header = BlobHeader::new(&parameters, length, vec![commitment]);
-        Ok(Lie { parameters, encoded, spoiled, sliver, pairs, header })
+        let encoded = Encoded::Segment(Box::new(Segment { encoded, spoiled, sliver, pairs }));
+        Ok(Lie { parameters, header, encoded })
     }
 
-    fn sliver(&self, axis: Axis, index: u16) -> Bytes {
-        match (axis, index) {
-            (Axis::Primary, index) if index == self.spoiled => self.sliver.clone(),
-            (axis, index) => self.encoded.sliver(axis, index),
-        }
+    fn about_short(parameters: Parameters, bytes: &[u8], spoiled: u16) -> Result<Self> {
+        let length = u64::try_from(bytes.len())?;
+        let honest = encode_short(&parameters, bytes);
+        let mut symbols: Vec<_> =
+            (0..parameters.shards()).map(|place| honest.symbol(place)).collect();
+        let mut other = symbols[usize::from(spoiled)].to_vec();
+        other[0] ^= 1;
+        symbols[usize::from(spoiled)] = other.into();
+        let tree = Tree::new(symbols.iter().map(|symbol| crypto::hash_symbol(symbol)).collect());
+        let commitment = SegmentCommitment { slivers_root: tree.root(), ..honest.commitment() };
+        let header = BlobHeader::new(&parameters, length, vec![commitment]);
+        Ok(Lie { parameters, header, encoded: Encoded::Short { symbols, tree } })
     }
 
     /// Sends a member its slivers and asks for its confirmation.
@@ -77,17 +106,10 @@ impl Lie {
         let put = Request::Put { blob_id: *blob_id.as_bytes(), header_bytes, trace: None };
         stream.write_frame(&put).await?;
         stream.write_all(&header).await?;
-        let pairs = u16::try_from(member.shards.len())?;
-        stream.write_frame(&Request::Segment { segment: 0, pairs }).await?;
-        for shard in &member.shards {
-            let pair = pair_of_shard(&self.parameters, &blob_id, 0, *shard);
-            stream.write_frame(&Request::Pair { pair: pair.0 }).await?;
-            stream.write_all(&self.pairs.prove(pair).to_bytes()).await?;
-            for axis in Axis::BOTH {
-                let sliver = self.sliver(axis, pair.sliver_index(axis, &self.parameters));
-                let bytes = u32::try_from(sliver.len())?;
-                stream.write_frame(&Request::Sliver { axis, bytes }).await?;
-                stream.write_all(&sliver).await?;
+        match &self.encoded {
+            Encoded::Segment(segment) => self.send_pairs(stream, member, segment).await?,
+            Encoded::Short { symbols, tree } => {
+                self.send_symbols(stream, member, symbols, tree).await?;
             }
         }
         stream.write_frame(&Request::Finish { deletable: None }).await?;
@@ -101,6 +123,49 @@ impl Lie {
                 other => bail!("{} does not confirm: {other:?}", member.name),
             }
         }
+    }
+}
+
+impl Lie {
+    async fn send_pairs(
+        &self,
+        stream: &mut Stream,
+        member: &Member,
+        segment: &Segment,
+    ) -> Result<()> {
+        let (pairs, blob_id) = (u16::try_from(member.shards.len())?, self.header.blob_id());
+        stream.write_frame(&Request::Segment { segment: 0, pairs }).await?;
+        for shard in &member.shards {
+            let pair = pair_of_shard(&self.parameters, &blob_id, 0, *shard);
+            stream.write_frame(&Request::Pair { pair: pair.0 }).await?;
+            stream.write_all(&segment.pairs.prove(pair).to_bytes()).await?;
+            for axis in Axis::BOTH {
+                let sliver = segment.sliver(axis, pair.sliver_index(axis, &self.parameters));
+                let bytes = u32::try_from(sliver.len())?;
+                stream.write_frame(&Request::Sliver { axis, bytes }).await?;
+                stream.write_all(&sliver).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_symbols(
+        &self,
+        stream: &mut Stream,
+        member: &Member,
+        symbols: &[Bytes],
+        tree: &Tree,
+    ) -> Result<()> {
+        let blob_id = self.header.blob_id();
+        let place = |shard| usize::from(pair_of_shard(&self.parameters, &blob_id, 0, shard).0);
+        let mut places: Vec<_> = member.shards.iter().copied().map(place).collect();
+        places.sort_unstable();
+        let proof = tree.prove_many(&places).context("a member has shards")?.to_bytes();
+        stream.write_frame(&Request::Short { proof_bytes: u32::try_from(proof.len())? }).await?;
+        for place in places {
+            stream.write_all(&symbols[place]).await?;
+        }
+        Ok(stream.write_all(&proof).await?)
     }
 }
 
@@ -128,12 +193,30 @@ async fn join(devnet: &Devnet) -> Result<(Network, Supervisor)> {
 
 /// Stores bytes that fit one segment, with one repair sliver that does not belong to them.
 pub async fn put_inconsistent(devnet: &Devnet, account: &str, bytes: &[u8]) -> Result<BlobId> {
+    store(devnet, account, |parameters| Lie::about_segment(parameters, bytes)).await
+}
+
+/// Stores bytes of a short blob, with one symbol that does not belong to them.
+pub async fn put_inconsistent_short(
+    devnet: &Devnet,
+    account: &str,
+    bytes: &[u8],
+    spoiled: u16,
+) -> Result<BlobId> {
+    store(devnet, account, |parameters| Lie::about_short(parameters, bytes, spoiled)).await
+}
+
+async fn store(
+    devnet: &Devnet,
+    account: &str,
+    lie: impl FnOnce(Parameters) -> Result<Lie>,
+) -> Result<BlobId> {
     let client = devnet.client(account).await?;
     let position = client.context().position.current();
     let chain = client.context().chain.clone().context("a client of a devnet has a ledger")?;
     let place = devnet.client_config(account)?.wallet.context("the account has a wallet")?;
     let wallet = keys::load_wallet(&place)?;
-    let lie = Lie::about(position.parameters, bytes)?;
+    let lie = lie(position.parameters)?;
     let blob_id = lie.header.blob_id();
     let quote = position.quote(lie.header.length, 1).context("the blob has a price")?;
     let registration = Registration {

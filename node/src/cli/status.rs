@@ -24,7 +24,7 @@ use crate::words::label;
 
 /// Say what the network knows of a blob, and whether it can be read now
 ///
-/// What the ledger says of it is one thing, what the nodes hold another: each is asked how many of its slivers it has.
+/// What the ledger says of it is one thing, what the nodes hold another: each is asked how many of its slivers it has, or symbols of a short blob.
 ///
 /// Its name, if there is one, is what this machine remembers of a put; nobody is asked for it.
 #[derive(Debug, Args)]
@@ -112,7 +112,7 @@ impl More {
 
     fn to_json(&self) -> Value {
         let mut json = json!({});
-        if let Some(Holdings { stock, has_header, members }) = &self.holdings {
+        if let Some(Holdings { stock, is_short, has_header, members }) = &self.holdings {
             let one = |member: &Member| {
                 let (held, reason) = match &member.whole {
                     Ok(held) => (json!(held), Value::Null),
@@ -124,7 +124,9 @@ impl More {
             json["readable"] = is_readable.into();
             json["lost"] = (stock.outlook == Outlook::Lost).into();
             json["slivers"] = json!({
+                "of": if *is_short { "a short blob" } else { "segments" },
                 "held": stock.held,
+                "total": stock.all,
                 "needed": stock.needed,
                 "header": has_header,
                 "nodes": members.iter().map(one).collect::<Vec<_>>(),
@@ -139,7 +141,7 @@ impl More {
     }
 
     /// Whether the blob can be read, and who lacks what of it.
-    fn to_text(&self, shards: u16, silent: &[(String, String)]) -> String {
+    fn to_text(&self, silent: &[(String, String)]) -> String {
         let mut text = String::new();
         if let Some(registration) = &self.registration {
             let object = ObjectId::from_bytes(registration.object);
@@ -149,7 +151,8 @@ impl More {
             ));
         }
         let Some(holdings) = &self.holdings else { return text };
-        text.push_str(&format!("  {}\n", readable(holdings, shards)));
+        text.push_str(&format!("  {}\n", readable(holdings)));
+        let parts = if holdings.is_short { "symbols" } else { "slivers" };
         for member in &holdings.members {
             let name = label(&member.name);
             match &member.whole {
@@ -157,7 +160,7 @@ impl More {
                 Ok(held) => {
                     let of = member.shards;
                     text.push_str(&format!(
-                        "  lacks slivers: {name}: {held} of its {of} shards are whole\n"
+                        "  lacks {parts}: {name}: {held} of its {of} shards are whole\n"
                     ));
                 }
                 // Who is silent altogether is named below.
@@ -172,9 +175,12 @@ impl More {
 }
 
 /// Whether a blob can be read now, in a sentence or two.
-fn readable(Holdings { stock, has_header, .. }: &Holdings, shards: u16) -> String {
-    let Stock { held, needed, outlook } = stock;
-    let held = format!("slivers of {held} of {shards} shards");
+fn readable(Holdings { stock, is_short, has_header, .. }: &Holdings) -> String {
+    let Stock { held, all, needed, outlook } = stock;
+    let held = match is_short {
+        true => format!("{held} of {all} symbols"),
+        false => format!("slivers of {held} of {all} shards"),
+    };
     const BACK: &str = "Whoever has the file brings them back: `haulout put FILE --repair`";
     match (outlook, has_header) {
         (Outlook::Lost, _) => {
@@ -220,7 +226,7 @@ fn people(blob_id: &str, json: &Value, standing: &Standing, more: &More) -> Stri
     text.push_str(&format!(" · now epoch {}\n", json["epoch"]));
     let shards = json["shards"]["total"].as_u64().and_then(|shards| u16::try_from(shards).ok());
     let (answered, shards) = (standing.answered, shards.unwrap_or_default());
-    text.push_str(&more.to_text(shards, &standing.silent));
+    text.push_str(&more.to_text(&standing.silent));
     let nodes = &json["nodes"]["asked"];
     text.push_str(&format!(
         "  {answered} of {shards} shards answered, all {nodes} nodes were asked"
@@ -264,21 +270,22 @@ mod tests {
             whole: Ok(*held),
         };
         let members = held.iter().enumerate().map(member).collect();
-        let stock = Stock { held: held.iter().sum(), needed: 34, outlook };
-        More { holdings: Some(Holdings { stock, has_header: true, members }), registration: None }
+        let stock = Stock { held: held.iter().sum(), all: 100, needed: 34, outlook };
+        let holdings = Holdings { stock, is_short: false, has_header: true, members };
+        More { holdings: Some(holdings), registration: None }
     }
 
     #[test]
     fn a_certified_blob_is_called_readable_only_while_enough_slivers_are_held() {
         let healthy = holding(&[20; 5], Outlook::Readable);
-        let text = healthy.to_text(100, &[]);
+        let text = healthy.to_text(&[]);
         assert_eq!(
             text,
             "  It can be read now: nodes hold slivers of 100 of 100 shards, and 34 are enough\n"
         );
         assert_eq!(healthy.to_json()["readable"], true);
         let wiped = holding(&[0, 0, 0, 0, 20], Outlook::Lost);
-        let text = wiped.to_text(100, &[]);
+        let text = wiped.to_text(&[]);
         assert!(
             text.starts_with("  It cannot be read: slivers of 20 of 100 shards are left"),
             "{text}"
@@ -289,12 +296,30 @@ mod tests {
         assert_eq!((&json["readable"], &json["lost"]), (&json!(false), &json!(true)));
         assert_eq!(json["slivers"]["nodes"][0]["held"], 0);
         let mut waiting = holding(&[20, 0], Outlook::Waiting);
-        assert!(waiting.to_text(100, &[]).contains("cannot be read now"), "{waiting:?}");
+        assert!(waiting.to_text(&[]).contains("cannot be read now"), "{waiting:?}");
         assert_eq!(waiting.to_json()["lost"], false);
         waiting = holding(&[20; 5], Outlook::Readable);
         waiting.holdings.as_mut().unwrap().has_header = false;
         assert_eq!(waiting.to_json()["readable"], false);
-        assert!(waiting.to_text(100, &[]).contains("header"), "{waiting:?}");
+        assert!(waiting.to_text(&[]).contains("header"), "{waiting:?}");
+    }
+
+    #[test]
+    fn of_a_short_blob_symbols_are_counted_and_no_more_than_hold_its_bytes_are_asked_for() {
+        let mut short = holding(&[20, 0, 20, 20, 14], Outlook::Readable);
+        let holdings = short.holdings.as_mut().unwrap();
+        holdings.is_short = true;
+        holdings.stock = Stock { held: 54, all: 74, needed: 8, outlook: Outlook::Readable };
+        let text = short.to_text(&[]);
+        let first = "  It can be read now: nodes hold 54 of 74 symbols, and 8 are enough\n";
+        assert!(text.starts_with(first), "{text}");
+        assert!(text.contains("lacks symbols: n2 (12D3): 0 of its 20 shards are whole"), "{text}");
+        assert!(!text.contains("sliver"), "{text}");
+        let json = short.to_json();
+        assert_eq!(
+            (&json["slivers"]["of"], &json["slivers"]["total"]),
+            (&json!("a short blob"), &json!(74))
+        );
     }
 
     #[test]
@@ -302,7 +327,7 @@ mod tests {
         let registration =
             Registration { object: [7; 32], registered_epoch: 2, end_epoch: 6, deletable: true };
         let more = More { holdings: None, registration: Some(registration) };
-        let text = more.to_text(100, &[]);
+        let text = more.to_text(&[]);
         let object = ObjectId::from_bytes([7; 32]).to_string();
         assert!(text.contains(&object) && text.contains("`haulout put FILE`"), "{text}");
         assert_eq!(more.to_json()["registration"]["object_id"], object);

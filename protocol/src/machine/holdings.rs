@@ -1,8 +1,9 @@
 //! What the slivers that members say they hold mean for a blob: how many shards' there are, and whether it can be read.
 //!
 //! Promises: a blob is called readable only if the members that answered hold enough slivers of *each* of its segments, by
-//! what they say; it is called lost only if those that did not answer could not make up for what is missing. A member
-//! counts for no more shards than it has. Does not: ask, or prove what members say; a read does.
+//! what they say, or enough symbols of a short blob; it is called lost only if those that did not answer could not make up
+//! for what is missing. Symbols of padding are known to everybody and never counted. A member counts for no more shards
+//! than it has. Does not: ask, or prove what members say; a read does.
 
 use crate::encoding::Parameters;
 use crate::sliver::Axis;
@@ -13,6 +14,8 @@ use crate::wire::blob::Held;
 pub struct Answer {
     /// How many shards it has.
     pub shards: u16,
+    /// Of a short blob, on how many of them there is only padding.
+    pub padding: u16,
     /// What it holds of each segment, in order; what it did not say of, it does not hold.
     pub segments: Vec<Held>,
 }
@@ -31,9 +34,11 @@ pub enum Outlook {
 /// What there is of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stock {
-    /// Shards of which slivers are held, in the segment of which the fewest are.
+    /// Shards of which slivers are held, in the segment of which the fewest are; of a short blob, symbols.
     pub held: u16,
-    /// Shards whose slivers a read needs.
+    /// How many there would be if nothing were missing.
+    pub all: u16,
+    /// Shards whose slivers a read needs; of a short blob, symbols.
     pub needed: u16,
     /// Whether that is enough.
     pub outlook: Outlook,
@@ -71,7 +76,46 @@ pub fn stock(parameters: &Parameters, segments: u32, answers: &[&Answer], silent
         };
         outlook = worse(outlook, here);
     }
-    Stock { held: least.min(parameters.shards()), needed: needs_primary, outlook }
+    let all = parameters.shards();
+    Stock { held: least.min(all), all, needed: needs_primary, outlook }
+}
+
+/// What the members hold together of a short blob of this length: as many symbols as hold its bytes are enough.
+pub fn stock_of_short(parameters: &Parameters, length: u32, answers: &[&Answer]) -> Stock {
+    let needed = parameters.short_data_symbols(length);
+    let all = parameters.shards().saturating_sub(parameters.primary_source() - needed);
+    let sum = |count: fn(&Answer) -> u16| {
+        answers.iter().map(|answer| count(answer)).fold(0_u16, u16::saturating_add)
+    };
+    // A member that holds only a part does not say which: perhaps all of its padding, perhaps none.
+    let surely = sum(|answer| held(answer, 0).primary.saturating_sub(answer.padding));
+    let perhaps = sum(|answer| held(answer, 0).primary.min(answer.counted()));
+    let silent = all.saturating_sub(sum(Answer::counted));
+    let outlook = if surely >= needed {
+        Outlook::Readable
+    } else if perhaps.saturating_add(silent) >= needed {
+        Outlook::Waiting
+    } else {
+        Outlook::Lost
+    };
+    Stock { held: surely.min(all), all, needed, outlook }
+}
+
+/// What the members hold together of a blob of which nobody gave a header: it may be one that needs the least.
+pub fn stock_of_unknown(parameters: &Parameters, answers: &[&Answer], silent: u16) -> Stock {
+    let found = stock(parameters, 1, answers, silent);
+    let may_be_short = parameters.is_short(0) && found.held.saturating_add(silent) > 0;
+    match found.outlook {
+        Outlook::Lost if may_be_short => Stock { needed: 1, outlook: Outlook::Waiting, ..found },
+        _ => found,
+    }
+}
+
+impl Answer {
+    /// Its shards of which something is counted.
+    fn counted(&self) -> u16 {
+        self.shards.saturating_sub(self.padding)
+    }
 }
 
 /// What a member holds of a segment, no more than it has shards.
@@ -103,7 +147,7 @@ mod tests {
 
     fn holds(shards: u16, segments: &[u16]) -> Answer {
         let both = |count: &u16| Held { primary: *count, secondary: *count };
-        Answer { shards, segments: segments.iter().map(both).collect() }
+        Answer { shards, padding: 0, segments: segments.iter().map(both).collect() }
     }
 
     fn of(segments: u32, answers: &[Answer], silent: u16) -> (u16, Outlook) {
@@ -147,11 +191,58 @@ mod tests {
 
     #[test]
     fn enough_slivers_of_the_other_axis_make_a_blob_readable_too() {
-        let only =
-            |primary, secondary| Answer { shards: 20, segments: vec![Held { primary, secondary }] };
+        let only = |primary, secondary| Answer {
+            shards: 20,
+            padding: 0,
+            segments: vec![Held { primary, secondary }],
+        };
         assert_eq!(of(1, &[only(8, 0)], 0).1, Outlook::Readable);
         assert_eq!(of(1, &[only(7, 13)], 0).1, Outlook::Lost);
         assert_eq!(of(1, &[only(0, 14)], 0).1, Outlook::Readable);
         assert_eq!(whole_shards(&only(8, 0), 1), 0);
+    }
+
+    /// A member with ten of twenty shards, the first of which hold this much padding.
+    fn of_short(held: u16, padding: u16) -> Answer {
+        Answer { shards: 10, padding, segments: vec![Held { primary: held, secondary: held }] }
+    }
+
+    fn short(length: u32, answers: &[Answer]) -> (u16, u16, u16, Outlook) {
+        let parameters = parameters().with_short_blobs(1024).expect("a segment has as many");
+        let answers: Vec<_> = answers.iter().collect();
+        let Stock { held, all, needed, outlook } = stock_of_short(&parameters, length, &answers);
+        (held, all, needed, outlook)
+    }
+
+    #[test]
+    fn a_short_blob_needs_no_more_symbols_than_hold_its_bytes() {
+        // Three symbols hold it, the five behind them are padding.
+        let (rich, poor) = (of_short(10, 5), of_short(0, 0));
+        assert_eq!(short(300, &[rich.clone(), poor.clone()]), (5, 15, 3, Outlook::Readable));
+        assert_eq!(short(300, &[of_short(8, 5), poor.clone()]).3, Outlook::Readable);
+        assert_eq!(short(300, &[of_short(2, 0), of_short(1, 5)]).3, Outlook::Waiting);
+        assert_eq!(short(300, &[of_short(2, 0), of_short(0, 5)]), (2, 15, 3, Outlook::Lost));
+        assert_eq!(short(300, &[of_short(0, 5)]).3, Outlook::Waiting, "ten shards are silent");
+        assert_eq!(short(300, &[]), (0, 15, 3, Outlook::Waiting));
+        assert_eq!(short(1024, &[of_short(8, 0), poor]), (8, 20, 8, Outlook::Readable));
+    }
+
+    #[test]
+    fn padding_alone_makes_no_short_blob_readable() {
+        assert_eq!(short(300, &[of_short(5, 5), of_short(0, 0)]), (0, 15, 3, Outlook::Waiting));
+        assert_eq!(short(300, &[of_short(7, 5), of_short(0, 0)]).3, Outlook::Waiting);
+        assert_eq!(short(300, &[of_short(2, 5), of_short(0, 0)]).3, Outlook::Lost);
+    }
+
+    #[test]
+    fn a_blob_without_a_header_is_not_called_lost_while_one_symbol_may_be_there() {
+        let with_short = parameters().with_short_blobs(1024).expect("a segment has as many");
+        let nothing = Answer { shards: 17, padding: 0, segments: Vec::new() };
+        let of = |parameters: &Parameters, silent| {
+            stock_of_unknown(parameters, &[&nothing], silent).outlook
+        };
+        assert_eq!(of(&with_short, 3), Outlook::Waiting);
+        assert_eq!(of(&with_short, 0), Outlook::Lost);
+        assert_eq!(of(&parameters(), 3), Outlook::Lost, "there are no short blobs there");
     }
 }
