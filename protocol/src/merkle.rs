@@ -89,6 +89,11 @@ impl Tree {
         self.nodes.last().copied().unwrap_or(MISSING)
     }
 
+    /// The leaves, in their order.
+    pub fn leaves(&self) -> &[Digest] {
+        &self.nodes[..self.leaves]
+    }
+
     /// Proves that the leaf stands at this index; `None` if there is no such leaf. Takes `O(log n)` copies and no hash.
     pub fn prove(&self, index: usize) -> Option<Proof> {
         if index >= self.leaves {
@@ -115,6 +120,14 @@ impl Proof {
     pub fn root(&self, leaf: &Digest, index: usize, count: usize) -> Option<Digest> {
         if index >= count || self.siblings.len() != height(count) {
             return None;
+        }
+        let (mut place, mut width) = (index, count);
+        for sibling in &self.siblings {
+            // Nothing stands where the level has ended.
+            if place ^ 1 >= width && *sibling != MISSING {
+                return None;
+            }
+            (place, width) = (place / 2, width.div_ceil(2));
         }
         Some(climb(leaf, index, &self.siblings))
     }
@@ -220,6 +233,16 @@ mod tests {
             }
             assert_eq!(tree.prove(count), None);
         }
+    }
+
+    #[test]
+    fn nothing_can_stand_where_a_level_has_ended() {
+        // A tree of six whose last two leaves claim to be beyond a tree of five.
+        let (six, shown) = (leaves(6), leaves(5));
+        let proof = prove(&six, 4).expect("the leaf exists");
+        assert!(proof.verify(&six[4], 4, 6, &root(&six)));
+        assert_eq!(proof.root(&shown[4], 4, 5), None);
+        assert!(prove(&shown, 4).expect("the leaf exists").verify(&shown[4], 4, 5, &root(&shown)));
     }
 
     #[test]

@@ -104,10 +104,11 @@ impl PairTree {
         let shards =
             u16::try_from(self.roots.len()).expect("a network has at most u16::MAX shards");
         let group = pairs_of_group(pair.0 / GROUP_PAIRS, shards);
-        let others = group.filter(|other| *other != pair.0);
+        let others = group.map(usize::from).filter(|other| *other != place);
+        let leaves = self.tree.leaves();
         PairProof {
             roots: self.roots[place],
-            neighbours: others.map(|other| self.roots[usize::from(other)].leaf()).collect(),
+            neighbours: others.map(|other| leaves[other]).collect(),
             path: siblings[height_of_group(shards)..].to_vec(),
         }
     }

@@ -203,7 +203,8 @@ pub(crate) fn segment_is_complete(
 ) -> Result<bool, StoreError> {
     let proofs = view.open_table(PROOFS)?;
     for shard in shards {
-        if proofs.get(&tables::pair_key(segment, *shard))?.is_none() {
+        let proof = proofs.get(&tables::pair_key(segment, *shard))?;
+        if proof.is_none_or(|proof| tables::unseal(proof.value()).is_none()) {
             return Ok(false);
         }
     }

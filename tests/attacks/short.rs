@@ -99,7 +99,8 @@ impl Knowledge {
         places.sort_unstable();
         let proof = blob.prove(&places).context("a member has shards")?.to_bytes();
         let proof_bytes = u32::try_from(proof.len())?;
-        stream.write_frame(&sliver::Request::Short { proof_bytes }).await?;
+        let symbols = places.clone();
+        stream.write_frame(&sliver::Request::Short { symbols, proof_bytes }).await?;
         for place in places {
             stream.write_all(&blob.symbol(place)).await?;
         }

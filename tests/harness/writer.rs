@@ -161,7 +161,9 @@ impl Lie {
         let mut places: Vec<_> = member.shards.iter().copied().map(place).collect();
         places.sort_unstable();
         let proof = tree.prove_many(&places).context("a member has shards")?.to_bytes();
-        stream.write_frame(&Request::Short { proof_bytes: u32::try_from(proof.len())? }).await?;
+        let named: Result<Vec<_>, _> = places.iter().map(|place| u16::try_from(*place)).collect();
+        let proof_bytes = u32::try_from(proof.len())?;
+        stream.write_frame(&Request::Short { symbols: named?, proof_bytes }).await?;
         for place in places {
             stream.write_all(&symbols[place]).await?;
         }

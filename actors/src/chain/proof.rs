@@ -238,7 +238,7 @@ fn writes(effects: &TransactionEffects, ours: &Ours) -> Vec<Written> {
         }
         | ObjectChange::Unwrapped { object_id, output_version, output_digest, output_owner } => {
             let is_wanted =
-                matches!(output_owner, Owner::Shared(_)) || ours.also.as_ref() == Some(&object_id);
+                matches!(output_owner, Owner::Shared(_)) || ours.also.as_ref() == Some(object_id);
             is_wanted.then(|| Written {
                 id: ObjectId::from_bytes(object_id.into_inner()),
                 version: output_version,

@@ -13,9 +13,9 @@ use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{self, Buffers, Parameters, SegmentPosition, SliverVerifier};
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload, Terms};
 use haulout_protocol::machine::retry::End;
-use haulout_protocol::machine::{Machine, RequestId};
+use haulout_protocol::machine::{Blame, Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
-use haulout_protocol::sliver::{Axis, PairIndex};
+use haulout_protocol::sliver::{Axis, PairIndex, shard_of_pair};
 use haulout_protocol::wire::sliver::Part;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -260,7 +260,8 @@ impl Fetch {
             Event::Arrived { request, pair, parts } => {
                 let axis = *self.axis_of.get(&request)?;
                 if let Some(sliver) = parts.sliver {
-                    self.slivers.insert((axis, pair), sliver);
+                    let before = self.slivers.insert((axis, pair), sliver.clone());
+                    self.compare(pair, before, &sliver);
                 }
                 if let Some(proof) = parts.proof {
                     self.proofs.insert(pair, proof);
@@ -280,6 +281,20 @@ impl Fetch {
                 Some(Input::Ended { request, end })
             }
         }
+    }
+
+    /// Whoever sent other bytes of a symbol before it had to prove it lied.
+    fn compare(&mut self, pair: PairIndex, before: Option<Bytes>, now: &Bytes) {
+        let is_same = before.is_none_or(|before| before == *now);
+        if is_same || self.header.encoding != Encoding::Short || !self.proving {
+            return;
+        }
+        let (parameters, committee) = (&self.session.parameters, &self.session.committee);
+        let shard = shard_of_pair(parameters, &self.blob_id, self.segment, pair);
+        let Some(member) = committee.member_of_shard(shard) else { return };
+        let lie = Blame::WrongBytes;
+        self.reasons.insert(member, (lie.to_string(), Obstacle::Refuses));
+        self.session.network.blame(self.session.peer(member), lie);
     }
 
     fn failed(&mut self, member: usize, error: &AskError) {
@@ -448,7 +463,15 @@ impl Fetch {
             |member: &&usize| matches!(self.reasons.get(member), Some((_, Obstacle::Lacks)));
         let empty = members.iter().filter(has_nothing).map(|member| committee.weight(*member));
         let lost = empty.fold(lost, u16::saturating_add);
-        committee.shards().saturating_sub(lost) < needed
+        // Nobody is asked for padding, so nobody says that it is lost.
+        let (parameters, length) = (&self.session.parameters, self.length());
+        let unasked = match self.header.encoding {
+            Encoding::Short if !self.proving => {
+                parameters.primary_source() - parameters.short_data_symbols(length)
+            }
+            Encoding::Short | Encoding::Segments => 0,
+        };
+        committee.shards().saturating_sub(unasked).saturating_sub(lost) < needed
     }
 }
 

@@ -128,8 +128,8 @@ impl Session {
                     let confirm = debug_span!("confirm", haulout.blob.id = %blob_id);
                     return self.confirm(&mut upload, persistence).instrument(confirm).await;
                 }
-                Request::Short { proof_bytes } => {
-                    self.take_short(&mut upload, proof_bytes).await?;
+                Request::Short { symbols, proof_bytes } => {
+                    self.take_short(&mut upload, &symbols, proof_bytes).await?;
                     self.reply(&Reply::Stored { segment: 0 }).await?;
                 }
                 Request::Get { .. }

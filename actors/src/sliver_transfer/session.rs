@@ -19,6 +19,7 @@ use tracing::{Instrument, Span, debug, error, info_span, warn};
 use super::memory::{Held, Memory};
 use super::pending::Pending;
 use super::readers::Readers;
+use super::short::SHORT_ROWS;
 use super::{Arguments, Patience};
 use crate::context::{Context, Position};
 use crate::network::{Blame, Network, Place, Protocol, Stream, StreamError};
@@ -36,6 +37,8 @@ pub(super) struct Shared {
     headers: Memory,
     /// Whose turn it is to read.
     pub(super) readers: Readers,
+    /// Held while the row of a short blob is read and written again.
+    pub(super) short_rows: [tokio::sync::Mutex<()>; SHORT_ROWS],
     /// One permit per sliver being checked.
     checks: Arc<Semaphore>,
 }
@@ -129,6 +132,7 @@ impl Shared {
             memory: Memory::new(patience.memory),
             headers: Memory::new(limits::HEADER_MEMORY),
             readers: Readers::new(patience.readers),
+            short_rows: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             checks: Arc::new(Semaphore::new(cores.min(limits::SLIVER_CHECKS_MAX))),
         }
     }

@@ -11,6 +11,7 @@ use haulout_protocol::sliver::{ShardIndex, pair_of_shard};
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::sliver::Reply;
 use haulout_storage::{ShortBlob, StoreError};
+use tokio::time::sleep;
 use tracing::{Instrument, debug_span, warn};
 
 use super::get::is_sound;
@@ -18,6 +19,9 @@ use super::put::{Upload, as_usize};
 use super::session::{Fault, Session, blocking, busy, charged};
 use crate::context::now_ms;
 use crate::network::{Blame, StreamError};
+
+/// Locks of rows: two blobs rarely share one.
+pub(super) const SHORT_ROWS: usize = 64;
 
 /// What metrics call a symbol.
 const SYMBOL: &str = "symbol";
@@ -37,6 +41,7 @@ impl Session {
     pub(super) async fn take_short(
         &mut self,
         upload: &mut Upload,
+        announced: &[u16],
         proof_bytes: u32,
     ) -> Result<(), Fault> {
         let parameters = upload.parameters;
@@ -46,6 +51,11 @@ impl Session {
         let length = u32::try_from(upload.header.length).expect("short blobs are");
         let symbol_bytes = as_usize(parameters.short_symbol_bytes(length));
         let places = places_of(&parameters, &upload.blob_id, &upload.shards);
+        if !announced.iter().eq(places.iter().map(|(place, _)| place)) {
+            // Its committee may be another than ours by now.
+            let reason = "a short blob takes a symbol for each of our shards in this epoch";
+            return Err(Fault::Refused(Refusal::Invalid(reason.to_owned())));
+        }
         let most = MultiProof::bytes_max(places.len(), usize::from(parameters.shards()));
         let most = u32::try_from(most).unwrap_or(u32::MAX);
         if proof_bytes > most {
@@ -59,33 +69,31 @@ impl Session {
         let mut row = vec![0; places.len() * symbol_bytes];
         self.stream.read_exact(&mut row).await?;
         let (row, proof) = (Bytes::from(row), self.stream.read_bytes(proof_bytes).await?);
-        let symbol = |(at, (place, _)): (usize, &(u16, ShardIndex))| {
-            (*place, row.slice(at * symbol_bytes..(at + 1) * symbol_bytes))
+        let symbol = |(at, (_, shard)): (usize, &(u16, ShardIndex))| {
+            (*shard, row.slice(at * symbol_bytes..(at + 1) * symbol_bytes))
         };
-        let symbols: Symbols = places.iter().enumerate().map(symbol).collect();
-        let stored = ShortBlob {
-            header: upload.header.to_bytes().into(),
-            symbols: places
-                .iter()
-                .zip(&symbols)
-                .map(|((_, shard), (_, symbol))| (*shard, symbol.clone()))
-                .collect(),
-            proof: proof.into(),
-        };
-        let (header, core) = (upload.header.clone(), self.shared.core().await);
-        let proof = stored.proof.clone();
+        let symbols: Vec<_> = places.iter().enumerate().map(symbol).collect();
+        let count = symbols.len();
+        let header = upload.header.to_bytes().into();
+        let new = ShortBlob { header, symbols, proof: proof.into() };
+        // Two streams may bring symbols of different shards: each adds to what is there.
+        let shared = self.shared.clone();
+        let _alone =
+            shared.short_rows[usize::from(upload.blob_id.as_bytes()[31]) % SHORT_ROWS].lock().await;
+        let (store, core) = (shared.context.store.clone(), shared.core().await);
+        let (header, blob_id) = (upload.header.clone(), upload.blob_id);
         let checked = blocking(move || {
             let _core = core;
-            check(&parameters, &header, &symbols, &proof).map(drop)
+            let old = store.short(&blob_id).ok().flatten(); // a damaged one is replaced
+            with_symbols_of(&parameters, &header, new, old)
         });
-        let checked = checked.instrument(debug_span!("verify", haulout.blob.id = %upload.blob_id));
-        checked.await?.map_err(|error| Fault::Blamed {
+        let checked = checked.instrument(debug_span!("verify", haulout.blob.id = %blob_id));
+        let stored = checked.await?.map_err(|error| Fault::Blamed {
             blame: Blame::WrongProof,
             reason: error.to_string(),
         })?;
-        let count = stored.symbols.len();
-        let kept = self.shared.context.store.put_short(&upload.blob_id, stored, now_ms());
-        kept.instrument(debug_span!("store", haulout.blob.id = %upload.blob_id)).await?;
+        let kept = self.shared.context.store.put_short(&blob_id, stored, now_ms());
+        kept.instrument(debug_span!("store", haulout.blob.id = %blob_id)).await?;
         upload.unstored = None;
         if let Some(claim) = claim {
             claim.keep(now_ms());
@@ -108,7 +116,11 @@ impl Session {
         if !parameters.is_short(length) {
             return Err(Fault::Refused(Refusal::NotFound));
         }
-        let all = u32::try_from(length).map_or(0, |length| parameters.short_encoded_bytes(length));
+        self.shared.readers.note(&self.place);
+        let length = u32::try_from(length).expect("short blobs are");
+        let symbol_bytes = as_usize(parameters.short_symbol_bytes(length));
+        sleep(self.turn(wanted.symbols.len() * symbol_bytes)?).await;
+        let all = parameters.short_encoded_bytes(length);
         let _room = self.room(charged(all)).await?;
         let core = match wanted.with_proof {
             true => Some(self.shared.core().await),
@@ -166,15 +178,44 @@ fn check(
     check_short(parameters, header, symbols, &proof)
 }
 
+/// What came, once it is checked, with the symbols that were there before and do not come: a row only grows.
+fn with_symbols_of(
+    parameters: &Parameters,
+    header: &BlobHeader,
+    new: ShortBlob,
+    old: Option<ShortBlob>,
+) -> Result<ShortBlob, ShortError> {
+    let blob_id = header.blob_id();
+    let in_order = |blob: &ShortBlob| placed(parameters, &blob_id, blob);
+    let mut known = check(parameters, header, &in_order(&new), &new.proof)?;
+    let came = |shard: &ShardIndex| new.symbols.iter().any(|(other, _)| other == shard);
+    let Some(old) = old.filter(|old| old.symbols.iter().any(|(shard, _)| !came(shard))) else {
+        return Ok(new);
+    };
+    let Ok(before) = check(parameters, header, &in_order(&old), &old.proof) else { return Ok(new) };
+    known.merge(&before);
+    let kept = old.symbols.into_iter().filter(|(shard, _)| !came(shard));
+    let mut symbols: Vec<_> = kept.chain(new.symbols.iter().cloned()).collect();
+    symbols.sort_by_key(|(shard, _)| pair_of_shard(parameters, &blob_id, 0, *shard));
+    let all = ShortBlob { symbols, ..new };
+    let places: Vec<_> = in_order(&all).iter().map(|(place, _)| usize::from(*place)).collect();
+    let proof = known.prove_many(&places).ok_or(ShortError::Unproved)?;
+    Ok(ShortBlob { proof: proof.to_bytes().into(), ..all })
+}
+
+/// A node's symbols, each with its place in the blob.
+fn placed(parameters: &Parameters, blob_id: &BlobId, blob: &ShortBlob) -> Symbols {
+    let place = |shard| pair_of_shard(parameters, blob_id, 0, shard).0;
+    blob.symbols.iter().map(|(shard, symbol)| (place(*shard), symbol.clone())).collect()
+}
+
 /// What a reader wants of a stored blob: symbols in order, and their proof; nothing if there is none of them.
 fn choose(
     parameters: &Parameters,
     wanted: &WantedSymbols,
     stored: ShortBlob,
 ) -> Option<(Symbols, Vec<u8>)> {
-    let place = |shard| pair_of_shard(parameters, &wanted.blob_id, 0, shard).0;
-    let all: Symbols =
-        stored.symbols.into_iter().map(|(shard, symbol)| (place(shard), symbol)).collect();
+    let all = placed(parameters, &wanted.blob_id, &stored);
     let is_wanted = |(place, _): &&(u16, Bytes)| wanted.symbols.contains(place);
     let symbols: Symbols = all.iter().filter(is_wanted).cloned().collect();
     if symbols.is_empty() || !wanted.with_proof {
@@ -184,4 +225,40 @@ fn choose(
     let known = check(parameters, &header, &all, &stored.proof).ok()?;
     let places: Vec<_> = symbols.iter().map(|(place, _)| usize::from(*place)).collect();
     Some((symbols, known.prove_many(&places)?.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use haulout_protocol::encoding::encode_short;
+
+    use super::*;
+
+    #[test]
+    fn a_row_grows_by_what_comes_and_proves_all_of_it() {
+        let parameters = Parameters::new(20, 1 << 16).expect("valid parameters");
+        let parameters = parameters.with_short_blobs(1 << 16).expect("valid parameters");
+        let encoded = encode_short(&parameters, &[7; 3000]);
+        let (header, blob_id) = (encoded.header(), encoded.header().blob_id());
+        let row = |shards: std::ops::Range<u16>| {
+            let shards: Vec<_> = shards.map(ShardIndex).collect();
+            let places = places_of(&parameters, &blob_id, &shards);
+            let indexes: Vec<_> = places.iter().map(|(place, _)| *place).collect();
+            let proof = encoded.prove(&indexes).expect("there are such symbols").to_bytes();
+            let symbol = |(place, shard): &(u16, ShardIndex)| (*shard, encoded.symbol(*place));
+            ShortBlob {
+                header: header.to_bytes().into(),
+                symbols: places.iter().map(symbol).collect(),
+                proof: proof.into(),
+            }
+        };
+        let all = with_symbols_of(&parameters, header, row(2..6), Some(row(0..4)));
+        assert_eq!(all, Ok(row(0..6)), "as if all had come at once");
+        assert_eq!(with_symbols_of(&parameters, header, row(2..6), None), Ok(row(2..6)));
+        let mut damaged = row(0..4);
+        damaged.proof = Bytes::from(vec![1; damaged.proof.len()]);
+        let replaced = with_symbols_of(&parameters, header, row(2..6), Some(damaged.clone()));
+        assert_eq!(replaced, Ok(row(2..6)), "what does not verify is not kept");
+        let refused = with_symbols_of(&parameters, header, damaged, Some(row(2..6)));
+        assert_eq!(refused, Err(ShortError::Unproved));
+    }
 }

@@ -61,11 +61,15 @@ pub enum Operation {
     DecodeShortRepair,
     /// What one of a hundred nodes is given of a short blob, against the header. Limit: hashing symbols and nodes.
     VerifyShort,
+    /// The tree over all pairs of a segment, and the proof of each. Limit: hashing each pair and each inner node once.
+    ProvePairs,
+    /// One pair's proof against the commitment. Limit: hashing its group and its path.
+    VerifyPair,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 17] = [
+    pub const ALL: [Operation; 19] = [
         Operation::Encode,
         Operation::Identify,
         Operation::DecodeSystematic,
@@ -83,6 +87,8 @@ impl Operation {
         Operation::DecodeShortSystematic,
         Operation::DecodeShortRepair,
         Operation::VerifyShort,
+        Operation::ProvePairs,
+        Operation::VerifyPair,
     ];
 
     /// Whether it is done with blobs of this many bytes: short operations with those that some network takes for short, the
@@ -118,6 +124,8 @@ impl Operation {
             Operation::DecodeShortSystematic => "decode-short-systematic",
             Operation::DecodeShortRepair => "decode-short-repair",
             Operation::VerifyShort => "verify-short",
+            Operation::ProvePairs => "prove-pairs",
+            Operation::VerifyPair => "verify-pair",
         }
     }
 }
@@ -154,6 +162,8 @@ impl Workload {
             Operation::DecodeShortSystematic => short().decode_systematic(),
             Operation::DecodeShortRepair => short().decode_repair(),
             Operation::VerifyShort => short().verify(),
+            Operation::ProvePairs => blob().prove_pairs(),
+            Operation::VerifyPair => blob().verify_pair(),
         }
     }
 

@@ -96,15 +96,18 @@ impl PairProof {
         parameters: &Parameters,
         slivers_root: &Digest,
     ) -> Result<(), PairProofError> {
-        match self.root(pair, parameters.shards()) {
+        let shards = parameters.shards();
+        if pair.0 >= shards {
+            return Err(PairProofError::NoSuchPair(pair.0));
+        }
+        if counts(pair, shards) != (self.neighbours.len(), self.path.len()) {
+            let expected = PairProof::bytes_of(pair, parameters);
+            let found = 32 * (2 + self.neighbours.len() + self.path.len());
+            return Err(PairProofError::Length { pair: pair.0, expected, found });
+        }
+        match self.root(pair, shards) {
             Some(root) if root == *slivers_root => Ok(()),
-            Some(_) => Err(PairProofError::WrongRoot(pair.0)),
-            None if pair.0 >= parameters.shards() => Err(PairProofError::NoSuchPair(pair.0)),
-            None => {
-                let expected = PairProof::bytes_of(pair, parameters);
-                let found = 32 * (2 + self.neighbours.len() + self.path.len());
-                Err(PairProofError::Length { pair: pair.0, expected, found })
-            }
+            Some(_) | None => Err(PairProofError::WrongRoot(pair.0)),
         }
     }
 
@@ -131,11 +134,9 @@ impl PairProof {
         leaves
     }
 
-    /// The slivers root this proves the pair for; none if it is not as long as a proof of this pair.
+    /// The slivers root this proves the pair for; none if its path is that of no such tree. It must be as long as a proof of
+    /// this pair.
     fn root(&self, pair: PairIndex, shards: u16) -> Option<Digest> {
-        if pair.0 >= shards || counts(pair, shards) != (self.neighbours.len(), self.path.len()) {
-            return None;
-        }
         let node = merkle::node_above(self.leaves(pair, shards), height_of_group(shards));
         let group = usize::from(pair.0 / super::GROUP_PAIRS);
         let path = merkle::Proof { siblings: self.path.clone() };

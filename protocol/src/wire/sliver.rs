@@ -96,9 +96,11 @@ pub enum Request {
         /// How many raw bytes follow.
         bytes: u32,
     },
-    /// Announces the node's symbols of a short blob, one for each of its shards: their raw bytes follow in ascending order of
-    /// their places, then the proof that they share.
+    /// Announces the node's symbols of a short blob, one for each of its shards: their raw bytes follow, then the proof that
+    /// they share.
     Short {
+        /// Their places in the blob, in ascending order.
+        symbols: Vec<u16>,
         /// How many bytes the proof has.
         proof_bytes: u32,
     },

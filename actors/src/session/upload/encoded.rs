@@ -82,8 +82,9 @@ async fn send_symbols(
     let mut places: Vec<u16> = shards.iter().map(place).collect();
     places.sort_unstable();
     let proof = encoded.prove(&places).map(|proof| proof.to_bytes()).unwrap_or_default();
-    stream.write_frame(&Request::Short { proof_bytes: bytes_of(&proof) }).await?;
     let symbols: Vec<Bytes> = places.iter().map(|place| encoded.symbol(*place)).collect();
+    let announced = Request::Short { symbols: places, proof_bytes: bytes_of(&proof) };
+    stream.write_frame(&announced).await?;
     stream.write_all(&symbols.concat()).await?;
     stream.write_all(&proof).await
 }

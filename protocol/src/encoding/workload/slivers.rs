@@ -14,7 +14,7 @@ use crate::encoding::{
     encode_segment, recover_sliver, recovery_symbols,
 };
 use crate::inconsistency::{Evidence, InconsistencyProof, Repair};
-use crate::pairs::{KnownPairs, PairTree};
+use crate::pairs::{KnownPairs, PairProof, PairTree};
 use crate::sliver::{Axis, PairIndex};
 
 /// A segment whose commitment holds a wrong root for one primary sliver, and that sliver's proved symbols.
@@ -161,6 +161,43 @@ impl Blob {
                 let recovered = recover_sliver(&parameters, *length, axis, symbols);
                 let recovered = recovered.expect("the symbols are enough");
                 verifier.verify(axis, sliver, &recovered, root).expect("honest symbols");
+            }
+        };
+        Workload { work: Box::new(work), limit }
+    }
+
+    pub(super) fn prove_pairs(self) -> Workload {
+        let parameters = self.parameters;
+        let shards = usize::from(parameters.shards());
+        let limit = all(self.shapes().map(|_| raw_hash(2 * 64 * shards)).collect());
+        let prepared = self.prepared(|parameters, _, encoded| {
+            let roots = all_pairs(parameters).map(|pair| encoded.pairs().roots(pair));
+            roots.collect::<Vec<_>>()
+        });
+        let work = move || {
+            for roots in &prepared {
+                let tree = PairTree::new(roots.clone());
+                for pair in all_pairs(&parameters) {
+                    black_box(tree.prove(pair).to_bytes());
+                }
+            }
+        };
+        Workload { work: Box::new(work), limit }
+    }
+
+    pub(super) fn verify_pair(self) -> Workload {
+        let parameters = self.parameters;
+        let proof_bytes = usize::try_from(parameters.pair_proof_bytes()).expect("below a kilobyte");
+        let limit = all(self.shapes().map(|_| raw_hash(2 * proof_bytes)).collect());
+        let pair = PairIndex(parameters.shards() / 2);
+        let prepared = self.prepared(|_, _, encoded| {
+            let root = encoded.commitment().slivers_root;
+            (encoded.pairs().prove(pair).to_bytes(), root)
+        });
+        let work = move || {
+            for (proof, root) in &prepared {
+                let read = PairProof::read_verified(proof, pair, &parameters, root);
+                black_box(read.expect("an honest proof"));
             }
         };
         Workload { work: Box::new(work), limit }
