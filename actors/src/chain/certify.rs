@@ -93,6 +93,9 @@ impl Chain {
 impl Order for Certification {
     type Done = Certified;
 
+    /// The ledger refuses a second certificate.
+    const MAY_REPEAT: bool = true;
+
     fn key(&self) -> [u8; 32] {
         self.object.into()
     }

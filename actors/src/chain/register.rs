@@ -302,6 +302,9 @@ impl NewBlob {
 impl Order for NewBlob {
     type Done = Registered;
 
+    /// Each is paid.
+    const MAY_REPEAT: bool = false;
+
     /// A second registration of a blob is planned with the first, or refused by it.
     fn key(&self) -> [u8; 32] {
         *self.blob_id.as_bytes()

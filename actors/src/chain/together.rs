@@ -2,7 +2,7 @@
 //!
 //! Promises: no timer; whoever has the turn takes all who wait, up to [`limits::CHAIN_BLOBS_PER_CALL_MAX`], so alone one goes
 //! at once and in a transaction of its own. If a transaction of several fails for a reason that may lie in one of them, each
-//! is done alone; one whose fate is unknown is unknown for all of them, and never sent in another shape. A caller that goes
+//! is done alone, where money is paid only if nothing was signed; one whose fate is unknown is unknown for all of them, and never sent in another shape. A caller that goes
 //! away before its transaction is built is not in it; after that it loses its answer and nothing else, for the transaction is
 //! in the hands of a task of its own, which ends with it.
 //! Does not: know what the transactions do ([`Order`] does), or sign and send them (`submit` does).
@@ -11,6 +11,7 @@ mod waiting;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::{BoxFuture, join_all};
@@ -31,6 +32,10 @@ use crate::limits;
 pub(super) trait Order: fmt::Debug + Send + Sync + Sized + 'static {
     /// What is told of one that was carried out.
     type Done: Send + 'static;
+
+    /// Whether to carry one out twice costs nothing but gas. If not, and a transaction was signed, only its own fate counts: one
+    /// server may make up that it failed.
+    const MAY_REPEAT: bool;
 
     /// What no two of one transaction may have in common.
     fn key(&self) -> Key;
@@ -149,12 +154,18 @@ struct Group<T: Order> {
     wallet: Wallet,
     /// Nothing before the wallet's turn has come.
     members: Mutex<Option<Vec<Member<T>>>>,
+    /// A transaction of them was ready to be signed.
+    was_built: AtomicBool,
 }
 
 impl<T: Order> Group<T> {
+    fn new(chain: Chain, wallet: Wallet, members: Option<Vec<Member<T>>>) -> Self {
+        Group { chain, wallet, members: Mutex::new(members), was_built: AtomicBool::new(false) }
+    }
+
     /// Carries out, in a task of its own, what waits when the wallet's turn has come.
     fn come_for_those_who_wait(chain: Chain, wallet: Wallet) {
-        let group = Group::<T> { chain, wallet, members: Mutex::default() };
+        let group = Group::<T>::new(chain, wallet, None);
         tokio::spawn(async move { group.carry_out().await }.in_current_span());
     }
 
@@ -162,8 +173,7 @@ impl<T: Order> Group<T> {
     async fn carry_out(&self) {
         let alone = self.attempt().await.into_iter().map(|member| async {
             let (chain, wallet) = (member.chain.clone(), member.wallet.clone());
-            let group = Group { chain, wallet, members: Mutex::new(Some(vec![member])) };
-            group.attempt().await;
+            Group::new(chain, wallet, Some(vec![member])).attempt().await;
         });
         join_all(alone).await;
     }
@@ -181,7 +191,9 @@ impl<T: Order> Group<T> {
                 // Nobody hears it: all have their answers, or are gone.
                 return Err(CallError::Outdated { what: "everything that was asked for".into() });
             }
-            T::build(&chain, &self.wallet, &orders).await
+            let built = T::build(&chain, &self.wallet, &orders).await?;
+            self.was_built.store(true, Ordering::Relaxed);
+            Ok(built)
         };
         let done = self.chain.run(&self.wallet, build).await;
         let (orders, members) = (self.orders(), self.with(std::mem::take));
@@ -191,13 +203,18 @@ impl<T: Order> Group<T> {
                 let done = T::read(&executed, &orders);
                 members.into_iter().zip(done).for_each(|(member, done)| member.tell(done));
             }
-            Err(error) if members.len() > 1 && may_lie_in_one(&error) => {
+            Err(error) if members.len() > 1 && self.may_try_alone(&error) => {
                 debug!(count = members.len(), %error, "each is tried alone");
                 return members;
             }
             Err(error) => members.into_iter().for_each(|member| member.tell(Err(error.clone()))),
         }
         Vec::new()
+    }
+
+    fn may_try_alone(&self, error: &CallError) -> bool {
+        let was_signed = self.was_built.load(Ordering::Relaxed);
+        may_lie_in_one(error, was_signed && !T::MAY_REPEAT)
     }
 
     /// Takes those who wait, if that was not done yet. Whoever is gone needs nothing any more.

@@ -70,8 +70,12 @@ pub(in crate::chain) fn shares(gas: u64, count: usize) -> impl Iterator<Item = u
 }
 
 /// Whether a transaction of several failed for a reason that may lie in one of them, and so that none of it was done and none
-/// can be done any more: then each is tried alone.
-pub(super) fn may_lie_in_one(error: &CallError) -> bool {
+/// can be done any more: then each is tried alone. Of one that pays and was signed, a failure is one server's word: it may have
+/// been executed, and is paid.
+pub(super) fn may_lie_in_one(error: &CallError, may_be_paid: bool) -> bool {
+    if may_be_paid {
+        return false;
+    }
     match error {
         CallError::Refused { .. }
         | CallError::Failed { .. }
@@ -160,13 +164,14 @@ mod tests {
     fn what_may_have_been_executed_is_never_tried_again_alone() {
         let (digest, what, reason) = (String::new(), String::new(), String::new());
         for error in [CallError::Unconfirmed { digest }, CallError::Unreadable { what }] {
-            assert!(!may_lie_in_one(&error), "{error:?}");
+            assert!(!may_lie_in_one(&error, false), "{error:?}");
         }
         let (module, wallet, token) = (String::new(), String::new(), Token::Wal);
         let short = CallError::InsufficientFunds { wallet, token, needed: 2, available: 1 };
         for error in [CallError::Refused { module, code: 1 }, short, CallError::Rejected { reason }]
         {
-            assert!(may_lie_in_one(&error), "{error:?}");
+            assert!(may_lie_in_one(&error, false), "{error:?}");
+            assert!(!may_lie_in_one(&error, true), "a server may make it up: {error:?}");
         }
     }
 }
