@@ -7,6 +7,7 @@
 //! durable and registered; bytes without a registration are bounded and forgotten after
 //! [`limits::PENDING_TIME_MAX`]. Does not: look for missing slivers, or know who uploads.
 
+mod answers;
 mod get;
 mod memory;
 mod pending;

@@ -22,7 +22,7 @@ impl Blob {
             Parameters::new(4 + u16::from(shards % 28), 4096).expect("valid parameters");
         let parameters = parameters.with_short_blobs(4096).expect("not more than a segment");
         let bytes: Bytes =
-            (0..length % 4097).map(|i| (i * 31 + i / 256).to_le_bytes()[0]).collect();
+            (0..length % 4097).map(|i| i.wrapping_mul(31).to_le_bytes()[0]).collect();
         let encoded = encoding::encode_short(&parameters, &bytes);
         Blob { parameters, bytes, encoded }
     }
