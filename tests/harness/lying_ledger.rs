@@ -82,6 +82,8 @@ pub enum Lie {
         /// How many certifications it invents before it tells the truth again.
         times: usize,
     },
+    /// Every transaction is executed, and said to have failed.
+    Denies,
     /// Shared objects have been so only since a later version.
     SharedLater,
     /// There is nothing after this checkpoint.
@@ -196,6 +198,7 @@ impl Service {
             | Lie::DearGas
             | Lie::Owns { .. }
             | Lie::Certifies { .. }
+            | Lie::Denies
             | Lie::SharedLater
             | Lie::Stale { .. }
             | Lie::Hangs => return,
@@ -305,6 +308,18 @@ impl Service {
         let mut answer = rpc::ExecuteTransactionResponse::default();
         answer.transaction = Some(executed);
         Ok(Some(answer))
+    }
+
+    /// What is said of a transaction that was executed.
+    fn denied(&self, mut done: rpc::ExecuteTransactionResponse) -> rpc::ExecuteTransactionResponse {
+        if self.lie() == Lie::Denies {
+            let mut failed = rpc::ExecutionStatus::default();
+            failed.success = Some(false);
+            let executed = done.transaction.get_or_insert_default();
+            executed.effects.get_or_insert_default().status = Some(failed);
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+        done
     }
 
     fn tell(&self, lie: Lie) {
@@ -513,7 +528,10 @@ impl TransactionExecutionService for Service {
         let asked = request.into_inner();
         match self.invented(&asked).await? {
             Some(invented) => Ok(Response::new(invented)),
-            None => self.truth().execution_client().execute_transaction(asked).await,
+            None => {
+                let done = self.truth().execution_client().execute_transaction(asked).await?;
+                Ok(Response::new(self.denied(done.into_inner())))
+            }
         }
     }
 
