@@ -13,6 +13,7 @@ mod checkpoints;
 mod draft;
 mod epochs;
 mod error;
+mod exact;
 mod fusion;
 mod gas;
 mod memory;

@@ -9,7 +9,7 @@ use haulout_protocol::chain::call::{
     CollectCommissionAsSender, Function, NodeSetting, SetCommissionReceiverAsSender, ShowCap,
 };
 use haulout_protocol::chain::event::StakeEvent;
-use haulout_protocol::chain::object::staking::Authority;
+use haulout_protocol::chain::object::staking::{Authority, NodeCap};
 
 use super::draft::{Draft, Places};
 use super::owned::Receipt;
@@ -21,7 +21,7 @@ use super::{CallError, Chain, Wallet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Collector {
     /// As the one who has this cap of the node.
-    Cap(ObjectId),
+    Cap(NodeCap),
     /// As the account that the ledger names for this node.
     Account {
         /// The node.
@@ -43,7 +43,7 @@ impl Chain {
     pub async fn change_node(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
         settings: &[NodeSetting],
     ) -> Result<Changed, CallError> {
         let build = |chain: Chain| async move {

@@ -127,7 +127,7 @@ impl Chain {
     pub async fn vote(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
         votes: &Votes,
     ) -> Result<Receipt, CallError> {
         Ok(self
@@ -137,11 +137,7 @@ impl Chain {
     }
 
     /// Says that the node wants to leave.
-    pub async fn request_exit(
-        &self,
-        wallet: &Wallet,
-        cap: &ObjectId,
-    ) -> Result<Receipt, CallError> {
+    pub async fn request_exit(&self, wallet: &Wallet, cap: &NodeCap) -> Result<Receipt, CallError> {
         Ok(self.show_cap(wallet, cap, call::Function::REQUEST_EXIT, false).await?.into())
     }
 
@@ -149,7 +145,7 @@ impl Chain {
     pub async fn withdraw_bond(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
     ) -> Result<(u64, Receipt), CallError> {
         let executed = self.show_cap(wallet, cap, call::Function::WITHDRAW_BOND, true).await?;
         let bond = stake_events(&executed).find_map(|event| match event {
@@ -163,7 +159,7 @@ impl Chain {
     async fn show_cap(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
         function: call::Function,
         pays: bool,
     ) -> Result<Executed, CallError> {
@@ -195,7 +191,7 @@ impl Chain {
     async fn build_votes(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
         votes: &Votes,
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);

@@ -89,9 +89,10 @@ impl Chain {
         // Each server is tried once before anybody waits.
         let others = if self.pinned.is_none() { self.servers.len() - 1 } else { 0 };
         let (mut left, mut renewals) = (others, self.servers.len());
+        let mut instead = None;
         loop {
             let mut turn = self.shared.turns.take(&wallet.address()).await;
-            let server = self.server();
+            let server = instead.take().unwrap_or_else(|| self.server());
             // In a box: what waits for it would hold all of a draft, again at each level.
             let building = Box::pin(build(self.at(server)));
             let attempt = Box::pin(self.attempt(wallet, server, building));
@@ -144,6 +145,15 @@ impl Chain {
                 Failed::Final(error @ CallError::Untrue { .. }) => {
                     let goes_on = left > 0 && self.disbelieve(server, 0);
                     left = left.saturating_sub(1);
+                    (goes_on, error)
+                }
+                // This server may be the one that says what is not so, or the one that is behind. Nobody knows.
+                Failed::Final(
+                    error @ (CallError::NotAsShown { .. } | CallError::NotOurs { .. }),
+                ) => {
+                    let goes_on = left > 0;
+                    left = left.saturating_sub(1);
+                    instead = goes_on.then(|| (server + 1) % self.servers.len());
                     (goes_on, error)
                 }
                 Failed::Refused(error) | Failed::Final(error) => (false, error),

@@ -82,6 +82,8 @@ pub(super) fn may_lie_in_one(error: &CallError, may_be_paid: bool) -> bool {
         | CallError::Rejected { .. }
         | CallError::Contended { .. }
         | CallError::NotFound { .. }
+        | CallError::NotAsShown { .. }
+        | CallError::NotOurs { .. }
         // Together they need more than each alone.
         | CallError::InsufficientFunds { .. }
         | CallError::TooLarge => true,
