@@ -32,6 +32,7 @@ mod register;
 mod same_blob;
 #[cfg(test)]
 mod sample_server;
+mod second_word;
 mod servers;
 mod shared_since;
 mod space;

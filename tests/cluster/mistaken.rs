@@ -108,3 +108,54 @@ async fn a_receipt_that_a_server_calls_another_one_is_not_given_back_in_its_plac
     assert_eq!(misled.withdraw(&plan).await.unwrap().paid, [(one, 2 * WAL)]);
     devnet.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_of_several_servers_keeps_from_the_ledger_is_done_by_the_next_or_told_as_its_word()
+{
+    let devnet = devnet(963).await;
+    let alice = devnet.client("alice").await.unwrap();
+    let stored = [store(&alice, 1).await, store(&alice, 2).await];
+    let truth = LedgerClient::connect(devnet.client_config("alice").unwrap()).await.unwrap();
+    let mut servers = Vec::new();
+    for _ in 0..3 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        servers.push(LyingLedger::start(listener, devnet.rpc()).unwrap());
+    }
+    let mut config = devnet.client_config("alice").unwrap();
+    config.chain.rpc = servers.iter().map(|server| server.url.clone()).collect();
+    let client = LedgerClient::connect(config.clone()).await.unwrap();
+    let asked = |client: &LedgerClient| {
+        servers.iter().position(|server| server.url == client.url()).unwrap()
+    };
+    // One that keeps it: it is done all the same, and the checkpoint is a true one.
+    let liar = asked(&client);
+    servers[liar].tell(Lie::SaysDone { above: 1_000_000 });
+    let plan = client.plan_extension(&Target::Blob(stored[0].blob_id), 1).await.unwrap();
+    let done = client.extend(&plan).await.unwrap();
+    assert!(servers[liar].told() > 0);
+    assert_eq!(done.only_said_by, None);
+    assert!(done.checkpoint.unwrap() < 1_000_000, "{done:?}");
+    let ends: Vec<u32> =
+        truth.owned().await.unwrap().iter().map(|it| it.storage.end_epoch).collect();
+    assert_eq!(ends.iter().sum::<u32>(), 2 * stored[0].end_epoch + 1, "paid for once");
+    assert_ne!(asked(&client), liar, "it is left");
+    servers[liar].tell(Lie::None);
+
+    // Nobody else answers: it is told as that server's word, unless validators signed it.
+    let client = LedgerClient::connect(config).await.unwrap();
+    let only = asked(&client);
+    for (index, server) in servers.iter().enumerate() {
+        server.tell(if index == only { Lie::None } else { Lie::Hangs });
+    }
+    let plan =
+        client.plan_removal(&Target::Blob(stored[0].blob_id), Removal::Delete).await.unwrap();
+    let done = client.remove(&plan).await.unwrap();
+    assert_eq!(done.only_said_by, None, "its checkpoint is signed");
+    servers[only].tell(Lie::SaysDone { above: 0 });
+    let plan =
+        client.plan_removal(&Target::Blob(stored[1].blob_id), Removal::Delete).await.unwrap();
+    let done = client.remove(&plan).await.unwrap();
+    assert_eq!(done.only_said_by.as_ref(), Some(&servers[only].url));
+    assert_eq!(truth.owned().await.unwrap().len(), 1, "it was never done");
+    devnet.shutdown().await;
+}

@@ -30,7 +30,7 @@ impl Chain {
         joints: &[Joint],
     ) -> Result<Receipt, CallError> {
         let build = |chain: Chain| async move { chain.build_fusion(wallet, joints).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     /// Throws storage of the wallet away, in one transaction; nothing is paid back. By its own bytes it must be what the
@@ -41,7 +41,7 @@ impl Chain {
         storages: &[Storage],
     ) -> Result<Receipt, CallError> {
         let build = |chain: Chain| async move { chain.build_destruction(wallet, storages).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     async fn build_fusion(&self, wallet: &Wallet, joints: &[Joint]) -> Result<Built, CallError> {

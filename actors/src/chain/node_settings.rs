@@ -54,7 +54,7 @@ impl Chain {
             }
             draft.finish().await
         };
-        changed(self.run(wallet, build).await?)
+        changed(self.run_surely(wallet, build).await?)
     }
 
     /// Hands a node's commission to somebody else; for who collects it now.
@@ -78,7 +78,7 @@ impl Chain {
             draft.call(function, call.arguments(), &Places::default())?;
             draft.finish().await
         };
-        changed(self.run(wallet, build).await?)
+        changed(self.run_surely(wallet, build).await?)
     }
 
     /// Pays a node's free commission to the wallet; says how much, in FROST.
@@ -103,7 +103,7 @@ impl Chain {
             draft.keep(vec![paid]);
             draft.finish().await
         };
-        let executed = self.run(wallet, build).await?;
+        let executed = self.run_surely(wallet, build).await?;
         let amount = stake_events(&executed).find_map(|event| match event {
             StakeEvent::CommissionCollected(event) => Some(event.amount),
             _ => None,

@@ -114,7 +114,7 @@ impl Chain {
         let call = &registration.call(proofs);
         let build =
             |chain: Chain| async move { chain.build_node(wallet, call, registration.bond).await };
-        let executed = self.run(wallet, build).await?;
+        let executed = self.run_surely(wallet, build).await?;
         let node_id = stake_events(&executed).find_map(|event| match event {
             StakeEvent::NodeRegistered(event) => Some(event.node_id),
             _ => None,
@@ -131,7 +131,9 @@ impl Chain {
         votes: &Votes,
     ) -> Result<Receipt, CallError> {
         Ok(self
-            .run(wallet, |chain: Chain| async move { chain.build_votes(wallet, cap, votes).await })
+            .run_surely(wallet, |chain: Chain| async move {
+                chain.build_votes(wallet, cap, votes).await
+            })
             .await?
             .into())
     }
@@ -172,7 +174,7 @@ impl Chain {
             }
             draft.finish().await
         };
-        self.run(wallet, build).await
+        self.run_surely(wallet, build).await
     }
 
     async fn build_node(

@@ -61,12 +61,14 @@ pub struct Receipt {
     pub checkpoint: Option<u64>,
     /// Gas, in MIST; rebates can make it zero.
     pub gas: u64,
+    /// The one server that says so, if the ledger has several and neither another one nor its validators bear it out.
+    pub only_said_by: Option<String>,
 }
 
 impl From<Executed> for Receipt {
     fn from(executed: Executed) -> Receipt {
-        let Executed { digest, checkpoint, gas, .. } = executed;
-        Receipt { digest, checkpoint, gas }
+        let Executed { digest, checkpoint, gas, only_said_by, .. } = executed;
+        Receipt { digest, checkpoint, gas, only_said_by }
     }
 }
 
@@ -185,7 +187,7 @@ impl Chain {
         let total = prices.try_fold(0u64, u64::checked_add).ok_or(CallError::TooLarge)?;
         let build =
             |chain: Chain| async move { chain.build_extension(wallet, extensions, total).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     /// Deletes deletable blobs of the wallet, in one transaction; it keeps their storage.
@@ -195,7 +197,7 @@ impl Chain {
         blobs: &[object::Blob],
     ) -> Result<Receipt, CallError> {
         let build = |chain: Chain| async move { chain.build_deletion(wallet, blobs).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     /// Destroys blob objects of the wallet with their storage, in one transaction; nodes keep the
@@ -206,7 +208,7 @@ impl Chain {
         blobs: &[object::Blob],
     ) -> Result<Receipt, CallError> {
         let build = |chain: Chain| async move { chain.build_burning(wallet, blobs).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     /// The transaction that extends blobs.

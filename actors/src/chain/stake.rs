@@ -92,8 +92,8 @@ impl Chain {
         node: &ObjectId,
         amount: u64,
     ) -> Result<NewReceipt, CallError> {
-        let executed =
-            self.run(wallet, |chain: Chain| async move {
+        let executed = self
+            .run_surely(wallet, |chain: Chain| async move {
                 chain.build_stake(wallet, node, amount).await
             })
             .await?;
@@ -112,8 +112,10 @@ impl Chain {
         wallet: &Wallet,
         steps: &[ReceiptStep],
     ) -> Result<Payout, CallError> {
-        let executed = self
-            .run(wallet, |chain: Chain| async move { chain.build_advance(wallet, steps).await })
+        let executed =
+            self.run_surely(wallet, |chain: Chain| async move {
+                chain.build_advance(wallet, steps).await
+            })
             .await?;
         let (mut requested, mut paid) = (Vec::new(), Vec::new());
         for event in stake_events(&executed) {
@@ -136,10 +138,9 @@ impl Chain {
         amount: u64,
     ) -> Result<Receipt, CallError> {
         Ok(self
-            .run(
-                wallet,
-                |chain: Chain| async move { chain.build_split(wallet, receipt, amount).await },
-            )
+            .run_surely(wallet, |chain: Chain| async move {
+                chain.build_split(wallet, receipt, amount).await
+            })
             .await?
             .into())
     }
@@ -152,7 +153,9 @@ impl Chain {
         others: &[Staked],
     ) -> Result<Receipt, CallError> {
         Ok(self
-            .run(wallet, |chain: Chain| async move { chain.build_join(wallet, into, others).await })
+            .run_surely(wallet, |chain: Chain| async move {
+                chain.build_join(wallet, into, others).await
+            })
             .await?
             .into())
     }

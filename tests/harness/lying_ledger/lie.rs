@@ -65,6 +65,8 @@ pub enum Lie {
         blob_id: [u8; 32],
         /// How many certifications it invents before it tells the truth again.
         times: usize,
+        /// How far above the last checkpoint that one is in which it was certified.
+        above: u64,
     },
     /// Every transaction is executed, and said to have failed.
     Denies,
