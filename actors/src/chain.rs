@@ -12,6 +12,7 @@ mod checkpoints;
 mod draft;
 mod epochs;
 mod error;
+mod exact;
 mod fusion;
 mod gas;
 mod memory;
@@ -30,6 +31,7 @@ mod register;
 mod same_blob;
 #[cfg(test)]
 mod sample_server;
+mod second_word;
 mod servers;
 mod shared_since;
 mod space;

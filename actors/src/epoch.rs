@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
+use haulout_protocol::chain::object::staking::NodeCap;
 use haulout_protocol::committee::NodeId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::epoch_change::{self, Facts, Plan};
@@ -39,7 +39,7 @@ pub(crate) enum Message {
     /// Bytes nobody pays for any more are gone.
     ExpiredRemoved(Result<u64, StoreError>),
     /// A step is on the ledger, or why not; with the key to our node if it was needed.
-    StepSent(Step, Result<Option<ObjectId>, CallError>),
+    StepSent(Step, Result<Option<NodeCap>, CallError>),
     /// Our turn may have come.
     TimeReached,
 }
@@ -59,7 +59,7 @@ pub(crate) struct State {
     /// Whether a committee is being judged.
     judging: bool,
     /// The key to our node, once it was needed.
-    cap: Option<ObjectId>,
+    cap: Option<NodeCap>,
     /// The ledger's time, and when we heard of it.
     heard: (u64, Instant),
     tasks: Tasks,
@@ -180,7 +180,7 @@ impl State {
         &mut self,
         myself: &ActorRef<Message>,
         step: Step,
-        sent: Result<Option<ObjectId>, CallError>,
+        sent: Result<Option<NodeCap>, CallError>,
     ) {
         let epoch = self.context.position.current().epoch;
         let input = match sent {
@@ -252,12 +252,12 @@ struct Call {
     wallet: Wallet,
     node: Option<NodeId>,
     epoch: Epoch,
-    cap: Option<ObjectId>,
+    cap: Option<NodeCap>,
 }
 
 impl Call {
     /// Sends a step; returns the key to our node if the step needed it.
-    async fn send(self, step: Step) -> Result<Option<ObjectId>, CallError> {
+    async fn send(self, step: Step) -> Result<Option<NodeCap>, CallError> {
         let Call { chain, wallet, node, epoch, cap } = self;
         match step {
             Step::EndVoting => chain.end_voting(&wallet).await?,

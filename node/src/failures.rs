@@ -35,15 +35,20 @@ impl From<CallError> for Error {
             | CallError::Rejected { .. }
             | CallError::Contended { .. }
             | CallError::Outdated { .. }
+            | CallError::NotAsShown { .. }
             | CallError::Disputed { .. }
             | CallError::Untrue { .. }
             | CallError::Lagging { .. } => Kind::Chain,
             CallError::Unconfirmed { .. } => Kind::Timeout,
             CallError::Unreadable { .. } => Kind::Version,
+            CallError::NotOurs { .. } => Kind::Permission,
             CallError::TooLarge => Kind::Usage,
         };
         let converted = Error::new(kind, error.to_string()).retryable(error.is_transient());
         match error {
+            CallError::NotAsShown { .. } => converted.hint(
+                "run it again; if it stays so, set chain.rpc to a server you trust, or to several of which most agree",
+            ),
             CallError::Untrue { .. } => converted
                 .hint("set chain.rpc to a server you trust, or to several of which most agree"),
             _ => converted,

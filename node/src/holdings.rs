@@ -123,7 +123,7 @@ impl ExtensionPlan {
     /// What the ledger is told.
     pub fn calls(&self) -> Vec<Extension> {
         let call = |(blob, price): &(Blob, u64)| Extension {
-            object: blob.id,
+            blob: blob.clone(),
             epochs: self.epochs,
             price: *price,
         };

@@ -169,8 +169,7 @@ impl LedgerClient {
     /// Destroys what the plan says.
     pub async fn destroy(&self, plan: &DestructionPlan) -> Result<Receipt> {
         let wallet = self.wallet("destroying storage")?;
-        let ids: Vec<ObjectId> = plan.storages.iter().map(|storage| storage.id).collect();
-        Ok(self.chain.destroy_storage(wallet, &ids, plan.over_at).await?)
+        Ok(self.chain.destroy_storage(wallet, &plan.storages).await?)
     }
 
     /// What storing so many bytes would cost; needs no wallet.
@@ -199,10 +198,9 @@ impl LedgerClient {
     /// Removes what the plan says.
     pub async fn remove(&self, plan: &RemovalPlan) -> Result<Receipt> {
         let wallet = self.wallet("removing")?;
-        let objects: Vec<ObjectId> = plan.objects.iter().map(|blob| blob.id).collect();
         Ok(match plan.removal {
-            Removal::Delete => self.chain.delete_blobs(wallet, &objects).await?,
-            Removal::Burn => self.chain.burn_blobs(wallet, &objects).await?,
+            Removal::Delete => self.chain.delete_blobs(wallet, &plan.objects).await?,
+            Removal::Burn => self.chain.burn_blobs(wallet, &plan.objects).await?,
         })
     }
 

@@ -15,6 +15,7 @@ mod health;
 mod ledger_lies;
 mod liars;
 mod losing;
+mod mistaken;
 mod one_word;
 mod operator;
 mod operator_changes;

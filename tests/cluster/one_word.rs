@@ -108,7 +108,10 @@ async fn a_certification_that_a_server_makes_up_is_not_told_as_one() {
     let servers: [LyingLedger; 2] = servers(&devnet).await;
     let misled = client(&devnet, &servers[..1]).await;
     let (package, blob_id) = (devnet.ids().package, id_of(&misled, 1).await);
-    let lie = |blob_id: &BlobId| Lie::Certifies { package, blob_id: *blob_id.as_bytes(), times: 9 };
+    let lie = |blob_id: &BlobId| {
+        let (blob_id, times, above) = (*blob_id.as_bytes(), 9, 0);
+        Lie::Certifies { package, blob_id, times, above }
+    };
     servers[0].tell(lie(&blob_id));
     let refused = try_put(&misled, 1, 1).await.unwrap_err();
     assert_eq!(servers[0].told(), 1, "it was asked once");
@@ -127,6 +130,30 @@ async fn a_certification_that_a_server_makes_up_is_not_told_as_one() {
     let told = liar.told();
     try_put(&helped, 2, 1).await.unwrap();
     assert!(liar.told() > told && is_certified(&devnet, &blob_id), "another server was asked");
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certification_in_a_checkpoint_that_never_comes_is_not_waited_for() {
+    let devnet = devnet(965).await;
+    let servers: [LyingLedger; 2] = servers(&devnet).await;
+    let helped = client(&devnet, &servers).await;
+    let (package, id) = (devnet.ids().package, id_of(&helped, 1).await);
+    let liar = asked(&helped, &servers);
+    liar.tell(Lie::Certifies { package, blob_id: *id.as_bytes(), times: 9, above: 1_000_000 });
+    let done = try_put(&helped, 1, 1).await.unwrap();
+    assert!(liar.told() > 0 && is_certified(&devnet, &id), "another server was asked");
+    assert_eq!(done.evidence, Evidence::Nodes);
+    // Who knows no other one hears why, and what was paid is not lost.
+    let misled = client(&devnet, &servers[..1]).await;
+    let id = id_of(&misled, 2).await;
+    let (blob_id, times, above) = (*id.as_bytes(), 9, 1_000_000);
+    servers[0].tell(Lie::Certifies { package, blob_id, times, above });
+    let refused = try_put(&misled, 2, 1).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Chain, "{refused}");
+    assert!(refused.message().contains("nowhere near checkpoint"), "{refused}");
+    servers[0].tell(Lie::None);
+    assert_eq!(try_put(&misled, 2, 1).await.unwrap().cost.wal, 0);
     devnet.shutdown().await;
 }
 

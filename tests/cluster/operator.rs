@@ -136,7 +136,7 @@ async fn a_strangers_node_is_staked_chosen_paid_and_leaves_with_its_bond() {
     let free = own(&operator).await.1.commission.free;
     assert_eq!(free, earned.blocked, "it is free once the next committee is chosen");
     let before = operator.balances().await.unwrap().wal;
-    assert_eq!(operator.collect_commission(Collector::Cap(cap.id)).await.unwrap().0, free);
+    assert_eq!(operator.collect_commission(Collector::Cap(cap)).await.unwrap().0, free);
     assert_eq!(operator.balances().await.unwrap().wal - before, free);
 
     // Asked in epoch 3, chosen for epoch 4: free in epoch 5.
@@ -149,7 +149,7 @@ async fn a_strangers_node_is_staked_chosen_paid_and_leaves_with_its_bond() {
     let refused = alice.plan_stake("late", WAL).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Permission, "a node that leaves takes no stake");
     epochs.change().await;
-    let early = chain.withdraw_bond(&wallet, &cap.id).await.unwrap_err();
+    let early = chain.withdraw_bond(&wallet, &cap).await.unwrap_err();
     assert_eq!(early.abort(), Some(Abort::StillBonded), "the ledger says the same");
     epochs.next().await;
     let gone = own(&operator).await.1;

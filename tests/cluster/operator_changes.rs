@@ -123,7 +123,7 @@ async fn another_commission_applies_two_epochs_later_and_its_receiver_collects_i
 
     // Handed to an account, it is that account's alone, until it is handed back.
     let by_cap = collector(&operator, None).await.unwrap();
-    assert_eq!(by_cap, Collector::Cap(cap.id));
+    assert_eq!(by_cap, Collector::Cap(cap));
     let account = Authority::Account(alice.account().unwrap());
     operator.set_commission_receiver(by_cap, account).await.unwrap();
     assert_eq!(own(&operator).await.1.receiver, account);

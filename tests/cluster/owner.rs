@@ -1,12 +1,14 @@
 //! Owners see, extend and remove what is theirs, and nobody else does.
 
-use haulout_actors::chain::{CallError, Chain, ChainOptions, Extension, Wallet};
+use haulout_actors::chain::{CallError, Chain, ChainOptions, Extension, Found, Wallet};
 use haulout_actors::session::upload::{PutOptions, PutReport, Source};
 use haulout_devnet::Devnet;
 use haulout_node::error::Kind;
 use haulout_node::holdings::{Removal, State, Target};
 use haulout_node::{LedgerClient, LightClient, keys};
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
+use haulout_protocol::chain::object::Blob;
 use haulout_tests::{eventually, get, quiet, sample_blob};
 
 /// The epochs that a put buys here.
@@ -25,6 +27,14 @@ async fn store(client: &LightClient, seed: u64, deletable: bool, force: bool) ->
 
 async fn ledger(devnet: &Devnet, account: &str) -> LedgerClient {
     LedgerClient::connect(devnet.client_config(account).unwrap()).await.unwrap()
+}
+
+/// What the ledger shows of a blob object.
+async fn found(chain: &Chain, id: &ObjectId) -> Blob {
+    match chain.find_blob(id).await.unwrap() {
+        Some(Found::Blob(blob, _)) => *blob,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The ledger without our checks before it, and an account's key.
@@ -105,16 +115,17 @@ async fn another_account_neither_extends_nor_removes_a_blob() {
             assert_eq!(refused.kind(), kind, "{refused}");
         }
     }
-    // The ledger itself refuses, too: our checks only say it better.
+    // What is signed is looked at once more.
     let (chain, wallet) = bare(&devnet, "bob").await;
-    let extension = Extension { object, epochs: 1, price: 1_000_000 };
+    let blob = found(&chain, &object).await;
+    let extension = Extension { blob: blob.clone(), epochs: 1, price: 1_000_000 };
     let attempts = [
         chain.extend_blobs(&wallet, &[extension]).await,
-        chain.delete_blobs(&wallet, &[object]).await,
+        chain.delete_blobs(&wallet, &[blob]).await,
     ];
     for attempt in attempts {
         let refused = attempt.unwrap_err();
-        assert!(matches!(refused, CallError::Rejected { .. }), "{refused:?}");
+        assert!(matches!(refused, CallError::NotOurs { .. }), "{refused:?}");
     }
     assert_eq!(get(&alice, &stored.blob_id).await.unwrap(), sample_blob(72, 20_000));
     let untouched = ledger(&devnet, "alice").await.owned().await.unwrap();
@@ -134,7 +145,8 @@ async fn a_permanent_blob_stays_readable_even_when_its_object_is_burned() {
     assert!(refused.next_step().contains("--burn"), "{}", refused.next_step());
     // And the sentence of the ledger's own refusal reaches the user.
     let (chain, wallet) = bare(&devnet, "alice").await;
-    let aborted = chain.delete_blobs(&wallet, &[stored.object.unwrap()]).await.unwrap_err();
+    let blob = found(&chain, &stored.object.unwrap()).await;
+    let aborted = chain.delete_blobs(&wallet, &[blob]).await.unwrap_err();
     assert_eq!(aborted.abort(), Some(Abort::NotDeletable));
     let told = haulout_node::Error::from(aborted);
     assert_eq!(told.kind(), Kind::Chain);

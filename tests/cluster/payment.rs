@@ -298,11 +298,15 @@ async fn puts_of_one_blob_that_overlap_pay_one_registration_and_one_extension() 
     assert_eq!(paid, owner.quote(LENGTH as u64, 1).unwrap().storage);
 
     // An extension planned before the end moved is refused, whoever asks for it.
-    let (_, planned) = first.plan_put(source(179), options(7, true), &quiet()).await.unwrap();
+    let (meant, planned) = first.plan_put(source(179), options(7, true), &quiet()).await.unwrap();
     let Plan::Extend { existing, space } = &planned.plan else { panic!("{:?}", planned.plan) };
-    let plan = (&planned.terms, space);
-    chain.prolong_blob(&wallet, &existing.object, plan).await.unwrap();
-    let late = chain.prolong_blob(&wallet, &existing.object, plan).await.unwrap_err();
+    let (blob, plan) = ((&meant, &existing.object), (&planned.terms, space));
+    // Nor does anybody pay for another blob in its place.
+    let another = (&one.blob_id, &existing.object);
+    let other = chain.prolong_blob(&wallet, another, plan).await.unwrap_err();
+    assert!(matches!(other, CallError::NotAsShown { .. }), "{other:?}");
+    chain.prolong_blob(&wallet, blob, plan).await.unwrap();
+    let late = chain.prolong_blob(&wallet, blob, plan).await.unwrap_err();
     assert!(matches!(late, CallError::Outdated { .. }), "{late:?}");
     devnet.shutdown().await;
 }

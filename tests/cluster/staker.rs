@@ -63,16 +63,16 @@ impl World {
         let receipts = self.client().await.receipts().await.unwrap();
         let receipt = receipts.into_iter().find(|receipt| receipt.id == id).unwrap();
         let staking = self.epochs().state().await;
-        let position = Position::new(&staking, receipt).unwrap();
+        let position = Position::new(&staking, receipt.clone()).unwrap();
         let wrong = match position.step {
-            Step::Request(_) => vec![(ReceiptStep::Withdraw(id), Abort::NotWithdrawing)],
+            Step::Request(_) => vec![(ReceiptStep::Withdraw(receipt), Abort::NotWithdrawing)],
             Step::Cancel | Step::WithdrawNow => {
-                vec![(ReceiptStep::Request(id), Abort::WithdrawDirectly)]
+                vec![(ReceiptStep::Request(receipt), Abort::WithdrawDirectly)]
             }
-            Step::Collect => vec![(ReceiptStep::Request(id), Abort::NotStaked)],
+            Step::Collect => vec![(ReceiptStep::Request(receipt), Abort::NotStaked)],
             Step::Wait(_) => vec![
-                (ReceiptStep::Withdraw(id), Abort::WithdrawTooEarly),
-                (ReceiptStep::Request(id), Abort::NotStaked),
+                (ReceiptStep::Withdraw(receipt.clone()), Abort::WithdrawTooEarly),
+                (ReceiptStep::Request(receipt), Abort::NotStaked),
             ],
         };
         for (step, abort) in wrong {
@@ -193,7 +193,7 @@ async fn receipts_are_split_and_joined_and_nobody_elses_are_touched() {
         assert_eq!(refused.kind(), Kind::NotFound, "{refused}");
     }
     let (chain, wallet) = bare(&world.devnet, "bob").await;
-    chain.advance_receipts(&wallet, &[ReceiptStep::Withdraw(receipt)]).await.unwrap_err();
+    chain.advance_receipts(&wallet, &[ReceiptStep::Withdraw(whole)]).await.unwrap_err();
     for (node, amount, kind) in
         [("n9", WAL, Kind::NotFound), ("n1", WAL - 1, Kind::Usage), ("n1", 0, Kind::Usage)]
     {

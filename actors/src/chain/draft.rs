@@ -1,22 +1,22 @@
 //! A transaction before it is signed: calls of our contracts, put together.
 //!
-//! Promises: objects go in in their present version; no more of the token leaves the wallet than
+//! Promises: objects go in in their present version, and are what their own bytes say (`exact`); no more of the token leaves the wallet than
 //! the calls take; a draft the ledger would refuse ends in the reason, and nothing was sent. A
 //! draft does not wait for a ledger that is silent: whoever builds it has the wallet's turn. No two
 //! drafts are the same transaction, even if they do the same.
 //! Does not: sign or send (`submit` does), or know what a call is for.
 
 use haulout_protocol::chain::call::{self, Argument as Place};
+use haulout_protocol::chain::object::staking::NodeCap;
 use haulout_protocol::chain::{CLOCK, ObjectId, object, staking_inner};
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_rpc::proto::sui::rpc::v2::simulate_transaction_request::TransactionChecks;
-use sui_sdk_types::{Address, Digest, Identifier, Object, Transaction};
+use sui_sdk_types::{Address, Digest, Identifier, Transaction};
 use sui_transaction_builder::{Argument, Function, ObjectInput, TransactionBuilder};
 
 use super::error::execution_error;
 use super::purse::Coin;
-use super::read::decode;
 use super::refusal::inputs;
 use super::{CallError, Chain, Wallet, gas};
 
@@ -31,9 +31,9 @@ const TRIAL_FIELDS: [&str; 2] = ["transaction.transaction", "transaction.effects
 
 /// A transaction of a wallet that is being put together.
 pub(super) struct Draft<'a> {
-    chain: Chain,
-    wallet: &'a Wallet,
-    builder: TransactionBuilder,
+    pub(super) chain: Chain,
+    pub(super) wallet: &'a Wallet,
+    pub(super) builder: TransactionBuilder,
     /// The coins that go in.
     coins: Vec<Coin>,
 }
@@ -73,7 +73,7 @@ impl<'a> Draft<'a> {
 
     /// A blob of the wallet, as the one a call is about.
     pub(super) async fn blob(&mut self, id: &ObjectId) -> Result<Places, CallError> {
-        Ok(Places { blob: Some(self.own(id, "blob object").await?), ..Places::default() })
+        Ok(self.blob_now(id).await?.0)
     }
 
     /// As [`Draft::blob`], and what the blob is in the version that goes in.
@@ -81,54 +81,14 @@ impl<'a> Draft<'a> {
         &mut self,
         id: &ObjectId,
     ) -> Result<(Places, object::Blob), CallError> {
-        let found = self.chain.object(id, "blob object").await?;
-        let blob = Some(self.builder.object(owned_input(&found)?));
-        Ok((Places { blob, ..Places::default() }, decode(&found)?))
+        let (now, blob) = one(self.own(&[*id]).await?)?;
+        Ok((Places { blob: Some(blob), ..Places::default() }, now))
     }
 
     /// A node's cap of the wallet, as the one a call shows.
-    pub(super) async fn cap(&mut self, id: &ObjectId) -> Result<Places, CallError> {
-        Ok(Places { cap: Some(self.own(id, "operator's cap").await?), ..Places::default() })
-    }
-
-    /// A receipt of stake of the wallet.
-    pub(super) async fn receipt(&mut self, id: &ObjectId) -> Result<Argument, CallError> {
-        self.own(id, "receipt").await
-    }
-
-    /// An object of the wallet, in its present version, as an input.
-    pub(super) async fn own(&mut self, id: &ObjectId, what: &str) -> Result<Argument, CallError> {
-        let object = self.chain.object(id, what).await?;
-        Ok(self.builder.object(owned_input(&object)?))
-    }
-
-    /// A storage object of the wallet, as an input, if its time is over in this epoch. That is read from the bytes whose digest
-    /// goes into the transaction: the ledger takes no transaction that names what is not so.
-    pub(super) async fn storage_over(
-        &mut self,
-        id: &ObjectId,
-        epoch: u32,
-    ) -> Result<Argument, CallError> {
-        let what = format!("storage object {id}");
-        let fields = ["version", "digest", "bcs"];
-        let found = self.chain.object_with(&fields, id, "storage object").await?;
-        let state: Object = found.bcs().deserialize().map_err(CallError::unreadable)?;
-        let value = state.as_struct().map(|value| value.contents());
-        let storage: object::Storage = value
-            .and_then(|value| bcs::from_bytes(value).ok())
-            .ok_or_else(|| CallError::unreadable(&what))?;
-        let (version, digest) = (state.version(), state.digest());
-        let is_named = (version, digest.to_string().as_str()) == (found.version(), found.digest());
-        if storage.id != *id || !is_named {
-            return Err(self.chain.untrue(format!("what {what} is, not by the digest it names")));
-        }
-        if storage.end_epoch > epoch {
-            let end = storage.end_epoch;
-            let said =
-                format!("that {what} is over, and the object itself lasts until epoch {end}");
-            return Err(self.chain.untrue(said));
-        }
-        Ok(self.builder.object(ObjectInput::owned(state.object_id(), version, digest)))
+    pub(super) async fn cap(&mut self, cap: &NodeCap) -> Result<Places, CallError> {
+        let cap = one(self.own_as(std::slice::from_ref(cap)).await?)?;
+        Ok(Places { cap: Some(cap), ..Places::default() })
     }
 
     /// A coin that holds at least `needed`, merged from several if one is not enough.
@@ -293,9 +253,7 @@ fn input(id: &ObjectId, since: u64, mutable: bool) -> ObjectInput {
     ObjectInput::shared(Address::new((*id).into()), since, mutable)
 }
 
-/// An object of the sender as an input.
-fn owned_input(object: &proto::Object) -> Result<ObjectInput, CallError> {
-    let id = object.object_id().parse().map_err(CallError::unreadable)?;
-    let digest = object.digest().parse().map_err(CallError::unreadable)?;
-    Ok(ObjectInput::owned(id, object.version(), digest))
+/// The only one.
+fn one<T>(mut found: Vec<T>) -> Result<T, CallError> {
+    found.pop().ok_or_else(|| CallError::unreadable("fewer objects than asked for"))
 }

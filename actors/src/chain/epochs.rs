@@ -3,10 +3,10 @@
 //! Promises: a step the rules do not allow now is refused in a trial and costs nothing.
 //! Does not: know whose turn it is.
 
-use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::call::{
     self, Argument as Place, EpochChange, EpochSyncDone, ForceSyncDone, Function, VotingEnd,
 };
+use haulout_protocol::chain::object::staking::NodeCap;
 use haulout_protocol::committee::NodeId;
 use haulout_protocol::epoch::Epoch;
 
@@ -34,7 +34,7 @@ impl Chain {
     pub async fn report_shards(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
         epoch: Epoch,
     ) -> Result<Receipt, CallError> {
         let arguments = EpochSyncDone { epoch: epoch.0 }.arguments();
@@ -46,9 +46,9 @@ impl Chain {
         &self,
         wallet: &Wallet,
         node: &NodeId,
-    ) -> Result<Option<ObjectId>, CallError> {
+    ) -> Result<Option<NodeCap>, CallError> {
         let caps = self.node_caps(&wallet.address()).await?;
-        Ok(caps.iter().find(|cap| cap.node_id == (*node).into()).map(|cap| cap.id))
+        Ok(caps.into_iter().find(|cap| cap.node_id == (*node).into()))
     }
 
     /// A transaction of one call that takes nothing but objects of ours.
@@ -57,7 +57,7 @@ impl Chain {
         wallet: &Wallet,
         function: call::Function,
         arguments: Vec<Place>,
-        cap: Option<&ObjectId>,
+        cap: Option<&NodeCap>,
     ) -> Result<Receipt, CallError> {
         let (function, arguments) = (&function, &arguments);
         let build = |chain: Chain| async move {

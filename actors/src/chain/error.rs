@@ -81,6 +81,25 @@ pub enum CallError {
         /// What changed.
         what: String,
     },
+    /// An object is not what the transaction was planned on; nothing was executed.
+    #[error(
+        "{what} is not what the ledger at {servers} showed when this was planned: somebody changed it, or that was not \
+         true; nothing was executed"
+    )]
+    NotAsShown {
+        /// The object.
+        what: String,
+        /// The servers, one of which showed it so.
+        servers: String,
+    },
+    /// The object is somebody else's; nothing was executed.
+    #[error("{what} does not belong to the wallet {wallet}; nothing was executed")]
+    NotOurs {
+        /// The object.
+        what: String,
+        /// The account.
+        wallet: String,
+    },
     /// The ledger does not show yet what the wallet did last; nothing was executed.
     #[error(
         "the ledger at {url} does not show the wallet's last transaction {digest} yet, so nothing was \
@@ -195,6 +214,7 @@ impl CallError {
             | CallError::Rejected { .. }
             | CallError::Contended { .. }
             | CallError::Outdated { .. }
+            | CallError::NotAsShown { .. }
             | CallError::Lagging { .. }
             | CallError::Disputed { .. }
             | CallError::Unconfirmed { .. } => true,
@@ -205,6 +225,7 @@ impl CallError {
             | CallError::NotFound { .. }
             | CallError::Unreadable { .. }
             | CallError::Untrue { .. }
+            | CallError::NotOurs { .. }
             | CallError::TooLarge
             | CallError::Wallet(_) => false,
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::call::{DestroyStorage, Function, FuseStorage};
+use haulout_protocol::chain::object::Storage;
 use haulout_protocol::machine::fusion::{Joint, Piece};
 use sui_transaction_builder::Argument;
 
@@ -29,28 +30,25 @@ impl Chain {
         joints: &[Joint],
     ) -> Result<Receipt, CallError> {
         let build = |chain: Chain| async move { chain.build_fusion(wallet, joints).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
-    /// Throws storage of the wallet away, in one transaction; nothing is paid back. With `over_at`, only such whose time is
-    /// over in that epoch by its own bytes, whatever a list said of it.
+    /// Throws storage of the wallet away, in one transaction; nothing is paid back. By its own bytes it must be what the
+    /// caller was shown, whatever a list said of it.
     pub async fn destroy_storage(
         &self,
         wallet: &Wallet,
-        storages: &[ObjectId],
-        over_at: Option<u32>,
+        storages: &[Storage],
     ) -> Result<Receipt, CallError> {
-        let build =
-            |chain: Chain| async move { chain.build_destruction(wallet, storages, over_at).await };
-        Ok(self.run(wallet, build).await?.into())
+        let build = |chain: Chain| async move { chain.build_destruction(wallet, storages).await };
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     async fn build_fusion(&self, wallet: &Wallet, joints: &[Joint]) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
-        let mut owned = BTreeMap::new();
-        for storage in joints.iter().flat_map(|joint| joint.piece.objects()) {
-            owned.insert(storage, draft.own(&storage, "storage object").await?);
-        }
+        let ids: Vec<_> = joints.iter().flat_map(|joint| joint.piece.objects()).collect();
+        let owned = draft.own::<Storage>(&ids).await?.into_iter();
+        let owned = owned.map(|(storage, argument)| (storage.id, argument)).collect();
         let mut made = Vec::new();
         for joint in joints {
             let part = draft.piece(&joint.piece, &owned)?;
@@ -65,15 +63,10 @@ impl Chain {
     async fn build_destruction(
         &self,
         wallet: &Wallet,
-        storages: &[ObjectId],
-        over_at: Option<u32>,
+        storages: &[Storage],
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
-        for storage in storages {
-            let storage = match over_at {
-                Some(epoch) => draft.storage_over(storage, epoch).await?,
-                None => draft.own(storage, "storage object").await?,
-            };
+        for storage in draft.own_as(storages).await? {
             draft.destroy(storage)?;
         }
         draft.finish().await

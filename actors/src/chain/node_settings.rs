@@ -9,7 +9,7 @@ use haulout_protocol::chain::call::{
     CollectCommissionAsSender, Function, NodeSetting, SetCommissionReceiverAsSender, ShowCap,
 };
 use haulout_protocol::chain::event::StakeEvent;
-use haulout_protocol::chain::object::staking::Authority;
+use haulout_protocol::chain::object::staking::{Authority, NodeCap};
 
 use super::draft::{Draft, Places};
 use super::owned::Receipt;
@@ -21,7 +21,7 @@ use super::{CallError, Chain, Wallet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Collector {
     /// As the one who has this cap of the node.
-    Cap(ObjectId),
+    Cap(NodeCap),
     /// As the account that the ledger names for this node.
     Account {
         /// The node.
@@ -43,7 +43,7 @@ impl Chain {
     pub async fn change_node(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
         settings: &[NodeSetting],
     ) -> Result<Changed, CallError> {
         let build = |chain: Chain| async move {
@@ -54,7 +54,7 @@ impl Chain {
             }
             draft.finish().await
         };
-        changed(self.run(wallet, build).await?)
+        changed(self.run_surely(wallet, build).await?)
     }
 
     /// Hands a node's commission to somebody else; for who collects it now.
@@ -78,7 +78,7 @@ impl Chain {
             draft.call(function, call.arguments(), &Places::default())?;
             draft.finish().await
         };
-        changed(self.run(wallet, build).await?)
+        changed(self.run_surely(wallet, build).await?)
     }
 
     /// Pays a node's free commission to the wallet; says how much, in FROST.
@@ -103,7 +103,7 @@ impl Chain {
             draft.keep(vec![paid]);
             draft.finish().await
         };
-        let executed = self.run(wallet, build).await?;
+        let executed = self.run_surely(wallet, build).await?;
         let amount = stake_events(&executed).find_map(|event| match event {
             StakeEvent::CommissionCollected(event) => Some(event.amount),
             _ => None,

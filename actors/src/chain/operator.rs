@@ -114,7 +114,7 @@ impl Chain {
         let call = &registration.call(proofs);
         let build =
             |chain: Chain| async move { chain.build_node(wallet, call, registration.bond).await };
-        let executed = self.run(wallet, build).await?;
+        let executed = self.run_surely(wallet, build).await?;
         let node_id = stake_events(&executed).find_map(|event| match event {
             StakeEvent::NodeRegistered(event) => Some(event.node_id),
             _ => None,
@@ -127,21 +127,19 @@ impl Chain {
     pub async fn vote(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
         votes: &Votes,
     ) -> Result<Receipt, CallError> {
         Ok(self
-            .run(wallet, |chain: Chain| async move { chain.build_votes(wallet, cap, votes).await })
+            .run_surely(wallet, |chain: Chain| async move {
+                chain.build_votes(wallet, cap, votes).await
+            })
             .await?
             .into())
     }
 
     /// Says that the node wants to leave.
-    pub async fn request_exit(
-        &self,
-        wallet: &Wallet,
-        cap: &ObjectId,
-    ) -> Result<Receipt, CallError> {
+    pub async fn request_exit(&self, wallet: &Wallet, cap: &NodeCap) -> Result<Receipt, CallError> {
         Ok(self.show_cap(wallet, cap, call::Function::REQUEST_EXIT, false).await?.into())
     }
 
@@ -149,7 +147,7 @@ impl Chain {
     pub async fn withdraw_bond(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
     ) -> Result<(u64, Receipt), CallError> {
         let executed = self.show_cap(wallet, cap, call::Function::WITHDRAW_BOND, true).await?;
         let bond = stake_events(&executed).find_map(|event| match event {
@@ -163,7 +161,7 @@ impl Chain {
     async fn show_cap(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
         function: call::Function,
         pays: bool,
     ) -> Result<Executed, CallError> {
@@ -176,7 +174,7 @@ impl Chain {
             }
             draft.finish().await
         };
-        self.run(wallet, build).await
+        self.run_surely(wallet, build).await
     }
 
     async fn build_node(
@@ -195,7 +193,7 @@ impl Chain {
     async fn build_votes(
         &self,
         wallet: &Wallet,
-        cap: &ObjectId,
+        cap: &NodeCap,
         votes: &Votes,
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);

@@ -1,7 +1,8 @@
 //! What an account owns on the ledger, and what its owner can do with it.
 //!
 //! Promises: a list is bounded and says when it is not whole; all blobs of one call change in one
-//! transaction or none does; nothing is paid beyond what the caller agreed to.
+//! transaction or none does; nothing is paid beyond what the caller agreed to, and nothing changes that is not exactly
+//! what the caller was shown.
 //! Does not: decide which blobs to change, or whether the ledger will allow it.
 
 use std::future::ready;
@@ -13,17 +14,14 @@ use haulout_protocol::chain::{ObjectId, TypeName, object};
 use serde::de::DeserializeOwned;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_rpc::proto::sui::rpc::v2::owner::OwnerKind;
-use sui_sdk_types::{Address, StructTag};
+use sui_sdk_types::{Address, Object};
 
 use super::draft::{Built, Draft, Places};
+use super::exact::holder_of;
 use super::read::decode;
 use super::submit::Executed;
 use super::{CallError, Chain, Wallet};
 use crate::limits;
-
-/// The parts of an object that say what it is and whose.
-const HELD_FIELDS: [&str; 4] = ["object_id", "object_type", "owner", "contents"];
 
 /// Who can use an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +42,10 @@ pub enum Found {
 }
 
 /// A blob to be extended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
-    /// The blob object.
-    pub object: ObjectId,
+    /// The blob object, as it was when this was agreed to.
+    pub blob: object::Blob,
     /// How many epochs more.
     pub epochs: u32,
     /// The most to be paid, in the token's smallest unit.
@@ -63,12 +61,14 @@ pub struct Receipt {
     pub checkpoint: Option<u64>,
     /// Gas, in MIST; rebates can make it zero.
     pub gas: u64,
+    /// The one server that says so, if the ledger has several and neither another one nor its validators bear it out.
+    pub only_said_by: Option<String>,
 }
 
 impl From<Executed> for Receipt {
     fn from(executed: Executed) -> Receipt {
-        let Executed { digest, checkpoint, gas, .. } = executed;
-        Receipt { digest, checkpoint, gas }
+        let Executed { digest, checkpoint, gas, only_said_by, .. } = executed;
+        Receipt { digest, checkpoint, gas, only_said_by }
     }
 }
 
@@ -153,30 +153,28 @@ impl Chain {
 
     /// What is behind an object id, and whose it is; nothing if there is no such object.
     pub async fn find_blob(&self, id: &ObjectId) -> Result<Option<Found>, CallError> {
-        match self.object_with(&HELD_FIELDS, id, "object").await {
-            Ok(object) => self.identify(&object).map(Some),
-            Err(CallError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
+        let mut left = self.urls().count();
+        loop {
+            match self.exact(&[*id], "object").await {
+                Ok(found) => return found.first().map(|object| self.identify(object)).transpose(),
+                Err(CallError::NotFound { .. }) => return Ok(None),
+                Err(CallError::Untrue { .. }) if left > 0 && self.disbelieve(self.server(), 0) => {
+                    left -= 1;
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
 
     /// Reads what an object is and whose.
-    fn identify(&self, object: &proto::Object) -> Result<Found, CallError> {
-        let wanted = TypeName::BLOB.qualified(&self.shared.options.package);
-        let wanted: StructTag = wanted.parse().map_err(CallError::unreadable)?;
-        // What is no struct, such as a package, has a name of another form.
-        if object.object_type().parse::<StructTag>().ok() != Some(wanted) {
-            return Ok(Found::Other(object.object_type().to_owned()));
-        }
-        let owner = object.owner();
-        let holder = match owner.kind() {
-            OwnerKind::Address => {
-                let account: Address = owner.address().parse().map_err(CallError::unreadable)?;
-                Holder::Account(account.into_inner().into())
+    fn identify(&self, object: &Object) -> Result<Found, CallError> {
+        match self.value_of::<object::Blob>(object)? {
+            Some(blob) => Ok(Found::Blob(Box::new(blob), holder_of(object))),
+            None => {
+                let value = object.as_struct().map(|value| value.object_type().to_string());
+                Ok(Found::Other(value.unwrap_or_else(|| "a package".to_owned())))
             }
-            _ => Holder::Other,
-        };
-        Ok(Found::Blob(Box::new(decode(object)?), holder))
+        }
     }
 
     /// Extends blobs of the wallet for what was agreed, in one transaction.
@@ -189,17 +187,17 @@ impl Chain {
         let total = prices.try_fold(0u64, u64::checked_add).ok_or(CallError::TooLarge)?;
         let build =
             |chain: Chain| async move { chain.build_extension(wallet, extensions, total).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     /// Deletes deletable blobs of the wallet, in one transaction; it keeps their storage.
     pub async fn delete_blobs(
         &self,
         wallet: &Wallet,
-        blobs: &[ObjectId],
+        blobs: &[object::Blob],
     ) -> Result<Receipt, CallError> {
         let build = |chain: Chain| async move { chain.build_deletion(wallet, blobs).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     /// Destroys blob objects of the wallet with their storage, in one transaction; nodes keep the
@@ -207,10 +205,10 @@ impl Chain {
     pub async fn burn_blobs(
         &self,
         wallet: &Wallet,
-        blobs: &[ObjectId],
+        blobs: &[object::Blob],
     ) -> Result<Receipt, CallError> {
         let build = |chain: Chain| async move { chain.build_burning(wallet, blobs).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     /// The transaction that extends blobs.
@@ -222,8 +220,10 @@ impl Chain {
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let payment = Some(draft.purse(total).await?);
-        for extension in extensions {
-            let places = Places { payment, ..draft.blob(&extension.object).await? };
+        let blobs: Vec<_> = extensions.iter().map(|one| one.blob.clone()).collect();
+        let blobs = draft.own_as(&blobs).await?;
+        for (extension, blob) in extensions.iter().zip(blobs) {
+            let places = Places { payment, blob: Some(blob), ..Places::default() };
             let extend = ExtendBlob { epochs: extension.epochs, max_total: extension.price };
             draft.call(&call::Function::EXTEND_BLOB, extend.arguments(), &places)?;
         }
@@ -234,12 +234,12 @@ impl Chain {
     async fn build_deletion(
         &self,
         wallet: &Wallet,
-        blobs: &[ObjectId],
+        blobs: &[object::Blob],
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let mut freed = Vec::with_capacity(blobs.len());
-        for blob in blobs {
-            let places = draft.blob(blob).await?;
+        for blob in draft.own_as(blobs).await? {
+            let places = Places { blob: Some(blob), ..Places::default() };
             let function = call::Function::DELETE_BLOB;
             freed.push(draft.call(&function, DeleteBlob.arguments(), &places)?);
         }
@@ -248,10 +248,14 @@ impl Chain {
     }
 
     /// The transaction that burns blobs.
-    async fn build_burning(&self, wallet: &Wallet, blobs: &[ObjectId]) -> Result<Built, CallError> {
+    async fn build_burning(
+        &self,
+        wallet: &Wallet,
+        blobs: &[object::Blob],
+    ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
-        for blob in blobs {
-            let places = draft.blob(blob).await?;
+        for blob in draft.own_as(blobs).await? {
+            let places = Places { blob: Some(blob), ..Places::default() };
             draft.call(&call::Function::BURN_BLOB, BurnBlob.arguments(), &places)?;
         }
         draft.finish().await

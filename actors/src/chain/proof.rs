@@ -18,8 +18,8 @@ use haulout_protocol::machine::ledger_history::{
 use serde::de::DeserializeOwned;
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{
-    Address, CheckpointContents, CheckpointSummary, ObjectChange, Owner, TransactionEffects,
-    TransactionEvents, ValidatorAggregatedSignature,
+    Address, CheckpointContents, CheckpointSummary, ExecutionStatus, ObjectChange, Owner,
+    TransactionEffects, TransactionEvents, ValidatorAggregatedSignature,
 };
 
 use super::CallError;
@@ -173,6 +173,21 @@ impl Unproven {
         signature.is_some_and(|signature| validators.signed(&self.summary, signature))
     }
 
+    /// What our contracts said in a transaction that is in it and succeeded; nothing if there is no such transaction.
+    pub(super) fn events_of(
+        &self,
+        digest: &str,
+        package: &Address,
+    ) -> Result<Option<Vec<Event>>, CallError> {
+        let is_it = |effects: &TransactionEffects| {
+            effects.transaction_digest().to_string() == digest
+                && matches!(effects.status(), ExecutionStatus::Success)
+        };
+        let found = self.transactions.iter().find(|(effects, _)| is_it(effects));
+        let found = found.filter(|_| self.holds_together());
+        found.map(|(_, said)| our_events(said.as_ref(), package)).transpose()
+    }
+
     /// Whether transactions, effects and events are those that the summary names.
     fn holds_together(&self) -> bool {
         let listed = self.contents.transactions();
@@ -206,13 +221,7 @@ impl Unproven {
         let (mut events, mut written) = (Vec::new(), Vec::new());
         for (effects, said) in &self.transactions {
             written.extend(writes(effects, ours));
-            for one in said.iter().flat_map(|said| &said.0) {
-                let name = &one.type_;
-                if *name.address() == ours.package && name.module().as_str() == event::MODULE {
-                    let decoded = Event::decode(name.name().as_str(), &one.contents);
-                    events.extend(decoded.map_err(CallError::unreadable)?);
-                }
-            }
+            events.extend(our_events(said.as_ref(), &ours.package)?);
         }
         Ok(Checkpoint {
             sequence: self.sequence(),
@@ -248,6 +257,22 @@ fn writes(effects: &TransactionEffects, ours: &Ours) -> Vec<Written> {
         _ => None,
     };
     effects.object_changes().filter_map(write).collect()
+}
+
+/// What our contracts said in one transaction.
+fn our_events(
+    said: Option<&TransactionEvents>,
+    package: &Address,
+) -> Result<Vec<Event>, CallError> {
+    let mut events = Vec::new();
+    for one in said.iter().flat_map(|said| &said.0) {
+        let name = &one.type_;
+        if *name.address() == *package && name.module().as_str() == event::MODULE {
+            let decoded = Event::decode(name.name().as_str(), &one.contents);
+            events.extend(decoded.map_err(CallError::unreadable)?);
+        }
+    }
+    Ok(events)
 }
 
 /// What a batch proved.

@@ -3,9 +3,9 @@
 //! Promises: what is given out was so in a checkpoint that is proven like any other, the owner included. Since only the owner
 //! changes it, it is so still, unless the owner did something. Does not: say what the owner did since.
 
-use haulout_protocol::chain::{ObjectId, TypeName, object};
-use sui_sdk_types::{Object, Owner, StructTag};
+use haulout_protocol::chain::{ObjectId, object};
 
+use super::exact::holder_of;
 use super::{CallError, Chain, FollowError, Holder};
 use crate::limits;
 
@@ -19,21 +19,12 @@ impl Chain {
     /// [can prove](Chain::can_prove) anything.
     pub async fn proven_blob(&self, id: &ObjectId) -> Result<(object::Blob, Holder), FollowError> {
         let proving = async {
-            let found = self.object_with(&["bcs"], id, "blob object").await?;
-            let state: Object = found.bcs().deserialize().map_err(CallError::unreadable)?;
-            let wanted = TypeName::BLOB.qualified(&self.shared.options.package);
-            let wanted: StructTag = wanted.parse().map_err(CallError::unreadable)?;
-            let value = state.as_struct().filter(|value| *value.object_type() == wanted);
-            let blob: object::Blob = value
-                .and_then(|value| bcs::from_bytes(value.contents()).ok())
-                .filter(|blob: &object::Blob| blob.id == *id)
-                .ok_or_else(|| CallError::unreadable(format!("blob object {id}")))?;
-            self.prove_written(id, &state).await?;
-            let holder = match state.owner() {
-                Owner::Address(account) => Holder::Account(account.into_inner().into()),
-                _ => Holder::Other,
-            };
-            Ok((blob, holder))
+            let found = self.exact(&[*id], "blob object").await?;
+            let unreadable = || CallError::unreadable(format!("blob object {id}"));
+            let state = found.first().ok_or_else(unreadable)?;
+            let blob = self.value_of::<object::Blob>(state)?.ok_or_else(unreadable)?;
+            self.prove_written(id, state).await?;
+            Ok((blob, holder_of(state)))
         };
         // A server may claim a checkpoint that never comes.
         let proven = tokio::time::timeout(limits::CHAIN_ANSWER_TIMEOUT, proving).await;

@@ -130,11 +130,21 @@ impl Chain {
 
     /// Several objects at one moment.
     pub(super) async fn objects(&self, ids: &[ObjectId]) -> Result<Vec<proto::Object>, CallError> {
+        self.objects_with(&OBJECT_FIELDS, ids, "object").await
+    }
+
+    /// The same, with these parts of them; `what` names one in errors.
+    pub(super) async fn objects_with(
+        &self,
+        fields: &[&str],
+        ids: &[ObjectId],
+        what: &str,
+    ) -> Result<Vec<proto::Object>, CallError> {
         let requests =
             ids.iter().map(|id| proto::GetObjectRequest::new(&Address::new((*id).into())));
         let request = proto::BatchGetObjectsRequest::default()
             .with_requests(requests.collect::<Vec<_>>())
-            .with_read_mask(FieldMask::from_paths(OBJECT_FIELDS));
+            .with_read_mask(FieldMask::from_paths(fields));
         let answer = self.ask("objects", |client| {
             let (mut client, request) = (client.clone().ledger_client(), request.clone());
             async move { client.batch_get_objects(request).await }
@@ -144,7 +154,7 @@ impl Chain {
             return Err(CallError::unreadable("fewer objects than asked for"));
         }
         let found = answer.objects.into_iter().zip(ids).map(|(found, id)| {
-            let what = format!("object {id}");
+            let what = format!("{what} {id}");
             found.to_result().map_err(|_| CallError::NotFound { what })
         });
         found.collect()

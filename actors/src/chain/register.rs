@@ -161,7 +161,7 @@ impl Chain {
     pub async fn prolong_blob(
         &self,
         wallet: &Wallet,
-        object: &ObjectId,
+        blob: (&BlobId, &ObjectId),
         (terms, space): (&Terms, &Space),
     ) -> Result<Extended, CallError> {
         let used = Mutex::new(space.clone());
@@ -169,7 +169,7 @@ impl Chain {
         let build = |chain: Chain| async move {
             let space = chain.space_now(wallet, terms, space).await?;
             set(attempted, &space);
-            chain.build_prolongation(wallet, object, &space).await
+            chain.build_prolongation(wallet, blob, &space).await
         };
         let executed = self.run(wallet, build).await?;
         let space = used.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -289,13 +289,16 @@ impl Chain {
     async fn build_prolongation(
         &self,
         wallet: &Wallet,
-        object: &ObjectId,
+        (blob_id, object): (&BlobId, &ObjectId),
         space: &Space,
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         // Epochs are added to the end the blob has when the transaction runs. Its version, which the
         // transaction names, ends where the space begins, or nothing is paid.
         let (blob, now) = draft.blob_now(object).await?;
+        if now.blob_id != *blob_id.as_bytes() {
+            return Err(self.not_as_shown("blob object", object));
+        }
         if now.storage.end_epoch != space.need.start_epoch {
             return Err(CallError::Outdated { what: format!("the end of blob object {object}") });
         }

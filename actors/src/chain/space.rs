@@ -37,7 +37,9 @@ impl Draft<'_> {
     /// A part of the wallet's storage; what is cut off stays the wallet's.
     pub(super) async fn cut(&mut self, cut: &Cut) -> Result<Argument, CallError> {
         let Cut { storage, start_epoch, end_epoch, bytes } = cut;
-        let mut part = self.own(&storage.id, "storage object").await?;
+        let planned = std::slice::from_ref(storage);
+        let part = self.own_as(planned).await?.pop();
+        let mut part = part.ok_or_else(|| CallError::unreadable("a part of no storage"))?;
         let mut rests = Vec::new();
         if storage.start_epoch < *start_epoch {
             // What comes before stays the object it was.

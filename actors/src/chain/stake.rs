@@ -1,7 +1,7 @@
 //! What a staker sees and does on the ledger: receipts of stake, and the calls about them.
 //!
 //! Promises: exactly the amount that was named is staked; all receipts of one call change in one
-//! transaction or none does; a list is bounded and says when it is not whole.
+//! transaction or none does, and only if they are exactly what the caller was shown; a list is bounded and says when it is not whole.
 //! Does not: decide which step a receipt is due for, or whether the ledger will allow it.
 
 use haulout_protocol::chain::call::{
@@ -41,12 +41,21 @@ pub struct NewReceipt {
 }
 
 /// What is asked of one receipt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiptStep {
     /// Ask it back.
-    Request(ObjectId),
+    Request(Staked),
     /// End it and be paid.
-    Withdraw(ObjectId),
+    Withdraw(Staked),
+}
+
+impl ReceiptStep {
+    /// The receipt, as it was when this was agreed to.
+    fn receipt(&self) -> &Staked {
+        match self {
+            ReceiptStep::Request(receipt) | ReceiptStep::Withdraw(receipt) => receipt,
+        }
+    }
 }
 
 /// What became of receipts.
@@ -83,8 +92,8 @@ impl Chain {
         node: &ObjectId,
         amount: u64,
     ) -> Result<NewReceipt, CallError> {
-        let executed =
-            self.run(wallet, |chain: Chain| async move {
+        let executed = self
+            .run_surely(wallet, |chain: Chain| async move {
                 chain.build_stake(wallet, node, amount).await
             })
             .await?;
@@ -103,8 +112,10 @@ impl Chain {
         wallet: &Wallet,
         steps: &[ReceiptStep],
     ) -> Result<Payout, CallError> {
-        let executed = self
-            .run(wallet, |chain: Chain| async move { chain.build_advance(wallet, steps).await })
+        let executed =
+            self.run_surely(wallet, |chain: Chain| async move {
+                chain.build_advance(wallet, steps).await
+            })
             .await?;
         let (mut requested, mut paid) = (Vec::new(), Vec::new());
         for event in stake_events(&executed) {
@@ -123,14 +134,13 @@ impl Chain {
     pub async fn split_receipt(
         &self,
         wallet: &Wallet,
-        receipt: &ObjectId,
+        receipt: &Staked,
         amount: u64,
     ) -> Result<Receipt, CallError> {
         Ok(self
-            .run(
-                wallet,
-                |chain: Chain| async move { chain.build_split(wallet, receipt, amount).await },
-            )
+            .run_surely(wallet, |chain: Chain| async move {
+                chain.build_split(wallet, receipt, amount).await
+            })
             .await?
             .into())
     }
@@ -139,11 +149,13 @@ impl Chain {
     pub async fn join_receipts(
         &self,
         wallet: &Wallet,
-        into: &ObjectId,
-        others: &[ObjectId],
+        into: &Staked,
+        others: &[Staked],
     ) -> Result<Receipt, CallError> {
         Ok(self
-            .run(wallet, |chain: Chain| async move { chain.build_join(wallet, into, others).await })
+            .run_surely(wallet, |chain: Chain| async move {
+                chain.build_join(wallet, into, others).await
+            })
             .await?
             .into())
     }
@@ -169,18 +181,18 @@ impl Chain {
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
         let mut coins = Vec::new();
-        for step in steps {
-            let (id, function, arguments) = match step {
-                ReceiptStep::Request(id) => {
+        let receipts: Vec<Staked> = steps.iter().map(|step| step.receipt().clone()).collect();
+        for (step, receipt) in steps.iter().zip(draft.own_as(&receipts).await?) {
+            let (function, arguments) = match step {
+                ReceiptStep::Request(_) => {
                     let function = call::Function::REQUEST_WITHDRAW_STAKE;
-                    (id, function, RequestWithdrawStake.arguments())
+                    (function, RequestWithdrawStake.arguments())
                 }
-                ReceiptStep::Withdraw(id) => {
-                    (id, call::Function::WITHDRAW_STAKE, WithdrawStake.arguments())
+                ReceiptStep::Withdraw(_) => {
+                    (call::Function::WITHDRAW_STAKE, WithdrawStake.arguments())
                 }
             };
-            let receipt = Some(draft.receipt(id).await?);
-            let places = Places { receipt, ..Places::default() };
+            let places = Places { receipt: Some(receipt), ..Places::default() };
             let result = draft.call(&function, arguments, &places)?;
             if matches!(step, ReceiptStep::Withdraw(_)) {
                 coins.push(result);
@@ -195,11 +207,11 @@ impl Chain {
     async fn build_split(
         &self,
         wallet: &Wallet,
-        receipt: &ObjectId,
+        receipt: &Staked,
         amount: u64,
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
-        let receipt = Some(draft.receipt(receipt).await?);
+        let receipt = draft.own_as(std::slice::from_ref(receipt)).await?.pop();
         let places = Places { receipt, ..Places::default() };
         let split = SplitStaked { amount };
         let part = draft.call(&call::Function::SPLIT_STAKED, split.arguments(), &places)?;
@@ -210,13 +222,13 @@ impl Chain {
     async fn build_join(
         &self,
         wallet: &Wallet,
-        into: &ObjectId,
-        others: &[ObjectId],
+        into: &Staked,
+        others: &[Staked],
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
-        let receipt = Some(draft.receipt(into).await?);
-        for other in others {
-            let other_receipt = Some(draft.receipt(other).await?);
+        let receipt = draft.own_as(std::slice::from_ref(into)).await?.pop();
+        for other in draft.own_as(others).await? {
+            let other_receipt = Some(other);
             let places = Places { receipt, other_receipt, ..Places::default() };
             draft.call(&call::Function::JOIN_STAKED, JoinStaked.arguments(), &places)?;
         }

@@ -49,13 +49,22 @@ pub(super) struct Executed {
     pub(super) checkpoint: Option<u64>,
     pub(super) events: Vec<Event>,
     pub(super) gas: u64,
+    /// The one server that says so, if there are others and nobody bears it out.
+    pub(super) only_said_by: Option<String>,
+    /// What was sent.
+    signed: Box<proto::ExecuteTransactionRequest>,
     /// The place of the server that said so.
-    server: usize,
+    pub(super) server: usize,
     /// Coins as they were before or are now; ledgers may leave them out.
     coins: Vec<Coin>,
 }
 
 impl Executed {
+    /// Whether another server says the same of it.
+    pub(super) fn says_as(&self, other: &Executed) -> bool {
+        self.digest == other.digest && self.events == other.events && self.gas == other.gas
+    }
+
     /// What became of the coins that a transaction named: it merges them into the first.
     fn left_of(&self, named: &[Coin]) -> Option<Coin> {
         let first = named.first()?;
@@ -89,9 +98,10 @@ impl Chain {
         // Each server is tried once before anybody waits.
         let others = if self.pinned.is_none() { self.servers.len() - 1 } else { 0 };
         let (mut left, mut renewals) = (others, self.servers.len());
+        let mut instead = None;
         loop {
             let mut turn = self.shared.turns.take(&wallet.address()).await;
-            let server = self.server();
+            let server = instead.take().unwrap_or_else(|| self.server());
             // In a box: what waits for it would hold all of a draft, again at each level.
             let building = Box::pin(build(self.at(server)));
             let attempt = Box::pin(self.attempt(wallet, server, building));
@@ -144,6 +154,15 @@ impl Chain {
                 Failed::Final(error @ CallError::Untrue { .. }) => {
                     let goes_on = left > 0 && self.disbelieve(server, 0);
                     left = left.saturating_sub(1);
+                    (goes_on, error)
+                }
+                // This server may be the one that says what is not so, or the one that is behind. Nobody knows.
+                Failed::Final(
+                    error @ (CallError::NotAsShown { .. } | CallError::NotOurs { .. }),
+                ) => {
+                    let goes_on = left > 0;
+                    left = left.saturating_sub(1);
+                    instead = goes_on.then(|| (server + 1) % self.servers.len());
                     (goes_on, error)
                 }
                 Failed::Refused(error) | Failed::Final(error) => (false, error),
@@ -224,7 +243,7 @@ impl Chain {
             let status = match client.execute_transaction(request.clone()).await {
                 Ok(answer) => {
                     self.answered(server);
-                    let done = at.judge(wallet, digest, answer.get_ref().transaction());
+                    let done = at.judge(wallet, (digest, &request), answer.get_ref().transaction());
                     return done.map_err(Failed::Final);
                 }
                 Err(status) => status,
@@ -244,7 +263,9 @@ impl Chain {
             // transaction could be what moved them.
             let error = at.refusal(wallet, &status, (&inputs, is_in_doubt), gas).await;
             return match at.look_up(&digest).await {
-                Ok(Some(found)) => at.judge(wallet, digest, &found).map_err(Failed::Final),
+                Ok(Some(found)) => {
+                    at.judge(wallet, (digest, &request), &found).map_err(Failed::Final)
+                }
                 // What has no answer and can still happen must not be paid beside another.
                 Ok(None) if is_in_doubt && !matches!(error, CallError::Contended { .. }) => {
                     Err(Failed::Final(CallError::Unconfirmed { digest }))
@@ -253,6 +274,19 @@ impl Chain {
                 Err(_) => Err(Failed::Final(CallError::Unconfirmed { digest })),
             };
         }
+    }
+
+    /// Sends a signed transaction that was sent before, once; the ledger executes it once.
+    pub(super) async fn send_again(
+        &self,
+        wallet: &Wallet,
+        sent: &Executed,
+    ) -> Result<Executed, CallError> {
+        let mut client = self.client().execution_client();
+        let answer = client.execute_transaction((*sent.signed).clone()).await;
+        let answer = answer.map_err(|status| self.call_error(&status, "transaction"))?;
+        let digest = sent.digest.clone();
+        self.judge(wallet, (digest, &sent.signed), answer.get_ref().transaction())
     }
 
     /// A transaction that is on the ledger.
@@ -275,7 +309,7 @@ impl Chain {
     }
 
     /// Waits until an executed transaction is in a checkpoint, so that whoever reads next sees it. Who executed it knows first.
-    async fn in_checkpoint(&self, wallet: &Wallet, mut executed: Executed) -> Executed {
+    pub(super) async fn in_checkpoint(&self, wallet: &Wallet, mut executed: Executed) -> Executed {
         let until = Instant::now() + limits::CHAIN_CHECKPOINT_TIMEOUT;
         let mut pauses = pauses();
         let mut asked = self.at(executed.server).impatient();
@@ -304,7 +338,7 @@ impl Chain {
     fn judge(
         &self,
         wallet: &Wallet,
-        digest: String,
+        (digest, signed): (String, &proto::ExecuteTransactionRequest),
         transaction: &proto::ExecutedTransaction,
     ) -> Result<Executed, CallError> {
         let status = transaction.effects().status();
@@ -318,6 +352,8 @@ impl Chain {
             checkpoint: transaction.checkpoint,
             events: decode_events(&self.shared.package, transaction)?,
             gas: spent.saturating_sub(gas.storage_rebate()),
+            only_said_by: None,
+            signed: Box::new(signed.clone()),
             server: self.server(),
             coins: transaction
                 .objects()

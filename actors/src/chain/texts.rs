@@ -33,7 +33,7 @@ impl Chain {
     ) -> Result<Receipt, CallError> {
         let pair = &SetMetadataPair { key: key.to_owned(), value: value.to_owned() };
         let build = |chain: Chain| async move { chain.build_text(wallet, blob, pair).await };
-        Ok(self.run(wallet, build).await?.into())
+        Ok(self.run_surely(wallet, build).await?.into())
     }
 
     async fn build_text(

@@ -1,6 +1,7 @@
 //! A node judges each committee once, durably, and says what it lacks.
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::machine::ledger_history::{Doubt, Verdict};
 use haulout_storage::BlobEffect;

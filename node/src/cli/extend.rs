@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Cli;
 use super::output::Output;
-use super::owner::{Consent, Which, skipped_json, skipped_text};
+use super::owner::{Consent, Which, one_word, skipped_json, skipped_text};
 use crate::calendar::Calendar;
 use crate::error::Result;
 use crate::holdings::ExtensionPlan;
@@ -46,6 +46,7 @@ impl Extend {
         offer.plan.affordable(balances.wal)?;
         if self.consent.given(&offer.to_text(), output).await? {
             let receipt = client.extend(&offer.plan).await?;
+            one_word(&receipt);
             output.result(&offer.to_json(Some(&receipt)), &cost, &offer.done(&receipt));
         }
         Ok(())
@@ -93,6 +94,7 @@ impl Offer {
             "balance_before": { "wal_frost": self.balances.wal, "sui_mist": self.balances.sui },
             "affordable": self.balances.wal >= self.plan.total,
             "digest": receipt.map(|receipt| &receipt.digest),
+            "only_said_by": receipt.and_then(|receipt| receipt.only_said_by.as_ref()),
         })
     }
 
@@ -147,7 +149,7 @@ mod tests {
     }
 
     fn receipt() -> Receipt {
-        Receipt { digest: "D".to_owned(), checkpoint: Some(1), gas: 2_000_000 }
+        Receipt { digest: "D".to_owned(), checkpoint: Some(1), gas: 2_000_000, only_said_by: None }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Cli;
 use super::output::Output;
-use super::owner::parse_object;
+use super::owner::{one_word, parse_object};
 use super::put;
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
@@ -36,11 +36,13 @@ impl Name {
         let object = parse_object(&self.object, "`haulout ls --wide`", OF_BLOB)?;
         let client = LedgerClient::connect(cli.load(Vec::new())?.client()?).await?;
         let written = client.publish_name(&object, &self.name).await?;
+        written.iter().for_each(one_word);
         let json = json!({
             "object_id": object.to_string(),
             "name": self.name,
             "gas_mist": written.as_ref().map_or(0, |done| done.gas),
             "digest": written.as_ref().map(|done| &done.digest),
+            "only_said_by": written.as_ref().and_then(|done| done.only_said_by.as_ref()),
         });
         let name = label(&self.name);
         let text = match &written {

@@ -6,6 +6,7 @@
 use std::io::{self, IsTerminal};
 
 use clap::Args;
+use haulout_actors::chain::Receipt;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use serde_json::{Value, json};
@@ -83,6 +84,22 @@ impl Consent {
     }
 }
 
+/// Says so if what was done is the word of one of several servers only.
+pub(super) fn one_word(receipt: &Receipt) {
+    if let Some(word) = told_by_one(receipt) {
+        output::note(&word);
+    }
+}
+
+fn told_by_one(receipt: &Receipt) -> Option<String> {
+    let server = terminal::line(receipt.only_said_by.as_ref()?);
+    Some(format!(
+        "warning: only {server} says that this is done, no other server of chain.rpc and no signature bears it out; look before \
+         you do it again: `haulout ls`, `haulout stake ls`, `haulout storage ls` and `haulout node show` say what is so, and \
+         more surely without {server} in chain.rpc"
+    ))
+}
+
 /// Waits for a person's answer to the question just asked.
 pub(super) async fn agreed() -> Result<bool> {
     let answer = super::blocking(|| {
@@ -136,6 +153,17 @@ mod tests {
         for answer in ["", "\n", "n\n", "yep", "no"] {
             assert!(!is_yes(answer), "{answer:?}");
         }
+    }
+
+    #[test]
+    fn what_only_one_of_several_servers_says_is_told_as_its_word() {
+        let receipt = |only_said_by| {
+            let (digest, checkpoint, gas) = ("D".to_owned(), None, 1);
+            told_by_one(&Receipt { digest, checkpoint, gas, only_said_by })
+        };
+        assert_eq!(receipt(None), None);
+        let told = receipt(Some("http://one".to_owned())).unwrap();
+        assert!(told.contains("only http://one says") && told.contains("`haulout ls`"), "{told}");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::Cli;
 use super::output::{Output, size};
-use super::owner::{Consent, Which, skipped_json, skipped_text};
+use super::owner::{Consent, Which, one_word, skipped_json, skipped_text};
 use crate::error::Result;
 use crate::holdings::{Removal, RemovalPlan};
 use crate::ledger_client::LedgerClient;
@@ -47,7 +47,10 @@ impl Rm {
             output.result(&to_json(&plan, None), &essential, &to_text(&plan, None));
         } else if self.consent.given(&to_text(&plan, None), output).await? {
             let receipt = client.remove(&plan).await?;
-            forget(folder, &plan).await?;
+            one_word(&receipt);
+            if receipt.only_said_by.is_none() {
+                forget(folder, &plan).await?;
+            }
             output.result(
                 &to_json(&plan, Some(&receipt)),
                 &essential,
@@ -101,6 +104,7 @@ fn to_json(plan: &RemovalPlan, receipt: Option<&Receipt>) -> Value {
         "skipped": skipped_json(&plan.skipped),
         "gas_mist": receipt.map(|receipt| receipt.gas),
         "digest": receipt.map(|receipt| &receipt.digest),
+        "only_said_by": receipt.and_then(|receipt| receipt.only_said_by.as_ref()),
     })
 }
 
@@ -163,7 +167,8 @@ mod tests {
 
     #[test]
     fn burning_says_that_the_data_stays() {
-        let receipt = Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1 };
+        let receipt =
+            Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1, only_said_by: None };
         let text = to_text(&plan(Removal::Burn), Some(&receipt));
         assert!(
             text.contains("✓ Burned") && text.contains("keep the data until epoch 9"),

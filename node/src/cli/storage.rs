@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Cli;
 use super::ls;
 use super::output::{Output, size};
-use super::owner::{Consent, parse_object};
+use super::owner::{Consent, one_word, parse_object};
 use crate::calendar::Calendar;
 use crate::error::Result;
 use crate::holdings::storages::{DestructionPlan, Doomed, FusionPlan};
@@ -91,7 +91,9 @@ impl Fuse {
             let (json, text) = told(None);
             output.result(&json, &fewer, &text);
         } else if self.consent.given(&told(None).1, output).await? {
-            let (json, text) = told(Some(&client.fuse(&plan).await?));
+            let done = client.fuse(&plan).await?;
+            one_word(&done);
+            let (json, text) = told(Some(&done));
             output.result(&json, &fewer, &text);
         }
         Ok(())
@@ -123,7 +125,9 @@ impl Destroy {
             let (json, text) = told(None);
             output.result(&json, &ids.join("\n"), &text);
         } else if self.consent.given(&told(None).1, output).await? {
-            let (json, text) = told(Some(&client.destroy(&plan).await?));
+            let done = client.destroy(&plan).await?;
+            one_word(&done);
+            let (json, text) = told(Some(&done));
             output.result(&json, &ids.join("\n"), &text);
         }
         Ok(())
@@ -146,6 +150,7 @@ fn fusion_json(plan: &FusionPlan, done: Option<&Receipt>) -> Value {
         "more": plan.is_part,
         "gas_mist": done.map(|done| done.gas),
         "digest": done.map(|done| &done.digest),
+        "only_said_by": done.and_then(|done| done.only_said_by.as_ref()),
     })
 }
 
@@ -182,6 +187,7 @@ fn destruction_json(plan: &DestructionPlan, done: Option<&Receipt>) -> Value {
         "left": plan.left,
         "gas_mist": done.map(|done| done.gas),
         "digest": done.map(|done| &done.digest),
+        "only_said_by": done.and_then(|done| done.only_said_by.as_ref()),
     })
 }
 
@@ -229,7 +235,12 @@ mod tests {
         let plan = FusionPlan::new(&[storage(1, 9), storage(2, 9), storage(3, 8)], 4);
         let text = fusion_text(&plan, &CALENDAR, None);
         assert_eq!(text, "join  2 objects into 2.00 MiB until epoch 9\n");
-        let done = Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1_000_000 };
+        let done = Receipt {
+            digest: "D".to_owned(),
+            checkpoint: None,
+            gas: 1_000_000,
+            only_said_by: None,
+        };
         let text = fusion_text(&plan, &CALENDAR, Some(&done));
         assert!(text.starts_with("✓ Joined  2 ") && text.ends_with("paid  0.001 SUI gas\n"));
         let json = fusion_json(&plan, Some(&done));

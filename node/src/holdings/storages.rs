@@ -40,8 +40,6 @@ pub struct DestructionPlan {
     pub storages: Vec<Storage>,
     /// How many more are meant than one transaction takes.
     pub left: usize,
-    /// The epoch in which all of them must be over, if they are meant because they are.
-    pub over_at: Option<u32>,
 }
 
 impl FusionPlan {
@@ -79,8 +77,7 @@ impl DestructionPlan {
         meant.sort_by_key(|storage| (storage.end_epoch, storage.id));
         let left = meant.len().saturating_sub(MOST);
         meant.truncate(MOST);
-        let over_at = (*doomed == Doomed::Expired).then_some(epoch);
-        Ok(DestructionPlan { storages: meant, left, over_at })
+        Ok(DestructionPlan { storages: meant, left })
     }
 }
 
@@ -111,8 +108,7 @@ mod tests {
         assert_eq!(ids(&plan(Doomed::Expired).unwrap()), [[1; 32].into(), [2; 32].into()]);
         let named = Doomed::Objects(vec![[3; 32].into(), [3; 32].into()]);
         let named = plan(named).unwrap();
-        assert_eq!((ids(&named), named.over_at), (vec![[3; 32].into()], None));
-        assert_eq!(plan(Doomed::Expired).unwrap().over_at, Some(5), "the objects must say so, too");
+        assert_eq!(ids(&named), [[3; 32].into()]);
         let foreign = Doomed::Objects(vec![[3; 32].into(), [9; 32].into()]);
         assert_eq!(plan(foreign).unwrap_err().kind(), Kind::NotFound);
         let nothing = DestructionPlan::new(vec![storage(1, 1, 6)], &Doomed::Expired, 5).unwrap();

@@ -38,12 +38,12 @@ impl LedgerClient {
 
     /// Casts a node's votes.
     pub async fn vote(&self, cap: &NodeCap, votes: &Votes) -> Result<Receipt> {
-        Ok(self.chain.vote(self.wallet("voting")?, &cap.id, votes).await?)
+        Ok(self.chain.vote(self.wallet("voting")?, cap, votes).await?)
     }
 
     /// Changes what the ledger says of a node, in one transaction.
     pub async fn change_node(&self, cap: &NodeCap, settings: &[NodeSetting]) -> Result<Changed> {
-        Ok(self.chain.change_node(self.wallet("changing a node")?, &cap.id, settings).await?)
+        Ok(self.chain.change_node(self.wallet("changing a node")?, cap, settings).await?)
     }
 
     /// Hands a node's commission to somebody else.
@@ -64,11 +64,11 @@ impl LedgerClient {
 
     /// Says that a node wants to leave.
     pub async fn request_exit(&self, cap: &NodeCap) -> Result<Receipt> {
-        Ok(self.chain.request_exit(self.wallet("leaving")?, &cap.id).await?)
+        Ok(self.chain.request_exit(self.wallet("leaving")?, cap).await?)
     }
 
     /// Pays the bond of a node that left; says how much, in FROST.
     pub async fn withdraw_bond(&self, cap: &NodeCap) -> Result<(u64, Receipt)> {
-        Ok(self.chain.withdraw_bond(self.wallet("leaving")?, &cap.id).await?)
+        Ok(self.chain.withdraw_bond(self.wallet("leaving")?, cap).await?)
     }
 }

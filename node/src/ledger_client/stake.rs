@@ -59,7 +59,7 @@ impl LedgerClient {
     /// Splits a receipt as planned.
     pub async fn split(&self, plan: &SplitPlan) -> Result<Receipt> {
         let wallet = self.wallet("splitting a receipt")?;
-        Ok(self.chain.split_receipt(wallet, &plan.receipt.id, plan.amount).await?)
+        Ok(self.chain.split_receipt(wallet, &plan.receipt, plan.amount).await?)
     }
 
     /// What joining receipts would do; nothing is changed.
@@ -70,7 +70,6 @@ impl LedgerClient {
     /// Joins receipts as planned.
     pub async fn join(&self, plan: &JoinPlan) -> Result<Receipt> {
         let wallet = self.wallet("joining receipts")?;
-        let others: Vec<ObjectId> = plan.others.iter().map(|receipt| receipt.id).collect();
-        Ok(self.chain.join_receipts(wallet, &plan.into.id, &others).await?)
+        Ok(self.chain.join_receipts(wallet, &plan.into, &plan.others).await?)
     }
 }

@@ -81,9 +81,13 @@ pub fn collector(
         .pools
         .get(&node_id)
         .ok_or_else(|| Error::new(Kind::NotFound, format!("the ledger has no node {node_id}")))?;
-    let is_held = |cap: &ObjectId| owned.iter().any(|held| held.id == *cap);
+    let held = |cap: ObjectId| owned.iter().find(|held| held.id == cap).copied();
+    if let Authority::Object(cap) = pool.commission_receiver
+        && let Some(cap) = held(cap)
+    {
+        return Ok((node_id, Collector::Cap(cap)));
+    }
     match pool.commission_receiver {
-        Authority::Object(cap) if is_held(&cap) => Ok((node_id, Collector::Cap(cap))),
         Authority::Account(it) if it == *account => Ok((node_id, Collector::Account { node_id })),
         other => {
             let message = format!("the commission is for {}", receiver_text(&other));
@@ -172,10 +176,7 @@ mod tests {
             collector(staking, &caps(ids), &ACCOUNT, node).map(|(_, collector)| collector)
         };
         let by_cap = sample_book().staking;
-        assert_eq!(
-            of(&by_cap, &[1], None).unwrap(),
-            Collector::Cap(ObjectId::from_bytes([0xca; 32]))
-        );
+        assert_eq!(of(&by_cap, &[1], None).unwrap(), Collector::Cap(caps(&[1])[0]));
         let account = paid_to(&[1], Authority::Account(ACCOUNT));
         let as_account = Collector::Account { node_id: ObjectId::from_bytes([1; 32]) };
         for (ids, node) in [(&[][..], None), (&[], Some("tern")), (&[1], None)] {

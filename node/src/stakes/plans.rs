@@ -154,8 +154,8 @@ impl WithdrawalPlan {
     /// What the ledger is told.
     pub fn calls(&self) -> Vec<ReceiptStep> {
         let call = |item: &WithdrawalItem| match item.step {
-            Step::Request(_) => ReceiptStep::Request(item.receipt.id),
-            _ => ReceiptStep::Withdraw(item.receipt.id),
+            Step::Request(_) => ReceiptStep::Request(item.receipt.clone()),
+            _ => ReceiptStep::Withdraw(item.receipt.clone()),
         };
         self.items.iter().map(call).collect()
     }

@@ -2,11 +2,15 @@
 //!
 //! Promises: nothing is believed that members with a third of the shards or less could have made up, so one correct member
 //! has read, in checkpoints that it verified, that the object is certified, lasts as long as it should and cannot be
-//! deleted if it should not; a denial comes only from members that have read as far as the claim is old. Does not: ask, or
-//! say whose object it is.
+//! deleted if it should not; a denial comes only from members that have read as far as the claim is old, and a checkpoint that
+//! is far beyond all that a quorum has read is not waited for. Does not: ask, or say whose object it is.
 
 use crate::committee::Committee;
 use crate::wire::blob::{ObjectState, ObjectStatus};
+
+/// How far beyond what members have read a checkpoint is no checkpoint that they will read soon: minutes of any ledger, while a
+/// member that is well is seconds late. A quorum that is later than that could not store anything either.
+pub const FAR_OFF: u64 = 1_000;
 
 /// What is claimed of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,10 @@ pub enum Verdict {
     Seen,
     /// A correct member has read as far, and it is not so.
     Denied,
-    /// Neither: members are behind, silent, or contradict each other.
+    /// The checkpoint since which it is to be so is far beyond what a quorum has read: whoever named it made it up, or is the
+    /// only one who has it.
+    FarOff,
+    /// None of these: members are behind, silent, or contradict each other.
     Open,
 }
 
@@ -60,9 +67,11 @@ pub fn verdict(
     let seen = weight(answers, |status| claim.is_seen(status));
     let denied =
         weight(answers, |status| !claim.is_seen(status) && status.checkpoint >= checkpoint);
+    let far = weight(answers, |status| status.checkpoint.saturating_add(FAR_OFF) < checkpoint);
     match (committee.is_one_correct(seen), committee.is_one_correct(denied)) {
         (true, _) => Verdict::Seen,
         (false, true) => Verdict::Denied,
+        (false, false) if committee.is_quorum(far) => Verdict::FarOff,
         (false, false) => Verdict::Open,
     }
 }
@@ -104,6 +113,24 @@ mod tests {
         assert_eq!(of(&[(10, 99, None)]), Verdict::Open);
         assert_eq!(of(&[(3, 99, None), (4, 100, None)]), Verdict::Denied);
         assert_eq!(of(&[(4, 99, Some(GOOD)), (6, 99, None)]), Verdict::Seen, "it was so before");
+    }
+
+    #[test]
+    fn a_checkpoint_far_beyond_what_a_quorum_has_read_is_not_waited_for() {
+        let (committee, _) = sample_committee(5, 10);
+        let at = |claimed: u64, read: &[(u16, u64)]| {
+            let answer = |(weight, checkpoint): &(u16, u64)| Answer {
+                weight: *weight,
+                status: ObjectStatus { checkpoint: *checkpoint, object: None },
+            };
+            let answers: Vec<_> = read.iter().map(answer).collect();
+            verdict(&committee, &answers, &CLAIM, claimed)
+        };
+        assert_eq!(at(u64::MAX, &[(7, 100)]), Verdict::FarOff);
+        assert_eq!(at(101 + FAR_OFF, &[(7, 100)]), Verdict::FarOff);
+        assert_eq!(at(100 + FAR_OFF, &[(10, 100)]), Verdict::Open, "they may get there");
+        assert_eq!(at(u64::MAX, &[(6, 100)]), Verdict::Open, "no quorum says so");
+        assert_eq!(at(2_000, &[(6, 100), (3, 1_990)]), Verdict::Open, "somebody is near");
     }
 
     #[test]

@@ -207,7 +207,11 @@ impl Deal {
             let Some(object) = &mut settled.object else { return Ok(None) };
             let Some(space) = &object.extension else { return Ok(None) };
             let (id, terms) = (object.existing.object, settled.agreed.terms);
-            let error = match self.chain.prolong_blob(wallet, &id, (&terms, space)).await {
+            let error = match self
+                .chain
+                .prolong_blob(wallet, (&self.blob_id, &id), (&terms, space))
+                .await
+            {
                 Ok(done) => {
                     object.extension = None;
                     settled.checkpoint = done.checkpoint;
@@ -233,7 +237,7 @@ impl Deal {
         agreed: &Agreed,
         permanent_until: Option<u32>,
     ) -> Result<Agreed, PutError> {
-        let has_moved = matches!(error, CallError::Outdated { .. });
+        let has_moved = matches!(error, CallError::Outdated { .. } | CallError::NotAsShown { .. });
         let can_be = matches!(
             error,
             CallError::Refused { .. } | CallError::Rejected { .. } | CallError::NotFound { .. }

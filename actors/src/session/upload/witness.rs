@@ -38,8 +38,11 @@ pub struct Unwitnessed {
     pub end_epoch: u32,
     /// The server's address.
     pub server: String,
-    /// Whether nodes that have read the ledger as far say that it is not so. If not, they are behind or silent.
+    /// Whether nodes that have read the ledger as far say that it is not so, or never will read so far. If not, they are behind
+    /// or silent.
     pub is_denied: bool,
+    /// The checkpoint since which it is to be so, if that is far beyond what nodes have read.
+    pub far_off: Option<u64>,
     /// Shards of the nodes that say that it is so.
     pub seen: u16,
     /// Shards in all.
@@ -55,6 +58,12 @@ impl fmt::Display for Unwitnessed {
             f,
             "the ledger's server {server} says that object {object} keeps the blob until epoch {end_epoch}, but "
         )?;
+        if let Some(checkpoint) = self.far_off {
+            return write!(
+                f,
+                "nodes are nowhere near checkpoint {checkpoint}, in which that is to be"
+            );
+        }
         match (self.is_denied, seen) {
             (true, _) => write!(f, "nodes that have read the ledger as far find it is not so"),
             (false, 0) => write!(f, "no node of the committee has seen that yet"),
@@ -120,7 +129,8 @@ pub(super) async fn witness(
         object: said.object,
         end_epoch: said.claim.end_epoch,
         server: chain.url().to_owned(),
-        is_denied: judged == Verdict::Denied,
+        is_denied: matches!(judged, Verdict::Denied | Verdict::FarOff),
+        far_off: (judged == Verdict::FarOff).then_some(checkpoint),
         seen,
         shards: session.committee.shards(),
         members: heard.reasons(session, said, checkpoint),
@@ -173,21 +183,22 @@ mod tests {
 
     #[test]
     fn what_nobody_confirms_is_told_with_its_server_and_how_many_have_seen_it() {
-        let told = |is_denied, seen| {
-            let unwitnessed = Unwitnessed {
-                blob_id: BlobId::from_bytes([1; 32]),
-                object: ObjectId::from_bytes([2; 32]),
-                end_epoch: 9,
-                server: "http://liar".to_owned(),
-                is_denied,
-                seen,
-                shards: 100,
-                members: Vec::new(),
-            };
-            unwitnessed.to_string()
+        let unwitnessed = |is_denied, seen| Unwitnessed {
+            blob_id: BlobId::from_bytes([1; 32]),
+            object: ObjectId::from_bytes([2; 32]),
+            end_epoch: 9,
+            server: "http://liar".to_owned(),
+            is_denied,
+            far_off: None,
+            seen,
+            shards: 100,
+            members: Vec::new(),
         };
+        let told = |is_denied, seen| unwitnessed(is_denied, seen).to_string();
         assert!(told(true, 20).contains("http://liar says") && told(true, 20).contains("not so"));
         assert!(told(false, 0).ends_with("no node of the committee has seen that yet"));
         assert!(told(false, 20).ends_with("nodes of only 20 of 100 shards have seen that yet"));
+        let far = Unwitnessed { far_off: Some(77), ..unwitnessed(true, 0) };
+        assert!(far.to_string().contains("nowhere near checkpoint 77"), "{far}");
     }
 }

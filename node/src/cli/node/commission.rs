@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::operator::{Earner, Operator};
 use crate::cli::Cli;
 use crate::cli::output::Output;
-use crate::cli::owner::Consent;
+use crate::cli::owner::{Consent, one_word};
 use crate::error::Result;
 use crate::words::{coins, label, sui, wal, wal_json};
 
@@ -61,6 +61,7 @@ impl Collect {
             output.result(&to_json(&earner, true, None), &coins(free), &text);
         } else if self.consent.given(&text, output).await? {
             let done = earner.client.collect_commission(earner.collector).await?;
+            one_word(&done.1);
             let (paid, gas) = (wal(done.0), sui(done.1.gas));
             let text = format!("✓ Collected  {paid}{}\n  gas  {gas}\n", blocked(&earner));
             output.result(&to_json(&earner, false, Some(&done)), &coins(done.0), &text);
@@ -86,6 +87,7 @@ fn to_json(earner: &Earner, dry_run: bool, done: Option<&(u64, Receipt)>) -> Val
         "paid": done.map(|(paid, _)| wal_json(*paid)),
         "gas_mist": done.map(|(_, receipt)| receipt.gas),
         "digest": done.map(|(_, receipt)| &receipt.digest),
+        "only_said_by": done.and_then(|(_, receipt)| receipt.only_said_by.as_ref()),
     })
 }
 

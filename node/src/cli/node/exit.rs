@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::operator::{Held, Operator};
 use crate::cli::Cli;
 use crate::cli::output::Output;
-use crate::cli::owner::Consent;
+use crate::cli::owner::{Consent, one_word};
 use crate::error::Result;
 use crate::stakes;
 use crate::words::{coins, label, sui, wal, wal_json};
@@ -53,6 +53,7 @@ impl Exit {
             output.result(&json(None), &id, &text);
         } else if self.consent.given(&text, output).await? {
             let done = held.client.request_exit(&held.cap).await?;
+            one_word(&done);
             let gas = sui(done.gas);
             let text =
                 format!("✓ {text}  then  `haulout node exit --withdraw-bond`\n  gas   {gas}\n");
@@ -79,6 +80,7 @@ impl Exit {
                 "paid": done.map(|(paid, _)| wal_json(*paid)),
                 "gas_mist": done.map(|(_, receipt)| receipt.gas),
                 "digest": done.map(|(_, receipt)| &receipt.digest),
+                "only_said_by": done.and_then(|(_, receipt)| receipt.only_said_by.as_ref()),
             })
         };
         let text = format!("pay back the bond of {}: {}\n", label(&held.node.row.name), wal(bond));
@@ -86,6 +88,7 @@ impl Exit {
             output.result(&json(None), &coins(bond), &text);
         } else if self.consent.given(&text, output).await? {
             let done = held.client.withdraw_bond(&held.cap).await?;
+            one_word(&done.1);
             let (paid, gas) = (wal(done.0), sui(done.1.gas));
             let text = format!("✓ Paid back  {paid}\n  gas  {gas}\n");
             output.result(&json(Some(&done)), &coins(done.0), &text);
@@ -103,5 +106,6 @@ fn leaving_json(held: &Held, free: u32, done: Option<&Receipt>) -> Value {
         "bond_free": held.client.calendar().date(free),
         "gas_mist": done.map(|done| done.gas),
         "digest": done.map(|done| &done.digest),
+        "only_said_by": done.and_then(|done| done.only_said_by.as_ref()),
     })
 }

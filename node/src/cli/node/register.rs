@@ -16,7 +16,7 @@ use super::operator::{Purse, advertised, metadata, pair};
 use crate::calendar::Calendar;
 use crate::cli::Cli;
 use crate::cli::output::{Output, size};
-use crate::cli::owner::Consent;
+use crate::cli::owner::{Consent, one_word};
 use crate::cli::stake::{selection_json, selection_text};
 use crate::config::{NodeConfig, Size};
 use crate::error::{Error, Kind, Result};
@@ -92,6 +92,7 @@ impl Register {
         if self.consent.given(&offer.to_text(), output).await? {
             let keys = (&node_keys.network, &node_keys.protocol);
             let done = client.register_node(&offer.application, keys.0, keys.1).await?;
+            one_word(&done.receipt);
             output.result(
                 &offer.to_json(Some(&done)),
                 &done.node_id.to_string(),
@@ -180,6 +181,7 @@ impl Offer {
             "node_id": done.map(|done| done.node_id.to_string()),
             "gas_mist": done.map(|done| done.receipt.gas),
             "digest": done.map(|done| &done.receipt.digest),
+            "only_said_by": done.and_then(|done| done.receipt.only_said_by.as_ref()),
         })
     }
 

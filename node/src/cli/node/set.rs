@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::operator::{Held, Operator, advertised, bare, metadata, pair};
 use crate::cli::Cli;
 use crate::cli::output::Output;
-use crate::cli::owner::Consent;
+use crate::cli::owner::{Consent, one_word};
 use crate::error::Result;
 use crate::stakes::{Profile, ProfileChange};
 use crate::words::{label, sui};
@@ -68,6 +68,7 @@ impl Set {
             output.result(&json(None), &id, &text);
         } else if self.consent.given(&text, output).await? {
             let done = held.client.change_node(&held.cap, &settings).await?;
+            one_word(&done.receipt);
             let gas = sui(done.receipt.gas);
             output.result(
                 &json(Some(&done)),
@@ -106,6 +107,7 @@ fn to_json(held: &Held, after: &Profile, dry_run: bool, done: Option<&Changed>) 
         "epoch": done.map(|done| done.epoch),
         "gas_mist": done.map(|done| done.receipt.gas),
         "digest": done.map(|done| &done.receipt.digest),
+        "only_said_by": done.and_then(|done| done.receipt.only_said_by.as_ref()),
     })
 }
 

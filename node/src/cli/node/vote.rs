@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::operator::{Held, Operator};
 use crate::cli::Cli;
 use crate::cli::output::{Output, size};
-use crate::cli::owner::Consent;
+use crate::cli::owner::{Consent, one_word};
 use crate::config::Size;
 use crate::error::Result;
 use crate::words::{self, sui};
@@ -57,6 +57,7 @@ impl Vote {
             output.result(&to_json(&held, &votes, None), &id, &text);
         } else if self.consent.given(&text, output).await? {
             let done = held.client.vote(&held.cap, &votes).await?;
+            one_word(&done);
             let text = format!("✓ Voted: {text}  gas       {}\n", sui(done.gas));
             output.result(&to_json(&held, &votes, Some(&done)), &id, &text);
         }
@@ -81,6 +82,7 @@ fn to_json(held: &Held, votes: &Votes, done: Option<&Receipt>) -> Value {
         },
         "gas_mist": done.map(|done| done.gas),
         "digest": done.map(|done| &done.digest),
+        "only_said_by": done.and_then(|done| done.only_said_by.as_ref()),
     })
 }
 

@@ -199,7 +199,12 @@ mod tests {
 
     #[test]
     fn a_public_name_is_told_with_what_it_cost_even_if_the_blob_cost_nothing() {
-        let receipt = Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1_000_000 };
+        let receipt = Receipt {
+            digest: "D".to_owned(),
+            checkpoint: None,
+            gas: 1_000_000,
+            only_said_by: None,
+        };
         let name = Some("a\n.txt".to_owned());
         let named = Named { name: name.clone(), public: Some(Some(receipt)), failed: None };
         let mut report = sample_stored(nothing(), 0).report;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::calendar::Calendar;
 use crate::cli::Cli;
 use crate::cli::output::Output;
-use crate::cli::owner::Consent;
+use crate::cli::owner::{Consent, one_word};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::periods;
@@ -48,6 +48,7 @@ impl Add {
         offer.plan.affordable(balances.wal)?;
         if self.consent.given(&offer.to_text(), output).await? {
             let done = client.stake(&offer.plan).await?;
+            one_word(&done.receipt);
             output.result(
                 &offer.to_json(Some(&done)),
                 &done.object.to_string(),
@@ -99,6 +100,7 @@ impl Offer {
             "receipt": done.map(|done| done.object.to_string()),
             "gas_mist": done.map(|done| done.receipt.gas),
             "digest": done.map(|done| &done.receipt.digest),
+            "only_said_by": done.and_then(|done| done.receipt.only_said_by.as_ref()),
         })
     }
 
@@ -164,7 +166,8 @@ mod tests {
 
     #[test]
     fn the_receipt_is_the_result() {
-        let receipt = Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1 };
+        let receipt =
+            Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1, only_said_by: None };
         let done =
             NewReceipt { object: ObjectId::from_bytes([7; 32]), activation_epoch: 6, receipt };
         let (json, text) = (offer(WAL).to_json(Some(&done)), offer(WAL).done(&done));

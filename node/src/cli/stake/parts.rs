@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::Cli;
 use crate::cli::output::Output;
-use crate::cli::owner::{Consent, parse_object};
+use crate::cli::owner::{Consent, one_word, parse_object};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::words::{self, sui, wal, wal_json};
@@ -51,6 +51,7 @@ impl Split {
                 "split_off": wal_json(plan.amount),
                 "gas_mist": done.map(|done| done.gas),
                 "digest": done.map(|done| &done.digest),
+                "only_said_by": done.and_then(|done| done.only_said_by.as_ref()),
             })
         };
         let text = format!("{id}  {} stay, {} go\n", wal(left), wal(plan.amount));
@@ -58,6 +59,7 @@ impl Split {
             output.result(&json(None), &id.to_string(), &format!("split  {text}"));
         } else if self.consent.given(&format!("split  {text}"), output).await? {
             let done = client.split(&plan).await?;
+            one_word(&done);
             output.result(&json(Some(&done)), &id.to_string(), &done_text("✓ Split", &text, &done));
         }
         Ok(())
@@ -80,6 +82,7 @@ impl Join {
                 "principal": wal_json(plan.principal),
                 "gas_mist": done.map(|done| done.gas),
                 "digest": done.map(|done| &done.digest),
+                "only_said_by": done.and_then(|done| done.only_said_by.as_ref()),
             })
         };
         let id = plan.into.id.to_string();
@@ -88,6 +91,7 @@ impl Join {
             output.result(&json(None), &id, &format!("join  {text}"));
         } else if self.consent.given(&format!("join  {text}"), output).await? {
             let done = client.join(&plan).await?;
+            one_word(&done);
             let text = format!("{id}  holds {}\n", wal(plan.principal));
             output.result(&json(Some(&done)), &id, &done_text("✓ Joined", &text, &done));
         }

@@ -10,7 +10,7 @@ use super::parts::receipt;
 use crate::calendar::Calendar;
 use crate::cli::Cli;
 use crate::cli::output::Output;
-use crate::cli::owner::{Consent, skipped_json, skipped_text};
+use crate::cli::owner::{Consent, one_word, skipped_json, skipped_text};
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, Position, Step, Which, WithdrawalPlan};
@@ -60,6 +60,7 @@ impl Withdraw {
             output.result(&offer.to_json(None), &ids.join("\n"), &offer.to_text());
         } else if self.consent.given(&offer.to_text(), output).await? {
             let done = client.withdraw(&offer.plan).await?;
+            one_word(&done.receipt);
             output.result(&offer.to_json(Some(&done)), &ids.join("\n"), &offer.done(&done));
         }
         Ok(())
@@ -107,6 +108,7 @@ impl Offer {
             "skipped": skipped_json(&self.plan.skipped),
             "gas_mist": done.map(|done| done.receipt.gas),
             "digest": done.map(|done| &done.receipt.digest),
+            "only_said_by": done.and_then(|done| done.receipt.only_said_by.as_ref()),
         })
     }
 
@@ -187,7 +189,8 @@ mod tests {
 
     #[test]
     fn the_result_says_what_was_paid_and_when_to_come_back() {
-        let receipt = Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1 };
+        let receipt =
+            Receipt { digest: "D".to_owned(), checkpoint: None, gas: 1, only_said_by: None };
         let (requested, paid) = (
             vec![(ObjectId::from_bytes([8; 32]), 6)],
             vec![(ObjectId::from_bytes([7; 32]), 1_500_000_000)],

@@ -167,7 +167,7 @@ pub struct Staked {
 }
 
 /// The operator's hot key to one node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeCap {
     /// The object's id.
     pub id: ObjectId,

@@ -13,7 +13,7 @@ use super::authority_json;
 use crate::cli::Cli;
 use crate::cli::node::operator::{Earner, Operator};
 use crate::cli::output::Output;
-use crate::cli::owner::Consent;
+use crate::cli::owner::{Consent, one_word};
 use crate::error::{Error, Kind, Result};
 use crate::stakes::{self, receiver_text};
 use crate::terminal;
@@ -75,6 +75,7 @@ impl Receiver {
             output.result(&json(None), &id, &text);
         } else if self.consent.given(&text, output).await? {
             let done = earner.client.set_commission_receiver(earner.collector, after).await?;
+            one_word(&done.receipt);
             let (name, who) = (label(&earner.name), receiver_text(&after));
             let gas = sui(done.receipt.gas);
             let text = format!("✓ The commission of {name} is for {who}\n  gas  {gas}\n");
@@ -124,5 +125,6 @@ fn to_json(earner: &Earner, after: &Authority, dry_run: bool, done: Option<&Chan
         "epoch": done.map(|done| done.epoch),
         "gas_mist": done.map(|done| done.receipt.gas),
         "digest": done.map(|done| &done.receipt.digest),
+        "only_said_by": done.and_then(|done| done.receipt.only_said_by.as_ref()),
     })
 }

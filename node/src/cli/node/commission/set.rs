@@ -12,7 +12,7 @@ use crate::calendar::Calendar;
 use crate::cli::Cli;
 use crate::cli::node::operator::{Held, Operator};
 use crate::cli::output::Output;
-use crate::cli::owner::Consent;
+use crate::cli::owner::{Consent, one_word};
 use crate::error::Result;
 use crate::stakes::{self, RateChange};
 use crate::words::{self, label, percent, sui};
@@ -52,6 +52,7 @@ impl Set {
         } else if self.consent.given(&text, output).await? {
             let settings = [NodeSetting::NextCommission(self.part)];
             let done = held.client.change_node(&held.cap, &settings).await?;
+            one_word(&done.receipt);
             // The epoch may have ended while somebody was asked.
             let change = RateChange { from_epoch: stakes::first_epoch(done.epoch), ..change };
             let text = to_text(&name, &change, &calendar);
@@ -86,6 +87,7 @@ fn to_json(held: &Held, change: &RateChange, dry_run: bool, done: Option<&Change
         "epoch": done.map(|done| done.epoch),
         "gas_mist": done.map(|done| done.receipt.gas),
         "digest": done.map(|done| &done.receipt.digest),
+        "only_said_by": done.and_then(|done| done.receipt.only_said_by.as_ref()),
     })
 }
 

@@ -1,0 +1,119 @@
+//! Lies about transactions: what trying one gives, and what became of one.
+
+use std::sync::atomic::Ordering;
+
+use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::event::{self, BlobCertified};
+use sui_rpc::proto::sui::rpc::v2 as rpc;
+use sui_sdk_types::{
+    Address, Command, Digest, ExecutionStatus, GasCostSummary, Identifier, Input,
+    ProgrammableTransaction, StructTag, Transaction, TransactionEffects, TransactionEffectsV2,
+    TransactionEvents, TransactionKind,
+};
+use tonic::Status;
+
+use super::{Lie, Service};
+
+impl Service {
+    /// What is made of a trial.
+    pub(super) fn twist_trial(
+        &self,
+        mut answer: rpc::SimulateTransactionResponse,
+    ) -> rpc::SimulateTransactionResponse {
+        let tried = answer.transaction.as_mut().and_then(|tried| tried.transaction.as_mut());
+        if let lie @ (Lie::OtherTransaction | Lie::DearGas) = self.lie()
+            && let Some(tried) = tried
+            && let Ok(mut other) = tried.bcs().deserialize::<Transaction>()
+        {
+            if lie == Lie::DearGas {
+                other.gas_payment.price = 1_000_000;
+            } else {
+                let (inputs, commands) = (vec![], vec![]);
+                other.kind = TransactionKind::ProgrammableTransaction(ProgrammableTransaction {
+                    inputs,
+                    commands,
+                });
+            }
+            *tried = other.into();
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// What is said of a transaction that is to be executed, if it is kept from the ledger.
+    pub(super) async fn invented(
+        &self,
+        request: &rpc::ExecuteTransactionRequest,
+    ) -> std::result::Result<Option<rpc::ExecuteTransactionResponse>, Status> {
+        let lie = self.lie();
+        let above = match lie {
+            Lie::Certifies { above, .. } | Lie::SaysDone { above } => above,
+            _ => return Ok(None),
+        };
+        let Ok(transaction) = request.transaction().bcs().deserialize::<Transaction>() else {
+            return Ok(None);
+        };
+        let mut events = TransactionEvents(vec![]);
+        if let Lie::Certifies { package, blob_id, times, .. } = lie {
+            let Some(object_id) = certified_by(&transaction) else { return Ok(None) };
+            let Some(times) = times.checked_sub(1) else { return Ok(None) };
+            self.tell(Lie::Certifies { package, blob_id, times, above });
+            events = certification(package, blob_id, object_id);
+        }
+        self.told.fetch_add(1, Ordering::Relaxed);
+        let latest = rpc::GetCheckpointRequest::latest();
+        let latest = self.truth().ledger_client().get_checkpoint(latest).await?.into_inner();
+        let mut executed = rpc::ExecutedTransaction::default();
+        executed.digest = Some(transaction.digest().to_string());
+        executed.checkpoint = latest.checkpoint().sequence_number.map(|last| last + above);
+        executed.effects = Some(effects_of(&events).into());
+        executed.events = Some(events.into());
+        let mut answer = rpc::ExecuteTransactionResponse::default();
+        answer.transaction = Some(executed);
+        Ok(Some(answer))
+    }
+}
+
+/// The blob object that a transaction certifies.
+fn certified_by(transaction: &Transaction) -> Option<ObjectId> {
+    let TransactionKind::ProgrammableTransaction(script) = &transaction.kind else { return None };
+    let is_it = |command: &Command| matches!(command, Command::MoveCall(call) if call.function.as_str() == "certify_blob");
+    let object = script.inputs.iter().find_map(|input| match input {
+        Input::ImmutableOrOwned(object) => Some(object),
+        _ => None,
+    });
+    let is_certification = script.commands.iter().any(is_it);
+    object.filter(|_| is_certification).map(|it| ObjectId::from_bytes(it.object_id().into_inner()))
+}
+
+/// The event of a certification that never was.
+fn certification(package: ObjectId, blob_id: [u8; 32], object_id: ObjectId) -> TransactionEvents {
+    let name = |text| Identifier::new(text).expect("a valid name");
+    let package = Address::new(package.into());
+    let (epoch, end_epoch, deletable, is_extension) = (1, 2, false, false);
+    let said = BlobCertified { epoch, blob_id, end_epoch, deletable, object_id, is_extension };
+    TransactionEvents(vec![sui_sdk_types::Event {
+        package_id: package,
+        module: name("blob"),
+        sender: Address::ZERO,
+        type_: StructTag::new(package, name(event::MODULE), name("BlobCertified"), vec![]),
+        contents: bcs::to_bytes(&said).expect("plain values serialise"),
+    }])
+}
+
+/// Effects as a transaction that said this might have.
+pub(super) fn effects_of(events: &TransactionEvents) -> TransactionEffects {
+    TransactionEffects::V2(Box::new(TransactionEffectsV2 {
+        status: ExecutionStatus::Success,
+        epoch: 0,
+        gas_used: GasCostSummary::default(),
+        transaction_digest: Digest::new([1; 32]),
+        gas_object_index: None,
+        events_digest: Some(events.digest()),
+        dependencies: vec![],
+        lamport_version: 1,
+        changed_objects: vec![],
+        unchanged_consensus_objects: vec![],
+        auxiliary_data_digest: None,
+    }))
+}
