@@ -345,6 +345,12 @@ impl PositionWatch {
         reached.expect("the sender lives as long as this watch").clone()
     }
 
+    /// How many follow it or wait for it.
+    #[cfg(test)]
+    pub(crate) fn watchers(&self) -> usize {
+        self.sender.receiver_count()
+    }
+
     /// Moves on. Only chain sync does, and tests that have no ledger.
     pub fn set(&self, position: Position) {
         self.sender.send_replace(position);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use haulout_actors::chain::Start;
 use haulout_actors::context::Context;
 use haulout_devnet::Devnet;
 use haulout_devnet::ledger::Ledger;
@@ -14,10 +15,13 @@ use haulout_node::keys::{self, Secret};
 use haulout_node::{LightClient, StorageNode};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::ledger_history::{TrustedCheckpoint, Verified};
 use haulout_tests::lying_ledger::{Lie, LyingLedger};
 use haulout_tests::{KIB, eventually, get, in_time, put, sample_blob};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::owner::bare;
 
 /// In so much time a ledger or a server that is not well must have been named.
 pub(crate) const NAMED_WITHIN: Duration = Duration::from_secs(10);
@@ -303,5 +307,29 @@ async fn a_node_whose_keys_are_not_those_the_ledger_lists_is_refused() {
         std::fs::rename(folder.join("kept"), folder.join(name)).unwrap();
     }
     devnet.start_node(1).await.unwrap();
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_node_reads_what_was_stored_before_the_checkpoint_that_is_trusted() {
+    let mut devnet = devnet(947).await;
+    let client = devnet.client("alice").await.unwrap();
+    let id = put(&client, &sample_blob(1, KIB)).await.unwrap().blob_id;
+    know(&contexts(&devnet), &id).await;
+    let (chain, _) = bare(&devnet, "alice").await;
+    let before = chain.latest_checkpoint().await.unwrap() - 1;
+    let last = Some(Verified { sequence: before, digest: None, time_ms: 0 });
+    let start = Start { last, validators: None };
+    let late = chain.checkpoints(start).next_batch().await.unwrap().remove(0);
+    devnet.stop_node(3).await;
+    let mut config = devnet.node_config(3).unwrap();
+    let first = config.chain.trusted.unwrap();
+    let (sequence, digest) = (late.sequence, late.digest);
+    config.chain.trusted = Some(TrustedCheckpoint { sequence, digest, ..first });
+    config.data_dir = devnet.folder().join("new");
+    let node = StorageNode::start(config).await.unwrap();
+    know(std::slice::from_ref(node.context()), &id).await;
+    assert_eq!(node.context().trust.conditions(), []);
+    node.shutdown().await;
     devnet.shutdown().await;
 }

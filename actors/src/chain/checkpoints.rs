@@ -23,8 +23,8 @@ use crate::limits;
 /// Where to begin, and what is known there.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
-    /// The last checkpoint that was verified; without one, the trusted one comes first, or the
-    /// first there is.
+    /// The last checkpoint that was verified; without one, the first there is comes first, also if a later one is
+    /// trusted.
     pub last: Option<Verified>,
     /// The validators of the checkpoint to come, as [`Checkpoint::validators`] gave them; without
     /// them, those that the trusted checkpoint leads to.
@@ -61,7 +61,9 @@ impl std::fmt::Debug for Checkpoints {
 
 impl Checkpoints {
     pub(super) fn new(chain: Chain, start: Start) -> Checkpoints {
-        let trusted = chain.shared.options.trusted.as_ref();
+        // Who has read nothing needs all of it: what was stored before a later checkpoint is there still. That one only says
+        // who signs.
+        let trusted = chain.shared.options.trusted.as_ref().filter(|it| it.sequence == 0);
         let begin = || History::from_trusted(trusted);
         let history = start.last.map_or_else(begin, History::after);
         // Validators that cannot be read any more are looked for anew.
