@@ -21,6 +21,9 @@ pub const STREAMS_FROM_PEER_MAX: usize = 24;
 pub const ACCEPT_QUEUE_LEN: usize = 64;
 /// Most streams in one yamux connection; yamux cannot bound its memory, so we bound its streams.
 pub const YAMUX_STREAMS_MAX: usize = 64;
+/// Most streams a peer may open in one QUIC connection; more wait at its side. As many as with yamux. A connection keeps a
+/// place in two tables for each from its beginning, so the 256 of the transport's default cost what 50 KiB hold, unused.
+pub const QUIC_STREAMS_MAX: u32 = 64;
 /// Most opens one peer's connection may have waiting; our own callers are held back earlier.
 pub const OPENS_PENDING_MAX: usize = 256;
 /// How long `open` may take, all of it: dialling, a walk through Kademlia, dialling again.
