@@ -8,6 +8,7 @@
 //! Does not: store anything, decide what an event means for us, or keep a wallet's key on disk.
 
 mod anchor;
+mod certify;
 mod checkpoints;
 mod draft;
 mod epochs;
@@ -39,6 +40,7 @@ mod stake;
 mod submit;
 mod tables;
 mod texts;
+mod together;
 mod turns;
 mod validators;
 mod wallet;
@@ -58,6 +60,7 @@ use sui_sdk_types::Address;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub use self::certify::Certified;
 pub use self::checkpoints::{Checkpoints, Start};
 pub use self::error::{CallError, FollowError};
 pub use self::memory::Since;
@@ -68,13 +71,14 @@ pub use self::owned::{Extension, Found, Holder, Receipt};
 pub use self::proof::{Checkpoint, Written};
 pub use self::read::TIME_MOVED_HEADER;
 pub(crate) use self::read::ViewError;
-pub use self::register::{Certified, Cost, Extended, Registered, Registration};
+pub use self::register::{Cost, Extended, Registered, Registration};
 pub use self::same_blob::OnlyOne;
 use self::same_blob::SameBlob;
 use self::servers::Server;
 pub(crate) use self::servers::Witness;
 pub use self::stake::{NewReceipt, Payout, ReceiptStep, StakeBook};
 pub use self::texts::BLOB_NAME;
+use self::together::Together;
 use self::turns::Turns;
 pub use self::validators::validators_digest;
 pub use self::wallet::{Wallet, WalletError};
@@ -128,6 +132,8 @@ struct Shared {
     standings: watch::Sender<Servers>,
     /// Held by the one who submits a transaction.
     turns: Turns,
+    /// Those who wait to share a transaction.
+    together: Together,
     /// Held by those who put a blob.
     puts: SameBlob,
     /// Whether the last exchange got no answer.
@@ -245,9 +251,10 @@ impl Chain {
 fn shared(options: ChainOptions, since: SharedSince) -> Arc<Shared> {
     let turns = Turns::new(options.turns.clone(), options.system);
     let (package, is_silent) = (Address::new(options.package.into()), AtomicBool::new(false));
-    let (puts, since) = (SameBlob::default(), watch::Sender::new(since));
+    let (puts, together) = (SameBlob::default(), Together::default());
+    let since = watch::Sender::new(since);
     let standings = watch::Sender::new(Servers::new(options.urls.len()));
-    Arc::new(Shared { options, package, since, standings, turns, puts, is_silent })
+    Arc::new(Shared { options, package, since, standings, turns, together, puts, is_silent })
 }
 
 impl fmt::Debug for Chain {

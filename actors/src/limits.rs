@@ -21,6 +21,9 @@ pub const STREAMS_FROM_PEER_MAX: usize = 24;
 pub const ACCEPT_QUEUE_LEN: usize = 64;
 /// Most streams in one yamux connection; yamux cannot bound its memory, so we bound its streams.
 pub const YAMUX_STREAMS_MAX: usize = 64;
+/// Most streams a peer may open in one QUIC connection; more wait at its side. As many as with yamux. A connection keeps a
+/// place in two tables for each from its beginning, so the 256 of the transport's default cost what 50 KiB hold, unused.
+pub const QUIC_STREAMS_MAX: u32 = 64;
 /// Most opens one peer's connection may have waiting; our own callers are held back earlier.
 pub const OPENS_PENDING_MAX: usize = 256;
 /// How long `open` may take, all of it: dialling, a walk through Kademlia, dialling again.
@@ -216,7 +219,11 @@ pub const CHAIN_MERGES_PER_CALL_MAX: u32 = 64;
 pub const CHAIN_BATCH_OBJECTS: usize = 500;
 /// Objects asked for in one page of a wallet's list: the most a ledger gives.
 pub const CHAIN_PAGE_OBJECTS: u32 = 1_000;
-/// Blobs that one transaction extends or deletes; the ledger takes a thousand commands at most.
+/// Blobs of a wallet that are remembered by their ids, 32 bytes each, so that a put of another one need not list them all; whoever
+/// has more has them listed for each put.
+pub const CHAIN_BLOBS_KNOWN_MAX: usize = 100_000;
+/// Blobs that one transaction registers, certifies, extends or deletes: each takes two commands and 500 bytes at most, and Sui takes
+/// a thousand commands and 128 KiB.
 pub const CHAIN_BLOBS_PER_CALL_MAX: usize = 100;
 /// Storage objects that one transaction joins or destroys: each takes three calls at most, and a ledger takes a thousand.
 pub const CHAIN_STORAGES_PER_CALL_MAX: usize = 100;

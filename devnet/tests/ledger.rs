@@ -38,6 +38,8 @@ mod steps;
 mod streams;
 #[path = "ledger/tables.rs"]
 mod tables;
+#[path = "ledger/together.rs"]
+mod together;
 #[path = "ledger/transactions.rs"]
 mod transactions;
 #[path = "ledger/verdicts.rs"]

@@ -336,6 +336,28 @@ fn several_files_are_put_by_one_command_and_one_that_fails_stops_no_other() {
     let quiet = desk.text(&["haulout", "-q", "put", "b", "b"]);
     assert_eq!(quiet, format!("{id}  b\n{id}  b\n"));
 
+    // Folders stand for their files, if that is asked for.
+    let tree = desk.folder.path().join("tree");
+    fs::create_dir_all(tree.join(".deep")).unwrap();
+    fs::write(tree.join(".deep/x"), "x").unwrap();
+    fs::write(tree.join("y"), "y").unwrap();
+    std::os::unix::fs::symlink("y", tree.join("z")).unwrap();
+    let refused = desk.failure(&["haulout", "--json", "put", "tree"]);
+    let hint = refused["hint"].as_str().unwrap();
+    assert!(refused["kind"] == "FILE" && hint.contains("haulout put -r`"), "{refused}");
+    let missing = desk.failure(&["haulout", "--json", "put", "-r", "tree", "gone"]);
+    assert!(missing["message"].as_str().unwrap().ends_with("; nothing was stored"), "{missing}");
+    let put = desk.run(&["haulout", "--json", "put", "-r", "tree", "a"]);
+    let told: Vec<Value> =
+        text(&put.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut told: Vec<_> =
+        told.iter().map(|line| (line["file"].as_str(), line["action"].as_str())).collect();
+    told.sort_unstable();
+    let (new, old) = (Some("register"), Some("none"));
+    let all = [(Some("a"), old), (Some("tree/.deep/x"), new), (Some("tree/y"), new)];
+    assert_eq!(told, all, "{}", text(&put.stderr));
+    assert!(text(&put.stderr).contains("are left out"), "{}", text(&put.stderr));
+
     // An answer that cannot be written begins no more files, and ends those that are begun.
     let fresh = ["e", "f", "g"];
     for name in fresh {

@@ -145,9 +145,10 @@ fn is_stream(name: &Path, facts: &Metadata) -> Result<bool> {
         return Ok(true);
     }
     let (what, hint) = match () {
-        () if kind.is_dir() => {
-            ("a folder", "name a file, or pipe an archive (`tar c .`) into `haulout put -`")
-        }
+        () if kind.is_dir() => (
+            "a folder",
+            "`haulout put -r` stores each file in it; or pipe an archive (`tar c .`) into `haulout put -`",
+        ),
         () if kind.is_socket() => ("a socket", "pipe what it says into `haulout put -`"),
         () => (
             "a device, which may never end",

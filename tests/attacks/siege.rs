@@ -12,6 +12,8 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use futures::{StreamExt, stream};
+use haulout_actors::limits::STRANGERS_ROOM;
 use haulout_node::config::Config;
 use haulout_node::{LightClient, probe};
 use haulout_protocol::machine::conditions::Name;
@@ -25,6 +27,8 @@ pub(crate) const DEVNET: &str = "devnet";
 
 /// Honest operations at least, before an attack, to know what is normal, and during it.
 const OPERATIONS_MIN: usize = 6;
+/// Clients of a crowd that store a blob at a time: all of them stay, and one wallet pays for them.
+const CROWD_AT_ONCE: usize = 8;
 /// What a node may grow by, in KiB: twice the memory of its sessions, because transports buffer what these send, too.
 const GROWTH_MAX: u64 = 512 * 1024;
 /// How long a node may take to give back what an attack took.
@@ -120,9 +124,39 @@ impl Siege {
 
     /// What is normal: operations while nobody attacks.
     pub(crate) async fn calm(&mut self) -> Figures {
+        if !is_strict() {
+            return self.work(Duration::ZERO).await;
+        }
+        eprintln!("memory is {:?} KiB at the start", self.memory());
+        self.crowd().await;
+        let left = Instant::now();
         // Memory grows with what is stored, attack or not: the same work before shows how much.
-        let time = if is_strict() { duration() } else { Duration::ZERO };
-        self.work(time).await
+        let figures = self.work(duration()).await;
+        // The crowd has the time that strangers have, to be forgotten.
+        while left.elapsed() < RELIEF {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        figures
+    }
+
+    /// As many honest clients at once as one address may bring, each of which stores a blob, and which leave together.
+    ///
+    /// What an attack costs is measured against a node that has had company. In one that has just started, the tables of
+    /// transports, which never shrink, the allocator's own, and pages of the store are as small as they never are again:
+    /// its first crowd, honest or not, leaves it some MiB larger, and no later one does.
+    async fn crowd(&mut self) {
+        let first = self.operations + 1;
+        let clients = u64::try_from(STRANGERS_ROOM.of_address).unwrap();
+        self.operations += clients;
+        let company = stream::iter(first..first + clients).map(async |number| {
+            let client = self.client().await.unwrap();
+            put(&client, &sample_blob(number, self.length)).await.unwrap();
+            client
+        });
+        let company: Vec<LightClient> = company.buffer_unordered(CROWD_AT_ONCE).collect().await;
+        for client in company {
+            client.close().await;
+        }
     }
 
     /// Honest operations for as long as an attack lasts.

@@ -3,6 +3,7 @@
 use haulout_actors::chain::{CallError, Chain, ChainOptions, Extension, Found, Wallet};
 use haulout_actors::session::upload::{PutOptions, PutReport, Source};
 use haulout_devnet::Devnet;
+use haulout_node::config::ClientConfig;
 use haulout_node::error::Kind;
 use haulout_node::holdings::{Removal, State, Target};
 use haulout_node::{LedgerClient, LightClient, keys};
@@ -39,7 +40,11 @@ async fn found(chain: &Chain, id: &ObjectId) -> Blob {
 
 /// The ledger without our checks before it, and an account's key.
 pub(crate) async fn bare(devnet: &Devnet, account: &str) -> (Chain, Wallet) {
-    let config = devnet.client_config(account).unwrap();
+    bare_with(devnet.client_config(account).unwrap()).await
+}
+
+/// As [`bare`], with this configuration.
+pub(crate) async fn bare_with(config: ClientConfig) -> (Chain, Wallet) {
     let options = ChainOptions {
         urls: config.chain.rpc,
         package: config.chain.package,

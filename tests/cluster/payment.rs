@@ -5,19 +5,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use haulout_actors::chain::{CallError, Chain, Registered, Registration, Since, Wallet};
 use haulout_actors::session::upload::{self, Agreed, Evidence, PutOptions, PutReport, Source};
 use haulout_devnet::Devnet;
 use haulout_node::error::Kind;
 use haulout_node::holdings::{Removal, Target};
 use haulout_node::{LedgerClient, LightClient};
-use haulout_protocol::blob::BlobId;
+use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::machine::put_plan::Plan;
+use haulout_tests::lying_ledger::{Lie, LyingLedger};
 use haulout_tests::{eventually, get, quiet, sample_blob};
 use tokio::task::JoinSet;
 
 use crate::crossing::reach;
-use crate::owner::bare;
+use crate::owner::{bare, bare_with};
 
 const EPOCH: Duration = Duration::from_secs(600);
 
@@ -75,9 +77,21 @@ async fn register(
     seed: u64,
     planned: &Agreed,
 ) -> Result<Registered, CallError> {
-    let Plan::Register { space, write } = &planned.plan else { panic!("{:?}", planned.plan) };
+    register_header(chain, wallet, &header_of(owner, seed).await, planned).await
+}
+
+async fn header_of(owner: &LedgerClient, seed: u64) -> BlobHeader {
     let parameters = owner.view().position.parameters;
-    let header = upload::header(parameters, Arc::new(source(seed)), &quiet()).await.unwrap();
+    upload::header(parameters, Arc::new(source(seed)), &quiet()).await.unwrap()
+}
+
+async fn register_header(
+    chain: &Chain,
+    wallet: &Wallet,
+    header: &BlobHeader,
+    planned: &Agreed,
+) -> Result<Registered, CallError> {
+    let Plan::Register { space, write } = &planned.plan else { panic!("{:?}", planned.plan) };
     let registration = Registration {
         blob_id: header.blob_id(),
         root: header.blob_root(),
@@ -333,6 +347,33 @@ async fn many_puts_at_once_all_succeed_and_equal_bytes_are_paid_once() {
     let paid = before - owner.balances().await.unwrap().wal;
     assert_eq!(paid, 16 * (quote.storage + quote.write));
     assert_eq!(reports.iter().map(|report| report.cost.wal).sum::<u64>(), paid);
+    devnet.shutdown().await;
+}
+
+// One thread, so that all wait before the first transaction begins.
+#[tokio::test]
+async fn a_server_that_denies_what_it_executed_has_no_blob_of_a_shared_transaction_paid_twice() {
+    let devnet = devnet(183).await;
+    let owner = ledger(&devnet, "alice").await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let liar = LyingLedger::start(listener, devnet.rpc()).unwrap();
+    let mut config = devnet.client_config("alice").unwrap();
+    config.chain.rpc = vec![liar.url.clone()];
+    let (chain, wallet) = bare_with(config).await;
+    let alice = devnet.client("alice").await.unwrap();
+    let (_, planned) = alice.plan_put(source(1_830), options(3, true), &quiet()).await.unwrap();
+    let before = owner.balances().await.unwrap().wal;
+    liar.tell(Lie::Denies);
+    let headers = join_all((1_830..1_835).map(|seed| header_of(&owner, seed))).await;
+    let all = headers.iter().map(|header| register_header(&chain, &wallet, header, &planned));
+    for denied in join_all(all).await {
+        assert!(matches!(denied, Err(CallError::Failed { .. })), "{denied:?}");
+    }
+    assert!(liar.told() < 5, "they shared: {}", liar.told());
+    let owned = owner.owned().await.unwrap();
+    let blobs: BTreeSet<_> = owned.iter().map(|blob| blob.blob_id).collect();
+    assert_eq!((owned.len(), blobs.len()), (5, 5), "each was registered once");
+    assert_eq!(before - owner.balances().await.unwrap().wal, 5 * planned.plan.price());
     devnet.shutdown().await;
 }
 

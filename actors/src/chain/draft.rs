@@ -76,6 +76,13 @@ impl<'a> Draft<'a> {
         Ok(self.blob_now(id).await?.0)
     }
 
+    /// Blobs of the wallet, each as the one a call is about, all of them at one moment.
+    pub(super) async fn blobs(&mut self, ids: &[ObjectId]) -> Result<Vec<Places>, CallError> {
+        let own = self.own::<object::Blob>(ids).await?.into_iter();
+        let places = own.map(|(_, blob)| Places { blob: Some(blob), ..Places::default() });
+        Ok(places.collect())
+    }
+
     /// As [`Draft::blob`], and what the blob is in the version that goes in.
     pub(super) async fn blob_now(
         &mut self,

@@ -1,19 +1,18 @@
-//! Telling the ledger of a blob: its registration, more epochs, its certificate.
+//! Telling the ledger of a blob: its registration, and more epochs.
 //!
 //! Promises: space and registration come in one transaction or not at all, and so do all parts of
 //! an extension; nothing is paid beyond the prices of the space that is named, and nothing at all
-//! if the wallet's objects of the blob are not those that were planned with; certifying twice costs
-//! nothing.
-//! Does not: decide what a put pays for, encode or send the blob, or judge a certificate.
+//! if the wallet's objects of the blob are not those that were planned with.
+//! Does not: decide what a put pays for, or encode or send the blob.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use haulout_protocol::blob::{BlobId, Encoding};
-use haulout_protocol::certificate::Certificate;
-use haulout_protocol::chain::abort::Abort;
-use haulout_protocol::chain::call::{
-    self, CertifyBlob, ExtendBlob, ExtendBlobWithResource, RegisterBlob,
-};
+use haulout_protocol::chain::call::{self, ExtendBlob, ExtendBlobWithResource, RegisterBlob};
 use haulout_protocol::chain::event::Event;
 use haulout_protocol::chain::{ObjectId, object};
 use haulout_protocol::crypto::Digest;
@@ -22,7 +21,8 @@ use haulout_protocol::machine::space::{Space, Terms};
 
 use super::draft::{Built, Draft, Places};
 use super::memory::Since;
-use super::read::decode;
+use super::submit::Executed;
+use super::together::{Order, Queues, Together, shares};
 use super::{CallError, Chain, Wallet};
 
 /// A blob to be registered.
@@ -93,60 +93,38 @@ pub struct Extended {
     pub cost: Cost,
 }
 
-/// A blob certified by us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certified {
-    /// The epoch of the certificate.
-    pub epoch: Epoch,
-    /// The transaction; absent if the blob had been certified before.
-    pub digest: Option<String>,
-    /// The checkpoint that contains it, if it was seen.
-    pub checkpoint: Option<u64>,
-    /// What it cost.
-    pub cost: Cost,
-}
-
 impl Chain {
-    /// Registers a blob in space that is bought, reused, or both, in one transaction.
+    /// Registers a blob in space that is bought, reused, or both, in one transaction. What only buys goes together with others
+    /// of the wallet that wait; a share of the gas is each one's cost then.
     pub async fn register_blob(
         &self,
         wallet: &Wallet,
         registration: &Registration<'_>,
         (terms, space): (&Terms, &Space),
     ) -> Result<Registered, CallError> {
-        let used = Mutex::new(space.clone());
-        let attempted = &used;
+        let planned = NewBlob::new(registration, space);
+        if space.reused.is_none() {
+            return self.together(wallet, planned).await;
+        }
+        let used = Mutex::new(Arc::new(planned.clone()));
+        let (attempted, planned) = (&used, &planned);
         let build = |chain: Chain| async move {
-            chain.check_beside(wallet, registration).await?;
-            let space = chain.space_now(wallet, terms, space).await?;
-            set(attempted, &space);
-            chain.build_registration(wallet, registration, &space).await
+            let mut now = planned.clone();
+            chain.check_beside(wallet, planned).await?;
+            now.space = chain.space_now(wallet, terms, &planned.space).await?;
+            let now = Arc::new(now);
+            set(attempted, &now);
+            chain.build_registration(wallet, &[now]).await
         };
         let executed = self.run(wallet, build).await?;
-        let mut cost = Cost { wal: registration.write, gas: executed.gas };
-        let mut registered = None;
-        for event in &executed.events {
-            match event {
-                Event::StoragePurchased(bought) => cost.wal = cost.wal.saturating_add(bought.paid),
-                Event::BlobRegistered(event) => registered = Some(event),
-                _ => {}
-            }
-        }
-        let missing = || CallError::unreadable("a registration that registered nothing");
-        let registered = registered.ok_or_else(missing)?;
-        Ok(Registered {
-            object: registered.object_id,
-            end_epoch: Epoch(registered.end_epoch),
-            space: used.into_inner().unwrap_or_else(PoisonError::into_inner),
-            digest: executed.digest,
-            checkpoint: executed.checkpoint,
-            cost,
-        })
+        let used = used.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut registered = NewBlob::read(&executed, &[used]);
+        registered.pop().unwrap_or_else(|| Err(nothing_registered()))
     }
 
     /// A moment in what is known of a wallet: read before its blobs are, it spares a registration that
     /// was planned with these a second look at all of them.
-    pub async fn moment(&self, account: &ObjectId) -> Result<Since, CallError> {
+    pub(super) async fn moment(&self, account: &ObjectId) -> Result<Since, CallError> {
         let known = self.shared.turns.account(account);
         let is_first = !known.memory().knows_coins();
         if is_first {
@@ -181,24 +159,45 @@ impl Chain {
     /// Refuses if the wallet's objects of the blob are not those that were planned with: others who
     /// spend the same wallet may have registered it since. Called by whoever has the turn of the
     /// wallet.
-    async fn check_beside(
+    async fn check_beside(&self, wallet: &Wallet, planned: &NewBlob) -> Result<(), CallError> {
+        let is_outdated = self.outdated(wallet, &[planned]).await?.pop().unwrap_or_default();
+        if is_outdated { Err(changed()) } else { Ok(()) }
+    }
+
+    /// Of which of these the wallet's objects are not those that were planned with. Called by whoever has its turn.
+    async fn outdated(
         &self,
         wallet: &Wallet,
-        registration: &Registration<'_>,
-    ) -> Result<(), CallError> {
-        let Some(planned) = registration.beside else { return Ok(()) };
+        planned: &[&NewBlob],
+    ) -> Result<Vec<bool>, CallError> {
+        let mut outdated = vec![false; planned.len()];
+        if planned.iter().all(|one| one.beside.is_none()) {
+            return Ok(outdated);
+        }
         let (chain, account) = (self.impatient(), wallet.address()); // others wait meanwhile
         chain.up_to_date(&account).await?;
         chain.purse_now(&account).await?;
         let known = self.shared.turns.account(&account);
-        let (id, since) = (&registration.blob_id, registration.since);
-        if !known.memory().may_have_registered(id, since) {
-            return Ok(());
+        let unsure: BTreeSet<_> = planned
+            .iter()
+            .filter(|one| known.memory().may_have_registered(&one.blob_id, one.since))
+            .map(|one| *one.blob_id.as_bytes())
+            .collect();
+        if unsure.is_empty() {
+            return Ok(outdated);
         }
-        let now = chain.blobs_of(&account, id).await?;
-        let is_same = now.len() == planned.len() && now.iter().all(|blob| planned.contains(blob));
-        let changed = || CallError::Outdated { what: "what the wallet owns of the blob".into() };
-        is_same.then_some(()).ok_or_else(changed)
+        let of_these = |blob: &object::Blob| ready(unsure.contains(&blob.blob_id));
+        let now: Vec<_> = chain.blobs(&account).try_filter(of_these).try_collect().await?;
+        for (one, is_outdated) in planned.iter().zip(&mut outdated) {
+            let id = one.blob_id.as_bytes();
+            if let Some(beside) = one.beside.as_ref().filter(|_| unsure.contains(id)) {
+                let mut now = now.iter().filter(|blob| blob.blob_id == *id);
+                let is_same =
+                    now.clone().count() == beside.len() && now.all(|blob| beside.contains(blob));
+                *is_outdated = !is_same;
+            }
+        }
+        Ok(outdated)
     }
 
     /// The space of a plan, chosen anew if it reuses storage: others who spend the same wallet may
@@ -218,70 +217,33 @@ impl Chain {
         Space::choose(terms, &storages, space.need).ok_or(CallError::TooLarge)
     }
 
-    /// Puts a certificate on the ledger; succeeds also if the blob object has one already, or gets
-    /// one from somebody else meanwhile.
-    pub async fn certify_blob(
-        &self,
-        wallet: &Wallet,
-        object: &ObjectId,
-        certificate: &Certificate,
-    ) -> Result<Certified, CallError> {
-        if let Some(certified) = self.certified(object).await? {
-            return Ok(certified);
-        }
-        let build = |chain: Chain| async move {
-            chain.build_certification(wallet, object, certificate).await
-        };
-        let executed = match self.run(wallet, build).await {
-            Ok(executed) => executed,
-            Err(error) if error.abort() == Some(Abort::AlreadyCertified) => {
-                return self.certified(object).await?.ok_or(error);
-            }
-            Err(error) => return Err(error),
-        };
-        let certified = executed.events.iter().find_map(|event| match event {
-            Event::BlobCertified(certified) => Some(Epoch(certified.epoch)),
-            _ => None,
-        });
-        let missing = || CallError::unreadable("a certification that certified nothing");
-        Ok(Certified {
-            epoch: certified.ok_or_else(missing)?,
-            digest: Some(executed.digest),
-            checkpoint: executed.checkpoint,
-            cost: Cost { wal: 0, gas: executed.gas },
-        })
-    }
-
-    /// What there is to say of a blob object that is certified already.
-    async fn certified(&self, object: &ObjectId) -> Result<Option<Certified>, CallError> {
-        let blob: object::Blob = decode(&self.object(object, "blob object").await?)?;
-        let (digest, checkpoint, cost) = (None, None, Cost::default());
-        let found = |epoch| Certified { epoch: Epoch(epoch), digest, checkpoint, cost };
-        Ok(blob.certified_epoch.map(found))
-    }
-
-    /// The transaction that registers a blob.
+    /// The transaction that registers blobs; one purse pays for all of them.
     async fn build_registration(
         &self,
         wallet: &Wallet,
-        registration: &Registration<'_>,
-        space: &Space,
+        blobs: &[Arc<NewBlob>],
     ) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
-        let needed = space.price().checked_add(registration.write).ok_or(CallError::TooLarge)?;
-        let payment = Some(draft.purse(needed).await?);
-        let storage = Some(draft.space(space, payment).await?);
-        let places = Places { payment, storage, ..Places::default() };
-        let register = RegisterBlob {
-            blob_id: *registration.blob_id.as_bytes(),
-            root: registration.root,
-            size: registration.length,
-            encoding_type: registration.encoding.number(),
-            deletable: registration.deletable,
-            max_total: registration.write,
-        };
-        let blob = draft.call(&call::Function::REGISTER_BLOB, register.arguments(), &places)?;
-        draft.keep(vec![blob]);
+        let needed = blobs.iter().try_fold(0u64, |sum, blob| {
+            sum.checked_add(blob.space.price())?.checked_add(blob.write)
+        });
+        let payment = Some(draft.purse(needed.ok_or(CallError::TooLarge)?).await?);
+        let mut made = Vec::with_capacity(blobs.len());
+        for blob in blobs {
+            let storage = Some(draft.space(&blob.space, payment).await?);
+            let places = Places { payment, storage, ..Places::default() };
+            let register = RegisterBlob {
+                blob_id: *blob.blob_id.as_bytes(),
+                root: blob.root,
+                size: blob.length,
+                encoding_type: blob.encoding.number(),
+                deletable: blob.deletable,
+                max_total: blob.write,
+            };
+            let arguments = register.arguments();
+            made.push(draft.call(&call::Function::REGISTER_BLOB, arguments, &places)?);
+        }
+        draft.keep(made);
         draft.finish().await
     }
 
@@ -315,27 +277,105 @@ impl Chain {
         }
         draft.finish().await
     }
+}
 
-    /// The transaction that certifies a blob.
-    async fn build_certification(
-        &self,
-        wallet: &Wallet,
-        blob: &ObjectId,
-        certificate: &Certificate,
-    ) -> Result<Built, CallError> {
-        let mut draft = Draft::new(self, wallet);
-        let places = draft.blob(blob).await?;
-        let certify = CertifyBlob {
-            signature: certificate.signature.to_bytes().to_vec(),
-            signers: certificate.signers.clone(),
-            message: certificate.message.clone(),
-        };
-        draft.call(&call::Function::CERTIFY_BLOB, certify.arguments(), &places)?;
-        draft.finish().await
+/// A blob to be registered in space of its own; one that only buys can share a transaction.
+#[derive(Clone, Debug)]
+pub(super) struct NewBlob {
+    blob_id: BlobId,
+    root: Digest,
+    encoding: Encoding,
+    length: u64,
+    deletable: bool,
+    write: u64,
+    beside: Option<Vec<object::Blob>>,
+    since: Since,
+    space: Space,
+}
+
+impl NewBlob {
+    fn new(registration: &Registration<'_>, space: &Space) -> NewBlob {
+        let Registration { blob_id, root, encoding, length, deletable, write, beside, since } =
+            *registration;
+        let (beside, space) = (beside.map(<[_]>::to_vec), space.clone());
+        NewBlob { blob_id, root, encoding, length, deletable, write, beside, since, space }
     }
 }
 
-/// Remembers the space of the last attempt.
-fn set(used: &Mutex<Space>, space: &Space) {
-    *used.lock().unwrap_or_else(PoisonError::into_inner) = space.clone();
+impl Order for NewBlob {
+    type Done = Registered;
+
+    /// Each is paid.
+    const MAY_REPEAT: bool = false;
+
+    /// A second registration of a blob is planned with the first, or refused by it.
+    fn key(&self) -> [u8; 32] {
+        *self.blob_id.as_bytes()
+    }
+
+    fn queues(together: &Together) -> &Queues<NewBlob> {
+        &together.registering
+    }
+
+    fn outdated<'a>(
+        chain: &'a Chain,
+        wallet: &'a Wallet,
+        orders: &'a [Arc<NewBlob>],
+    ) -> BoxFuture<'a, Result<Vec<(usize, CallError)>, CallError>> {
+        Box::pin(async move {
+            let planned: Vec<_> = orders.iter().map(Arc::as_ref).collect();
+            let outdated = chain.outdated(wallet, &planned).await?;
+            let places = (0..).zip(outdated).filter(|(_, is_outdated)| *is_outdated);
+            Ok(places.map(|(place, _)| (place, changed())).collect())
+        })
+    }
+
+    fn build<'a>(
+        chain: &'a Chain,
+        wallet: &'a Wallet,
+        orders: &'a [Arc<NewBlob>],
+    ) -> BoxFuture<'a, Result<Built, CallError>> {
+        Box::pin(chain.build_registration(wallet, orders))
+    }
+
+    /// Each cost what its own events say; a purchase comes before the registration that it is for.
+    fn read(executed: &Executed, orders: &[Arc<NewBlob>]) -> Vec<Result<Registered, CallError>> {
+        let (mut paid, mut found) = (0u64, BTreeMap::new());
+        for event in &executed.events {
+            match event {
+                Event::StoragePurchased(bought) => paid = paid.saturating_add(bought.paid),
+                Event::BlobRegistered(event) => {
+                    found.entry(event.blob_id).or_insert((event, std::mem::take(&mut paid)));
+                }
+                _ => {}
+            }
+        }
+        let shares = shares(executed.gas, orders.len());
+        let done = orders.iter().zip(shares).map(|(order, gas)| {
+            let (event, paid) = found.remove(&order.key()).ok_or_else(nothing_registered)?;
+            Ok(Registered {
+                object: event.object_id,
+                end_epoch: Epoch(event.end_epoch),
+                space: order.space.clone(),
+                digest: executed.digest.clone(),
+                checkpoint: executed.checkpoint,
+                cost: Cost { wal: paid.saturating_add(order.write), gas },
+            })
+        });
+        done.collect()
+    }
+}
+
+/// The wallet's objects of a blob are others than planned with.
+fn changed() -> CallError {
+    CallError::Outdated { what: "what the wallet owns of the blob".into() }
+}
+
+fn nothing_registered() -> CallError {
+    CallError::unreadable("a registration that registered nothing")
+}
+
+/// Remembers the last attempt.
+fn set<T: Clone>(used: &Mutex<T>, attempt: &T) {
+    *used.lock().unwrap_or_else(PoisonError::into_inner) = attempt.clone();
 }

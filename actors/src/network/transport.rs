@@ -72,6 +72,7 @@ fn quic(key: &identity::Keypair, role: Role) -> quic::Config {
     config.handshake_timeout = limits::DIAL_TIMEOUT;
     config.max_idle_timeout = limits::QUIC_IDLE_TIMEOUT_MS;
     config.keep_alive_interval = limits::QUIC_KEEP_ALIVE;
+    config.max_concurrent_stream_limit = limits::QUIC_STREAMS_MAX;
     (config.max_stream_data, config.max_connection_data) = match role {
         // Strangers fill these windows.
         Role::Server => {

@@ -30,9 +30,11 @@ mod left;
 mod many;
 mod repair;
 mod report;
+mod tree;
 
 pub(super) use left::LeftBehind;
 use report::Named;
+use tree::Tree;
 
 /// Puts at once if nobody says how many: on two cores four are nearly as fast, and sixteen hide the pauses of a ledger that
 /// is far away.
@@ -50,14 +52,21 @@ const AT_ONCE: &str = "16";
 ///
 /// The file's name is remembered on this machine for `haulout ls` and told to nobody, unless --public-name says so. If
 /// only that fails, the blob is told as stored, with `name_error` in JSON, and the exit code is that of the failure.
-#[derive(Debug, Args)]
+///
+/// With -r, folders stand for the files below them, in the order of their names, hidden ones included. Symbolic links inside
+/// are not followed. A folder that cannot be read is an error before anything is stored.
+#[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  haulout put FILE --epochs 10\n  haulout put *.jpg\n  \
+                        haulout put -r photos --json > stored.jsonl\n  \
                         tar c . | haulout put - --name backup.tar\n  \
                         haulout put FILE --repair        # after nodes lost their disks\n  haulout put FILE --public-name   # `haulout ls` on your other machines shows the name, too")]
 pub(super) struct Put {
     /// The files; `-` alone reads stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Store each file of folders, too, and of those in them
+    #[arg(short, long)]
+    recursive: bool,
     /// Keep it for so many epochs, the current one included
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = words::epochs)]
     epochs: u32,
@@ -98,25 +107,48 @@ struct Stored {
 impl Put {
     pub(super) async fn run(&self, cli: &Cli, output: &Output, left: &LeftBehind) -> Result<()> {
         self.check()?;
+        if !self.recursive {
+            return self.run_files(cli, output, left).await;
+        }
+        let paths = self.files.clone();
+        let Tree { files, left_out } = super::blocking(move || Tree::of(&paths)).await?;
+        if left_out > 0 {
+            tracing::warn!(
+                left_out,
+                "links, sockets, pipes and devices are left out: only files are stored"
+            );
+        }
+        Put { files, ..self.clone() }.run_files(cli, output, left).await
+    }
+
+    async fn run_files(&self, cli: &Cli, output: &Output, left: &LeftBehind) -> Result<()> {
         if self.repair {
             return repair::repair(self, cli.reader()?, output).await;
         }
         let config = cli.load(Vec::new())?.client()?;
-        match (self.files.as_slice(), self.dry_run) {
-            ([file], false) => self.put_one(config, output, file, left).await,
-            (_, false) => many::put(self, config, output, left).await,
-            ([file], true) => {
+        match (self.only_file(), self.dry_run) {
+            (Some(file), false) => self.put_one(config, output, file, left).await,
+            (None, false) => many::put(self, config, output, left).await,
+            (Some(file), true) => {
                 let input = self.open(file, &config.state_dir).await?;
                 let public_name = self.own_name(file, &input)?.filter(|_| self.public_name);
                 estimate::show(config, output, input, self.options(), public_name).await
             }
-            (_, true) => many::estimate(self, config, output).await,
+            (None, true) => many::estimate(self, config, output).await,
+        }
+    }
+
+    /// The file, if no more than one can be meant.
+    fn only_file(&self) -> Option<&Path> {
+        match self.files.as_slice() {
+            [file] if !self.recursive => Some(file),
+            _ => None,
         }
     }
 
     /// Refuses what cannot be meant of several files.
     fn check(&self) -> Result<()> {
-        if self.files.len() == 1 {
+        if self.only_file().is_some() {
             return Ok(());
         }
         if self.files.iter().any(|file| file.as_os_str() == "-") {
@@ -387,7 +419,13 @@ mod tests {
     fn stdin_and_one_name_go_with_one_file_only() {
         parse(&["-", "--name", "a"]).check().unwrap();
         parse(&["a", "b"]).check().unwrap();
-        for line in [&["a", "-"][..], &["-", "-"], &["a", "b", "--name", "c"]] {
+        for line in [
+            &["a", "-"][..],
+            &["-", "-"],
+            &["-r", "-"],
+            &["a", "b", "--name", "c"],
+            &["-r", "a", "--name", "c"],
+        ] {
             assert_eq!(parse(line).check().unwrap_err().kind(), Kind::Usage, "{line:?}");
         }
     }

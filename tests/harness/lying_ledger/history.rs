@@ -40,6 +40,7 @@ impl Service {
             | Lie::DearGas
             | Lie::Owns { .. }
             | Lie::Certifies { .. }
+            | Lie::Denies
             | Lie::SharedLater
             | Lie::Stale { .. }
             | Lie::Hangs => return,

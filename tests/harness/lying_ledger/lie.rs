@@ -68,6 +68,8 @@ pub enum Lie {
         /// How far above the last checkpoint that one is in which it was certified.
         above: u64,
     },
+    /// Every transaction is executed, and said to have failed.
+    Denies,
     /// Shared objects have been so only since a later version.
     SharedLater,
     /// There is nothing after this checkpoint.

@@ -72,6 +72,21 @@ impl Service {
         answer.transaction = Some(executed);
         Ok(Some(answer))
     }
+
+    /// What is said of a transaction that was executed.
+    pub(super) fn denied(
+        &self,
+        mut done: rpc::ExecuteTransactionResponse,
+    ) -> rpc::ExecuteTransactionResponse {
+        if self.lie() == Lie::Denies {
+            let mut failed = rpc::ExecutionStatus::default();
+            failed.success = Some(false);
+            let executed = done.transaction.get_or_insert_default();
+            executed.effects.get_or_insert_default().status = Some(failed);
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+        done
+    }
 }
 
 /// The blob object that a transaction certifies.

@@ -30,8 +30,8 @@ pub(super) async fn repair(put: &Put, config: ClientConfig, output: &Output) -> 
             stages.finish();
             Ok((name, report?))
         };
-        let told = match (repaired.await, put.files.len()) {
-            (Ok((name, report)), 1) => {
+        let told = match (repaired.await, put.only_file().is_some()) {
+            (Ok((name, report)), true) => {
                 let essential = report.blob_id.to_string();
                 output.result(&to_json(&report), &essential, &to_text(&name, &report));
                 if let Some(error) = incomplete(&report) {
@@ -39,11 +39,11 @@ pub(super) async fn repair(put: &Put, config: ClientConfig, output: &Output) -> 
                 }
                 continue;
             }
-            (Err(error), 1) => {
+            (Err(error), true) => {
                 client.close().await;
                 return Err(error);
             }
-            (Ok((name, report)), _) => {
+            (Ok((name, report)), false) => {
                 let mut json = to_json(&report);
                 json["file"] = terminal::path(file).into();
                 let essential = format!("{}  {}", report.blob_id, terminal::path(file));
@@ -52,7 +52,7 @@ pub(super) async fn repair(put: &Put, config: ClientConfig, output: &Output) -> 
                 }
                 output.item(&json, &essential, &to_text(&name, &report))
             }
-            (Err(error), _) => {
+            (Err(error), false) => {
                 output.failed_item(&terminal::path(file), &error);
                 continue;
             }

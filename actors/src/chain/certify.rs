@@ -1,0 +1,158 @@
+//! Telling the ledger that a blob is stored: its certificate.
+//!
+//! Promises: certifying twice costs nothing; certificates of one wallet that wait go in one transaction, and what it took for
+//! gas is shared. Does not: judge a certificate.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use haulout_protocol::certificate::Certificate;
+use haulout_protocol::chain::abort::Abort;
+use haulout_protocol::chain::call::{self, CertifyBlob};
+use haulout_protocol::chain::event::Event;
+use haulout_protocol::chain::{ObjectId, object};
+use haulout_protocol::epoch::Epoch;
+
+use super::draft::{Built, Draft};
+use super::read::decode;
+use super::submit::Executed;
+use super::together::{Order, Queues, Together, shares};
+use super::{CallError, Chain, Cost, Wallet};
+
+/// A blob certified by us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certified {
+    /// The epoch of the certificate.
+    pub epoch: Epoch,
+    /// The transaction; absent if the blob had been certified before.
+    pub digest: Option<String>,
+    /// The checkpoint that contains it, if it was seen.
+    pub checkpoint: Option<u64>,
+    /// What it cost.
+    pub cost: Cost,
+}
+
+/// A certificate on its way to the ledger.
+#[derive(Debug)]
+pub(super) struct Certification {
+    object: ObjectId,
+    certify: CertifyBlob,
+}
+
+impl Chain {
+    /// Puts a certificate on the ledger; succeeds also if the blob object has one already, or gets
+    /// one from somebody else meanwhile.
+    pub async fn certify_blob(
+        &self,
+        wallet: &Wallet,
+        object: &ObjectId,
+        certificate: &Certificate,
+    ) -> Result<Certified, CallError> {
+        let certify = CertifyBlob {
+            signature: certificate.signature.to_bytes().to_vec(),
+            signers: certificate.signers.clone(),
+            message: certificate.message.clone(),
+        };
+        match self.together(wallet, Certification { object: *object, certify }).await {
+            Err(error) if error.abort() == Some(Abort::AlreadyCertified) => {
+                self.certified(object).await?.ok_or(error)
+            }
+            certified => certified,
+        }
+    }
+
+    /// What there is to say of a blob object that is certified already.
+    async fn certified(&self, object: &ObjectId) -> Result<Option<Certified>, CallError> {
+        let blob: object::Blob = decode(&self.object(object, "blob object").await?)?;
+        let (digest, checkpoint, cost) = (None, None, Cost::default());
+        let found = |epoch| Certified { epoch: Epoch(epoch), digest, checkpoint, cost };
+        Ok(blob.certified_epoch.map(found))
+    }
+
+    /// Those of which the ledger has a certificate, by their place, and how it would refuse another.
+    async fn certified_already(
+        &self,
+        certifications: &[Arc<Certification>],
+    ) -> Result<Vec<(usize, CallError)>, CallError> {
+        let objects: Vec<_> = certifications.iter().map(|one| one.object).collect();
+        let found = self.impatient().objects(&objects).await?; // others wait meanwhile
+        let (refusal, mut already) = (Abort::AlreadyCertified, Vec::new());
+        for (place, object) in found.iter().enumerate() {
+            if decode::<object::Blob>(object)?.certified_epoch.is_some() {
+                let (module, code) = (refusal.module().to_owned(), refusal.code());
+                already.push((place, CallError::Refused { module, code }));
+            }
+        }
+        Ok(already)
+    }
+
+    /// The transaction that certifies blobs.
+    async fn build_certification(
+        &self,
+        wallet: &Wallet,
+        certifications: &[Arc<Certification>],
+    ) -> Result<Built, CallError> {
+        let mut draft = Draft::new(self, wallet);
+        let objects: Vec<_> = certifications.iter().map(|one| one.object).collect();
+        let places = draft.blobs(&objects).await?;
+        for (one, places) in certifications.iter().zip(places) {
+            draft.call(&call::Function::CERTIFY_BLOB, one.certify.arguments(), &places)?;
+        }
+        draft.finish().await
+    }
+}
+
+impl Order for Certification {
+    type Done = Certified;
+
+    /// The ledger refuses a second certificate.
+    const MAY_REPEAT: bool = true;
+
+    fn key(&self) -> [u8; 32] {
+        self.object.into()
+    }
+
+    fn queues(together: &Together) -> &Queues<Certification> {
+        &together.certifying
+    }
+
+    /// What is certified already: the ledger would refuse it, and all that go with it.
+    fn outdated<'a>(
+        chain: &'a Chain,
+        _: &'a Wallet,
+        orders: &'a [Arc<Certification>],
+    ) -> BoxFuture<'a, Result<Vec<(usize, CallError)>, CallError>> {
+        Box::pin(chain.certified_already(orders))
+    }
+
+    fn build<'a>(
+        chain: &'a Chain,
+        wallet: &'a Wallet,
+        orders: &'a [Arc<Certification>],
+    ) -> BoxFuture<'a, Result<Built, CallError>> {
+        Box::pin(chain.build_certification(wallet, orders))
+    }
+
+    fn read(
+        executed: &Executed,
+        orders: &[Arc<Certification>],
+    ) -> Vec<Result<Certified, CallError>> {
+        let certified = executed.events.iter().filter_map(|event| match event {
+            Event::BlobCertified(certified) => Some((certified.object_id, certified.epoch)),
+            _ => None,
+        });
+        let certified: BTreeMap<_, _> = certified.collect();
+        let done = orders.iter().zip(shares(executed.gas, orders.len())).map(|(order, gas)| {
+            let epoch = certified.get(&order.object).copied().map(Epoch);
+            let missing = || CallError::unreadable("a certification that certified nothing");
+            Ok(Certified {
+                epoch: epoch.ok_or_else(missing)?,
+                digest: Some(executed.digest.clone()),
+                checkpoint: executed.checkpoint,
+                cost: Cost { wal: 0, gas },
+            })
+        });
+        done.collect()
+    }
+}
