@@ -219,9 +219,6 @@ pub const CHAIN_MERGES_PER_CALL_MAX: u32 = 64;
 pub const CHAIN_BATCH_OBJECTS: usize = 500;
 /// Objects asked for in one page of a wallet's list: the most a ledger gives.
 pub const CHAIN_PAGE_OBJECTS: u32 = 1_000;
-/// Blobs of a wallet that are remembered by their ids, 32 bytes each, so that a put of another one need not list them all; whoever
-/// has more has them listed for each put.
-pub const CHAIN_BLOBS_KNOWN_MAX: usize = 100_000;
 /// Blobs that one transaction registers, certifies, extends or deletes: each takes two commands and 500 bytes at most, and Sui takes
 /// a thousand commands and 128 KiB.
 pub const CHAIN_BLOBS_PER_CALL_MAX: usize = 100;

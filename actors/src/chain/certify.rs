@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use haulout_protocol::certificate::Certificate;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::call::{self, CertifyBlob};
@@ -49,6 +50,9 @@ impl Chain {
         object: &ObjectId,
         certificate: &Certificate,
     ) -> Result<Certified, CallError> {
+        if let Some(certified) = self.certified(object).await? {
+            return Ok(certified);
+        }
         let certify = CertifyBlob {
             signature: certificate.signature.to_bytes().to_vec(),
             signers: certificate.signers.clone(),
@@ -68,23 +72,6 @@ impl Chain {
         let (digest, checkpoint, cost) = (None, None, Cost::default());
         let found = |epoch| Certified { epoch: Epoch(epoch), digest, checkpoint, cost };
         Ok(blob.certified_epoch.map(found))
-    }
-
-    /// Those of which the ledger has a certificate, by their place, and how it would refuse another.
-    async fn certified_already(
-        &self,
-        certifications: &[Arc<Certification>],
-    ) -> Result<Vec<(usize, CallError)>, CallError> {
-        let objects: Vec<_> = certifications.iter().map(|one| one.object).collect();
-        let found = self.impatient().objects(&objects).await?; // others wait meanwhile
-        let (refusal, mut already) = (Abort::AlreadyCertified, Vec::new());
-        for (place, object) in found.iter().enumerate() {
-            if decode::<object::Blob>(object)?.certified_epoch.is_some() {
-                let (module, code) = (refusal.module().to_owned(), refusal.code());
-                already.push((place, CallError::Refused { module, code }));
-            }
-        }
-        Ok(already)
     }
 
     /// The transaction that certifies blobs.
@@ -117,13 +104,13 @@ impl Order for Certification {
         &together.certifying
     }
 
-    /// What is certified already: the ledger would refuse it, and all that go with it.
+    /// The ledger refuses what is certified already.
     fn outdated<'a>(
-        chain: &'a Chain,
+        _: &'a Chain,
         _: &'a Wallet,
-        orders: &'a [Arc<Certification>],
+        _: &'a [Arc<Certification>],
     ) -> BoxFuture<'a, Result<Vec<(usize, CallError)>, CallError>> {
-        Box::pin(chain.certified_already(orders))
+        ready(Ok(Vec::new())).boxed()
     }
 
     fn build<'a>(

@@ -8,7 +8,7 @@
 //! Promises: what others may have done ends what is known; memory is bounded.
 //! Does not: ask the ledger, or notice blobs that somebody gives to the wallet as a present.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use haulout_protocol::blob::BlobId;
 use sui_sdk_types::Digest;
@@ -29,8 +29,6 @@ pub(super) struct Memory {
     registered: VecDeque<BlobId>,
     /// How many registrations fell out of that list.
     forgotten: u64,
-    /// The blobs that a list of the wallet's objects was of, and a moment before it was read.
-    listed: Option<(Since, BTreeSet<BlobId>)>,
     /// The last transaction of this machine, if lists may not show it yet.
     unseen: Option<Word>,
 }
@@ -128,20 +126,6 @@ impl Memory {
         breaks != self.breaks || self.registered.iter().skip(skipped).any(|id| id == blob_id)
     }
 
-    /// Notes the blobs of which a list that was read after a moment shows objects; not more than a bounded number.
-    pub(super) fn listed(&mut self, since: Since, blobs: BTreeSet<BlobId>) {
-        let is_bounded = blobs.len() <= limits::CHAIN_BLOBS_KNOWN_MAX;
-        self.listed = is_bounded.then_some((since, blobs));
-    }
-
-    /// A moment since which the wallet has no object of a blob, as far as its own lists and registrations tell; nothing if
-    /// there may be one, and the ledger has to be asked.
-    pub(super) fn lacks(&self, blob_id: &BlobId) -> Option<Since> {
-        let (since, blobs) = self.listed.as_ref()?;
-        let may_have = blobs.contains(blob_id) || self.may_have_registered(blob_id, *since);
-        (!may_have).then_some(*since)
-    }
-
     /// Lists may not show this transaction yet.
     pub(super) fn wait_for(&mut self, word: Word) {
         self.unseen = Some(word);
@@ -237,34 +221,6 @@ mod tests {
         assert!(memory.may_have_registered(&blob(1), planned), "one is forgotten");
         assert!(!memory.may_have_registered(&blob(1), later));
         assert!(memory.may_have_registered(&blob(8), later));
-    }
-
-    #[test]
-    fn a_blob_that_no_list_showed_is_lacking_until_somebody_may_have_registered_it() {
-        let mut memory = read(&[coin(1, 3, 50)]);
-        assert_eq!(memory.lacks(&blob(1)), None, "nothing was listed");
-        let since = memory.now();
-        memory.listed(since, BTreeSet::from([blob(1)]));
-        assert_eq!(memory.lacks(&blob(1)), None, "the ledger has to say what it is now");
-        assert_eq!(memory.lacks(&blob(2)), Some(since));
-        memory.registered(blob(2));
-        assert_eq!(memory.lacks(&blob(2)), None, "we registered it ourselves");
-        assert_eq!(memory.lacks(&blob(3)), Some(since), "not later than the list");
-        memory.let_others_act(None);
-        memory.read(&[coin(1, 5, 50)].into_iter().collect(), true);
-        assert_eq!(memory.lacks(&blob(3)), None, "somebody else paid for something");
-        let many = |count: u32| {
-            (0..count).map(|it| {
-                let mut id = [0; 32];
-                id[..4].copy_from_slice(&it.to_be_bytes());
-                BlobId::from_bytes(id)
-            })
-        };
-        let most = u32::try_from(limits::CHAIN_BLOBS_KNOWN_MAX).unwrap();
-        memory.listed(memory.now(), many(most).collect());
-        assert!(memory.lacks(&blob(3)).is_some());
-        memory.listed(memory.now(), many(most + 1).collect());
-        assert_eq!(memory.lacks(&blob(3)), None, "too many to remember");
     }
 
     #[test]

@@ -5,8 +5,7 @@
 //! what the caller was shown.
 //! Does not: decide which blobs to change, or whether the ledger will allow it.
 
-use std::collections::BTreeSet;
-use std::pin::pin;
+use std::future::ready;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use haulout_protocol::blob::BlobId;
@@ -19,7 +18,6 @@ use sui_sdk_types::{Address, Object};
 
 use super::draft::{Built, Draft, Places};
 use super::exact::holder_of;
-use super::memory::Since;
 use super::read::decode;
 use super::submit::Executed;
 use super::{CallError, Chain, Wallet};
@@ -90,43 +88,9 @@ impl Chain {
         account: &ObjectId,
         blob_id: &BlobId,
     ) -> Result<Vec<object::Blob>, CallError> {
-        Ok(self.list_blobs_of(account, blob_id).await?.1)
-    }
-
-    /// The same, and a moment before they were these, which [`Chain::register_blob`] takes. Of blobs that the account had none
-    /// of when all were listed last, nobody is asked again: a registration finds out what others did meanwhile.
-    pub async fn blobs_known_of(
-        &self,
-        account: &ObjectId,
-        blob_id: &BlobId,
-    ) -> Result<(Since, Vec<object::Blob>), CallError> {
-        let known = self.shared.turns.account(account);
-        let since = known.memory().lacks(blob_id);
-        match since {
-            Some(since) => Ok((since, Vec::new())),
-            None => self.list_blobs_of(account, blob_id).await,
-        }
-    }
-
-    /// Lists all blobs of an account for those of one, and remembers of which there were any.
-    async fn list_blobs_of(
-        &self,
-        account: &ObjectId,
-        blob_id: &BlobId,
-    ) -> Result<(Since, Vec<object::Blob>), CallError> {
-        let since = self.moment(account).await?;
-        let (mut of_this, mut blobs) = (Vec::new(), BTreeSet::new());
-        let mut all = pin!(self.blobs(account));
-        while let Some(blob) = all.try_next().await? {
-            if blobs.len() <= limits::CHAIN_BLOBS_KNOWN_MAX {
-                blobs.insert(BlobId::from_bytes(blob.blob_id));
-            }
-            if blob.blob_id == *blob_id.as_bytes() {
-                of_this.push(blob);
-            }
-        }
-        self.shared.turns.account(account).memory().listed(since, blobs);
-        Ok((since, of_this))
+        let is_meant = |blob: &object::Blob| blob.blob_id == *blob_id.as_bytes();
+        let meant = self.blobs(account).try_filter(|blob| ready(is_meant(blob)));
+        meant.try_collect().await
     }
 
     /// All storage an account owns that holds no blob.

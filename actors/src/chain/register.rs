@@ -124,7 +124,7 @@ impl Chain {
 
     /// A moment in what is known of a wallet: read before its blobs are, it spares a registration that
     /// was planned with these a second look at all of them.
-    pub(super) async fn moment(&self, account: &ObjectId) -> Result<Since, CallError> {
+    pub async fn moment(&self, account: &ObjectId) -> Result<Since, CallError> {
         let known = self.shared.turns.account(account);
         let is_first = !known.memory().knows_coins();
         if is_first {

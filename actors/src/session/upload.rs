@@ -130,7 +130,7 @@ pub async fn plan(
     observer: &Observer,
 ) -> Result<(BlobId, Agreed), PutError> {
     let header = header(session.parameters, source.clone(), observer).await?;
-    let deal = Deal::new(chain, account, &header, options, &Earlier::default()).only_told();
+    let deal = Deal::new(chain, account, &header, options, &Earlier::default());
     let agreed = deal.plan(None).await?;
     let agreed = match deal.permanence(session, &agreed).await {
         None => agreed,

@@ -49,8 +49,6 @@ pub(super) struct Deal {
     /// What attempts in earlier epochs fixed: the end, and the object to go on with.
     end_epoch: Option<u32>,
     object: Option<ObjectId>,
-    /// Nothing will be registered that would find out what others did since the wallet's blobs were listed.
-    only_tells: bool,
 }
 
 /// A blob object that stands for the put.
@@ -118,13 +116,7 @@ impl Deal {
             options,
             end_epoch: earlier.end_epoch,
             object: earlier.object,
-            only_tells: false,
         }
-    }
-
-    /// The same, to be told and not to be carried out.
-    pub(super) fn only_told(self) -> Deal {
-        Deal { only_tells: true, ..self }
     }
 
     /// The plan by what the ledger says now, and what is known of permanent objects of others.
@@ -163,10 +155,8 @@ impl Deal {
     /// The caller's objects for the blob, and since when they are these; only the one to go on with, if there is one.
     async fn blobs(&self) -> Result<(Since, Vec<Blob>), CallError> {
         let Some(account) = &self.account else { return Ok(Default::default()) };
-        let (since, mut blobs) = match self.only_tells {
-            true => (Since::default(), self.chain.blobs_of(account, &self.blob_id).await?),
-            false => self.chain.blobs_known_of(account, &self.blob_id).await?,
-        };
+        let since = self.chain.moment(account).await?;
+        let mut blobs = self.chain.blobs_of(account, &self.blob_id).await?;
         if let Some(object) = self.object {
             blobs.retain(|blob| blob.id == object);
         }

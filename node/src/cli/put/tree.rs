@@ -45,11 +45,17 @@ impl Tree {
     }
 
     fn add(&mut self, file: PathBuf) -> Result<()> {
-        if self.files.len() == FILES_MAX {
+        self.check_room(1)?;
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// Refuses so many more.
+    fn check_room(&self, more: usize) -> Result<()> {
+        if self.files.len() + more > FILES_MAX {
             let message = format!("these are more than {FILES_MAX} files, so none is stored");
             return Err(Error::new(Kind::Usage, message).hint("put their folders one by one"));
         }
-        self.files.push(file);
         Ok(())
     }
 
@@ -62,6 +68,7 @@ impl Tree {
         let mut entries = Vec::new();
         for entry in fs::read_dir(folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
+            self.check_room(entries.len())?; // folders count, too, while their names are in memory
             entries.push((entry.file_name(), entry.file_type().map_err(failed)?));
         }
         entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
