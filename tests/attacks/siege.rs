@@ -141,9 +141,9 @@ impl Siege {
 
     /// As many honest clients at once as one address may bring, each of which stores a blob, and which leave together.
     ///
-    /// What an attack costs is measured against a node that has had company. In one that has just started, the tables of
-    /// transports, which never shrink, the allocator's own, and pages of the store are as small as they never are again:
-    /// its first crowd, honest or not, leaves it some MiB larger, and no later one does.
+    /// What an attack costs is measured against a node that has had company. One that has just started has tables of
+    /// transports that never shrink, caches and pages of the store still to fill: its first crowd, honest or not, leaves it
+    /// some MiB larger.
     async fn crowd(&mut self) {
         let first = self.operations + 1;
         let clients = u64::try_from(STRANGERS_ROOM.of_address).unwrap();
