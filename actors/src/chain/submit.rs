@@ -1,13 +1,16 @@
 //! Submitting a transaction: sign once, send until its fate is known.
 //!
 //! Promises: those who share a wallet on this machine build and send one after the other, and wait
-//! for checkpoints side by side; who plans by lists after that waits until they show the last. A transaction is signed once; whatever happens to the connection,
-//! only those bytes are sent again, and the ledger executes a digest once. It is built anew only
-//! when the old one cannot happen any more: nothing was sent, or the ledger refused it, it is not
+//! for checkpoints side by side; who plans by lists after that waits until they show the last. A
+//! transaction is signed once; whatever happens to the connection, only those bytes are sent again,
+//! and the ledger executes a digest once. It is built anew only when the old one cannot happen any
+//! more, as the server that was asked says: nothing was sent, or the ledger refused it, it is not
 //! in the ledger, and if an answer was lost before, its objects have moved on. One attempt asks one
 //! server, for another one may be behind it or ahead; only signed bytes go to whoever answers.
 //! Does not: know what is in a transaction (`draft` and those who use it do), or remember anything
-//! across a restart of the program; the ledger does.
+//! across a restart of the program; the ledger does. Does not see through a server that executes,
+//! answers with a refusal and denies the digest: it can have what pays signed again, up to
+//! [`limits::CHAIN_REBUILDS_MAX`] times.
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;

@@ -2,7 +2,8 @@
 //!
 //! Promises: each regular file once for each time it is named, a folder's in the order of their names, byte by byte, hidden
 //! ones included; symbolic links inside a folder are not followed, and they and what is no file are counted, not stored;
-//! what cannot be read is an error before anything is stored. Does not: read files, or remember which folder one was in.
+//! what cannot be read is an error before anything is stored. Does not: read files, remember which folder one was in,
+//! or see what takes a file's place before it is read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
