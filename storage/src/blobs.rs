@@ -4,9 +4,11 @@
 //! certified as long as one of its objects is. Does not: know the current epoch, so callers pass the one they decide by;
 //! or forget objects whose time is over, which is `expiry.rs`.
 
-use haulout_protocol::blob::BlobId;
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::event::Event;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::message::Persistence;
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::content;
@@ -59,6 +61,50 @@ pub enum BlobEffect {
     },
 }
 
+impl BlobEffect {
+    /// What an event means for blobs; nothing if it is about something else, or about a blob that is encoded in a way we do
+    /// not store.
+    pub fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::BlobRegistered(said) => {
+                Encoding::from_number(said.encoding_type)?;
+                Some(BlobEffect::Registered {
+                    blob_id: BlobId::from_bytes(said.blob_id),
+                    object_id: said.object_id,
+                    epoch: Epoch(said.epoch),
+                    end_epoch: Epoch(said.end_epoch),
+                    size: said.size,
+                    deletable: said.deletable,
+                })
+            }
+            Event::BlobCertified(said) => Some(BlobEffect::Certified {
+                blob_id: BlobId::from_bytes(said.blob_id),
+                object_id: said.object_id,
+                epoch: Epoch(said.epoch),
+                end_epoch: Epoch(said.end_epoch),
+            }),
+            Event::BlobDeleted(said) => Some(BlobEffect::Deleted {
+                blob_id: BlobId::from_bytes(said.blob_id),
+                object_id: said.object_id,
+            }),
+            Event::InvalidBlobId(said) => Some(BlobEffect::Invalidated {
+                blob_id: BlobId::from_bytes(said.blob_id),
+                epoch: Epoch(said.epoch),
+            }),
+            // A burned blob stays until the end its owner paid for.
+            Event::BlobBurned(_)
+            | Event::StoragePurchased(_)
+            | Event::StorageDestroyed(_)
+            | Event::ProtocolVersionUpdated(_)
+            | Event::PricesUpdated(_)
+            | Event::Burned(_)
+            | Event::ParamChanged(_)
+            | Event::EpochChangeStart(_)
+            | Event::Stake(_) => None,
+        }
+    }
+}
+
 /// One on-chain object that stands for a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobObject {
@@ -103,6 +149,18 @@ impl BlobRecord {
         let certified =
             |object: &BlobObject| object.is_live(epoch) && object.certified_epoch.is_some();
         self.invalid.is_none() && self.objects.iter().any(certified)
+    }
+
+    /// Whether the blob is registered in that epoch as a confirmation of this persistence would say: by a permanent object, or
+    /// by this deletable one.
+    pub fn is_registered_as(&self, persistence: Persistence, epoch: Epoch) -> bool {
+        self.invalid.is_none()
+            && match persistence {
+                Persistence::Permanent => self.permanent(epoch).is_some(),
+                Persistence::Deletable(object) => self
+                    .object(&object)
+                    .is_some_and(|object| object.deletable && object.is_live(epoch)),
+            }
     }
 
     /// The object with that id.
