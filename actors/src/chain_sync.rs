@@ -414,7 +414,11 @@ async fn write(
     let writes = due.into_iter().enumerate().map(|(index, checkpoint)| {
         let late = if index == last { first.take() } else { None };
         let proof = kept::proof(&checkpoint, checkpoint.validators.clone().or(late));
-        store.apply_proven(checkpoint.sequence, checkpoint.events.iter().filter_map(BlobEffect::of).collect(), proof)
+        store.apply_proven(
+            checkpoint.sequence,
+            checkpoint.events.iter().filter_map(BlobEffect::of).collect(),
+            proof,
+        )
     });
     // All of them are in line before any is waited for.
     futures::future::try_join_all(writes.collect::<Vec<_>>()).await.map(drop)

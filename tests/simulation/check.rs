@@ -42,24 +42,64 @@ const fn waits(number: &'static str, says: &'static str) -> Line {
 
 /// All of them.
 pub(crate) const TABLE: [Line; 19] = [
-    line("I-1", Invariant::Durability, "at the end: a certified blob's slivers are at honest nodes, enough to decode"),
-    line("I-2", Invariant::NoFalseAck, "every confirmation: a power cut at that instant leaves all that it says"),
+    line(
+        "I-1",
+        Invariant::Durability,
+        "at the end: a certified blob's slivers are at honest nodes, enough to decode",
+    ),
+    line(
+        "I-2",
+        Invariant::NoFalseAck,
+        "every confirmation: a power cut at that instant leaves all that it says",
+    ),
     line("I-3", Invariant::ReadIntegrity, "every read: the bytes that were written, or an error"),
     line("I-4", Invariant::ReadAgreement, "every read: nobody calls a sound blob wrongly encoded"),
-    line("I-5", Invariant::ReadLiveness, "at the end: with f faulty shards every certified blob is read in time"),
-    line("I-6", Invariant::WriteLiveness, "at the end: with f faulty shards every put certifies in time"),
+    line(
+        "I-5",
+        Invariant::ReadLiveness,
+        "at the end: with f faulty shards every certified blob is read in time",
+    ),
+    line(
+        "I-6",
+        Invariant::WriteLiveness,
+        "at the end: with f faulty shards every put certifies in time",
+    ),
     waits("I-7", "recovery completeness: there is no recovery yet"),
     waits("I-8", "recovery cost: there is no recovery yet"),
-    line("I-9", Invariant::CrashSafety, "every restart: the store opens, and holds what was confirmed"),
+    line(
+        "I-9",
+        Invariant::CrashSafety,
+        "every restart: the store opens, and holds what was confirmed",
+    ),
     line("I-10", Invariant::NoUnpaidState, "at the end: nothing is kept that nobody paid for"),
-    line("I-11", Invariant::EpochSafety, "every judged epoch and sweep: what was confirmed and is paid for stays"),
-    line("I-12", Invariant::BoundedResources, "every step: no more segments in a writer's memory than its window"),
+    line(
+        "I-11",
+        Invariant::EpochSafety,
+        "every judged epoch and sweep: what was confirmed and is paid for stays",
+    ),
+    line(
+        "I-12",
+        Invariant::BoundedResources,
+        "every step: no more segments in a writer's memory than its window",
+    ),
     line("I-13", Invariant::Deletion, "at the end: when all is over nothing is kept"),
     waits("I-14", "audits: there are none yet"),
     waits("I-15", "confidentiality: there is no encryption yet"),
-    line("I-16", Invariant::CursorProgress, "every step: no node goes back; who has read all knows what the ledger says"),
-    line("+1", Invariant::NoPaymentInVain, "every registration: a quorum had answered; every certificate is taken, or its epoch is over"),
-    line("+2", Invariant::NobodyHonestBlamed, "every blame: it falls on a liar or on a disk that lost something"),
+    line(
+        "I-16",
+        Invariant::CursorProgress,
+        "every step: no node goes back; who has read all knows what the ledger says",
+    ),
+    line(
+        "+1",
+        Invariant::NoPaymentInVain,
+        "every registration: a quorum had answered; every certificate is taken, or its epoch is over",
+    ),
+    line(
+        "+2",
+        Invariant::NobodyHonestBlamed,
+        "every blame: it falls on a liar or on a disk that lost something",
+    ),
     line("+3", Invariant::Convergence, "at the end: the network comes to rest"),
 ];
 

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::committee::{Committee, Member, NodeId};
-use haulout_protocol::crypto::{PeerId, SecretKey};
+use haulout_protocol::crypto::{PeerId, PublicKey, SecretKey};
 use haulout_protocol::encoding::header_of;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::Timestamp;
@@ -139,6 +139,7 @@ pub(crate) struct Env {
     pub(crate) random: Random,
     pub(crate) ledger: Ledger,
     pub(crate) keys: Vec<SecretKey>,
+    public_keys: Vec<PublicKey>,
     pub(crate) blobs: Vec<Known>,
     pub(crate) violation: Option<Violation>,
     /// Whether faults are over.
@@ -148,7 +149,7 @@ pub(crate) struct Env {
 }
 
 /// The committee of an epoch.
-pub(crate) fn committee(settings: &Settings, keys: &[SecretKey], epoch: Epoch) -> Committee {
+fn committee(settings: &Settings, keys: &[PublicKey], epoch: Epoch) -> Committee {
     let member = |(index, shards): (usize, &Vec<_>)| {
         let seed = u8::try_from(index).expect("few nodes") + 1;
         Member {
@@ -156,7 +157,7 @@ pub(crate) fn committee(settings: &Settings, keys: &[SecretKey], epoch: Epoch) -
             name: format!("n{index}"),
             peer_id: PeerId::from_key([seed; 32]),
             addresses: Vec::new(),
-            public_key: keys[index].public_key(),
+            public_key: keys[index],
             shards: shards.clone(),
         }
     };
@@ -166,12 +167,12 @@ pub(crate) fn committee(settings: &Settings, keys: &[SecretKey], epoch: Epoch) -
 
 impl Env {
     pub(crate) fn new(settings: Rc<Settings>, is_told: bool) -> Env {
-        let key = |index: usize| {
-            SecretKey::from_seed(&[u8::try_from(index).expect("few nodes") + 1; 32])
-        };
+        let key =
+            |index: usize| SecretKey::from_seed(&[u8::try_from(index).expect("few nodes") + 1; 32]);
         let nodes = settings.shards.len();
         let keys: Vec<_> = (0..nodes).map(key).collect();
-        let first = committee(&settings, &keys, FIRST_EPOCH);
+        let public_keys: Vec<_> = keys.iter().map(SecretKey::public_key).collect();
+        let first = committee(&settings, &public_keys, FIRST_EPOCH);
         let known = |bytes: &Vec<u8>| {
             let header = header_of(&settings.parameters, bytes);
             Known { bytes: bytes.clone().into(), blob_id: header.blob_id(), header }
@@ -185,6 +186,7 @@ impl Env {
             random: Random::of(settings.seed, "network"),
             ledger: Ledger::new(NETWORK, &settings.parameters, &first),
             keys,
+            public_keys,
             blobs: settings.blobs.iter().map(known).collect(),
             violation: None,
             is_calm: false,
@@ -201,7 +203,7 @@ impl Env {
 
     /// The committee of this epoch.
     pub(crate) fn committee(&self, epoch: Epoch) -> Committee {
-        committee(&self.settings, &self.keys, epoch)
+        committee(&self.settings, &self.public_keys, epoch)
     }
 
     /// Notes what happened.

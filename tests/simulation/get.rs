@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use haulout_protocol::blob::BlobHeader;
 use haulout_protocol::committee::Committee;
-use haulout_protocol::encoding::{Buffers, SegmentPosition, SliverVerifier, decode_segment_checked};
+use haulout_protocol::encoding::{
+    Buffers, SegmentPosition, SliverVerifier, decode_segment_checked,
+};
 use haulout_protocol::machine::download::{self, Effect, Failure, SegmentDownload, Terms};
 use haulout_protocol::machine::inquiry::{self, Inquiry};
 use haulout_protocol::machine::responsiveness::Pace;
@@ -319,9 +321,7 @@ impl Get {
             };
             let segment = self.segment;
             let taken = match reply {
-                Reply::Missing { pair } => {
-                    take(&mut ask.owed, pair).map(|()| (pair, None, None))
-                }
+                Reply::Missing { pair } => take(&mut ask.owed, pair).map(|()| (pair, None, None)),
                 Reply::Sliver { pair, .. } if !ask.part.has_proof() => {
                     take(&mut ask.owed, pair).map(|()| (pair, Some(part.raw.clone()), None))
                 }

@@ -144,8 +144,12 @@ impl Ledger {
         let parameters = self.params.parameters().expect("those of the network");
         let size = parameters.encoded_bytes(header.length, self.params.header_replicas);
         let (start_epoch, size) = (self.epoch().0, size.expect("short blobs"));
-        let reserve =
-            ReserveSpace { size, start_epoch, end_epoch: start_epoch + epochs, max_total: u64::MAX };
+        let reserve = ReserveSpace {
+            size,
+            start_epoch,
+            end_epoch: start_epoch + epochs,
+            max_total: u64::MAX,
+        };
         let register = RegisterBlob {
             blob_id: *header.blob_id().as_bytes(),
             root: header.blob_root(),

@@ -29,7 +29,8 @@ impl World {
 
     /// What was begun ends.
     fn check_rest(&mut self) {
-        let is_over = |world: &World| world.tasks.iter().all(|task| *task.state() != State::Running);
+        let is_over =
+            |world: &World| world.tasks.iter().all(|task| *task.state() != State::Running);
         if !self.run_until_so(LIMIT_MS, is_over) {
             let running = self.tasks.iter().filter(|task| *task.state() == State::Running).count();
             let what = format!("{running} tasks never end");
@@ -41,7 +42,7 @@ impl World {
     fn catch_up(&mut self) {
         let has_caught_up = |world: &World| {
             let (last, epoch) = (world.env.ledger.last(), world.env.ledger.epoch());
-            world.nodes.iter().all(|node| node.checkpoint == Some(last) && node.epoch == epoch)
+            world.nodes.iter().all(|node| node.has_judged(last, epoch))
         };
         if !self.run_until_so(LIMIT_MS, has_caught_up) {
             let at: Vec<_> = self.nodes.iter().map(|node| (node.checkpoint, node.epoch)).collect();
@@ -139,9 +140,7 @@ impl World {
             let said = env.ledger.objects_of(blob_id);
             let said = said.filter(|blob| epoch.0 < blob.storage.end_epoch);
             let mut said: Vec<_> = said
-                .map(|blob| {
-                    (blob.id, blob.storage.end_epoch, blob.deletable, blob.certified_epoch)
-                })
+                .map(|blob| (blob.id, blob.storage.end_epoch, blob.deletable, blob.certified_epoch))
                 .collect();
             known.sort_unstable();
             said.sort_unstable();

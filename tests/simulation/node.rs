@@ -96,6 +96,11 @@ impl Node {
         self.doubts_until <= env.now
     }
 
+    /// Whether it has read all up to a checkpoint, and let go what was over by then.
+    pub(crate) fn has_judged(&self, checkpoint: u64, epoch: Epoch) -> bool {
+        self.checkpoint == Some(checkpoint) && self.judged == Some(epoch)
+    }
+
     /// The committee it knows.
     pub(crate) fn committee(&self, env: &Env) -> Committee {
         env.committee(self.epoch)
@@ -314,7 +319,8 @@ impl Node {
     fn check_position(&self, env: &mut Env, store: &Store, number: u64) {
         let position = store.position().expect("readable");
         if position != Some(number) {
-            let what = format!("n{} applied {number}, and its store is at {position:?}", self.index);
+            let what =
+                format!("n{} applied {number}, and its store is at {position:?}", self.index);
             env.violated(Invariant::CursorProgress, what);
         }
     }
@@ -404,7 +410,8 @@ impl Node {
         let verdict = announcement::judge(bytes, &self.committee(env), &NETWORK, is_known);
         match verdict {
             Verdict::Accept(blob_id, certificate) => {
-                if let Err(error) = self.wait(store.put_certificate(&blob_id, certificate.to_bytes()))
+                if let Err(error) =
+                    self.wait(store.put_certificate(&blob_id, certificate.to_bytes()))
                 {
                     drop(store);
                     return self.failed(env, &error);
@@ -454,7 +461,8 @@ impl Node {
             .and_then(|store| store.holds(blob_id, segments, &self.shards));
         if !matches!(holds, Ok(true)) {
             let blob = blob_id.short();
-            let what = format!("n{} signs {blob}, and after a power cut it has: {holds:?}", self.index);
+            let what =
+                format!("n{} signs {blob}, and after a power cut it has: {holds:?}", self.index);
             env.violated(Invariant::NoFalseAck, what);
         }
     }

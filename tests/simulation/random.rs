@@ -11,7 +11,8 @@ pub(crate) struct Random(u64);
 impl Random {
     /// The row of a seed, for one purpose: what one purpose draws does not move what another one does.
     pub(crate) fn of(seed: u64, purpose: &str) -> Self {
-        let hash = blake3::keyed_hash(&[7; 32], &[&seed.to_le_bytes(), purpose.as_bytes()].concat());
+        let hash =
+            blake3::keyed_hash(&[7; 32], &[&seed.to_le_bytes(), purpose.as_bytes()].concat());
         let (first, _) = hash.as_bytes().split_at(8);
         Random(u64::from_le_bytes(first.try_into().expect("eight bytes")))
     }

@@ -4,11 +4,11 @@
 //! pace or bound: one stream more or less is nothing here.
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::encoding::SliverVerifier;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::confirmation::{self, Facts, Registration, Verdict};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
 use haulout_protocol::pairs::PairProof;
-use haulout_protocol::encoding::SliverVerifier;
 use haulout_protocol::sliver::{Axis, PairIndex, pair_of_shard, shard_of_pair};
 use haulout_protocol::wire::blob::{Answer, Question};
 use haulout_protocol::wire::sliver::{Part as Wanted, Reply, Request};
@@ -64,7 +64,9 @@ impl Node {
         }
         let Some(first) = parts.first() else { return };
         let taken = match wire::decode::<Request>(&first.frame) {
-            Ok(Request::Put { blob_id, .. }) => self.open_upload(env, &store, (stream, blob_id), first),
+            Ok(Request::Put { blob_id, .. }) => {
+                self.open_upload(env, &store, (stream, blob_id), first)
+            }
             Ok(Request::Segment { segment, pairs }) => {
                 self.take_segment(env, &store, stream, (segment, pairs), &parts[1..])
             }
@@ -121,6 +123,8 @@ impl Node {
         let record = store.blob(&blob_id)?;
         if record.is_some_and(|record| record.is_registered(self.epoch)) {
             self.keep_header(env, store, &mut session)?;
+        } else {
+            self.wait(store.renew_pending(&blob_id, env.now))?;
         }
         let stored = match self.lie {
             Some(Lie::HasItAll | Lie::KeepsNothing) => {

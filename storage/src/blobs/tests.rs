@@ -133,7 +133,10 @@ async fn a_confirmation_speaks_of_a_permanent_object_or_of_its_own_deletable_one
     assert!(!record.is_registered_as(Persistence::Permanent, Epoch(5)));
     let record = record_after(vec![registered(1, 1)]).await.expect("known");
     assert!(record.is_registered_as(Persistence::Permanent, Epoch(4)));
-    assert!(!record.is_registered_as(Persistence::Deletable(one), Epoch(4)), "nobody may delete it");
+    assert!(
+        !record.is_registered_as(Persistence::Deletable(one), Epoch(4)),
+        "nobody may delete it"
+    );
     let wrong = vec![registered(1, 1), invalidated(1, 3)];
     let record = record_after(wrong).await.expect("known");
     assert!(!record.is_registered_as(Persistence::Permanent, Epoch(4)));

@@ -12,6 +12,7 @@ use haulout_protocol::sliver::ShardIndex;
 
 use super::{Store, Usage};
 use crate::census::{self, Census};
+use crate::content;
 use crate::error::StoreError;
 use crate::inventory::{self, Inventory, Scope};
 use crate::shards;
@@ -97,6 +98,17 @@ impl Store {
     /// Bytes of blobs that no object on chain stands for.
     pub fn pending_bytes(&self) -> Result<u64, StoreError> {
         Ok(tables::number(&self.view()?, meta::PENDING_BYTES)?.unwrap_or(0))
+    }
+
+    /// Lets the bytes of an unregistered blob count from now on, if there are any: to be done before a writer who came back
+    /// is told which of them are here, or they may be forgotten before it has paid. Costs a write only if there are some.
+    pub async fn renew_pending(&self, blob_id: &BlobId, now_ms: u64) -> Result<(), StoreError> {
+        match content::pending_since(&self.view()?, blob_id.as_bytes())? {
+            Some(since_ms) if since_ms < now_ms => {
+                self.write(Change::Renew { blob_id: *blob_id, now_ms }, 1).await.map(drop)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Removes the bytes of unregistered blobs that came before that time; returns how many went.
