@@ -58,7 +58,7 @@ impl World {
         let (events, heard) = mpsc::channel(8);
         let blob_id = header.blob_id();
         let sender = Sender::new(self.session.clone(), blob_id, Arc::new(header), 0);
-        tokio::spawn(sender.run(queue, events));
+        tokio::spawn(async move { sender.run(queue, &events).await });
         (commands, heard)
     }
 
