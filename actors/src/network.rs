@@ -89,7 +89,7 @@ impl Network {
         }
         let permits = self.shared.permits_towards(peer);
         if permits.available_permits() == 0 {
-            self.shared.lending.close_kept(peer);
+            self.shared.lending.close_one(peer);
         }
         let permit = timeout_at(deadline, permits.acquire_owned())
             .await

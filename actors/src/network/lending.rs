@@ -41,11 +41,14 @@ impl Lending {
         lock(&self.desks).entry(peer).or_default().clone()
     }
 
-    /// Closes what is kept of streams to a peer: somebody needs its permits.
-    pub(super) fn close_kept(&self, peer: PeerId) {
+    /// Closes the one that was kept the longest: somebody needs its permit.
+    pub(super) fn close_one(&self, peer: PeerId) {
         let desk = lock(&self.desks).get(&peer).cloned();
-        let kept = desk.map(|desk| std::mem::take(&mut *lock(&desk.kept)));
-        drop(kept);
+        let Some(desk) = desk else { return };
+        let mut kept = lock(&desk.kept);
+        if !kept.is_empty() {
+            drop(kept.remove(0));
+        }
     }
 
     /// Closes what was kept for too long, and forgets peers without streams.
@@ -103,7 +106,7 @@ impl Network {
     pub async fn replace(&self, peer: PeerId, borrowed: Borrowed) -> Result<Borrowed, OpenError> {
         let Borrowed { stream, desk, _turn, .. } = borrowed;
         drop(stream);
-        self.shared.lending.close_kept(peer);
+        lock(&desk.kept).clear();
         let stream = self.open(peer, Protocol::Sliver).await?;
         Ok(Borrowed { stream, was_used: false, desk, _turn })
     }
