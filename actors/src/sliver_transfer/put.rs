@@ -1,4 +1,4 @@
-//! Takes an upload: header, segments, slivers in; one signed confirmation out.
+//! Takes uploads: header, segments, slivers in; one signed confirmation out of each.
 //!
 //! Promises: the header is checked against the blob id, each pair proof against the header, each
 //! sliver against its proof, before anything of it is stored; the confirmation is signed only when the
@@ -22,10 +22,10 @@ use tracing::{Instrument, Span, debug, debug_span, info};
 
 use super::memory::Held;
 use super::pending::Claim;
-use super::session::{Fault, Session, blocking, busy, charged};
+use super::session::{Fault, Session, blocking, busy, charged, receive_span};
 use crate::context::{Position, now_ms};
-use crate::limits;
 use crate::network::{Blame, StreamError};
+use crate::{limits, trace};
 
 /// What is known of an upload once its header is checked.
 pub(super) struct Upload {
@@ -107,17 +107,52 @@ impl Work {
 }
 
 impl Session {
-    /// Serves a put from its header to its confirmation.
-    pub(super) async fn take_slivers(
+    /// Serves puts, one after the other: of short blobs a stream takes any number.
+    pub(super) async fn take_uploads(&mut self, first: Request) -> Result<(), Fault> {
+        let mut next = Some(first);
+        while let Some(request) = next {
+            next = match request {
+                Request::Put { blob_id, header_bytes, trace } => {
+                    let blob_id = BlobId::from_bytes(blob_id);
+                    let span = receive_span(&self.peer, &blob_id);
+                    trace::adopt(&span, trace);
+                    self.take_slivers(blob_id, header_bytes).instrument(span).await?
+                }
+                Request::Confirm { blob_id, deletable, trace } => {
+                    let blob_id = BlobId::from_bytes(blob_id);
+                    let span = receive_span(&self.peer, &blob_id);
+                    trace::adopt(&span, trace);
+                    self.place.asked();
+                    let persistence = Request::persistence(deletable);
+                    self.confirm_short(blob_id, persistence).instrument(span).await?;
+                    self.next_request(true).await?
+                }
+                _ => return Err(Fault::out_of_place("the first frame of a put")),
+            };
+        }
+        Ok(())
+    }
+
+    /// What the writer wants next; nothing if it may end here, and does. It may be encoding, or feeding slower nodes.
+    async fn next_request(&mut self, may_end: bool) -> Result<Option<Request>, Fault> {
+        self.stream.allow_pause(self.shared.patience.pause);
+        match self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await {
+            Err(StreamError::Closed | StreamError::TimedOut(_)) if may_end => Ok(None),
+            read => Ok(Some(read?)),
+        }
+    }
+
+    /// Serves a put from its header to its confirmation; what the writer asks for after a short blob.
+    async fn take_slivers(
         &mut self,
         blob_id: BlobId,
         header_bytes: u32,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Request>, Fault> {
         let mut upload = self.open_upload(blob_id, header_bytes).await?;
+        let is_short = upload.header.encoding == Encoding::Short;
         loop {
-            // The writer may be encoding, or feeding slower nodes.
-            self.stream.allow_pause(self.shared.patience.pause);
-            match self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await? {
+            let Some(request) = self.next_request(is_short).await? else { return Ok(None) };
+            match request {
                 Request::Segment { segment, pairs } => {
                     let announced = Announced { segment, pairs };
                     self.take_segment(&mut upload, announced).await?;
@@ -126,7 +161,11 @@ impl Session {
                 Request::Finish { deletable } => {
                     let persistence = Request::persistence(deletable);
                     let confirm = debug_span!("confirm", haulout.blob.id = %blob_id);
-                    return self.confirm(&mut upload, persistence).instrument(confirm).await;
+                    self.confirm(&mut upload, persistence).instrument(confirm).await?;
+                    return Ok(None);
+                }
+                next @ (Request::Put { .. } | Request::Confirm { .. }) if is_short => {
+                    return Ok(Some(next));
                 }
                 Request::Short { symbols, proof_bytes } => {
                     self.take_short(&mut upload, &symbols, proof_bytes).await?;
@@ -135,6 +174,7 @@ impl Session {
                 Request::Get { .. }
                 | Request::GetShort { .. }
                 | Request::Put { .. }
+                | Request::Confirm { .. }
                 | Request::Pair { .. }
                 | Request::Sliver { .. } => {
                     return Err(Fault::out_of_place("a frame of an upload"));
@@ -180,7 +220,7 @@ impl Session {
             shards,
             is_registered: false,
         };
-        if self.is_registered(&mut upload, None).await?.is_some() {
+        if !self.has_no_registration(&mut upload).await? {
             self.keep_header(&mut upload).await?;
         }
         let (store, shards) = (self.shared.context.store.clone(), upload.shards.clone());
@@ -331,28 +371,69 @@ impl Session {
         upload: &mut Upload,
         persistence: Persistence,
     ) -> Result<(), Fault> {
-        let position = self.wait_registered(upload, Some(persistence)).await?;
+        let Upload { blob_id, is_registered, .. } = &mut *upload;
+        let position = self.wait_registered(blob_id, is_registered, Some(persistence)).await?;
         let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
         self.keep_header(upload).await?;
-        let shards = self.shared.own_shards(&position)?;
-        let context = &self.shared.context;
-        let (store, blob_id, segments) = (context.store.clone(), upload.blob_id, upload.segments);
-        if !blocking(move || store.holds(&blob_id, segments, &shards)).await?? {
+        if !self.holds(&upload.blob_id, upload.segments, &position).await? {
             let reason = "some of our slivers are missing; send them again".to_owned();
             return Err(Fault::Refused(Refusal::Invalid(reason)));
         }
-        if !context.trust.may_act(&position) {
+        self.sign(&upload.blob_id, persistence, &position).await
+    }
+
+    /// Confirms a short blob that came on any stream.
+    async fn confirm_short(
+        &mut self,
+        blob_id: BlobId,
+        persistence: Persistence,
+    ) -> Result<(), Fault> {
+        let mut seen = false;
+        let position = self.wait_registered(&blob_id, &mut seen, Some(persistence)).await?;
+        let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
+        let length = self.registered_length(blob_id, position.epoch).await?;
+        if !position.parameters.is_short(length) {
+            return Err(Fault::out_of_place("a confirmation of a long blob without its header"));
+        }
+        // A short blob is all in one segment.
+        if !self.holds(&blob_id, 1, &position).await? {
+            return Err(Fault::Refused(Refusal::NotFound));
+        }
+        self.sign(&blob_id, persistence, &position).await
+    }
+
+    /// Whether all of the blob's segments are durable for each of our shards.
+    async fn holds(
+        &self,
+        blob_id: &BlobId,
+        segments: u32,
+        position: &Position,
+    ) -> Result<bool, Fault> {
+        let shards = self.shared.own_shards(position)?;
+        let (store, blob_id) = (self.shared.context.store.clone(), *blob_id);
+        Ok(blocking(move || store.holds(&blob_id, segments, &shards)).await??)
+    }
+
+    /// Signs for what is durable and registered, if the ledger is one to act on.
+    async fn sign(
+        &mut self,
+        blob_id: &BlobId,
+        persistence: Persistence,
+        position: &Position,
+    ) -> Result<(), Fault> {
+        let context = &self.shared.context;
+        if !context.trust.may_act(position) {
             // The ledger may prove itself again, or go on to where we are: the writer asks again.
             let retry_after_ms = limits::BUSY_RETRY_AFTER_MS;
             return Err(Fault::Refused(Refusal::Busy { retry_after_ms }));
         }
         let epoch = position.epoch;
-        let message = blob_certificate_message(&context.network, epoch, &blob_id, &persistence);
+        let message = blob_certificate_message(&context.network, epoch, blob_id, &persistence);
         let key = context.keys.confirmation.as_ref();
         let signature = key.ok_or(Fault::Refused(Refusal::NotMember))?.sign(&message);
         let reply = Reply::Confirmed { epoch: epoch.0, signature: signature.to_bytes() };
         context.metrics.confirmation_signed();
-        info!(%blob_id, %epoch, segments, "blob stored and confirmed");
+        info!(%blob_id, %epoch, "blob stored and confirmed");
         self.reply(&reply).await
     }
 
@@ -365,34 +446,67 @@ impl Session {
         pending_bytes: usize,
         memory_bytes: usize,
     ) -> Result<(Option<Claim>, Held), Fault> {
-        if !upload.is_registered && self.is_registered(upload, None).await?.is_none() {
-            let (guest, blob_id) = (self.place.guest(), upload.blob_id);
-            let header_bytes = upload.unstored.as_ref().map_or(0, Vec::len);
-            let pending = self.shared.pending.clone();
-            let claim = pending.claim(&guest, blob_id);
-            if pending.has_room(&guest, blob_id, header_bytes.saturating_add(pending_bytes))
-                && claim.grow(header_bytes)
-                && let Some(room) = self.try_room(memory_bytes)
-            {
+        if self.has_no_registration(upload).await? {
+            if let Some((claim, room)) = self.claim_room(upload, pending_bytes, memory_bytes) {
                 return Ok((Some(claim), room));
             }
-            drop(claim);
-            self.wait_registered(upload, None).await?.ok_or_else(busy)?;
+            let Upload { blob_id, is_registered, .. } = upload;
+            self.wait_registered(blob_id, is_registered, None).await?.ok_or_else(busy)?;
         }
         Ok((None, self.room(memory_bytes).await?))
     }
 
-    /// Waits until our store has the registration; gives the position it was seen at.
-    async fn wait_registered(
+    /// The same for a short blob, whose writer comes again if there is no room without a registration: other puts wait for
+    /// its stream.
+    pub(super) async fn make_room_at_once(
         &mut self,
         upload: &mut Upload,
+        pending_bytes: usize,
+        memory_bytes: usize,
+    ) -> Result<(Option<Claim>, Held), Fault> {
+        if !self.has_no_registration(upload).await? {
+            return Ok((None, self.room(memory_bytes).await?));
+        }
+        let claimed = self.claim_room(upload, pending_bytes, memory_bytes);
+        claimed.map(|(claim, room)| (Some(claim), room)).ok_or_else(busy)
+    }
+
+    async fn has_no_registration(&self, upload: &mut Upload) -> Result<bool, Fault> {
+        let Upload { blob_id, is_registered, .. } = upload;
+        Ok(!*is_registered && self.is_registered(blob_id, is_registered, None).await?.is_none())
+    }
+
+    /// Room for bytes that nobody pays for, if there is some now.
+    fn claim_room(
+        &self,
+        upload: &Upload,
+        pending_bytes: usize,
+        memory_bytes: usize,
+    ) -> Option<(Claim, Held)> {
+        let (guest, blob_id) = (self.place.guest(), upload.blob_id);
+        let header_bytes = upload.unstored.as_ref().map_or(0, Vec::len);
+        let pending = self.shared.pending.clone();
+        let claim = pending.claim(&guest, blob_id);
+        let has_room =
+            pending.has_room(&guest, blob_id, header_bytes.saturating_add(pending_bytes));
+        if !has_room || !claim.grow(header_bytes) {
+            return None;
+        }
+        self.try_room(memory_bytes).map(|room| (claim, room))
+    }
+
+    /// Waits until our store has the registration; gives the position it was seen at.
+    async fn wait_registered(
+        &self,
+        blob_id: &BlobId,
+        is_seen: &mut bool,
         persistence: Option<Persistence>,
     ) -> Result<Option<Position>, Fault> {
         let mut moves = self.shared.context.position.subscribe();
         let deadline = tokio::time::Instant::now() + self.shared.patience.registration_wait;
         loop {
             moves.borrow_and_update();
-            if let Some(position) = self.is_registered(upload, persistence).await? {
+            if let Some(position) = self.is_registered(blob_id, is_seen, persistence).await? {
                 return Ok(Some(position));
             }
             match tokio::time::timeout_at(deadline, moves.changed()).await {
@@ -402,15 +516,17 @@ impl Session {
         }
     }
 
-    /// Whether the blob is registered as asked for, and at which position we saw it.
+    /// Whether the blob is registered as asked for, and at which position we saw it. Whoever sees it first says so to those
+    /// who count pending bytes and places.
     async fn is_registered(
         &self,
-        upload: &mut Upload,
+        blob_id: &BlobId,
+        is_seen: &mut bool,
         persistence: Option<Persistence>,
     ) -> Result<Option<Position>, Fault> {
         let position = self.shared.context.position.current();
         let epoch = position.epoch;
-        let (store, blob_id) = (self.shared.context.store.clone(), upload.blob_id);
+        let (store, blob_id) = (self.shared.context.store.clone(), *blob_id);
         let Some(record) = blocking(move || store.blob(&blob_id)).await?? else {
             return Ok(None);
         };
@@ -425,10 +541,10 @@ impl Session {
                 .object(&object)
                 .is_some_and(|object| object.deletable && object.is_live(epoch)),
         };
-        if is_registered && !upload.is_registered {
-            upload.is_registered = true;
-            self.place.promote(&upload.blob_id);
-            self.shared.pending.settle(&upload.blob_id);
+        if is_registered && !*is_seen {
+            *is_seen = true;
+            self.place.promote(&blob_id);
+            self.shared.pending.settle(&blob_id);
         }
         Ok(is_registered.then_some(position))
     }

@@ -237,12 +237,9 @@ impl Session {
                 let wanted = super::short::WantedSymbols { blob_id, symbols, with_proof };
                 self.send_symbols(wanted).instrument(span).await
             }
-            Ok(sliver::Request::Put { blob_id, header_bytes, trace }) => {
-                let blob_id = BlobId::from_bytes(blob_id);
-                let span = receive_span(&self.peer, &blob_id);
+            Ok(first @ (sliver::Request::Put { .. } | sliver::Request::Confirm { .. })) => {
                 self.shared.readers.note(&self.place);
-                trace::adopt(&span, trace);
-                self.take_slivers(blob_id, header_bytes).instrument(span).await
+                self.take_uploads(first).await
             }
             Ok(_) => Err(Fault::out_of_place("the first frame")),
             Err(fault) => Err(fault),
@@ -311,7 +308,7 @@ fn serve_span(peer: &PeerId, blob_id: &BlobId, segment: u32) -> Span {
 }
 
 /// The span of a put, on our side.
-fn receive_span(peer: &PeerId, blob_id: &BlobId) -> Span {
+pub(super) fn receive_span(peer: &PeerId, blob_id: &BlobId) -> Span {
     info_span!(
         "receive",
         otel.kind = "server",

@@ -27,6 +27,7 @@ use crate::sample::{
 use crate::tree::{Role, Tree};
 
 mod readers;
+mod short;
 
 /// A blob of three segments, the last one short, with all its slivers.
 struct Blob {
@@ -99,14 +100,18 @@ impl World {
 
     /// What chain sync would do at the next checkpoint.
     async fn register(&self, blob: &Blob) {
+        self.register_header(&blob.header).await;
+    }
+
+    async fn register_header(&self, header: &BlobHeader) {
         let mut position = self.node.position.current();
         position.checkpoint += 1;
         let effect = BlobEffect::Registered {
-            blob_id: blob.header.blob_id(),
+            blob_id: header.blob_id(),
             object_id: ObjectId::from_bytes([4; 32]),
             epoch: Epoch(1),
             end_epoch: Epoch(9),
-            size: blob.header.length,
+            size: header.length,
             deletable: false,
         };
         self.node.store.apply(position.checkpoint, vec![effect]).await.unwrap();
