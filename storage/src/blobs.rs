@@ -8,6 +8,7 @@ use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::Event;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::confirmation::Registration;
 use haulout_protocol::message::Persistence;
 use redb::{ReadTransaction, ReadableTable};
 
@@ -151,16 +152,20 @@ impl BlobRecord {
         self.invalid.is_none() && self.objects.iter().any(certified)
     }
 
-    /// Whether the blob is registered in that epoch as a confirmation of this persistence would say: by a permanent object, or
-    /// by this deletable one.
-    pub fn is_registered_as(&self, persistence: Persistence, epoch: Epoch) -> bool {
-        self.invalid.is_none()
-            && match persistence {
-                Persistence::Permanent => self.permanent(epoch).is_some(),
-                Persistence::Deletable(object) => self
-                    .object(&object)
-                    .is_some_and(|object| object.deletable && object.is_live(epoch)),
+    /// What the chain says of the blob in that epoch: of any object, or as a confirmation of this persistence names it, that
+    /// is of a permanent object or of this deletable one.
+    pub fn registration(&self, persistence: Option<Persistence>, epoch: Epoch) -> Registration {
+        if self.invalid.is_some() {
+            return Registration::Invalid;
+        }
+        let is_seen = match persistence {
+            None => self.is_registered(epoch),
+            Some(Persistence::Permanent) => self.permanent(epoch).is_some(),
+            Some(Persistence::Deletable(object)) => {
+                self.object(&object).is_some_and(|object| object.deletable && object.is_live(epoch))
             }
+        };
+        if is_seen { Registration::Seen } else { Registration::Unseen }
     }
 
     /// The object with that id.

@@ -13,6 +13,7 @@ use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::announcement::{self, Verdict};
 use haulout_protocol::machine::chain_sync::{changes_network, following};
+use haulout_protocol::machine::confirmation::Registration;
 use haulout_protocol::machine::epoch_change::{self, Facts};
 use haulout_protocol::message::Persistence;
 use haulout_protocol::sliver::ShardIndex;
@@ -437,8 +438,9 @@ impl Node {
         let Some(store) = self.store.clone() else { return };
         for (blob_id, persistence) in self.confirmed.clone() {
             let record = store.blob(&blob_id).expect("readable");
-            let is_paid =
-                record.is_some_and(|record| record.is_registered_as(persistence, self.epoch));
+            let is_paid = record.is_some_and(|record| {
+                record.registration(Some(persistence), self.epoch) == Registration::Seen
+            });
             if !is_paid {
                 // It may be paid for again, but what came before may be gone by then.
                 self.confirmed.remove(&(blob_id, persistence));

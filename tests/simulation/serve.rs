@@ -13,7 +13,7 @@ use haulout_protocol::sliver::{Axis, PairIndex, pair_of_shard, shard_of_pair};
 use haulout_protocol::wire::blob::{Answer, Question};
 use haulout_protocol::wire::sliver::{Part as Wanted, Reply, Request};
 use haulout_protocol::wire::{self, Refusal, blob};
-use haulout_storage::{BlobRecord, Store, StoreError};
+use haulout_storage::{Store, StoreError};
 
 use crate::check::Invariant;
 use crate::env::{Env, Event, NETWORK, Part, Parts, StreamId};
@@ -123,7 +123,7 @@ impl Node {
         let record = store.blob(&blob_id)?;
         if record.is_some_and(|record| record.is_registered(self.epoch)) {
             self.keep_header(env, store, &mut session)?;
-        } else {
+        } else if store.pending_since(&blob_id)?.is_some_and(|since_ms| since_ms < env.now) {
             self.wait(store.renew_pending(&blob_id, env.now))?;
         }
         let stored = match self.lie {
@@ -220,6 +220,7 @@ impl Node {
                 return;
             }
             Ok(Verdict::Wait) => Err(Stop::Refuse(Refusal::NotRegistered)),
+            Ok(Verdict::Incomplete) => Err(invalid("some of our slivers are missing")),
             Ok(Verdict::Refuse(refusal)) => Err(Stop::Refuse(refusal)),
             Ok(Verdict::Sign) => Ok(self.sign(env, &session, persistence)),
             Err(error) => Err(Stop::Disk(error)),
@@ -238,7 +239,9 @@ impl Node {
             return Ok(Verdict::Sign);
         }
         let record = store.blob(&session.blob_id)?;
-        let registration = registration(record.as_ref(), persistence, self.epoch);
+        let registration = record.map_or(Registration::Unseen, |record| {
+            record.registration(Some(persistence), self.epoch)
+        });
         if registration == Registration::Seen {
             self.keep_header(env, store, session)?;
         }
@@ -385,19 +388,6 @@ impl Node {
         let Some(store) = &self.store else { return (0, 0) };
         let counted = store.count_slivers(blob_id, segment..segment + 1, &self.shards);
         counted.ok().and_then(|counts| counts.first().copied()).unwrap_or((0, 0))
-    }
-}
-
-/// What the ledger says of a blob, as a confirmation of this persistence would name it.
-fn registration(
-    record: Option<&BlobRecord>,
-    persistence: Persistence,
-    epoch: Epoch,
-) -> Registration {
-    match record {
-        Some(record) if record.invalid.is_some() => Registration::Invalid,
-        Some(record) if record.is_registered_as(persistence, epoch) => Registration::Seen,
-        _ => Registration::Unseen,
     }
 }
 

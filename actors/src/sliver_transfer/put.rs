@@ -11,12 +11,13 @@ use std::sync::Arc;
 use haulout_protocol::blob::{BlobHeader, BlobId, Encoding, SegmentCommitment};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{Parameters, SliverVerifier};
+use haulout_protocol::machine::confirmation::{self, Facts, Registration, Verdict};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
 use haulout_protocol::pairs::{PairProof, PairRoots};
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, shard_of_pair};
 use haulout_protocol::wire::sliver::{Reply, Request};
 use haulout_protocol::wire::{self, Refusal};
-use haulout_storage::SegmentWriter;
+use haulout_storage::{SegmentWriter, StoreError};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span, debug, debug_span, info};
 
@@ -223,12 +224,32 @@ impl Session {
         if !self.has_no_registration(&mut upload).await? {
             self.keep_header(&mut upload).await?;
         }
-        let (store, shards) = (self.shared.context.store.clone(), upload.shards.clone());
-        let stored = blocking(move || store.stored_segments(&blob_id, &shards)).await??;
+        let stored = self.stored(&upload).await?;
         debug!(segments, already = stored.len(), "upload began");
         self.place.asked();
         self.reply(&Reply::Ready { stored }).await?;
         Ok(upload)
+    }
+
+    /// The segments that need not be sent. What came on an earlier stream, and nobody paid for, is not forgotten while its
+    /// writer is told that it is here, pays for it, and asks for the confirmation.
+    async fn stored(&self, upload: &Upload) -> Result<Vec<u32>, Fault> {
+        let (store, blob_id) = (&self.shared.context.store, upload.blob_id);
+        let look = || {
+            let (store, shards) = (store.clone(), upload.shards.clone());
+            blocking(move || {
+                let pending_since = store.pending_since(&blob_id)?;
+                Ok::<_, StoreError>((pending_since, store.stored_segments(&blob_id, &shards)?))
+            })
+        };
+        let (pending_since, stored) = look().await??;
+        let now_ms = now_ms();
+        if pending_since.is_none_or(|since_ms| since_ms >= now_ms) {
+            return Ok(stored);
+        }
+        store.renew_pending(&blob_id, now_ms).await?;
+        self.shared.pending.renew(&blob_id, now_ms);
+        Ok(look().await??.1)
     }
 
     /// Stores the header, if it is not stored yet; that of a short blob is stored with its symbols.
@@ -375,11 +396,9 @@ impl Session {
         let position = self.wait_registered(blob_id, is_registered, Some(persistence)).await?;
         let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
         self.keep_header(upload).await?;
-        if !self.holds(&upload.blob_id, upload.segments, &position).await? {
-            let reason = "some of our slivers are missing; send them again".to_owned();
-            return Err(Fault::Refused(Refusal::Invalid(reason)));
-        }
-        self.sign(&upload.blob_id, persistence, &position).await
+        let missing = "some of our slivers are missing; send them again".to_owned();
+        let asked = (upload.blob_id, upload.segments, persistence);
+        self.sign_or(asked, &position, Refusal::Invalid(missing)).await
     }
 
     /// Confirms a short blob that came on any stream.
@@ -396,25 +415,36 @@ impl Session {
             return Err(Fault::out_of_place("a confirmation of a long blob without its header"));
         }
         // A short blob is all in one segment.
-        if !self.holds(&blob_id, 1, &position).await? {
-            return Err(Fault::Refused(Refusal::NotFound));
-        }
-        self.sign(&blob_id, persistence, &position).await
+        self.sign_or((blob_id, 1, persistence), &position, Refusal::NotFound).await
     }
 
-    /// Whether all of the blob's segments are durable for each of our shards.
-    async fn holds(
-        &self,
-        blob_id: &BlobId,
-        segments: u32,
+    /// Signs for what is registered, as seen at this position, if all that must stand behind it does; if something is not
+    /// here, says so.
+    async fn sign_or(
+        &mut self,
+        (blob_id, segments, persistence): (BlobId, u32, Persistence),
         position: &Position,
-    ) -> Result<bool, Fault> {
-        let shards = self.shared.own_shards(position)?;
-        let (store, blob_id) = (self.shared.context.store.clone(), *blob_id);
-        Ok(blocking(move || store.holds(&blob_id, segments, &shards)).await??)
+        incomplete: Refusal,
+    ) -> Result<(), Fault> {
+        let context = &self.shared.context;
+        let shards = position.shards_of(&context.peer).to_vec();
+        let (store, is_member) = (context.store.clone(), !shards.is_empty());
+        let holds = move || store.holds(&blob_id, segments, &shards);
+        let facts = Facts {
+            registration: Registration::Seen,
+            is_member: is_member && context.keys.confirmation.is_some(),
+            is_durable: is_member && blocking(holds).await??,
+            may_act: context.trust.may_act(position),
+        };
+        match confirmation::judge(&facts, limits::BUSY_RETRY_AFTER_MS) {
+            Verdict::Sign => self.sign(&blob_id, persistence, position).await,
+            Verdict::Wait => Err(Fault::Refused(Refusal::NotRegistered)),
+            Verdict::Incomplete => Err(Fault::Refused(incomplete)),
+            Verdict::Refuse(refusal) => Err(Fault::Refused(refusal)),
+        }
     }
 
-    /// Signs for what is durable and registered, if the ledger is one to act on.
+    /// Signs.
     async fn sign(
         &mut self,
         blob_id: &BlobId,
@@ -422,11 +452,6 @@ impl Session {
         position: &Position,
     ) -> Result<(), Fault> {
         let context = &self.shared.context;
-        if !context.trust.may_act(position) {
-            // The ledger may prove itself again, or go on to where we are: the writer asks again.
-            let retry_after_ms = limits::BUSY_RETRY_AFTER_MS;
-            return Err(Fault::Refused(Refusal::Busy { retry_after_ms }));
-        }
         let epoch = position.epoch;
         let message = blob_certificate_message(&context.network, epoch, blob_id, &persistence);
         let key = context.keys.confirmation.as_ref();
@@ -530,16 +555,12 @@ impl Session {
         let Some(record) = blocking(move || store.blob(&blob_id)).await?? else {
             return Ok(None);
         };
-        if record.invalid.is_some() {
-            let reason = "the blob was proven to be encoded wrongly".to_owned();
-            return Err(Fault::Refused(Refusal::Invalid(reason)));
-        }
-        let is_registered = match persistence {
-            None => record.is_registered(epoch),
-            Some(Persistence::Permanent) => record.permanent(epoch).is_some(),
-            Some(Persistence::Deletable(object)) => record
-                .object(&object)
-                .is_some_and(|object| object.deletable && object.is_live(epoch)),
+        let is_registered = match record.registration(persistence, epoch) {
+            Registration::Invalid => {
+                let reason = "the blob was proven to be encoded wrongly".to_owned();
+                return Err(Fault::Refused(Refusal::Invalid(reason)));
+            }
+            registration => registration == Registration::Seen,
         };
         if is_registered && !*is_seen {
             *is_seen = true;

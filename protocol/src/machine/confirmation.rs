@@ -37,15 +37,19 @@ pub enum Verdict {
     Sign,
     /// The registration may still come: judge again when more was read of the ledger.
     Wait,
+    /// Something is not here: the writer must send it again.
+    Incomplete,
     /// Not this time.
     Refuse(Refusal),
 }
 
 /// Judges; `retry_after_ms` is what a writer hears who may ask again soon.
 pub fn judge(facts: &Facts, retry_after_ms: u32) -> Verdict {
-    let invalid = |reason: &str| Verdict::Refuse(Refusal::Invalid(reason.to_owned()));
     match facts.registration {
-        Registration::Invalid => return invalid("the blob was proven to be encoded wrongly"),
+        Registration::Invalid => {
+            let reason = "the blob was proven to be encoded wrongly".to_owned();
+            return Verdict::Refuse(Refusal::Invalid(reason));
+        }
         Registration::Unseen => return Verdict::Wait,
         Registration::Seen => {}
     }
@@ -53,7 +57,7 @@ pub fn judge(facts: &Facts, retry_after_ms: u32) -> Verdict {
         return Verdict::Refuse(Refusal::NotMember);
     }
     if !facts.is_durable {
-        return invalid("some of our slivers are missing; send them again");
+        return Verdict::Incomplete;
     }
     if !facts.may_act {
         // The ledger may prove itself again, or go on to where we are: the writer asks again.
@@ -83,7 +87,7 @@ mod tests {
         let stranger = Facts { is_member: false, ..ALL };
         assert_eq!(judge(&stranger, 5), Verdict::Refuse(Refusal::NotMember));
         let lacking = Facts { is_durable: false, ..ALL };
-        assert!(matches!(judge(&lacking, 5), Verdict::Refuse(Refusal::Invalid(_))));
+        assert_eq!(judge(&lacking, 5), Verdict::Incomplete);
         let doubting = Facts { may_act: false, ..ALL };
         let busy = Refusal::Busy { retry_after_ms: 5 };
         assert_eq!(judge(&doubting, 5), Verdict::Refuse(busy));

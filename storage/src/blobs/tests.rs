@@ -124,20 +124,21 @@ fn only_blobs_of_our_encodings_are_kept() {
 
 #[tokio::test]
 async fn a_confirmation_speaks_of_a_permanent_object_or_of_its_own_deletable_one() {
-    let one = ObjectId::from_bytes([1; 32]);
+    let one = Persistence::Deletable(ObjectId::from_bytes([1; 32]));
+    let other = Persistence::Deletable(ObjectId::from_bytes([2; 32]));
+    let (seen, unseen) = (Registration::Seen, Registration::Unseen);
     let record = record_after(vec![deletable(1, 6)]).await.expect("known");
-    assert!(record.is_registered_as(Persistence::Deletable(one), Epoch(5)));
-    assert!(!record.is_registered_as(Persistence::Deletable(one), Epoch(6)), "over");
-    let other = ObjectId::from_bytes([2; 32]);
-    assert!(!record.is_registered_as(Persistence::Deletable(other), Epoch(5)));
-    assert!(!record.is_registered_as(Persistence::Permanent, Epoch(5)));
+    let said = |persistence, epoch| record.registration(persistence, Epoch(epoch));
+    assert_eq!((said(Some(one), 5), said(None, 5)), (seen, seen));
+    assert_eq!((said(Some(one), 6), said(None, 6)), (unseen, unseen), "it is over");
+    assert_eq!((said(Some(other), 5), said(Some(Persistence::Permanent), 5)), (unseen, unseen));
     let record = record_after(vec![registered(1, 1)]).await.expect("known");
-    assert!(record.is_registered_as(Persistence::Permanent, Epoch(4)));
-    assert!(
-        !record.is_registered_as(Persistence::Deletable(one), Epoch(4)),
-        "nobody may delete it"
-    );
+    let said = |persistence, epoch| record.registration(persistence, Epoch(epoch));
+    assert_eq!((said(Some(Persistence::Permanent), 4), said(None, 4)), (seen, seen));
+    assert_eq!(said(Some(one), 4), unseen, "nobody may delete it");
     let wrong = vec![registered(1, 1), invalidated(1, 3)];
     let record = record_after(wrong).await.expect("known");
-    assert!(!record.is_registered_as(Persistence::Permanent, Epoch(4)));
+    let said = |persistence| record.registration(persistence, Epoch(4));
+    assert_eq!(said(None), Registration::Invalid);
+    assert_eq!(said(Some(Persistence::Permanent)), Registration::Invalid);
 }

@@ -188,6 +188,8 @@ async fn what_a_writer_comes_back_for_is_pending_from_then_on() {
         check_consistent(&store, None);
     }
     store.renew_pending(&sample_blob(1), 15).await.expect("late, and nothing to do");
+    let since = [1, 2, 3, 4].map(|blob| store.pending_since(&sample_blob(blob)).expect("read"));
+    assert_eq!(since, [Some(20), Some(10), None, None]);
     assert_eq!(store.forget_pending(20).await.expect("forgotten"), 100, "nobody came back for it");
     assert!(store.header(&sample_blob(1)).expect("read").is_some());
     assert_eq!(store.forget_pending(21).await.expect("forgotten"), 100);

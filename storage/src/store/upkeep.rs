@@ -100,15 +100,16 @@ impl Store {
         Ok(tables::number(&self.view()?, meta::PENDING_BYTES)?.unwrap_or(0))
     }
 
-    /// Lets the bytes of an unregistered blob count from now on, if there are any: to be done before a writer who came back
-    /// is told which of them are here, or they may be forgotten before it has paid. Costs a write only if there are some.
+    /// Since when bytes of the blob are pending, in milliseconds of the writers' clock; nothing if there are none, or somebody
+    /// pays for them.
+    pub fn pending_since(&self, blob_id: &BlobId) -> Result<Option<u64>, StoreError> {
+        content::pending_since(&self.view()?, blob_id.as_bytes())
+    }
+
+    /// Lets what is pending of the blob be so from that time on, if it is not later already: to be done before a writer who
+    /// came back is told what of it is here, or it may be forgotten before the writer has paid.
     pub async fn renew_pending(&self, blob_id: &BlobId, now_ms: u64) -> Result<(), StoreError> {
-        match content::pending_since(&self.view()?, blob_id.as_bytes())? {
-            Some(since_ms) if since_ms < now_ms => {
-                self.write(Change::Renew { blob_id: *blob_id, now_ms }, 1).await.map(drop)
-            }
-            Some(_) | None => Ok(()),
-        }
+        self.write(Change::Renew { blob_id: *blob_id, now_ms }, 1).await.map(drop)
     }
 
     /// Removes the bytes of unregistered blobs that came before that time; returns how many went.
