@@ -15,6 +15,7 @@ use redb::{ReadTransaction, ReadableTable};
 use crate::content;
 use crate::error::StoreError;
 use crate::expiry;
+use crate::missing;
 use crate::tables::{self, BlobKey, INVALID, OBJECTS, ObjectKey, ObjectRow, Tables};
 
 /// What one event of the chain changes about a blob.
@@ -295,6 +296,8 @@ fn certify(
     let (registered, _, size, deletable, certified) = row;
     let certified = certified.map_or(epoch.0, |first| first.min(epoch.0));
     tables.objects.insert(&key, (registered, end_epoch.0, size, deletable, Some(certified)))?;
+    // Whether all of it is here is for those to see who look.
+    missing::note(tables, blob_id.as_bytes())?;
     // What was due at the old end stays due then: expiry looks at the blob and finds the new end.
     expiry::set_due(tables, blob_id.as_bytes(), end_epoch)
 }

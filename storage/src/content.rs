@@ -88,6 +88,7 @@ pub(crate) fn set_registered(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<
 pub(crate) fn set_unregistered(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
     let Some((bytes, since_ms)) = tables.content.get(blob)?.map(|row| row.value()) else {
         tables.certificates.remove(blob)?;
+        tables.wanting.remove(blob)?;
         return Ok(());
     };
     if tables.pending.remove(&tables::pending_key(since_ms, blob))?.is_none() {
@@ -173,6 +174,7 @@ pub(crate) fn remove(
     tables.short.remove(blob)?;
     tables.short_proofs.remove(blob)?;
     tables.certificates.remove(blob)?;
+    tables.wanting.remove(blob)?;
     let bytes = tables.content.remove(blob)?.map_or(0, |row| row.value().0);
     add(tables, meta::CONTENT_BYTES, 0, bytes)?;
     removed.bytes = removed.bytes.saturating_add(bytes);

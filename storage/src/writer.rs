@@ -18,11 +18,12 @@ use crate::bundles::Bundles;
 use crate::content::{self, Removed};
 use crate::error::{Poison, StoreError};
 use crate::ledger::{self, Kept, Proof};
+use crate::missing;
 use crate::segment::SegmentChange;
 use crate::shards;
 use crate::short;
 use crate::slivers::{self, SliverRow};
-use crate::tables::{self, SliverKey, Tables, bytes_of};
+use crate::tables::{self, BlobKey, SliverKey, Tables, bytes_of};
 use crate::{cursor, expiry};
 use haulout_protocol::machine::epoch_change::Holding;
 
@@ -59,6 +60,10 @@ pub(crate) enum Change {
     Shards { changes: Vec<(ShardIndex, Option<Holding>)> },
     /// A read found wrong bytes.
     Damaged { key: SliverKey, row: SliverRow },
+    /// A read found that a header, a proof or a short blob is not what was written.
+    Rotten { blob: BlobKey },
+    /// Nothing is missing of these blobs, unless something was noted of them since.
+    Whole { blobs: Vec<(BlobKey, u64)> },
 }
 
 /// What a change did, for those who ask.
@@ -249,6 +254,8 @@ impl Change {
             }
             Change::Shards { changes } => shards::set(tables, changes)?,
             Change::Damaged { key, row } => slivers::mark_damaged(tables, key, row)?,
+            Change::Rotten { blob } => missing::note(tables, blob)?,
+            Change::Whole { blobs } => missing::settle(tables, blobs)?,
         }
         Ok(Done::default())
     }
@@ -271,7 +278,9 @@ impl Change {
             | Change::Forget { .. }
             | Change::Expire { .. }
             | Change::Shards { .. }
-            | Change::Damaged { .. } => 0,
+            | Change::Damaged { .. }
+            | Change::Rotten { .. }
+            | Change::Whole { .. } => 0,
         }
     }
 }

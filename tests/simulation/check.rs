@@ -23,6 +23,7 @@ pub(crate) enum Invariant {
     NoPaymentInVain,
     NobodyHonestBlamed,
     Convergence,
+    Listing,
 }
 
 /// One line of the table.
@@ -41,7 +42,7 @@ const fn waits(number: &'static str, says: &'static str) -> Line {
 }
 
 /// All of them.
-pub(crate) const TABLE: [Line; 19] = [
+pub(crate) const TABLE: [Line; 20] = [
     line(
         "I-1",
         Invariant::Durability,
@@ -101,6 +102,11 @@ pub(crate) const TABLE: [Line; 19] = [
         "every blame: it falls on a liar or on a disk that lost something",
     ),
     line("+3", Invariant::Convergence, "at the end: the network comes to rest"),
+    line(
+        "+4",
+        Invariant::Listing,
+        "every sweep: the store lists what it lacks of certified blobs, and nothing else",
+    ),
 ];
 
 /// Something that must not be.

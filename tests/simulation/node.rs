@@ -17,12 +17,12 @@ use haulout_protocol::machine::confirmation::Registration;
 use haulout_protocol::machine::epoch_change::{self, Facts};
 use haulout_protocol::message::Persistence;
 use haulout_protocol::sliver::ShardIndex;
-use haulout_storage::{BlobEffect, Kept as Row, Proof, Store, StoreError};
+use haulout_storage::{BlobEffect, Kept as Row, Proof, Scope, Store, StoreError};
 use tokio::runtime::Runtime;
 
 use crate::check::Invariant;
 use crate::disk::{Disk, Kept};
-use crate::env::{Env, Event, NETWORK, StreamId};
+use crate::env::{Env, Event, Known, NETWORK, StreamId};
 use crate::random::Random;
 use crate::serve::Session;
 use crate::settings::{Fault, Lie};
@@ -402,6 +402,7 @@ impl Node {
         drop(store);
         self.follow(env);
         self.check_confirmed(env, Invariant::EpochSafety);
+        self.check_listing(env);
     }
 
     /// Hears of a certificate.
@@ -453,6 +454,39 @@ impl Node {
                 let what = format!("n{} signed {} and lacks it", self.index, blob_id.short());
                 return env.violated(invariant, what);
             }
+        }
+    }
+
+    /// What the store lists as missing is what it lacks.
+    fn check_listing(&mut self, env: &mut Env) {
+        let Some(store) = self.store.clone() else { return };
+        let scope = Scope { epoch: self.epoch, shards: &self.shards, arriving_since_ms: u64::MAX };
+        let segments_of = |bytes| self.parameters.segment_count(bytes);
+        let (mut listed, mut after) = (BTreeSet::new(), None);
+        loop {
+            let page = store.missing(&scope, segments_of, after).expect("readable");
+            listed.extend(page.lacking.iter().map(|lacking| lacking.blob_id));
+            after = page.end;
+            if after.is_none() {
+                break;
+            }
+        }
+        let lacks = |known: &&Known| {
+            let record = store.blob(&known.blob_id).expect("readable");
+            let is_certified = record.is_some_and(|record| record.is_certified(self.epoch));
+            let segments = u32::try_from(known.header.segments.len()).expect("few");
+            let holds = store.holds(&known.blob_id, segments, &self.shards).expect("readable");
+            is_certified && !holds
+        };
+        let lacking: BTreeSet<_> = env.blobs.iter().filter(lacks).map(|one| one.blob_id).collect();
+        if listed != lacking {
+            let what = format!("n{} lists {listed:?} and lacks {lacking:?}", self.index);
+            env.violated(Invariant::Listing, what);
+        }
+        // The store forgets by the way what it found whole; here everything happens in its turn.
+        if let Err(error) = self.wait(store.keep(Row::Validators, Vec::new())) {
+            drop(store);
+            self.failed(env, &error);
         }
     }
 

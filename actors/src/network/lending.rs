@@ -1,8 +1,8 @@
 //! Streams that are used in turn: many short exchanges with one peer need few streams.
 //!
-//! Promises: no more than [`limits::STREAMS_LENT_MAX`] streams to a peer are lent or kept; one that nobody borrows for
-//! [`limits::STREAM_KEPT_MAX`] is closed; whoever opens a stream of its own never waits for one that is only kept.
-//! Does not: know whether the peer has ended a stream meanwhile; whoever gets one that was used before begins anew then.
+//! Promises: no more than [`limits::STREAMS_LENT_MAX`] streams to a peer are lent by turns, and no more are kept; one that
+//! nobody uses for [`limits::STREAM_KEPT_MAX`] is closed; whoever opens a stream of its own never waits for one that is
+//! only kept. Does not: know whether the peer has ended a stream meanwhile; whoever finds that begins anew.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,7 +11,7 @@ use haulout_protocol::crypto::PeerId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::frames::Stream;
+use super::frames::{Stream, StreamError};
 use super::shared::lock;
 use super::{Network, OpenError, Protocol};
 use crate::limits;
@@ -68,7 +68,8 @@ pub struct Borrowed {
     stream: Stream,
     was_used: bool,
     desk: Arc<Desk>,
-    _turn: OwnedSemaphorePermit,
+    /// Whoever has a stream by turns has one.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Borrowed {
@@ -77,37 +78,48 @@ impl Borrowed {
         &mut self.stream
     }
 
-    /// Whether somebody had it before: the peer may have ended it since.
-    pub fn was_used(&self) -> bool {
-        self.was_used
+    /// Whether an exchange failed as it does on a stream that the peer ended while nobody had it: nothing was done.
+    pub fn had_ended(&self, error: &StreamError) -> bool {
+        use StreamError::{Closed, Evicted, Io};
+        self.was_used && matches!(error, Closed | Evicted | Io(_))
     }
 
     /// For the next one; only between two exchanges.
     pub fn give_back(self) {
         let Borrowed { stream, desk, .. } = self;
-        lock(&desk.kept).push((Instant::now(), stream));
+        let mut kept = lock(&desk.kept);
+        if kept.len() < limits::STREAMS_LENT_MAX {
+            kept.push((Instant::now(), stream));
+        }
     }
 }
 
 impl Network {
-    /// A stream to a peer that others use after us: waits for a turn, then as [`Network::open`] does.
+    /// A stream to a peer that others use after us: waits for a turn, then as [`Network::reuse`] does. For those who come
+    /// by the hundred.
     pub async fn borrow(&self, peer: PeerId) -> Result<Borrowed, OpenError> {
+        let turns = self.shared.lending.desk(peer).turns.clone();
+        let turn = turns.acquire_owned().await.expect("we never close the semaphore");
+        Ok(Borrowed { turn: Some(turn), ..self.reuse(peer).await? })
+    }
+
+    /// A stream that was used before, if one is kept, which saves a round trip; else as [`Network::open`] does.
+    pub async fn reuse(&self, peer: PeerId) -> Result<Borrowed, OpenError> {
         let desk = self.shared.lending.desk(peer);
-        let turn = desk.turns.clone().acquire_owned().await.expect("we never close the semaphore");
         let kept = lock(&desk.kept).pop();
         let (stream, was_used) = match kept {
             Some((_, stream)) => (stream, true),
             None => (self.open(peer, Protocol::Sliver).await?, false),
         };
-        Ok(Borrowed { stream, was_used, desk, _turn: turn })
+        Ok(Borrowed { stream, was_used, desk, turn: None })
     }
 
     /// The same turn with a stream that nobody had: what is kept is as old as the one that ended.
     pub async fn replace(&self, peer: PeerId, borrowed: Borrowed) -> Result<Borrowed, OpenError> {
-        let Borrowed { stream, desk, _turn, .. } = borrowed;
+        let Borrowed { stream, desk, turn, .. } = borrowed;
         drop(stream);
         lock(&desk.kept).clear();
         let stream = self.open(peer, Protocol::Sliver).await?;
-        Ok(Borrowed { stream, was_used: false, desk, _turn })
+        Ok(Borrowed { stream, was_used: false, desk, turn })
     }
 }

@@ -1,32 +1,28 @@
 //! Takes uploads: header, segments, slivers in; one signed confirmation out of each.
 //!
 //! Promises: the header is checked against the blob id, each pair proof against the header, each
-//! sliver against its proof, before anything of it is stored; the confirmation is signed only when the
-//! ledger's registration, proven, and every sliver of all our shards are durable here; room in memory
-//! is asked for a segment as a whole, and never while some is held; whoever registered waits for
-//! nobody who did not. Does not: keep anything of a segment that did not arrive in full.
+//! sliver against its proof, before anything of it is stored; room in memory is asked for a segment as
+//! a whole, and never while some is held; whoever registered waits for nobody who did not.
+//! Does not: keep anything of a segment that did not arrive in full, or sign (`confirm` does).
 
 use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId, Encoding, SegmentCommitment};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{Parameters, SliverVerifier};
-use haulout_protocol::machine::confirmation::{self, Facts, Registration, Verdict};
-use haulout_protocol::message::{Persistence, blob_certificate_message};
 use haulout_protocol::pairs::{PairProof, PairRoots};
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, shard_of_pair};
 use haulout_protocol::wire::sliver::{Reply, Request};
 use haulout_protocol::wire::{self, Refusal};
 use haulout_storage::{SegmentWriter, StoreError};
 use tokio::task::JoinHandle;
-use tracing::{Instrument, Span, debug, debug_span, info};
+use tracing::{Instrument, Span, debug, debug_span};
 
 use super::memory::Held;
 use super::pending::Claim;
-use super::session::{Fault, Session, blocking, busy, charged, receive_span};
-use crate::context::{Position, now_ms};
+use super::session::{Fault, Session, blocking, busy, charged};
+use crate::context::now_ms;
 use crate::network::{Blame, StreamError};
-use crate::{limits, trace};
 
 /// What is known of an upload once its header is checked.
 pub(super) struct Upload {
@@ -38,9 +34,9 @@ pub(super) struct Upload {
     /// Room for a long header, as it came and as it is read.
     _room: Option<Held>,
     pub(super) parameters: Parameters,
-    segments: u32,
+    pub(super) segments: u32,
     pub(super) shards: Vec<ShardIndex>,
-    is_registered: bool,
+    pub(super) is_registered: bool,
 }
 
 /// A segment the writer is about to send.
@@ -108,43 +104,8 @@ impl Work {
 }
 
 impl Session {
-    /// Serves puts, one after the other: of short blobs a stream takes any number.
-    pub(super) async fn take_uploads(&mut self, first: Request) -> Result<(), Fault> {
-        let mut next = Some(first);
-        while let Some(request) = next {
-            next = match request {
-                Request::Put { blob_id, header_bytes, trace } => {
-                    let blob_id = BlobId::from_bytes(blob_id);
-                    let span = receive_span(&self.peer, &blob_id);
-                    trace::adopt(&span, trace);
-                    self.take_slivers(blob_id, header_bytes).instrument(span).await?
-                }
-                Request::Confirm { blob_id, deletable, trace } => {
-                    let blob_id = BlobId::from_bytes(blob_id);
-                    let span = receive_span(&self.peer, &blob_id);
-                    trace::adopt(&span, trace);
-                    self.place.asked();
-                    let persistence = Request::persistence(deletable);
-                    self.confirm_short(blob_id, persistence).instrument(span).await?;
-                    self.next_request(true).await?
-                }
-                _ => return Err(Fault::out_of_place("the first frame of a put")),
-            };
-        }
-        Ok(())
-    }
-
-    /// What the writer wants next; nothing if it may end here, and does. It may be encoding, or feeding slower nodes.
-    async fn next_request(&mut self, may_end: bool) -> Result<Option<Request>, Fault> {
-        self.stream.allow_pause(self.shared.patience.pause);
-        match self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await {
-            Err(StreamError::Closed | StreamError::TimedOut(_)) if may_end => Ok(None),
-            read => Ok(Some(read?)),
-        }
-    }
-
     /// Serves a put from its header to its confirmation; what the writer asks for after a short blob.
-    async fn take_slivers(
+    pub(super) async fn take_slivers(
         &mut self,
         blob_id: BlobId,
         header_bytes: u32,
@@ -253,7 +214,7 @@ impl Session {
     }
 
     /// Stores the header, if it is not stored yet; that of a short blob is stored with its symbols.
-    async fn keep_header(&self, upload: &mut Upload) -> Result<(), Fault> {
+    pub(super) async fn keep_header(&self, upload: &mut Upload) -> Result<(), Fault> {
         if upload.header.encoding == Encoding::Short {
             return Ok(());
         }
@@ -386,82 +347,6 @@ impl Session {
         Ok(Received { shard: pair.shard, axis, index, root: *pair.roots.of(axis), bytes })
     }
 
-    /// Waits for the registration, makes sure that all is durable, and signs.
-    async fn confirm(
-        &mut self,
-        upload: &mut Upload,
-        persistence: Persistence,
-    ) -> Result<(), Fault> {
-        let Upload { blob_id, is_registered, .. } = &mut *upload;
-        let position = self.wait_registered(blob_id, is_registered, Some(persistence)).await?;
-        let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
-        self.keep_header(upload).await?;
-        let missing = "some of our slivers are missing; send them again".to_owned();
-        let asked = (upload.blob_id, upload.segments, persistence);
-        self.sign_or(asked, &position, Refusal::Invalid(missing)).await
-    }
-
-    /// Confirms a short blob that came on any stream.
-    async fn confirm_short(
-        &mut self,
-        blob_id: BlobId,
-        persistence: Persistence,
-    ) -> Result<(), Fault> {
-        let mut seen = false;
-        let position = self.wait_registered(&blob_id, &mut seen, Some(persistence)).await?;
-        let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
-        let length = self.registered_length(blob_id, position.epoch).await?;
-        if !position.parameters.is_short(length) {
-            return Err(Fault::out_of_place("a confirmation of a long blob without its header"));
-        }
-        // A short blob is all in one segment.
-        self.sign_or((blob_id, 1, persistence), &position, Refusal::NotFound).await
-    }
-
-    /// Signs for what is registered, as seen at this position, if all that must stand behind it does; if something is not
-    /// here, says so.
-    async fn sign_or(
-        &mut self,
-        (blob_id, segments, persistence): (BlobId, u32, Persistence),
-        position: &Position,
-        incomplete: Refusal,
-    ) -> Result<(), Fault> {
-        let context = &self.shared.context;
-        let shards = position.shards_of(&context.peer).to_vec();
-        let (store, is_member) = (context.store.clone(), !shards.is_empty());
-        let holds = move || store.holds(&blob_id, segments, &shards);
-        let facts = Facts {
-            registration: Registration::Seen,
-            is_member: is_member && context.keys.confirmation.is_some(),
-            is_durable: is_member && blocking(holds).await??,
-            may_act: context.trust.may_act(position),
-        };
-        match confirmation::judge(&facts, limits::BUSY_RETRY_AFTER_MS) {
-            Verdict::Sign => self.sign(&blob_id, persistence, position).await,
-            Verdict::Wait => Err(Fault::Refused(Refusal::NotRegistered)),
-            Verdict::Incomplete => Err(Fault::Refused(incomplete)),
-            Verdict::Refuse(refusal) => Err(Fault::Refused(refusal)),
-        }
-    }
-
-    /// Signs.
-    async fn sign(
-        &mut self,
-        blob_id: &BlobId,
-        persistence: Persistence,
-        position: &Position,
-    ) -> Result<(), Fault> {
-        let context = &self.shared.context;
-        let epoch = position.epoch;
-        let message = blob_certificate_message(&context.network, epoch, blob_id, &persistence);
-        let key = context.keys.confirmation.as_ref();
-        let signature = key.ok_or(Fault::Refused(Refusal::NotMember))?.sign(&message);
-        let reply = Reply::Confirmed { epoch: epoch.0, signature: signature.to_bytes() };
-        context.metrics.confirmation_signed();
-        info!(%blob_id, %epoch, "blob stored and confirmed");
-        self.reply(&reply).await
-    }
-
     /// Room for a segment, on the disk and in memory. Without a registration there is a claim on the disk, which grows as
     /// the bytes come; where there is no room for bytes without one, it is waited for: the writer registers as soon as a
     /// quorum is ready, and then waits for nobody who did not.
@@ -520,58 +405,8 @@ impl Session {
         self.try_room(memory_bytes).map(|room| (claim, room))
     }
 
-    /// Waits until our store has the registration; gives the position it was seen at.
-    async fn wait_registered(
-        &self,
-        blob_id: &BlobId,
-        is_seen: &mut bool,
-        persistence: Option<Persistence>,
-    ) -> Result<Option<Position>, Fault> {
-        let mut moves = self.shared.context.position.subscribe();
-        let deadline = tokio::time::Instant::now() + self.shared.patience.registration_wait;
-        loop {
-            moves.borrow_and_update();
-            if let Some(position) = self.is_registered(blob_id, is_seen, persistence).await? {
-                return Ok(Some(position));
-            }
-            match tokio::time::timeout_at(deadline, moves.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Ok(None),
-            }
-        }
-    }
-
-    /// Whether the blob is registered as asked for, and at which position we saw it. Whoever sees it first says so to those
-    /// who count pending bytes and places.
-    async fn is_registered(
-        &self,
-        blob_id: &BlobId,
-        is_seen: &mut bool,
-        persistence: Option<Persistence>,
-    ) -> Result<Option<Position>, Fault> {
-        let position = self.shared.context.position.current();
-        let epoch = position.epoch;
-        let (store, blob_id) = (self.shared.context.store.clone(), *blob_id);
-        let Some(record) = blocking(move || store.blob(&blob_id)).await?? else {
-            return Ok(None);
-        };
-        let is_registered = match record.registration(persistence, epoch) {
-            Registration::Invalid => {
-                let reason = "the blob was proven to be encoded wrongly".to_owned();
-                return Err(Fault::Refused(Refusal::Invalid(reason)));
-            }
-            registration => registration == Registration::Seen,
-        };
-        if is_registered && !*is_seen {
-            *is_seen = true;
-            self.place.promote(&blob_id);
-            self.shared.pending.settle(&blob_id);
-        }
-        Ok(is_registered.then_some(position))
-    }
-
     /// Sends one frame at once.
-    async fn reply(&mut self, reply: &Reply) -> Result<(), Fault> {
+    pub(super) async fn reply(&mut self, reply: &Reply) -> Result<(), Fault> {
         self.stream.write_frame(reply).await?;
         Ok(self.stream.flush().await?)
     }

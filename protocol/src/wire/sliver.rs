@@ -7,9 +7,9 @@
 //! [`Request::Sliver`] and its raw bytes, answered by [`Reply::Stored`] when durable; [`Request::Finish`] answered by
 //! [`Reply::Confirmed`]. A blob that is short in its network has symbols in place of a segment's pairs: a get is
 //! [`Request::GetShort`], answered by one [`Reply::Short`], and a put has one [`Request::Short`] in place of its segment.
-//! A stream takes any number of short blobs, one after the other: when one is stored the next [`Request::Put`] may follow,
-//! and [`Request::Confirm`] asks on any stream for the confirmation of a short blob that came on another. Any time the
-//! node may say [`Reply::Refused`] and end the stream.
+//! A stream takes and gives any number of short blobs, one after the other: when one is stored, confirmed or sent, the
+//! next request may follow, and [`Request::Confirm`] asks on any stream for the confirmation of a short blob that came on
+//! another. Any time the node may say [`Reply::Refused`] and end the stream.
 
 use bincode::{Decode, Encode};
 

@@ -20,16 +20,16 @@ async fn a_stream_on_loan_goes_to_the_next_in_line_and_no_more_are_opened() {
     let mut lent = Vec::new();
     for _ in 0..limits::STREAMS_LENT_MAX {
         let borrowed = borrow().await.unwrap();
-        assert!(!borrowed.was_used());
+        assert!(!borrowed.had_ended(&StreamError::Closed), "it is new");
         lent.push(borrowed);
     }
     let mut waits = std::pin::pin!(borrow());
     assert!(futures::poll!(&mut waits).is_pending(), "all are lent");
     lent.pop().unwrap().give_back();
     let again = waits.await.unwrap();
-    assert!(again.was_used(), "no other was opened");
+    assert!(again.had_ended(&StreamError::Closed), "no other was opened");
     let fresh = first.network.replace(second.peer(), again).await.unwrap();
-    assert!(!fresh.was_used(), "whoever finds it ended gets another one");
+    assert!(!fresh.had_ended(&StreamError::Closed), "whoever finds it ended gets another one");
 }
 
 #[tokio::test]

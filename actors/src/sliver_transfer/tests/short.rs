@@ -40,6 +40,27 @@ impl World {
         reply(stream).await
     }
 
+    /// Reads a short blob on this stream; how many symbols came.
+    async fn read(&self, stream: &mut Stream, blob: &EncodedShort) -> usize {
+        let get = Request::GetShort {
+            blob_id: *blob.header().blob_id().as_bytes(),
+            symbols: (0..7).collect(),
+            with_proof: false,
+            trace: None,
+        };
+        send(stream, &get).await;
+        let Reply::Short { symbols, proof_bytes: 0 } = reply(stream).await else {
+            panic!("no symbols come")
+        };
+        for place in &symbols {
+            let expected = blob.symbol(*place);
+            let mut came = vec![0; expected.len()];
+            stream.read_exact(&mut came).await.unwrap();
+            assert_eq!(came, expected);
+        }
+        symbols.len()
+    }
+
     async fn confirm(&self, stream: &mut Stream, blob_id: BlobId) -> Reply {
         let blob_id = *blob_id.as_bytes();
         send(stream, &Request::Confirm { blob_id, deletable: None, trace: None }).await;
@@ -48,7 +69,7 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_takes_short_blobs_one_after_the_other_and_any_stream_confirms_them() {
+async fn a_stream_takes_and_gives_short_blobs_one_after_the_other_and_any_stream_confirms_them() {
     let world = World::start_short(QUICK).await;
     let mut stream = world.open(Protocol::Sliver).await;
     let blobs: Vec<_> = (1..=5).map(|byte| world.short(byte)).collect();
@@ -70,6 +91,12 @@ async fn a_stream_takes_short_blobs_one_after_the_other_and_any_stream_confirms_
         let signature = Signature::from_bytes(&signature).unwrap();
         assert!(signature.verify(&sample_key(0).public_key(), &message));
     }
+    for blob in &blobs {
+        assert_eq!(world.read(&mut stream, blob).await, world.shards.len());
+    }
+    let late = world.short(8);
+    assert_eq!(world.bring(&mut stream, &late).await, Reply::Stored { segment: 0 });
+
     let absent = world.short(9);
     world.register_header(absent.header()).await;
     let answer = world.confirm(&mut other, absent.header().blob_id()).await;

@@ -62,7 +62,7 @@ impl Sender {
         let peer = self.session.peer(self.member);
         let mut lent = self.borrow().await?;
         let mut begun = begin(lent.stream(), &self.header).await;
-        if has_ended(&lent, &begun) {
+        if begun.as_ref().is_err_and(|error| error.is_of_old(&lent)) {
             lent = self.session.network.replace(peer, lent).await?;
             begun = begin(lent.stream(), &self.header).await;
         }
@@ -92,7 +92,7 @@ impl Sender {
         let peer = self.session.peer(self.member);
         let mut lent = self.borrow().await?;
         let mut asked = self.ask_to_confirm(lent.stream(), deletable).await;
-        if has_ended(&lent, &asked) {
+        if asked.as_ref().is_err_and(|error| error.is_of_old(&lent)) {
             lent = self.session.network.replace(peer, lent).await?;
             asked = self.ask_to_confirm(lent.stream(), deletable).await;
         }
@@ -120,12 +120,4 @@ impl Sender {
         let borrowed = tokio::time::timeout(self.session.patience, borrowed).await;
         Ok(borrowed.unwrap_or(Err(OpenError::Overloaded))?)
     }
-}
-
-/// Whether a stream that others had before failed as one does that the node ended meanwhile: nothing of ours was done.
-fn has_ended<T>(lent: &Borrowed, exchange: &Result<T, AskError>) -> bool {
-    let ended = |error: &StreamError| {
-        matches!(error, StreamError::Closed | StreamError::Io(_) | StreamError::Evicted)
-    };
-    lent.was_used() && matches!(exchange, Err(AskError::Stream(error)) if ended(error))
 }
