@@ -144,6 +144,8 @@ pub(crate) struct Env {
     pub(crate) violation: Option<Violation>,
     /// Whether faults are over.
     pub(crate) is_calm: bool,
+    /// How many messages of a thousand are lost now.
+    pub(crate) loss: u64,
     hasher: blake3::Hasher,
     is_told: bool,
 }
@@ -190,6 +192,7 @@ impl Env {
             blobs: settings.blobs.iter().map(known).collect(),
             violation: None,
             is_calm: false,
+            loss: settings.loss,
             hasher: blake3::Hasher::new(),
             is_told,
             settings,
@@ -294,8 +297,7 @@ impl Env {
         if !found.is_open {
             return;
         }
-        let loss = if self.is_calm { 0 } else { self.settings.loss };
-        let is_lost = self.random.chance(loss) | self.is_cut(found.node, way);
+        let is_lost = self.random.chance(self.loss) | self.is_cut(found.node, way);
         let delay = self.delay(found.node);
         if is_lost {
             self.lose(stream);

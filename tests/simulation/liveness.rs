@@ -14,6 +14,8 @@ use crate::world::World;
 
 /// In so much virtual time everything must be done.
 const LIMIT_MS: u64 = 180_000;
+/// Messages of a thousand that may still be lost while everything must be read.
+const LOSS_IN_CALM_MAX: u64 = 10;
 
 impl World {
     pub(crate) fn check_liveness(&mut self) {
@@ -106,6 +108,8 @@ impl World {
     /// Certified blobs are read.
     fn check_reads(&mut self) {
         let is_due = !self.env.settings.is_beyond;
+        // A reader asks again where a stream was lost; a writer who lost too many streams puts again.
+        self.env.loss = self.env.settings.loss.min(LOSS_IN_CALM_MAX);
         for blob in 0..self.env.blobs.len() {
             let blob_id = self.env.blobs[blob].blob_id;
             if self.env.violation.is_some() || !self.env.ledger.is_certified(&blob_id) {
@@ -124,6 +128,7 @@ impl World {
 
     /// Everybody knows what the ledger says.
     fn check_records(&mut self) {
+        self.env.loss = 0;
         let World { env, nodes, .. } = self;
         let epoch = env.ledger.epoch();
         let ids: Vec<_> = env.blobs.iter().map(|known| known.blob_id).collect();

@@ -177,7 +177,7 @@ impl Node {
     pub(crate) fn recover(&mut self, env: &mut Env) {
         (self.deaf_until, self.doubts_until) = (0, 0);
         self.disk.set_full(false);
-        if self.store.is_some() && self.disk.is_doomed() {
+        if self.disk.is_doomed() {
             self.lose_power(env, Kept::Everything);
         }
         self.start(env);

@@ -86,6 +86,10 @@ impl Put {
                 inputs.extend(self.perform(env, effect));
             }
         }
+        self.set_alarm(env);
+    }
+
+    fn set_alarm(&mut self, env: &mut Env) {
         if let Some(deadline) = self.machine.deadline().map(|deadline| deadline.0)
             && self.wake_at.is_none_or(|at| at > deadline || at < env.now)
         {
@@ -341,11 +345,15 @@ impl Put {
         }
     }
 
-    /// It is time.
+    /// It is time, unless the deadline moved since.
     pub(crate) fn wake(&mut self, env: &mut Env) {
-        if self.machine.deadline().is_some_and(|deadline| deadline.0 <= env.now) {
-            self.wake_at = None;
-            self.feed(env, Input::TimeReached);
+        if self.state != State::Running {
+            return;
+        }
+        self.wake_at = None;
+        match self.machine.deadline().is_some_and(|deadline| deadline.0 <= env.now) {
+            true => self.feed(env, Input::TimeReached),
+            false => self.set_alarm(env),
         }
     }
 }

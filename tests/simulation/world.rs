@@ -220,7 +220,7 @@ impl World {
     /// Faults are over: all nodes are up, all links whole, all disks good. Liars go on lying.
     fn calm(&mut self) {
         let World { env, nodes, .. } = self;
-        env.is_calm = true;
+        (env.is_calm, env.loss) = (true, 0);
         env.note(format_args!("faults are over"));
         env.links.fill(Link::default());
         for node in nodes {
