@@ -154,25 +154,26 @@ struct Group<T: Order> {
     wallet: Wallet,
     /// Nothing before the wallet's turn has come.
     members: Mutex<Option<Vec<Member<T>>>>,
-    /// A transaction of them was ready to be signed.
+    /// The last transaction of them was ready to be signed.
     was_built: AtomicBool,
 }
 
 impl<T: Order> Group<T> {
+    /// All of it, and what is tried alone after it, is one order: at most one of what was signed for a member happens.
     fn new(chain: Chain, wallet: Wallet, members: Option<Vec<Member<T>>>) -> Self {
         Group { chain, wallet, members: Mutex::new(members), was_built: AtomicBool::new(false) }
     }
 
     /// Carries out, in a task of its own, what waits when the wallet's turn has come.
     fn come_for_those_who_wait(chain: Chain, wallet: Wallet) {
-        let group = Group::<T>::new(chain, wallet, None);
+        let group = Group::<T>::new(chain.for_one_order(), wallet, None);
         tokio::spawn(async move { group.carry_out().await }.in_current_span());
     }
 
     /// Carries out and answers all of it.
     async fn carry_out(&self) {
         let alone = self.attempt().await.into_iter().map(|member| async {
-            let (chain, wallet) = (member.chain.clone(), member.wallet.clone());
+            let (chain, wallet) = (member.chain.for_order_of(&self.chain), member.wallet.clone());
             Group::new(chain, wallet, Some(vec![member])).attempt().await;
         });
         join_all(alone).await;
@@ -181,6 +182,8 @@ impl<T: Order> Group<T> {
     /// One transaction of all; those who come back are to be tried alone, and nothing was done for them.
     async fn attempt(&self) -> Vec<Member<T>> {
         let build = |chain: Chain| async move {
+            // What was signed before and refused cannot happen beside what is signed now.
+            self.was_built.store(false, Ordering::Relaxed);
             self.gather();
             let orders = self.orders();
             for (place, error) in T::outdated(&chain, &self.wallet, &orders).await? {
@@ -195,7 +198,7 @@ impl<T: Order> Group<T> {
             self.was_built.store(true, Ordering::Relaxed);
             Ok(built)
         };
-        let done = self.chain.run(&self.wallet, build).await;
+        let done = self.chain.run_for_order(&self.wallet, build).await;
         let (orders, members) = (self.orders(), self.with(std::mem::take));
         match done {
             Ok(executed) => {
@@ -207,7 +210,10 @@ impl<T: Order> Group<T> {
                 debug!(count = members.len(), %error, "each is tried alone");
                 return members;
             }
-            Err(error) => members.into_iter().for_each(|member| member.tell(Err(error.clone()))),
+            Err(error) => {
+                let error = self.chain.doubted(error);
+                members.into_iter().for_each(|member| member.tell(Err(error.clone())));
+            }
         }
         Vec::new()
     }
