@@ -114,7 +114,12 @@ impl Rivals {
         }
         let digests = self.sent.iter().map(|rival| rival.digest.to_string());
         let digests = digests.collect::<Vec<_>>().join(" or ");
-        CallError::Denied { servers, digests, reason: error.to_string() }
+        let reason = match error {
+            // Only on its word has somebody else used it.
+            CallError::Contended { .. } => "what it spends was used meanwhile".to_owned(),
+            error => error.to_string(),
+        };
+        CallError::Denied { servers, digests, reason }
     }
 }
 

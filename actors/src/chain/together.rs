@@ -248,7 +248,7 @@ impl<T: Order> Group<T> {
             place.map(|place| members.remove(place))
         });
         if let Some(member) = dismissed {
-            member.tell(Err(error));
+            member.tell(Err(self.chain.doubted(error)));
         }
     }
 
