@@ -124,14 +124,32 @@ impl Rivals {
 }
 
 impl Chain {
-    /// A handle whose transactions are all for one order: at most one of them is to happen.
-    pub(super) fn for_one_order(&self) -> Chain {
+    /// A handle whose transactions are all for one order: at most one of them is to happen. Whoever keeps it may plan the order
+    /// anew when the facts have moved.
+    pub(crate) fn for_one_order(&self) -> Chain {
         Chain { rivals: Some(Arc::default()), ..self.clone() }
     }
 
     /// The same for the same order as another one.
     pub(super) fn for_order_of(&self, other: &Chain) -> Chain {
         Chain { rivals: other.rivals.clone(), ..self.clone() }
+    }
+
+    /// Whether its caller keeps it for one order.
+    pub(super) fn is_for_one_order(&self) -> bool {
+        self.rivals.is_some()
+    }
+
+    /// Takes over what was refused for another order that this one is a part of, or has taken part in.
+    pub(super) fn take_over(&self, other: &Chain) {
+        let theirs = other.rivals().map(|rivals| (rivals.sent.clone(), rivals.is_open));
+        let (Some((sent, is_open)), Some(mut ours)) = (theirs, self.rivals()) else { return };
+        for rival in sent {
+            if ours.sent.iter().all(|known| known.digest != rival.digest) {
+                ours.sent.push(rival);
+            }
+        }
+        ours.is_open |= is_open;
     }
 
     fn rivals(&self) -> Option<MutexGuard<'_, Rivals>> {
@@ -147,10 +165,27 @@ impl Chain {
     }
 
     /// The error for an order that ends with this one.
-    pub(super) fn doubted(&self, error: CallError) -> CallError {
+    pub(crate) fn doubted(&self, error: CallError) -> CallError {
         match self.rivals() {
             Some(rivals) if !rivals.sent.is_empty() => rivals.doubted(error, self.places()),
             _ => error,
+        }
+    }
+
+    /// The same, unless the caller keeps the order and may plan it anew: nothing of that is paid beside what was refused.
+    pub(super) fn ended(&self, error: CallError, is_kept: bool) -> CallError {
+        let is_open = self.rivals().is_some_and(|rivals| rivals.is_open);
+        let may_be_planned_anew = matches!(
+            error,
+            CallError::Outdated { .. }
+                | CallError::NotAsShown { .. }
+                | CallError::Refused { .. }
+                | CallError::Rejected { .. }
+                | CallError::NotFound { .. }
+        );
+        match is_kept && !is_open && may_be_planned_anew {
+            true => error,
+            false => self.doubted(error),
         }
     }
 

@@ -98,12 +98,14 @@ impl Chain {
         Build: Fn(Chain) -> Building,
         Building: Future<Output = Result<Built, CallError>>,
     {
-        let order = self.for_one_order();
+        let is_kept = self.is_for_one_order();
+        let order = if is_kept { self.clone() } else { self.for_one_order() };
         let done = order.run_for_order(wallet, build).await;
-        done.map_err(|error| order.doubted(error))
+        done.map_err(|error| order.ended(error, is_kept))
     }
 
-    /// The same, for the order that this handle is for; its error is the last one, whatever was signed before.
+    /// The same, for the order that this handle is for; its error is the last one, whatever was signed before. A handle that is
+    /// for none is for what may happen more than once.
     pub(super) async fn run_for_order<Build, Building>(
         &self,
         wallet: &Wallet,

@@ -166,7 +166,9 @@ impl<T: Order> Group<T> {
 
     /// Carries out, in a task of its own, what waits when the wallet's turn has come.
     fn come_for_those_who_wait(chain: Chain, wallet: Wallet) {
-        let group = Group::<T>::new(chain.for_one_order(), wallet, None);
+        // What may be repeated need not exclude what was refused.
+        let chain = if T::MAY_REPEAT { chain } else { chain.for_one_order() };
+        let group = Group::<T>::new(chain, wallet, None);
         tokio::spawn(async move { group.carry_out().await }.in_current_span());
     }
 
@@ -211,8 +213,7 @@ impl<T: Order> Group<T> {
                 return members;
             }
             Err(error) => {
-                let error = self.chain.doubted(error);
-                members.into_iter().for_each(|member| member.tell(Err(error.clone())));
+                members.into_iter().for_each(|member| self.fail(member, error.clone()));
             }
         }
         Vec::new()
@@ -232,6 +233,7 @@ impl<T: Order> Group<T> {
             if let Some(chain) = next {
                 Group::<T>::come_for_those_who_wait(chain, self.wallet.clone());
             }
+            taken.iter().for_each(|member| self.chain.take_over(&member.chain));
             taken
         });
         taken.retain(|member| !member.answer.is_closed());
@@ -248,8 +250,15 @@ impl<T: Order> Group<T> {
             place.map(|place| members.remove(place))
         });
         if let Some(member) = dismissed {
-            member.tell(Err(self.chain.doubted(error)));
+            self.fail(member, error);
         }
+    }
+
+    /// Answers one for whom nothing was done, or nobody knows. It keeps in mind what was signed for it.
+    fn fail(&self, member: Member<T>, error: CallError) {
+        member.chain.take_over(&self.chain);
+        let error = self.chain.ended(error, member.chain.is_for_one_order());
+        member.tell(Err(error));
     }
 
     fn with<R>(&self, of: impl FnOnce(&mut Vec<Member<T>>) -> R) -> R {
