@@ -85,7 +85,7 @@ impl Desk {
                 length: header.length,
                 deletable: true,
                 write: *write,
-                beside: Some(&[]),
+                beside: None, // whatever the wallet has
                 since: Since::default(),
             };
             chain.register_blob(wallet, &registration, (&planned.terms, space)).await

@@ -2,7 +2,7 @@
 //!
 //! Promises: no timer; whoever has the turn takes all who wait, up to [`limits::CHAIN_BLOBS_PER_CALL_MAX`], so alone one goes
 //! at once and in a transaction of its own. If a transaction of several fails for a reason that may lie in one of them, each
-//! is done alone, where money is paid only if nothing was signed; one whose fate is unknown is unknown for all of them, and
+//! is done alone, where money is paid only if a trial found it; one whose fate is unknown is unknown for all of them, and
 //! never tried alone. A caller that goes away before its transaction is built is not in it; after that it loses its answer and
 //! nothing else, for the transaction is in the hands of a task of its own, which ends with it.
 //! Does not: know what the transactions do ([`Order`] does), or sign and send them (`submit` does).
