@@ -14,6 +14,10 @@ use haulout_protocol::machine::{guests, pacing, rations};
 /// Most streams we keep open towards one peer; more wait. Yamux ends a connection whose peer opens
 /// one too many, so ours and theirs together, and Kademlia's, must stay below [`YAMUX_STREAMS_MAX`].
 pub const STREAMS_TO_PEER_MAX: usize = 20;
+/// Most of them that are used in turn, each for the time of a round trip: short blobs go over these, any number at once.
+pub const STREAMS_LENT_MAX: usize = 6;
+/// How long a stream is kept for the next one to use it: less than a node waits for an idle one ([`STREAM_CREDIT`]).
+pub const STREAM_KEPT_MAX: Duration = Duration::from_secs(2);
 /// Most streams one peer may keep open towards us; a few more than an honest peer opens, because it
 /// may see a stream end before we do.
 pub const STREAMS_FROM_PEER_MAX: usize = 24;
@@ -356,9 +360,12 @@ pub const PUT_WITNESSES_ALONE: Duration = Duration::from_secs(2);
 /// Plans one put makes, each because the ledger refused the one before and its facts had moved: others who use the same
 /// wallet are faster now and then, not always.
 pub const PUT_PLANS_MAX: usize = 8;
-/// Puts of one client at once: a node lets a peer open [`STREAMS_TO_PEER_MAX`] streams, and each put needs
-/// one to each node; whoever waits for one too long takes the node for dead.
-pub const PUTS_AT_ONCE_MAX: usize = 16;
+/// Puts of one client at once; those of short blobs share streams ([`STREAMS_LENT_MAX`]), wait for the ledger most of their
+/// time, and share its transactions, of a hundred each.
+pub const PUTS_AT_ONCE_MAX: usize = 64;
+/// Of those, puts of longer blobs: a node lets a peer open [`STREAMS_TO_PEER_MAX`] streams, and each of these puts needs one
+/// to each node; whoever waits for one too long takes the node for dead.
+pub const LONG_PUTS_AT_ONCE_MAX: usize = 14;
 /// Bytes that the puts of one client encode at once, as they are before encoding: what one large blob takes
 /// with its window of two segments. So large blobs go one after the other, and small ones side by side.
 pub const PUT_BYTES_AT_ONCE_MAX: usize = 64 * 1024 * 1024;

@@ -12,6 +12,7 @@ mod frames;
 mod gate;
 mod identity;
 mod inbound;
+mod lending;
 mod names;
 mod options;
 mod paced;
@@ -41,6 +42,7 @@ pub use self::errors::{NetworkError, OpenError, PublishError};
 pub use self::frames::{Stream, StreamError, StreamReader, StreamWriter};
 pub use self::identity::peer_id;
 pub use self::inbound::{Heard, Incoming, Listener, Verdict};
+pub use self::lending::Borrowed;
 pub use self::names::{Protocol, Topic};
 pub use self::options::{NetworkOptions, Role, Transport};
 pub use self::peers::{Blame, Peers};
@@ -86,6 +88,9 @@ impl Network {
             return Err(OpenError::Banned);
         }
         let permits = self.shared.permits_towards(peer);
+        if permits.available_permits() == 0 {
+            self.shared.lending.close_one(peer);
+        }
         let permit = timeout_at(deadline, permits.acquire_owned())
             .await
             .map_err(|_| OpenError::Overloaded)?

@@ -8,6 +8,7 @@
 //! [`limits::PENDING_TIME_MAX`]. Does not: look for missing slivers, or know who uploads.
 
 mod answers;
+mod confirm;
 mod get;
 mod memory;
 mod pending;

@@ -59,6 +59,8 @@ pub struct LightClient {
     patience: Duration,
     /// Room for what puts encode at once, in units of [`ROOM_UNIT_BYTES`].
     room: Semaphore,
+    /// For puts that need streams of their own.
+    long_puts: Semaphore,
 }
 
 impl LightClient {
@@ -96,7 +98,8 @@ impl LightClient {
         }
         let tree = Tree::start(context.clone(), network, role).await.map_err(not_started)?;
         let room = Semaphore::new(limits::PUT_BYTES_AT_ONCE_MAX.div_ceil(ROOM_UNIT_BYTES));
-        Ok(Self { context, tree, wallet, patience, room })
+        let long_puts = Semaphore::new(limits::LONG_PUTS_AT_ONCE_MAX);
+        Ok(Self { context, tree, wallet, patience, room, long_puts })
     }
 
     /// What [`Self::put`] would do and cost now; nothing is sent or paid. Without a wallet nothing is
@@ -125,7 +128,7 @@ impl LightClient {
         let wallet = self.wallet.as_ref().ok_or_else(|| keys::no_wallet("storing"))?;
         let chain = self.chain()?;
         self.check_epochs(&options)?;
-        let _room = self.room_for(source.length()).await?;
+        let _permits = self.room_for(source.length()).await?;
         let (writer, source) = (Writer { chain, wallet }, Arc::new(source));
         let mut earlier = Earlier::default();
         for _ in 0..EPOCHS_PER_PUT_MAX {
@@ -142,7 +145,7 @@ impl LightClient {
 
     /// Sends nodes what they lack of a blob that is stored; needs no wallet and pays nothing.
     pub async fn repair(&self, source: Source, observer: &Observer) -> Result<RepairReport> {
-        let _room = self.room_for(source.length()).await?;
+        let _permits = self.room_for(source.length()).await?;
         Ok(upload::repair(&self.session(), &Arc::new(source), observer).await?)
     }
 
@@ -155,13 +158,21 @@ impl LightClient {
 
     /// Waits for the room that a put of so many bytes takes. Whoever waits for much is not passed by those
     /// who come later and take little.
-    async fn room_for(&self, length: u64) -> Result<SemaphorePermit<'_>> {
+    async fn room_for(
+        &self,
+        length: u64,
+    ) -> Result<(SemaphorePermit<'_>, Option<SemaphorePermit<'_>>)> {
+        let closed = |_| Error::new(Kind::Internal, "the client is closing");
+        let is_short = self.context.position.current().parameters.is_short(length);
+        let long_put = match is_short {
+            true => None,
+            false => Some(self.long_puts.acquire().await.map_err(closed)?),
+        };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         let bytes =
             length.saturating_add(limits::PUT_BYTES_EACH).min(limits::PUT_BYTES_AT_ONCE_MAX);
         let units = u32::try_from(bytes.div_ceil(ROOM_UNIT_BYTES)).unwrap_or(u32::MAX);
-        let closed = |_| Error::new(Kind::Internal, "the client is closing");
-        self.room.acquire_many(units).await.map_err(closed)
+        Ok((self.room.acquire_many(units).await.map_err(closed)?, long_put))
     }
 
     /// When epochs begin, as far as the client knows.

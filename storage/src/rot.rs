@@ -12,7 +12,7 @@ use redb::ReadTransaction;
 use crate::error::StoreError;
 use crate::short;
 use crate::slivers;
-use crate::tables::{BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey};
+use crate::tables::{self, BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey};
 
 /// Values remembered; whoever has found so many needs no more to know that the disk is bad.
 const KNOWN_MAX: usize = 1024;
@@ -28,6 +28,16 @@ pub(crate) enum Sealed {
     Proof(PairKey),
     /// A short blob.
     Short(BlobKey),
+}
+
+impl Sealed {
+    /// Of which blob it is.
+    pub(crate) fn blob(&self) -> BlobKey {
+        match self {
+            Sealed::Header(blob) | Sealed::Certificate(blob) | Sealed::Short(blob) => *blob,
+            Sealed::Proof(pair) => tables::blob_of_segment(&tables::segment_of_pair(pair)),
+        }
+    }
 }
 
 /// What was found so far.
@@ -98,7 +108,7 @@ mod tests {
     use redb::{Database, ReadableDatabase};
 
     use super::*;
-    use crate::{schema, tables};
+    use crate::schema;
 
     const BLOB: BlobKey = [7; 32];
 

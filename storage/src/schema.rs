@@ -1,7 +1,7 @@
 //! Opening the index database: creating it, knowing its version, refusing what is not ours.
 //!
-//! Promises: a database under its final name is complete and has a version; one that is damaged, of any other version or
-//! missing while bundles exist is refused and left as it is. Does not: fetch again what a damaged or older store held: a node that starts over begins empty.
+//! Promises: a database under its final name is complete and has a version; the version before is taken over; one that is
+//! damaged, of any other version or missing while bundles exist is refused and left as it is. Does not: fetch again what a damaged or older store held: a node that starts over begins empty.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -11,11 +11,15 @@ use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend, Tabl
 use crate::bundles::Bundles;
 use crate::error::StoreError;
 use crate::files::Files;
+use crate::missing;
 use crate::tables::{META, Tables, meta};
 
-/// Version of the layout in `tables.rs` and of the bundle files. 4 brought pair proofs in place of sliver indexes, and short
-/// blobs. It is the first that later versions take over; a store of before has no proofs for its slivers and is refused.
-const SCHEMA: u64 = 4;
+/// Version of the layout in `tables.rs` and of the bundle files. 5 brought `WANTING`. Version 4 brought pair proofs in place
+/// of sliver indexes, and short blobs; it is the first that later versions take over, and a store of before, which has no
+/// proofs for its slivers, is refused.
+const SCHEMA: u64 = 5;
+/// The oldest version that is taken over.
+const SCHEMA_OLDEST: u64 = 4;
 
 /// Opens the database of a data directory, or creates it where there is no store yet.
 pub(crate) fn open(
@@ -77,15 +81,24 @@ fn create(
 
 /// Every table that is not there yet, empty, and the version.
 fn initialise(database: &Database) -> Result<(), StoreError> {
+    change(database, |tables| Ok(drop(tables.meta.insert(meta::SCHEMA, SCHEMA)?)))
+}
+
+/// One durable transaction over all tables; those that are not there yet are made.
+fn change(
+    database: &Database,
+    change: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let mut transaction = database.begin_write()?;
     let durable = transaction.set_durability(Durability::Immediate);
     durable.map_err(|error| StoreError::from(redb::Error::from(error)))?;
     transaction.set_quick_repair(true);
-    Tables::open(&transaction)?.meta.insert(meta::SCHEMA, SCHEMA)?;
+    change(&mut Tables::open(&transaction)?)?;
     transaction.commit()?;
     Ok(())
 }
 
+/// Takes over what an older version wrote.
 fn check_version(database: &Database) -> Result<(), StoreError> {
     let view = database.begin_read()?;
     let found = match view.open_table(META) {
@@ -93,10 +106,21 @@ fn check_version(database: &Database) -> Result<(), StoreError> {
         Err(TableError::Storage(error)) => return Err(error.into()),
         Err(_) => None,
     };
+    drop(view);
     match found {
         Some(SCHEMA) => Ok(()),
+        Some(SCHEMA_OLDEST..SCHEMA) => take_over(database),
         found => Err(StoreError::UnknownSchema { found: found.unwrap_or(0), supported: SCHEMA }),
     }
+}
+
+/// Makes a store of an older version one of this version, in one transaction.
+fn take_over(database: &Database) -> Result<(), StoreError> {
+    change(database, |tables| {
+        missing::note_all(tables)?;
+        tables.meta.insert(meta::SCHEMA, SCHEMA)?;
+        Ok(())
+    })
 }
 
 fn damaged(path: &Path, reason: impl std::fmt::Display) -> StoreError {

@@ -15,9 +15,10 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition};
 use crate::bundles::Bundles;
 use crate::content;
 use crate::error::StoreError;
+use crate::missing;
 use crate::short;
 use crate::tables::{
-    self, HEADERS, PROOFS, PairKey, SLIVERS, SMALL, SegmentKey, SliverKey, Tables,
+    self, BlobKey, HEADERS, PROOFS, PairKey, SLIVERS, SMALL, SegmentKey, SliverKey, Tables,
 };
 
 /// Where a sliver lies and how to know it.
@@ -146,8 +147,10 @@ pub(crate) fn holds(
     segments: u32,
     shards: &[ShardIndex],
 ) -> Result<bool, StoreError> {
-    if view.open_table(HEADERS)?.get(blob_id.as_bytes())?.is_none() {
-        return short::holds(view, blob_id.as_bytes(), shards);
+    match has_header(view, blob_id.as_bytes())? {
+        None => return short::holds(view, blob_id.as_bytes(), shards),
+        Some(false) => return Ok(false),
+        Some(true) => {}
     }
     let shards = sorted(shards);
     for segment in 0..segments {
@@ -156,6 +159,15 @@ pub(crate) fn holds(
         }
     }
     Ok(true)
+}
+
+/// Whether the header of a blob that is not short is here and as it was written; nothing if there is none.
+pub(crate) fn has_header(
+    view: &ReadTransaction,
+    blob: &BlobKey,
+) -> Result<Option<bool>, StoreError> {
+    let header = view.open_table(HEADERS)?.get(blob)?;
+    Ok(header.map(|header| tables::unseal(header.value()).is_some()))
 }
 
 /// The segments with the proof and both slivers of every given shard.
@@ -274,6 +286,7 @@ pub(crate) fn mark_damaged(
     let row = tables.slivers.get(key)?.map(|row| SliverRow::from_tuple(row.value()));
     if row == Some(*seen) {
         tables.slivers.insert(key, SliverRow { damaged: true, ..*seen }.as_tuple())?;
+        missing::note(tables, &tables::blob_of_sliver(key))?;
     }
     Ok(())
 }
@@ -294,7 +307,9 @@ pub(crate) fn forget_bundle(tables: &mut Tables<'_>, bundle: u64) -> Result<(), 
     tables.slivers.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, row| {
         !is_in_it(&SliverRow::from_tuple(row))
     })?;
-    content::account(tables, &tables::blob_of_segment(&segment), 0, removed, 0)
+    let blob = tables::blob_of_segment(&segment);
+    missing::note(tables, &blob)?;
+    content::account(tables, &blob, 0, removed, 0)
 }
 
 #[cfg(test)]

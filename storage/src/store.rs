@@ -138,8 +138,9 @@ impl Store {
         Store::in_backend(redb::backends::InMemoryBackend::new())
     }
 
-    /// A store whose database is in that backend and which has no files.
-    pub(crate) fn in_backend(backend: impl StorageBackend) -> Result<Store, StoreError> {
+    /// A store whose database is in that backend, new or as a crash left it, and which has no files: large slivers are
+    /// rows, too. For simulations, which bring a disk that fails.
+    pub fn in_backend(backend: impl StorageBackend) -> Result<Store, StoreError> {
         let database = schema::create_in(backend, MEMORY_CACHE_BYTES)?;
         Store::start(
             database,
@@ -291,7 +292,7 @@ impl Store {
     pub fn header(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the header of blob {blob_id}");
         let read = slivers::sealed(&self.view()?, HEADERS, blob_id.as_bytes(), what);
-        match self.inner.rot.watch(Sealed::Header(*blob_id.as_bytes()), read)? {
+        match self.watch(Sealed::Header(*blob_id.as_bytes()), read)? {
             None => Ok(self.short(blob_id)?.map(|blob| blob.header)),
             header => Ok(header),
         }
@@ -300,14 +301,14 @@ impl Store {
     /// What is stored of a short blob.
     pub fn short(&self, blob_id: &BlobId) -> Result<Option<ShortBlob>, StoreError> {
         let read = short::read(&self.view()?, blob_id.as_bytes());
-        self.inner.rot.watch(Sealed::Short(*blob_id.as_bytes()), read)
+        self.watch(Sealed::Short(*blob_id.as_bytes()), read)
     }
 
     /// The blob's certificate.
     pub fn certificate(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the certificate of blob {blob_id}");
         let read = slivers::sealed(&self.view()?, CERTIFICATES, blob_id.as_bytes(), what);
-        self.inner.rot.watch(Sealed::Certificate(*blob_id.as_bytes()), read)
+        self.watch(Sealed::Certificate(*blob_id.as_bytes()), read)
     }
 
     /// The proof of a shard's pair.
@@ -321,7 +322,7 @@ impl Store {
         let what =
             || format!("the pair proof of shard {shard} in segment {segment} of blob {blob_id}");
         let read = slivers::sealed(&self.view()?, PROOFS, &key, what);
-        self.inner.rot.watch(Sealed::Proof(key), read)
+        self.watch(Sealed::Proof(key), read)
     }
 
     /// A sliver's bytes, checked against their hash. Blocks on the disk: call it where blocking is allowed.
@@ -354,11 +355,7 @@ impl Store {
                 if !row.damaged {
                     self.inner.rot.found();
                     tracing::warn!(blob_id = %blob_id.short(), segment, %shard, %axis, "a stored sliver is corrupt");
-                    let (request, _) = Request::new(Change::Damaged { key, row }, None);
-                    // If the queue is full the next reader finds the damage again.
-                    if let Ok(sender) = self.sender() {
-                        let _ = sender.try_send(request);
-                    }
+                    self.mention(Change::Damaged { key, row });
                 }
                 Err(StoreError::Corrupt { what })
             }
@@ -385,6 +382,23 @@ impl Store {
     }
 
     // For this crate.
+
+    /// Passes on what a read of a sealed value gave. Rot is remembered, and its blob looked at.
+    fn watch<T>(&self, value: Sealed, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        let read = self.inner.rot.watch(value, read);
+        if let Err(StoreError::Corrupt { .. }) = &read {
+            self.mention(Change::Rotten { blob: value.blob() });
+        }
+        read
+    }
+
+    /// Queues a change that somebody finds again if the queue is full.
+    pub(crate) fn mention(&self, change: Change) {
+        if let Ok(sender) = self.sender() {
+            let (request, _) = Request::new(change, None);
+            let _ = sender.try_send(request);
+        }
+    }
 
     /// The database itself, for tests that spoil it.
     #[cfg(test)]

@@ -71,6 +71,8 @@ pub(crate) const PENDING: TableDefinition<'static, &PendingKey, ()> =
     TableDefinition::new("pending");
 /// Blobs to look at once an epoch has come, because something of them may have to go; see `expiry.rs`.
 pub(crate) const DUE: TableDefinition<'static, &DueKey, ()> = TableDefinition::new("due");
+/// Blobs to look at because something of them may be missing here, each with the number of the note; see `missing.rs`.
+pub(crate) const WANTING: TableDefinition<'static, &BlobKey, u64> = TableDefinition::new("wanting");
 /// What was verified of the ledger, by name, sealed; see `ledger.rs`.
 pub(crate) const KEPT: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("kept");
 /// Versions and digests of objects on the ledger that verified checkpoints prove.
@@ -90,6 +92,8 @@ pub(crate) mod meta {
     pub(crate) const CONTENT_BYTES: &str = "content_bytes";
     /// The part of them that belongs to unregistered blobs.
     pub(crate) const PENDING_BYTES: &str = "pending_bytes";
+    /// How often a blob was noted in `WANTING`.
+    pub(crate) const NOTES: &str = "notes";
 }
 
 /// Every table, open for writing.
@@ -108,6 +112,7 @@ pub(crate) struct Tables<'txn> {
     pub(crate) content: Table<'txn, &'static BlobKey, (u64, u64)>,
     pub(crate) pending: Table<'txn, &'static PendingKey, ()>,
     pub(crate) due: Table<'txn, &'static DueKey, ()>,
+    pub(crate) wanting: Table<'txn, &'static BlobKey, u64>,
     pub(crate) shards: Table<'txn, u16, Option<u32>>,
     pub(crate) kept: Table<'txn, &'static str, &'static [u8]>,
     pub(crate) proven: Table<'txn, &'static [u8; 32], ProvenRow>,
@@ -131,6 +136,7 @@ impl<'txn> Tables<'txn> {
             content: transaction.open_table(CONTENT)?,
             pending: transaction.open_table(PENDING)?,
             due: transaction.open_table(DUE)?,
+            wanting: transaction.open_table(WANTING)?,
             shards: transaction.open_table(SHARDS)?,
             kept: transaction.open_table(KEPT)?,
             proven: transaction.open_table(PROVEN)?,
@@ -216,6 +222,12 @@ pub(crate) fn place_of_sliver(key: &SliverKey) -> (ShardIndex, Axis) {
     let [.., high, low, axis] = *key;
     let axis = if axis == 0 { Axis::Primary } else { Axis::Secondary };
     (ShardIndex(u16::from_be_bytes([high, low])), axis)
+}
+
+/// The blob a sliver's key names.
+pub(crate) fn blob_of_sliver(key: &SliverKey) -> BlobKey {
+    let (blob, _) = key.split_at(32);
+    blob.try_into().expect("the first thirty-two of thirty-nine bytes")
 }
 
 /// Every sliver from the first of one segment to the last of another.

@@ -238,7 +238,7 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
     let usage = store.usage().expect("readable");
     assert_eq!(usage.content_bytes, rows.values().sum::<u64>());
     assert_eq!(usage.pending_bytes, pending_bytes);
-    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(4));
+    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(5));
     check_due(&view);
 }
 

@@ -18,11 +18,12 @@ use crate::bundles::Bundles;
 use crate::content::{self, Removed};
 use crate::error::{Poison, StoreError};
 use crate::ledger::{self, Kept, Proof};
+use crate::missing;
 use crate::segment::SegmentChange;
 use crate::shards;
 use crate::short;
 use crate::slivers::{self, SliverRow};
-use crate::tables::{self, SliverKey, Tables, bytes_of};
+use crate::tables::{self, BlobKey, SliverKey, Tables, bytes_of};
 use crate::{cursor, expiry};
 use haulout_protocol::machine::epoch_change::Holding;
 
@@ -49,6 +50,8 @@ pub(crate) enum Change {
     Apply { checkpoint: u64, effects: Vec<BlobEffect>, proof: Proof },
     /// Something verified of the ledger.
     Keep { row: Kept, bytes: Vec<u8> },
+    /// A writer came back for unpaid bytes.
+    Renew { blob_id: BlobId, now_ms: u64 },
     /// Unpaid bytes are due.
     Forget { before_ms: u64 },
     /// An epoch has come in which paid time may be over.
@@ -57,6 +60,10 @@ pub(crate) enum Change {
     Shards { changes: Vec<(ShardIndex, Option<Holding>)> },
     /// A read found wrong bytes.
     Damaged { key: SliverKey, row: SliverRow },
+    /// A read found that a header, a proof or a short blob is not what was written.
+    Rotten { blob: BlobKey },
+    /// Nothing is missing of these blobs, unless something was noted of them since.
+    Whole { blobs: Vec<(BlobKey, u64)> },
 }
 
 /// What a change did, for those who ask.
@@ -235,6 +242,9 @@ impl Change {
                 cursor::apply(tables, *checkpoint, effects, proof)?;
             }
             Change::Keep { row, bytes } => ledger::keep(tables, *row, bytes)?,
+            Change::Renew { blob_id, now_ms } => {
+                content::renew(tables, blob_id.as_bytes(), *now_ms)?;
+            }
             Change::Forget { before_ms } => {
                 let removed = content::forget_pending(tables, *before_ms)?;
                 return Ok(Done::removed(removed, unused));
@@ -244,6 +254,8 @@ impl Change {
             }
             Change::Shards { changes } => shards::set(tables, changes)?,
             Change::Damaged { key, row } => slivers::mark_damaged(tables, key, row)?,
+            Change::Rotten { blob } => missing::note(tables, blob)?,
+            Change::Whole { blobs } => missing::settle(tables, blobs)?,
         }
         Ok(Done::default())
     }
@@ -262,10 +274,13 @@ impl Change {
             Change::Short { sealed, .. } => sealed.iter().map(Vec::len).sum(),
             Change::Segment(segment) => segment.database_bytes(),
             Change::Apply { .. }
+            | Change::Renew { .. }
             | Change::Forget { .. }
             | Change::Expire { .. }
             | Change::Shards { .. }
-            | Change::Damaged { .. } => 0,
+            | Change::Damaged { .. }
+            | Change::Rotten { .. }
+            | Change::Whole { .. } => 0,
         }
     }
 }

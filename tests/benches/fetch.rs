@@ -1,6 +1,7 @@
 //! How fast a client reads a blob from five nodes, beside a raw stream of the same bytes.
 //!
-//! Run with `cargo bench -p haulout-tests --bench fetch`; `-- --mib 64` reads less. Five real nodes and two clients live
+//! Run with `cargo bench -p haulout-tests --bench fetch`; `-- --mib 64` reads less, `-- --short` only reads a short blob again
+//! and again, over connections that are open, and says how long that takes. Five real nodes and two clients live
 //! in this process and share its cores. For QUIC and for TCP, rounds alternate between a raw stream of our own
 //! swarm to one peer (nothing but bytes) and a `get` through the public client (five nodes, slivers, decoding, content
 //! check). The ratio of the medians is the result; absolute figures are this machine's.
@@ -24,6 +25,7 @@ use haulout_tests::{quiet, sample_blob};
 
 const MIB: usize = 1 << 20;
 const ROUNDS: usize = 5;
+const SHORT_ROUNDS: usize = 400;
 
 /// Two peers of our own network and nothing above: the limit.
 struct Raw {
@@ -185,6 +187,30 @@ async fn measure(bytes: usize, prefer: Prefer) -> Result<()> {
     Ok(())
 }
 
+/// How long a warm get of 4 KiB takes.
+async fn measure_short() -> Result<()> {
+    let network = Network5::start(Prefer::Quic).await?;
+    let client = network.client().await?;
+    let source = Source::Memory(sample_blob(1, 4096).into());
+    let options = PutOptions { epochs: 1, deletable: false, force: false };
+    let blob_id = client.put(source, options, &quiet()).await?.blob_id;
+    let mut milliseconds = Vec::new();
+    for round in 0..=SHORT_ROUNDS {
+        let started = Instant::now();
+        client.get(&blob_id, Consistency::Default, &mut tokio::io::sink(), &quiet()).await?;
+        if round > 0 {
+            milliseconds.push(started.elapsed().as_secs_f64() * 1_000.0);
+        }
+    }
+    milliseconds.sort_by(f64::total_cmp);
+    let at = |share: usize| milliseconds[(milliseconds.len() - 1) * share / 100];
+    let (half, most) = (at(50), at(99));
+    println!("quic  get of 4 KiB, warm   p50 {half:.2} ms   p99 {most:.2} ms");
+    client.close().await;
+    network.shutdown().await;
+    Ok(())
+}
+
 fn mib_from_arguments() -> Result<usize> {
     let mut arguments = std::env::args().skip_while(|argument| argument != "--mib").skip(1);
     arguments.next().map_or(Ok(256), |text| text.parse().context("--mib takes a whole number"))
@@ -192,6 +218,9 @@ fn mib_from_arguments() -> Result<usize> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    if std::env::args().any(|argument| argument == "--short") {
+        return measure_short().await;
+    }
     let bytes = mib_from_arguments()? * MIB;
     println!("{} MiB from 5 nodes of 20 shards each, medians of {ROUNDS} rounds", bytes / MIB);
     for prefer in [Prefer::Quic, Prefer::Tcp] {

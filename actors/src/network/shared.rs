@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use super::identity::peer_id;
+use super::lending::Lending;
 use super::options::Parsed;
 use super::peers::PeerBook;
 use super::refusals::Refusals;
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) door: Arc<Door>,
     pub(super) refusals: Arc<Refusals>,
     listeners: Mutex<BTreeMap<Topic, mpsc::Sender<Heard>>>,
+    /// Our streams that are used in turn.
+    pub(super) lending: Lending,
     /// Our own streams towards each peer.
     towards: Mutex<BTreeMap<PeerId, Arc<Semaphore>>>,
     /// The ports that replaced port 0, by place in `options.listen`.
@@ -56,6 +59,7 @@ impl Shared {
             door: Arc::new(Door::new(|it| it.name(&options.network), refusals.clone())),
             refusals,
             listeners: Mutex::default(),
+            lending: Lending::default(),
             towards: Mutex::default(),
             ports: Mutex::default(),
             sockets: Arc::new(Semaphore::new(1)),

@@ -247,6 +247,7 @@ impl Driver {
     }
 
     fn on_tick(&mut self) {
+        self.shared.lending.sweep(Instant::now());
         let (banned, forgiven) = {
             let mut book = self.shared.book();
             let now = Instant::now();

@@ -11,6 +11,8 @@ use super::shared::lock;
 use super::*;
 use crate::supervisor::{Budget, ChildState, Plan, StartError, Strategy, Supervisor};
 
+mod lending;
+
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 /// Generous: the machine that runs the tests may be busy with others.

@@ -12,7 +12,7 @@ use haulout_protocol::wire::blob::{
 use haulout_protocol::wire::{HEADER_BYTES_MAX, Refusal, SMALL_FRAME_BYTES_MAX};
 
 use super::{Obstacle, Session};
-use crate::network::{Network, OpenError, Protocol, StreamError};
+use crate::network::{Borrowed, Network, OpenError, Protocol, StreamError};
 use crate::trace;
 use tokio::time::Instant;
 
@@ -27,6 +27,13 @@ pub(super) enum AskError {
     Refused(Refusal),
     #[error("the node {0}")]
     Wrong(Blame),
+}
+
+impl AskError {
+    /// Whether a borrowed stream had ended before anybody asked.
+    pub(super) fn is_of_old(&self, lent: &Borrowed) -> bool {
+        matches!(self, AskError::Stream(error) if lent.had_ended(error))
+    }
 }
 
 /// One question, one answer without anything behind it, one stream.

@@ -6,9 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use haulout_protocol::blob::{BlobHeader, BlobId};
+use futures::FutureExt;
+use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
 use haulout_protocol::certificate::Certificate;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
@@ -253,7 +255,12 @@ impl<'a> Task<'a> {
                 if let Input::Failed { member, reason } = &input {
                     self.unhelpful.insert(*member, reason.clone());
                 }
-                for effect in self.machine.handle(self.clock.now(), input) {
+                let is_confirmation = matches!(input, Input::Confirmed { .. });
+                let effects = self.machine.handle(self.clock.now(), input);
+                if is_confirmation {
+                    (self.observer)(Progress::Confirmed { shards: self.machine.claimed_weight() });
+                }
+                for effect in effects {
                     match effect {
                         Effect::Done => return Ok(self.report()),
                         Effect::Fail(failure) => return Err(self.explain(failure)),
@@ -286,10 +293,11 @@ impl<'a> Task<'a> {
     fn take(&mut self, event: Event) -> Result<ControlFlow<(), Input>, PutError> {
         Ok(ControlFlow::Continue(match event {
             Event::Input(input) => {
-                if let Input::Confirmed { .. } = input {
-                    (self.observer)(Progress::Confirmed {
-                        shards: self.machine.confirmed_weight(),
-                    });
+                if let Input::Ready { stored, .. } = &input
+                    && self.header.encoding == Encoding::Short
+                    && !stored.is_empty()
+                {
+                    (self.observer)(Progress::Transferred { bytes: self.header.length });
                 }
                 input
             }
@@ -394,9 +402,17 @@ impl<'a> Task<'a> {
     fn open(&mut self, member: usize) {
         // A member's queue holds everything the machine can have in flight for it: the window and the finish.
         let (commands, queue) = mpsc::channel(WINDOW + 1);
+        let short = self.encoded.get(&0).filter(|_| self.header.encoding == Encoding::Short);
         let sender = Sender::new(self.session.clone(), self.blob_id, self.header.clone(), member);
+        let sender = sender.with_short(short.cloned());
         let events = self.events.clone();
-        let task = async move { sender.run(queue, events).await };
+        let task = async move {
+            let ended = AssertUnwindSafe(sender.run(queue, &events)).catch_unwind().await;
+            if ended.is_err() {
+                let reason = "a task of this client panicked".to_owned();
+                let _ = events.send(Event::Input(Input::Failed { member, reason })).await;
+            }
+        };
         let span = self.session.send_span(member, &self.blob_id);
         let task = AbortOnDropHandle::new(tokio::spawn(task.instrument(span)));
         self.senders.insert(member, (commands, task));
@@ -404,9 +420,9 @@ impl<'a> Task<'a> {
 
     fn command(&mut self, member: usize, command: Command) -> Option<Input> {
         let (commands, _) = self.senders.get(&member)?;
-        // A full or closed queue means the sender ended; its own report may still be on the way.
-        let failed = |_| Input::Failed { member, reason: "its stream ended".into() };
-        commands.try_send(command).map_err(failed).err()
+        // A closed queue means that the sender ended: its report, which says why, is on the way.
+        let _ = commands.try_send(command);
+        None
     }
 
     fn start_encoding(&mut self, segment: u32) -> Option<Input> {

@@ -1,30 +1,27 @@
-//! Takes an upload: header, segments, slivers in; one signed confirmation out.
+//! Takes uploads: header, segments, slivers in; one signed confirmation out of each.
 //!
 //! Promises: the header is checked against the blob id, each pair proof against the header, each
-//! sliver against its proof, before anything of it is stored; the confirmation is signed only when the
-//! ledger's registration, proven, and every sliver of all our shards are durable here; room in memory
-//! is asked for a segment as a whole, and never while some is held; whoever registered waits for
-//! nobody who did not. Does not: keep anything of a segment that did not arrive in full.
+//! sliver against its proof, before anything of it is stored; room in memory is asked for a segment as
+//! a whole, and never while some is held; whoever registered waits for nobody who did not.
+//! Does not: keep anything of a segment that did not arrive in full, or sign (`confirm` does).
 
 use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId, Encoding, SegmentCommitment};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{Parameters, SliverVerifier};
-use haulout_protocol::message::{Persistence, blob_certificate_message};
 use haulout_protocol::pairs::{PairProof, PairRoots};
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, shard_of_pair};
 use haulout_protocol::wire::sliver::{Reply, Request};
 use haulout_protocol::wire::{self, Refusal};
-use haulout_storage::SegmentWriter;
+use haulout_storage::{SegmentWriter, StoreError};
 use tokio::task::JoinHandle;
-use tracing::{Instrument, Span, debug, debug_span, info};
+use tracing::{Instrument, Span, debug, debug_span};
 
 use super::memory::Held;
 use super::pending::Claim;
 use super::session::{Fault, Session, blocking, busy, charged};
-use crate::context::{Position, now_ms};
-use crate::limits;
+use crate::context::now_ms;
 use crate::network::{Blame, StreamError};
 
 /// What is known of an upload once its header is checked.
@@ -37,9 +34,9 @@ pub(super) struct Upload {
     /// Room for a long header, as it came and as it is read.
     _room: Option<Held>,
     pub(super) parameters: Parameters,
-    segments: u32,
+    pub(super) segments: u32,
     pub(super) shards: Vec<ShardIndex>,
-    is_registered: bool,
+    pub(super) is_registered: bool,
 }
 
 /// A segment the writer is about to send.
@@ -107,17 +104,17 @@ impl Work {
 }
 
 impl Session {
-    /// Serves a put from its header to its confirmation.
+    /// Serves a put from its header to its confirmation; what the writer asks for after a short blob.
     pub(super) async fn take_slivers(
         &mut self,
         blob_id: BlobId,
         header_bytes: u32,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Request>, Fault> {
         let mut upload = self.open_upload(blob_id, header_bytes).await?;
+        let is_short = upload.header.encoding == Encoding::Short;
         loop {
-            // The writer may be encoding, or feeding slower nodes.
-            self.stream.allow_pause(self.shared.patience.pause);
-            match self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await? {
+            let Some(request) = self.next_request(is_short).await? else { return Ok(None) };
+            match request {
                 Request::Segment { segment, pairs } => {
                     let announced = Announced { segment, pairs };
                     self.take_segment(&mut upload, announced).await?;
@@ -126,7 +123,11 @@ impl Session {
                 Request::Finish { deletable } => {
                     let persistence = Request::persistence(deletable);
                     let confirm = debug_span!("confirm", haulout.blob.id = %blob_id);
-                    return self.confirm(&mut upload, persistence).instrument(confirm).await;
+                    self.confirm(&mut upload, persistence).instrument(confirm).await?;
+                    return Ok(None);
+                }
+                next @ (Request::Put { .. } | Request::Confirm { .. }) if is_short => {
+                    return Ok(Some(next));
                 }
                 Request::Short { symbols, proof_bytes } => {
                     self.take_short(&mut upload, &symbols, proof_bytes).await?;
@@ -135,6 +136,7 @@ impl Session {
                 Request::Get { .. }
                 | Request::GetShort { .. }
                 | Request::Put { .. }
+                | Request::Confirm { .. }
                 | Request::Pair { .. }
                 | Request::Sliver { .. } => {
                     return Err(Fault::out_of_place("a frame of an upload"));
@@ -180,19 +182,39 @@ impl Session {
             shards,
             is_registered: false,
         };
-        if self.is_registered(&mut upload, None).await?.is_some() {
+        if !self.has_no_registration(&mut upload).await? {
             self.keep_header(&mut upload).await?;
         }
-        let (store, shards) = (self.shared.context.store.clone(), upload.shards.clone());
-        let stored = blocking(move || store.stored_segments(&blob_id, &shards)).await??;
+        let stored = self.stored(&upload).await?;
         debug!(segments, already = stored.len(), "upload began");
         self.place.asked();
         self.reply(&Reply::Ready { stored }).await?;
         Ok(upload)
     }
 
+    /// The segments that need not be sent. What came on an earlier stream, and nobody paid for, is not forgotten while its
+    /// writer is told that it is here, pays for it, and asks for the confirmation.
+    async fn stored(&self, upload: &Upload) -> Result<Vec<u32>, Fault> {
+        let (store, blob_id) = (&self.shared.context.store, upload.blob_id);
+        let look = || {
+            let (store, shards) = (store.clone(), upload.shards.clone());
+            blocking(move || {
+                let pending_since = store.pending_since(&blob_id)?;
+                Ok::<_, StoreError>((pending_since, store.stored_segments(&blob_id, &shards)?))
+            })
+        };
+        let (pending_since, stored) = look().await??;
+        let now_ms = now_ms();
+        if pending_since.is_none_or(|since_ms| since_ms >= now_ms) {
+            return Ok(stored);
+        }
+        store.renew_pending(&blob_id, now_ms).await?;
+        self.shared.pending.renew(&blob_id, now_ms);
+        Ok(look().await??.1)
+    }
+
     /// Stores the header, if it is not stored yet; that of a short blob is stored with its symbols.
-    async fn keep_header(&self, upload: &mut Upload) -> Result<(), Fault> {
+    pub(super) async fn keep_header(&self, upload: &mut Upload) -> Result<(), Fault> {
         if upload.header.encoding == Encoding::Short {
             return Ok(());
         }
@@ -325,37 +347,6 @@ impl Session {
         Ok(Received { shard: pair.shard, axis, index, root: *pair.roots.of(axis), bytes })
     }
 
-    /// Waits for the registration, makes sure that all is durable, and signs.
-    async fn confirm(
-        &mut self,
-        upload: &mut Upload,
-        persistence: Persistence,
-    ) -> Result<(), Fault> {
-        let position = self.wait_registered(upload, Some(persistence)).await?;
-        let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
-        self.keep_header(upload).await?;
-        let shards = self.shared.own_shards(&position)?;
-        let context = &self.shared.context;
-        let (store, blob_id, segments) = (context.store.clone(), upload.blob_id, upload.segments);
-        if !blocking(move || store.holds(&blob_id, segments, &shards)).await?? {
-            let reason = "some of our slivers are missing; send them again".to_owned();
-            return Err(Fault::Refused(Refusal::Invalid(reason)));
-        }
-        if !context.trust.may_act(&position) {
-            // The ledger may prove itself again, or go on to where we are: the writer asks again.
-            let retry_after_ms = limits::BUSY_RETRY_AFTER_MS;
-            return Err(Fault::Refused(Refusal::Busy { retry_after_ms }));
-        }
-        let epoch = position.epoch;
-        let message = blob_certificate_message(&context.network, epoch, &blob_id, &persistence);
-        let key = context.keys.confirmation.as_ref();
-        let signature = key.ok_or(Fault::Refused(Refusal::NotMember))?.sign(&message);
-        let reply = Reply::Confirmed { epoch: epoch.0, signature: signature.to_bytes() };
-        context.metrics.confirmation_signed();
-        info!(%blob_id, %epoch, segments, "blob stored and confirmed");
-        self.reply(&reply).await
-    }
-
     /// Room for a segment, on the disk and in memory. Without a registration there is a claim on the disk, which grows as
     /// the bytes come; where there is no room for bytes without one, it is waited for: the writer registers as soon as a
     /// quorum is ready, and then waits for nobody who did not.
@@ -365,76 +356,57 @@ impl Session {
         pending_bytes: usize,
         memory_bytes: usize,
     ) -> Result<(Option<Claim>, Held), Fault> {
-        if !upload.is_registered && self.is_registered(upload, None).await?.is_none() {
-            let (guest, blob_id) = (self.place.guest(), upload.blob_id);
-            let header_bytes = upload.unstored.as_ref().map_or(0, Vec::len);
-            let pending = self.shared.pending.clone();
-            let claim = pending.claim(&guest, blob_id);
-            if pending.has_room(&guest, blob_id, header_bytes.saturating_add(pending_bytes))
-                && claim.grow(header_bytes)
-                && let Some(room) = self.try_room(memory_bytes)
-            {
+        if self.has_no_registration(upload).await? {
+            if let Some((claim, room)) = self.claim_room(upload, pending_bytes, memory_bytes) {
                 return Ok((Some(claim), room));
             }
-            drop(claim);
-            self.wait_registered(upload, None).await?.ok_or_else(busy)?;
+            let Upload { blob_id, is_registered, .. } = upload;
+            self.wait_registered(blob_id, is_registered, None).await?.ok_or_else(busy)?;
         }
         Ok((None, self.room(memory_bytes).await?))
     }
 
-    /// Waits until our store has the registration; gives the position it was seen at.
-    async fn wait_registered(
+    /// The same for a short blob, whose writer comes again if there is no room without a registration: other puts wait for
+    /// its stream.
+    pub(super) async fn make_room_at_once(
         &mut self,
         upload: &mut Upload,
-        persistence: Option<Persistence>,
-    ) -> Result<Option<Position>, Fault> {
-        let mut moves = self.shared.context.position.subscribe();
-        let deadline = tokio::time::Instant::now() + self.shared.patience.registration_wait;
-        loop {
-            moves.borrow_and_update();
-            if let Some(position) = self.is_registered(upload, persistence).await? {
-                return Ok(Some(position));
-            }
-            match tokio::time::timeout_at(deadline, moves.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Ok(None),
-            }
+        pending_bytes: usize,
+        memory_bytes: usize,
+    ) -> Result<(Option<Claim>, Held), Fault> {
+        if !self.has_no_registration(upload).await? {
+            return Ok((None, self.room(memory_bytes).await?));
         }
+        let claimed = self.claim_room(upload, pending_bytes, memory_bytes);
+        claimed.map(|(claim, room)| (Some(claim), room)).ok_or_else(busy)
     }
 
-    /// Whether the blob is registered as asked for, and at which position we saw it.
-    async fn is_registered(
+    async fn has_no_registration(&self, upload: &mut Upload) -> Result<bool, Fault> {
+        let Upload { blob_id, is_registered, .. } = upload;
+        Ok(!*is_registered && self.is_registered(blob_id, is_registered, None).await?.is_none())
+    }
+
+    /// Room for bytes that nobody pays for, if there is some now.
+    fn claim_room(
         &self,
-        upload: &mut Upload,
-        persistence: Option<Persistence>,
-    ) -> Result<Option<Position>, Fault> {
-        let position = self.shared.context.position.current();
-        let epoch = position.epoch;
-        let (store, blob_id) = (self.shared.context.store.clone(), upload.blob_id);
-        let Some(record) = blocking(move || store.blob(&blob_id)).await?? else {
-            return Ok(None);
-        };
-        if record.invalid.is_some() {
-            let reason = "the blob was proven to be encoded wrongly".to_owned();
-            return Err(Fault::Refused(Refusal::Invalid(reason)));
+        upload: &Upload,
+        pending_bytes: usize,
+        memory_bytes: usize,
+    ) -> Option<(Claim, Held)> {
+        let (guest, blob_id) = (self.place.guest(), upload.blob_id);
+        let header_bytes = upload.unstored.as_ref().map_or(0, Vec::len);
+        let pending = self.shared.pending.clone();
+        let claim = pending.claim(&guest, blob_id);
+        let has_room =
+            pending.has_room(&guest, blob_id, header_bytes.saturating_add(pending_bytes));
+        if !has_room || !claim.grow(header_bytes) {
+            return None;
         }
-        let is_registered = match persistence {
-            None => record.is_registered(epoch),
-            Some(Persistence::Permanent) => record.permanent(epoch).is_some(),
-            Some(Persistence::Deletable(object)) => record
-                .object(&object)
-                .is_some_and(|object| object.deletable && object.is_live(epoch)),
-        };
-        if is_registered && !upload.is_registered {
-            upload.is_registered = true;
-            self.place.promote(&upload.blob_id);
-            self.shared.pending.settle(&upload.blob_id);
-        }
-        Ok(is_registered.then_some(position))
+        self.try_room(memory_bytes).map(|room| (claim, room))
     }
 
     /// Sends one frame at once.
-    async fn reply(&mut self, reply: &Reply) -> Result<(), Fault> {
+    pub(super) async fn reply(&mut self, reply: &Reply) -> Result<(), Fault> {
         self.stream.write_frame(reply).await?;
         Ok(self.stream.flush().await?)
     }

@@ -220,34 +220,68 @@ impl Session {
     /// Serves a stream of `sliver/1`.
     pub(super) async fn serve_slivers(mut self) {
         let first = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await;
-        let served = match first.map_err(Fault::from) {
-            Ok(sliver::Request::Get { blob_id, segment, axis, part, pairs, trace }) => {
-                let blob_id = BlobId::from_bytes(blob_id);
-                let span = serve_span(&self.peer, &blob_id, segment);
-                self.place.asked();
-                trace::adopt(&span, trace);
-                let wanted = super::get::Wanted { blob_id, segment, axis, part, pairs };
-                self.send_slivers(wanted).instrument(span).await
-            }
-            Ok(sliver::Request::GetShort { blob_id, symbols, with_proof, trace }) => {
-                let blob_id = BlobId::from_bytes(blob_id);
-                let span = serve_span(&self.peer, &blob_id, 0);
-                self.place.asked();
-                trace::adopt(&span, trace);
-                let wanted = super::short::WantedSymbols { blob_id, symbols, with_proof };
-                self.send_symbols(wanted).instrument(span).await
-            }
-            Ok(sliver::Request::Put { blob_id, header_bytes, trace }) => {
-                let blob_id = BlobId::from_bytes(blob_id);
-                let span = receive_span(&self.peer, &blob_id);
-                self.shared.readers.note(&self.place);
-                trace::adopt(&span, trace);
-                self.take_slivers(blob_id, header_bytes).instrument(span).await
-            }
-            Ok(_) => Err(Fault::out_of_place("the first frame")),
-            Err(fault) => Err(fault),
+        let served = match first {
+            Ok(first) => self.serve_requests(first).await,
+            Err(error) => Err(error.into()),
         };
         self.end(served, sliver::Reply::Refused).await;
+    }
+
+    /// Serves what a peer wants, one thing after the other: of short blobs a stream takes and gives any number.
+    async fn serve_requests(&mut self, first: sliver::Request) -> Result<(), Fault> {
+        let mut next = Some(first);
+        while let Some(request) = next {
+            next = match request {
+                sliver::Request::Get { blob_id, segment, axis, part, pairs, trace } => {
+                    let blob_id = BlobId::from_bytes(blob_id);
+                    let span = serve_span(&self.peer, &blob_id, segment);
+                    self.place.asked();
+                    trace::adopt(&span, trace);
+                    let wanted = super::get::Wanted { blob_id, segment, axis, part, pairs };
+                    self.send_slivers(wanted).instrument(span).await?;
+                    None
+                }
+                sliver::Request::GetShort { blob_id, symbols, with_proof, trace } => {
+                    let blob_id = BlobId::from_bytes(blob_id);
+                    let span = serve_span(&self.peer, &blob_id, 0);
+                    self.place.asked();
+                    trace::adopt(&span, trace);
+                    let wanted = super::short::WantedSymbols { blob_id, symbols, with_proof };
+                    self.send_symbols(wanted).instrument(span).await?;
+                    self.next_request(true).await?
+                }
+                sliver::Request::Put { blob_id, header_bytes, trace } => {
+                    let blob_id = BlobId::from_bytes(blob_id);
+                    let span = receive_span(&self.peer, &blob_id);
+                    self.shared.readers.note(&self.place);
+                    trace::adopt(&span, trace);
+                    self.take_slivers(blob_id, header_bytes).instrument(span).await?
+                }
+                sliver::Request::Confirm { blob_id, deletable, trace } => {
+                    let blob_id = BlobId::from_bytes(blob_id);
+                    let span = receive_span(&self.peer, &blob_id);
+                    self.place.asked();
+                    trace::adopt(&span, trace);
+                    let persistence = sliver::Request::persistence(deletable);
+                    self.confirm_short(blob_id, persistence).instrument(span).await?;
+                    self.next_request(true).await?
+                }
+                _ => return Err(Fault::out_of_place("the first frame")),
+            };
+        }
+        Ok(())
+    }
+
+    /// What the peer wants next; nothing if it may end here, and does. It may be encoding, or feeding slower nodes.
+    pub(super) async fn next_request(
+        &mut self,
+        may_end: bool,
+    ) -> Result<Option<sliver::Request>, Fault> {
+        self.stream.allow_pause(self.shared.patience.pause);
+        match self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await {
+            Err(StreamError::Closed | StreamError::TimedOut(_)) if may_end => Ok(None),
+            read => Ok(Some(read?)),
+        }
     }
 
     /// Serves a stream of `blob/1`.

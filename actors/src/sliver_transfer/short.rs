@@ -1,7 +1,7 @@
 //! Short blobs at a node: all its symbols of one blob come, lie and go together.
 //!
 //! Promises: symbols and their proof are checked against the header before they are stored; what rotted is not served.
-//! Does not: confirm; an upload ends as any other does.
+//! Does not: confirm (`put` does).
 
 use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
@@ -62,7 +62,7 @@ impl Session {
             return Err(StreamError::TooLarge { announced: proof_bytes, max: most }.into());
         }
         let bytes = places.len() * symbol_bytes + as_usize(proof_bytes);
-        let (claim, _room) = self.make_room(upload, bytes, charged(2 * bytes)).await?;
+        let (claim, _room) = self.make_room_at_once(upload, bytes, charged(2 * bytes)).await?;
         if claim.as_ref().is_some_and(|claim| !claim.grow(bytes)) {
             return Err(busy());
         }

@@ -27,6 +27,7 @@ use crate::sample::{
 use crate::tree::{Role, Tree};
 
 mod readers;
+mod short;
 
 /// A blob of three segments, the last one short, with all its slivers.
 struct Blob {
@@ -99,14 +100,18 @@ impl World {
 
     /// What chain sync would do at the next checkpoint.
     async fn register(&self, blob: &Blob) {
+        self.register_header(&blob.header).await;
+    }
+
+    async fn register_header(&self, header: &BlobHeader) {
         let mut position = self.node.position.current();
         position.checkpoint += 1;
         let effect = BlobEffect::Registered {
-            blob_id: blob.header.blob_id(),
+            blob_id: header.blob_id(),
             object_id: ObjectId::from_bytes([4; 32]),
             epoch: Epoch(1),
             end_epoch: Epoch(9),
-            size: blob.header.length,
+            size: header.length,
             deletable: false,
         };
         self.node.store.apply(position.checkpoint, vec![effect]).await.unwrap();
@@ -551,6 +556,23 @@ async fn bytes_that_nobody_registers_are_bounded_refused_and_forgotten() {
     assert!(stored.is_empty(), "{stored:?}");
     send(&mut stream, &Request::Finish { deletable: None }).await;
     assert_eq!(reply(&mut stream).await, Reply::Refused(Refusal::NotRegistered));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_says_that_it_has_counts_as_new_when_its_writer_comes_back() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 17);
+    let (mut stream, _) = world.begin(&blob).await;
+    world.send_segment(&mut stream, &blob, 0, |_| {}).await;
+    assert_eq!(reply(&mut stream).await, Reply::Stored { segment: 0 });
+    let store = &world.node.store;
+    let since = || store.pending_since(&blob.header.blob_id()).unwrap().expect("pending");
+    let first = since();
+    let is_later = || crate::context::now_ms() > first;
+    eventually("a moment passes", is_later).await;
+    let (_stream, stored) = world.begin(&blob).await;
+    assert_eq!(stored, [0]);
+    assert!(since() > first, "it may be forgotten before the writer pays");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::Stored;
 use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::ShardIndex;
-use haulout_storage::{Inventory, Scope, StoreError};
+use haulout_storage::{Scope, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::context::{Context, now_ms};
@@ -48,6 +48,15 @@ struct Reasons {
     shards: Vec<ShardIndex>,
     checkpoint: u64,
     rot_found: u64,
+}
+
+/// What there is not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Inventory {
+    /// Live certified blobs of which a header, or a proof or sliver of the shards is not here, or is damaged.
+    incomplete: u64,
+    /// Stored values that a read found to be other bytes than were written, and that are so still.
+    rotten: u64,
 }
 
 /// An inventory, what it followed from, and what it took.
@@ -156,7 +165,6 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
         failure: failure.clone(),
         rotten: inventory.rotten,
         incomplete: inventory.incomplete,
-        certified: inventory.certified,
         ..Stored::default()
     };
     let before = last.as_ref().map_or_else(Inventory::default, |last| last.inventory);
@@ -172,13 +180,36 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
                 arriving_since_ms: now_ms().saturating_sub(arriving_ms),
             };
             let segments_of = |bytes| position.parameters.segment_count(bytes);
-            let inventory = store.inventory(&scope, segments_of)?;
+            let inventory = take_inventory(store, &scope, segments_of)?;
             let ended = Instant::now();
             Taken { inventory, reasons, ended, took: ended.saturating_duration_since(began) }
         }
     };
     let stored = told(taken.inventory);
     Ok((stored, taken))
+}
+
+/// Counts what is missing, page by page.
+fn take_inventory(
+    store: &Store,
+    scope: &Scope<'_>,
+    segments_of: impl Fn(u64) -> u64,
+) -> Result<Inventory, StoreError> {
+    let mut inventory = Inventory { rotten: store.rotten_values()?, ..Inventory::default() };
+    let (mut after, mut last) = (None, None);
+    loop {
+        let page = store.missing(scope, &segments_of, after)?;
+        inventory.rotten += page.rotten;
+        for lacking in &page.lacking {
+            // A long blob may be in several pages.
+            inventory.incomplete +=
+                u64::from(last.replace(lacking.blob_id) != Some(lacking.blob_id));
+        }
+        after = page.end;
+        if after.is_none() {
+            return Ok(inventory);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -38,9 +38,8 @@ pub(super) use left::LeftBehind;
 use report::Named;
 use tree::Tree;
 
-/// Puts at once if nobody says how many: on two cores four are nearly as fast, and sixteen hide the pauses of a ledger that
-/// is far away.
-const AT_ONCE: &str = "16";
+/// Puts at once if nobody says how many: those of short blobs share the ledger's transactions, so the more the better.
+const AT_ONCE: &str = "64";
 
 /// Store files; `-` reads stdin
 ///
@@ -87,7 +86,7 @@ pub(super) struct Put {
     /// Write the name on the ledger, too: everybody can read it, and a transaction's gas is paid
     #[arg(long)]
     public_name: bool,
-    /// Store so many files at the same time
+    /// Store so many files at the same time, at most 64; long ones fewer
     #[arg(long, value_name = "N", default_value = AT_ONCE, value_parser = at_once)]
     at_once: NonZeroUsize,
     /// Only show what it would do and cost; nothing is sent or paid
@@ -445,7 +444,8 @@ mod tests {
         let most = limits::PUTS_AT_ONCE_MAX;
         assert_eq!(parse(&["a", "--at-once", &most.to_string()]).at_once.get(), most);
         assert!(parse(&["a"]).at_once.get() <= most);
-        assert!(most <= limits::STREAMS_TO_PEER_MAX);
+        let streams = limits::LONG_PUTS_AT_ONCE_MAX + limits::STREAMS_LENT_MAX;
+        assert!(streams <= limits::STREAMS_TO_PEER_MAX);
         for wrong in ["0", "x", &(most + 1).to_string()] {
             assert!(at_once(wrong).unwrap_err().contains("from 1 to"), "{wrong}");
         }

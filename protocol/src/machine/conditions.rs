@@ -181,8 +181,6 @@ pub struct Stored {
     pub rotten: u64,
     /// Certified blobs of which something is not here.
     pub incomplete: u64,
-    /// Certified blobs in all.
-    pub certified: u64,
     /// Our shards that are not here.
     pub shards_missing: usize,
 }
@@ -261,8 +259,8 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
         found.push(Condition::new(
             Name::BlobsIncomplete,
             format!(
-                "of {} of {} certified blobs something that belongs in this node's shards is not here",
-                stored.incomplete, stored.certified
+                "certified blobs of which something that belongs in this node's shards is not here: {}",
+                stored.incomplete
             ),
             "keep the node running: others serve what it lacks as long as enough of them have it; it is not fetched by itself \
              yet: whoever has the file brings it back with `haulout put FILE --repair`, and else it counts until these blobs \

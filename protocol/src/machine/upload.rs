@@ -11,7 +11,7 @@ use super::{Blame, Machine, Timestamp};
 use crate::blob::BlobId;
 use crate::certificate::Certificate;
 use crate::committee::Committee;
-use crate::crypto::Signature;
+use crate::crypto::{self, Signature};
 use crate::epoch::Epoch;
 use crate::message::{self, NetworkId, Persistence};
 
@@ -148,6 +148,8 @@ struct Peer {
     stored: BTreeSet<u32>,
     sent: BTreeSet<u32>,
     finishing: bool,
+    /// Came, and is not verified yet.
+    claimed: Option<Signature>,
     confirmed: Option<Signature>,
 }
 
@@ -219,9 +221,14 @@ impl Upload {
         members.map(|(member, _)| self.committee.weight(*member)).sum()
     }
 
-    /// Weight of the members that confirmed so far, for progress displays.
+    /// Weight of the members whose confirmations are verified.
     pub fn confirmed_weight(&self) -> u16 {
         self.weight_of(|peer| peer.confirmed.is_some())
+    }
+
+    /// Weight of the members whose confirmations came, verified or not: for progress displays.
+    pub fn claimed_weight(&self) -> u16 {
+        self.weight_of(|peer| peer.confirmed.or(peer.claimed).is_some())
     }
 
     fn is_sent(&self, peer: &Peer, segment: u32) -> bool {
@@ -262,19 +269,57 @@ impl Upload {
             self.fail_member(member, reason.clone());
             return vec![Effect::Drop { member, reason }];
         }
-        let (Some(persistence), Some(peer)) = (self.persistence, self.peers.get_mut(&member))
-        else {
-            return Vec::new();
-        };
-        let message =
-            message::blob_certificate_message(&self.network, epoch, &self.blob_id, &persistence);
-        if signature.verify(&self.committee.members()[member].public_key, &message) {
-            peer.confirmed = Some(signature);
+        if let Some(peer) = self.peers.get_mut(&member)
+            && peer.confirmed.is_none()
+        {
+            peer.claimed = Some(signature);
+        }
+        Vec::new()
+    }
+
+    /// What a member of use must sign.
+    fn message(&self, persistence: &Persistence) -> Vec<u8> {
+        let epoch = self.committee.epoch();
+        message::blob_certificate_message(&self.network, epoch, &self.blob_id, persistence)
+    }
+
+    /// Verifies what came as soon as it may make a quorum, all together: a pairing costs a millisecond, and honest members
+    /// need one for all of them. If that fails, each is verified alone, and whoever lied is left.
+    fn verify_confirmations(&mut self) -> Vec<Effect> {
+        let Some(persistence) = self.persistence else { return Vec::new() };
+        if !self.certifying && !self.committee.is_quorum(self.claimed_weight()) {
             return Vec::new();
         }
-        let (blame, reason) = (Blame::WrongProof, Blame::WrongProof.to_string());
-        self.fail_member(member, reason.clone());
-        vec![Effect::Blame { member, reason: blame }, Effect::Drop { member, reason }]
+        let claimed = |(member, peer): (&usize, &mut Peer)| Some((*member, peer.claimed.take()?));
+        let claimed: Vec<_> = self.peers.iter_mut().filter_map(claimed).collect();
+        if claimed.is_empty() {
+            return Vec::new();
+        }
+        let message = self.message(&persistence);
+        let is_sound_together = self.are_sound(&claimed, &message);
+        let mut effects = Vec::new();
+        for (member, signature) in claimed {
+            if is_sound_together || self.are_sound(&[(member, signature)], &message) {
+                self.peers.entry(member).or_default().confirmed = Some(signature);
+                continue;
+            }
+            let (blame, reason) = (Blame::WrongProof, Blame::WrongProof.to_string());
+            self.fail_member(member, reason.clone());
+            effects.push(Effect::Blame { member, reason: blame });
+            effects.push(Effect::Drop { member, reason });
+        }
+        effects
+    }
+
+    /// Whether the sum of the signatures is that of these members. That it holds for each of them is not said, and not
+    /// needed: a certificate is that sum.
+    fn are_sound(&self, signatures: &[(usize, Signature)], message: &[u8]) -> bool {
+        let members = self.committee.members();
+        let keys: Vec<_> = signatures.iter().map(|(at, _)| members[*at].public_key).collect();
+        let signatures: Vec<_> = signatures.iter().map(|(_, signature)| *signature).collect();
+        let key = crypto::aggregate_public_keys(&keys);
+        let sum = crypto::aggregate_signatures(&signatures);
+        key.ok().zip(sum.ok()).is_some_and(|(key, sum)| sum.verify(&key, message))
     }
 
     /// Segments that no peer needs any more leave memory; peers that lag behind a quorum leave the upload.
@@ -357,9 +402,7 @@ impl Upload {
             return Vec::new();
         }
         self.certifying = true;
-        let epoch = self.committee.epoch();
-        let message =
-            message::blob_certificate_message(&self.network, epoch, &self.blob_id, &persistence);
+        let message = self.message(&persistence);
         let confirmations: Vec<_> = self
             .peers
             .iter()
@@ -401,10 +444,12 @@ impl Upload {
     }
 
     fn advance(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut effects = self.verify_confirmations();
         if self.certified {
-            return self.end(now);
+            effects.extend(self.end(now));
+            return effects;
         }
-        let mut effects = self.release_and_leave_behind(now);
+        effects.extend(self.release_and_leave_behind(now));
         let failure = self.fail_without_quorum();
         if !failure.is_empty() {
             effects.extend(failure);

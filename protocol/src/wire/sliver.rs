@@ -7,7 +7,9 @@
 //! [`Request::Sliver`] and its raw bytes, answered by [`Reply::Stored`] when durable; [`Request::Finish`] answered by
 //! [`Reply::Confirmed`]. A blob that is short in its network has symbols in place of a segment's pairs: a get is
 //! [`Request::GetShort`], answered by one [`Reply::Short`], and a put has one [`Request::Short`] in place of its segment.
-//! Any time the node may say [`Reply::Refused`] and end the stream.
+//! A stream takes and gives any number of short blobs, one after the other: when one is stored, confirmed or sent, the
+//! next request may follow, and [`Request::Confirm`] asks on any stream for the confirmation of a short blob that came on
+//! another. Any time the node may say [`Reply::Refused`] and end the stream.
 
 use bincode::{Decode, Encode};
 
@@ -109,6 +111,15 @@ pub enum Request {
         /// The blob object the confirmation is bound to, if it may be deleted.
         deletable: Option<ObjectId>,
     },
+    /// Asks for the confirmation of a short blob whose symbols the node has.
+    Confirm {
+        /// The bytes of the blob's id.
+        blob_id: [u8; 32],
+        /// The blob object the confirmation is bound to, if it may be deleted.
+        deletable: Option<ObjectId>,
+        /// The caller's span.
+        trace: Option<TraceContext>,
+    },
 }
 
 /// What the node sends.
@@ -164,7 +175,7 @@ pub enum Reply {
 }
 
 impl Request {
-    /// The persistence a [`Request::Finish`] asks to confirm.
+    /// The persistence a [`Request::Finish`] or [`Request::Confirm`] asks to confirm.
     pub fn persistence(deletable: Option<ObjectId>) -> Persistence {
         deletable.map_or(Persistence::Permanent, Persistence::Deletable)
     }

@@ -9,8 +9,9 @@ use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::ShardIndex;
 
 use super::*;
+use crate::tables::WANTING;
 use crate::testing::*;
-use crate::{Kept, Store, StoreError};
+use crate::{Kept, Scope, Store, StoreError};
 
 /// A closed store with two segments in it.
 fn sample_store() -> TempDir {
@@ -76,6 +77,34 @@ fn a_store_of_version_4_is_opened_with_all_it_holds() {
     }
 }
 
+/// Makes a store one of version 4, which had no table of blobs to look at.
+fn as_version_4(directory: &Path) {
+    set_version(directory, 4);
+    let database = Database::open(directory.join("index.redb")).expect("opens");
+    let transaction = database.begin_write().expect("begins");
+    assert!(transaction.delete_table(WANTING).expect("deleted"));
+    transaction.commit().expect("committed");
+}
+
+#[tokio::test]
+async fn of_a_store_of_version_4_every_certified_blob_is_looked_at() {
+    let directory = tempdir().expect("created");
+    let store = Store::open(directory.path(), sample_options()).expect("opens");
+    let certified = |blob| [registered_until(blob, 1, 9), certified_until(blob, 1, 2, 9)];
+    let effects = [certified(1).to_vec(), certified(2).to_vec(), vec![registered(3, 1)]].concat();
+    store.apply(1, effects).await.expect("applied");
+    drop(store);
+    as_version_4(directory.path());
+    let store = Store::open(directory.path(), sample_options()).expect("opens");
+    let held = shards(0..1);
+    let scope = Scope { epoch: Epoch(3), shards: &held, arriving_since_ms: u64::MAX };
+    let lacking = store.missing(&scope, |_| 1, None).expect("read").lacking;
+    let blobs: Vec<_> = lacking.into_iter().map(|lacking| lacking.blob_id).collect();
+    let mut expected = vec![sample_blob(1), sample_blob(2)];
+    expected.sort_unstable();
+    assert_eq!(blobs, expected);
+}
+
 /// Writes such a store to the folder that `HAULOUT_WRITE_STORE` names; without it, to one that goes again.
 #[tokio::test]
 async fn a_store_that_is_closed_and_compacted_opens_with_all_it_holds() {
@@ -139,7 +168,7 @@ fn set_version(directory: &Path, version: u64) {
 #[test]
 fn older_and_newer_versions_are_refused_by_number_and_left_alone() {
     let directory = sample_store();
-    for version in [1, 2, 3, SCHEMA + 1, 77] {
+    for version in [1, 2, SCHEMA_OLDEST - 1, SCHEMA + 1, 77] {
         set_version(directory.path(), version);
         let error = Store::open(directory.path(), sample_options()).expect_err("refused");
         let StoreError::UnknownSchema { found, supported: SCHEMA } = error else {

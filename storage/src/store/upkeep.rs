@@ -12,8 +12,9 @@ use haulout_protocol::sliver::ShardIndex;
 
 use super::{Store, Usage};
 use crate::census::{self, Census};
+use crate::content;
 use crate::error::StoreError;
-use crate::inventory::{self, Inventory, Scope};
+use crate::missing::{self, Page, PageEnd, Scope};
 use crate::shards;
 use crate::slivers;
 use crate::tables::{self, meta};
@@ -58,21 +59,29 @@ impl Store {
         slivers::count(&self.view()?, blob_id, segments, &slivers::sorted(shards))
     }
 
-    /// Counts what should be here and is not, and what turned out to be rotten; `segments_of` says how many segments a blob
-    /// of so many bytes has. Goes through every object on chain and every sliver's row and blocks on the disk: call it
-    /// where blocking is allowed, and seldom.
-    pub fn inventory(
+    /// A page of what should be here and is not; `segments_of` says how many segments a blob of so many bytes has. It reads
+    /// nothing of blobs that were found whole, and forgets those it finds so. Blocks on the disk: call it where blocking is
+    /// allowed.
+    pub fn missing(
         &self,
         scope: &Scope<'_>,
         segments_of: impl Fn(u64) -> u64,
-    ) -> Result<Inventory, StoreError> {
-        let view = self.view()?;
-        let mut inventory = inventory::take(&view, scope, segments_of)?;
-        inventory.rotten += self.inner.rot.look_again(&view)?;
-        Ok(inventory)
+        after: Option<PageEnd>,
+    ) -> Result<Page, StoreError> {
+        let mut page = missing::page(&self.view()?, scope, segments_of, after)?;
+        let whole = std::mem::take(&mut page.whole);
+        if !whole.is_empty() {
+            self.mention(Change::Whole { blobs: whole });
+        }
+        Ok(page)
     }
 
-    /// How often a read found bytes that are not those that were written: a change is a reason for an inventory.
+    /// How many headers, pair proofs, short blobs and certificates that a read found rotten are so still.
+    pub fn rotten_values(&self) -> Result<u64, StoreError> {
+        self.inner.rot.look_again(&self.view()?)
+    }
+
+    /// How often a read found bytes that are not those that were written: a change is a reason to look for what is missing.
     pub fn rot_found(&self) -> u64 {
         self.inner.rot.times()
     }
@@ -97,6 +106,18 @@ impl Store {
     /// Bytes of blobs that no object on chain stands for.
     pub fn pending_bytes(&self) -> Result<u64, StoreError> {
         Ok(tables::number(&self.view()?, meta::PENDING_BYTES)?.unwrap_or(0))
+    }
+
+    /// Since when bytes of the blob are pending, in milliseconds of the writers' clock; nothing if there are none, or somebody
+    /// pays for them.
+    pub fn pending_since(&self, blob_id: &BlobId) -> Result<Option<u64>, StoreError> {
+        content::pending_since(&self.view()?, blob_id.as_bytes())
+    }
+
+    /// Lets what is pending of the blob be so from that time on, if it is not later already: to be done before a writer who
+    /// came back is told what of it is here, or it may be forgotten before the writer has paid.
+    pub async fn renew_pending(&self, blob_id: &BlobId, now_ms: u64) -> Result<(), StoreError> {
+        self.write(Change::Renew { blob_id: *blob_id, now_ms }, 1).await.map(drop)
     }
 
     /// Removes the bytes of unregistered blobs that came before that time; returns how many went.

@@ -61,12 +61,26 @@ pub(super) struct Question {
 impl Question {
     /// Asks, and reports what comes.
     pub(super) async fn run(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
-        let peer = self.session.peer(self.member);
-        let mut stream = self.session.network.open(peer, Protocol::Sliver).await?;
-        let mut stopwatch = Stopwatch::start(&self.session.network, peer);
+        let (network, peer) = (&self.session.network, self.session.peer(self.member));
         match self.header.encoding {
-            Encoding::Segments => self.pairs(&mut stream, &mut stopwatch, events).await,
-            Encoding::Short => self.symbols(&mut stream, &mut stopwatch, events).await,
+            Encoding::Segments => {
+                let mut stream = network.open(peer, Protocol::Sliver).await?;
+                let mut stopwatch = Stopwatch::start(network, peer);
+                self.pairs(&mut stream, &mut stopwatch, events).await
+            }
+            Encoding::Short => {
+                let mut lent = network.reuse(peer).await?;
+                let mut stopwatch = Stopwatch::start(network, peer);
+                let mut announced = self.ask_for_symbols(lent.stream()).await;
+                if announced.as_ref().is_err_and(|error| error.is_of_old(&lent)) {
+                    lent = network.replace(peer, lent).await?;
+                    stopwatch = Stopwatch::start(network, peer);
+                    announced = self.ask_for_symbols(lent.stream()).await;
+                }
+                self.symbols(lent.stream(), announced?, &mut stopwatch, events).await?;
+                lent.give_back();
+                Ok(())
+            }
         }
     }
 
@@ -156,27 +170,31 @@ impl Question {
         read.map_err(|_| AskError::Wrong(Blame::WrongProof))
     }
 
-    /// Asks for symbols of a short blob, which come all together.
-    async fn symbols(
-        &self,
-        stream: &mut Stream,
-        stopwatch: &mut Stopwatch,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<(), AskError> {
-        let with_proof = self.part.has_proof();
+    /// Asks for symbols of a short blob; which of them come, all together, and how long their proof is.
+    async fn ask_for_symbols(&self, stream: &mut Stream) -> Result<(Vec<u16>, u32), AskError> {
         let request = Request::GetShort {
             blob_id: *self.blob_id.as_bytes(),
             symbols: self.pairs.iter().map(|pair| pair.0).collect(),
-            with_proof,
+            with_proof: self.part.has_proof(),
             trace: trace::current(),
         };
         stream.write_frame(&request).await?;
         stream.flush().await?;
-        let (places, proof_bytes) = match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
-            Reply::Short { symbols, proof_bytes } => (symbols, proof_bytes),
-            Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
-            _ => return Err(node::nonsense()),
-        };
+        match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
+            Reply::Short { symbols, proof_bytes } => Ok((symbols, proof_bytes)),
+            Reply::Refused(refusal) => Err(AskError::Refused(refusal)),
+            _ => Err(node::nonsense()),
+        }
+    }
+
+    /// Reads the symbols that were announced.
+    async fn symbols(
+        &self,
+        stream: &mut Stream,
+        (places, proof_bytes): (Vec<u16>, u32),
+        stopwatch: &mut Stopwatch,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<(), AskError> {
         stopwatch.heard(0);
         let mut owed = self.pairs.clone();
         places.iter().try_for_each(|place| take(&mut owed, *place).map(drop))?;
@@ -184,7 +202,7 @@ impl Question {
         let proof = self.read_proof(stream, places.len(), proof_bytes).await?;
         stopwatch.heard(symbols.iter().map(|(_, symbol)| symbol.len() as u64).sum());
         stopwatch.is_whole = owed.is_empty();
-        if with_proof {
+        if self.part.has_proof() {
             let checked = check_short(&self.session.parameters, &self.header, &symbols, &proof);
             checked.map_err(|_| AskError::Wrong(Blame::WrongProof))?;
         }

@@ -12,18 +12,17 @@ use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::encoding::Buffers;
 use haulout_protocol::wire::LIST_FRAME_BYTES_MAX;
 use haulout_protocol::wire::blob::State;
-use haulout_protocol::wire::sliver::{Reply, Request};
+use haulout_protocol::wire::sliver::Reply;
 
 use super::encoded::{Encoded, send_share};
 use super::identify::{encode, identify, unchanged};
-use super::sender::{bytes_of, unexpected};
-use super::{PutError, Source, stored_set};
+use super::sender::{begin as offer, unexpected};
+use super::{PutError, Source};
 use crate::limits;
 use crate::network::{Protocol, Stream};
 use crate::session::locate;
 use crate::session::node::AskError;
 use crate::session::{Observer, Progress, Session};
-use crate::trace;
 
 /// What a repair did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,21 +189,7 @@ async fn begin(
     header: &BlobHeader,
 ) -> Result<(Stream, BTreeSet<u32>), AskError> {
     let mut stream = session.network.open(session.peer(member), Protocol::Sliver).await?;
-    let bytes = header.to_bytes();
-    let put = Request::Put {
-        blob_id: *header.blob_id().as_bytes(),
-        header_bytes: bytes_of(&bytes),
-        trace: trace::current(),
-    };
-    stream.write_frame(&put).await?;
-    stream.write_all(&bytes).await?;
-    stream.flush().await?;
-    match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
-        Reply::Ready { stored } => {
-            let stored = stored_set(stored, header.segments.len());
-            let all = 0..u32::try_from(header.segments.len()).unwrap_or(u32::MAX);
-            Ok((stream, all.filter(|segment| !stored.contains(segment)).collect()))
-        }
-        other => Err(unexpected(other)),
-    }
+    let stored = offer(&mut stream, header).await?;
+    let all = 0..u32::try_from(header.segments.len()).unwrap_or(u32::MAX);
+    Ok((stream, all.filter(|segment| !stored.contains(segment)).collect()))
 }

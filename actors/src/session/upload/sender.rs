@@ -2,7 +2,7 @@
 //!
 //! Promises: a node that has no time, or gave the stream's place to another, is asked again while the client's patience
 //! lasts, which begins anew with each step forward; what it has is not sent twice. Does not: return to a node that cannot
-//! be reached, or that lost a segment we no longer hold.
+//! be reached, or that lost a segment we no longer hold. A short blob needs no stream of its own (`short`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,6 +48,8 @@ pub(super) struct Sender {
     sent: BTreeSet<u32>,
     /// All of them, if the blob is no more than the window holds anyway: one may be lost with its stream.
     held: BTreeMap<u32, Arc<Encoded>>,
+    /// The short blob that is sent, if it is one.
+    short: Option<Arc<Encoded>>,
     /// Whether the node was ready before.
     was_ready: bool,
     /// Since when something is asked of the node that it has not done: while it waits for us, its time does not pass.
@@ -69,20 +71,31 @@ impl Sender {
             command: None,
             sent: BTreeSet::new(),
             held: BTreeMap::new(),
+            short: None,
             was_ready: false,
             moved: Instant::now(),
         }
     }
 
+    /// A sender of a short blob, which is sent as soon as the node is reached.
+    pub(super) fn with_short(self, short: Option<Arc<Encoded>>) -> Self {
+        Sender { short, ..self }
+    }
+
     pub(super) async fn run(
         mut self,
         mut queue: mpsc::Receiver<Command>,
-        events: mpsc::Sender<Event>,
+        events: &mpsc::Sender<Event>,
     ) {
         let member = self.member;
         let mut pauses =
             Pauses::between(limits::PUT_RETURN_PAUSE_MIN, limits::PUT_RETURN_PAUSE_MAX);
-        while let Err(error) = self.serve(&mut queue, &events).await {
+        loop {
+            let served = match self.short {
+                Some(_) => self.serve_short(&mut queue, events).await,
+                None => self.serve(&mut queue, events).await,
+            };
+            let Err(error) = served else { return };
             error.report(&self.session, member);
             let pause = pauses.next();
             let deadline = self.moved + self.session.patience;
@@ -106,26 +119,11 @@ impl Sender {
         let report = async |input| drop(events.send(Event::Input(input)).await);
         let mut stream =
             self.session.network.open(self.session.peer(member), Protocol::Sliver).await?;
-        let header = self.header.to_bytes();
-        let put = Request::Put {
-            blob_id: *self.blob_id.as_bytes(),
-            header_bytes: bytes_of(&header),
-            trace: trace::current(),
-        };
-        stream.write_frame(&put).await?;
-        stream.write_all(&header).await?;
-        drop(header);
-        stream.flush().await?;
-        match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
-            Reply::Ready { stored } => {
-                let stored = stored_set(stored, self.header.segments.len());
-                self.repeat(&mut stream, &stored).await?;
-                if !self.was_ready {
-                    (self.was_ready, self.moved) = (true, Instant::now());
-                    report(Input::Ready { member, stored }).await;
-                }
-            }
-            other => return Err(unexpected(other)),
+        let stored = begin(&mut stream, &self.header).await?;
+        self.repeat(&mut stream, &stored).await?;
+        if !self.was_ready {
+            (self.was_ready, self.moved) = (true, Instant::now());
+            report(Input::Ready { member, stored }).await;
         }
         loop {
             if self.command.is_none() {
@@ -213,13 +211,41 @@ async fn finish(
     loop {
         match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
             Reply::Stored { .. } => (),
-            Reply::Confirmed { epoch, signature } => {
-                let signature = Signature::from_bytes(&signature);
-                let signature = signature.map_err(|_| AskError::Wrong(Blame::WrongProof))?;
-                return Ok((Epoch(epoch), signature));
-            }
-            other => return Err(unexpected(other)),
+            reply => return confirmation(reply),
         }
+    }
+}
+
+/// Reads a confirmation; it is not verified yet.
+fn confirmation(reply: Reply) -> Result<(Epoch, Signature), AskError> {
+    match reply {
+        Reply::Confirmed { epoch, signature } => {
+            let signature = Signature::from_bytes(&signature);
+            let signature = signature.map_err(|_| AskError::Wrong(Blame::WrongProof))?;
+            Ok((Epoch(epoch), signature))
+        }
+        other => Err(unexpected(other)),
+    }
+}
+
+/// Offers a node a blob; the segments of it that the node has.
+pub(super) async fn begin(
+    stream: &mut Stream,
+    header: &BlobHeader,
+) -> Result<BTreeSet<u32>, AskError> {
+    let bytes = header.to_bytes();
+    let put = Request::Put {
+        blob_id: *header.blob_id().as_bytes(),
+        header_bytes: bytes_of(&bytes),
+        trace: trace::current(),
+    };
+    stream.write_frame(&put).await?;
+    stream.write_all(&bytes).await?;
+    drop(bytes);
+    stream.flush().await?;
+    match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
+        Reply::Ready { stored } => Ok(stored_set(stored, header.segments.len())),
+        other => Err(unexpected(other)),
     }
 }
 
@@ -241,5 +267,6 @@ pub(super) fn unexpected(reply: Reply) -> AskError {
     }
 }
 
+mod short;
 #[cfg(test)]
 mod tests;

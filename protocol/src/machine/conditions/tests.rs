@@ -67,11 +67,7 @@ fn table() -> Vec<(Name, Facts, &'static str)> {
             "99 bytes",
         ),
         (Name::RotFound, stored(Stored { rotten: 2, ..default() }), "2 stored values"),
-        (
-            Name::BlobsIncomplete,
-            stored(Stored { incomplete: 3, certified: 40, ..default() }),
-            "3 of 40",
-        ),
+        (Name::BlobsIncomplete, stored(Stored { incomplete: 3, ..default() }), "not here: 3"),
         (Name::ShardsMissing, stored(Stored { shards_missing: 4, ..default() }), "4 of"),
         (Name::LedgerForked, doubt(Verdict::Fork), "7"),
         (Name::LedgerRolledBack, doubt(Verdict::Rollback), "7"),
@@ -139,7 +135,6 @@ fn what_is_within_its_bound_is_no_condition() {
     for facts in [
         stored(Stored { free_bytes: Some(100), reserve_bytes: 100, ..Stored::default() }),
         stored(Stored { reserve_bytes: 100, ..Stored::default() }),
-        stored(Stored { certified: 40, ..Stored::default() }),
         clock(60_000),
         clock(-60_000),
         doubt(Verdict::Next),

@@ -11,6 +11,8 @@ use crate::sample::{
 };
 use crate::tree::{Role, Tree};
 
+mod short;
+
 /// A pair proof among seven shards: two roots and six neighbours.
 const PROOF_BYTES: u32 = 256;
 
@@ -25,7 +27,9 @@ struct World {
 impl World {
     async fn start() -> World {
         let (network, client) = (sample_network(1), sample_network(2));
-        let position = position_of(sample_committee(&[network.identity()], 7));
+        let mut position = position_of(sample_committee(&[network.identity()], 7));
+        position.parameters =
+            position.parameters.with_short_blobs(SHORT_BYTES_MAX).expect("it fits");
         let tree = async |network: &Network| {
             let context = sample_context(position.clone(), network.identity(), 0);
             Tree::start(context, network.clone(), Role::Client).await.expect("it starts")
@@ -58,7 +62,7 @@ impl World {
         let (events, heard) = mpsc::channel(8);
         let blob_id = header.blob_id();
         let sender = Sender::new(self.session.clone(), blob_id, Arc::new(header), 0);
-        tokio::spawn(sender.run(queue, events));
+        tokio::spawn(async move { sender.run(queue, &events).await });
         (commands, heard)
     }
 
@@ -74,6 +78,8 @@ impl World {
     }
 }
 
+/// No blob of these tests is short but those of `short`.
+const SHORT_BYTES_MAX: u32 = 64;
 const SEGMENT_BYTES: u64 = 100;
 
 fn segment(session: &Session) -> Encoded {

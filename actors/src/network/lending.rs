@@ -1,0 +1,125 @@
+//! Streams that are used in turn: many short exchanges with one peer need few streams.
+//!
+//! Promises: no more than [`limits::STREAMS_LENT_MAX`] streams to a peer are lent by turns, and no more are kept; one that
+//! nobody uses for [`limits::STREAM_KEPT_MAX`] is closed; whoever opens a stream of its own never waits for one that is
+//! only kept. Does not: know whether the peer has ended a stream meanwhile; whoever finds that begins anew.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use haulout_protocol::crypto::PeerId;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use super::frames::{Stream, StreamError};
+use super::shared::lock;
+use super::{Network, OpenError, Protocol};
+use crate::limits;
+
+/// The desks of all peers.
+#[derive(Debug, Default)]
+pub(super) struct Lending {
+    desks: Mutex<BTreeMap<PeerId, Arc<Desk>>>,
+}
+
+/// The streams towards one peer.
+#[derive(Debug)]
+struct Desk {
+    turns: Arc<Semaphore>,
+    /// Those that nobody has now, and since when; whatever was used last comes first.
+    kept: Mutex<Vec<(Instant, Stream)>>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Desk { turns: Arc::new(Semaphore::new(limits::STREAMS_LENT_MAX)), kept: Mutex::default() }
+    }
+}
+
+impl Lending {
+    fn desk(&self, peer: PeerId) -> Arc<Desk> {
+        lock(&self.desks).entry(peer).or_default().clone()
+    }
+
+    /// Closes the one that was kept the longest: somebody needs its permit.
+    pub(super) fn close_one(&self, peer: PeerId) {
+        let desk = lock(&self.desks).get(&peer).cloned();
+        let Some(desk) = desk else { return };
+        let mut kept = lock(&desk.kept);
+        if !kept.is_empty() {
+            drop(kept.remove(0));
+        }
+    }
+
+    /// Closes what was kept for too long, and forgets peers without streams.
+    pub(super) fn sweep(&self, now: Instant) {
+        let mut desks = lock(&self.desks);
+        desks.retain(|_, desk| {
+            let mut kept = lock(&desk.kept);
+            kept.retain(|(since, _)| now.duration_since(*since) < limits::STREAM_KEPT_MAX);
+            !kept.is_empty() || Arc::strong_count(desk) > 1
+        });
+    }
+}
+
+/// A stream of [`Protocol::Sliver`] on loan. Dropped, it is closed; see [`Borrowed::give_back`].
+#[derive(Debug)]
+pub struct Borrowed {
+    stream: Stream,
+    was_used: bool,
+    desk: Arc<Desk>,
+    /// Whoever has a stream by turns has one.
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Borrowed {
+    /// The stream.
+    pub fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    /// Whether an exchange failed as it does on a stream that the peer ended while nobody had it: nothing was done.
+    pub fn had_ended(&self, error: &StreamError) -> bool {
+        use StreamError::{Closed, Evicted, Io};
+        self.was_used && matches!(error, Closed | Evicted | Io(_))
+    }
+
+    /// For the next one; only between two exchanges.
+    pub fn give_back(self) {
+        let Borrowed { stream, desk, .. } = self;
+        let mut kept = lock(&desk.kept);
+        if kept.len() < limits::STREAMS_LENT_MAX {
+            kept.push((Instant::now(), stream));
+        }
+    }
+}
+
+impl Network {
+    /// A stream to a peer that others use after us: waits for a turn, then as [`Network::reuse`] does. For those who come
+    /// by the hundred.
+    pub async fn borrow(&self, peer: PeerId) -> Result<Borrowed, OpenError> {
+        let turns = self.shared.lending.desk(peer).turns.clone();
+        let turn = turns.acquire_owned().await.expect("we never close the semaphore");
+        Ok(Borrowed { turn: Some(turn), ..self.reuse(peer).await? })
+    }
+
+    /// A stream that was used before, if one is kept, which saves a round trip; else as [`Network::open`] does.
+    pub async fn reuse(&self, peer: PeerId) -> Result<Borrowed, OpenError> {
+        let desk = self.shared.lending.desk(peer);
+        let kept = lock(&desk.kept).pop();
+        let (stream, was_used) = match kept {
+            Some((_, stream)) => (stream, true),
+            None => (self.open(peer, Protocol::Sliver).await?, false),
+        };
+        Ok(Borrowed { stream, was_used, desk, turn: None })
+    }
+
+    /// The same turn with a stream that nobody had: what is kept is as old as the one that ended.
+    pub async fn replace(&self, peer: PeerId, borrowed: Borrowed) -> Result<Borrowed, OpenError> {
+        let Borrowed { stream, desk, turn, .. } = borrowed;
+        drop(stream);
+        lock(&desk.kept).clear();
+        let stream = self.open(peer, Protocol::Sliver).await?;
+        Ok(Borrowed { stream, was_used: false, desk, turn })
+    }
+}
