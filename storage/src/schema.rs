@@ -81,7 +81,10 @@ fn create(
 
 /// Every table that is not there yet, empty, and the version.
 fn initialise(database: &Database) -> Result<(), StoreError> {
-    change(database, |tables| Ok(drop(tables.meta.insert(meta::SCHEMA, SCHEMA)?)))
+    change(database, |tables| {
+        tables.meta.insert(meta::SCHEMA, SCHEMA)?;
+        Ok(())
+    })
 }
 
 /// One durable transaction over all tables; those that are not there yet are made.
