@@ -164,6 +164,11 @@ pub const CHAIN_SUBMISSION_PATIENCE_MIN: Duration = Duration::from_secs(5);
 /// How often a transaction is built anew that the ledger refuses though nothing in it moved: its
 /// nodes may see our objects later than we do.
 pub const CHAIN_REBUILDS_MAX: u32 = 8;
+/// Transactions of one order that are kept in mind once they were refused: as many as fit in minutes of lost races.
+pub const CHAIN_RIVALS_MAX: usize = 64;
+/// Versions of an object that are gone back through to see who used up one of them: others who spend the same wallet rarely
+/// do more between two attempts, and each costs two questions.
+pub const CHAIN_PAST_MAX: usize = 64;
 /// Between two looks at a wallet's turn: a transaction on a ledger nearby takes some milliseconds.
 pub const CHAIN_TURN_LOOK_MIN: Duration = Duration::from_millis(2);
 /// As it grows for those who are not the next: many processes may wait.
