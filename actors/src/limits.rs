@@ -311,6 +311,13 @@ pub const PENDING_BYTES_PER_PEER_MAX: u64 = 512 * 1024 * 1024;
 pub const PENDING_BYTES_PER_HOST_MAX: u64 = 1024 * 1024 * 1024;
 /// Bytes all peers together may have stored here without a registration.
 pub const PENDING_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Blobs all peers together may have here without a registration: each is gone through when another one comes. A client has
+/// 64 under way at most.
+pub const PENDING_BLOBS_MAX: usize = 8_192;
+/// One peer may have this part of them,
+pub const PENDING_SHARES_OF_PEERS: usize = 32;
+/// and one address this part.
+pub const PENDING_SHARES_OF_HOSTS: usize = 16;
 /// How long bytes wait for their registration before they are forgotten.
 pub const PENDING_TIME_MAX: Duration = Duration::from_secs(60);
 /// How often we look for bytes that waited too long.
