@@ -107,7 +107,7 @@ impl Ledger {
             Event::EpochChangeStart(said) => Some(Epoch(said.epoch)),
             _ => None,
         });
-        begun.last().unwrap_or(FIRST_EPOCH)
+        begun.fold(FIRST_EPOCH, |_, epoch| epoch)
     }
 
     /// Objects that stand for a blob.
