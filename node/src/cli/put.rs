@@ -444,8 +444,9 @@ mod tests {
         let most = limits::PUTS_AT_ONCE_MAX;
         assert_eq!(parse(&["a", "--at-once", &most.to_string()]).at_once.get(), most);
         assert!(parse(&["a"]).at_once.get() <= most);
-        let streams = limits::LONG_PUTS_AT_ONCE_MAX + limits::STREAMS_LENT_MAX;
-        assert!(streams <= limits::STREAMS_TO_PEER_MAX);
+        let of_short = limits::STREAMS_LENT_MAX + limits::STREAMS_CONFIRMING_MAX;
+        let streams = limits::LONG_PUTS_AT_ONCE_MAX + of_short;
+        assert!(streams + 2 <= limits::STREAMS_TO_PEER_MAX, "questions need some, too");
         for wrong in ["0", "x", &(most + 1).to_string()] {
             assert!(at_once(wrong).unwrap_err().contains("from 1 to"), "{wrong}");
         }
