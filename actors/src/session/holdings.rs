@@ -11,7 +11,6 @@ use haulout_protocol::machine::retry::End;
 use haulout_protocol::sliver::pair_of_shard;
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::blob::{Held, SEGMENTS_PER_HOLDINGS_MAX};
-use tokio::time::{Instant, timeout_at};
 
 use super::Session;
 use super::inquiry::Inquiry;
@@ -106,20 +105,13 @@ async fn ask_everybody<'a>(session: &'a Session, blob_id: &BlobId, shape: Shape)
     let members = session.members_by_pace();
     let ask =
         async |member: usize| (member, count(session, member, blob_id, shape.segments()).await);
-    let mut inquiry = Inquiry::start(session, members, usize::MAX, ask);
+    let inquiry = Inquiry::start(session, members, usize::MAX, ask);
     let mut tally = Tally::new(session, *blob_id, shape);
-    let mut ends: Option<Instant> = None;
-    loop {
-        let answer = match ends {
-            None => inquiry.next().await,
-            Some(end) => timeout_at(end, inquiry.next()).await.unwrap_or(None),
-        };
-        let Some((member, answer)) = answer else { break };
-        inquiry.judged(member, tally.add(member, answer));
-        if tally.stock().outlook != Outlook::Waiting {
-            ends.get_or_insert_with(|| Instant::now() + limits::STATUS_STRAGGLERS_MAX);
-        }
-    }
+    let judge = |member, answer| {
+        let end = tally.add(member, answer);
+        (end, tally.stock().outlook != Outlook::Waiting)
+    };
+    inquiry.ask_everybody(limits::STATUS_STRAGGLERS_MAX, judge).await;
     tally
 }
 
