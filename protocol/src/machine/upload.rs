@@ -128,10 +128,12 @@ pub enum Effect {
 
 /// Why a put cannot be certified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("only {reachable} of {shards} shards can confirm; {quorum} needed")]
+#[error("only {reachable} of {shards} shards can confirm{}; {quorum} needed", unheard(*.silent))]
 pub struct Failure {
-    /// Shards of the members still of use.
+    /// Shards of the members that answered and are still of use.
     pub reachable: u16,
+    /// Shards of the members that have not answered, so that nobody knows.
+    pub silent: u16,
     /// Shards in all.
     pub shards: u16,
     /// Shards of a quorum.
@@ -140,6 +142,11 @@ pub struct Failure {
     pub members: BTreeMap<usize, String>,
     /// Whether a member is in another epoch: then the ledger's committee of now may do.
     pub other_epoch: bool,
+}
+
+/// What is said of shards whose members have not answered.
+pub fn unheard(shards: u16) -> String {
+    if shards == 0 { String::new() } else { format!(" ({shards} more have not answered yet)") }
 }
 
 #[derive(Debug, Default)]
@@ -414,8 +421,9 @@ impl Upload {
     }
 
     fn fail_without_quorum(&mut self) -> Vec<Effect> {
-        let reachable = self.weight_of(|_| true);
-        if self.certifying || self.committee.is_quorum(reachable) {
+        let (reachable, silent) =
+            (self.weight_of(|peer| peer.ready), self.weight_of(|peer| !peer.ready));
+        if self.certifying || self.committee.is_quorum(reachable + silent) {
             return Vec::new();
         }
         self.over = true;
@@ -424,7 +432,7 @@ impl Upload {
         let members = self.failed.clone().into_iter().chain(waiting).collect();
         let (shards, quorum) = (self.committee.shards(), self.committee.quorum());
         let other_epoch = self.other_epoch;
-        vec![Effect::Fail(Failure { reachable, shards, quorum, members, other_epoch })]
+        vec![Effect::Fail(Failure { reachable, silent, shards, quorum, members, other_epoch })]
     }
 
     /// After the certificate the rest of the members get a little time, then the upload ends.
