@@ -8,11 +8,8 @@
 //! the committee's members are.
 //! Does not: act on events; whoever needs to watches the position and reads the store.
 
-use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::event::{Event, StakeEvent};
-use haulout_protocol::epoch::Epoch;
-use haulout_protocol::machine::chain_sync::following;
+use haulout_protocol::machine::chain_sync::{changes_network, following};
 use haulout_protocol::machine::conditions::ClockDifference;
 use haulout_protocol::machine::ledger_history::{Doubt, Verified};
 use haulout_storage::{BlobEffect, Kept, Store, StoreError};
@@ -417,7 +414,11 @@ async fn write(
     let writes = due.into_iter().enumerate().map(|(index, checkpoint)| {
         let late = if index == last { first.take() } else { None };
         let proof = kept::proof(&checkpoint, checkpoint.validators.clone().or(late));
-        store.apply_proven(checkpoint.sequence, effects(&checkpoint.events), proof)
+        store.apply_proven(
+            checkpoint.sequence,
+            checkpoint.events.iter().filter_map(BlobEffect::of).collect(),
+            proof,
+        )
     });
     // All of them are in line before any is waited for.
     futures::future::try_join_all(writes.collect::<Vec<_>>()).await.map(drop)
@@ -434,112 +435,5 @@ fn introduce(network: &Network, position: &Position) {
         let addresses = neighbour.addresses.iter();
         let addresses = addresses.filter_map(|bytes| network::address_from_bytes(bytes)).collect();
         network.add_addresses(neighbour.peer_id, addresses);
-    }
-}
-
-/// Whether an event changes what everybody should know of the network.
-fn changes_network(event: &Event) -> bool {
-    match event {
-        Event::EpochChangeStart(_) | Event::PricesUpdated(_) | Event::ParamChanged(_) => true,
-        Event::Stake(said) => matches!(
-            said,
-            StakeEvent::EpochParametersSelected(_)
-                | StakeEvent::EpochChangeDone(_)
-                | StakeEvent::EpochSyncForced(_)
-                | StakeEvent::NodeUpdated(_)
-        ),
-        _ => false,
-    }
-}
-
-/// What events of one checkpoint change in the store, in their order.
-fn effects(events: &[Event]) -> Vec<BlobEffect> {
-    events.iter().filter_map(effect).collect()
-}
-
-/// What one event changes in the store; blobs of foreign encodings are not ours to keep.
-fn effect(event: &Event) -> Option<BlobEffect> {
-    match event {
-        Event::BlobRegistered(said) if Encoding::from_number(said.encoding_type).is_some() => {
-            Some(BlobEffect::Registered {
-                blob_id: BlobId::from_bytes(said.blob_id),
-                object_id: said.object_id,
-                epoch: Epoch(said.epoch),
-                end_epoch: Epoch(said.end_epoch),
-                size: said.size,
-                deletable: said.deletable,
-            })
-        }
-        Event::BlobCertified(said) => Some(BlobEffect::Certified {
-            blob_id: BlobId::from_bytes(said.blob_id),
-            object_id: said.object_id,
-            epoch: Epoch(said.epoch),
-            end_epoch: Epoch(said.end_epoch),
-        }),
-        Event::BlobDeleted(said) => Some(BlobEffect::Deleted {
-            blob_id: BlobId::from_bytes(said.blob_id),
-            object_id: said.object_id,
-        }),
-        Event::InvalidBlobId(said) => Some(BlobEffect::Invalidated {
-            blob_id: BlobId::from_bytes(said.blob_id),
-            epoch: Epoch(said.epoch),
-        }),
-        // A burned blob stays until the end its owner paid for.
-        Event::BlobBurned(_)
-        | Event::BlobRegistered(_)
-        | Event::StoragePurchased(_)
-        | Event::StorageDestroyed(_)
-        | Event::ProtocolVersionUpdated(_)
-        | Event::PricesUpdated(_)
-        | Event::Burned(_)
-        | Event::ParamChanged(_)
-        | Event::EpochChangeStart(_)
-        | Event::Stake(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use haulout_protocol::chain::ObjectId;
-    use haulout_protocol::chain::event::{BlobCertified, BlobRegistered, EpochChangeStart};
-
-    use super::*;
-
-    #[test]
-    fn only_blobs_of_our_encodings_reach_the_store() {
-        let registered = |encoding_type| {
-            Event::BlobRegistered(BlobRegistered {
-                epoch: 3,
-                blob_id: [1; 32],
-                size: 9,
-                encoding_type,
-                end_epoch: 8,
-                deletable: false,
-                object_id: ObjectId::from_bytes([2; 32]),
-            })
-        };
-        let events = [
-            registered(1),
-            Event::EpochChangeStart(EpochChangeStart { epoch: 3 }),
-            registered(Encoding::Segments.number()),
-            registered(Encoding::Short.number()),
-            Event::BlobCertified(BlobCertified {
-                epoch: 4,
-                blob_id: [1; 32],
-                end_epoch: 8,
-                deletable: false,
-                object_id: ObjectId::from_bytes([2; 32]),
-                is_extension: false,
-            }),
-        ];
-        let blob_id = BlobId::from_bytes([1; 32]);
-        let effects = effects(&events);
-        assert_eq!(effects.len(), 3);
-        assert!(effects[..2].iter().all(|effect| matches!(
-            effect,
-            BlobEffect::Registered { blob_id: id, epoch: Epoch(3), end_epoch: Epoch(8), size: 9, .. }
-                if *id == blob_id
-        )));
-        assert!(matches!(&effects[2], BlobEffect::Certified { epoch: Epoch(4), .. }));
     }
 }

@@ -123,11 +123,10 @@ impl State {
         if position.ledger_ms > self.heard.0 {
             self.heard = (position.ledger_ms, Instant::now());
         }
-        let is_new = self.judged.as_ref().is_none_or(|(epoch, _)| *epoch != position.epoch);
-        // Before our store has caught up, it knows too little of the blobs there are.
-        let is_read = position.checkpoint >= position.read_at;
-        // What follows from a committee may be deletions: nobody's word is enough for that.
-        if is_new && !self.judging && is_read && self.context.trust.may_act(&position) {
+        let judged = self.judged.as_ref().map(|(epoch, _)| *epoch);
+        let has_caught_up = position.checkpoint >= position.read_at;
+        let may_act = self.context.trust.may_act(&position);
+        if epoch_change::is_due(judged, position.epoch, has_caught_up, may_act) && !self.judging {
             self.judging = true;
             let (store, epoch) = (self.context.store.clone(), position.epoch);
             let ours = position.shards_of(&self.context.peer).to_vec();

@@ -6,6 +6,7 @@ pub mod announcement;
 pub mod budgets;
 pub mod chain_sync;
 pub mod conditions;
+pub mod confirmation;
 pub mod credit;
 pub mod dialling;
 pub mod download;

@@ -4,9 +4,12 @@
 //! certified as long as one of its objects is. Does not: know the current epoch, so callers pass the one they decide by;
 //! or forget objects whose time is over, which is `expiry.rs`.
 
-use haulout_protocol::blob::BlobId;
+use haulout_protocol::blob::{BlobId, Encoding};
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::event::Event;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::confirmation::Registration;
+use haulout_protocol::message::Persistence;
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::content;
@@ -60,6 +63,50 @@ pub enum BlobEffect {
     },
 }
 
+impl BlobEffect {
+    /// What an event means for blobs; nothing if it is about something else, or about a blob that is encoded in a way we do
+    /// not store.
+    pub fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::BlobRegistered(said) => {
+                Encoding::from_number(said.encoding_type)?;
+                Some(BlobEffect::Registered {
+                    blob_id: BlobId::from_bytes(said.blob_id),
+                    object_id: said.object_id,
+                    epoch: Epoch(said.epoch),
+                    end_epoch: Epoch(said.end_epoch),
+                    size: said.size,
+                    deletable: said.deletable,
+                })
+            }
+            Event::BlobCertified(said) => Some(BlobEffect::Certified {
+                blob_id: BlobId::from_bytes(said.blob_id),
+                object_id: said.object_id,
+                epoch: Epoch(said.epoch),
+                end_epoch: Epoch(said.end_epoch),
+            }),
+            Event::BlobDeleted(said) => Some(BlobEffect::Deleted {
+                blob_id: BlobId::from_bytes(said.blob_id),
+                object_id: said.object_id,
+            }),
+            Event::InvalidBlobId(said) => Some(BlobEffect::Invalidated {
+                blob_id: BlobId::from_bytes(said.blob_id),
+                epoch: Epoch(said.epoch),
+            }),
+            // A burned blob stays until the end its owner paid for.
+            Event::BlobBurned(_)
+            | Event::StoragePurchased(_)
+            | Event::StorageDestroyed(_)
+            | Event::ProtocolVersionUpdated(_)
+            | Event::PricesUpdated(_)
+            | Event::Burned(_)
+            | Event::ParamChanged(_)
+            | Event::EpochChangeStart(_)
+            | Event::Stake(_) => None,
+        }
+    }
+}
+
 /// One on-chain object that stands for a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobObject {
@@ -104,6 +151,22 @@ impl BlobRecord {
         let certified =
             |object: &BlobObject| object.is_live(epoch) && object.certified_epoch.is_some();
         self.invalid.is_none() && self.objects.iter().any(certified)
+    }
+
+    /// What the chain says of the blob in that epoch: of any object, or as a confirmation of this persistence names it, that
+    /// is of a permanent object or of this deletable one.
+    pub fn registration(&self, persistence: Option<Persistence>, epoch: Epoch) -> Registration {
+        if self.invalid.is_some() {
+            return Registration::Invalid;
+        }
+        let is_seen = match persistence {
+            None => self.is_registered(epoch),
+            Some(Persistence::Permanent) => self.permanent(epoch).is_some(),
+            Some(Persistence::Deletable(object)) => {
+                self.object(&object).is_some_and(|object| object.deletable && object.is_live(epoch))
+            }
+        };
+        if is_seen { Registration::Seen } else { Registration::Unseen }
     }
 
     /// The object with that id.

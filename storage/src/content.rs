@@ -1,17 +1,20 @@
 //! How many bytes of each blob are held, since when, and which of them nobody has paid for.
 //!
-//! Promises: a blob with bytes but no object on chain is *pending* from its first byte; totals change in the same
+//! Promises: a blob with bytes but no object on chain is *pending* from its first byte, or from when a writer came back for
+//! it; totals change in the same
 //! transaction as the bytes; bytes of a blob that has objects are due when those end. Does not: keep time (callers bring
 //! theirs) or remove anything on its own.
 
 use std::collections::BTreeSet;
 
-use redb::ReadableTable;
+use redb::{ReadTransaction, ReadableTable};
 
 use crate::error::StoreError;
 use crate::expiry;
 use crate::slivers::{Place, SliverRow};
-use crate::tables::{self, BlobKey, PairKey, PendingKey, SliverKey, Tables, meta};
+use crate::tables::{
+    self, BlobKey, CONTENT, PENDING, PairKey, PendingKey, SliverKey, Tables, meta,
+};
 
 /// Blobs looked at in one transaction, so that others' writes are not held up for long.
 pub(crate) const REMOVE_BLOBS_MAX: usize = 64;
@@ -93,6 +96,34 @@ pub(crate) fn set_unregistered(tables: &mut Tables<'_>, blob: &BlobKey) -> Resul
     }
     tables.content.insert(blob, (bytes, 0))?;
     tables.pending.insert(&tables::pending_key(0, blob), ())?;
+    Ok(())
+}
+
+/// Since when a blob's bytes are pending; nothing if there are none, or somebody pays for them.
+pub(crate) fn pending_since(
+    view: &ReadTransaction,
+    blob: &BlobKey,
+) -> Result<Option<u64>, StoreError> {
+    let Some((_, since_ms)) = view.open_table(CONTENT)?.get(blob)?.map(|row| row.value()) else {
+        return Ok(None);
+    };
+    let pending = view.open_table(PENDING)?.get(&tables::pending_key(since_ms, blob))?;
+    Ok(pending.map(|_| since_ms))
+}
+
+/// A writer came back for the blob: what is pending of it is so from now on.
+pub(crate) fn renew(
+    tables: &mut Tables<'_>,
+    blob: &BlobKey,
+    now_ms: u64,
+) -> Result<(), StoreError> {
+    let Some((bytes, since_ms)) = tables.content.get(blob)?.map(|row| row.value()) else {
+        return Ok(());
+    };
+    if since_ms < now_ms && tables.pending.remove(&tables::pending_key(since_ms, blob))?.is_some() {
+        tables.pending.insert(&tables::pending_key(now_ms, blob), ())?;
+        tables.content.insert(blob, (bytes, now_ms))?;
+    }
     Ok(())
 }
 

@@ -31,6 +31,7 @@ pub use error::StoreError;
 pub use expiry::KEPT_EPOCHS;
 pub use ledger::{Kept, Proof};
 pub use missing::{Lacking, PAGE_BLOBS_MAX, PAGE_SEGMENTS_MAX, Page, PageEnd, Scope};
+pub use redb::StorageBackend;
 pub use segment::SegmentWriter;
 pub use short::ShortBlob;
 pub use store::{Options, Store, Usage};

@@ -138,8 +138,9 @@ impl Store {
         Store::in_backend(redb::backends::InMemoryBackend::new())
     }
 
-    /// A store whose database is in that backend and which has no files.
-    pub(crate) fn in_backend(backend: impl StorageBackend) -> Result<Store, StoreError> {
+    /// A store whose database is in that backend, new or as a crash left it, and which has no files: large slivers are
+    /// rows, too. For simulations, which bring a disk that fails.
+    pub fn in_backend(backend: impl StorageBackend) -> Result<Store, StoreError> {
         let database = schema::create_in(backend, MEMORY_CACHE_BYTES)?;
         Store::start(
             database,

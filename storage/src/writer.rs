@@ -50,6 +50,8 @@ pub(crate) enum Change {
     Apply { checkpoint: u64, effects: Vec<BlobEffect>, proof: Proof },
     /// Something verified of the ledger.
     Keep { row: Kept, bytes: Vec<u8> },
+    /// A writer came back for unpaid bytes.
+    Renew { blob_id: BlobId, now_ms: u64 },
     /// Unpaid bytes are due.
     Forget { before_ms: u64 },
     /// An epoch has come in which paid time may be over.
@@ -240,6 +242,9 @@ impl Change {
                 cursor::apply(tables, *checkpoint, effects, proof)?;
             }
             Change::Keep { row, bytes } => ledger::keep(tables, *row, bytes)?,
+            Change::Renew { blob_id, now_ms } => {
+                content::renew(tables, blob_id.as_bytes(), *now_ms)?;
+            }
             Change::Forget { before_ms } => {
                 let removed = content::forget_pending(tables, *before_ms)?;
                 return Ok(Done::removed(removed, unused));
@@ -269,6 +274,7 @@ impl Change {
             Change::Short { sealed, .. } => sealed.iter().map(Vec::len).sum(),
             Change::Segment(segment) => segment.database_bytes(),
             Change::Apply { .. }
+            | Change::Renew { .. }
             | Change::Forget { .. }
             | Change::Expire { .. }
             | Change::Shards { .. }

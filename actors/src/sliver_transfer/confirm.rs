@@ -1,9 +1,10 @@
-//! When a node signs that it stores a blob: registered as the ledger says, and durable for each of its shards.
+//! When a node signs that it stores a blob: brings the facts by which `machine::confirmation` judges, and signs.
 //!
-//! Promises: nothing is signed that is not both, nor while the ledger is none to act on; whoever sees a registration first
-//! says so to those who count places and pending bytes. Does not: take bytes (`put` and `short` do).
+//! Promises: nothing is signed unless that says so; whoever sees a registration first says so to those who count places and
+//! pending bytes. Does not: take bytes (`put` and `short` do).
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::machine::confirmation::{self, Facts, Registration, Verdict};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::sliver::Reply;
@@ -25,11 +26,9 @@ impl Session {
         let position = self.wait_registered(blob_id, is_registered, Some(persistence)).await?;
         let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
         self.keep_header(upload).await?;
-        if !self.holds(&upload.blob_id, upload.segments, &position).await? {
-            let reason = "some of our slivers are missing; send them again".to_owned();
-            return Err(Fault::Refused(Refusal::Invalid(reason)));
-        }
-        self.sign(&upload.blob_id, persistence, &position).await
+        let missing = "some of our slivers are missing; send them again".to_owned();
+        let asked = (upload.blob_id, upload.segments, persistence);
+        self.sign_or(asked, &position, Refusal::Invalid(missing)).await
     }
 
     /// Confirms a short blob that came on any stream.
@@ -46,25 +45,36 @@ impl Session {
             return Err(Fault::out_of_place("a confirmation of a long blob without its header"));
         }
         // A short blob is all in one segment.
-        if !self.holds(&blob_id, 1, &position).await? {
-            return Err(Fault::Refused(Refusal::NotFound));
-        }
-        self.sign(&blob_id, persistence, &position).await
+        self.sign_or((blob_id, 1, persistence), &position, Refusal::NotFound).await
     }
 
-    /// Whether all of the blob's segments are durable for each of our shards.
-    async fn holds(
-        &self,
-        blob_id: &BlobId,
-        segments: u32,
+    /// Signs for what is registered, as seen at this position, if all that must stand behind it does; if something is not
+    /// here, says so.
+    async fn sign_or(
+        &mut self,
+        (blob_id, segments, persistence): (BlobId, u32, Persistence),
         position: &Position,
-    ) -> Result<bool, Fault> {
-        let shards = self.shared.own_shards(position)?;
-        let (store, blob_id) = (self.shared.context.store.clone(), *blob_id);
-        Ok(blocking(move || store.holds(&blob_id, segments, &shards)).await??)
+        incomplete: Refusal,
+    ) -> Result<(), Fault> {
+        let context = &self.shared.context;
+        let shards = position.shards_of(&context.peer).to_vec();
+        let (store, is_member) = (context.store.clone(), !shards.is_empty());
+        let holds = move || store.holds(&blob_id, segments, &shards);
+        let facts = Facts {
+            registration: Registration::Seen,
+            is_member: is_member && context.keys.confirmation.is_some(),
+            is_durable: is_member && blocking(holds).await??,
+            may_act: context.trust.may_act(position),
+        };
+        match confirmation::judge(&facts, limits::BUSY_RETRY_AFTER_MS) {
+            Verdict::Sign => self.sign(&blob_id, persistence, position).await,
+            Verdict::Wait => Err(Fault::Refused(Refusal::NotRegistered)),
+            Verdict::Incomplete => Err(Fault::Refused(incomplete)),
+            Verdict::Refuse(refusal) => Err(Fault::Refused(refusal)),
+        }
     }
 
-    /// Signs for what is durable and registered, if the ledger is one to act on.
+    /// Signs.
     async fn sign(
         &mut self,
         blob_id: &BlobId,
@@ -72,11 +82,6 @@ impl Session {
         position: &Position,
     ) -> Result<(), Fault> {
         let context = &self.shared.context;
-        if !context.trust.may_act(position) {
-            // The ledger may prove itself again, or go on to where we are: the writer asks again.
-            let retry_after_ms = limits::BUSY_RETRY_AFTER_MS;
-            return Err(Fault::Refused(Refusal::Busy { retry_after_ms }));
-        }
         let epoch = position.epoch;
         let message = blob_certificate_message(&context.network, epoch, blob_id, &persistence);
         let key = context.keys.confirmation.as_ref();
@@ -122,16 +127,12 @@ impl Session {
         let Some(record) = blocking(move || store.blob(&blob_id)).await?? else {
             return Ok(None);
         };
-        if record.invalid.is_some() {
-            let reason = "the blob was proven to be encoded wrongly".to_owned();
-            return Err(Fault::Refused(Refusal::Invalid(reason)));
-        }
-        let is_registered = match persistence {
-            None => record.is_registered(epoch),
-            Some(Persistence::Permanent) => record.permanent(epoch).is_some(),
-            Some(Persistence::Deletable(object)) => record
-                .object(&object)
-                .is_some_and(|object| object.deletable && object.is_live(epoch)),
+        let is_registered = match record.registration(persistence, epoch) {
+            Registration::Invalid => {
+                let reason = "the blob was proven to be encoded wrongly".to_owned();
+                return Err(Fault::Refused(Refusal::Invalid(reason)));
+            }
+            registration => registration == Registration::Seen,
         };
         if is_registered && !*is_seen {
             *is_seen = true;

@@ -143,6 +143,13 @@ impl Pending {
         self.table().has_room(&self.bounds, &owner, bytes)
     }
 
+    /// A writer came back for the blob: what is durable of it is pending from now on.
+    pub(super) fn renew(&self, blob_id: &BlobId, now_ms: u64) {
+        let mut table = self.table();
+        let of_blob = table.durable.iter_mut().filter(|(owner, _)| owner.blob_id == *blob_id);
+        of_blob.for_each(|(_, (_, since_ms))| *since_ms = now_ms.max(*since_ms));
+    }
+
     /// The blob was registered: its bytes are pending no longer, whoever sent them.
     pub(super) fn settle(&self, blob_id: &BlobId) {
         let mut table = self.table();
@@ -244,6 +251,9 @@ mod tests {
             claim.keep(since_ms);
         }
         assert_eq!(pending.sweep(10, 70), 70, "20 bytes on disk have no owner any more");
-        assert_eq!(pending.sweep(30, 0), 0);
+        pending.renew(&OTHER, 30);
+        assert_eq!(pending.sweep(30, 50), 50, "its writer came back");
+        assert!(!pending.has_room(&guest(2, 2), BLOB, 51), "they are still its");
+        assert_eq!(pending.sweep(31, 0), 0);
     }
 }

@@ -14,7 +14,7 @@ use haulout_protocol::pairs::{PairProof, PairRoots};
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, shard_of_pair};
 use haulout_protocol::wire::sliver::{Reply, Request};
 use haulout_protocol::wire::{self, Refusal};
-use haulout_storage::SegmentWriter;
+use haulout_storage::{SegmentWriter, StoreError};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span, debug, debug_span};
 
@@ -185,12 +185,32 @@ impl Session {
         if !self.has_no_registration(&mut upload).await? {
             self.keep_header(&mut upload).await?;
         }
-        let (store, shards) = (self.shared.context.store.clone(), upload.shards.clone());
-        let stored = blocking(move || store.stored_segments(&blob_id, &shards)).await??;
+        let stored = self.stored(&upload).await?;
         debug!(segments, already = stored.len(), "upload began");
         self.place.asked();
         self.reply(&Reply::Ready { stored }).await?;
         Ok(upload)
+    }
+
+    /// The segments that need not be sent. What came on an earlier stream, and nobody paid for, is not forgotten while its
+    /// writer is told that it is here, pays for it, and asks for the confirmation.
+    async fn stored(&self, upload: &Upload) -> Result<Vec<u32>, Fault> {
+        let (store, blob_id) = (&self.shared.context.store, upload.blob_id);
+        let look = || {
+            let (store, shards) = (store.clone(), upload.shards.clone());
+            blocking(move || {
+                let pending_since = store.pending_since(&blob_id)?;
+                Ok::<_, StoreError>((pending_since, store.stored_segments(&blob_id, &shards)?))
+            })
+        };
+        let (pending_since, stored) = look().await??;
+        let now_ms = now_ms();
+        if pending_since.is_none_or(|since_ms| since_ms >= now_ms) {
+            return Ok(stored);
+        }
+        store.renew_pending(&blob_id, now_ms).await?;
+        self.shared.pending.renew(&blob_id, now_ms);
+        Ok(look().await??.1)
     }
 
     /// Stores the header, if it is not stored yet; that of a short blob is stored with its symbols.

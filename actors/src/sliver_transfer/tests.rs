@@ -559,6 +559,23 @@ async fn bytes_that_nobody_registers_are_bounded_refused_and_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_says_that_it_has_counts_as_new_when_its_writer_comes_back() {
+    let world = World::start(QUICK).await;
+    let blob = sample_blob(&world.parameters(), 17);
+    let (mut stream, _) = world.begin(&blob).await;
+    world.send_segment(&mut stream, &blob, 0, |_| {}).await;
+    assert_eq!(reply(&mut stream).await, Reply::Stored { segment: 0 });
+    let store = &world.node.store;
+    let since = || store.pending_since(&blob.header.blob_id()).unwrap().expect("pending");
+    let first = since();
+    let is_later = || crate::context::now_ms() > first;
+    eventually("a moment passes", is_later).await;
+    let (_stream, stored) = world.begin(&blob).await;
+    assert_eq!(stored, [0]);
+    assert!(since() > first, "it may be forgotten before the writer pays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_incomplete_upload_is_not_confirmed() {
     let patience = Patience { registration_wait: Duration::from_millis(200), ..QUICK };
     let world = World::start(patience).await;

@@ -1,7 +1,9 @@
-//! Order, gaps and duplicates in the stream of checkpoints.
+//! Order, gaps and duplicates in the stream of checkpoints, and which events are news for everybody.
 //!
 //! Promises: checkpoints are applied one after the other, each exactly once, whatever the source repeats, skips or
 //! reorders. Does not: fetch, or remember more than the next number; the store holds the cursor.
+
+use crate::chain::event::{Event, StakeEvent};
 
 /// What to do with a checkpoint that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,11 +53,36 @@ pub fn following<Checkpoint>(
     due
 }
 
+/// Whether an event changes what everybody should know of the network: its epoch, its members, its prices.
+pub fn changes_network(event: &Event) -> bool {
+    match event {
+        Event::EpochChangeStart(_) | Event::PricesUpdated(_) | Event::ParamChanged(_) => true,
+        Event::Stake(said) => matches!(
+            said,
+            StakeEvent::EpochParametersSelected(_)
+                | StakeEvent::EpochChangeDone(_)
+                | StakeEvent::EpochSyncForced(_)
+                | StakeEvent::NodeUpdated(_)
+        ),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::chain::ObjectId;
+    use crate::chain::event::{BlobBurned, EpochChangeStart};
+
+    #[test]
+    fn a_new_epoch_is_news_for_everybody_and_a_burned_blob_is_not() {
+        assert!(changes_network(&Event::EpochChangeStart(EpochChangeStart { epoch: 3 })));
+        let object_id = ObjectId::from_bytes([2; 32]);
+        let burned = BlobBurned { epoch: 3, blob_id: [1; 32], object_id };
+        assert!(!changes_network(&Event::BlobBurned(burned)));
+    }
 
     #[test]
     fn genesis_comes_first() {

@@ -55,6 +55,12 @@ impl Plan {
     }
 }
 
+/// Whether the committee of an epoch is to be judged now: once, and not before the store has caught up with what told us of
+/// it, for it knows too little of the blobs there are; what follows may be deletions, for which nobody's word is enough.
+pub fn is_due(judged: Option<Epoch>, epoch: Epoch, has_caught_up: bool, may_act: bool) -> bool {
+    judged != Some(epoch) && has_caught_up && may_act
+}
+
 /// Judges a committee.
 pub fn plan(facts: &Facts<'_>) -> Plan {
     let mut plan = Plan::default();
@@ -113,6 +119,14 @@ mod tests {
             earlier_blobs: blobs.0,
             absent_blobs: blobs.1,
         })
+    }
+
+    #[test]
+    fn a_committee_is_judged_once_and_only_by_who_has_read_and_believes_the_ledger() {
+        assert!(is_due(None, Epoch(5), true, true) && is_due(Some(Epoch(4)), Epoch(5), true, true));
+        assert!(!is_due(Some(Epoch(5)), Epoch(5), true, true), "again");
+        assert!(!is_due(None, Epoch(5), false, true), "too early");
+        assert!(!is_due(None, Epoch(5), true, false), "one server's word");
     }
 
     #[test]

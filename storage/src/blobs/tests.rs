@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::Store;
-use crate::testing::{deleted, registered, sample_blob};
+use crate::testing::{deleted, invalidated, registered, sample_blob};
+use haulout_protocol::chain::event::{BlobCertified, BlobRegistered, EpochChangeStart};
 
 fn certified(object: u8, epoch: u32, end: u32) -> BlobEffect {
     let (epoch, end_epoch) = (Epoch(epoch), Epoch(end));
@@ -81,4 +82,63 @@ async fn an_invalid_blob_is_neither_registered_nor_certified() {
 #[tokio::test]
 async fn an_unknown_object_is_certified_without_effect() {
     assert_eq!(record_after(vec![certified(1, 2, 5)]).await, None);
+}
+
+#[test]
+fn only_blobs_of_our_encodings_are_kept() {
+    let registered = |encoding_type| {
+        Event::BlobRegistered(BlobRegistered {
+            epoch: 3,
+            blob_id: [1; 32],
+            size: 9,
+            encoding_type,
+            end_epoch: 8,
+            deletable: false,
+            object_id: ObjectId::from_bytes([2; 32]),
+        })
+    };
+    let events = [
+        registered(1),
+        Event::EpochChangeStart(EpochChangeStart { epoch: 3 }),
+        registered(Encoding::Segments.number()),
+        registered(Encoding::Short.number()),
+        Event::BlobCertified(BlobCertified {
+            epoch: 4,
+            blob_id: [1; 32],
+            end_epoch: 8,
+            deletable: false,
+            object_id: ObjectId::from_bytes([2; 32]),
+            is_extension: false,
+        }),
+    ];
+    let blob_id = BlobId::from_bytes([1; 32]);
+    let effects: Vec<_> = events.iter().filter_map(BlobEffect::of).collect();
+    assert_eq!(effects.len(), 3);
+    assert!(effects[..2].iter().all(|effect| matches!(
+        effect,
+        BlobEffect::Registered { blob_id: id, epoch: Epoch(3), end_epoch: Epoch(8), size: 9, .. }
+            if *id == blob_id
+    )));
+    assert!(matches!(&effects[2], BlobEffect::Certified { epoch: Epoch(4), .. }));
+}
+
+#[tokio::test]
+async fn a_confirmation_speaks_of_a_permanent_object_or_of_its_own_deletable_one() {
+    let one = Persistence::Deletable(ObjectId::from_bytes([1; 32]));
+    let other = Persistence::Deletable(ObjectId::from_bytes([2; 32]));
+    let (seen, unseen) = (Registration::Seen, Registration::Unseen);
+    let record = record_after(vec![deletable(1, 6)]).await.expect("known");
+    let said = |persistence, epoch| record.registration(persistence, Epoch(epoch));
+    assert_eq!((said(Some(one), 5), said(None, 5)), (seen, seen));
+    assert_eq!((said(Some(one), 6), said(None, 6)), (unseen, unseen), "it is over");
+    assert_eq!((said(Some(other), 5), said(Some(Persistence::Permanent), 5)), (unseen, unseen));
+    let record = record_after(vec![registered(1, 1)]).await.expect("known");
+    let said = |persistence, epoch| record.registration(persistence, Epoch(epoch));
+    assert_eq!((said(Some(Persistence::Permanent), 4), said(None, 4)), (seen, seen));
+    assert_eq!(said(Some(one), 4), unseen, "nobody may delete it");
+    let wrong = vec![registered(1, 1), invalidated(1, 3)];
+    let record = record_after(wrong).await.expect("known");
+    let said = |persistence| record.registration(persistence, Epoch(4));
+    assert_eq!(said(None), Registration::Invalid);
+    assert_eq!(said(Some(Persistence::Permanent)), Registration::Invalid);
 }

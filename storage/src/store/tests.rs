@@ -177,6 +177,28 @@ async fn unregistered_bytes_are_pending_until_registered_or_forgotten() {
 }
 
 #[tokio::test]
+async fn what_a_writer_comes_back_for_is_pending_from_then_on() {
+    let store = Store::in_memory().expect("opens");
+    for blob in 1..=3 {
+        store.put_header(&sample_blob(blob), vec![0; 68], 10).await.expect("stored");
+    }
+    store.apply(0, vec![registered(3, 1)]).await.expect("applied");
+    for blob in [1, 3, 4] {
+        store.renew_pending(&sample_blob(blob), 20).await.expect("renewed, or nothing to renew");
+        check_consistent(&store, None);
+    }
+    store.renew_pending(&sample_blob(1), 15).await.expect("late, and nothing to do");
+    let since = [1, 2, 3, 4].map(|blob| store.pending_since(&sample_blob(blob)).expect("read"));
+    assert_eq!(since, [Some(20), Some(10), None, None]);
+    assert_eq!(store.forget_pending(20).await.expect("forgotten"), 100, "nobody came back for it");
+    assert!(store.header(&sample_blob(1)).expect("read").is_some());
+    assert_eq!(store.forget_pending(21).await.expect("forgotten"), 100);
+    assert_eq!(store.header(&sample_blob(1)).expect("read"), None);
+    assert!(store.header(&sample_blob(3)).expect("read").is_some(), "somebody pays for it");
+    check_consistent(&store, None);
+}
+
+#[tokio::test]
 async fn forgetting_many_blobs_takes_several_transactions_and_gets_all() {
     let store = Store::in_memory().expect("opens");
     for blob in 0..150 {

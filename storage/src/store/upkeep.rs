@@ -12,6 +12,7 @@ use haulout_protocol::sliver::ShardIndex;
 
 use super::{Store, Usage};
 use crate::census::{self, Census};
+use crate::content;
 use crate::error::StoreError;
 use crate::missing::{self, Page, PageEnd, Scope};
 use crate::shards;
@@ -105,6 +106,18 @@ impl Store {
     /// Bytes of blobs that no object on chain stands for.
     pub fn pending_bytes(&self) -> Result<u64, StoreError> {
         Ok(tables::number(&self.view()?, meta::PENDING_BYTES)?.unwrap_or(0))
+    }
+
+    /// Since when bytes of the blob are pending, in milliseconds of the writers' clock; nothing if there are none, or somebody
+    /// pays for them.
+    pub fn pending_since(&self, blob_id: &BlobId) -> Result<Option<u64>, StoreError> {
+        content::pending_since(&self.view()?, blob_id.as_bytes())
+    }
+
+    /// Lets what is pending of the blob be so from that time on, if it is not later already: to be done before a writer who
+    /// came back is told what of it is here, or it may be forgotten before the writer has paid.
+    pub async fn renew_pending(&self, blob_id: &BlobId, now_ms: u64) -> Result<(), StoreError> {
+        self.write(Change::Renew { blob_id: *blob_id, now_ms }, 1).await.map(drop)
     }
 
     /// Removes the bytes of unregistered blobs that came before that time; returns how many went.

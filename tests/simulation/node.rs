@@ -1,0 +1,505 @@
+//! A storage node: a real store on a disk that can fail, fed by the machines that decide for real nodes.
+//!
+//! Promises: what it applies, keeps, deletes, serves and signs is what the machines of the protocol say, carried out on its
+//! store. Does not: decide anything itself, unless it lies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::committee::Committee;
+use haulout_protocol::crypto::SecretKey;
+use haulout_protocol::encoding::Parameters;
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::announcement::{self, Verdict};
+use haulout_protocol::machine::chain_sync::{changes_network, following};
+use haulout_protocol::machine::confirmation::Registration;
+use haulout_protocol::machine::epoch_change::{self, Facts};
+use haulout_protocol::message::Persistence;
+use haulout_protocol::sliver::ShardIndex;
+use haulout_storage::{BlobEffect, Kept as Row, Proof, Scope, Store, StoreError};
+use tokio::runtime::Runtime;
+
+use crate::check::Invariant;
+use crate::disk::{Disk, Kept};
+use crate::env::{Env, Event, Known, NETWORK, StreamId};
+use crate::random::Random;
+use crate::serve::Session;
+use crate::settings::{Fault, Lie};
+
+/// How long a new view of the network takes.
+const VIEW_MS: u64 = 40;
+
+/// One node.
+pub(crate) struct Node {
+    pub(crate) index: usize,
+    pub(crate) shards: Vec<ShardIndex>,
+    pub(crate) key: SecretKey,
+    pub(crate) parameters: Parameters,
+    pub(crate) lie: Option<Lie>,
+    /// Whether it lost something that had been synced.
+    pub(crate) has_lost: bool,
+    pub(crate) store: Option<Store>,
+    pub(crate) disk: Disk,
+    pub(crate) sessions: BTreeMap<StreamId, Session>,
+    pub(crate) incarnation: u32,
+    /// The epoch as it knows it, and the last checkpoint in its store.
+    pub(crate) epoch: Epoch,
+    pub(crate) checkpoint: Option<u64>,
+    read_at: u64,
+    /// Whether the network must be read before going on.
+    is_stale: bool,
+    judged: Option<Epoch>,
+    deaf_until: u64,
+    doubts_until: u64,
+    /// What it signed.
+    pub(crate) confirmed: BTreeSet<(BlobId, Persistence)>,
+    runtime: Rc<Runtime>,
+    random: Random,
+}
+
+impl Node {
+    pub(crate) fn new(env: &mut Env, index: usize, runtime: Rc<Runtime>) -> Node {
+        let settings = env.settings.clone();
+        let mut node = Node {
+            index,
+            shards: settings.shards[index].clone(),
+            key: env.keys[index].clone(),
+            parameters: settings.parameters,
+            lie: settings.lies[index],
+            has_lost: false,
+            store: None,
+            disk: Disk::default(),
+            sessions: BTreeMap::new(),
+            incarnation: 0,
+            epoch: crate::ledger::FIRST_EPOCH,
+            checkpoint: None,
+            read_at: 0,
+            is_stale: true,
+            judged: None,
+            deaf_until: 0,
+            doubts_until: 0,
+            confirmed: BTreeSet::new(),
+            runtime,
+            random: Random::of(settings.seed, &format!("node {index}")),
+        };
+        node.start(env);
+        node
+    }
+
+    /// Does something asynchronous to the end.
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
+    /// Whether the ledger is believed.
+    pub(crate) fn may_act(&self, env: &Env) -> bool {
+        self.doubts_until <= env.now
+    }
+
+    /// Whether it has read all up to a checkpoint, and let go what was over by then.
+    pub(crate) fn has_judged(&self, checkpoint: u64, epoch: Epoch) -> bool {
+        self.checkpoint == Some(checkpoint) && self.judged == Some(epoch)
+    }
+
+    /// The committee it knows.
+    pub(crate) fn committee(&self, env: &Env) -> Committee {
+        env.committee(self.epoch)
+    }
+
+    // Power.
+
+    /// Opens the store on the disk there is, and goes on from what it says.
+    pub(crate) fn start(&mut self, env: &mut Env) {
+        if self.store.is_some() {
+            return;
+        }
+        self.incarnation += 1;
+        let store = match Store::in_backend(self.disk.clone()) {
+            Ok(store) => store,
+            // Its power may go again while it starts.
+            Err(error) if self.disk.is_broken() => return self.failed(env, &error),
+            Err(error) => {
+                let what = format!("n{} does not open its store: {error}", self.index);
+                return env.violated(Invariant::CrashSafety, what);
+            }
+        };
+        let position = store.position().expect("an opened store is readable");
+        if position < self.checkpoint {
+            let what =
+                format!("n{} went back from {:?} to {position:?}", self.index, self.checkpoint);
+            env.violated(Invariant::CursorProgress, what);
+        }
+        let network = store.kept(Row::Network).expect("what is kept is readable");
+        let kept = network.and_then(|bytes| bytes.first_chunk().copied()).map(u32::from_le_bytes);
+        (self.checkpoint, self.read_at) = (position, position.unwrap_or(0));
+        self.epoch = kept.map_or(crate::ledger::FIRST_EPOCH, Epoch);
+        (self.judged, self.is_stale) = (None, position.is_some());
+        self.store = Some(store);
+        env.note(format_args!("n{} starts at {position:?} in epoch {}", self.index, self.epoch));
+        self.check_confirmed(env, Invariant::CrashSafety);
+        let (node, incarnation) = (self.index, self.incarnation);
+        if self.is_stale {
+            env.after(VIEW_MS, Event::View { node, incarnation });
+        }
+        env.after(env.settings.look_ms, Event::Look { node, incarnation });
+        env.after(env.settings.pending_ms / 2, Event::Sweep { node, incarnation });
+    }
+
+    /// The power goes: what was synced stays, and some of the rest.
+    pub(crate) fn lose_power(&mut self, env: &mut Env, kept: Kept) {
+        let image = self.disk.image(kept, &mut self.random);
+        let done = self.disk.done();
+        self.store = None;
+        env.note(format_args!("n{} loses its power after {done} changes, {kept:?}", self.index));
+        self.disk = Disk::with(image);
+        self.sessions.clear();
+        let streams = env.streams.iter().filter(|(_, stream)| stream.node == self.index);
+        let streams: Vec<_> = streams.map(|(stream, _)| *stream).collect();
+        streams.into_iter().for_each(|stream| env.lose(stream));
+    }
+
+    /// Its disk said no: it goes down as it would in the field, and starts again later.
+    pub(crate) fn failed(&mut self, env: &mut Env, error: &StoreError) {
+        let is_ours = self.disk.is_broken();
+        env.note(format_args!("n{} fails: {error}", self.index));
+        if !is_ours {
+            let what = format!("n{} failed on a good disk: {error}", self.index);
+            return env.violated(Invariant::CrashSafety, what);
+        }
+        let kept = *self.random.choose(&Kept::ALL);
+        self.lose_power(env, kept);
+        let down_ms = self.random.within(10..5_000);
+        env.after(down_ms, Event::Restart { node: self.index });
+    }
+
+    /// Nothing is wrong here any more.
+    pub(crate) fn recover(&mut self, env: &mut Env) {
+        (self.deaf_until, self.doubts_until) = (0, 0);
+        self.disk.set_full(false);
+        if self.store.is_some() && self.disk.is_doomed() {
+            self.lose_power(env, Kept::Everything);
+        }
+        self.start(env);
+    }
+
+    /// What a fault does here.
+    pub(crate) fn suffer(&mut self, env: &mut Env, planned: usize, fault: &Fault) {
+        let (node, now) = (self.index, env.now);
+        match *fault {
+            Fault::Crash { after_changes, .. } => {
+                self.disk.break_after(after_changes);
+                let incarnation = self.incarnation;
+                env.after(2_000, Event::PowerCut { planned, incarnation });
+            }
+            Fault::Wipe { down_ms } => {
+                if self.store.is_some() {
+                    self.lose_power(env, Kept::Nothing);
+                }
+                self.disk = Disk::default();
+                (self.has_lost, self.checkpoint) = (true, None);
+                self.confirmed.clear();
+                env.after(down_ms, Event::Restart { node });
+            }
+            Fault::Cut { way, for_ms } => {
+                let link = &mut env.links[node];
+                if way != crate::settings::Way::FromNode {
+                    link.deaf_until = now + for_ms;
+                }
+                if way != crate::settings::Way::ToNode {
+                    link.mute_until = now + for_ms;
+                }
+            }
+            Fault::Full { for_ms } => {
+                self.disk.set_full(true);
+                env.after(for_ms, Event::Room { node });
+            }
+            Fault::Slow { by_ms, for_ms } => env.links[node].slow = (by_ms, now + for_ms),
+            Fault::Deaf { for_ms } => self.deaf_until = now + for_ms,
+            Fault::Doubt { for_ms } => self.doubts_until = now + for_ms,
+        }
+    }
+
+    /// The power goes by a plan, and with it some bits, where that may be.
+    pub(crate) fn cut_power(&mut self, env: &mut Env, fault: &Fault) {
+        let Fault::Crash { kept, down_ms, rots, .. } = *fault else { return };
+        if self.store.is_none() {
+            return; // it met the broken disk itself
+        }
+        if rots > 0 {
+            self.rot(env, kept, rots);
+        } else {
+            self.lose_power(env, kept);
+        }
+        env.after(down_ms, Event::Restart { node: self.index });
+    }
+
+    /// Loses power, and bits of slivers on the disk flip.
+    fn rot(&mut self, env: &mut Env, kept: Kept, rots: u64) {
+        let Some(store) = self.store.clone() else { return };
+        let mut targets = Vec::new();
+        for known in &env.blobs {
+            for segment in 0..u32::try_from(known.header.segments.len()).expect("few") {
+                for shard in &self.shards {
+                    for axis in haulout_protocol::sliver::Axis::BOTH {
+                        let sliver = store.sliver(&known.blob_id, segment, *shard, axis);
+                        targets.extend(sliver.ok().flatten());
+                    }
+                }
+            }
+        }
+        drop(store);
+        self.lose_power(env, kept);
+        let mut image = self.disk.image(Kept::Everything, &mut self.random);
+        for _ in 0..rots {
+            if targets.is_empty() {
+                break;
+            }
+            let sliver = self.random.choose(&targets).clone();
+            let found = image.windows(sliver.len()).position(|bytes| bytes == sliver);
+            if let Some(start) = found.filter(|_| sliver.len() >= 16) {
+                let at = start + self.random.index(sliver.len());
+                image[at] ^= 1 << self.random.index(8);
+                self.has_lost = true;
+                env.note(format_args!("n{} rots at {at}", self.index));
+            }
+        }
+        self.disk = Disk::with(image);
+    }
+
+    // The ledger.
+
+    /// Looks at the ledger and applies what is next.
+    pub(crate) fn look(&mut self, env: &mut Env) {
+        let (node, incarnation) = (self.index, self.incarnation);
+        env.after(env.settings.look_ms, Event::Look { node, incarnation });
+        if self.is_stale || self.store.is_none() || (env.now < self.deaf_until && !env.is_calm) {
+            return;
+        }
+        let batch = self.fetch(env);
+        let due = following(self.checkpoint, batch, |number| *number);
+        let mut is_news = false;
+        for number in due {
+            let index = usize::try_from(number).expect("few");
+            let events = env.ledger.checkpoints[index].clone();
+            let effects = events.iter().filter_map(BlobEffect::of).collect();
+            let Some(store) = self.store.clone() else { return };
+            if let Err(error) = self.wait(store.apply_proven(number, effects, Proof::default())) {
+                drop(store);
+                return self.failed(env, &error);
+            }
+            self.checkpoint = Some(number);
+            is_news |= events.iter().any(changes_network);
+            env.note(format_args!("n{} applies {number}", self.index));
+            self.check_position(env, &store, number);
+        }
+        if is_news {
+            self.is_stale = true;
+            env.after(VIEW_MS, Event::View { node, incarnation });
+        }
+        self.wake_sessions(env);
+    }
+
+    /// The next checkpoints as a source gives them, which may repeat, skip and mix them up.
+    fn fetch(&mut self, env: &Env) -> Vec<u64> {
+        let from = self.checkpoint.map_or(0, |applied| applied + 1);
+        let until = env.ledger.last().saturating_add(1).min(from + env.settings.batch);
+        let mut batch: Vec<u64> = (from..until).collect();
+        if !batch.is_empty() && !env.is_calm && self.random.chance(env.settings.disorder) {
+            match self.random.within(0..4) {
+                0 => drop(batch.remove(self.random.index(batch.len()))),
+                1 => batch.insert(0, from.saturating_sub(1)),
+                2 => self.random.shuffle(&mut batch),
+                _ => batch.push(from),
+            }
+        }
+        batch
+    }
+
+    /// The cursor is where the store says that it is.
+    fn check_position(&self, env: &mut Env, store: &Store, number: u64) {
+        let position = store.position().expect("readable");
+        if position != Some(number) {
+            let what =
+                format!("n{} applied {number}, and its store is at {position:?}", self.index);
+            env.violated(Invariant::CursorProgress, what);
+        }
+    }
+
+    /// Reads the network as it was after the last checkpoint in the store.
+    pub(crate) fn view(&mut self, env: &mut Env) {
+        let (Some(store), Some(checkpoint)) = (self.store.clone(), self.checkpoint) else {
+            self.is_stale = false;
+            return;
+        };
+        let epoch = env.ledger.epoch_after(checkpoint);
+        if let Err(error) = self.wait(store.keep(Row::Network, epoch.0.to_le_bytes().to_vec())) {
+            drop(store);
+            return self.failed(env, &error);
+        }
+        (self.epoch, self.read_at, self.is_stale) = (epoch, checkpoint, false);
+        env.note(format_args!("n{} is in epoch {epoch}", self.index));
+        drop(store);
+        self.follow(env);
+        self.wake_sessions(env);
+    }
+
+    /// Judges the committee if it is time, and lets go what is over.
+    pub(crate) fn follow(&mut self, env: &mut Env) {
+        let has_caught_up = self.checkpoint.is_some_and(|checkpoint| checkpoint >= self.read_at);
+        if !epoch_change::is_due(self.judged, self.epoch, has_caught_up, self.may_act(env)) {
+            return;
+        }
+        let Some(store) = self.store.clone() else { return };
+        if let Err(error) = self.judge(&store) {
+            drop(store);
+            return self.failed(env, &error);
+        }
+        let epoch = self.epoch;
+        self.judged = Some(epoch);
+        match self.wait(store.expire(epoch)) {
+            Ok(bytes) => env.note(format_args!("n{} removes {bytes} bytes", self.index)),
+            Err(error) => {
+                drop(store);
+                return self.failed(env, &error);
+            }
+        }
+        drop(store);
+        self.check_confirmed(env, Invariant::EpochSafety);
+    }
+
+    fn judge(&self, store: &Store) -> Result<(), StoreError> {
+        let (known, census) = (store.shards()?, store.census(self.epoch)?);
+        let plan = epoch_change::plan(&Facts {
+            epoch: self.epoch,
+            ours: &self.shards,
+            known: &known,
+            earlier_blobs: census.earlier,
+            absent_blobs: census.absent,
+        });
+        match plan.changes.is_empty() {
+            true => Ok(()),
+            false => self.wait(store.set_shards(plan.changes)),
+        }
+    }
+
+    /// Forgets what nobody paid for.
+    pub(crate) fn sweep(&mut self, env: &mut Env) {
+        let (node, incarnation) = (self.index, self.incarnation);
+        env.after(env.settings.pending_ms / 2, Event::Sweep { node, incarnation });
+        let Some(store) = self.store.clone() else { return };
+        let before_ms = env.now.saturating_sub(env.settings.pending_ms);
+        match self.wait(store.forget_pending(before_ms)) {
+            Ok(bytes) if bytes > 0 => {
+                env.note(format_args!("n{} forgets {bytes} bytes", self.index));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                drop(store);
+                return self.failed(env, &error);
+            }
+        }
+        drop(store);
+        self.follow(env);
+        self.check_confirmed(env, Invariant::EpochSafety);
+        self.check_listing(env);
+    }
+
+    /// Hears of a certificate.
+    pub(crate) fn hear(&mut self, env: &mut Env, bytes: &[u8]) {
+        let Some(store) = self.store.clone() else { return };
+        let is_known = |blob_id: &BlobId| !matches!(store.certificate(blob_id), Ok(None));
+        let verdict = announcement::judge(bytes, &self.committee(env), &NETWORK, is_known);
+        match verdict {
+            Verdict::Accept(blob_id, certificate) => {
+                if let Err(error) =
+                    self.wait(store.put_certificate(&blob_id, certificate.to_bytes()))
+                {
+                    drop(store);
+                    return self.failed(env, &error);
+                }
+                env.note(format_args!("n{} hears of {}", self.index, blob_id.short()));
+                env.gossip(bytes);
+            }
+            Verdict::Ignore => {}
+            Verdict::Reject(reason) => {
+                let what = format!("n{} rejects an honest announcement: {reason}", self.index);
+                env.violated(Invariant::NobodyHonestBlamed, what);
+            }
+        }
+    }
+
+    // What must hold.
+
+    /// Whether all that it signed and that is paid for since, as far as it knows, is there.
+    pub(crate) fn check_confirmed(&mut self, env: &mut Env, invariant: Invariant) {
+        if self.lie.is_some() || self.has_lost {
+            return;
+        }
+        let Some(store) = self.store.clone() else { return };
+        for (blob_id, persistence) in self.confirmed.clone() {
+            let record = store.blob(&blob_id).expect("readable");
+            let is_paid = record.is_some_and(|record| {
+                record.registration(Some(persistence), self.epoch) == Registration::Seen
+            });
+            if !is_paid {
+                // It may be paid for again, but what came before may be gone by then.
+                self.confirmed.remove(&(blob_id, persistence));
+                continue;
+            }
+            let known = env.blobs.iter().find(|known| known.blob_id == blob_id);
+            let segments = known.map_or(0, |known| known.header.segments.len());
+            let segments = u32::try_from(segments).expect("few");
+            if !store.holds(&blob_id, segments, &self.shards).expect("readable") {
+                let what = format!("n{} signed {} and lacks it", self.index, blob_id.short());
+                return env.violated(invariant, what);
+            }
+        }
+    }
+
+    /// What the store lists as missing is what it lacks.
+    fn check_listing(&mut self, env: &mut Env) {
+        let Some(store) = self.store.clone() else { return };
+        let scope = Scope { epoch: self.epoch, shards: &self.shards, arriving_since_ms: u64::MAX };
+        let segments_of = |bytes| self.parameters.segment_count(bytes);
+        let (mut listed, mut after) = (BTreeSet::new(), None);
+        loop {
+            let page = store.missing(&scope, segments_of, after).expect("readable");
+            listed.extend(page.lacking.iter().map(|lacking| lacking.blob_id));
+            after = page.end;
+            if after.is_none() {
+                break;
+            }
+        }
+        let lacks = |known: &&Known| {
+            let record = store.blob(&known.blob_id).expect("readable");
+            let is_certified = record.is_some_and(|record| record.is_certified(self.epoch));
+            let segments = u32::try_from(known.header.segments.len()).expect("few");
+            let holds = store.holds(&known.blob_id, segments, &self.shards).expect("readable");
+            is_certified && !holds
+        };
+        let lacking: BTreeSet<_> = env.blobs.iter().filter(lacks).map(|one| one.blob_id).collect();
+        if listed != lacking {
+            let what = format!("n{} lists {listed:?} and lacks {lacking:?}", self.index);
+            env.violated(Invariant::Listing, what);
+        }
+        // The store forgets by the way what it found whole; here everything happens in its turn.
+        if let Err(error) = self.wait(store.keep(Row::Validators, Vec::new())) {
+            drop(store);
+            self.failed(env, &error);
+        }
+    }
+
+    /// A confirmation leaves: a power cut now must leave all that it says.
+    pub(crate) fn check_durable(&mut self, env: &mut Env, blob_id: &BlobId, segments: u32) {
+        let image = self.disk.image(Kept::Nothing, &mut self.random);
+        let holds = Store::in_backend(Disk::with(image))
+            .and_then(|store| store.holds(blob_id, segments, &self.shards));
+        if !matches!(holds, Ok(true)) {
+            let blob = blob_id.short();
+            let what =
+                format!("n{} signs {blob}, and after a power cut it has: {holds:?}", self.index);
+            env.violated(Invariant::NoFalseAck, what);
+        }
+    }
+}
