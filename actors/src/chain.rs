@@ -29,10 +29,12 @@ mod purse;
 mod read;
 mod refusal;
 mod register;
+mod rivals;
 mod same_blob;
 #[cfg(test)]
 mod sample_server;
 mod second_word;
+mod sending;
 mod servers;
 mod shared_since;
 mod space;
@@ -72,6 +74,7 @@ pub use self::proof::{Checkpoint, Written};
 pub use self::read::TIME_MOVED_HEADER;
 pub(crate) use self::read::ViewError;
 pub use self::register::{Cost, Extended, Registered, Registration};
+use self::rivals::OfOrder;
 pub use self::same_blob::OnlyOne;
 use self::same_blob::SameBlob;
 use self::servers::Server;
@@ -120,6 +123,8 @@ pub struct Chain {
     pinned: Option<usize>,
     /// How long a silent ledger is waited for.
     patience: Duration,
+    /// What was sent before for the order that this handle is for, if it is for one.
+    rivals: OfOrder,
 }
 
 /// What all handles on one ledger know.
@@ -188,7 +193,7 @@ impl Chain {
         let servers = servers::of(&options)?.into();
         let patience = options.patience;
         let shared_now = shared(options, SharedSince::default());
-        let mut chain = Chain { servers, shared: shared_now, pinned: None, patience };
+        let mut chain = Chain { servers, shared: shared_now, pinned: None, patience, rivals: None };
         let begun = Instant::now();
         chain.ask_the_first_that_answers().await;
         // Who waits for a ledger waits also for one that was away already when it was needed.
@@ -213,7 +218,8 @@ impl Chain {
     pub fn resume(options: ChainOptions, known: &NetworkObjects) -> Result<Chain, CallError> {
         let servers = servers::of(&options)?.into();
         let patience = options.patience;
-        Ok(Chain { servers, shared: shared(options, known.since), pinned: None, patience })
+        let shared = shared(options, known.since);
+        Ok(Chain { servers, shared, pinned: None, patience, rivals: None })
     }
 
     /// The server that is asked now, for logs.

@@ -14,8 +14,10 @@ use haulout_protocol::machine::{guests, pacing, rations};
 /// Most streams we keep open towards one peer; more wait. Yamux ends a connection whose peer opens
 /// one too many, so ours and theirs together, and Kademlia's, must stay below [`YAMUX_STREAMS_MAX`].
 pub const STREAMS_TO_PEER_MAX: usize = 20;
-/// Most of them that are used in turn, each for the time of a round trip: short blobs go over these, any number at once.
+/// Most of them that bring short blobs in turn, each for the time of a round trip: any number of puts goes over these.
 pub const STREAMS_LENT_MAX: usize = 6;
+/// Most of them that ask for confirmations in turn: for longer if the node is behind the ledger, so they are not those above.
+pub const STREAMS_CONFIRMING_MAX: usize = 4;
 /// How long a stream is kept for the next one to use it: less than a node waits for an idle one ([`STREAM_CREDIT`]).
 pub const STREAM_KEPT_MAX: Duration = Duration::from_secs(2);
 /// Most streams one peer may keep open towards us; a few more than an honest peer opens, because it
@@ -162,6 +164,11 @@ pub const CHAIN_SUBMISSION_PATIENCE_MIN: Duration = Duration::from_secs(5);
 /// How often a transaction is built anew that the ledger refuses though nothing in it moved: its
 /// nodes may see our objects later than we do.
 pub const CHAIN_REBUILDS_MAX: u32 = 8;
+/// Transactions of one order that are kept in mind once they were refused: as many as fit in minutes of lost races.
+pub const CHAIN_RIVALS_MAX: usize = 64;
+/// Versions of an object that are gone back through to see who used up one of them: others who spend the same wallet rarely
+/// do more between two attempts, and each costs two questions.
+pub const CHAIN_PAST_MAX: usize = 64;
 /// Between two looks at a wallet's turn: a transaction on a ledger nearby takes some milliseconds.
 pub const CHAIN_TURN_LOOK_MIN: Duration = Duration::from_millis(2);
 /// As it grows for those who are not the next: many processes may wait.
@@ -304,12 +311,22 @@ pub const PENDING_BYTES_PER_PEER_MAX: u64 = 512 * 1024 * 1024;
 pub const PENDING_BYTES_PER_HOST_MAX: u64 = 1024 * 1024 * 1024;
 /// Bytes all peers together may have stored here without a registration.
 pub const PENDING_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Blobs all peers together may have here without a registration: each is gone through when another one comes. A client has
+/// 64 under way at most.
+pub const PENDING_BLOBS_MAX: usize = 8_192;
+/// One peer may have this part of them,
+pub const PENDING_SHARES_OF_PEERS: usize = 32;
+/// and one address this part.
+pub const PENDING_SHARES_OF_HOSTS: usize = 16;
 /// How long bytes wait for their registration before they are forgotten.
 pub const PENDING_TIME_MAX: Duration = Duration::from_secs(60);
 /// How often we look for bytes that waited too long.
 pub const PENDING_SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a session waits for the registration to show up: many checkpoints.
 pub const REGISTRATION_WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long a node that is asked to confirm a short blob waits for its registration; then the writer comes again, because
+/// others wait for the stream.
+pub const CONFIRM_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long a writer may pause between two segments: it encodes, or other nodes hold it back. Others may take its place
 /// meanwhile, unless its blob is paid for.
 pub const UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -359,8 +376,8 @@ pub const PUT_PLANS_MAX: usize = 8;
 /// time, and share its transactions, of a hundred each.
 pub const PUTS_AT_ONCE_MAX: usize = 64;
 /// Of those, puts of longer blobs: a node lets a peer open [`STREAMS_TO_PEER_MAX`] streams, and each of these puts needs one
-/// to each node; whoever waits for one too long takes the node for dead.
-pub const LONG_PUTS_AT_ONCE_MAX: usize = 14;
+/// to each node; whoever waits for one too long takes the node for dead. Two streams are left for questions.
+pub const LONG_PUTS_AT_ONCE_MAX: usize = 8;
 /// Bytes that the puts of one client encode at once, as they are before encoding: what one large blob takes
 /// with its window of two segments. So large blobs go one after the other, and small ones side by side.
 pub const PUT_BYTES_AT_ONCE_MAX: usize = 64 * 1024 * 1024;

@@ -42,7 +42,7 @@ pub use self::errors::{NetworkError, OpenError, PublishError};
 pub use self::frames::{Stream, StreamError, StreamReader, StreamWriter};
 pub use self::identity::peer_id;
 pub use self::inbound::{Heard, Incoming, Listener, Verdict};
-pub use self::lending::Borrowed;
+pub use self::lending::{Borrowed, Errand};
 pub use self::names::{Protocol, Topic};
 pub use self::options::{NetworkOptions, Role, Transport};
 pub use self::peers::{Blame, Peers};

@@ -104,6 +104,7 @@ impl Drop for State {
         for door in &self.doors {
             door.abort(); // `post_stop` does not run after a panic or a kill
         }
+        self.shared.closing.cancel();
     }
 }
 
@@ -168,6 +169,7 @@ impl State {
         for door in &self.doors {
             door.abort();
         }
+        self.shared.closing.cancel();
         let finish = async { while self.sessions.join_next().await.is_some() {} };
         if tokio::time::timeout(limits::SESSIONS_GRACE, finish).await.is_err() {
             debug!(sessions = self.sessions.len(), "sessions were cut off");

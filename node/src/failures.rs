@@ -38,6 +38,7 @@ impl From<CallError> for Error {
             | CallError::NotAsShown { .. }
             | CallError::Disputed { .. }
             | CallError::Untrue { .. }
+            | CallError::Denied { .. }
             | CallError::Lagging { .. } => Kind::Chain,
             CallError::Unconfirmed { .. } => Kind::Timeout,
             CallError::Unreadable { .. } => Kind::Version,
@@ -48,6 +49,10 @@ impl From<CallError> for Error {
         match error {
             CallError::NotAsShown { .. } => converted.hint(
                 "run it again; if it stays so, set chain.rpc to a server you trust, or to several of which most agree",
+            ),
+            CallError::Denied { .. } => converted.hint(
+                "see whether it was paid before you run it again: `haulout wallet` says what the wallet holds, `haulout ls` what it \
+                 owns; a second server in chain.rpc bears the first one out",
             ),
             CallError::Untrue { .. } => converted
                 .hint("set chain.rpc to a server you trust, or to several of which most agree"),

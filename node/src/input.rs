@@ -13,6 +13,8 @@ use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 
 use haulout_actors::session::upload::{Source, SourceFile};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::error::{Error, Kind, Result};
 use crate::terminal;
@@ -42,15 +44,55 @@ impl Input {
                 spool,
             );
         }
-        let shown = terminal::path(name);
         let failed = |error| Error::from_io("read", name, error);
         // Looked at before it is opened: to open a device can do something.
         let is_stream = is_stream(name, &fs::metadata(name).map_err(failed)?)?;
         let file = File::open(name).map_err(failed)?;
         if is_stream {
-            return Self::copy_of(file, &shown, true, &spool()?);
+            return Self::copy_of(file, &terminal::path(name), true, &spool()?);
         }
         let length = file.metadata().map_err(failed)?.len();
+        Self::of_file(file, name, length, spool)
+    }
+
+    /// A regular file that was found in a folder. Blocks; of what took its place meanwhile nothing is read, and no link that took
+    /// it is followed. Does not see links that took the place of the folders above it.
+    ///
+    /// # Errors
+    /// If it is no regular file any more, or cannot be read or kept.
+    pub fn found(name: &Path, spool: impl FnOnce() -> Result<PathBuf>) -> Result<Self> {
+        let failed = |error| Error::from_io("read", name, error);
+        let replaced = |what: &str| {
+            let message = format!(
+                "{} was a file when its folder was read, and is {what} now",
+                terminal::path(name)
+            );
+            Error::new(Kind::File, message)
+                .hint("nothing of it was stored; name it itself if you mean what it leads to")
+        };
+        // To open a pipe would wait for its writer.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::open(name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(Errno::LOOP) => return Err(replaced("a link")),
+            Err(error) => return Err(failed(error.into())),
+        };
+        let facts = file.metadata().map_err(failed)?;
+        if !facts.is_file() {
+            return Err(replaced("none"));
+        }
+        Self::of_file(file, name, facts.len(), spool)
+    }
+
+    /// A regular file, or a copy of it if it does not say how long it is.
+    fn of_file(
+        file: File,
+        name: &Path,
+        length: u64,
+        spool: impl FnOnce() -> Result<PathBuf>,
+    ) -> Result<Self> {
+        let failed = |error| Error::from_io("read", name, error);
+        let shown = terminal::path(name);
         if !has_bytes_at_end(&file, length).map_err(failed)? {
             return Self::copy_of(file, &shown, false, &spool()?);
         }
@@ -223,6 +265,29 @@ mod tests {
         input.read_exact_at(&mut part, 6).unwrap();
         assert_eq!(&part, b"network");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_was_found_is_read_and_what_took_its_place_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, other] = ["file", "other"].map(|name| folder.path().join(name));
+        fs::write(&file, b"mine").unwrap();
+        fs::write(&other, b"another's").unwrap();
+        let found = |path: &Path| Input::found(path, || Ok(folder.path().to_owned()));
+        let before = found(&file).unwrap();
+        assert_eq!((content(&before), before.is_stream()), (b"mine".to_vec(), false));
+        assert_eq!(before.name(), terminal::path(&file));
+        fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink(&other, &file).unwrap();
+        let refused = found(&file).unwrap_err();
+        assert_eq!(refused.kind(), Kind::File);
+        assert!(refused.message().ends_with("is a link now"), "{refused}");
+        assert_eq!(content(&named(&file, folder.path()).unwrap()), b"another's", "it was named");
+        fs::remove_file(&file).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &file, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let refused = found(&file).unwrap_err();
+        assert!(refused.message().ends_with("is none now"), "nobody waits for a writer: {refused}");
     }
 
     #[test]

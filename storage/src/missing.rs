@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! certified, extended                          -> noted
+//! a shard becomes held                         -> all certified blobs are noted
 //! a sliver, header or proof found rotten       -> noted
 //! a bundle found gone at start                 -> noted
 //! looked at, whole or nobody's duty            -> row goes
@@ -61,6 +62,8 @@ pub struct PageEnd {
     blob: BlobKey,
     /// The first segment that was not looked at; none if the blob was seen to its end.
     segment: Option<u32>,
+    /// The note that had the blob looked at.
+    note: u64,
     /// The blob's segments until there were whole.
     is_whole: bool,
 }
@@ -80,10 +83,16 @@ pub struct Page {
 
 /// Has the blob looked at.
 pub(crate) fn note(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
+    let number = next_number(tables)?;
+    tables.wanting.insert(blob, number)?;
+    Ok(())
+}
+
+/// The number of the next note.
+fn next_number(tables: &mut Tables<'_>) -> Result<u64, StoreError> {
     let notes = tables.meta.get(meta::NOTES)?.map_or(0, |notes| notes.value()).saturating_add(1);
     tables.meta.insert(meta::NOTES, notes)?;
-    tables.wanting.insert(blob, notes)?;
-    Ok(())
+    Ok(notes)
 }
 
 /// Forgets notes of blobs that were found whole, but not those that came after the look.
@@ -97,8 +106,9 @@ pub(crate) fn settle(tables: &mut Tables<'_>, blobs: &[(BlobKey, u64)]) -> Resul
     Ok(())
 }
 
-/// Notes every certified blob: the store has nothing that says which of them are whole.
+/// Notes every certified blob: nothing says which of them are whole.
 pub(crate) fn note_all(tables: &mut Tables<'_>) -> Result<(), StoreError> {
+    let number = next_number(tables)?;
     let mut last = None;
     let certified = tables.objects.iter()?.map(|row| {
         let (key, row) = row?;
@@ -107,7 +117,7 @@ pub(crate) fn note_all(tables: &mut Tables<'_>) -> Result<(), StoreError> {
     for blob in certified {
         let Some(blob) = blob? else { continue };
         if last != Some(blob) {
-            tables.wanting.insert(&blob, 0)?;
+            tables.wanting.insert(&blob, number)?;
             last = Some(blob);
         }
     }
@@ -123,9 +133,6 @@ pub(crate) fn page(
 ) -> Result<Page, StoreError> {
     let mut page = Page::default();
     let shards = slivers::sorted(scope.shards);
-    if shards.is_empty() {
-        return Ok(page); // who has no shards misses nothing
-    }
     let mut look = Look { view, scope, shards, segments_left: PAGE_SEGMENTS_MAX };
     let wanting = view.open_table(WANTING)?;
     let start = match &after {
@@ -136,7 +143,8 @@ pub(crate) fn page(
     let rows = wanting.range::<&BlobKey>((start, Bound::Unbounded))?;
     for (count, row) in rows.enumerate() {
         let (blob, note) = row.map(|(blob, note)| (*blob.value(), note.value()))?;
-        let begun = after.filter(|end| end.blob == blob);
+        // What was noted since the page before may be of what that one saw.
+        let begun = after.filter(|end| end.blob == blob && end.note == note);
         let end = look.at(&blob, note, begun, &segments_of, &mut page)?;
         if end.segment.is_some() || count + 1 == PAGE_BLOBS_MAX {
             page.end = Some(end);
@@ -164,7 +172,7 @@ impl Look<'_> {
         segments_of: impl Fn(u64) -> u64,
         page: &mut Page,
     ) -> Result<PageEnd, StoreError> {
-        let done = PageEnd { blob: *blob, segment: None, is_whole: true };
+        let done = PageEnd { blob: *blob, segment: None, note, is_whole: true };
         let blob_id = BlobId::from_bytes(*blob);
         let record = blobs::read(self.view, &blob_id)?;
         let record = record.filter(|record| record.is_certified(self.scope.epoch));

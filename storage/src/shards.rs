@@ -11,6 +11,7 @@ use haulout_protocol::sliver::ShardIndex;
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::error::StoreError;
+use crate::missing;
 use crate::tables::{SHARDS, Tables};
 
 /// Reads a row of `SHARDS`: the epoch since which a shard is missing, if it is.
@@ -41,13 +42,17 @@ pub(crate) fn set(
     tables: &mut Tables<'_>,
     changes: &[(ShardIndex, Option<Holding>)],
 ) -> Result<(), StoreError> {
+    let mut is_new = false;
     for (shard, state) in changes {
-        match state {
-            Some(state) => drop(tables.shards.insert(shard.0, as_row(*state))?),
-            None => drop(tables.shards.remove(shard.0)?),
-        }
+        let before = match state {
+            Some(state) => tables.shards.insert(shard.0, as_row(*state))?,
+            None => tables.shards.remove(shard.0)?,
+        };
+        let was_held = before.is_some_and(|before| from_row(before.value()) == Holding::Held);
+        is_new |= !was_held && *state == Some(Holding::Held);
     }
-    Ok(())
+    // What was looked at was looked at without it.
+    if is_new { missing::note_all(tables) } else { Ok(()) }
 }
 
 #[cfg(test)]

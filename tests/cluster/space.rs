@@ -192,3 +192,36 @@ async fn a_server_that_makes_up_the_end_of_storage_or_another_transaction_destro
     assert!(truth.storages().await.unwrap().is_empty(), "that is what was asked for");
     devnet.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_that_a_server_calls_another_one_is_not_joined_in_its_place() {
+    let devnet = Devnet::builder().nodes(4).shards(4).seed(206).segment_bytes(16 << 10);
+    let devnet = devnet.start().await.unwrap();
+    let alice = devnet.client("alice").await.unwrap();
+    let truth = ledger(&devnet).await;
+    let mut blobs = Vec::new();
+    for (seed, length, epochs) in [(206, 20_000, 4), (207, 20_000, 4), (208, 60_000, 2)] {
+        blobs.push(put(&alice, seed, length, epochs).await.blob_id);
+    }
+    for blob in blobs {
+        let plan = truth.plan_removal(&Target::Blob(blob), Removal::Delete).await.unwrap();
+        truth.remove(&plan).await.unwrap();
+    }
+    let before = truth.storages().await.unwrap();
+    assert_eq!(before.len(), 3);
+    let one = before.iter().find(|storage| storage.end_epoch == 5).unwrap().id;
+    let other = before.iter().find(|storage| storage.end_epoch == 3).unwrap().id;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let liar = LyingLedger::start(listener, devnet.rpc()).unwrap();
+    let mut config = devnet.client_config("alice").unwrap();
+    config.chain.rpc = vec![liar.url.clone()];
+    let misled = LedgerClient::connect(config).await.unwrap();
+    liar.tell(Lie::Swapped { one, other, in_itself: false });
+    let plan = misled.plan_fusion().await.unwrap();
+    assert!(plan.joints[0].piece.objects().contains(&other), "a list is believed until then");
+    let refused = misled.fuse(&plan).await.unwrap_err();
+    assert!(refused.message().contains("nothing was executed"), "{refused}");
+    assert!(refused.message().contains(&liar.url), "{refused}");
+    assert_eq!(truth.storages().await.unwrap(), before);
+    devnet.shutdown().await;
+}

@@ -8,6 +8,7 @@ mod lie;
 mod objects;
 mod transactions;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,6 +22,7 @@ use rpc::transaction_execution_service_server::{
 };
 use sui_rpc::Client;
 use sui_rpc::proto::sui::rpc::v2 as rpc;
+use sui_sdk_types::Address;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -52,8 +54,12 @@ impl LyingLedger {
         let url = format!("http://{}", listener.local_addr()?);
         let (lie, told) = (Arc::new(watch::Sender::new(Lie::None)), Arc::default());
         let truth = Arc::new(Mutex::new(Client::new(truth)?));
-        let service =
-            Service { truth: Arc::clone(&truth), lie: Arc::clone(&lie), told: Arc::clone(&told) };
+        let service = Service {
+            truth: Arc::clone(&truth),
+            lie: Arc::clone(&lie),
+            told: Arc::clone(&told),
+            spent: Arc::default(),
+        };
         let server = tonic::transport::Server::builder()
             .add_service(LedgerServiceServer::new(service.clone()))
             .add_service(StateServiceServer::new(service.clone()))
@@ -89,6 +95,8 @@ struct Service {
     truth: Arc<Mutex<Client>>,
     lie: Arc<watch::Sender<Lie>>,
     told: Arc<AtomicUsize>,
+    /// The versions of objects before a transaction was executed that is said to be refused.
+    spent: Arc<Mutex<BTreeMap<Address, u64>>>,
 }
 
 impl Service {
@@ -140,7 +148,7 @@ pass_on! { LedgerService by ledger_client {
     get_service_info(GetServiceInfoRequest) -> GetServiceInfoResponse;
     get_object(GetObjectRequest twisted by twist_object_request) -> GetObjectResponse twisted by twist_one_object;
     batch_get_objects(BatchGetObjectsRequest twisted by twist_batch_request) -> BatchGetObjectsResponse twisted by twist_objects;
-    get_transaction(GetTransactionRequest) -> GetTransactionResponse;
+    get_transaction(GetTransactionRequest twisted by twist_look_up) -> GetTransactionResponse;
     batch_get_transactions(BatchGetTransactionsRequest) -> BatchGetTransactionsResponse;
     get_checkpoint(GetCheckpointRequest twisted by twist_request) -> GetCheckpointResponse
         twisted by twist_answer;
@@ -149,7 +157,8 @@ pass_on! { LedgerService by ledger_client {
 
 pass_on! { StateService by state_client {
     list_owned_objects(ListOwnedObjectsRequest) -> ListOwnedObjectsResponse twisted by twist_list;
-    list_dynamic_fields(ListDynamicFieldsRequest) -> ListDynamicFieldsResponse;
+    list_dynamic_fields(ListDynamicFieldsRequest) -> ListDynamicFieldsResponse
+        twisted by twist_fields;
     get_balance(GetBalanceRequest) -> GetBalanceResponse;
     list_balances(ListBalancesRequest) -> ListBalancesResponse;
     get_coin_info(GetCoinInfoRequest) -> GetCoinInfoResponse;
@@ -166,7 +175,9 @@ impl TransactionExecutionService for Service {
         match self.invented(&asked).await? {
             Some(invented) => Ok(Response::new(invented)),
             None => {
+                let sent = asked.transaction().clone();
                 let done = self.truth().execution_client().execute_transaction(asked).await?;
+                self.refused(&sent)?;
                 Ok(Response::new(self.denied(done.into_inner())))
             }
         }

@@ -218,8 +218,9 @@ impl<'a> Draft<'a> {
             };
             return Err(short.unwrap_or(error));
         }
-        let tried: Transaction =
-            tried.transaction().transaction().bcs().deserialize().map_err(CallError::unreadable)?;
+        let Ok(tried) = tried.transaction().transaction().bcs().deserialize::<Transaction>() else {
+            return Err(chain.untrue("what it tried in bytes that are no transaction".to_owned()));
+        };
         if let Some(objection) = gas::objection(&tried.gas_payment, &sender, &kind) {
             return Err(chain.untrue(objection));
         }

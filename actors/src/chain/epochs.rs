@@ -69,6 +69,7 @@ impl Chain {
             draft.call(function, arguments.clone(), &places)?;
             draft.finish().await
         };
-        Ok(self.run(wallet, build).await?.into())
+        // A step pays nobody, and the ledger takes each once: what was refused may be built anew beside it.
+        Ok(self.run_for_order(wallet, build).await?.into())
     }
 }

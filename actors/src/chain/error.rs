@@ -119,6 +119,19 @@ pub enum CallError {
         /// The digest to ask for.
         digest: String,
     },
+    /// What was signed was refused, on one server's word.
+    #[error(
+        "the ledger at {servers} says that it did not execute transaction {digests}, which it was sent ({reason}); if that is \
+         not true, it was executed and paid for, so nothing was signed that could be paid beside it"
+    )]
+    Denied {
+        /// The servers that were sent it.
+        servers: String,
+        /// The digests to ask for; at most one of them can have been executed.
+        digests: String,
+        /// How it was refused.
+        reason: String,
+    },
     /// There is no such thing on this ledger.
     #[error("the ledger has no {what}; is this the right ledger and network?")]
     NotFound {
@@ -222,6 +235,7 @@ impl CallError {
             | CallError::Refused { .. }
             | CallError::InsufficientFunds { .. }
             | CallError::Failed { .. }
+            | CallError::Denied { .. }
             | CallError::NotFound { .. }
             | CallError::Unreadable { .. }
             | CallError::Untrue { .. }

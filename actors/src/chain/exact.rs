@@ -87,7 +87,11 @@ impl Chain {
         id: &ObjectId,
         what: &str,
     ) -> Result<Object, CallError> {
-        let object: Object = found.bcs().deserialize().map_err(CallError::unreadable)?;
+        let Ok(object) = found.bcs().deserialize::<Object>() else {
+            return Err(
+                self.untrue(format!("that {what} {id} is made of bytes which are no object"))
+            );
+        };
         let (version, digest) = (object.version(), object.digest().to_string());
         let is_named = (version, digest.as_str()) == (found.version(), found.digest());
         match is_named && object.object_id() == Address::new((*id).into()) {

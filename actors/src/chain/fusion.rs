@@ -1,6 +1,7 @@
 //! Storage objects of the wallet joined, or thrown away.
 //!
-//! Promises: one transaction does all of it or nothing; what is joined stays the wallet's. Does not: choose what is joined;
+//! Promises: one transaction does all of it or nothing; what is joined is what was planned with, by its own bytes, and stays the
+//! wallet's. Does not: choose what is joined;
 //! `haulout_protocol::machine::fusion` does.
 
 use std::collections::BTreeMap;
@@ -46,9 +47,9 @@ impl Chain {
 
     async fn build_fusion(&self, wallet: &Wallet, joints: &[Joint]) -> Result<Built, CallError> {
         let mut draft = Draft::new(self, wallet);
-        let ids: Vec<_> = joints.iter().flat_map(|joint| joint.piece.objects()).collect();
-        let owned = draft.own::<Storage>(&ids).await?.into_iter();
-        let owned = owned.map(|(storage, argument)| (storage.id, argument)).collect();
+        let planned: Vec<_> = joints.iter().flat_map(|joint| joint.piece.storages()).collect();
+        let owned = draft.own_as(&planned).await?.into_iter().zip(&planned);
+        let owned = owned.map(|(argument, storage)| (storage.id, argument)).collect();
         let mut made = Vec::new();
         for joint in joints {
             let part = draft.piece(&joint.piece, &owned)?;
@@ -81,7 +82,7 @@ impl Draft<'_> {
         owned: &BTreeMap<ObjectId, Argument>,
     ) -> Result<Part, CallError> {
         match piece {
-            Piece::Whole(storage) => match owned.get(storage) {
+            Piece::Whole(storage) => match owned.get(&storage.id) {
                 Some(argument) => Ok(Part { argument: *argument, is_new: false }),
                 None => Err(CallError::unreadable("a piece of no object")),
             },

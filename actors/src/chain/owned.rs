@@ -151,18 +151,17 @@ impl Chain {
         pages.try_flatten()
     }
 
-    /// What is behind an object id, and whose it is; nothing if there is no such object.
+    /// What is behind an object id, and whose it is; nothing if no server that answers has such an object.
     pub async fn find_blob(&self, id: &ObjectId) -> Result<Option<Found>, CallError> {
-        let mut left = self.urls().count();
-        loop {
-            match self.exact(&[*id], "object").await {
-                Ok(found) => return found.first().map(|object| self.identify(object)).transpose(),
-                Err(CallError::NotFound { .. }) => return Ok(None),
-                Err(CallError::Untrue { .. }) if left > 0 && self.disbelieve(self.server(), 0) => {
-                    left -= 1;
-                }
-                Err(error) => return Err(error),
-            }
+        let look = |chain: Chain| async move {
+            let found = chain.exact(&[*id], "object").await?;
+            let object = found.first().ok_or_else(|| CallError::unreadable("no object"))?;
+            chain.identify(object)
+        };
+        match self.of_any(look).await {
+            Ok(found) => Ok(Some(found)),
+            Err(CallError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

@@ -8,7 +8,7 @@
 use haulout_protocol::chain::amount::Token;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::{Address, Input, Transaction, TransactionKind};
+use sui_sdk_types::{Address, Input, ObjectReference, Transaction, TransactionKind};
 use tonic::{Code, Status};
 use tracing::debug;
 
@@ -20,6 +20,12 @@ pub(super) type Named = (Address, u64);
 
 /// The objects of its sender that a transaction names, those that pay for gas included.
 pub(super) fn inputs(transaction: &Transaction) -> Vec<Named> {
+    let all = references(transaction).into_iter();
+    all.map(|reference| (*reference.object_id(), reference.version())).collect()
+}
+
+/// The same with their digests.
+pub(super) fn references(transaction: &Transaction) -> Vec<ObjectReference> {
     let inputs = match &transaction.kind {
         TransactionKind::ProgrammableTransaction(commands) => commands.inputs.as_slice(),
         _ => &[],
@@ -28,8 +34,7 @@ pub(super) fn inputs(transaction: &Transaction) -> Vec<Named> {
         Input::ImmutableOrOwned(reference) => Some(reference),
         _ => None,
     });
-    let all = owned.chain(&transaction.gas_payment.objects);
-    all.map(|reference| (*reference.object_id(), reference.version())).collect()
+    owned.chain(&transaction.gas_payment.objects).cloned().collect()
 }
 
 /// Whether a refused transaction lost a race, so that another one may be built.

@@ -1,16 +1,20 @@
-//! That a transaction was executed, on more than one server's word.
+//! What is more than one server's word: that a transaction was executed, that there is no such thing, who a node is.
 //!
 //! Promises: where several servers are known, what is told is what two of them say of the same signed bytes, or what validators
 //! signed; a server that kept a transaction from the ledger thereby does not stop it: the next one is given it, and the ledger
 //! executes it once. If nobody bears a server out, what it says is told as its word alone, for it may have been paid.
+//! That something is not there, or of bytes that make no sense, is said only after the other servers were asked.
 //! Does not: wait for servers that do not answer.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::object::StakingPool;
 use tracing::debug;
 
 use super::draft::Built;
 use super::proof::Unproven;
+use super::read::decode;
 use super::submit::Executed;
 use super::{CallError, Chain, FollowError, Wallet};
 use crate::limits;
@@ -73,6 +77,60 @@ impl Chain {
             only.get_or_insert(executed);
         }
         only.expect("the first is one of them")
+    }
+
+    /// What a server says of something; if that one has no such thing, or what it says is untrue or makes no sense, what the
+    /// first of the others says that has it. If none has, the first one's reason is told.
+    pub(super) async fn of_any<T, Asked>(
+        &self,
+        ask: impl Fn(Chain) -> Asked,
+    ) -> Result<T, CallError>
+    where
+        Asked: Future<Output = Result<T, CallError>>,
+    {
+        let server = self.server();
+        let told = match ask(self.clone()).await {
+            Err(
+                error @ (CallError::NotFound { .. }
+                | CallError::Unreadable { .. }
+                | CallError::Untrue { .. }),
+            ) if self.pinned.is_none() => error,
+            said => return said,
+        };
+        if matches!(told, CallError::Untrue { .. }) {
+            self.disbelieve(server, 0);
+        }
+        for other in (0..self.servers.len()).filter(|other| *other != server) {
+            let chain = self.at(other).impatient();
+            let asked = tokio::time::timeout(limits::CHAIN_OTHER_SERVER_AFTER, ask(chain)).await;
+            match asked {
+                Ok(Ok(said)) => return Ok(said),
+                Ok(Err(error)) => debug!(%error, "nor does this server have it"),
+                Err(_) => debug!(server = other, "this server does not say in time"),
+            }
+        }
+        Err(told)
+    }
+
+    /// Makes sure that a node is called so, by most of the servers that answer: whoever stakes by name gives to whom that
+    /// leads to. One server alone is believed.
+    pub async fn check_name(&self, node: &ObjectId, name: &str) -> Result<(), CallError> {
+        if self.pinned.is_some() || !self.has_choice() {
+            return Ok(());
+        }
+        let said = self.ask_all(|chain| async move {
+            let pool = match chain.object(node, "node").await {
+                Ok(pool) => decode::<StakingPool>(&pool).ok(),
+                Err(CallError::NotFound { .. }) => None,
+                Err(_) => return None,
+            };
+            Some(pool.is_some_and(|pool| pool.id == *node && pool.node_info.name == name))
+        });
+        let said: Vec<bool> = said.await.into_iter().flatten().collect();
+        match said.iter().filter(|agrees| **agrees).count() * 2 > said.len() || said.is_empty() {
+            true => Ok(()),
+            false => Err(CallError::Disputed { servers: self.places() }),
+        }
     }
 
     /// Whether the ledger's validators signed that it was executed so.

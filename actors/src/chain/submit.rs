@@ -1,50 +1,30 @@
-//! Submitting a transaction: sign once, send until its fate is known.
+//! Submitting a transaction: built, signed and sent, and built anew if it was not taken.
 //!
 //! Promises: those who share a wallet on this machine build and send one after the other, and wait
 //! for checkpoints side by side; who plans by lists after that waits until they show the last. A
 //! transaction is signed once; whatever happens to the connection, only those bytes are sent again,
-//! and the ledger executes a digest once. It is built anew only when the old one cannot happen any
-//! more, as the server that was asked says: nothing was sent, or the ledger refused it, it is not
-//! in the ledger, and if an answer was lost before, its objects have moved on. One attempt asks one
-//! server, for another one may be behind it or ahead; only signed bytes go to whoever answers.
+//! and the ledger executes a digest once. It is built anew only if nothing was sent, or if the ledger refused it, no server
+//! knows it, and the new one cannot happen beside it (`rivals`): a server that executes, refuses and denies has nothing paid
+//! twice. One attempt asks one server, for another one may be behind it or ahead; only signed bytes go to whoever answers.
+//! What lets nothing be signed is one server's word, and another one is asked before it ends a command.
 //! Does not: know what is in a transaction (`draft` and those who use it do), or remember anything
-//! across a restart of the program; the ledger does. Does not see through a server that executes,
-//! answers with a refusal and denies the digest: it can have what pays signed again, up to
-//! [`limits::CHAIN_REBUILDS_MAX`] times.
+//! across a restart of the program; the ledger does.
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::event::Event;
-use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::Transaction;
 use tokio::time::Instant;
-use tonic::Code;
 use tracing::debug;
 
-use super::checkpoints::decode_events;
 use super::draft::Built;
-use super::error::execution_error;
 use super::memory::Word;
 use super::patience::{Patience, pauses};
 use super::purse::Coin;
-use super::refusal::inputs;
 use super::turns::Turn;
 use super::{CallError, Chain, Wallet};
 use crate::limits;
-
-/// The parts of an executed transaction we read.
-const RESULT_FIELDS: [&str; 9] = [
-    "digest",
-    "effects.status",
-    "effects.gas_used",
-    "events",
-    "checkpoint",
-    "objects.objects.object_id",
-    "objects.objects.version",
-    "objects.objects.digest",
-    "objects.objects.balance",
-];
 
 /// An executed, successful transaction.
 pub(super) struct Executed {
@@ -55,11 +35,11 @@ pub(super) struct Executed {
     /// The one server that says so, if there are others and nobody bears it out.
     pub(super) only_said_by: Option<String>,
     /// What was sent.
-    signed: Box<proto::ExecuteTransactionRequest>,
+    pub(super) signed: Box<proto::ExecuteTransactionRequest>,
     /// The place of the server that said so.
     pub(super) server: usize,
     /// Coins as they were before or are now; ledgers may leave them out.
-    coins: Vec<Coin>,
+    pub(super) coins: Vec<Coin>,
 }
 
 impl Executed {
@@ -77,16 +57,38 @@ impl Executed {
 }
 
 /// What became of a transaction that was not executed.
-enum Failed {
-    /// It was refused after it had been built; another one may be taken.
-    Refused(CallError),
-    /// Nothing that another attempt of the same kind would change.
+pub(super) enum Failed {
+    /// Nothing was signed: the server that was asked lets none be built, which is its word alone.
+    Unsigned(CallError),
+    /// It was refused after it had been signed; another one may be taken.
+    Refused(Refused),
+    /// It cannot be signed, because one before it could happen beside it.
+    Rival,
+    /// Its fate is known, or cannot be: nothing that another attempt would change.
     Final(CallError),
+}
+
+/// A transaction that was sent and refused.
+pub(super) struct Refused {
+    pub(super) error: CallError,
+    pub(super) transaction: Box<Transaction>,
+    /// How many servers say that it was not executed.
+    pub(super) denied_by: usize,
+}
+
+impl Failed {
+    fn into_error(self) -> CallError {
+        match self {
+            Failed::Unsigned(error) | Failed::Final(error) => error,
+            Failed::Refused(refused) => refused.error,
+            Failed::Rival => CallError::Rejected { reason: "another one was refused".to_owned() },
+        }
+    }
 }
 
 impl Chain {
     /// Builds, signs and executes; builds anew as long as the ledger did not take the transaction
-    /// and this chain's patience lasts.
+    /// and this chain's patience lasts. At most one of what was signed for it can happen.
     pub(super) async fn run<Build, Building>(
         &self,
         wallet: &Wallet,
@@ -96,7 +98,25 @@ impl Chain {
         Build: Fn(Chain) -> Building,
         Building: Future<Output = Result<Built, CallError>>,
     {
+        let is_kept = self.is_for_one_order();
+        let order = if is_kept { self.clone() } else { self.for_one_order() };
+        let done = order.run_for_order(wallet, build).await;
+        done.map_err(|error| order.ended(error, is_kept))
+    }
+
+    /// The same, for the order that this handle is for; its error is the last one, whatever was signed before. A handle that is
+    /// for none is for what may happen more than once.
+    pub(super) async fn run_for_order<Build, Building>(
+        &self,
+        wallet: &Wallet,
+        build: Build,
+    ) -> Result<Executed, CallError>
+    where
+        Build: Fn(Chain) -> Building,
+        Building: Future<Output = Result<Built, CallError>>,
+    {
         let mut patience: Option<Patience> = None;
+        let mut refusal: Option<CallError> = None;
         let mut refusals = 0;
         // Each server is tried once before anybody waits.
         let others = if self.pinned.is_none() { self.servers.len() - 1 } else { 0 };
@@ -115,10 +135,22 @@ impl Chain {
                 Ok((executed, _)) => return Ok(self.in_checkpoint(wallet, executed).await),
                 Err(failed) => failed,
             };
+            let (error, was_signed) = match failed {
+                Failed::Unsigned(error) => (error, false),
+                Failed::Refused(refused) => {
+                    self.was_refused(&refused.transaction, refused.denied_by);
+                    refusal = Some(refused.error.clone());
+                    (refused.error, true)
+                }
+                Failed::Rival => {
+                    let reason = "what takes its place could be paid beside it".to_owned();
+                    return Err(refusal.unwrap_or(CallError::Rejected { reason }));
+                }
+                Failed::Final(error) => return Err(error),
+            };
             let patience = patience.get_or_insert_with(|| Patience::new(self.patience));
-            let (goes_on, error) = match failed {
-                Failed::Final(CallError::Unreachable { reason, is_late, .. })
-                | Failed::Refused(CallError::Unreachable { reason, is_late, .. }) => {
+            let (goes_on, error) = match error {
+                CallError::Unreachable { reason, is_late, .. } => {
                     self.fell_silent(server);
                     let error = CallError::Unreachable { url: self.places(), reason, is_late };
                     let goes_on = match left.checked_sub(1) {
@@ -133,42 +165,37 @@ impl Chain {
                     };
                     (goes_on, error)
                 }
-                Failed::Refused(error @ CallError::Rejected { .. }) => {
+                error @ CallError::Rejected { .. } if was_signed => {
                     refusals += 1;
                     debug!(%error, refusals, "transaction was not taken, building it anew");
                     let goes_on = refusals < limits::CHAIN_REBUILDS_MAX && patience.pause().await;
                     (goes_on, error)
                 }
-                Failed::Refused(error @ CallError::Contended { .. })
-                | Failed::Final(error @ CallError::Contended { .. }) => {
+                error @ CallError::Contended { .. } => {
                     debug!("what the transaction spends moved on, building it anew");
                     (patience.pause().await, error)
                 }
-                Failed::Final(error @ CallError::Lagging { .. }) => {
+                error @ CallError::Lagging { .. } if !was_signed => {
                     debug!(%error, "waiting for the wallet's last transaction");
                     (patience.pause().await, error)
                 }
-                Failed::Final(error @ CallError::Rejected { .. }) => {
-                    let goes_on = renewals > 0 && self.renew_since().await;
-                    renewals = renewals.saturating_sub(1);
-                    (goes_on, error)
+                error @ CallError::Rejected { .. } if renewals > 0 && self.renew_since().await => {
+                    renewals -= 1;
+                    (true, error)
                 }
-                // Nothing was signed: another server may do better.
-                Failed::Final(error @ CallError::Untrue { .. }) => {
+                error @ CallError::Untrue { .. } if !was_signed => {
                     let goes_on = left > 0 && self.disbelieve(server, 0);
                     left = left.saturating_sub(1);
                     (goes_on, error)
                 }
-                // This server may be the one that says what is not so, or the one that is behind. Nobody knows.
-                Failed::Final(
-                    error @ (CallError::NotAsShown { .. } | CallError::NotOurs { .. }),
-                ) => {
+                // It is one server's word: that one may say what is not so, or be behind.
+                error if !was_signed && is_one_word(&error) => {
                     let goes_on = left > 0;
                     left = left.saturating_sub(1);
                     instead = goes_on.then(|| (server + 1) % self.servers.len());
                     (goes_on, error)
                 }
-                Failed::Refused(error) | Failed::Final(error) => (false, error),
+                error => (false, error),
             };
             if !goes_on {
                 return Err(error);
@@ -183,7 +210,10 @@ impl Chain {
         server: usize,
         building: impl Future<Output = Result<Built, CallError>>,
     ) -> Result<(Executed, Vec<Coin>), Failed> {
-        let Built { transaction, coins } = building.await.map_err(Failed::Final)?;
+        let Built { transaction, coins } = building.await.map_err(Failed::Unsigned)?;
+        let at = self.at(server).impatient();
+        let transaction = at.instead_of_rivals(wallet, transaction).await;
+        let transaction = transaction.map_err(Failed::Unsigned)?.ok_or(Failed::Rival)?;
         Ok((self.send(wallet, transaction, server).await?, coins))
     }
 
@@ -213,102 +243,14 @@ impl Chain {
         Ok(())
     }
 
-    /// Signs and executes one transaction on behalf of another. The caller has the wallet's turn.
+    /// Signs and executes one transaction on behalf of another; it pays nobody. The caller has the wallet's turn.
     pub(super) async fn run_before(
         &self,
         wallet: &Wallet,
         transaction: Transaction,
     ) -> Result<Executed, CallError> {
-        self.send(wallet, transaction, self.server()).await.map_err(|failed| match failed {
-            Failed::Refused(error) | Failed::Final(error) => error,
-        })
-    }
-
-    /// Signs a transaction and sends it until its fate is known, to this server first. Why one does not take it, that one says.
-    async fn send(
-        &self,
-        wallet: &Wallet,
-        transaction: Transaction,
-        mut server: usize,
-    ) -> Result<Executed, Failed> {
-        let signature = wallet.sign(&transaction).map_err(|error| Failed::Final(error.into()))?;
-        let (digest, inputs) = (transaction.digest().to_string(), inputs(&transaction));
-        let gas = Some(transaction.gas_payment.budget);
-        let request = proto::ExecuteTransactionRequest::default()
-            .with_transaction(transaction)
-            .with_signatures(vec![signature.into()])
-            .with_read_mask(FieldMask::from_paths(RESULT_FIELDS));
-        let mut patience = Patience::new(self.patience.max(limits::CHAIN_SUBMISSION_PATIENCE_MIN));
-        let mut is_in_doubt = false;
-        loop {
-            let at = self.at(server);
-            let mut client = self.servers[server].client.clone().execution_client();
-            let status = match client.execute_transaction(request.clone()).await {
-                Ok(answer) => {
-                    self.answered(server);
-                    let done = at.judge(wallet, (digest, &request), answer.get_ref().transaction());
-                    return done.map_err(Failed::Final);
-                }
-                Err(status) => status,
-            };
-            let error = self.call_error(&status, "transaction");
-            if matches!(error, CallError::Unreachable { .. }) {
-                is_in_doubt = true;
-                self.fell_silent(server);
-                server = self.server();
-                debug!(digest, %error, "sending the same transaction again");
-                if !self.wait_out(&mut patience, &error).await {
-                    return Err(Failed::Final(CallError::Unconfirmed { digest }));
-                }
-                continue;
-            }
-            // First what moved, then whether it was executed: the other way round, our own
-            // transaction could be what moved them.
-            let error = at.refusal(wallet, &status, (&inputs, is_in_doubt), gas).await;
-            return match at.look_up(&digest).await {
-                Ok(Some(found)) => {
-                    at.judge(wallet, (digest, &request), &found).map_err(Failed::Final)
-                }
-                // What has no answer and can still happen must not be paid beside another.
-                Ok(None) if is_in_doubt && !matches!(error, CallError::Contended { .. }) => {
-                    Err(Failed::Final(CallError::Unconfirmed { digest }))
-                }
-                Ok(None) => Err(Failed::Refused(error)),
-                Err(_) => Err(Failed::Final(CallError::Unconfirmed { digest })),
-            };
-        }
-    }
-
-    /// Sends a signed transaction that was sent before, once; the ledger executes it once.
-    pub(super) async fn send_again(
-        &self,
-        wallet: &Wallet,
-        sent: &Executed,
-    ) -> Result<Executed, CallError> {
-        let mut client = self.client().execution_client();
-        let answer = client.execute_transaction((*sent.signed).clone()).await;
-        let answer = answer.map_err(|status| self.call_error(&status, "transaction"))?;
-        let digest = sent.digest.clone();
-        self.judge(wallet, (digest, &sent.signed), answer.get_ref().transaction())
-    }
-
-    /// A transaction that is on the ledger.
-    pub(super) async fn look_up(
-        &self,
-        digest: &str,
-    ) -> Result<Option<proto::ExecutedTransaction>, CallError> {
-        let request = proto::GetTransactionRequest::default()
-            .with_digest(digest)
-            .with_read_mask(FieldMask::from_paths(RESULT_FIELDS));
-        let found = self.exchange(|client| {
-            let (mut client, request) = (client.clone().ledger_client(), request.clone());
-            async move { client.get_transaction(request).await }
-        });
-        match found.await {
-            Ok(found) => Ok(found.transaction),
-            Err(status) if status.code() == Code::NotFound => Ok(None),
-            Err(status) => Err(self.call_error(&status, "transaction")),
-        }
+        let done = self.send(wallet, transaction, self.server()).await;
+        done.map_err(Failed::into_error)
     }
 
     /// Waits until an executed transaction is in a checkpoint, so that whoever reads next sees it. Who executed it knows first.
@@ -337,37 +279,6 @@ impl Chain {
         executed
     }
 
-    /// Reads what an executed transaction did.
-    fn judge(
-        &self,
-        wallet: &Wallet,
-        (digest, signed): (String, &proto::ExecuteTransactionRequest),
-        transaction: &proto::ExecutedTransaction,
-    ) -> Result<Executed, CallError> {
-        let status = transaction.effects().status();
-        if !status.success() {
-            return Err(execution_error(status.error(), &wallet.to_string()));
-        }
-        let gas = transaction.effects().gas_used();
-        let spent = gas.computation_cost().saturating_add(gas.storage_cost());
-        Ok(Executed {
-            digest,
-            checkpoint: transaction.checkpoint,
-            events: decode_events(&self.shared.package, transaction)?,
-            gas: spent.saturating_sub(gas.storage_rebate()),
-            only_said_by: None,
-            signed: Box::new(signed.clone()),
-            server: self.server(),
-            coins: transaction
-                .objects()
-                .objects()
-                .iter()
-                .filter(|object| object.balance.is_some())
-                .filter_map(|object| Coin::read(object).ok())
-                .collect(),
-        })
-    }
-
     /// Keeps what is known of the wallet after a turn, for the next.
     async fn remember(&self, turn: &mut Turn, done: &Result<(Executed, Vec<Coin>), Failed>) {
         match done {
@@ -393,6 +304,31 @@ impl Chain {
             }
         }
         turn.leave_word().await;
+    }
+}
+
+/// Whether another server may say something else, where one of them lets nothing be built.
+fn is_one_word(error: &CallError) -> bool {
+    match error {
+        CallError::NotAsShown { .. }
+        | CallError::NotOurs { .. }
+        | CallError::NotFound { .. }
+        | CallError::Unreadable { .. }
+        | CallError::Refused { .. }
+        | CallError::Failed { .. }
+        | CallError::Rejected { .. }
+        | CallError::InsufficientFunds { .. } => true,
+        CallError::InvalidUrl { .. }
+        | CallError::Unreachable { .. }
+        | CallError::Contended { .. }
+        | CallError::Outdated { .. }
+        | CallError::Lagging { .. }
+        | CallError::Unconfirmed { .. }
+        | CallError::Denied { .. }
+        | CallError::Disputed { .. }
+        | CallError::Untrue { .. }
+        | CallError::TooLarge
+        | CallError::Wallet(_) => false,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Promises: no timer; whoever has the turn takes all who wait, up to [`limits::CHAIN_BLOBS_PER_CALL_MAX`], so alone one goes
 //! at once and in a transaction of its own. If a transaction of several fails for a reason that may lie in one of them, each
-//! is done alone, where money is paid only if nothing was signed; one whose fate is unknown is unknown for all of them, and
+//! is done alone, where money is paid only if a trial found it; one whose fate is unknown is unknown for all of them, and
 //! never tried alone. A caller that goes away before its transaction is built is not in it; after that it loses its answer and
 //! nothing else, for the transaction is in the hands of a task of its own, which ends with it.
 //! Does not: know what the transactions do ([`Order`] does), or sign and send them (`submit` does).
@@ -154,17 +154,20 @@ struct Group<T: Order> {
     wallet: Wallet,
     /// Nothing before the wallet's turn has come.
     members: Mutex<Option<Vec<Member<T>>>>,
-    /// A transaction of them was ready to be signed.
+    /// The last transaction of them was ready to be signed.
     was_built: AtomicBool,
 }
 
 impl<T: Order> Group<T> {
+    /// All of it, and what is tried alone after it, is one order: at most one of what was signed for a member happens.
     fn new(chain: Chain, wallet: Wallet, members: Option<Vec<Member<T>>>) -> Self {
         Group { chain, wallet, members: Mutex::new(members), was_built: AtomicBool::new(false) }
     }
 
     /// Carries out, in a task of its own, what waits when the wallet's turn has come.
     fn come_for_those_who_wait(chain: Chain, wallet: Wallet) {
+        // What may be repeated need not exclude what was refused.
+        let chain = if T::MAY_REPEAT { chain } else { chain.for_one_order() };
         let group = Group::<T>::new(chain, wallet, None);
         tokio::spawn(async move { group.carry_out().await }.in_current_span());
     }
@@ -172,7 +175,7 @@ impl<T: Order> Group<T> {
     /// Carries out and answers all of it.
     async fn carry_out(&self) {
         let alone = self.attempt().await.into_iter().map(|member| async {
-            let (chain, wallet) = (member.chain.clone(), member.wallet.clone());
+            let (chain, wallet) = (member.chain.for_order_of(&self.chain), member.wallet.clone());
             Group::new(chain, wallet, Some(vec![member])).attempt().await;
         });
         join_all(alone).await;
@@ -181,6 +184,8 @@ impl<T: Order> Group<T> {
     /// One transaction of all; those who come back are to be tried alone, and nothing was done for them.
     async fn attempt(&self) -> Vec<Member<T>> {
         let build = |chain: Chain| async move {
+            // What was signed before and refused cannot happen beside what is signed now.
+            self.was_built.store(false, Ordering::Relaxed);
             self.gather();
             let orders = self.orders();
             for (place, error) in T::outdated(&chain, &self.wallet, &orders).await? {
@@ -195,7 +200,7 @@ impl<T: Order> Group<T> {
             self.was_built.store(true, Ordering::Relaxed);
             Ok(built)
         };
-        let done = self.chain.run(&self.wallet, build).await;
+        let done = self.chain.run_for_order(&self.wallet, build).await;
         let (orders, members) = (self.orders(), self.with(std::mem::take));
         match done {
             Ok(executed) => {
@@ -207,7 +212,9 @@ impl<T: Order> Group<T> {
                 debug!(count = members.len(), %error, "each is tried alone");
                 return members;
             }
-            Err(error) => members.into_iter().for_each(|member| member.tell(Err(error.clone()))),
+            Err(error) => {
+                members.into_iter().for_each(|member| self.fail(member, error.clone()));
+            }
         }
         Vec::new()
     }
@@ -226,6 +233,7 @@ impl<T: Order> Group<T> {
             if let Some(chain) = next {
                 Group::<T>::come_for_those_who_wait(chain, self.wallet.clone());
             }
+            taken.iter().for_each(|member| self.chain.take_over(&member.chain));
             taken
         });
         taken.retain(|member| !member.answer.is_closed());
@@ -242,8 +250,15 @@ impl<T: Order> Group<T> {
             place.map(|place| members.remove(place))
         });
         if let Some(member) = dismissed {
-            member.tell(Err(error));
+            self.fail(member, error);
         }
+    }
+
+    /// Answers one for whom nothing was done, or nobody knows. It keeps in mind what was signed for it.
+    fn fail(&self, member: Member<T>, error: CallError) {
+        member.chain.take_over(&self.chain);
+        let error = self.chain.ended(error, member.chain.is_for_one_order());
+        member.tell(Err(error));
     }
 
     fn with<R>(&self, of: impl FnOnce(&mut Vec<Member<T>>) -> R) -> R {

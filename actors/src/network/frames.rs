@@ -185,6 +185,17 @@ impl Stream {
         self.reader.read_exact(bytes).await
     }
 
+    /// Reads so many raw bytes, and forgets them.
+    pub async fn skip(&mut self, mut bytes: usize) -> Result<(), StreamError> {
+        let mut some = [0; 4096];
+        while bytes > 0 {
+            let step = bytes.min(some.len());
+            self.read_exact(&mut some[..step]).await?;
+            bytes -= step;
+        }
+        Ok(())
+    }
+
     /// See [`StreamWriter::write_frame`].
     pub async fn write_frame<T: bincode::Encode>(&mut self, value: &T) -> Result<(), StreamError> {
         self.writer.write_frame(value).await

@@ -1,7 +1,7 @@
 //! Streams that are used in turn: many short exchanges with one peer need few streams.
 //!
-//! Promises: no more than [`limits::STREAMS_LENT_MAX`] streams to a peer are lent by turns, and no more are kept; one that
-//! nobody uses for [`limits::STREAM_KEPT_MAX`] is closed; whoever opens a stream of its own never waits for one that is
+//! Promises: no more than [`limits::STREAMS_LENT_MAX`] streams to a peer bring blobs by turns, no more than
+//! [`limits::STREAMS_CONFIRMING_MAX`] ask for confirmations, and no more are kept; one that nobody uses for [`limits::STREAM_KEPT_MAX`] is closed; whoever opens a stream of its own never waits for one that is
 //! only kept. Does not: know whether the peer has ended a stream meanwhile; whoever finds that begins anew.
 
 use std::collections::BTreeMap;
@@ -25,20 +25,37 @@ pub(super) struct Lending {
 /// The streams towards one peer.
 #[derive(Debug)]
 struct Desk {
-    turns: Arc<Semaphore>,
+    bringing: Arc<Semaphore>,
+    confirming: Arc<Semaphore>,
+    /// All our streams towards the peer.
+    permits: Arc<Semaphore>,
     /// Those that nobody has now, and since when; whatever was used last comes first.
     kept: Mutex<Vec<(Instant, Stream)>>,
 }
 
-impl Default for Desk {
-    fn default() -> Self {
-        Desk { turns: Arc::new(Semaphore::new(limits::STREAMS_LENT_MAX)), kept: Mutex::default() }
+/// What a stream is borrowed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// To bring a blob: as long as its bytes take.
+    Bring,
+    /// To ask for a confirmation: the node may have to wait for the ledger.
+    Confirm,
+}
+
+impl Desk {
+    fn new(permits: Arc<Semaphore>) -> Arc<Self> {
+        Arc::new(Desk {
+            bringing: Arc::new(Semaphore::new(limits::STREAMS_LENT_MAX)),
+            confirming: Arc::new(Semaphore::new(limits::STREAMS_CONFIRMING_MAX)),
+            permits,
+            kept: Mutex::default(),
+        })
     }
 }
 
 impl Lending {
-    fn desk(&self, peer: PeerId) -> Arc<Desk> {
-        lock(&self.desks).entry(peer).or_default().clone()
+    fn desk(&self, peer: PeerId, permits: impl FnOnce() -> Arc<Semaphore>) -> Arc<Desk> {
+        lock(&self.desks).entry(peer).or_insert_with(|| Desk::new(permits())).clone()
     }
 
     /// Closes the one that was kept the longest: somebody needs its permit.
@@ -84,11 +101,11 @@ impl Borrowed {
         self.was_used && matches!(error, Closed | Evicted | Io(_))
     }
 
-    /// For the next one; only between two exchanges.
+    /// For the next one; only between two exchanges. If somebody waits to open one, it is closed instead.
     pub fn give_back(self) {
         let Borrowed { stream, desk, .. } = self;
         let mut kept = lock(&desk.kept);
-        if kept.len() < limits::STREAMS_LENT_MAX {
+        if desk.permits.available_permits() > 0 && kept.len() < limits::STREAMS_LENT_MAX {
             kept.push((Instant::now(), stream));
         }
     }
@@ -97,21 +114,29 @@ impl Borrowed {
 impl Network {
     /// A stream to a peer that others use after us: waits for a turn, then as [`Network::reuse`] does. For those who come
     /// by the hundred.
-    pub async fn borrow(&self, peer: PeerId) -> Result<Borrowed, OpenError> {
-        let turns = self.shared.lending.desk(peer).turns.clone();
+    pub async fn borrow(&self, peer: PeerId, errand: Errand) -> Result<Borrowed, OpenError> {
+        let desk = self.desk(peer);
+        let turns = match errand {
+            Errand::Bring => desk.bringing.clone(),
+            Errand::Confirm => desk.confirming.clone(),
+        };
         let turn = turns.acquire_owned().await.expect("we never close the semaphore");
         Ok(Borrowed { turn: Some(turn), ..self.reuse(peer).await? })
     }
 
     /// A stream that was used before, if one is kept, which saves a round trip; else as [`Network::open`] does.
     pub async fn reuse(&self, peer: PeerId) -> Result<Borrowed, OpenError> {
-        let desk = self.shared.lending.desk(peer);
+        let desk = self.desk(peer);
         let kept = lock(&desk.kept).pop();
         let (stream, was_used) = match kept {
             Some((_, stream)) => (stream, true),
             None => (self.open(peer, Protocol::Sliver).await?, false),
         };
         Ok(Borrowed { stream, was_used, desk, turn: None })
+    }
+
+    fn desk(&self, peer: PeerId) -> Arc<Desk> {
+        self.shared.lending.desk(peer, || self.shared.permits_towards(peer))
     }
 
     /// The same turn with a stream that nobody had: what is kept is as old as the one that ended.

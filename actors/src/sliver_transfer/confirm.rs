@@ -3,6 +3,8 @@
 //! Promises: nothing is signed unless that says so; whoever sees a registration first says so to those who count places and
 //! pending bytes. Does not: take bytes (`put` and `short` do).
 
+use std::time::Duration;
+
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::confirmation::{self, Facts, Registration, Verdict};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
@@ -11,7 +13,7 @@ use haulout_protocol::wire::sliver::Reply;
 use tracing::info;
 
 use super::put::Upload;
-use super::session::{Fault, Session, blocking};
+use super::session::{Fault, Session, blocking, busy};
 use crate::context::Position;
 use crate::limits;
 
@@ -23,7 +25,9 @@ impl Session {
         persistence: Persistence,
     ) -> Result<(), Fault> {
         let Upload { blob_id, is_registered, .. } = &mut *upload;
-        let position = self.wait_registered(blob_id, is_registered, Some(persistence)).await?;
+        let patience = self.shared.patience.registration_wait;
+        let wait = self.wait_registered(blob_id, is_registered, Some(persistence), patience);
+        let position = wait.await?;
         let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
         self.keep_header(upload).await?;
         let missing = "some of our slivers are missing; send them again".to_owned();
@@ -38,8 +42,10 @@ impl Session {
         persistence: Persistence,
     ) -> Result<(), Fault> {
         let mut seen = false;
-        let position = self.wait_registered(&blob_id, &mut seen, Some(persistence)).await?;
-        let position = position.ok_or(Fault::Refused(Refusal::NotRegistered))?;
+        let patience = self.shared.patience.registration_wait.min(limits::CONFIRM_WAIT_MAX);
+        let wait = self.wait_registered(&blob_id, &mut seen, Some(persistence), patience);
+        // Others wait for the stream: the writer comes again.
+        let position = wait.await?.ok_or_else(busy)?;
         let length = self.registered_length(blob_id, position.epoch).await?;
         if !position.parameters.is_short(length) {
             return Err(Fault::out_of_place("a confirmation of a long blob without its header"));
@@ -98,9 +104,10 @@ impl Session {
         blob_id: &BlobId,
         is_seen: &mut bool,
         persistence: Option<Persistence>,
+        patience: Duration,
     ) -> Result<Option<Position>, Fault> {
         let mut moves = self.shared.context.position.subscribe();
-        let deadline = tokio::time::Instant::now() + self.shared.patience.registration_wait;
+        let deadline = tokio::time::Instant::now() + patience;
         loop {
             moves.borrow_and_update();
             if let Some(position) = self.is_registered(blob_id, is_seen, persistence).await? {

@@ -21,6 +21,8 @@ pub(crate) struct Bounds {
     pub(crate) per_peer: u64,
     pub(crate) per_host: u64,
     pub(crate) total: u64,
+    /// How many blobs, of all together.
+    pub(crate) blobs: usize,
 }
 
 impl Default for Bounds {
@@ -29,6 +31,7 @@ impl Default for Bounds {
             per_peer: limits::PENDING_BYTES_PER_PEER_MAX,
             per_host: limits::PENDING_BYTES_PER_HOST_MAX,
             total: limits::PENDING_BYTES_MAX,
+            blobs: limits::PENDING_BLOBS_MAX,
         }
     }
 }
@@ -51,6 +54,26 @@ struct Table {
     next: u64,
 }
 
+/// What some owners have pending.
+#[derive(Clone, Copy, Debug)]
+struct Sum {
+    bytes: u64,
+    /// Blobs, or sessions that bring one.
+    blobs: usize,
+}
+
+impl Sum {
+    /// One blob of so many bytes.
+    fn of(bytes: u64) -> Sum {
+        Sum { bytes, blobs: 1 }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.blobs = self.blobs.saturating_add(1);
+    }
+}
+
 /// Whose bytes they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Owner {
@@ -65,22 +88,30 @@ impl Table {
         self.arriving.values().copied().chain(durable)
     }
 
-    fn of(&self, is_meant: impl Fn(&Owner) -> bool) -> u64 {
-        self.bytes().filter(|(owner, _)| is_meant(owner)).map(|(_, bytes)| bytes).sum()
-    }
-
     fn owned(&self) -> u64 {
-        self.of(|_| true)
+        self.bytes().map(|(_, bytes)| bytes).sum()
     }
 
-    /// Whether so many more of this owner pass no bound.
+    /// Whether so many more of this owner pass no bound. Goes through all that is pending, which is bounded in number, too.
     fn has_room(&self, bounds: &Bounds, owner: &Owner, bytes: u64) -> bool {
-        let of_peer = self.of(|other| other.peer == owner.peer);
-        let of_host = self.of(|other| other.host == owner.host);
-        let all = self.owned().saturating_add(self.unowned);
-        of_peer.saturating_add(bytes) <= bounds.per_peer
-            && of_host.saturating_add(bytes) <= bounds.per_host
-            && all.saturating_add(bytes) <= bounds.total
+        let (mut of_peer, mut of_host) = (Sum::of(bytes), Sum::of(bytes));
+        let mut all = Sum::of(bytes.saturating_add(self.unowned));
+        for (other, bytes) in self.bytes().filter(|(other, _)| other != owner) {
+            all.add(bytes);
+            if other.peer == owner.peer {
+                of_peer.add(bytes);
+            }
+            if other.host == owner.host {
+                of_host.add(bytes);
+            }
+        }
+        let own: u64 = self.bytes().filter(|(other, _)| other == owner).map(|(_, own)| own).sum();
+        let fits = |sum: Sum, bytes_max: u64, share: usize| {
+            sum.bytes.saturating_add(own) <= bytes_max && sum.blobs <= bounds.blobs / share
+        };
+        fits(of_peer, bounds.per_peer, limits::PENDING_SHARES_OF_PEERS)
+            && fits(of_host, bounds.per_host, limits::PENDING_SHARES_OF_HOSTS)
+            && fits(all, bounds.total, 1)
     }
 }
 
@@ -189,7 +220,7 @@ mod tests {
 
     const BLOB: BlobId = BlobId::from_bytes([1; 32]);
     const OTHER: BlobId = BlobId::from_bytes([2; 32]);
-    const BOUNDS: Bounds = Bounds { per_peer: 100, per_host: 120, total: 150 };
+    const BOUNDS: Bounds = Bounds { per_peer: 100, per_host: 120, total: 150, blobs: 64 };
 
     fn guest(peer: u8, host: u8) -> Guest {
         let address = Some(IpAddr::from([10, 0, 0, host]));
@@ -210,6 +241,22 @@ mod tests {
         let stranger = pending.claim(&guest(3, 2), BLOB);
         assert!(!stranger.grow(11), "the bound of all, what was there included");
         assert!(stranger.grow(10));
+    }
+
+    #[test]
+    fn blobs_of_few_bytes_are_bounded_by_their_number() {
+        let pending = Pending::new(Bounds { blobs: 64, ..Bounds::default() }, 0);
+        let of_peer = 64 / limits::PENDING_SHARES_OF_PEERS;
+        let claim = |peer: u8, number: u8| {
+            let claim = pending.claim(&guest(peer, peer), BlobId::from_bytes([number; 32]));
+            claim.grow(1).then_some(claim)
+        };
+        let mut kept: Vec<_> = (0..of_peer).map(|at| claim(1, at.to_le_bytes()[0])).collect();
+        assert!(kept.iter().all(Option::is_some));
+        assert!(claim(1, 200).is_none(), "the peer has enough");
+        assert!(kept[0].as_ref().is_some_and(|claim| claim.grow(1)), "but may go on with those");
+        kept.push(claim(2, 200));
+        assert!(kept[of_peer].is_some());
     }
 
     #[test]

@@ -37,6 +37,8 @@ pub(super) struct Upload {
     pub(super) segments: u32,
     pub(super) shards: Vec<ShardIndex>,
     pub(super) is_registered: bool,
+    /// Whether all of it was here before.
+    pub(super) is_stored: bool,
 }
 
 /// A segment the writer is about to send.
@@ -111,14 +113,14 @@ impl Session {
         header_bytes: u32,
     ) -> Result<Option<Request>, Fault> {
         let mut upload = self.open_upload(blob_id, header_bytes).await?;
-        let is_short = upload.header.encoding == Encoding::Short;
+        let mut request = self.next_request().await?;
         loop {
-            let Some(request) = self.next_request(is_short).await? else { return Ok(None) };
-            match request {
+            request = match request {
                 Request::Segment { segment, pairs } => {
                     let announced = Announced { segment, pairs };
                     self.take_segment(&mut upload, announced).await?;
                     self.reply(&Reply::Stored { segment }).await?;
+                    self.next_request().await?
                 }
                 Request::Finish { deletable } => {
                     let persistence = Request::persistence(deletable);
@@ -126,12 +128,21 @@ impl Session {
                     self.confirm(&mut upload, persistence).instrument(confirm).await?;
                     return Ok(None);
                 }
-                next @ (Request::Put { .. } | Request::Confirm { .. }) if is_short => {
+                // The node has the blob already, and its writer knows.
+                next @ (Request::Put { .. }
+                | Request::Confirm { .. }
+                | Request::GetShort { .. })
+                    if upload.header.encoding == Encoding::Short && upload.is_stored =>
+                {
                     return Ok(Some(next));
                 }
                 Request::Short { symbols, proof_bytes } => {
                     self.take_short(&mut upload, &symbols, proof_bytes).await?;
                     self.reply(&Reply::Stored { segment: 0 }).await?;
+                    match self.next_after_short().await? {
+                        Some(finish @ Request::Finish { .. }) => finish,
+                        next => return Ok(next),
+                    }
                 }
                 Request::Get { .. }
                 | Request::GetShort { .. }
@@ -141,7 +152,7 @@ impl Session {
                 | Request::Sliver { .. } => {
                     return Err(Fault::out_of_place("a frame of an upload"));
                 }
-            }
+            };
         }
     }
 
@@ -181,12 +192,14 @@ impl Session {
             segments,
             shards,
             is_registered: false,
+            is_stored: false,
         };
         if !self.has_no_registration(&mut upload).await? {
             self.keep_header(&mut upload).await?;
         }
         let stored = self.stored(&upload).await?;
         debug!(segments, already = stored.len(), "upload began");
+        upload.is_stored = stored.len() == as_usize(segments);
         self.place.asked();
         self.reply(&Reply::Ready { stored }).await?;
         Ok(upload)
@@ -361,7 +374,9 @@ impl Session {
                 return Ok((Some(claim), room));
             }
             let Upload { blob_id, is_registered, .. } = upload;
-            self.wait_registered(blob_id, is_registered, None).await?.ok_or_else(busy)?;
+            let patience = self.shared.patience.registration_wait;
+            let wait = self.wait_registered(blob_id, is_registered, None, patience);
+            wait.await?.ok_or_else(busy)?;
         }
         Ok((None, self.room(memory_bytes).await?))
     }

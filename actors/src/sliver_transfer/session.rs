@@ -14,6 +14,7 @@ use haulout_protocol::sliver::ShardIndex;
 use haulout_protocol::wire::{self, Refusal, blob, sliver};
 use haulout_storage::StoreError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span, debug, error, info_span, warn};
 
 use super::memory::{Held, Memory};
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) short_rows: [tokio::sync::Mutex<()>; SHORT_ROWS],
     /// One permit per sliver being checked.
     checks: Arc<Semaphore>,
+    /// Cancelled when the actor ends: sessions between two requests end then.
+    pub(super) closing: CancellationToken,
 }
 
 /// One stream and who opened it.
@@ -149,6 +152,7 @@ impl Shared {
             readers: Readers::new(patience.readers),
             short_rows: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             checks: Arc::new(Semaphore::new(cores.min(limits::SLIVER_CHECKS_MAX))),
+            closing: CancellationToken::new(),
         }
     }
 
@@ -263,7 +267,7 @@ impl Session {
                     trace::adopt(&span, trace);
                     let wanted = super::short::WantedSymbols { blob_id, symbols, with_proof };
                     self.send_symbols(wanted).instrument(span).await?;
-                    self.next_request(true).await?
+                    self.next_after_short().await?
                 }
                 sliver::Request::Put { blob_id, header_bytes, trace } => {
                     let blob_id = BlobId::from_bytes(blob_id);
@@ -279,7 +283,7 @@ impl Session {
                     trace::adopt(&span, trace);
                     let persistence = sliver::Request::persistence(deletable);
                     self.confirm_short(blob_id, persistence).instrument(span).await?;
-                    self.next_request(true).await?
+                    self.next_after_short().await?
                 }
                 _ => return Err(Fault::out_of_place("the first frame")),
             };
@@ -287,15 +291,25 @@ impl Session {
         Ok(())
     }
 
-    /// What the peer wants next; nothing if it may end here, and does. It may be encoding, or feeding slower nodes.
-    pub(super) async fn next_request(
-        &mut self,
-        may_end: bool,
-    ) -> Result<Option<sliver::Request>, Fault> {
+    /// What the peer wants next. It may be encoding, or feeding slower nodes.
+    pub(super) async fn next_request(&mut self) -> Result<sliver::Request, Fault> {
         self.stream.allow_pause(self.shared.patience.pause);
-        match self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await {
-            Err(StreamError::Closed | StreamError::TimedOut(_)) if may_end => Ok(None),
-            read => Ok(Some(read?)),
+        Ok(self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?)
+    }
+
+    /// What the peer wants after a short blob; nothing if it wants no more, or we end. What it paid for is done, so whoever
+    /// named a paid blob is a stranger again: else it would read as if it had paid.
+    pub(super) async fn next_after_short(&mut self) -> Result<Option<sliver::Request>, Fault> {
+        if !self.place.demote() {
+            return Ok(None);
+        }
+        let closing = self.shared.closing.clone();
+        tokio::select! {
+            next = self.next_request() => match next {
+                Err(Fault::Stream(StreamError::Closed | StreamError::TimedOut(_))) => Ok(None),
+                next => next.map(Some),
+            },
+            () = closing.cancelled() => Ok(None),
         }
     }
 

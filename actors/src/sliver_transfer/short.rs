@@ -62,6 +62,10 @@ impl Session {
             return Err(StreamError::TooLarge { announced: proof_bytes, max: most }.into());
         }
         let bytes = places.len() * symbol_bytes + as_usize(proof_bytes);
+        if upload.is_stored {
+            // They were on their way before the writer could hear of that.
+            return Ok(self.stream.skip(bytes).await?);
+        }
         let (claim, _room) = self.make_room_at_once(upload, bytes, charged(2 * bytes)).await?;
         if claim.as_ref().is_some_and(|claim| !claim.grow(bytes)) {
             return Err(busy());

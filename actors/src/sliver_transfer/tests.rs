@@ -60,7 +60,7 @@ struct World {
 }
 
 const QUICK: Patience = Patience {
-    bounds: Bounds { per_peer: 1 << 20, per_host: 1 << 20, total: 1 << 20 },
+    bounds: Bounds { per_peer: 1 << 20, per_host: 1 << 20, total: 1 << 20, blobs: 8_192 },
     memory: limits::SESSION_MEMORY,
     readers: limits::READERS,
     pending_time: Duration::from_secs(60),
@@ -484,7 +484,7 @@ async fn nothing_of_a_blob_that_nobody_registered_is_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_full_of_bytes_nobody_paid_for_is_ready_and_takes_what_is_registered() {
-    let bounds = Bounds { per_peer: 0, per_host: 0, total: 0 };
+    let bounds = Bounds { per_peer: 0, per_host: 0, total: 0, blobs: 8_192 };
     let world = World::start(Patience { bounds, ..QUICK }).await;
     let blob = sample_blob(&world.parameters(), 15);
     // The writer registers when nodes are ready: if they waited for the registration first, both would wait.
@@ -500,7 +500,7 @@ async fn a_node_full_of_bytes_nobody_paid_for_is_ready_and_takes_what_is_registe
 #[tokio::test(flavor = "multi_thread")]
 async fn segments_that_were_announced_and_never_came_keep_no_room_from_others() {
     // Room for two segments; four writers announce one each and send nothing of it.
-    let bounds = Bounds { per_peer: 80_000, per_host: 80_000, total: 80_000 };
+    let bounds = Bounds { per_peer: 80_000, per_host: 80_000, total: 80_000, blobs: 8_192 };
     let patience = Patience { bounds, registration_wait: Duration::from_millis(200), ..QUICK };
     let world = World::start(patience).await;
     let mut idle = Vec::new();
@@ -532,7 +532,7 @@ async fn slivers_of_shards_that_are_not_ours_are_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_nobody_registers_are_bounded_refused_and_forgotten() {
     let patience = Patience {
-        bounds: Bounds { per_peer: 40_000, per_host: 40_000, total: 40_000 },
+        bounds: Bounds { per_peer: 40_000, per_host: 40_000, total: 40_000, blobs: 8_192 },
         registration_wait: Duration::from_millis(200),
         // Long enough for a busy machine to get to the second segment before.
         pending_time: Duration::from_secs(4),

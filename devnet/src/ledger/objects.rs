@@ -27,8 +27,9 @@ use super::tables;
 
 pub(super) use fields::StoredFields;
 
-/// How many versions of an object can be read; older ones are in the checkpoints.
-pub(super) const VERSIONS_KEPT: usize = 8;
+/// How many versions of an object can be read: a client that lost a race goes back through them to see who used up a coin. Older
+/// ones are in the checkpoints.
+pub(super) const VERSIONS_KEPT: usize = 64;
 
 /// Every type the ledger knows, spelled for its package.
 #[derive(Clone, Debug)]

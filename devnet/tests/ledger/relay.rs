@@ -4,9 +4,34 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use sui_rpc::proto::sui::rpc::v2 as rpc;
+use sui_sdk_types::Address;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::world::World;
+
+/// Whether an account has less of the network's token than this.
+pub(crate) fn has_paid(
+    world: &World,
+    owner: Address,
+    before: u64,
+) -> impl Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static {
+    let (client, kind) = (world.client.clone(), world.wal_type());
+    move || {
+        let request =
+            rpc::GetBalanceRequest::default().with_owner(owner).with_coin_type(kind.clone());
+        let mut client = client.clone().state_client();
+        let paid = async move {
+            let answer = client.get_balance(request).await.unwrap();
+            answer.into_inner().balance().balance() < before
+        };
+        paid.boxed()
+    }
+}
 
 /// Passes bytes on to the ledger and back, until an answer is to be lost.
 pub(crate) struct Relay {

@@ -19,9 +19,8 @@ use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::Blob;
 use haulout_protocol::crypto::Signature;
 use haulout_protocol::machine::space::{Need, Space, Terms};
-use sui_rpc::proto::sui::rpc::v2 as rpc;
 
-use crate::relay::Relay;
+use crate::relay::{Relay, has_paid};
 use crate::world::{Account, FAUCET, PATIENCE, World, sample_blob, sui_type};
 
 /// Gas of one transaction here, whatever is in it.
@@ -281,17 +280,7 @@ async fn a_wallet_that_can_pay_for_some_of_them_pays_for_some() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_to_a_shared_transaction_is_asked_for_again_and_nothing_is_paid_twice() {
     let desk = Desk::new().await;
-    let (client, owner) = (desk.world.client.clone(), desk.account.address);
-    let kind = desk.world.wal_type();
-    let is_paid = move || {
-        let request =
-            rpc::GetBalanceRequest::default().with_owner(owner).with_coin_type(kind.clone());
-        let mut client = client.clone().state_client();
-        async move {
-            let answer = client.get_balance(request).await.unwrap();
-            answer.into_inner().balance().balance() < FAUCET.wal
-        }
-    };
+    let is_paid = has_paid(&desk.world, desk.account.address, FAUCET.wal);
     let relay = Relay::start(desk.world.grpc, is_paid).await;
     let chain = desk.world.chain_at(relay.address, PATIENCE).await.unwrap();
     let before = desk.balances().await;

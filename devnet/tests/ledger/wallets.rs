@@ -19,7 +19,7 @@ use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_sdk_types::{Address, Digest, TypeTag};
 use sui_transaction_builder::TransactionBuilder;
 
-use crate::relay::Relay;
+use crate::relay::{Relay, has_paid};
 use crate::world::{Account, FAUCET, Fill, PATIENCE, World, sample_blob};
 
 /// The least a receipt of stake holds, and more than the faucet gives at a time.
@@ -206,16 +206,7 @@ async fn lose_an_answer(view: impl FnOnce(Chain) -> Chain) {
     for _ in 0..5 {
         world.fund(&account).await;
     }
-    let (client, owner, kind) = (world.client.clone(), account.address, world.wal_type());
-    let is_paid = move || {
-        let request =
-            rpc::GetBalanceRequest::default().with_owner(owner).with_coin_type(kind.clone());
-        let mut client = client.clone().state_client();
-        async move {
-            let answer = client.get_balance(request).await.unwrap();
-            answer.into_inner().balance().balance() < 5 * FAUCET.wal
-        }
-    };
+    let is_paid = has_paid(&world, account.address, 5 * FAUCET.wal);
     let relay = Relay::start(world.grpc, is_paid).await;
     let chain = world.chain_at(relay.address, PATIENCE).await.unwrap();
     world.stake_wal(&view(chain.clone()), &wallet, STAKE).await.unwrap();

@@ -1,7 +1,9 @@
 //! `haulout put`: stores files or stdin.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use haulout_actors::chain::{Cost, Receipt};
@@ -53,7 +55,7 @@ const AT_ONCE: &str = "64";
 /// only that fails, the blob is told as stored, with `name_error` in JSON, and the exit code is that of the failure.
 ///
 /// With -r, folders stand for the files below them, in the order of their names, hidden ones included. Symbolic links inside
-/// are not followed. A folder that cannot be read is an error before anything is stored.
+/// are not followed, nor is one that takes a file's place meanwhile. A folder that cannot be read is an error before anything is stored.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:\n  haulout put FILE --epochs 10\n  haulout put *.jpg\n  \
                         haulout put -r photos --json > stored.jsonl\n  \
@@ -93,6 +95,9 @@ pub(super) struct Put {
     /// Only send nodes what they lack of a blob that is stored already, whoever owns it; nothing is paid
     #[arg(long, conflicts_with_all = ["epochs", "permanent", "force", "name", "public_name", "dry_run"])]
     repair: bool,
+    /// Of the files below folders, those that were named themselves; nothing if all were.
+    #[arg(skip)]
+    named: Option<Arc<BTreeSet<PathBuf>>>,
 }
 
 /// A blob that was stored, with what became of its name.
@@ -110,14 +115,14 @@ impl Put {
             return self.run_files(cli, output, left).await;
         }
         let paths = self.files.clone();
-        let Tree { files, left_out } = super::blocking(move || Tree::of(&paths)).await?;
+        let Tree { files, named, left_out } = super::blocking(move || Tree::of(&paths)).await?;
         if left_out > 0 {
             tracing::warn!(
                 left_out,
                 "links, sockets, pipes and devices are left out: only files are stored"
             );
         }
-        Put { files, ..self.clone() }.run_files(cli, output, left).await
+        Put { files, named: Some(named.into()), ..self.clone() }.run_files(cli, output, left).await
     }
 
     async fn run_files(&self, cli: &Cli, output: &Output, left: &LeftBehind) -> Result<()> {
@@ -168,7 +173,12 @@ impl Put {
 
     async fn open(&self, file: &Path, folder: &Path) -> Result<Input> {
         let (file, folder) = (file.to_owned(), folder.to_owned());
-        let input = super::blocking(move || Input::named(&file, || Ok(folder))).await?;
+        let is_found = self.named.as_ref().is_some_and(|named| !named.contains(&file));
+        let open = move || match is_found {
+            true => Input::found(&file, || Ok(folder)),
+            false => Input::named(&file, || Ok(folder)),
+        };
+        let input = super::blocking(open).await?;
         if self.allow_empty { Ok(input) } else { input.not_empty() }
     }
 
@@ -434,8 +444,9 @@ mod tests {
         let most = limits::PUTS_AT_ONCE_MAX;
         assert_eq!(parse(&["a", "--at-once", &most.to_string()]).at_once.get(), most);
         assert!(parse(&["a"]).at_once.get() <= most);
-        let streams = limits::LONG_PUTS_AT_ONCE_MAX + limits::STREAMS_LENT_MAX;
-        assert!(streams <= limits::STREAMS_TO_PEER_MAX);
+        let of_short = limits::STREAMS_LENT_MAX + limits::STREAMS_CONFIRMING_MAX;
+        let streams = limits::LONG_PUTS_AT_ONCE_MAX + of_short;
+        assert!(streams + 2 <= limits::STREAMS_TO_PEER_MAX, "questions need some, too");
         for wrong in ["0", "x", &(most + 1).to_string()] {
             assert!(at_once(wrong).unwrap_err().contains("from 1 to"), "{wrong}");
         }

@@ -27,7 +27,11 @@ impl LedgerClient {
     pub async fn plan_stake(&self, node: &str, amount: u64) -> Result<StakePlan> {
         self.wallet("staking")?;
         let book = self.stake_book().await?;
-        StakePlan::new(&book, stakes::find_node(&book.staking, node)?, amount)
+        let id = stakes::find_node(&book.staking, node)?;
+        if let Some(pool) = book.staking.pools.get(&id).filter(|pool| pool.node.name == node) {
+            self.chain.check_name(&id, &pool.node.name).await?;
+        }
+        StakePlan::new(&book, id, amount)
     }
 
     /// Stakes what the plan says.

@@ -14,7 +14,7 @@ use crate::chain::object::Storage;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// An object as it is.
-    Whole(ObjectId),
+    Whole(Storage),
     /// What is cut at an epoch: the later part; the earlier one, which is over, is destroyed.
     Later {
         /// What is cut.
@@ -40,13 +40,18 @@ pub struct Joint {
 }
 
 impl Piece {
-    /// The objects it is made of.
-    pub fn objects(&self) -> Vec<ObjectId> {
+    /// The objects it is made of, as they were when this was planned.
+    pub fn storages(&self) -> Vec<Storage> {
         match self {
-            Piece::Whole(storage) => vec![*storage],
-            Piece::Later { of, .. } => of.objects(),
-            Piece::Joined(pieces) => pieces.iter().flat_map(Piece::objects).collect(),
+            Piece::Whole(storage) => vec![storage.clone()],
+            Piece::Later { of, .. } => of.storages(),
+            Piece::Joined(pieces) => pieces.iter().flat_map(Piece::storages).collect(),
         }
+    }
+
+    /// Their ids.
+    pub fn objects(&self) -> Vec<ObjectId> {
+        self.storages().iter().map(|storage| storage.id).collect()
     }
 }
 
@@ -142,7 +147,7 @@ impl Joint {
     /// An object as it is.
     fn of(storage: &Storage) -> Joint {
         Joint {
-            piece: Piece::Whole(storage.id),
+            piece: Piece::Whole(storage.clone()),
             start_epoch: storage.start_epoch,
             end_epoch: storage.end_epoch,
             bytes: storage.storage_size,

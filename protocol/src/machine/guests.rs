@@ -206,6 +206,22 @@ impl Guests {
         }
     }
 
+    /// What a writer paid for is done: it is whoever it was before, if there is room for one more of those. Without, it must
+    /// go: nobody is turned out for it.
+    #[must_use]
+    pub fn demote(&mut self, id: PlaceId) -> bool {
+        let strangers = self.count(Class::Stranger);
+        let Some(seat) = self.seats.get_mut(&id) else { return false };
+        if seat.guest.class != Class::Payer {
+            return true;
+        }
+        if strangers >= self.limits.strangers {
+            return false;
+        }
+        *seat = Seat { guest: Guest { class: Class::Stranger, ..seat.guest }, blob: None };
+        true
+    }
+
     /// Whether there is room for a guest, and who has to go for it.
     #[allow(clippy::option_option, reason = "no room; room; room if somebody goes")]
     fn room_for(

@@ -291,12 +291,17 @@ impl Upload {
     }
 
     /// Verifies what came as soon as it may make a quorum, all together: a pairing costs a millisecond, and honest members
-    /// need one for all of them. If that fails, each is verified alone, and whoever lied is left.
+    /// need one for all of them.
     fn verify_confirmations(&mut self) -> Vec<Effect> {
-        let Some(persistence) = self.persistence else { return Vec::new() };
-        if !self.certifying && !self.committee.is_quorum(self.claimed_weight()) {
-            return Vec::new();
+        match self.certifying || self.committee.is_quorum(self.claimed_weight()) {
+            true => self.verify_claimed(),
+            false => Vec::new(),
         }
+    }
+
+    /// Verifies all that came, together; if that fails, each alone, and whoever lied is left.
+    fn verify_claimed(&mut self) -> Vec<Effect> {
+        let Some(persistence) = self.persistence else { return Vec::new() };
         let claimed = |(member, peer): (&usize, &mut Peer)| Some((*member, peer.claimed.take()?));
         let claimed: Vec<_> = self.peers.iter_mut().filter_map(claimed).collect();
         if claimed.is_empty() {
@@ -421,18 +426,21 @@ impl Upload {
     }
 
     fn fail_without_quorum(&mut self) -> Vec<Effect> {
-        let (reachable, silent) =
-            (self.weight_of(|peer| peer.ready), self.weight_of(|peer| !peer.ready));
-        if self.certifying || self.committee.is_quorum(reachable + silent) {
+        if self.certifying || self.committee.is_quorum(self.weight_of(|_| true)) {
             return Vec::new();
         }
+        let mut effects = self.verify_claimed(); // whoever lied is named, too
+        let reachable = self.weight_of(|peer| peer.ready);
+        let silent = self.weight_of(|peer| !peer.ready);
         self.over = true;
         let waiting = self.peers.iter().filter(|(_, peer)| !peer.ready);
         let waiting = waiting.map(|(member, _)| (*member, "has not answered yet".to_owned()));
         let members = self.failed.clone().into_iter().chain(waiting).collect();
         let (shards, quorum) = (self.committee.shards(), self.committee.quorum());
-        let other_epoch = self.other_epoch;
-        vec![Effect::Fail(Failure { reachable, silent, shards, quorum, members, other_epoch })]
+        let failure =
+            Failure { reachable, silent, shards, quorum, members, other_epoch: self.other_epoch };
+        effects.push(Effect::Fail(failure));
+        effects
     }
 
     /// After the certificate the rest of the members get a little time, then the upload ends.

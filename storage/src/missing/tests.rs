@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::FileExt;
 
+use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::Axis;
 use tempfile::tempdir;
 
@@ -172,6 +173,47 @@ async fn a_blob_of_many_segments_is_looked_at_in_pages_and_whole_only_if_all_of_
     pairs.dedup();
     assert_eq!(pairs.len(), expected, "each once");
     assert_eq!(noted(&store).await, 2, "the last page of it alone does not make it whole");
+}
+
+#[tokio::test]
+async fn what_is_noted_between_two_pages_of_a_blob_is_not_forgotten_with_the_last() {
+    let store = Store::in_memory().expect("opens");
+    let segments = PAGE_SEGMENTS_MAX + 1;
+    let mut long = certified(1);
+    let BlobEffect::Registered { size, .. } = &mut long[0] else {
+        panic!("it is registered first")
+    };
+    *size = 500 * u64::from(segments);
+    store.put_header(&sample_blob(1), vec![1], 0).await.expect("stored");
+    for segment in 0..segments {
+        write_segment(&store, 1, segment, &shards(0..2), 10, 0).await.expect("stored");
+    }
+    store.apply(0, long.to_vec()).await.expect("applied");
+    let first = page(&store, u64::MAX, None);
+    assert!(first.lacking.is_empty() && first.end.is_some());
+    store.apply(1, vec![certified_until(1, 1, 2, 12)]).await.expect("applied");
+    let mut after = first.end;
+    while let Some(end) = after {
+        after = page(&store, u64::MAX, Some(end)).end;
+        if after.is_some() {
+            assert_eq!(noted(&store).await, 1, "it is looked at from its beginning again");
+        }
+    }
+    assert_eq!(noted(&store).await, 0);
+}
+
+#[tokio::test]
+async fn a_shard_that_becomes_held_has_every_certified_blob_looked_at_again() {
+    let store = Store::in_memory().expect("opens");
+    whole(&store, 1).await;
+    store.apply(0, certified(1).to_vec()).await.expect("applied");
+    assert_eq!((look(&store), noted(&store).await), ((0, 0), 0));
+    let held = |shard| vec![(ShardIndex(shard), Some(Holding::Held))];
+    store.set_shards(held(1)).await.expect("set");
+    assert_eq!(noted(&store).await, 1);
+    assert_eq!((look(&store), noted(&store).await), ((0, 0), 0));
+    store.set_shards(held(1)).await.expect("set");
+    assert_eq!(noted(&store).await, 0, "it was held before");
 }
 
 #[tokio::test]

@@ -41,6 +41,12 @@ impl Service {
             | Lie::Owns { .. }
             | Lie::Certifies { .. }
             | Lie::Denies
+            | Lie::Refuses { .. }
+            | Lie::Rejects { .. }
+            | Lie::Aborts { .. }
+            | Lie::Lacks { .. }
+            | Lie::Cut
+            | Lie::Renamed { .. }
             | Lie::SharedLater
             | Lie::Stale { .. }
             | Lie::Hangs => return,

@@ -70,6 +70,35 @@ pub enum Lie {
     },
     /// Every transaction is executed, and said to have failed.
     Denies,
+    /// Every transaction is executed, said to be refused, and not known when somebody asks for it.
+    Refuses {
+        /// Whether what it spent is shown as it was before.
+        as_before: bool,
+    },
+    /// One transaction is refused, and the ledger never sees it; then it lies so.
+    Rejects {
+        /// How.
+        then: Box<Lie>,
+    },
+    /// So many transactions that are tried are said to abort.
+    Aborts {
+        /// How many.
+        times: usize,
+    },
+    /// There is no such object.
+    Lacks {
+        /// Its id.
+        object: ObjectId,
+    },
+    /// The bytes of objects are cut short.
+    Cut,
+    /// Of these two nodes each has the other's name in the state of stake.
+    Renamed {
+        /// One.
+        one: ObjectId,
+        /// The other.
+        other: ObjectId,
+    },
     /// Shared objects have been so only since a later version.
     SharedLater,
     /// There is nothing after this checkpoint.

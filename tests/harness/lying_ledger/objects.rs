@@ -1,8 +1,10 @@
 //! Lies about objects: what they are now, and what an account owns.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::object::staking::Pool;
 use haulout_protocol::chain::object::{Blob, Staking, Storage, System};
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_rpc::proto::sui::rpc::v2::owner::OwnerKind;
@@ -36,7 +38,47 @@ impl Service {
             request.object_id = Some(Address::new(instead.into()).to_string());
             self.told.fetch_add(1, Ordering::Relaxed);
         }
+        let wanted = request.object_id().parse::<Address>().unwrap_or(Address::ZERO);
+        if let Lie::Lacks { object } = self.lie()
+            && wanted == Address::new(object.into())
+        {
+            request.object_id = Some(Address::new([0xEE; 32]).to_string());
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Lie::Refuses { as_before: true } = self.lie() {
+            let spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            request.version = request.version.or(spent.get(&wanted).copied());
+        }
         request
+    }
+
+    /// What is made of the entries of a table: the names of nodes in the state of stake.
+    pub(super) fn twist_fields(
+        &self,
+        mut answer: rpc::ListDynamicFieldsResponse,
+    ) -> rpc::ListDynamicFieldsResponse {
+        let Lie::Renamed { one, other } = self.lie() else { return answer };
+        let pools: Vec<Option<Pool>> = answer
+            .dynamic_fields
+            .iter()
+            .map(|field| bcs::from_bytes(field.value().value()).ok())
+            .collect();
+        let name = |id: &ObjectId| {
+            let pool = pools.iter().flatten().find(|pool| pool.node.node_id == *id)?;
+            Some(pool.node.name.clone())
+        };
+        for (field, pool) in answer.dynamic_fields.iter_mut().zip(&pools) {
+            if let Some(mut pool) = pool.clone()
+                && let Some(instead) = swapped(&pool.node.node_id, &one, &other)
+                && let Some(name) = name(&instead)
+            {
+                pool.node.name = name;
+                let bytes = bcs::to_bytes(&pool).expect("plain values serialise");
+                field.value.get_or_insert_default().set_value(bytes);
+                self.told.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        answer
     }
 
     /// Which objects are asked of the truth in place of others.
@@ -98,6 +140,12 @@ impl Service {
     fn twist_object(&self, sent: &mut rpc::Object) {
         if let Lie::StorageOver { object, in_itself: true } = self.lie() {
             return self.twist_storage(sent, &object);
+        }
+        if self.lie() == Lie::Cut
+            && let Some(bytes) = sent.bcs.as_mut()
+        {
+            bytes.set_value(bytes.value()[..9].to_vec());
+            self.told.fetch_add(1, Ordering::Relaxed);
         }
         if self.lie() == Lie::SharedLater {
             let is_shared = |owner: &&mut rpc::Owner| owner.kind() == OwnerKind::Shared;

@@ -1,5 +1,6 @@
 //! Lies about transactions: what trying one gives, and what became of one.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use haulout_protocol::chain::ObjectId;
@@ -37,7 +38,49 @@ impl Service {
             *tried = other.into();
             self.told.fetch_add(1, Ordering::Relaxed);
         }
+        if let Lie::Aborts { times: times @ 1.. } = self.lie() {
+            let left = times - 1;
+            self.tell(if left == 0 { Lie::None } else { Lie::Aborts { times: left } });
+            let abort = rpc::MoveAbort::default().with_abort_code(1);
+            let error = rpc::ExecutionError::default().with_abort(abort);
+            let failed = rpc::ExecutionStatus::default().with_success(false).with_error(error);
+            let tried = answer.transaction.get_or_insert_default();
+            tried.effects.get_or_insert_default().status = Some(failed);
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
         answer
+    }
+
+    /// Which transaction is looked for in place of another: one that never was.
+    pub(super) fn twist_look_up(
+        &self,
+        mut request: rpc::GetTransactionRequest,
+    ) -> rpc::GetTransactionRequest {
+        if matches!(self.lie(), Lie::Refuses { .. }) {
+            request.digest = Some(Digest::new([0xEE; 32]).to_string());
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+        request
+    }
+
+    /// What is said of a transaction that was executed, if it is said to be refused.
+    pub(super) fn refused(&self, sent: &rpc::Transaction) -> std::result::Result<(), Status> {
+        let Lie::Refuses { as_before } = self.lie() else { return Ok(()) };
+        self.told.fetch_add(1, Ordering::Relaxed);
+        if as_before && let Ok(sent) = sent.bcs().deserialize::<Transaction>() {
+            let inputs = match &sent.kind {
+                TransactionKind::ProgrammableTransaction(script) => script.inputs.as_slice(),
+                _ => &[],
+            };
+            let own = inputs.iter().filter_map(|input| match input {
+                Input::ImmutableOrOwned(object) => Some(object),
+                _ => None,
+            });
+            let own = own.chain(&sent.gas_payment.objects);
+            let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            spent.extend(own.map(|object| (*object.object_id(), object.version())));
+        }
+        Err(Status::invalid_argument("this server does not like it"))
     }
 
     /// What is said of a transaction that is to be executed, if it is kept from the ledger.
@@ -46,6 +89,11 @@ impl Service {
         request: &rpc::ExecuteTransactionRequest,
     ) -> std::result::Result<Option<rpc::ExecuteTransactionResponse>, Status> {
         let lie = self.lie();
+        if let Lie::Rejects { then } = lie {
+            self.told.fetch_add(1, Ordering::Relaxed);
+            self.tell(*then);
+            return Err(Status::invalid_argument("this server does not like it"));
+        }
         let above = match lie {
             Lie::Certifies { above, .. } | Lie::SaysDone { above } => above,
             _ => return Ok(None),

@@ -88,7 +88,7 @@ pub(super) fn may_lie_in_one(error: &CallError, may_be_paid: bool) -> bool {
         | CallError::InsufficientFunds { .. }
         | CallError::TooLarge => true,
         // It may have been done.
-        CallError::Unconfirmed { .. } | CallError::Unreadable { .. } => false,
+        CallError::Unconfirmed { .. } | CallError::Denied { .. } | CallError::Unreadable { .. } => false,
         // It holds for all.
         CallError::InvalidUrl { .. }
         | CallError::Unreachable { .. }

@@ -112,6 +112,18 @@ impl Place {
         }
     }
 
+    /// What the guest paid for is done: it is a stranger again. Whether it may stay.
+    pub fn demote(&self) -> bool {
+        let mut table = lock(&self.inner.room.table);
+        let stays = table.guests.demote(self.inner.id);
+        let class = table.guests.class(self.inner.id);
+        drop(table);
+        if let Some(class) = class {
+            lock(&self.inner.guest).class = class;
+        }
+        stays
+    }
+
     /// The guest has said what it wants, and may have reasons to pause: a writer waits for the ledger.
     pub fn asked(&self) {
         self.inner.meter.has_asked.store(true, Ordering::Relaxed);

@@ -40,6 +40,8 @@ pub struct Agreed {
 #[derive(Clone)]
 pub(super) struct Deal {
     chain: Chain,
+    /// The same for what is paid: at most one of what is signed for it happens, however often it is planned anew.
+    order: Chain,
     account: Option<ObjectId>,
     blob_id: BlobId,
     root: [u8; 32],
@@ -108,6 +110,7 @@ impl Deal {
     ) -> Deal {
         Deal {
             chain: chain.clone(),
+            order: chain.for_one_order(),
             account,
             blob_id: header.blob_id(),
             root: header.blob_root(),
@@ -208,7 +211,7 @@ impl Deal {
             let Some(space) = &object.extension else { return Ok(None) };
             let (id, terms) = (object.existing.object, settled.agreed.terms);
             let error = match self
-                .chain
+                .order
                 .prolong_blob(wallet, (&self.blob_id, &id), (&terms, space))
                 .await
             {
@@ -243,12 +246,12 @@ impl Deal {
             CallError::Refused { .. } | CallError::Rejected { .. } | CallError::NotFound { .. }
         );
         if !has_moved && !can_be {
-            return Err(error.into());
+            return Err(self.order.doubted(error).into());
         }
         let now = self.plan(permanent_until).await?;
         // Other facts can lead to the same plan, which is then carried out by these.
         if !has_moved && now.plan == agreed.plan {
-            return Err(error.into());
+            return Err(self.order.doubted(error).into());
         }
         debug!(%error, "the facts have moved, planned anew");
         Ok(now)
@@ -367,7 +370,7 @@ impl Deal {
             since: settled.agreed.since,
         };
         let space = (&settled.agreed.terms, space);
-        let new = self.chain.register_blob(wallet, &registration, space).await?;
+        let new = self.order.register_blob(wallet, &registration, space).await?;
         let existing = Existing { object: new.object, end_epoch: new.end_epoch.0, deletable };
         settled.object = Some(Object { existing, extension: None });
         settled.agreed.plan.use_space(new.space);

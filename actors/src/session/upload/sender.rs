@@ -233,6 +233,12 @@ pub(super) async fn begin(
     stream: &mut Stream,
     header: &BlobHeader,
 ) -> Result<BTreeSet<u32>, AskError> {
+    write_offer(stream, header).await?;
+    stream.flush().await?;
+    read_ready(stream, header).await
+}
+
+async fn write_offer(stream: &mut Stream, header: &BlobHeader) -> Result<(), StreamError> {
     let bytes = header.to_bytes();
     let put = Request::Put {
         blob_id: *header.blob_id().as_bytes(),
@@ -240,9 +246,10 @@ pub(super) async fn begin(
         trace: trace::current(),
     };
     stream.write_frame(&put).await?;
-    stream.write_all(&bytes).await?;
-    drop(bytes);
-    stream.flush().await?;
+    stream.write_all(&bytes).await
+}
+
+async fn read_ready(stream: &mut Stream, header: &BlobHeader) -> Result<BTreeSet<u32>, AskError> {
     match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
         Reply::Ready { stored } => Ok(stored_set(stored, header.segments.len())),
         other => Err(unexpected(other)),
@@ -253,7 +260,7 @@ pub(super) async fn begin(
 async fn refusal_behind(stream: &mut Stream, error: StreamError) -> AskError {
     loop {
         match stream.read_frame(LIST_FRAME_BYTES_MAX).await {
-            Ok(Reply::Stored { .. }) => (),
+            Ok(Reply::Ready { .. } | Reply::Stored { .. }) => (),
             Ok(Reply::Refused(refusal)) => return AskError::Refused(refusal),
             Ok(_) | Err(_) => return AskError::Stream(error),
         }

@@ -21,12 +21,21 @@ impl World {
 
     /// Brings a short blob on this stream; what the node says.
     async fn bring(&self, stream: &mut Stream, blob: &EncodedShort) -> Reply {
+        self.bring_what_is_there(stream, blob, &[]).await
+    }
+
+    /// The same if the node has said that it holds these segments.
+    async fn bring_what_is_there(
+        &self,
+        stream: &mut Stream,
+        blob: &EncodedShort,
+        there: &[u32],
+    ) -> Reply {
         let (header, blob_id) = (blob.header().to_bytes(), blob.header().blob_id());
         let header_bytes = u32::try_from(header.len()).unwrap();
         let put = Request::Put { blob_id: *blob_id.as_bytes(), header_bytes, trace: None };
         send(stream, &put).await;
         send_raw(stream, &header).await;
-        assert_eq!(reply(stream).await, Reply::Ready { stored: vec![] });
         let parameters = self.parameters();
         let place = |shard: &ShardIndex| pair_of_shard(&parameters, &blob_id, 0, *shard).0;
         let mut symbols: Vec<_> = self.shards.iter().map(place).collect();
@@ -37,6 +46,7 @@ impl World {
         send(stream, &Request::Short { symbols, proof_bytes }).await;
         send_raw(stream, &bytes.concat()).await;
         send_raw(stream, &proof).await;
+        assert_eq!(reply(stream).await, Reply::Ready { stored: there.to_vec() });
         reply(stream).await
     }
 
@@ -79,6 +89,11 @@ async fn a_stream_takes_and_gives_short_blobs_one_after_the_other_and_any_stream
     for blob in &blobs {
         world.register_header(blob.header()).await;
     }
+    assert_eq!(
+        world.read(&mut stream, &blobs[0]).await,
+        world.shards.len(),
+        "before it is confirmed"
+    );
     let mut other = world.open(Protocol::Sliver).await;
     for (at, blob) in blobs.iter().enumerate() {
         let blob_id = blob.header().blob_id();
@@ -94,6 +109,8 @@ async fn a_stream_takes_and_gives_short_blobs_one_after_the_other_and_any_stream
     for blob in &blobs {
         assert_eq!(world.read(&mut stream, blob).await, world.shards.len());
     }
+    let again = world.bring_what_is_there(&mut stream, &blobs[0], &[0]).await;
+    assert_eq!(again, Reply::Stored { segment: 0 }, "it was on its way before we could say so");
     let late = world.short(8);
     assert_eq!(world.bring(&mut stream, &late).await, Reply::Stored { segment: 0 });
 

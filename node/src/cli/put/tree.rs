@@ -3,8 +3,9 @@
 //! Promises: each regular file once for each time it is named, a folder's in the order of their names, byte by byte, hidden
 //! ones included; symbolic links inside a folder are not followed, and they and what is no file are counted, not stored;
 //! what cannot be read is an error before anything is stored. Does not: read files, remember which folder one was in,
-//! or see what takes a file's place before it is read.
+//! or see what takes a file's place before it is read (`Input::found` does, for those that nobody named himself).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ const DEPTH_MAX: usize = 2_048;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tree {
     pub(super) files: Vec<PathBuf>,
+    /// Those of them that were named, and not found in a folder.
+    pub(super) named: BTreeSet<PathBuf>,
     /// Links, sockets, pipes and devices.
     pub(super) left_out: usize,
 }
@@ -34,7 +37,10 @@ impl Tree {
             let facts = fs::metadata(path).map_err(|error| unreadable(path, error))?;
             match facts.is_dir() {
                 true => tree.add_folder(path, 0)?,
-                false => tree.add(path.clone())?,
+                false => {
+                    tree.named.insert(path.clone());
+                    tree.add(path.clone())?;
+                }
             }
         }
         if tree.files.is_empty() {
@@ -119,11 +125,12 @@ mod tests {
         let found = Tree::of(&[alone.clone(), folder.clone(), alone.clone()]).unwrap();
         let inside = [".first", "a/.hidden", "a/deep/er", "a/z", "b", "c"];
         let inside = inside.map(|name| folder.join(name));
-        let all = [&[alone.clone()][..], &inside, &[alone]].concat();
-        assert_eq!(found, Tree { files: all, left_out: 4 });
+        let all = [&[alone.clone()][..], &inside, &[alone.clone()]].concat();
+        assert_eq!(found, Tree { files: all, named: [alone].into(), left_out: 4 });
         // A link that is named is what it points to.
         let named = Tree::of(&[folder.join("linked")]).unwrap();
         assert_eq!(named.files, [folder.join("linked/elsewhere")]);
+        assert!(named.named.is_empty(), "the file in it is found");
     }
 
     #[test]

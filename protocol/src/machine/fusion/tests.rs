@@ -13,7 +13,7 @@ fn storage(id: u8, start_epoch: u32, end_epoch: u32, storage_size: u64) -> Stora
 fn made(context: &mut Context<'_>, storages: &[Storage], piece: &Piece) -> Storage {
     let own = |id: &ObjectId| storages.iter().find(|one| one.id == *id).unwrap().clone();
     match piece {
-        Piece::Whole(id) => own(id),
+        Piece::Whole(storage) => own(&storage.id),
         Piece::Later { of, epoch } => {
             let mut past = made(context, storages, of);
             let later = rules::split_by_epoch(context, &mut past, *epoch).unwrap();
@@ -78,7 +78,7 @@ fn the_past_is_given_up_only_where_it_keeps_storages_apart() {
     let same = [storage(1, 2, 9, 10), storage(2, 2, 9, 7)];
     check(&same, &[(2, 9, 17)]);
     let first = &plan(&same, 5, 100)[0].piece;
-    assert!(matches!(first, Piece::Joined(pieces) if pieces[0] == Piece::Whole([1; 32].into())));
+    assert!(matches!(first, Piece::Joined(pieces) if pieces[0].objects() == [[1; 32].into()]));
 }
 
 #[test]

@@ -119,6 +119,24 @@ fn a_paid_writer_leaves_its_place_to_strangers_and_one_blob_has_two() {
 }
 
 #[test]
+fn whoever_paid_for_a_blob_is_a_stranger_again_when_that_is_done_and_goes_if_there_is_no_room() {
+    let (mut guests, ids) = full(|peer| stranger(peer, [10, 0, 0, 1]));
+    for (id, blob) in [(ids[0], [7; 32]), (ids[1], [8; 32])] {
+        assert_eq!(guests.promote(id, blob, |_| FAST), Entry::Free(id));
+    }
+    assert!(guests.demote(ids[0]) && guests.demote(ids[3]), "nothing is taken from a stranger");
+    assert_eq!(guests.class(ids[0]), Some(Class::Stranger));
+    assert!(matches!(guests.enter(stranger(50, [10, 0, 0, 2]), |_| FAST), Entry::Free(_)));
+    assert!(!guests.demote(ids[1]), "all strangers' places are taken");
+    assert_eq!(guests.count(Class::Stranger), 8);
+    assert_eq!(
+        guests.promote(ids[0], [7; 32], |_| FAST),
+        Entry::Free(ids[0]),
+        "its blob's places are free"
+    );
+}
+
+#[test]
 fn addresses_of_one_household_are_one_host() {
     let host = |text: &str| {
         let address = Some(text.parse().expect("an address"));

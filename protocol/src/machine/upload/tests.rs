@@ -178,6 +178,15 @@ fn without_a_quorum_nothing_is_paid_and_the_failure_names_the_nodes() {
 }
 
 #[test]
+fn a_liar_is_named_also_if_the_others_fail_before_there_can_be_a_quorum() {
+    let nodes = [Node::Honest, Node::Forger, Node::NextEpoch, Node::NextEpoch, Node::Honest];
+    let world = World::new(&nodes, 3).run();
+    assert_eq!(world.blamed, [1]);
+    let Some(Effect::Fail(failure)) = world.end else { panic!("{:?}", world.end) };
+    assert!(failure.members.contains_key(&1) && failure.reachable == 8, "{failure:?}");
+}
+
+#[test]
 fn nodes_that_have_heard_of_the_next_epoch_are_not_blamed_and_the_failure_says_so() {
     let nodes = [Node::Honest, Node::NextEpoch, Node::NextEpoch, Node::NextEpoch, Node::NextEpoch];
     let world = World::new(&nodes, 3).run();

@@ -2,10 +2,10 @@
 //!
 //! Promises: its symbols go with its header, so a node is ready when it has them; between the exchanges no stream is
 //! held, however long the ledger takes; no exchange waits for what another one does, so puts that share streams cannot
-//! wait for each other. Does not: send symbols again that the node says it has.
+//! wait for each other. Does not: ask first whether the node has it; it is short.
 
 use super::*;
-use crate::network::Borrowed;
+use crate::network::{Borrowed, Errand};
 
 impl Sender {
     /// Brings the blob, and asks for its confirmation when told to.
@@ -45,7 +45,9 @@ impl Sender {
                     {
                         // What was not paid for may be forgotten by now.
                         has_brought_again = true;
-                        self.bring().await?;
+                        if !self.bring().await? {
+                            return Err(AskError::Refused(Refusal::Busy { retry_after_ms: 0 }));
+                        }
                         continue;
                     }
                     let (epoch, signature) = asked?;
@@ -56,32 +58,37 @@ impl Sender {
         }
     }
 
-    /// Sends header and symbols, unless the node has them; whether it has them now. If not, it has no room for them.
+    /// Sends header and symbols, all at once: a node that has them forgets what it did not need. Whether it has them now; if
+    /// not, it has no room for them.
     async fn bring(&self) -> Result<bool, AskError> {
-        let Some(encoded) = &self.short else { return Err(node::nonsense()) };
         let peer = self.session.peer(self.member);
-        let mut lent = self.borrow().await?;
-        let mut begun = begin(lent.stream(), &self.header).await;
-        if begun.as_ref().is_err_and(|error| error.is_of_old(&lent)) {
+        let mut lent = self.borrow(Errand::Bring).await?;
+        let mut brought = self.bring_on(lent.stream()).await;
+        if brought.as_ref().is_err_and(|error| error.is_of_old(&lent)) {
             lent = self.session.network.replace(peer, lent).await?;
-            begun = begin(lent.stream(), &self.header).await;
+            brought = self.bring_on(lent.stream()).await;
         }
-        if begun?.contains(&0) {
+        if let Ok(true) = brought {
             lent.give_back();
-            return Ok(true);
         }
-        let stream = lent.stream();
-        if let Err(error) = self.send(stream, 0, encoded).await {
+        brought
+    }
+
+    async fn bring_on(&self, stream: &mut Stream) -> Result<bool, AskError> {
+        let Some(encoded) = &self.short else { return Err(node::nonsense()) };
+        let sent = async {
+            write_offer(stream, &self.header).await?;
+            self.send(stream, 0, encoded).await
+        };
+        if let Err(error) = sent.await {
             return match refusal_behind(stream, error).await {
                 AskError::Refused(Refusal::Busy { .. }) => Ok(false),
                 error => Err(error),
             };
         }
+        read_ready(stream, &self.header).await?;
         match stream.read_frame(LIST_FRAME_BYTES_MAX).await? {
-            Reply::Stored { segment: 0 } => {
-                lent.give_back();
-                Ok(true)
-            }
+            Reply::Stored { segment: 0 } => Ok(true),
             Reply::Refused(Refusal::Busy { .. }) => Ok(false),
             other => Err(unexpected(other)),
         }
@@ -90,7 +97,7 @@ impl Sender {
     /// Asks for the confirmation; it is not verified yet.
     async fn confirm(&self, deletable: Option<ObjectId>) -> Result<(Epoch, Signature), AskError> {
         let peer = self.session.peer(self.member);
-        let mut lent = self.borrow().await?;
+        let mut lent = self.borrow(Errand::Confirm).await?;
         let mut asked = self.ask_to_confirm(lent.stream(), deletable).await;
         if asked.as_ref().is_err_and(|error| error.is_of_old(&lent)) {
             lent = self.session.network.replace(peer, lent).await?;
@@ -115,8 +122,8 @@ impl Sender {
     }
 
     /// A stream to the node; those before us take their time, and ours does not pass meanwhile without end.
-    async fn borrow(&self) -> Result<Borrowed, AskError> {
-        let borrowed = self.session.network.borrow(self.session.peer(self.member));
+    async fn borrow(&self, errand: Errand) -> Result<Borrowed, AskError> {
+        let borrowed = self.session.network.borrow(self.session.peer(self.member), errand);
         let borrowed = tokio::time::timeout(self.session.patience, borrowed).await;
         Ok(borrowed.unwrap_or(Err(OpenError::Overloaded))?)
     }
