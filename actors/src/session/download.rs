@@ -53,15 +53,17 @@ pub enum GetError {
     #[error(transparent)]
     Locate(#[from] LocateError),
     /// Too few slivers of a segment can be had.
-    #[error("segment {segment} is unavailable: {available} of {needed} slivers can be had")]
+    #[error("{}", unavailable(*.is_short, *.segment, *.available, *.needed))]
     Unavailable {
         /// Which blob.
         blob_id: BlobId,
+        /// Whether it is a short blob, which has symbols, and no segments.
+        is_short: bool,
         /// Which segment.
         segment: u32,
-        /// Slivers held or obtainable.
+        /// Slivers or symbols held or obtainable.
         available: u16,
-        /// Slivers needed.
+        /// Slivers or symbols needed.
         needed: u16,
         /// Whether waiting is in vain: the nodes that hold these slivers' shards said that they do not have them.
         is_lost: bool,
@@ -69,10 +71,10 @@ pub enum GetError {
         members: Vec<Unhelpful>,
     },
     /// The writer encoded the blob wrongly.
-    #[error(
-        "segment {segment} was encoded inconsistently by its writer; nobody can read this blob"
-    )]
+    #[error("{} was encoded inconsistently by its writer; nobody can read this blob", part(*.is_short, *.segment))]
     Inconsistent {
+        /// Whether it is a short blob, which has no segments.
+        is_short: bool,
         /// Which segment.
         segment: u32,
     },
@@ -82,6 +84,17 @@ pub enum GetError {
     /// A worker ended before its time.
     #[error("the client is shutting down")]
     Ended,
+}
+
+/// What a reader calls a part of a blob: a short one has no parts.
+fn part(is_short: bool, segment: u32) -> String {
+    if is_short { "the blob".to_owned() } else { format!("segment {segment}") }
+}
+
+fn unavailable(is_short: bool, segment: u32, available: u16, needed: u16) -> String {
+    let kind = if is_short { "symbols" } else { "slivers" };
+    let part = part(is_short, segment);
+    format!("{part} is unavailable: {available} of {needed} {kind} can be had")
 }
 
 impl GetError {
@@ -428,11 +441,12 @@ impl Fetch {
     }
 
     fn explain(&self, failure: Failure) -> GetError {
-        let segment = self.segment;
+        let (is_short, segment) = (self.header.encoding == Encoding::Short, self.segment);
         match failure {
-            Failure::Inconsistent => GetError::Inconsistent { segment },
+            Failure::Inconsistent => GetError::Inconsistent { is_short, segment },
             Failure::Unavailable { available, needed, lost, members } => {
-                let lacking = || ("lacks slivers".to_owned(), Obstacle::Lacks);
+                let kind = if is_short { "symbols" } else { "slivers" };
+                let lacking = || (format!("lacks {kind}"), Obstacle::Lacks);
                 let unhelpful = |member: &usize| {
                     let (reason, obstacle) =
                         self.reasons.get(member).cloned().unwrap_or_else(lacking);
@@ -441,7 +455,15 @@ impl Fetch {
                 let is_lost = self.is_lost(needed, lost, &members);
                 let members = members.iter().map(unhelpful).collect();
                 let blob_id = self.blob_id;
-                GetError::Unavailable { blob_id, segment, available, needed, is_lost, members }
+                GetError::Unavailable {
+                    blob_id,
+                    is_short,
+                    segment,
+                    available,
+                    needed,
+                    is_lost,
+                    members,
+                }
             }
         }
     }
