@@ -181,6 +181,15 @@ prop_compose! {
 }
 
 prop_compose! {
+    /// No object is twice in a wallet.
+    fn any_blobs()(mut blobs in prop::collection::vec(any_blob(), 0..4)) -> Vec<Blob> {
+        blobs.sort_by_key(|blob| blob.id);
+        blobs.dedup_by_key(|blob| blob.id);
+        blobs
+    }
+}
+
+prop_compose! {
     fn any_storage()(id: u8, start in 1..10u32, epochs in 1..10u32, size in MIB..4 * MIB) -> Storage {
         free(id, start, start + epochs, size)
     }
@@ -221,7 +230,7 @@ proptest! {
     #[test]
     fn whatever_the_facts_a_plan_gives_what_was_asked_and_never_pays_for_what_is_there(
         ask in any_ask(),
-        blobs in prop::collection::vec(any_blob(), 0..4),
+        blobs in any_blobs(),
         storages in prop::collection::vec(any_storage(), 0..4),
         permanent_until in prop::option::of(6..14u32),
     ) {
