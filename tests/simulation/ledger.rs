@@ -103,11 +103,11 @@ impl Ledger {
     pub(crate) fn epoch_after(&self, checkpoint: u64) -> Epoch {
         let until = usize::try_from(checkpoint).expect("few");
         let events = self.checkpoints.iter().take(until + 1).flatten();
-        let begun = events.filter_map(|event| match event {
+        let mut begun = events.filter_map(|event| match event {
             Event::EpochChangeStart(said) => Some(Epoch(said.epoch)),
             _ => None,
         });
-        begun.last().unwrap_or(FIRST_EPOCH)
+        begun.next_back().unwrap_or(FIRST_EPOCH)
     }
 
     /// Objects that stand for a blob.
