@@ -20,7 +20,7 @@ use haulout_node::usage;
 
 use crate::control::{Connection, Reply, Request};
 use crate::processes::die_with_parent;
-use crate::settings::Wish;
+use crate::settings::{self, Wish};
 use crate::state::{Card, StateDirectory};
 use crate::supervisor;
 
@@ -70,7 +70,8 @@ enum Command {
     #[command(
         after_help = "Exit codes: 0 all is well; 17 DEGRADED or FAILING: something is not well, and the answer says \
                             what, why and what to do; 4 it does not run.\n\
-                            DEGRADED: reads and writes work all the same. FAILING: reads or writes do not.\n\
+                            DEGRADED: reads and writes work all the same, or nobody can tell. FAILING: reads or writes do not.\n\
+                            IN DOUBT: a process that runs does not answer, or disks were lost; `haulout status ID` tells of one blob.\n\
                             Reads count shards whose nodes have what was stored in them, writes those whose nodes take more."
     )]
     Status,
@@ -82,29 +83,33 @@ enum Command {
         /// n1, n2, ..., ledger or supervisor
         target: Option<String>,
     },
-    /// End a process at once (SIGKILL); its data stays
+    /// End processes at once (SIGKILL); their data stays
     Kill {
         /// n1, n2, ... or ledger
-        target: String,
+        #[arg(required = true, value_name = "TARGET")]
+        targets: Vec<String>,
     },
-    /// Stop a process where it stands (SIGSTOP): it keeps its sockets and answers nothing
+    /// Stop processes where they stand (SIGSTOP): they keep their sockets and answer nothing
     Pause {
         /// n1, n2, ... or ledger
-        target: String,
-        /// Let it go on by itself after this long, as in 30s or 500ms
+        #[arg(required = true, value_name = "TARGET")]
+        targets: Vec<String>,
+        /// Let them go on by themselves after this long, as in 30s or 500ms
         #[arg(long = "for", value_name = "TIME", value_parser = duration)]
         time: Option<Duration>,
     },
-    /// Let a paused process go on (SIGCONT)
+    /// Let paused processes go on (SIGCONT)
     Resume {
         /// n1, n2, ... or ledger
-        target: String,
+        #[arg(required = true, value_name = "TARGET")]
+        targets: Vec<String>,
     },
-    /// Stop a process if it runs, then start it
+    /// Stop processes if they run, then start them, one after the other
     Restart {
         /// n1, n2, ... or ledger
-        target: String,
-        /// Delete the node's store in between: a lost disk
+        #[arg(required = true, value_name = "TARGET")]
+        targets: Vec<String>,
+        /// Delete the nodes' stores in between: lost disks
         #[arg(long)]
         wipe: bool,
     },
@@ -281,6 +286,14 @@ fn refuse(error: clap::Error, arguments: &[OsString]) -> u8 {
     }
     let json = arguments.iter().any(|argument| argument == "--json" || argument == "-j");
     let (error, help) = usage::error_of(error, &Cli::command(), arguments);
+    let is_wipe = arguments.iter().skip(1).find(|word| !word.to_string_lossy().starts_with('-'));
+    let error = match is_wipe {
+        Some(word) if word == "wipe" => error.hint(
+            "a lost disk is `devnet restart n1 --wipe`, which deletes what the node stored and starts it empty; before a start it is \
+             `devnet up --wipe n1`",
+        ),
+        _ => error,
+    };
     if let Some(help) = help.filter(|_| !json) {
         note(help.trim_end());
     }
@@ -306,16 +319,20 @@ impl Command {
             Command::Logs { follow, target } => {
                 block_on(logs::run(directory, target.as_deref(), follow))
             }
-            Command::Kill { target } => block_on(tell(directory, Request::Kill { target }, json)),
-            Command::Pause { target, time } => {
+            Command::Kill { targets } => {
+                block_on(tell_each(directory, targets, |target| Request::Kill { target }, json))
+            }
+            Command::Pause { targets, time } => {
                 let for_ms = time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-                block_on(tell(directory, Request::Pause { target, for_ms }, json))
+                let pause = |target| Request::Pause { target, for_ms };
+                block_on(tell_each(directory, targets, pause, json))
             }
-            Command::Resume { target } => {
-                block_on(tell(directory, Request::Resume { target }, json))
+            Command::Resume { targets } => {
+                block_on(tell_each(directory, targets, |target| Request::Resume { target }, json))
             }
-            Command::Restart { target, wipe } => {
-                block_on(tell(directory, Request::Restart { target, wipe }, json))
+            Command::Restart { targets, wipe } => {
+                let restart = |target| Request::Restart { target, wipe };
+                block_on(tell_each(directory, targets, restart, json))
             }
             Command::Wait { fact, timeout } => block_on(wait::run(directory, fact, timeout, json)),
             Command::Epoch { verb } => block_on(epoch::run(directory, &verb, json)),
@@ -342,16 +359,36 @@ fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     outcome
 }
 
-/// Asks the supervisor for something and says what it did.
-async fn tell(directory: &StateDirectory, request: Request, json: bool) -> Result<()> {
-    let reply = connect(directory).await?.ask(&request, PATIENCE).await?;
-    if let Reply::Done { message } = &reply {
-        return say_done(&directory.spoken(message), json);
+/// Asks the supervisor for the same of each of these processes and says what it did. Nothing is done if one of them does not
+/// exist; a failure ends it, after what was done before is told.
+async fn tell_each(
+    directory: &StateDirectory,
+    targets: Vec<String>,
+    request: impl Fn(String) -> Request,
+    json: bool,
+) -> Result<()> {
+    drop(connect(directory).await?);
+    if targets.len() > 1 {
+        let processes = status::supervised_processes(directory).await?.unwrap_or_default();
+        let known = || processes.iter().map(|process| process.name.as_str());
+        if let Some(slip) = targets.iter().find(|target| known().all(|name| name != *target)) {
+            return Err(settings::no_process(slip, known()));
+        }
     }
-    Ok(())
+    let mut done: Vec<String> = Vec::new();
+    for target in targets {
+        let asked = connect(directory).await?.ask(&request(target), PATIENCE).await;
+        match asked {
+            Ok(Reply::Done { message }) => done.push(directory.spoken(&message)),
+            Ok(_) => {}
+            Err(error) if done.is_empty() => return Err(error),
+            Err(error) => return Err(error.also(&format!("done before: {}", done.join("; ")))),
+        }
+    }
+    say_done(&done.join(if json { "; " } else { "\n" }), json)
 }
 
-/// Says in one sentence what was done.
+/// Says what was done, in a sentence for each.
 fn say_done(message: &str, json: bool) -> Result<()> {
     match json {
         true => print_line(&serde_json::json!({ "done": message })),

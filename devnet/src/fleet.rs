@@ -276,6 +276,10 @@ impl Fleet {
         if let Err(error) = self.find(&target).and_then(Process::resume) {
             tracing::info!(target, %error, "nothing to resume");
         }
+        // Hints of other programs follow from the card.
+        if let Err(error) = self.keep_card("ready") {
+            tracing::warn!(%error, "devnet.json could not be updated");
+        }
     }
 
     fn find(&mut self, target: &str) -> Result<&mut Process> {

@@ -19,6 +19,7 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use haulout_node::devnets;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_node::hints;
 use haulout_node::terminal;
@@ -88,11 +89,13 @@ impl StateDirectory {
         &self.name
     }
 
-    /// A text in which every `devnet` command means this devnet, so that it works when pasted.
+    /// A text in which every `devnet` command means this devnet, so that it works when pasted, and what brings its ledger
+    /// or its nodes back is what does it now.
     pub(crate) fn spoken(&self, text: &str) -> String {
+        let text = devnets::put_into(text, &self.name);
         let flags =
             if self.name == "default" { String::new() } else { format!("--name {}", self.name) };
-        hints::with_flags(text, "devnet", &flags)
+        hints::with_flags(&text, "devnet", &flags)
     }
 
     /// The folder itself.

@@ -399,7 +399,7 @@ fn several_files_are_put_by_one_command_and_one_that_fails_stops_no_other() {
         "{last}"
     );
 
-    for wrong in [&["a", "-"][..], &["a", "b", "--name", "x"], &["a", "b", "--at-once", "17"]] {
+    for wrong in [&["a", "-"][..], &["a", "b", "--name", "x"], &["a", "b", "--at-once", "65"]] {
         let refused = desk.failure(&[&["haulout", "--json", "put"], wrong].concat());
         assert_eq!(refused["kind"], "USAGE", "{wrong:?}");
     }

@@ -168,6 +168,15 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     assert_eq!(refused.status.code(), Some(2));
     let error: Value = serde_json::from_slice(&refused.stdout).unwrap();
     assert_eq!(error["error"]["kind"], "USAGE");
+    // Of several none is touched if one of them does not exist.
+    assert_eq!(desk.run(&["kill", "n4", "n9", "--json"]).status.code(), Some(2));
+    assert_eq!(desk.status()["nodes"][3]["state"], "serving");
+    let both = desk.json(&["pause", "n3", "n4", "--json"]);
+    assert!(both["done"].as_str().unwrap().contains("n3 is paused"), "{both}");
+    desk.sees("both paused", |status| {
+        [2, 3].iter().all(|at| status["nodes"][*at]["state"] == "paused")
+    });
+    desk.json(&["resume", "n3", "n4", "--json"]);
 
     // A dead node is shown as dead, and is not missed.
     desk.json(&["kill", "n4", "--json"]);

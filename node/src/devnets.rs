@@ -49,7 +49,7 @@ struct ChainCard {
 }
 
 /// A text in which the commands that bring this devnet's ledger back, or its nodes, are those that do it now.
-pub(crate) fn put_into(text: &str, devnet: &str) -> String {
+pub fn put_into(text: &str, devnet: &str) -> String {
     if text.contains(RESTART) || text.contains(NODES_BACK) {
         return look(devnet).put_into(text);
     }
@@ -110,6 +110,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use haulout_protocol::machine::conditions::{Facts, Ledger, conditions};
+
     use super::*;
     use crate::error::Kind;
 
@@ -154,6 +156,10 @@ mod tests {
             assert!(text.contains(expected), "{text}");
             assert_eq!(text.matches("`devnet ").count(), 2, "{text}");
         }
+        let ledger = Ledger { silence: Some((99, None)), ..Ledger::default() };
+        let silent = conditions(&Facts { ledger, ..Facts::default() });
+        let told = State::LedgerPaused.put_into(&silent[0].next_step);
+        assert!(told.contains("`devnet resume ledger`") && !told.contains("restart"), "{told}");
         for kind in [Kind::Quorum, Kind::Unavailable] {
             let text = State::Stopped.put_into(kind.page().advice);
             assert!(text.contains("`devnet up -d`"), "{text}");

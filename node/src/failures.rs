@@ -287,8 +287,8 @@ fn next_step(blob_id: &BlobId, unhelpful: &[Unhelpful], is_lost: bool) -> String
     };
     let (away, busy) = (names(Obstacle::Away), names(Obstacle::Busy));
     match (is_lost, away.as_str(), busy.as_str()) {
-        (true, ..) => "waiting does not help, for the nodes lost their slivers and do not fetch them again by themselves: \
-                       whoever has the file brings them back: `haulout put FILE --repair`, which pays nothing"
+        (true, ..) => "waiting does not help, for the nodes lost what they had of it and do not fetch it again by themselves: \
+                       whoever has the file brings it back: `haulout put FILE --repair`, which pays nothing"
             .to_owned(),
         (false, "", "") => format!(
             "these nodes are there and do not serve it; `haulout status {blob_id}` says what each holds"
@@ -344,8 +344,36 @@ mod tests {
         };
         let members = obstacles.iter().enumerate().map(of).collect();
         let blob_id = BlobId::from_bytes([1; 32]);
-        let (segment, available, needed) = (0, 20, 34);
-        GetError::Unavailable { blob_id, segment, available, needed, is_lost, members }.into()
+        let (is_short, segment, available, needed) = (false, 0, 20, 34);
+        GetError::Unavailable { blob_id, is_short, segment, available, needed, is_lost, members }
+            .into()
+    }
+
+    #[test]
+    fn a_short_blob_has_symbols_and_no_segments_and_a_longer_one_both_segments_and_slivers() {
+        let blob_id = BlobId::from_bytes([1; 32]);
+        let of = |is_short| {
+            let (segment, available, needed) = (2, 20, 34);
+            let (is_lost, members) = (true, Vec::new());
+            let missing = GetError::Unavailable {
+                blob_id,
+                is_short,
+                segment,
+                available,
+                needed,
+                is_lost,
+                members,
+            };
+            (Error::from(missing), Error::from(GetError::Inconsistent { is_short, segment }))
+        };
+        let (missing, inconsistent) = of(true);
+        assert_eq!(missing.message(), "the blob is unavailable: 20 of 34 symbols can be had");
+        for text in [missing.to_text(), inconsistent.to_text()] {
+            assert!(!text.contains("segment") && !text.contains("sliver"), "{text}");
+        }
+        let (missing, inconsistent) = of(false);
+        assert_eq!(missing.message(), "segment 2 is unavailable: 20 of 34 slivers can be had");
+        assert!(inconsistent.message().starts_with("segment 2 "), "{inconsistent}");
     }
 
     #[test]

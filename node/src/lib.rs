@@ -5,6 +5,7 @@ pub mod calendar;
 pub mod cli;
 pub mod config;
 pub mod contexts;
+pub mod devnets;
 pub mod error;
 pub mod hints;
 pub mod holdings;
@@ -23,7 +24,6 @@ pub mod terminal;
 pub mod usage;
 pub mod whole_file;
 
-mod devnets;
 mod endpoint;
 mod failures;
 mod health_log;

@@ -209,9 +209,10 @@ impl LightClient {
         locate::census(&self.session(), blob_id).await
     }
 
-    /// How much of a blob the nodes hold, as they say; nothing if there is no such blob.
-    pub async fn holdings(&self, blob_id: &BlobId) -> Option<Holdings> {
-        holdings::holdings(&self.session(), blob_id).await
+    /// How much of a certified blob the nodes hold, as they say; those that were silent a moment ago, by name with why, are
+    /// not waited for again.
+    pub async fn holdings(&self, blob_id: &BlobId, silent: &[(String, String)]) -> Holdings {
+        holdings::holdings(&self.session(), blob_id, silent).await
     }
 
     /// The object that stands for a blob, if enough nodes name the same.

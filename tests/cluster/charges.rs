@@ -45,8 +45,8 @@ async fn store(client: &LightClient, lengths: &[usize]) -> u64 {
         charged += position.quote(u64::try_from(*length).unwrap(), 1).unwrap().encoded_bytes;
         // A put ends with a quorum; what slower nodes are sent comes in a moment.
         eventually("every node holds its share", async || {
-            let holdings = client.holdings(&report.blob_id).await;
-            holdings.is_some_and(|found| found.stock.held == found.stock.all)
+            let found = client.holdings(&report.blob_id, &[]).await;
+            found.stock.held == found.stock.all
         })
         .await;
     }

@@ -40,7 +40,7 @@ async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_th
     let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
     let client = devnet.client("bob").await.unwrap();
     eventually("every node holds all of its slivers", async || {
-        client.holdings(&id).await.is_some_and(|holdings| holdings.stock.held == 10)
+        client.holdings(&id, &[]).await.stock.held == 10
     })
     .await;
 
@@ -49,7 +49,7 @@ async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_th
     wipe(&mut devnet, 1).await;
     let client = devnet.client("bob").await.unwrap();
     known_to_all(&client, &id).await;
-    let holdings = client.holdings(&id).await.unwrap();
+    let holdings = client.holdings(&id, &[]).await;
     assert_eq!((holdings.stock.held, holdings.stock.outlook), (4, Outlook::Readable));
     let whole: Vec<_> = holdings.members.iter().map(|member| member.whole.clone()).collect();
     assert_eq!(whole, [Ok(0), Ok(0), Ok(2), Ok(2)]);
@@ -59,7 +59,7 @@ async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_th
     wipe(&mut devnet, 2).await;
     let client = devnet.client("bob").await.unwrap();
     known_to_all(&client, &id).await;
-    let holdings = client.holdings(&id).await.unwrap();
+    let holdings = client.holdings(&id, &[]).await;
     assert_eq!((holdings.stock.held, holdings.stock.outlook), (2, Outlook::Lost));
     let failed = get(&client, &id).await.unwrap_err();
     assert_eq!((failed.kind(), failed.is_retryable()), (Kind::Unavailable, false), "{failed}");
@@ -70,8 +70,13 @@ async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_th
     devnet.stop_node(2).await;
     devnet.stop_node(1).await;
     let client = devnet.client("bob").await.unwrap();
-    let holdings = client.holdings(&id).await.unwrap();
+    let holdings = client.holdings(&id, &[]).await;
     assert_eq!((holdings.stock.held, holdings.stock.outlook), (2, Outlook::Waiting));
+    // Who was silent when it was asked for the status is not asked again, and named with what was said then.
+    let silent = [(holdings.members[3].name.clone(), "was silent".to_owned())];
+    let heard = client.holdings(&id, &silent).await;
+    assert_eq!((heard.stock.held, heard.has_header, heard.can_be_read()), (0, false, false));
+    assert_eq!(heard.members[3].whole, Err("was silent".to_owned()));
     let failed = get(&client, &id).await.unwrap_err();
     assert!(failed.is_retryable(), "{failed}");
     assert!(
@@ -93,7 +98,7 @@ async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_th
     let sent: Vec<_> = report.nodes.iter().map(|node| node.sent).collect();
     assert_eq!((report.blob_id, sent), (id, vec![3, 3, 3, 0]));
     assert!(report.nodes.iter().all(|node| node.failed.is_none()), "{report:?}");
-    let holdings = stranger.holdings(&id).await.unwrap();
+    let holdings = stranger.holdings(&id, &[]).await;
     assert_eq!((holdings.stock.held, holdings.stock.outlook), (10, Outlook::Readable));
     assert!(get(&stranger, &id).await.unwrap() == blob);
     let again = stranger.repair(file(), &quiet()).await.unwrap();

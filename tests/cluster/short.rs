@@ -191,8 +191,8 @@ async fn a_short_blob_is_not_called_lost_while_its_bytes_are_there_and_whoever_h
     let client = devnet.client("bob").await.unwrap();
     for (id, all) in [(id, 7), (other, 10)] {
         eventually("every node holds all of its symbols", async || {
-            let holdings = client.holdings(&id).await;
-            holdings.is_some_and(|found| (found.stock.held, found.stock.all) == (all, all))
+            let found = client.holdings(&id, &[]).await;
+            (found.stock.held, found.stock.all) == (all, all)
         })
         .await;
     }
@@ -204,11 +204,11 @@ async fn a_short_blob_is_not_called_lost_while_its_bytes_are_there_and_whoever_h
     let client = devnet.client("bob").await.unwrap();
     known_to_all(&client, &id).await;
     known_to_all(&client, &other).await;
-    let holdings = client.holdings(&id).await.unwrap();
+    let holdings = client.holdings(&id, &[]).await;
     assert!(holdings.is_short && holdings.has_header, "{holdings:?}");
     assert_eq!((holdings.stock.needed, holdings.stock.outlook), (1, Outlook::Readable));
     assert!(get(&client, &id).await.unwrap() == tiny, "one symbol is all it takes");
-    let holdings = client.holdings(&other).await.unwrap();
+    let holdings = client.holdings(&other, &[]).await;
     assert_eq!((holdings.stock.needed, holdings.stock.outlook), (4, Outlook::Lost));
     let failed = get(&client, &other).await.unwrap_err();
     assert_eq!((failed.kind(), failed.is_retryable()), (Kind::Unavailable, false), "{failed}");
@@ -224,7 +224,7 @@ async fn a_short_blob_is_not_called_lost_while_its_bytes_are_there_and_whoever_h
         assert!((0..4).all(whole), "{report:?}");
         let healed = report.nodes.iter().filter(|node| node.sent > 0).count();
         assert_eq!(healed, 3, "{report:?}");
-        let holdings = stranger.holdings(&id).await.unwrap();
+        let holdings = stranger.holdings(&id, &[]).await;
         assert_eq!((holdings.stock.held, holdings.stock.outlook), (all, Outlook::Readable));
         assert!(get_with(&stranger, &id, Consistency::Strict).await.unwrap() == blob);
     }

@@ -190,7 +190,7 @@ impl Get {
                     env.close(stream);
                 }
             }
-            Effect::Decode { axis, pairs } => return Some(self.decode(env, axis, &pairs)),
+            Effect::Decode { axis, pairs, .. } => return Some(self.decode(env, axis, &pairs)),
             Effect::Verify { axis, pairs } => return Some(self.verify(env, axis, &pairs)),
             Effect::Silent { .. } | Effect::Missed { .. } => {}
             Effect::Blame { member, reason } => {

@@ -103,11 +103,11 @@ impl Ledger {
     pub(crate) fn epoch_after(&self, checkpoint: u64) -> Epoch {
         let until = usize::try_from(checkpoint).expect("few");
         let events = self.checkpoints.iter().take(until + 1).flatten();
-        let mut begun = events.filter_map(|event| match event {
+        let begun = events.filter_map(|event| match event {
             Event::EpochChangeStart(said) => Some(Epoch(said.epoch)),
             _ => None,
         });
-        begun.next_back().unwrap_or(FIRST_EPOCH)
+        begun.fold(FIRST_EPOCH, |_, epoch| epoch)
     }
 
     /// Objects that stand for a blob.

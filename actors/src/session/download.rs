@@ -3,7 +3,7 @@
 //! Promises: every byte handed out belongs to a segment whose content hash matched; at most [`SEGMENTS_AHEAD`] segments
 //! are in memory; liars are blamed by name and change nothing. Does not: open sealed blobs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,9 +13,9 @@ use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{self, Buffers, Parameters, SegmentPosition, SliverVerifier};
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload, Terms};
 use haulout_protocol::machine::retry::End;
-use haulout_protocol::machine::{Blame, Machine, RequestId};
+use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
-use haulout_protocol::sliver::{Axis, PairIndex, shard_of_pair};
+use haulout_protocol::sliver::{Axis, PairIndex};
 use haulout_protocol::wire::sliver::Part;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -53,15 +53,17 @@ pub enum GetError {
     #[error(transparent)]
     Locate(#[from] LocateError),
     /// Too few slivers of a segment can be had.
-    #[error("segment {segment} is unavailable: {available} of {needed} slivers can be had")]
+    #[error("{}", unavailable(*.is_short, *.segment, *.available, *.needed))]
     Unavailable {
         /// Which blob.
         blob_id: BlobId,
+        /// Whether it is a short blob, which has symbols, and no segments.
+        is_short: bool,
         /// Which segment.
         segment: u32,
-        /// Slivers held or obtainable.
+        /// Slivers or symbols held or obtainable.
         available: u16,
-        /// Slivers needed.
+        /// Slivers or symbols needed.
         needed: u16,
         /// Whether waiting is in vain: the nodes that hold these slivers' shards said that they do not have them.
         is_lost: bool,
@@ -69,10 +71,10 @@ pub enum GetError {
         members: Vec<Unhelpful>,
     },
     /// The writer encoded the blob wrongly.
-    #[error(
-        "segment {segment} was encoded inconsistently by its writer; nobody can read this blob"
-    )]
+    #[error("{} was encoded inconsistently by its writer; nobody can read this blob", part(*.is_short, *.segment))]
     Inconsistent {
+        /// Whether it is a short blob, which has no segments.
+        is_short: bool,
         /// Which segment.
         segment: u32,
     },
@@ -82,6 +84,17 @@ pub enum GetError {
     /// A worker ended before its time.
     #[error("the client is shutting down")]
     Ended,
+}
+
+/// What a reader calls a part of a blob: a short one has no parts.
+fn part(is_short: bool, segment: u32) -> String {
+    if is_short { "the blob".to_owned() } else { format!("segment {segment}") }
+}
+
+fn unavailable(is_short: bool, segment: u32, available: u16, needed: u16) -> String {
+    let kind = if is_short { "symbols" } else { "slivers" };
+    let part = part(is_short, segment);
+    format!("{part} is unavailable: {available} of {needed} {kind} can be had")
 }
 
 impl GetError {
@@ -167,8 +180,6 @@ struct Fetch {
     machine: SegmentDownload,
     slivers: BTreeMap<(Axis, PairIndex), Bytes>,
     proofs: BTreeMap<PairIndex, PairProof>,
-    /// Whether slivers were asked for with their proofs.
-    proving: bool,
     axis_of: BTreeMap<RequestId, Axis>,
     requests: BTreeMap<RequestId, AbortOnDropHandle<()>>,
     reasons: BTreeMap<usize, (String, Obstacle)>,
@@ -208,7 +219,6 @@ impl Fetch {
         };
         Fetch {
             machine,
-            proving: false,
             session,
             buffers,
             blob_id,
@@ -236,9 +246,9 @@ impl Fetch {
     }
 
     async fn run(mut self) -> Result<Bytes, GetError> {
-        let mut inputs = vec![Input::Started];
+        let mut inputs = VecDeque::from([Input::Started]);
         loop {
-            while let Some(input) = inputs.pop() {
+            while let Some(input) = inputs.pop_front() {
                 for effect in self.machine.handle(self.clock.now(), input) {
                     match effect {
                         Effect::Finish => return Ok(self.decoded),
@@ -249,26 +259,31 @@ impl Fetch {
             }
             let deadline = self.machine.deadline();
             tokio::select! {
-                event = self.inbox.recv() => inputs.extend(event.and_then(|event| self.take(event))),
-                () = self.clock.until(deadline) => inputs.push(Input::TimeReached),
+                event = self.inbox.recv() => {
+                    inputs.extend(event.into_iter().flat_map(|event| self.take(event)));
+                }
+                () = self.clock.until(deadline) => inputs.push_back(Input::TimeReached),
             }
         }
     }
 
-    fn take(&mut self, event: Event) -> Option<Input> {
+    fn take(&mut self, event: Event) -> Vec<Input> {
         match event {
             Event::Arrived { request, pair, parts } => {
-                let axis = *self.axis_of.get(&request)?;
+                let Some(axis) = self.axis_of.get(&request).copied() else { return Vec::new() };
+                let mut inputs = Vec::new();
                 if let Some(sliver) = parts.sliver {
                     let before = self.slivers.insert((axis, pair), sliver.clone());
-                    self.compare(pair, before, &sliver);
+                    let differs = before.is_some_and(|before| before != sliver);
+                    inputs.extend(differs.then_some(Input::Differs { pair }));
                 }
                 if let Some(proof) = parts.proof {
                     self.proofs.insert(pair, proof);
                 }
-                Some(Input::Arrived { request, pair })
+                inputs.push(Input::Arrived { request, pair });
+                inputs
             }
-            Event::Missing { request, pair } => Some(Input::Missing { request, pair }),
+            Event::Missing { request, pair } => vec![Input::Missing { request, pair }],
             Event::Ended { request, member, result } => {
                 let end = match &result {
                     Ok(()) => End::Done,
@@ -278,23 +293,9 @@ impl Fetch {
                     self.failed(member, &error);
                 }
                 self.requests.remove(&request);
-                Some(Input::Ended { request, end })
+                vec![Input::Ended { request, end }]
             }
         }
-    }
-
-    /// Whoever sent other bytes of a symbol before it had to prove it lied.
-    fn compare(&mut self, pair: PairIndex, before: Option<Bytes>, now: &Bytes) {
-        let is_same = before.is_none_or(|before| before == *now);
-        if is_same || self.header.encoding != Encoding::Short || !self.proving {
-            return;
-        }
-        let (parameters, committee) = (&self.session.parameters, &self.session.committee);
-        let shard = shard_of_pair(parameters, &self.blob_id, self.segment, pair);
-        let Some(member) = committee.member_of_shard(shard) else { return };
-        let lie = Blame::WrongBytes;
-        self.reasons.insert(member, (lie.to_string(), Obstacle::Refuses));
-        self.session.network.blame(self.session.peer(member), lie);
     }
 
     fn failed(&mut self, member: usize, error: &AskError) {
@@ -325,7 +326,9 @@ impl Fetch {
                 self.ask(request, member, (axis, part), pairs);
             }
             Effect::Cancel { request } => drop(self.requests.remove(&request)),
-            Effect::Decode { axis, pairs } => return self.decode(axis, pairs).await.map(Some),
+            Effect::Decode { axis, pairs, padded } => {
+                return self.decode(axis, pairs, padded).await.map(Some);
+            }
             Effect::Verify { axis, pairs } => return self.verify(axis, pairs).await.map(Some),
             Effect::Silent { member } => self.silent(member),
             Effect::Missed { members } => self.missed(&members),
@@ -346,7 +349,6 @@ impl Fetch {
         pairs: Vec<PairIndex>,
     ) {
         self.axis_of.insert(request, axis);
-        self.proving |= part.has_proof();
         let question = Question {
             session: self.session.clone(),
             blob_id: self.blob_id,
@@ -377,17 +379,22 @@ impl Fetch {
         pairs.iter().filter_map(sliver).collect()
     }
 
-    async fn decode(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
+    async fn decode(
+        &mut self,
+        axis: Axis,
+        pairs: Vec<PairIndex>,
+        padded: bool,
+    ) -> Result<Input, GetError> {
         let slivers: Vec<_> =
             self.held(axis, &pairs).into_iter().map(|(_, index, bytes)| (index, bytes)).collect();
         let (parameters, position) = (self.session.parameters, self.position());
         let commitment = self.header.segments[self.segment as usize];
         let strict = self.consistency == Consistency::Strict;
         let buffers = self.buffers.clone();
-        let (header, proving) = (self.header.clone(), self.proving);
+        let header = self.header.clone();
         let work = move || {
             if header.encoding == Encoding::Short {
-                let blob = decode_symbols(&parameters, &header, &slivers, proving)?;
+                let blob = decode_symbols(&parameters, &header, &slivers, padded)?;
                 let matches = !strict || encoding::header_of(&parameters, &blob) == *header;
                 return matches.then_some(blob);
             }
@@ -414,9 +421,6 @@ impl Fetch {
     }
 
     async fn verify(&mut self, axis: Axis, pairs: Vec<PairIndex>) -> Result<Input, GetError> {
-        if self.header.encoding == Encoding::Short {
-            return Ok(Input::Verified { wrong: Vec::new() }); // symbols were checked with the proof they came with
-        }
         let root = |pair: &PairIndex| self.proofs.get(pair).map(|proof| *proof.roots.of(axis));
         let with_root = |(pair, sliver, bytes)| (pair, sliver, bytes, root(&pair));
         let slivers: Vec<_> = self.held(axis, &pairs).into_iter().map(with_root).collect();
@@ -437,11 +441,12 @@ impl Fetch {
     }
 
     fn explain(&self, failure: Failure) -> GetError {
-        let segment = self.segment;
+        let (is_short, segment) = (self.header.encoding == Encoding::Short, self.segment);
         match failure {
-            Failure::Inconsistent => GetError::Inconsistent { segment },
+            Failure::Inconsistent => GetError::Inconsistent { is_short, segment },
             Failure::Unavailable { available, needed, lost, members } => {
-                let lacking = || ("lacks slivers".to_owned(), Obstacle::Lacks);
+                let kind = if is_short { "symbols" } else { "slivers" };
+                let lacking = || (format!("lacks {kind}"), Obstacle::Lacks);
                 let unhelpful = |member: &usize| {
                     let (reason, obstacle) =
                         self.reasons.get(member).cloned().unwrap_or_else(lacking);
@@ -450,7 +455,15 @@ impl Fetch {
                 let is_lost = self.is_lost(needed, lost, &members);
                 let members = members.iter().map(unhelpful).collect();
                 let blob_id = self.blob_id;
-                GetError::Unavailable { blob_id, segment, available, needed, is_lost, members }
+                GetError::Unavailable {
+                    blob_id,
+                    is_short,
+                    segment,
+                    available,
+                    needed,
+                    is_lost,
+                    members,
+                }
             }
         }
     }
@@ -464,26 +477,20 @@ impl Fetch {
         let empty = members.iter().filter(has_nothing).map(|member| committee.weight(*member));
         let lost = empty.fold(lost, u16::saturating_add);
         // Nobody is asked for padding, so nobody says that it is lost.
-        let (parameters, length) = (&self.session.parameters, self.length());
-        let unasked = match self.header.encoding {
-            Encoding::Short if !self.proving => {
-                parameters.primary_source() - parameters.short_data_symbols(length)
-            }
-            Encoding::Short | Encoding::Segments => 0,
-        };
-        committee.shards().saturating_sub(unasked).saturating_sub(lost) < needed
+        let asked = committee.shards().saturating_sub(self.machine.unasked());
+        asked.saturating_sub(lost) < needed
     }
 }
 
-/// A short blob from its symbols; proved ones decode as they were committed to, padding and all.
+/// A short blob from its symbols, with zeros for padding, or as they were committed to, padding and all.
 fn decode_symbols(
     parameters: &Parameters,
     header: &BlobHeader,
     symbols: &[(u16, Bytes)],
-    proving: bool,
+    padded: bool,
 ) -> Option<Bytes> {
-    match proving {
-        false => encoding::decode_short(parameters, header, symbols).ok(),
-        true => encoding::decode_short_committed(parameters, header, symbols).ok(),
+    match padded {
+        true => encoding::decode_short(parameters, header, symbols).ok(),
+        false => encoding::decode_short_committed(parameters, header, symbols).ok(),
     }
 }

@@ -1,8 +1,9 @@
 //! Asks the committee how much of a blob it holds.
 //!
-//! Promises: every member is asked; whoever is slow is waited for while what the others hold does not settle whether the
-//! blob can be read, and a little after that; all ends with the reader's patience. Does not: prove what members say; only
-//! a read does.
+//! Promises: every member is asked but those that were silent when they were asked for the blob's status: they had their
+//! time, and what they hold is not known. Of the others the slow are waited for while what the rest holds does not settle
+//! whether the blob can be read, and a little after that; all ends with the reader's patience. Does not: prove what members
+//! say; only a read does.
 
 use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
 use haulout_protocol::encoding::Parameters;
@@ -11,11 +12,10 @@ use haulout_protocol::machine::retry::End;
 use haulout_protocol::sliver::pair_of_shard;
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::blob::{Held, SEGMENTS_PER_HOLDINGS_MAX};
-use tokio::time::{Instant, timeout_at};
 
 use super::Session;
 use super::inquiry::Inquiry;
-use super::locate::{self, LocateError};
+use super::locate::HEADER_REQUESTS;
 use super::node::{self, AskError};
 use crate::limits;
 
@@ -41,6 +41,13 @@ pub struct Member {
     pub shards: u16,
     /// Shards of which it holds everything, or why it did not say.
     pub whole: Result<u16, String>,
+}
+
+impl Holdings {
+    /// Whether those that answered hold enough to read it, as they say.
+    pub fn can_be_read(&self) -> bool {
+        self.has_header && self.stock.outlook == Outlook::Readable
+    }
 }
 
 /// What is known of a blob before anybody is asked what it holds.
@@ -80,47 +87,43 @@ impl Shape {
     }
 }
 
-/// What the members hold of a blob; nothing if there is no such blob.
-pub async fn holdings(session: &Session, blob_id: &BlobId) -> Option<Holdings> {
-    let shape = match locate::header(session, blob_id).await {
-        Ok(header) => Shape::of(&header),
-        Err(LocateError::NotFound(_) | LocateError::Expired { .. } | LocateError::Invalid(_)) => {
-            return None;
-        }
-        Err(
-            LocateError::NotCertified { .. }
-            | LocateError::NoHeader { .. }
-            | LocateError::Unavailable { .. },
-        ) => Shape::Unknown,
+/// What the members hold of a certified blob. Those that gave no answer a moment ago, by name with why, are not asked.
+pub async fn holdings(
+    session: &Session,
+    blob_id: &BlobId,
+    silent: &[(String, String)],
+) -> Holdings {
+    let why = |member: usize| {
+        let name = session.name(member);
+        silent.iter().find(|(node, _)| *node == name).map(|(_, reason)| reason.clone())
     };
-    let heard = ask_everybody(session, blob_id, shape).await;
-    Some(Holdings {
+    let (away, there): (Vec<_>, Vec<_>) =
+        session.members_by_pace().into_iter().partition(|member| why(*member).is_some());
+    let shape = shape(session, blob_id, there.clone()).await;
+    let mut heard = Tally::new(session, *blob_id, shape);
+    for member in away {
+        heard.heard[member] = why(member).map(Err);
+    }
+    heard.ask(there).await;
+    Holdings {
         stock: heard.stock(),
         is_short: matches!(shape, Shape::Short(_)),
         has_header: shape != Shape::Unknown,
         members: heard.members(),
-    })
+    }
 }
 
-async fn ask_everybody<'a>(session: &'a Session, blob_id: &BlobId, shape: Shape) -> Tally<'a> {
-    let members = session.members_by_pace();
-    let ask =
-        async |member: usize| (member, count(session, member, blob_id, shape.segments()).await);
-    let mut inquiry = Inquiry::start(session, members, usize::MAX, ask);
-    let mut tally = Tally::new(session, *blob_id, shape);
-    let mut ends: Option<Instant> = None;
-    loop {
-        let answer = match ends {
-            None => inquiry.next().await,
-            Some(end) => timeout_at(end, inquiry.next()).await.unwrap_or(None),
-        };
-        let Some((member, answer)) = answer else { break };
-        inquiry.judged(member, tally.add(member, answer));
-        if tally.stock().outlook != Outlook::Waiting {
-            ends.get_or_insert_with(|| Instant::now() + limits::STATUS_STRAGGLERS_MAX);
+/// What one of these members' header says.
+async fn shape(session: &Session, blob_id: &BlobId, members: Vec<usize>) -> Shape {
+    let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
+    let mut headers = Inquiry::start(session, members, HEADER_REQUESTS, ask);
+    while let Some((member, header)) = headers.next().await {
+        match header {
+            Ok(header) => return Shape::of(&header),
+            Err(error) => headers.judged(member, error.end()),
         }
     }
-    tally
+    Shape::Unknown
 }
 
 /// What one member holds of each segment.
@@ -161,6 +164,18 @@ impl<'a> Tally<'a> {
     fn new(session: &'a Session, blob_id: BlobId, shape: Shape) -> Self {
         let heard = vec![None; session.committee.members().len()];
         Tally { session, blob_id, shape, heard }
+    }
+
+    /// Asks these members.
+    async fn ask(&mut self, members: Vec<usize>) {
+        let (session, blob_id, segments) = (self.session, self.blob_id, self.shape.segments());
+        let ask = async |member: usize| (member, count(session, member, &blob_id, segments).await);
+        let inquiry = Inquiry::start(session, members, usize::MAX, ask);
+        let judge = |member, answer| {
+            let end = self.add(member, answer);
+            (end, self.stock().outlook != Outlook::Waiting)
+        };
+        inquiry.ask_everybody(limits::STATUS_STRAGGLERS_MAX, judge).await;
     }
 
     /// Takes an answer; whether the member is asked again.

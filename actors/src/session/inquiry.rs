@@ -3,11 +3,14 @@
 //! Promises: the members asked at once are bounded by the machine; dropping an inquiry ends its requests. Does not: judge
 //! answers; the caller does, and stops asking for more when it has heard enough.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use haulout_protocol::machine::Machine;
 use haulout_protocol::machine::inquiry::{self, Effect, Input};
 use haulout_protocol::machine::retry::End;
+use tokio::time::{Instant, timeout_at};
 
 use super::node::AskError;
 use super::{Clock, Session};
@@ -51,6 +54,31 @@ where
     /// What the member's answer was worth.
     pub(super) fn judged(&mut self, member: usize, end: End) {
         self.feed(Input::Ended { member, end });
+    }
+
+    /// Hears every member: `judge` takes each answer and says whether the member is asked again, and whether what was heard
+    /// settles the matter. Those that are still to answer then are waited for so long.
+    pub(super) async fn ask_everybody(
+        mut self,
+        stragglers: Duration,
+        mut judge: impl FnMut(usize, Result<Answer, AskError>) -> (End, bool),
+    ) {
+        let mut ends: Option<Instant> = None;
+        loop {
+            let answer = match ends {
+                None => self.next().await,
+                Some(end) => timeout_at(end, self.next()).await.unwrap_or(None),
+            };
+            let Some((member, answer)) = answer else { return };
+            let (end, is_settled) = judge(member, answer);
+            self.judged(member, end);
+            if is_settled && stragglers.is_zero() {
+                return;
+            }
+            if is_settled {
+                ends.get_or_insert_with(|| Instant::now() + stragglers);
+            }
+        }
     }
 
     fn feed(&mut self, input: Input) {

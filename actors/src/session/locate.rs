@@ -195,24 +195,12 @@ async fn ask_everybody(session: &Session, blob_id: &BlobId, stragglers: Duration
     let mut tally = Tally::new(session);
     let members = session.members_by_pace();
     let ask = async |member: usize| (member, node::status(session, member, blob_id).await);
-    let mut inquiry = Inquiry::start(session, members.clone(), usize::MAX, ask);
-    let mut ends: Option<Instant> = None;
-    loop {
-        let answer = match ends {
-            None => inquiry.next().await,
-            Some(end) => timeout_at(end, inquiry.next()).await.unwrap_or(None),
-        };
-        let Some((member, answer)) = answer else { break };
+    let inquiry = Inquiry::start(session, members.clone(), usize::MAX, ask);
+    let judge = |member, answer| {
         let end = tally.add(member, answer);
-        inquiry.judged(member, end);
-        if tally.is_settled() {
-            if stragglers.is_zero() {
-                break;
-            }
-            ends.get_or_insert_with(|| Instant::now() + stragglers);
-        }
-    }
-    drop(inquiry);
+        (end, tally.is_settled())
+    };
+    inquiry.ask_everybody(stragglers, judge).await;
     if !stragglers.is_zero() || !tally.is_settled() {
         tally.note_silence(&members);
     }

@@ -487,8 +487,8 @@ impl<'a> Task<'a> {
         if failure.other_epoch {
             return self.epoch_ended();
         }
-        let Failure { reachable, shards, quorum, members, .. } = failure;
-        PutError::NoQuorum { reachable, shards, quorum, members: self.named(&members) }
+        let Failure { reachable, silent, shards, quorum, members, .. } = failure;
+        PutError::NoQuorum { reachable, silent, shards, quorum, members: self.named(&members) }
     }
 
     fn report(&self) -> PutReport {

@@ -108,6 +108,21 @@ impl Fault {
         }
     }
 
+    /// What an operator of this node must know: its disk, not its program, is most often what failed.
+    fn of_this_node(&self) -> Option<&'static str> {
+        match self {
+            Fault::Store(StoreError::Corrupt { .. }) => {
+                Some("rot: stored bytes are not those that were written, so a peer was not served")
+            }
+            Fault::Store(StoreError::Full { .. }) => {
+                Some("the disk is full, so a peer's bytes were not taken")
+            }
+            Fault::Store(_) => Some("the store failed, so a peer was not served"),
+            Fault::Panicked => Some("a fault of the program, so a peer was not served"),
+            Fault::Refused(_) | Fault::Blamed { .. } | Fault::Stream(_) => None,
+        }
+    }
+
     /// One word for metrics.
     fn word(&self) -> &'static str {
         match self {
@@ -330,8 +345,8 @@ impl Session {
             warn!(%peer, reason = %fault, "peer broke the protocol");
             metrics.peer_blamed(blame.as_str());
             self.shared.network.blame(peer, blame);
-        } else if matches!(fault, Fault::Store(_) | Fault::Panicked) {
-            error!(%peer, error = %fault, "a session failed through our own fault");
+        } else if let Some(what) = fault.of_this_node() {
+            error!(%peer, error = %fault, "{what}");
         } else {
             debug!(%peer, reason = %fault, "session ended early");
         }

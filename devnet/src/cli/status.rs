@@ -1,7 +1,7 @@
 //! `devnet status`: every process as the supervisor, the ledger and the nodes themselves see it.
 //!
 //! Promises: works when the devnet is down or half dead, and says so, also by its exit code; asks all at once and answers
-//! within a second, whoever is stopped. Does not: change anything.
+//! within a second, whoever is stopped; one that is not is only slow, and has more time. Does not: change anything.
 
 mod report;
 mod service;
@@ -14,7 +14,7 @@ use futures::future::join_all;
 use haulout_node::error::{Error, Kind, Result};
 use tokio::time::timeout;
 
-pub(super) use self::report::{NodeView, Report};
+pub(super) use self::report::{NodeView, Report, Verdict};
 use super::{PATIENCE, card_of, print_line, print_text};
 use crate::control::{Connection, ProcessState, ProcessStatus, Reply, Request};
 use crate::files::ChainPlace;
@@ -25,6 +25,9 @@ use crate::state::{Card, NodeCard, StateDirectory};
 
 /// How long anybody may take to answer: on one machine that takes a few milliseconds, and a person waits for it.
 const ANSWER_WITHIN: Duration = Duration::from_millis(700);
+
+/// The same for a process that is not stopped: on a busy machine it is slow, and no news is bad news only after long.
+const ANSWER_WITHIN_IF_IT_RUNS: Duration = Duration::from_secs(5);
 
 /// Returns the exit code.
 pub(super) async fn run(directory: &StateDirectory, json: bool) -> Result<u8> {
@@ -37,17 +40,32 @@ pub(super) async fn run(directory: &StateDirectory, json: bool) -> Result<u8> {
     Ok(report.health().exit_code())
 }
 
+/// Between two questions to a node that runs and did not answer the first.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// Asks everybody at once.
 pub(super) async fn look<'a>(directory: &StateDirectory, card: &'a Card) -> Result<Report<'a>> {
     let place = place(card);
     let chain = async {
         let place = place.as_ref()?;
-        timeout(ANSWER_WITHIN, probe::chain(place)).await.ok()?.ok()
+        patiently(card.chain.pid, probe::chain(place)).await?.ok()
     };
     let healths = join_all(card.nodes.iter().map(health));
-    let (supervised, chain, healths) = tokio::join!(supervised(directory), chain, healths);
+    let (supervised, chain, healths) =
+        tokio::join!(supervised(directory, card.supervisor_pid), chain, healths);
     let is_stopped = |pid| processes::is_stopped(pid) == Some(true);
     Ok(Report::new(card, supervised?, chain, healths, is_stopped))
+}
+
+/// What comes of asking a process: nothing if it does not answer in time. Whoever a signal has stopped answers nothing,
+/// however long one waits.
+async fn patiently<T>(pid: u32, asked: impl Future<Output = T>) -> Option<T> {
+    let mut asked = std::pin::pin!(asked);
+    match timeout(ANSWER_WITHIN, &mut asked).await {
+        Ok(answer) => Some(answer),
+        Err(_) if processes::is_stopped(pid) == Some(true) => None,
+        Err(_) => timeout(ANSWER_WITHIN_IF_IT_RUNS - ANSWER_WITHIN, asked).await.ok(),
+    }
 }
 
 /// What the supervisor has to say.
@@ -60,10 +78,10 @@ enum Supervised {
     Running(Vec<ProcessStatus>),
 }
 
-async fn supervised(directory: &StateDirectory) -> Result<Supervised> {
-    let asked = match timeout(ANSWER_WITHIN, processes_within(directory, PATIENCE)).await {
-        Ok(asked) => asked?,
-        Err(_) => return Ok(Supervised::Silent),
+async fn supervised(directory: &StateDirectory, pid: u32) -> Result<Supervised> {
+    let asked = match patiently(pid, processes_within(directory, PATIENCE)).await {
+        Some(asked) => asked?,
+        None => return Ok(Supervised::Silent),
     };
     Ok(asked.map_or(Supervised::Stopped, Supervised::Running))
 }
@@ -71,7 +89,17 @@ async fn supervised(directory: &StateDirectory) -> Result<Supervised> {
 /// What a node says of itself; nothing if it does not answer now.
 pub(super) async fn health(node: &NodeCard) -> Option<Health> {
     let port = node.http.rsplit(':').next()?.parse().ok()?;
-    timeout(ANSWER_WITHIN, probe::health(port)).await.ok()?
+    let asked = async {
+        loop {
+            let health = probe::health(port).await;
+            // Who is gone answers nothing, and needs not be asked again.
+            if health.is_some() || processes::is_stopped(node.pid).is_none() {
+                return health;
+            }
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        }
+    };
+    patiently(node.pid, asked).await?
 }
 
 /// What the supervisor says; nothing when there is none.

@@ -20,6 +20,10 @@ fn every_verb_of_the_readme_parses() {
         "devnet pause n3 --for 30s",
         "devnet resume n3",
         "devnet restart n3 --wipe",
+        "devnet restart n1 n2 ledger",
+        "devnet kill n1 n2",
+        "devnet pause n1 n2 --for 5s",
+        "devnet resume n1 n2",
         "devnet wait ready --timeout 2m",
         "devnet wait checkpoint=12",
         "devnet wait epoch=3",
@@ -44,6 +48,7 @@ fn what_is_no_time_and_no_fact_is_refused() {
     for line in [
         "devnet pause n3 --for soon",
         "devnet wait rain",
+        "devnet kill",
         "devnet wait n3=happy",
         "devnet wait node=running",
         "devnet wait =running",

@@ -45,7 +45,7 @@ pub(super) struct Ls {
     /// List those whose time is over, in place of the others
     #[arg(long)]
     expired: bool,
-    /// List storage in which no blob lives, in place of blobs
+    /// List storage in which no blob lives, in place of blobs, as `haulout storage ls` does
     #[arg(long)]
     storage: bool,
     /// Read all of the list first and sort it; otherwise it comes in the order of the ledger

@@ -222,6 +222,11 @@ impl Output {
         });
     }
 
+    /// Remembers for the exit code that the answer, though it was given, is one that no script may take for success.
+    pub(super) fn answered(&self, kind: Kind) {
+        self.failed.fetch_max(kind.exit_code(), Ordering::Relaxed);
+    }
+
     /// A failure as a part of a larger answer in JSON.
     pub(super) fn error_json(&self, error: &Error) -> Value {
         error.to_json_with(|text| self.spoken(text))["error"].take()

@@ -1,7 +1,7 @@
 //! `haulout status`: what the committee says of a blob, and how much of it the nodes hold.
 //!
 //! Promises: "certified" says only what the ledger says; whether a blob can be read is told apart from it, by what nodes
-//! say they hold now. Does not: read the blob, which alone proves it.
+//! say they hold now; the exit code is the one that a `get` would have. Does not: read the blob, which alone proves it.
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,11 @@ use crate::words::label;
 ///
 /// Its name, if there is one, is what this machine remembers of a put; nobody is asked for it.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes, as `haulout get` would have: 0 it can be read now; 10 it is certified and cannot be read now; 4 it is not \
+                  stored, or not to the end; 7 it is invalid; 12 it expired.\n\
+                  With -q one word says which: certified (and readable), unavailable, lost, registered, nonexistent, invalid, expired."
+)]
 pub(super) struct Status {
     /// The blob's id
     #[arg(allow_hyphen_values = true, value_name = "ID")]
@@ -46,7 +51,7 @@ impl Status {
         let asked = Instant::now();
         let standing = client.status(&blob_id).await;
         let waited = asked.elapsed();
-        let more = More::ask(&client, &blob_id, standing.state).await;
+        let more = More::ask(&client, &blob_id, &standing).await;
         client.close().await;
         let Some(state) = standing.state else {
             let message = format!(
@@ -80,7 +85,11 @@ impl Status {
             json.extend(facts);
         }
         let people = people(&blob_id.to_string(), &json, &standing, &more);
-        output.result(&json, name, &people);
+        let (essential, failure) = verdict(&state, &more);
+        output.result(&json, essential, &people);
+        if let Some(kind) = failure {
+            output.answered(kind);
+        }
         Ok(())
     }
 }
@@ -95,10 +104,11 @@ struct More {
 }
 
 impl More {
-    async fn ask(client: &LightClient, blob_id: &BlobId, state: Option<State>) -> More {
-        match state {
+    async fn ask(client: &LightClient, blob_id: &BlobId, standing: &Standing) -> More {
+        match standing.state {
             Some(State::Certified { .. }) => {
-                More { holdings: client.holdings(blob_id).await, registration: None }
+                let holdings = client.holdings(blob_id, &standing.silent).await;
+                More { holdings: Some(holdings), registration: None }
             }
             // Nothing of it can be lost: it was never stored.
             Some(State::Registered { .. }) => {
@@ -112,7 +122,7 @@ impl More {
 
     fn to_json(&self) -> Value {
         let mut json = json!({});
-        if let Some(Holdings { stock, is_short, has_header, members }) = &self.holdings {
+        if let Some(holdings @ Holdings { stock, is_short, has_header, members }) = &self.holdings {
             let one = |member: &Member| {
                 let (held, reason) = match &member.whole {
                     Ok(held) => (json!(held), Value::Null),
@@ -120,8 +130,7 @@ impl More {
                 };
                 json!({ "node": member.name, "shards": member.shards, "held": held, "reason": reason })
             };
-            let is_readable = *has_header && stock.outlook == Outlook::Readable;
-            json["readable"] = is_readable.into();
+            json["readable"] = holdings.can_be_read().into();
             json["lost"] = (stock.outlook == Outlook::Lost).into();
             json["slivers"] = json!({
                 "of": if *is_short { "a short blob" } else { "segments" },
@@ -194,6 +203,23 @@ fn readable(Holdings { stock, is_short, has_header, .. }: &Holdings) -> String {
             "It cannot be read now: the nodes that answer hold {held}, and {needed} are needed. \
              The others may hold the rest"
         ),
+    }
+}
+
+/// The one word for programs, and what keeps the blob from being read now: what `get` would fail with.
+fn verdict(state: &State, more: &More) -> (&'static str, Option<Kind>) {
+    let (name, _) = describe(state);
+    match state {
+        State::Nonexistent | State::Registered { .. } => (name, Some(Kind::NotFound)),
+        State::Expired { .. } => (name, Some(Kind::Expired)),
+        State::Invalid => (name, Some(Kind::Verification)),
+        State::Certified { .. } => match &more.holdings {
+            Some(Holdings { stock, .. }) if stock.outlook == Outlook::Lost => {
+                ("lost", Some(Kind::Unavailable))
+            }
+            Some(holdings) if !holdings.can_be_read() => ("unavailable", Some(Kind::Unavailable)),
+            Some(_) | None => (name, None),
+        },
     }
 }
 
@@ -302,6 +328,28 @@ mod tests {
         waiting.holdings.as_mut().unwrap().has_header = false;
         assert_eq!(waiting.to_json()["readable"], false);
         assert!(waiting.to_text(&[]).contains("header"), "{waiting:?}");
+    }
+
+    #[test]
+    fn scripts_take_for_certified_only_what_can_be_read_now_and_learn_else_what_a_get_would_fail_with()
+     {
+        let certified = State::Certified { certified_epoch: 1, end_epoch: 5 };
+        let of = |more: &More| verdict(&certified, more);
+        let mut headless = holding(&[20; 5], Outlook::Readable);
+        headless.holdings.as_mut().unwrap().has_header = false;
+        assert_eq!(of(&holding(&[20; 5], Outlook::Readable)), ("certified", None));
+        assert_eq!(of(&holding(&[20, 0], Outlook::Lost)), ("lost", Some(Kind::Unavailable)));
+        for more in [holding(&[20, 0], Outlook::Waiting), headless] {
+            assert_eq!(of(&more), ("unavailable", Some(Kind::Unavailable)));
+        }
+        for (state, word, kind) in [
+            (State::Registered { end_epoch: 5 }, "registered", Kind::NotFound),
+            (State::Nonexistent, "nonexistent", Kind::NotFound),
+            (State::Expired { end_epoch: 1 }, "expired", Kind::Expired),
+            (State::Invalid, "invalid", Kind::Verification),
+        ] {
+            assert_eq!(verdict(&state, &More::default()), (word, Some(kind)));
+        }
     }
 
     #[test]

@@ -109,7 +109,7 @@ pages! {
          already stored is kept for a retry."
         => "try again when the named nodes are back; nothing is paid twice for the same blob";
     Unavailable "UNAVAILABLE" 10 true
-        "The blob is certified, but too few shards answer to rebuild it now, or too few nodes hold their slivers still."
+        "The blob is certified, but too few shards answer to rebuild it now, or too few nodes hold their parts of it still."
         => "try again when the named nodes are back; `haulout status ID` says what is held";
     Chain "CHAIN" 11 false
         "The ledger executed the transaction and refused it."

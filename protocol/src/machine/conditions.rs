@@ -251,8 +251,13 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
     if stored.rotten > 0 {
         found.push(Condition::new(
             Name::RotFound,
-            format!("{} stored values are not what was written; none of them is served", stored.rotten),
-            "check the disk (`dmesg` names what failed) and leave the store as it is: all else in it is served",
+            format!(
+                "the disk gives back other bytes than were written (rot); stored values of which that is so, none of them \
+                 served: {}",
+                stored.rotten
+            ),
+            "check the disk (`dmesg` names what failed) and leave the store as it is: all else in it is served, and whoever has \
+             a file brings its parts back with `haulout put FILE --repair`",
         ));
     }
     if stored.incomplete > 0 {
@@ -301,7 +306,7 @@ fn of_ledger(ledger: &Ledger) -> Vec<Condition> {
             Name::LedgerSilent,
             format!("no proven checkpoint for {seconds} s: {why}"),
             "check that the server at chain.rpc runs; what is stored is served meanwhile, and nothing new is signed \
-             for; on a devnet: `devnet restart ledger`",
+             for; on a devnet: `devnet restart ledger` starts it again",
         ));
     }
     found.extend(ledger.servers.iter().filter_map(of_server));

@@ -41,6 +41,11 @@ pub enum Input {
         /// Which pair it belongs to.
         pair: PairIndex,
     },
+    /// What came of a symbol now, with its proof, is not what came of it before. Comes before its arrival.
+    Differs {
+        /// Which.
+        pair: PairIndex,
+    },
     /// The node lacks what was asked for.
     Missing {
         /// The request it answers.
@@ -96,6 +101,8 @@ pub enum Effect {
         axis: Axis,
         /// Of which pairs.
         pairs: Vec<PairIndex>,
+        /// Whether the padding of a short blob is taken for zeros; else the row is decoded as it was committed to.
+        padded: bool,
     },
     /// Check these slivers against their proofs.
     Verify {
@@ -195,6 +202,8 @@ pub struct SegmentDownload {
     phase: Phase,
     /// Of a short blob, the symbols that are zeros, as everybody knows.
     padding: Option<Range<u16>>,
+    /// Whether they are not asked for: until proved symbols of the others decoded to something else than the blob.
+    trusts_padding: bool,
     /// Whether a sliver counts only with its proof: once some decoded to something else than the segment.
     proving: bool,
     /// Pairs whose sliver came and whose proof is still to come.
@@ -245,6 +254,7 @@ impl SegmentDownload {
             axis: Axis::Primary,
             phase: Phase::Gathering,
             padding: None,
+            trusts_padding: true,
             proving: false,
             claimed: BTreeSet::new(),
             verified: BTreeSet::new(),
@@ -264,7 +274,8 @@ impl SegmentDownload {
     }
 
     /// The download of a short blob of this length: its symbols stand for primary slivers, and there are no others. As many
-    /// as hold its bytes are enough, whichever they are; once somebody lied, as many as decode the row.
+    /// as hold its bytes are enough, whichever they are; once somebody lied, as many with their proofs. If these are not the
+    /// blob either, its padding may not be zeros, and as many as decode the row are needed.
     pub fn of_short(
         parameters: Parameters,
         committee: &Committee,
@@ -282,7 +293,7 @@ impl SegmentDownload {
 
     fn needed(&self) -> usize {
         let needed = match &self.padding {
-            Some(padding) if !self.proving => padding.start,
+            Some(padding) if self.trusts_padding => padding.start,
             _ => self.parameters.source(self.axis),
         };
         usize::from(needed)
@@ -290,7 +301,14 @@ impl SegmentDownload {
 
     /// Whether this is padding of a short blob, which nobody needs to be told.
     fn is_padding(&self, pair: PairIndex) -> bool {
-        !self.proving && self.padding.as_ref().is_some_and(|padding| padding.contains(&pair.0))
+        self.trusts_padding
+            && self.padding.as_ref().is_some_and(|padding| padding.contains(&pair.0))
+    }
+
+    /// How many symbols nobody is asked for, because they are padding.
+    pub fn unasked(&self) -> u16 {
+        let padding = self.padding.clone().filter(|_| self.trusts_padding);
+        padding.map_or(0, |padding| padding.end.saturating_sub(padding.start))
     }
 
     fn owner(&self, pair: PairIndex) -> usize {
@@ -405,6 +423,14 @@ impl SegmentDownload {
         }
     }
 
+    /// Whoever sent other bytes of a symbol before it had to prove it lied.
+    fn differs(&self, pair: PairIndex) -> Vec<Effect> {
+        let is_lie = self.padding.is_some() && self.proving && self.claimed.contains(&pair);
+        let member = is_lie.then(|| self.owner(pair));
+        let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };
+        member.map(blame).into_iter().collect()
+    }
+
     fn ended(&mut self, now: Timestamp, request: RequestId, end: End) {
         let Some(question) = self.questions.end(now, request) else { return };
         if question.owed.is_empty() {
@@ -442,6 +468,7 @@ impl Machine for SegmentDownload {
         match input {
             Input::Started => (),
             Input::Arrived { request, pair } => self.arrived(now, request, pair, true),
+            Input::Differs { pair } => return self.differs(pair),
             Input::Missing { request, pair } => self.arrived(now, request, pair, false),
             Input::Ended { request, end } => self.ended(now, request, end),
             Input::TimeReached => effects = self.mark_late(now),

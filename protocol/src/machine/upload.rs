@@ -128,10 +128,12 @@ pub enum Effect {
 
 /// Why a put cannot be certified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("only {reachable} of {shards} shards can confirm; {quorum} needed")]
+#[error("only {reachable} of {shards} shards can confirm{}; {quorum} needed", unheard(*.silent))]
 pub struct Failure {
-    /// Shards of the members still of use.
+    /// Shards of the members that answered and are still of use.
     pub reachable: u16,
+    /// Shards of the members that have not answered, so that nobody knows.
+    pub silent: u16,
     /// Shards in all.
     pub shards: u16,
     /// Shards of a quorum.
@@ -140,6 +142,11 @@ pub struct Failure {
     pub members: BTreeMap<usize, String>,
     /// Whether a member is in another epoch: then the ledger's committee of now may do.
     pub other_epoch: bool,
+}
+
+/// What is said of shards whose members have not answered.
+pub fn unheard(shards: u16) -> String {
+    if shards == 0 { String::new() } else { format!(" ({shards} more have not answered yet)") }
 }
 
 #[derive(Debug, Default)]
@@ -419,19 +426,20 @@ impl Upload {
     }
 
     fn fail_without_quorum(&mut self) -> Vec<Effect> {
-        let reachable = self.weight_of(|_| true);
-        if self.certifying || self.committee.is_quorum(reachable) {
+        if self.certifying || self.committee.is_quorum(self.weight_of(|_| true)) {
             return Vec::new();
         }
         let mut effects = self.verify_claimed(); // whoever lied is named, too
-        let reachable = self.weight_of(|_| true);
+        let reachable = self.weight_of(|peer| peer.ready);
+        let silent = self.weight_of(|peer| !peer.ready);
         self.over = true;
         let waiting = self.peers.iter().filter(|(_, peer)| !peer.ready);
         let waiting = waiting.map(|(member, _)| (*member, "has not answered yet".to_owned()));
         let members = self.failed.clone().into_iter().chain(waiting).collect();
         let (shards, quorum) = (self.committee.shards(), self.committee.quorum());
-        let other_epoch = self.other_epoch;
-        effects.push(Effect::Fail(Failure { reachable, shards, quorum, members, other_epoch }));
+        let failure =
+            Failure { reachable, silent, shards, quorum, members, other_epoch: self.other_epoch };
+        effects.push(Effect::Fail(failure));
         effects
     }
 

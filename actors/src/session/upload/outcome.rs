@@ -3,6 +3,7 @@
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::put_plan::{Plan, Refusal};
+use haulout_protocol::machine::upload::unheard;
 
 use super::{SourceError, Unwitnessed};
 use crate::chain::{CallError, Cost};
@@ -72,10 +73,12 @@ pub enum PutError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// Too few nodes can confirm.
-    #[error("only {reachable} of {shards} shards can confirm; {quorum} needed")]
+    #[error("only {reachable} of {shards} shards can confirm{}; {quorum} needed", unheard(*.silent))]
     NoQuorum {
-        /// Shards of the members still of use.
+        /// Shards of the members that answered and are still of use.
         reachable: u16,
+        /// Shards of the members that have not answered.
+        silent: u16,
         /// Shards in all.
         shards: u16,
         /// Shards of a quorum.

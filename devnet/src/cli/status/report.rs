@@ -9,7 +9,8 @@ use haulout_node::cli::table::{Align, table};
 use haulout_node::probe::Told;
 use serde_json::{Value, json};
 
-use super::service::{Part, Service, WaitsFor};
+pub(in crate::cli) use super::service::Verdict;
+use super::service::{Part, Service, Sum, WaitsFor};
 use super::*;
 use crate::banner::Tolerance;
 use crate::control::Trouble;
@@ -19,7 +20,7 @@ use crate::control::Trouble;
 pub(in crate::cli) enum Headline {
     /// Everything runs, and nothing is wrong with it.
     Healthy,
-    /// Reads and writes work, and something is not as it should be.
+    /// Something is not as it should be, and reads and writes work all the same, or nobody can tell.
     Degraded,
     /// Reads or writes do not work.
     Failing,
@@ -54,6 +55,8 @@ pub(in crate::cli) struct NodeView<'a> {
     health: Option<Health>,
     /// Why it does not answer, or does not run.
     pub(in crate::cli) trouble: Option<Trouble>,
+    /// It runs, and all that is known is that it did not answer.
+    is_unheard: bool,
 }
 
 impl NodeView<'_> {
@@ -89,7 +92,12 @@ impl NodeView<'_> {
 
     /// What reads and writes may count on.
     fn part(&self) -> Part {
-        let Some(health) = &self.health else { return Part::away(self.shards()) };
+        let Some(health) = &self.health else {
+            return match self.is_unheard {
+                true => Part::unheard(self.shards()),
+                false => Part::away(self.shards()),
+            };
+        };
         let held = self.missing().map_or(0, |missing| self.shards().saturating_sub(missing));
         let told = health.conditions();
         let names = told.iter().map(|told| (told.name.as_str(), told.severity == "failing"));
@@ -149,13 +157,14 @@ impl<'a> Report<'a> {
             let runs = process.as_ref().is_none_or(|it| it.state == ProcessState::Running);
             let health = health.filter(|_| runs && !is_down);
             let told = process.as_ref().and_then(|process| process.trouble.clone());
-            let unseen =
-                || silent(&card.name, process.is_some(), is_stopped(card.pid).then_some(card.pid));
+            let stopped = is_stopped(card.pid).then_some(card.pid);
+            let is_unheard = health.is_none() && runs && told.is_none() && stopped.is_none();
+            let unseen = || silent(&card.name, process.is_some(), stopped);
             let trouble = match health {
                 Some(_) => None,
                 None => told.or_else(|| Some(unseen())).filter(|_| !is_down),
             };
-            NodeView { card, process, health, trouble }
+            NodeView { card, process, health, trouble, is_unheard: is_unheard && !is_down }
         });
         let (views, ledger) = (views.collect(), process("ledger"));
         let pid = card.supervisor_pid;
@@ -175,9 +184,9 @@ impl<'a> Report<'a> {
     }
 
     /// Whether reads work, and writes.
-    pub(in crate::cli) fn works(&self) -> (bool, bool) {
+    pub(in crate::cli) fn works(&self) -> (Verdict, Verdict) {
         let service = self.service();
-        (service.can_read(), service.can_write())
+        (service.reading(), service.writing())
     }
 
     fn service(&self) -> Service {
@@ -192,20 +201,28 @@ impl<'a> Report<'a> {
             && self.supervisor == "running";
         match (self.is_running(), self.works()) {
             (false, _) => Headline::Stopped,
-            (true, (true, true)) if is_well => Headline::Healthy,
-            (true, (true, true)) => Headline::Degraded,
-            (true, _) => Headline::Failing,
+            (true, (Verdict::Fails, _) | (_, Verdict::Fails)) => Headline::Failing,
+            (true, (Verdict::Works, Verdict::Works)) if is_well => Headline::Healthy,
+            (true, _) => Headline::Degraded,
         }
     }
 
     /// What brings the ledger back, if it does not answer: nothing can be written meanwhile.
     fn ledger_remedy(&self) -> Option<&'static str> {
-        let is_paused =
-            self.ledger.as_ref().is_some_and(|ledger| ledger.state == ProcessState::Paused);
-        match (&self.chain, is_paused) {
-            (Some(_), _) => None,
-            (None, true) => Some("`devnet resume ledger`"),
-            (None, false) => Some("`devnet restart ledger`"),
+        if self.chain.is_some() {
+            return None;
+        }
+        match self.ledger.as_ref().map(|ledger| (ledger.state, &ledger.trouble)) {
+            // One that runs and is in trouble was stopped by somebody else's signal.
+            Some((ProcessState::Paused, _) | (ProcessState::Running, Some(_))) => {
+                Some("`devnet resume ledger`")
+            }
+            Some((ProcessState::Killed | ProcessState::Exited | ProcessState::New, _)) => {
+                Some("`devnet restart ledger`")
+            }
+            Some((ProcessState::Running, None)) | None => {
+                Some("`devnet logs ledger` may say why it does not answer")
+            }
         }
     }
 
@@ -285,8 +302,8 @@ impl<'a> Report<'a> {
             "conditions": conditions.collect::<Vec<_>>(),
             "shards_up": service.reads.up,
             "shards_storing": service.writes.up,
-            "reads": service.can_read(),
-            "writes": service.can_write(),
+            "reads": known(service.reading()),
+            "writes": known(service.writing()),
             "writes_wait_for": waits_for,
         })
     }
@@ -334,7 +351,6 @@ impl<'a> Report<'a> {
     /// Whether reads and writes can succeed with the nodes that serve, and the ledger as it is.
     fn service_line(&self) -> String {
         let Service { reads, writes, waits_for } = self.service();
-        let word = |fine: bool| if fine { "OK" } else { "FAIL" };
         let written = match (waits_for, self.ledger_remedy()) {
             (Some(WaitsFor::Ledger), Some(remedy)) => {
                 format!("writes WAIT for the ledger: {remedy}")
@@ -342,19 +358,44 @@ impl<'a> Report<'a> {
             (Some(WaitsFor::Nodes), _) => {
                 "writes WAIT until more nodes have heard of the ledger".to_owned()
             }
-            _ => {
-                let word = word(writes.is_enough());
-                format!("writes {word} ({} up, {} needed)", writes.up, writes.needed)
-            }
+            _ => format!("writes {}", counted(writes, "")),
         };
-        let word = word(reads.is_enough());
-        format!(" reads {word} ({} shards up, {} needed) · {written}", reads.up, reads.needed)
+        let mut text = format!(" reads {} · {written}", counted(reads, " shards"));
+        let has_lost = self.views.iter().any(|view| view.missing().is_some_and(|lost| lost > 0));
+        if reads.verdict() == Verdict::InDoubt && has_lost {
+            text.push_str(
+                "\n   what was stored before disks were lost may be gone, what was stored since or brought back is there: \
+                 `haulout status ID` tells of one blob",
+            );
+        }
+        text
+    }
+}
+
+/// How it stands with shards, in words: `OK (100 shards up, 34 needed)`.
+fn counted(sum: Sum, unit: &str) -> String {
+    let Sum { up, in_doubt, needed } = sum;
+    match sum.verdict() {
+        Verdict::Works => format!("OK ({up}{unit} up, {needed} needed)"),
+        Verdict::Fails => format!("FAIL ({up}{unit} up, {needed} needed)"),
+        Verdict::InDoubt => {
+            format!("IN DOUBT ({up}{unit} up, {in_doubt} in doubt, {needed} needed)")
+        }
+    }
+}
+
+/// A verdict for programs: nothing if nobody knows.
+fn known(verdict: Verdict) -> Option<bool> {
+    match verdict {
+        Verdict::Works => Some(true),
+        Verdict::InDoubt => None,
+        Verdict::Fails => Some(false),
     }
 }
 
 /// Why a process that runs, as far as anybody knows, does not answer; stopped are those with a pid.
 fn silent(name: &str, is_supervised: bool, stopped: Option<u32>) -> Trouble {
-    let within = ANSWER_WITHIN.as_millis();
+    let within = ANSWER_WITHIN_IF_IT_RUNS.as_secs();
     let (cause, next_step) = match (stopped, is_supervised) {
         (Some(pid), _) => (
             "its process is stopped (SIGSTOP)".to_owned(),
@@ -362,7 +403,7 @@ fn silent(name: &str, is_supervised: bool, stopped: Option<u32>) -> Trouble {
         ),
         (None, true) => (
             format!(
-                "its process runs, and did not answer within {within} ms: it is busy, or it hangs"
+                "its process runs, and did not answer within {within} s: it is busy, or it hangs"
             ),
             format!(
                 "ask again; if it lasts, `devnet logs {name}` may say why, and `devnet restart {name}` starts it anew"
@@ -370,7 +411,7 @@ fn silent(name: &str, is_supervised: bool, stopped: Option<u32>) -> Trouble {
         ),
         (None, false) => (
             format!(
-                "it did not answer within {within} ms, and the supervisor, which knows whether it runs, did not either"
+                "it did not answer within {within} s, and the supervisor, which knows whether it runs, did not either"
             ),
             "mend the supervisor first".to_owned(),
         ),

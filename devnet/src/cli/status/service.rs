@@ -2,7 +2,7 @@
 //!
 //! A write needs a quorum of shards whose nodes take slivers: a node whose disk was lost takes new ones, one whose disk is
 //! full does not. A read needs slivers of enough shards: there it is the other way round. Promises: the same facts give the
-//! same answer. Does not: ask anybody.
+//! same answer; what nobody knows is called neither working nor failing. Does not: ask anybody.
 
 use haulout_protocol::machine::conditions::{Duty, Name};
 
@@ -15,6 +15,8 @@ pub(super) struct Part {
     pub(super) held: usize,
     pub(super) serving: Duty,
     pub(super) storing: Duty,
+    /// It runs, and does not answer: nobody knows what it does.
+    pub(super) is_unheard: bool,
 }
 
 impl Part {
@@ -23,7 +25,8 @@ impl Part {
         (shards, held): (usize, usize),
         conditions: impl Iterator<Item = (&'a str, bool)>,
     ) -> Self {
-        let mut part = Part { shards, held, serving: Duty::Done, storing: Duty::Done };
+        let mut part =
+            Part { shards, held, serving: Duty::Done, storing: Duty::Done, is_unheard: false };
         for (name, is_failing) in conditions {
             let unknown = if is_failing { Duty::Refused } else { Duty::Done };
             let name = Name::named(name);
@@ -35,20 +38,56 @@ impl Part {
 
     /// A node that does nothing now.
     pub(super) fn away(shards: usize) -> Self {
-        Part { shards, held: 0, serving: Duty::Refused, storing: Duty::Refused }
+        let (serving, storing) = (Duty::Refused, Duty::Refused);
+        Part { shards, held: 0, serving, storing, is_unheard: false }
+    }
+
+    /// A node that runs, as far as anybody knows, and does not answer.
+    pub(super) fn unheard(shards: usize) -> Self {
+        Part { is_unheard: true, ..Part::away(shards) }
+    }
+
+    /// Shards from which one may be able to read: those of a node that is only slow, and those of which what was stored
+    /// before is not here: what was stored since is, and so is what was brought back.
+    fn in_doubt(&self) -> usize {
+        match (self.is_unheard, self.serving) {
+            (true, _) => self.shards,
+            (false, Duty::Done) => self.shards.saturating_sub(self.held),
+            (false, _) => 0,
+        }
     }
 }
 
-/// How many shards count, and how many are needed.
+/// Whether something can succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Verdict {
+    Works,
+    /// Those that surely help are too few, and with those of which nobody knows they may be enough.
+    InDoubt,
+    Fails,
+}
+
+/// How many shards count, how many more may, and how many are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sum {
     pub(super) up: usize,
+    pub(super) in_doubt: usize,
     pub(super) needed: usize,
 }
 
 impl Sum {
     pub(super) fn is_enough(self) -> bool {
         self.up >= self.needed
+    }
+
+    pub(super) fn verdict(self) -> Verdict {
+        if self.is_enough() {
+            Verdict::Works
+        } else if self.up + self.in_doubt >= self.needed {
+            Verdict::InDoubt
+        } else {
+            Verdict::Fails
+        }
     }
 }
 
@@ -81,22 +120,26 @@ impl Service {
         let stored_by =
             |duty: Duty| sum(&|part| if part.storing <= duty { part.shards } else { 0 });
         let read = sum(&|part| if part.serving == Duty::Done { part.held } else { 0 });
-        let writes = Sum { up: stored_by(Duty::Waits), needed: quorum };
+        let unheard = sum(&|part| if part.is_unheard { part.shards } else { 0 });
+        let in_doubt = sum(&Part::in_doubt);
+        let writes = Sum { up: stored_by(Duty::Waits), in_doubt: unheard, needed: quorum };
         let waits_for = match ledger_answers {
             _ if !writes.is_enough() => None,
             false => Some(WaitsFor::Ledger),
             true if stored_by(Duty::Done) < quorum => Some(WaitsFor::Nodes),
             true => None,
         };
-        Service { reads: Sum { up: read, needed: source }, writes, waits_for }
+        Service { reads: Sum { up: read, in_doubt, needed: source }, writes, waits_for }
     }
 
-    pub(super) fn can_read(self) -> bool {
-        self.reads.is_enough()
+    /// Whether reads work.
+    pub(super) fn reading(self) -> Verdict {
+        self.reads.verdict()
     }
 
-    pub(super) fn can_write(self) -> bool {
-        self.writes.is_enough() && self.waits_for.is_none()
+    /// Whether writes do; those that wait do not.
+    pub(super) fn writing(self) -> Verdict {
+        if self.waits_for.is_some() { Verdict::Fails } else { self.writes.verdict() }
     }
 }
 
@@ -121,7 +164,23 @@ mod tests {
 
     fn judged(parts: &[Part]) -> (bool, bool) {
         let service = Service::of(parts, NEEDED, true);
-        (service.can_read(), service.can_write())
+        (service.reading() == Verdict::Works, service.writing() == Verdict::Works)
+    }
+
+    #[test]
+    fn what_nobody_knows_is_called_neither_working_nor_failing() {
+        let of = |parts: &[Part]| {
+            let service = Service::of(parts, NEEDED, true);
+            (service.reading(), service.writing())
+        };
+        // Lost disks: old blobs may be gone, what was stored since or brought back is there.
+        let lost = [node(20), wiped(20), wiped(20), wiped(20), wiped(20)];
+        assert_eq!(of(&lost), (Verdict::InDoubt, Verdict::Works));
+        // Nodes that run and are slow, and nodes that surely do nothing.
+        let slow = [node(20), Part::unheard(50), Part::away(30)];
+        assert_eq!(of(&slow), (Verdict::InDoubt, Verdict::InDoubt));
+        assert_eq!(of(&[node(34), Part::unheard(32)]), (Verdict::Works, Verdict::Fails));
+        assert_eq!(of(&[node(20), Part::away(80)]), (Verdict::Fails, Verdict::Fails));
     }
 
     #[test]
@@ -161,7 +220,7 @@ mod tests {
     fn writes_wait_for_a_ledger_and_for_nodes_that_have_not_heard_of_it() {
         let well = [node(67), node(33)];
         let service = Service::of(&well, NEEDED, false);
-        assert_eq!((service.can_read(), service.can_write()), (true, false));
+        assert_eq!((service.reading(), service.writing()), (Verdict::Works, Verdict::Fails));
         assert_eq!(service.waits_for, Some(WaitsFor::Ledger));
         let deaf = |shards| said(shards, "ledger silent", false);
         for (parts, expected) in [

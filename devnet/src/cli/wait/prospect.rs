@@ -5,7 +5,7 @@
 use haulout_node::error::{Error, Kind};
 
 use crate::banner::Tolerance;
-use crate::cli::status::{NodeView, Report};
+use crate::cli::status::{NodeView, Report, Verdict};
 use crate::control::{ProcessState, ProcessStatus, Trouble};
 use crate::state::Card;
 
@@ -43,7 +43,8 @@ fn never(name: &str, state: ProcessState, trouble: &Trouble) -> Error {
     Error::new(Kind::Degraded, message).hint(trouble.next_step.clone())
 }
 
-/// Whether every node that should run answers, and reads and writes work. Who was killed or paused by hand should not
+/// Whether every node that should run answers, and reads and writes work, as far as anybody knows: whether what was stored
+/// before disks were lost can be read is a question about each blob. Who was killed or paused by hand should not
 /// run, as long as reads and writes work without it.
 pub(super) fn of_ready(card: &Card, report: &Report<'_>) -> Prospect {
     let mut found = Prospect::True;
@@ -84,7 +85,7 @@ pub(super) fn of_ready(card: &Card, report: &Report<'_>) -> Prospect {
             let step = first.trouble.as_ref().map(|trouble| trouble.next_step.clone());
             Prospect::Never(Error::new(Kind::Degraded, message).hint(step.unwrap_or_default()))
         }
-        (_, (true, true)) => found,
+        (_, (Verdict::Works | Verdict::InDoubt, Verdict::Works)) => found,
         _ => Prospect::MayCome,
     }
 }

@@ -21,6 +21,8 @@ pub(in crate::cli) struct LeftBehind(Arc<Mutex<Table>>);
 struct Table {
     begun: u64,
     pending: BTreeMap<u64, Left>,
+    /// What puts of several files have done, if it is such a command.
+    so_far: Option<String>,
 }
 
 /// One of them.
@@ -49,9 +51,24 @@ impl LeftBehind {
         Watch { puts: self.clone(), number: table.begun, again }
     }
 
-    /// The error of a command that ended while puts were under way.
+    /// What a command of several puts has done by now.
+    pub(super) fn tell_so_far(&self, so_far: String) {
+        self.table().so_far = Some(so_far);
+    }
+
+    /// The error of a command that ended while puts were under way: what it did, and what each of them leaves.
     pub(in crate::cli) fn explain(&self, error: Error) -> Error {
-        self.table().pending.values().fold(error, |error, left| left.explain(error))
+        let table = self.table();
+        let error = match &table.so_far {
+            Some(so_far) => error.also(so_far),
+            None => error,
+        };
+        let all: Vec<_> = table.pending.values().collect();
+        match all.as_slice() {
+            [] => error,
+            [one] => one.explain(error),
+            several => explain_all(error, several),
+        }
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -90,8 +107,35 @@ impl Watch {
     }
 }
 
+/// The same for several: a line for each, and the way on once for all.
+fn explain_all(error: Error, several: &[&Left]) -> Error {
+    let lines: String = several.iter().map(|left| format!("\n{}", left.told())).collect();
+    let paid = several.iter().fold(0_u64, |sum, left| sum.saturating_add(left.pending.paid.wal));
+    let told = format!(
+        "what stays of {} blobs under way, for {} in all:{lines}",
+        several.len(),
+        wal(paid)
+    );
+    let hint = format!(
+        "{}; the same command with the same files finishes them in that storage; `haulout ls` says what is certified, and `haulout \
+         rm --object OBJECT` gives the storage of one that is not, and is deletable, back to you",
+        error.next_step()
+    );
+    let left: Vec<_> = several.iter().map(|left| left.to_json()).collect();
+    error.also(&told).hint(hint).detail("left", left)
+}
+
 impl Left {
     fn explain(&self, error: Error) -> Error {
+        let told = format!("what stays is {}", self.told());
+        let hint = format!("{}; {}", error.next_step(), self.next_step());
+        let left = error.details_of("left").and_then(Value::as_array).cloned();
+        let left: Vec<_> = left.into_iter().flatten().chain([self.to_json()]).collect();
+        error.also(&told).hint(hint).detail("left", left)
+    }
+
+    /// What it is, what was paid for it, and whether it is stored.
+    fn told(&self) -> String {
         let Pending { object, end_epoch, paid, .. } = &self.pending;
         let how = match paid.wal {
             0 => "registered by an earlier put".to_owned(),
@@ -101,13 +145,7 @@ impl Left {
             true => "perhaps certified by now",
             false => "not certified",
         };
-        let told = format!(
-            "what stays is object {object}, {how}, storage until epoch {end_epoch}, {certified}"
-        );
-        let hint = format!("{}; {}", error.next_step(), self.next_step());
-        let left = error.details_of("left").and_then(Value::as_array).cloned();
-        let left: Vec<_> = left.into_iter().flatten().chain([self.to_json()]).collect();
-        error.also(&told).hint(hint).detail("left", left)
+        format!("object {object}, {how}, storage until epoch {end_epoch}, {certified}")
     }
 
     /// Both ways on; whether it is stored by now must be known before anything of it is deleted.
@@ -222,6 +260,13 @@ mod tests {
         watches.next().unwrap().ended(Ok(())).unwrap();
         let error = puts.explain(Error::new(Kind::Interrupted, "stopped before the end"));
         assert_eq!(error.to_json()["error"]["details"]["left"].as_array().map(Vec::len), Some(2));
+        puts.tell_so_far("1 of 3 files ended before".to_owned());
+        let error = puts.explain(Error::new(Kind::Interrupted, "stopped before the end"));
+        let text = error.to_text();
+        assert!(text.starts_with("✗ INTERRUPTED  stopped before the end; 1 of 3 files"), "{text}");
+        assert_eq!(text.matches("\n  │ object 0x07").count(), 2, "a line for each: {text}");
+        assert!(text.contains("of 2 blobs under way, for 0.000000002 WAL in all:\n"), "{text}");
+        assert_eq!(text.matches("the same command").count(), 1, "{text}");
         let before = puts.watch(None).ended::<()>(Err(Error::new(Kind::Funds, "no coins")));
         assert_eq!(before.unwrap_err().message(), "no coins", "nothing was registered");
     }

@@ -135,6 +135,7 @@ impl Together<'_> {
         let mut ended = std::pin::pin!(puts.buffer_unordered(self.put.at_once.get()));
         while let Some((file, stored)) = ended.next().await {
             tally.add(&stored);
+            self.left.tell_so_far(tally.so_far(all.len()));
             bar.inc(1);
             bar.set_message(tally.failures());
             match stored {
@@ -205,9 +206,27 @@ impl Tally {
         if self.failed == 0 { String::new() } else { format!("{} failed", self.failed) }
     }
 
+    /// What a command that is stopped now has done; `all` are the files that were named.
+    fn so_far(&self, all: usize) -> String {
+        let Tally { stored, extended, already, failed, paid, .. } = self;
+        let ended = stored + extended + already + failed;
+        let (wal, sui) = (wal(paid.wal), sui(paid.gas));
+        let done = stored + extended;
+        format!(
+            "{ended} of {} ended before: {done} stored, {already} already there, {failed} failed; paid {wal} + {sui} gas for them",
+            count(all, "file")
+        )
+    }
+
     fn to_text(&self) -> String {
         let Tally { stored, extended, already, failed, not_begun, unnamed, paid } = self;
         let files = count(stored + extended + already + failed + not_begun, "file");
+        let unasked = match already {
+            0 => "",
+            _ => {
+                "\n  what nodes hold of those already there was not asked: `haulout status ID` says it"
+            }
+        };
         let extended = if *extended > 0 { format!("{extended} extended, ") } else { String::new() };
         let not_begun = match not_begun {
             0 => String::new(),
@@ -219,7 +238,7 @@ impl Tally {
         };
         let (wal, sui) = (wal(paid.wal), sui(paid.gas));
         format!(
-            "{files}: {stored} stored, {extended}{already} already there, {failed} failed{not_begun}{unnamed}; paid {wal} + {sui} gas"
+            "{files}: {stored} stored, {extended}{already} already there, {failed} failed{not_begun}{unnamed}; paid {wal} + {sui} gas{unasked}"
         )
     }
 }
@@ -247,7 +266,15 @@ mod tests {
             "{text}"
         );
         // Two MiB for five epochs and for writing, and three units for three epochs more.
-        assert!(text.ends_with("paid 0.000000097 WAL + 0.006 SUI gas"), "{text}");
+        assert!(text.contains("; paid 0.000000097 WAL + 0.006 SUI gas\n"), "{text}");
+        let unasked = "what nodes hold of those already there was not asked: `haulout status ID`";
+        assert!(text.contains(unasked), "{text}");
+        let mut tally = Tally::default();
+        tally.add(&Ok(sample_stored(sample_plan(false, false), 4)));
+        assert!(!tally.to_text().contains("not asked"), "{}", tally.to_text());
+        let so_far = tally.so_far(7);
+        assert!(so_far.starts_with("1 of 7 files ended before: 1 stored, 0 already"), "{so_far}");
+        assert!(so_far.ends_with("WAL + 0.002 SUI gas for them"), "{so_far}");
     }
 
     #[test]

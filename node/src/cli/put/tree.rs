@@ -125,7 +125,7 @@ mod tests {
         let found = Tree::of(&[alone.clone(), folder.clone(), alone.clone()]).unwrap();
         let inside = [".first", "a/.hidden", "a/deep/er", "a/z", "b", "c"];
         let inside = inside.map(|name| folder.join(name));
-        let all = [&[alone.clone()][..], &inside, &[alone.clone()]].concat();
+        let all = [vec![alone.clone()], inside.to_vec(), vec![alone.clone()]].concat();
         assert_eq!(found, Tree { files: all, named: [alone].into(), left_out: 4 });
         // A link that is named is what it points to.
         let named = Tree::of(&[folder.join("linked")]).unwrap();

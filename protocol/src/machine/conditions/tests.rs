@@ -66,7 +66,7 @@ fn table() -> Vec<(Name, Facts, &'static str)> {
             stored(Stored { free_bytes: Some(99), reserve_bytes: 100, ..default() }),
             "99 bytes",
         ),
-        (Name::RotFound, stored(Stored { rotten: 2, ..default() }), "2 stored values"),
+        (Name::RotFound, stored(Stored { rotten: 2, ..default() }), "none of them served: 2"),
         (Name::BlobsIncomplete, stored(Stored { incomplete: 3, ..default() }), "not here: 3"),
         (Name::ShardsMissing, stored(Stored { shards_missing: 4, ..default() }), "4 of"),
         (Name::LedgerForked, doubt(Verdict::Fork), "7"),

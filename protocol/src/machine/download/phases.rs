@@ -27,13 +27,15 @@ impl SegmentDownload {
     pub(super) fn enough(&mut self) -> Vec<Effect> {
         let mut effects = self.cancel_all();
         let unverified: Vec<_> = self.held.difference(&self.verified).copied().collect();
-        if self.proving && !unverified.is_empty() {
+        // A symbol of a short blob was checked with the proof it came with.
+        if self.proving && self.padding.is_none() && !unverified.is_empty() {
             self.phase = Phase::Verifying;
             effects.push(Effect::Verify { axis: self.axis, pairs: unverified });
         } else {
             self.phase = Phase::Decoding;
             let pairs = self.held.iter().copied().take(self.needed()).collect();
-            effects.push(Effect::Decode { axis: self.axis, pairs });
+            let padded = self.padding.is_some() && self.trusts_padding;
+            effects.push(Effect::Decode { axis: self.axis, pairs, padded });
         }
         effects
     }
@@ -144,6 +146,13 @@ impl SegmentDownload {
         if matches {
             self.phase = Phase::Over;
             return vec![Effect::Finish];
+        }
+        if self.proving && self.unasked() > 0 {
+            // Nobody lied about these, so the writer may have committed to other padding than zeros.
+            self.trusts_padding = false;
+            self.phase = Phase::Gathering;
+            self.progress_at = Some(now);
+            return self.advance(now);
         }
         if self.proving {
             return self.fail(Failure::Inconsistent);

@@ -38,6 +38,8 @@ struct World {
     asked: usize,
     blamed: BTreeSet<usize>,
     held: BTreeMap<PairIndex, usize>,
+    /// Symbols that came with their proofs, and so are right.
+    proved: BTreeSet<PairIndex>,
     asked_of: BTreeSet<usize>,
     silent: Vec<usize>,
     missed: Option<Vec<usize>>,
@@ -64,6 +66,7 @@ impl World {
             asked: 0,
             blamed: BTreeSet::new(),
             held: BTreeMap::new(),
+            proved: BTreeSet::new(),
             asked_of: BTreeSet::new(),
             silent: Vec::new(),
             missed: None,
@@ -87,7 +90,8 @@ impl World {
     }
 
     fn is_wrong(&self, pair: &PairIndex) -> bool {
-        self.held.get(pair).is_none_or(|member| self.nodes[*member] == Node::Liar)
+        !self.proved.contains(pair)
+            && self.held.get(pair).is_none_or(|member| self.nodes[*member] == Node::Liar)
     }
 
     fn answer(&mut self, effect: Effect) -> Vec<Input> {
@@ -112,6 +116,14 @@ impl World {
                     | Node::Busy(_)
                     | Node::Slow(_)
                     | Node::Absent(_) => {
+                        if self.download.padding.is_some() && part.has_proof() {
+                            let is_lie = |pair: &&PairIndex| self.is_wrong(pair);
+                            let held = pairs.iter().filter(|pair| self.held.contains_key(pair));
+                            let lies =
+                                held.filter(is_lie).map(|pair| Input::Differs { pair: *pair });
+                            inputs.extend(lies.collect::<Vec<_>>());
+                            self.proved.extend(&pairs);
+                        }
                         self.held.extend(pairs.iter().map(|pair| (*pair, member)));
                         inputs.extend(
                             pairs.iter().map(|pair| Input::Arrived { request, pair: *pair }),
@@ -393,6 +405,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         Just(Input::Started),
         (request.clone(), pair.clone())
             .prop_map(|(request, pair)| Input::Arrived { request, pair }),
+        pair.clone().prop_map(|pair| Input::Differs { pair }),
         (request.clone(), pair.clone())
             .prop_map(|(request, pair)| Input::Missing { request, pair }),
         (request, end).prop_map(|(request, end)| Input::Ended { request, end }),

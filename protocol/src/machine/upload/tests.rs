@@ -166,7 +166,10 @@ fn without_a_quorum_nothing_is_paid_and_the_failure_names_the_nodes() {
     assert!(!world.registered);
     match world.end {
         Some(Effect::Fail(failure)) => {
-            assert_eq!((failure.reachable, failure.quorum), (12, 14));
+            // The last of them was asked, and has not answered when the others settle it.
+            assert_eq!((failure.reachable, failure.silent, failure.quorum), (8, 4, 14));
+            let told = "only 8 of 20 shards can confirm (4 more have not answered yet); 14 needed";
+            assert_eq!(failure.to_string(), told);
             let failed = failure.members.iter().filter(|(_, reason)| *reason == "unreachable");
             assert_eq!(failed.map(|(member, _)| *member).collect::<Vec<_>>(), [0, 3]);
         }

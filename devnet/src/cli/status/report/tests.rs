@@ -62,7 +62,7 @@ fn without_a_ledger_writes_wait_and_the_way_out_is_named() {
         (ProcessState::Killed, "`devnet restart ledger`"),
         (ProcessState::Exited, "`devnet restart ledger`"),
         (ProcessState::Paused, "`devnet resume ledger`"),
-        (ProcessState::Running, "`devnet restart ledger`"), // it answers nothing
+        (ProcessState::Running, "`devnet logs ledger`"), // it answers nothing, and may only be slow
     ] {
         let found = report(&card, running(state), None, healths());
         let text = found.to_text();
@@ -116,19 +116,40 @@ fn the_headline_and_the_exit_code_follow_from_what_reads_and_writes_need() {
             &json!([{ "name": "disk full", "severity": "degraded", "cause": "", "next_step": "" }]),
         )
     };
-    for (healths, headline, reads, writes) in [
-        (vec![well(), well(), well(), well()], Headline::Healthy, true, true),
-        (vec![well(), well(), well(), None], Headline::Degraded, true, true),
+    use Verdict::{Fails, InDoubt, Works};
+    let dead = |number: u32| process(&format!("n{number}"), ProcessState::Killed);
+    let with_dead = |from: u32| {
+        let mut all = vec![process("ledger", ProcessState::Running)];
+        all.extend((1..from).map(|at| process(&format!("n{at}"), ProcessState::Running)));
+        all.extend((from..=4).map(dead));
+        Supervised::Running(all)
+    };
+    for (healths, first_dead, headline, reads, writes) in [
+        (vec![well(), well(), well(), well()], 5, Headline::Healthy, Works, Works),
+        (vec![well(), well(), well(), None], 4, Headline::Degraded, Works, Works),
         // A node that is away and one that was wiped: the wiped one is written to.
-        (vec![well(), well(), lost(), None], Headline::Degraded, true, true),
-        (vec![well(), lost(), lost(), None], Headline::Failing, false, true),
-        (vec![well(), well(), full(), None], Headline::Failing, true, false),
-        (vec![well(), well(), None, None], Headline::Failing, true, false),
+        (vec![well(), well(), lost(), None], 4, Headline::Degraded, Works, Works),
+        // What was stored since the disks were lost can be read.
+        (vec![well(), lost(), lost(), None], 4, Headline::Degraded, InDoubt, Works),
+        (vec![well(), well(), full(), None], 4, Headline::Failing, Works, Fails),
+        (vec![well(), well(), None, None], 3, Headline::Failing, Works, Fails),
+        (vec![well(), None, None, None], 2, Headline::Failing, Fails, Fails),
+        // Who runs and says nothing may only be slow.
+        (vec![well(), well(), None, None], 5, Headline::Degraded, Works, InDoubt),
+        (vec![well(), None, None, None], 5, Headline::Degraded, InDoubt, InDoubt),
     ] {
-        let found = report(&card, running(ProcessState::Running), chain(), healths);
+        let found = report(&card, with_dead(first_dead), chain(), healths);
         assert_eq!((found.health(), found.works()), (headline, (reads, writes)));
         let json = json_of(&found);
-        assert_eq!((&json["reads"], &json["writes"]), (&reads.into(), &writes.into()));
+        let known = |verdict| match verdict {
+            Works => json!(true),
+            Fails => json!(false),
+            InDoubt => Value::Null,
+        };
+        assert_eq!((&json["reads"], &json["writes"]), (&known(reads), &known(writes)));
+        let told = found.to_text();
+        assert_eq!(told.contains("reads FAIL"), reads == Fails, "{told}");
+        assert_eq!(told.contains("reads IN DOUBT"), reads == InDoubt, "{told}");
         assert_eq!(json["health"], headline.word().to_lowercase());
         assert!(found.to_text().lines().next().unwrap().contains(headline.word()));
     }
@@ -159,7 +180,7 @@ fn whoever_does_not_run_or_answer_has_a_cause_and_a_next_step() {
     for expected in [
         " n1  KILLED: n1 is so\n   next: mend n1\n",
         " n2  EXITED: n2 is so\n   next: mend n2\n",
-        " n3  SILENT: its process runs, and did not answer within 700 ms",
+        " n3  SILENT: its process runs, and did not answer within 5 s",
         "`devnet restart n3` starts it anew\n",
     ] {
         assert!(text.contains(expected), "{expected} in\n{text}");
