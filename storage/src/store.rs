@@ -130,25 +130,22 @@ impl Store {
         let poison = Arc::new(Poison::default());
         let bundles = Bundles::open(path, options.reserve_bytes, Arc::clone(&poison), files)?;
         reconcile::run(&database, &bundles)?;
-        Store::start(database, Some(Arc::new(bundles)), poison, lock, options.queue_bytes)
+        let queue = (options.queue_bytes, QUEUE_REQUESTS_MAX);
+        Store::start(database, Some(Arc::new(bundles)), poison, lock, queue)
     }
 
     /// A store that forgets everything when the last clone goes: for tests and light clients. Same code, no files.
     pub fn in_memory() -> Result<Store, StoreError> {
-        Store::in_backend(redb::backends::InMemoryBackend::new())
+        Store::in_backend(redb::backends::InMemoryBackend::new(), QUEUE_REQUESTS_MAX)
     }
 
     /// A store whose database is in that backend, new or as a crash left it, and which has no files: large slivers are
-    /// rows, too. For simulations, which bring a disk that fails.
-    pub fn in_backend(backend: impl StorageBackend) -> Result<Store, StoreError> {
+    /// rows, too. For simulations, which bring a disk that fails, and want every change that waits to have a commit of its
+    /// own (`together` is 1), or the same run would write differently each time.
+    pub fn in_backend(backend: impl StorageBackend, together: usize) -> Result<Store, StoreError> {
         let database = schema::create_in(backend, MEMORY_CACHE_BYTES)?;
-        Store::start(
-            database,
-            None,
-            Arc::new(Poison::default()),
-            None,
-            Options::default().queue_bytes,
-        )
+        let queue = (Options::default().queue_bytes, together);
+        Store::start(database, None, Arc::new(Poison::default()), None, queue)
     }
 
     fn start(
@@ -156,7 +153,7 @@ impl Store {
         bundles: Option<Arc<Bundles>>,
         poison: Arc<Poison>,
         lock: Option<DirectoryLock>,
-        queue_bytes: u32,
+        (queue_bytes, together): (u32, usize),
     ) -> Result<Store, StoreError> {
         let database = Arc::new(database);
         let (sender, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
@@ -165,6 +162,7 @@ impl Store {
             bundles: bundles.clone(),
             poison: Arc::clone(&poison),
             requests,
+            together,
         };
         let writer = Builder::new().name("haulout-store".to_owned()).spawn(move || writer.run());
         let writer =

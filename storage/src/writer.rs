@@ -113,6 +113,8 @@ pub(crate) struct Writer {
     pub(crate) poison: Arc<Poison>,
     /// The queue.
     pub(crate) requests: mpsc::Receiver<Request>,
+    /// Requests that share a commit at most.
+    pub(crate) together: usize,
 }
 
 impl Writer {
@@ -121,7 +123,7 @@ impl Writer {
         let _guard = PanicGuard(Arc::clone(&self.poison));
         while let Some(first) = self.requests.blocking_recv() {
             let mut batch = vec![first];
-            while batch.len() < QUEUE_REQUESTS_MAX
+            while batch.len() < self.together
                 && let Ok(next) = self.requests.try_recv()
             {
                 batch.push(next);

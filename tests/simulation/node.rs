@@ -115,7 +115,7 @@ impl Node {
             return;
         }
         self.incarnation += 1;
-        let store = match Store::in_backend(self.disk.clone()) {
+        let store = match Store::in_backend(self.disk.clone(), 1) {
             Ok(store) => store,
             // Its power may go again while it starts.
             Err(error) if self.disk.is_broken() => return self.failed(env, &error),
@@ -493,7 +493,7 @@ impl Node {
     /// A confirmation leaves: a power cut now must leave all that it says.
     pub(crate) fn check_durable(&mut self, env: &mut Env, blob_id: &BlobId, segments: u32) {
         let image = self.disk.image(Kept::Nothing, &mut self.random);
-        let holds = Store::in_backend(Disk::with(image))
+        let holds = Store::in_backend(Disk::with(image), 1)
             .and_then(|store| store.holds(blob_id, segments, &self.shards));
         if !matches!(holds, Ok(true)) {
             let blob = blob_id.short();

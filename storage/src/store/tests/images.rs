@@ -356,7 +356,7 @@ async fn after_a_disk_error_nothing_is_acknowledged_until_it_is_opened_again() {
 async fn what_waits_during_a_commit_is_the_next_one_together() {
     const WRITES: u64 = 50;
     let disk = Disk::with(Vec::new());
-    let store = Store::in_backend(disk.clone()).expect("opens");
+    let store = Store::in_backend(disk.clone(), QUEUE_REQUESTS_MAX).expect("opens");
     let syncs = || disk.log().iter().filter(|one| matches!(one, Operation::Sync)).count();
     let before = syncs();
     store.put_header(&sample_blob(1000), Vec::new(), 0).await.expect("stored");
