@@ -192,7 +192,14 @@ impl Output {
         }
     }
 
-    /// Reports that one of several things failed, and remembers it for the exit code.
+    /// Prints the one word that a script asked for, where people and programs get an error that says more.
+    pub(super) fn word(&self, word: &str) {
+        if self.quiet && !self.json {
+            self.keep(terminal::exact(&format!("{word}\n")));
+        }
+    }
+
+    /// Reports that one of several things failed, by its name as it is, and remembers it for the exit code.
     pub(super) fn failed_item(&self, name: &str, error: &Error) {
         let spoken = |text: &str| self.flags.put_into(text);
         self.failed.fetch_max(error.kind().exit_code(), Ordering::Relaxed);
@@ -204,6 +211,7 @@ impl Output {
                 return;
             }
             let text = spoken(&error.to_text());
+            let name = terminal::line(name);
             note(&format!("✗ {name}  {}", text.trim_start_matches("✗ ")));
         });
     }

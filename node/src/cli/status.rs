@@ -60,11 +60,13 @@ impl Status {
                 seconds(waited),
                 failures::blamed(&standing.silent)
             );
+            output.word("unavailable");
             return Err(Error::new(Kind::Unavailable, message)
                 .detail("missing", failures::members(&standing.silent)));
         };
         let (name, facts) = describe(&state);
         if let State::Nonexistent = state {
+            output.word("nonexistent");
             return Err(Error::new(Kind::NotFound, format!("no blob with id {blob_id} is stored"))
                 .hint("check the id and the context; a put ends only when the blob is certified"));
         }

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use crate::cli::output::Output;
 use crate::error::{Error, Kind};
-use crate::terminal;
 
 /// Whether a failure holds for whatever else the command would put: there are no coins, no ledger or no network, or too
 /// few nodes sign.
@@ -60,7 +59,7 @@ impl Halt {
             let error = Error::new(error.kind(), format!("not begun: {}", error.message()))
                 .hint(error.next_step())
                 .retryable(error.is_retryable());
-            output.failed_item(&terminal::path(file), &error);
+            output.failed_item(&file.to_string_lossy(), &error);
         }
     }
 

@@ -93,7 +93,7 @@ pub(super) async fn estimate(put: &Put, config: ClientConfig, output: &Output) -
                 }
                 sum.add(&estimate);
                 let mut json = estimate.to_json();
-                json["file"] = terminal::path(file).into();
+                json["file"] = file.to_string_lossy().into();
                 let essential = format!("{}  {}", estimate.cost(), estimate.name());
                 if output.item(&json, &essential, &estimate.to_text()).is_break() {
                     break;
@@ -101,7 +101,7 @@ pub(super) async fn estimate(put: &Put, config: ClientConfig, output: &Output) -
             }
             Err(error) => {
                 sum.failed += 1;
-                halt.failed(&terminal::path(file), error, output);
+                halt.failed(&file.to_string_lossy(), error, output);
             }
         }
     }
@@ -139,7 +139,7 @@ impl Together<'_> {
             bar.inc(1);
             bar.set_message(tally.failures());
             match stored {
-                Err(error) => halt.borrow_mut().failed(&terminal::path(file), error, output),
+                Err(error) => halt.borrow_mut().failed(&file.to_string_lossy(), error, output),
                 Ok(stored) if tell(file, &stored, calendar, output).is_break() => {
                     is_heard.set(false); // no file is begun of which nobody would learn; those that are may be paid already
                 }
@@ -176,13 +176,13 @@ impl Together<'_> {
 
 /// Tells that a file was stored.
 fn tell(file: &Path, stored: &Stored, calendar: &Calendar, output: &Output) -> ControlFlow<()> {
-    let file = terminal::path(file);
-    let essential = format!("{}  {file}", stored.report.blob_id);
+    let shown = terminal::path(file);
+    let essential = format!("{}  {shown}", stored.report.blob_id);
     let mut json = stored.json(calendar, output);
-    json["file"] = file.as_str().into();
+    json["file"] = file.to_string_lossy().into();
     let is_heard = output.item(&json, &essential, &stored.to_line());
     if let Some(error) = &stored.named.failed {
-        output.failed_part(Some(&file), error);
+        output.failed_part(Some(&shown), error);
     }
     is_heard
 }

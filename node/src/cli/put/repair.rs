@@ -57,7 +57,7 @@ pub(super) async fn repair(put: &Put, config: ClientConfig, output: &Output) -> 
             }
             (Ok((name, report)), false) => {
                 let mut json = to_json(&report);
-                json["file"] = terminal::path(file).into();
+                json["file"] = file.to_string_lossy().into();
                 let essential = format!("{}  {}", report.blob_id, terminal::path(file));
                 if let Some(error) = incomplete(&report) {
                     output.failed_part(Some(&terminal::path(file)), &error);
@@ -65,7 +65,7 @@ pub(super) async fn repair(put: &Put, config: ClientConfig, output: &Output) -> 
                 output.item(&json, &essential, &to_text(&name, &report, unit(&report)))
             }
             (Err(error), false) => {
-                output.failed_item(&terminal::path(file), &error);
+                output.failed_item(&file.to_string_lossy(), &error);
                 continue;
             }
         };
