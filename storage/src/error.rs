@@ -36,7 +36,7 @@ pub enum StoreError {
     },
     /// The store cannot be opened as it is. Nothing was changed.
     #[error(
-        "the store cannot be opened because of {}: {reason}; nothing in it was changed", path.display()
+        "the store cannot be opened because of {}: {reason}; no file of it was removed", path.display()
     )]
     Damaged {
         /// The file or directory at fault.

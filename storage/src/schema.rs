@@ -1,7 +1,7 @@
 //! Opening the index database: creating it, knowing its version, refusing what is not ours.
 //!
 //! Promises: a database under its final name is complete and has a version; the version before is taken over; one that is
-//! damaged, of any other version or missing while bundles exist is refused and left as it is. Does not: fetch again what a damaged or older store held: a node that starts over begins empty.
+//! damaged, of any other version or missing while bundles exist is refused, and no file is removed. Does not: fetch again what a damaged or older store held: a node that starts over begins empty.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};

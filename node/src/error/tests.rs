@@ -95,7 +95,7 @@ fn a_damaged_store_has_its_own_kind_and_promises_nothing_that_is_not_true() {
     };
     let error = damaged("it is too short");
     assert_eq!((error.kind(), error.kind().exit_code()), (Kind::Damaged, 16));
-    assert!(error.message().contains("nothing in it was changed"), "{error}");
+    assert!(error.message().contains("no file of it was removed"), "{error}");
     assert!(error.next_step().contains("leave it as it is"), "{error:?}");
     assert!(!error.message().contains("recovered"), "{error}");
     for word in ["away", "empty", "wipe", "delete"] {

@@ -126,7 +126,7 @@ fn check_damaged(directory: &Path, reason: &str) {
     let error = Store::open(directory, sample_options()).expect_err("refused");
     assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains(reason) && text.contains("nothing in it was changed"), "{text}");
+    assert!(text.contains(reason) && text.contains("no file of it was removed"), "{text}");
     assert_eq!(bundle_files(directory).len(), before);
 }
 
