@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::*;
 use crate::committee::tests::sample_committee;
 use crate::crypto::SecretKey;
+use crate::message;
 
 const NETWORK: NetworkId = NetworkId::from_bytes([3; 32]);
 
