@@ -15,6 +15,7 @@ pub mod tree;
 pub mod trust;
 pub mod vitals;
 
+mod asking;
 mod epoch;
 mod pauses;
 mod sliver_transfer;
