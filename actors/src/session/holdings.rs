@@ -98,7 +98,9 @@ pub async fn holdings(
     };
     let (away, there): (Vec<_>, Vec<_>) =
         session.members_by_pace().into_iter().partition(|member| why(*member).is_some());
-    let shape = shape(session, blob_id, there.clone()).await;
+    let mut readers = session.readers_by_pace();
+    readers.retain(|member| why(*member).is_none());
+    let shape = shape(session, blob_id, readers).await;
     let mut heard = Tally::new(session, *blob_id, shape);
     for member in away {
         heard.heard[member] = why(member).map(Err);
@@ -204,7 +206,9 @@ impl<'a> Tally<'a> {
         let said: Vec<_> =
             self.heard.iter().flatten().filter_map(|heard| heard.as_ref().ok()).collect();
         let heard = said.iter().map(|answer| answer.shards).fold(0_u16, u16::saturating_add);
-        let silent = self.session.committee.shards().saturating_sub(heard);
+        // Of a shard that moved, its owner before may have what its owner now does not; it is not asked.
+        let moved = u16::try_from(self.session.roster.moved()).unwrap_or(u16::MAX);
+        let silent = self.session.committee.shards().saturating_sub(heard).saturating_add(moved);
         let parameters = &self.session.parameters;
         match self.shape {
             Shape::Segments(segments) => holdings::stock(parameters, segments, &said, silent),
