@@ -46,7 +46,9 @@ impl SegmentDownload {
         let late: BTreeSet<_> = self.questions.late_members().collect();
         let is_at_hand = |pair: &PairIndex| {
             let owner = self.owner(*pair);
-            !self.is_gone(owner) && !self.rests.is_resting(now, owner) && !late.contains(&owner)
+            !self.members.is_gone(owner)
+                && !self.members.is_resting(now, owner)
+                && !late.contains(&owner)
         };
         let at_hand = self.pairs().filter(is_at_hand).count();
         let other = usize::from(self.parameters.source(Axis::Secondary));
@@ -66,17 +68,12 @@ impl SegmentDownload {
         }
     }
 
-    /// Whether a member was not there so many times in a row.
-    fn is_absent(&self, member: usize, times: u32) -> bool {
-        self.absent.get(&member).is_some_and(|absence| absence.times >= times)
-    }
-
     /// Slivers of this axis that are held, or that members may still send.
     fn obtainable(&self, absent_times: u32) -> usize {
         let may_come = |pair: &PairIndex| {
             let owner = self.owner(*pair);
-            let is_lost = self.lost.contains(pair) || self.is_gone(owner);
-            self.held.contains(pair) || !(is_lost || self.is_absent(owner, absent_times))
+            let is_lost = self.lost.contains(pair) || self.members.is_gone(owner);
+            self.held.contains(pair) || !(is_lost || self.members.is_absent(owner, absent_times))
         };
         self.pairs().filter(may_come).count()
     }
@@ -85,7 +82,7 @@ impl SegmentDownload {
     fn present(&self, absent_times: u32) -> usize {
         let is_present = |pair: &PairIndex| {
             let owner = self.owner(*pair);
-            !(self.is_gone(owner) || self.is_absent(owner, absent_times))
+            !(self.members.is_gone(owner) || self.members.is_absent(owner, absent_times))
         };
         self.pairs().filter(is_present).count()
     }
@@ -93,7 +90,7 @@ impl SegmentDownload {
     /// Says once that members are missed.
     fn short(&mut self) -> Vec<Effect> {
         let is_news = !std::mem::replace(&mut self.is_short, true);
-        let members = is_news.then(|| self.absent.keys().copied().collect());
+        let members = is_news.then(|| self.members.absent().collect());
         members.map(|members| Effect::Missed { members }).into_iter().collect()
     }
 
@@ -128,9 +125,8 @@ impl SegmentDownload {
 
     fn unhelpful(&self) -> Vec<usize> {
         let lacking = self.lost.iter().map(|pair| self.owner(*pair));
-        let gone = self.failed_members.union(&self.bad_members).copied();
-        let slow = self.rests.members().chain(self.questions.late_members());
-        let members: BTreeSet<_> = gone.chain(slow).chain(lacking).collect();
+        let mut members = self.members.unhelpful();
+        members.extend(self.questions.late_members().chain(lacking));
         members.into_iter().collect()
     }
 
@@ -175,7 +171,7 @@ impl SegmentDownload {
             self.held.remove(pair);
         }
         self.verified = self.held.clone();
-        self.bad_members.extend(&liars);
+        liars.iter().for_each(|liar| self.members.lied(*liar));
         self.phase = Phase::Gathering;
         self.progress_at = Some(now);
         let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };
