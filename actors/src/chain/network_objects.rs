@@ -16,7 +16,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{CallError, Capacity, SharedSince, SystemView};
-use crate::context::{Position, Prices, Timing};
+use crate::market::{Market, Prices};
+use crate::position::{Position, Timing};
 
 /// The form of kept bytes.
 const VERSION: u8 = 2;
@@ -147,10 +148,12 @@ impl NetworkObjects {
             timing: timing(&staking, &params),
             committee: Arc::new(committee),
             neighbours: self.neighbours(),
-            prices: Prices { storage: system.storage_price, write: system.write_price },
             parameters,
-            header_replicas: params.header_replicas,
-            epochs_ahead_max: params.max_epochs_ahead,
+            market: Market {
+                prices: Prices { storage: system.storage_price, write: system.write_price },
+                header_replicas: params.header_replicas,
+                epochs_ahead_max: params.max_epochs_ahead,
+            },
         };
         Ok(SystemView {
             position,
