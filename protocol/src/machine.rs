@@ -4,6 +4,7 @@
 
 pub mod announcement;
 mod attendance;
+pub mod backlog;
 pub mod budgets;
 pub mod chain_sync;
 pub mod conditions;
