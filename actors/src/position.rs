@@ -10,6 +10,7 @@ use haulout_protocol::committee::{Committee, Neighbour, NodeId};
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::roster::Roster;
 use haulout_protocol::machine::space::Terms;
 use haulout_protocol::sliver::ShardIndex;
 use tokio::sync::watch;
@@ -36,6 +37,9 @@ pub struct Position {
     pub timing: Timing,
     /// Who serves it.
     pub committee: Arc<Committee>,
+    /// Who served in the epoch before, reached as the ledger says now; nobody where that is not known. Its keys are not
+    /// those of its certificates.
+    pub previous: Option<Arc<Committee>>,
     /// Who else served in the epoch before, or is chosen for the next; nobody where the ledger was not asked.
     pub neighbours: Arc<[Neighbour]>,
     /// How blobs are encoded on this network.
@@ -62,6 +66,11 @@ impl Position {
     /// What the ledger sells and for how much, for plans.
     pub fn terms(&self) -> Terms {
         self.market.terms(&self.parameters, self.epoch)
+    }
+
+    /// Whom readers ask: the members of the committee, and those before them who may have what they are still copying.
+    pub fn roster(&self) -> Roster {
+        Roster::new(self.committee.clone(), self.previous.as_deref(), &self.phase)
     }
 
     /// The shards a peer owns in the current committee; none if it is no member.

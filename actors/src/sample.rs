@@ -68,6 +68,7 @@ pub(crate) fn position_of(committee: Committee) -> Position {
         timing: Timing::default(),
         parameters: Parameters::new(committee.shards(), SEGMENT_BYTES).expect("valid parameters"),
         committee: Arc::new(committee),
+        previous: None,
         neighbours: Arc::default(),
         market: Market { prices: Prices::default(), header_replicas: 10, epochs_ahead_max: 53 },
     }

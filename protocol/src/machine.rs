@@ -31,6 +31,7 @@ pub mod recent;
 pub mod recovery;
 pub mod responsiveness;
 pub mod retry;
+pub mod roster;
 pub mod space;
 pub mod standing;
 pub mod upload;

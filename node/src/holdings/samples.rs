@@ -55,6 +55,7 @@ pub(crate) fn sample_position() -> Position {
         phase: EpochState::Done { since_ms: 1_803_132_000_000 },
         timing: Timing { duration_ms: 86_400_000, sync_timeout_ms: 21_600_000 },
         committee: Arc::new(Committee::new(Epoch(4), 4, vec![member]).expect("a sound committee")),
+        previous: None,
         neighbours: Arc::default(),
         parameters: Parameters::new(4, 1 << 20).expect("sound parameters"),
         market: Market {

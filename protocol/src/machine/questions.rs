@@ -22,6 +22,8 @@ const OVERDUE_FACTOR: u64 = 3;
 pub(super) struct Question<T> {
     pub(super) member: usize,
     pub(super) owed: BTreeSet<T>,
+    /// What somebody else was asked for, or sent: it is not counted on, and taken if it comes.
+    waived: BTreeSet<T>,
     asked: usize,
     pub(super) asked_at: Timestamp,
     patience_ms: u64,
@@ -72,6 +74,7 @@ impl<T: Copy + Ord> Questions<T> {
         let question = Question {
             member,
             owed: things.iter().copied().collect(),
+            waived: BTreeSet::new(),
             asked: things.len(),
             asked_at: now,
             patience_ms,
@@ -92,7 +95,8 @@ impl<T: Copy + Ord> Questions<T> {
         thing: T,
     ) -> Option<usize> {
         let question = self.open.get_mut(&request)?;
-        question.owed.remove(&thing).then(|| {
+        let is_due = question.owed.remove(&thing) || question.waived.remove(&thing);
+        is_due.then(|| {
             question.silent_at = now.after(question.patience_ms);
             question.is_silent = false;
             question.is_on_trial = false;
@@ -103,7 +107,7 @@ impl<T: Copy + Ord> Questions<T> {
     /// The request is over.
     pub(super) fn end(&mut self, now: Timestamp, request: RequestId) -> Option<Question<T>> {
         let question = self.open.remove(&request)?;
-        if question.owed.is_empty() {
+        if question.owed.is_empty() && question.waived.is_empty() {
             let took = now.0.saturating_sub(question.asked_at.0);
             self.slowest = self.slowest.max(Some((took, question.asked)));
         }
@@ -138,8 +142,29 @@ impl<T: Copy + Ord> Questions<T> {
         counted.flat_map(|question| &question.owed)
     }
 
-    pub(super) fn is_asked(&self, thing: &T) -> bool {
-        self.open.values().any(|question| question.owed.contains(thing))
+    pub(super) fn is_asked(&self, thing: T) -> bool {
+        self.open.values().any(|question| question.owed.contains(&thing))
+    }
+
+    /// Whether this member was asked for a thing, and may still send it.
+    pub(super) fn is_asked_of(&self, thing: T, member: usize) -> bool {
+        let mut of_member = self.open.values().filter(|question| question.member == member);
+        of_member.any(|question| question.owed.contains(&thing) || question.waived.contains(&thing))
+    }
+
+    /// Whether a thing is on its way from a member we count on.
+    pub(super) fn is_promised(&self, thing: T) -> bool {
+        let mut counted = self.open.values().filter(|question| !question.is_late());
+        counted.any(|question| question.owed.contains(&thing))
+    }
+
+    /// Nobody counts on those that were asked for a thing so far.
+    pub(super) fn waive(&mut self, thing: T) {
+        for question in self.open.values_mut() {
+            if question.owed.remove(&thing) {
+                question.waived.insert(thing);
+            }
+        }
     }
 
     /// Members that owe us something for too long.
@@ -149,7 +174,9 @@ impl<T: Copy + Ord> Questions<T> {
 
     /// Whether nobody is left that we count on.
     pub(super) fn are_all_late(&self) -> bool {
-        self.open.values().all(|question| question.is_late())
+        let is_idle =
+            |question: &Question<T>| question.owed.is_empty() && !question.waived.is_empty();
+        self.open.values().all(|question| question.is_late() || is_idle(question))
     }
 
     /// Ends all of them.

@@ -22,8 +22,6 @@ use crate::encoding::Parameters;
 use crate::pairs::{GROUP_PAIRS, KnownPairs, PairProof, PairRoots};
 use crate::sliver::{Axis, PairIndex, shard_of_pair};
 
-pub use super::download::Terms;
-
 mod recognition;
 
 /// What can happen to a recovery.
@@ -220,6 +218,17 @@ pub struct Stock {
     pub ourselves: Option<usize>,
 }
 
+/// How a recovery asks.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What to expect of each member.
+    pub paces: Vec<Pace>,
+    /// Gives up after so long without anything new, in milliseconds.
+    pub patience_ms: u64,
+    /// Spreads the pauses of many nodes; any number.
+    pub noise: u64,
+}
+
 /// The recovery of one segment's pairs.
 #[derive(Debug)]
 pub struct SegmentRecovery {
@@ -350,7 +359,7 @@ impl SegmentRecovery {
     fn is_free(&self, now: Timestamp, thing: Thing) -> bool {
         self.may_come(thing, u32::MAX)
             && !self.held.contains(&thing)
-            && !self.questions.is_asked(&thing)
+            && !self.questions.is_asked(thing)
             && !self.members.is_resting(now, self.owner(thing))
     }
 
