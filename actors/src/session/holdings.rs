@@ -231,3 +231,54 @@ impl<'a> Tally<'a> {
         members.filter(|member| member.shards > 0).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use haulout_protocol::chain::object::staking::EpochState;
+    use haulout_protocol::committee::Committee;
+    use haulout_protocol::crypto::PeerId;
+    use haulout_protocol::epoch::Epoch;
+    use haulout_protocol::machine::roster::Roster;
+
+    use super::*;
+    use crate::sample::{NETWORK, sample_committee, sample_network};
+
+    /// What is made of it that all members of a committee say that they hold nothing, when this one was before it.
+    fn outlook(previous: Option<&Committee>) -> Outlook {
+        let peers: Vec<_> = (1..=5).map(|byte| PeerId::from_key([byte; 32])).collect();
+        let committee = Arc::new(sample_committee(&peers, 100));
+        let phase = EpochState::Done { since_ms: 0 };
+        let session = Session {
+            network: sample_network(1),
+            network_id: NETWORK,
+            roster: Arc::new(Roster::new(committee.clone(), previous, &phase)),
+            committee,
+            parameters: Parameters::new(100, 1 << 14).expect("valid parameters"),
+            checkpoint: 100,
+            patience: Duration::ZERO,
+        };
+        let blob_id = BlobId::from_bytes([7; 32]);
+        let mut tally = Tally::new(&session, blob_id, Shape::Segments(1));
+        for member in 0..peers.len() {
+            tally.add(member, Ok(vec![Held { primary: 0, secondary: 0 }]));
+        }
+        tally.stock().outlook
+    }
+
+    #[test]
+    fn what_owners_before_may_have_is_not_called_lost() {
+        assert_eq!(outlook(None), Outlook::Lost);
+        let peers: Vec<_> = (1..=5).map(|byte| PeerId::from_key([byte; 32])).collect();
+        let mut members = sample_committee(&peers, 100).members().to_vec();
+        let same = Committee::new(Epoch(0), 100, members.clone()).unwrap();
+        assert_eq!(outlook(Some(&same)), Outlook::Lost, "nothing moved");
+        let shards: Vec<_> = members.iter().map(|member| member.shards.clone()).collect();
+        let others = shards.iter().cycle().skip(1);
+        members.iter_mut().zip(others).for_each(|(member, shards)| member.shards = shards.clone());
+        let other = Committee::new(Epoch(0), 100, members).unwrap();
+        assert_eq!(outlook(Some(&other)), Outlook::Waiting);
+    }
+}
