@@ -17,6 +17,7 @@ pub mod vitals;
 
 mod epoch;
 mod pauses;
+mod recovery;
 mod sliver_transfer;
 mod tasks;
 mod trace;
