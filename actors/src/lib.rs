@@ -16,6 +16,7 @@ pub mod vitals;
 mod asking;
 mod epoch;
 mod pauses;
+mod serving;
 mod sliver_transfer;
 mod tasks;
 mod trace;
