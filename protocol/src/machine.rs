@@ -27,6 +27,7 @@ pub mod rations;
 pub mod recent;
 pub mod responsiveness;
 pub mod retry;
+pub mod roster;
 pub mod space;
 pub mod standing;
 pub mod upload;

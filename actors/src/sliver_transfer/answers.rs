@@ -20,8 +20,8 @@ use haulout_storage::{BlobObject, BlobRecord, Store, StoreError};
 use tracing::{Instrument, debug, debug_span};
 
 use super::session::Session;
-use crate::context::Position;
 use crate::limits;
+use crate::position::Position;
 use crate::serving::{Fault, blocking, charged};
 
 impl Session {

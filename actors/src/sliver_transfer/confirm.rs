@@ -14,8 +14,8 @@ use tracing::info;
 
 use super::put::Upload;
 use super::session::Session;
-use crate::context::Position;
 use crate::limits;
+use crate::position::Position;
 use crate::serving::{Fault, blocking, busy};
 
 impl Session {

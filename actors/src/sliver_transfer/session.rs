@@ -12,8 +12,9 @@ use tracing::{Instrument, Span, info_span};
 
 use super::patience::Patience;
 use super::pending::Pending;
-use crate::context::{Context, Position};
+use crate::context::Context;
 use crate::network::Protocol;
+use crate::position::Position;
 use crate::serving::{Ended, Fault, Visit};
 use crate::trace;
 

@@ -21,6 +21,8 @@ const OVERDUE_FACTOR: u64 = 3;
 pub(super) struct Question {
     pub(super) member: usize,
     pub(super) owed: BTreeSet<PairIndex>,
+    /// What somebody else was asked for, or sent: it is not counted on, and taken if it comes.
+    waived: BTreeSet<PairIndex>,
     asked: usize,
     pub(super) asked_at: Timestamp,
     patience_ms: u64,
@@ -65,6 +67,7 @@ impl Questions {
         let question = Question {
             member,
             owed: pairs.iter().copied().collect(),
+            waived: BTreeSet::new(),
             asked: pairs.len(),
             asked_at: now,
             patience_ms,
@@ -85,7 +88,8 @@ impl Questions {
         pair: PairIndex,
     ) -> Option<usize> {
         let question = self.open.get_mut(&request)?;
-        question.owed.remove(&pair).then(|| {
+        let is_due = question.owed.remove(&pair) || question.waived.remove(&pair);
+        is_due.then(|| {
             question.silent_at = now.after(question.patience_ms);
             question.is_silent = false;
             question.is_on_trial = false;
@@ -96,7 +100,7 @@ impl Questions {
     /// The request is over.
     pub(super) fn end(&mut self, now: Timestamp, request: RequestId) -> Option<Question> {
         let question = self.open.remove(&request)?;
-        if question.owed.is_empty() {
+        if question.owed.is_empty() && question.waived.is_empty() {
             let took = now.0.saturating_sub(question.asked_at.0);
             self.slowest = self.slowest.max(Some((took, question.asked)));
         }
@@ -135,6 +139,27 @@ impl Questions {
         self.open.values().any(|question| question.owed.contains(&pair))
     }
 
+    /// Whether this member was asked for a pair, and may still send it.
+    pub(super) fn is_asked_of(&self, pair: PairIndex, member: usize) -> bool {
+        let mut of_member = self.open.values().filter(|question| question.member == member);
+        of_member.any(|question| question.owed.contains(&pair) || question.waived.contains(&pair))
+    }
+
+    /// Whether a pair is on its way from a member we count on.
+    pub(super) fn is_promised(&self, pair: PairIndex) -> bool {
+        let mut counted = self.open.values().filter(|question| !question.is_late());
+        counted.any(|question| question.owed.contains(&pair))
+    }
+
+    /// Nobody counts on those that were asked for a pair so far.
+    pub(super) fn waive(&mut self, pair: PairIndex) {
+        for question in self.open.values_mut() {
+            if question.owed.remove(&pair) {
+                question.waived.insert(pair);
+            }
+        }
+    }
+
     /// Members that owe us something for too long.
     pub(super) fn late_members(&self) -> impl Iterator<Item = usize> {
         self.open.values().filter(|question| question.is_late()).map(|question| question.member)
@@ -142,7 +167,8 @@ impl Questions {
 
     /// Whether nobody is left that we count on.
     pub(super) fn are_all_late(&self) -> bool {
-        self.open.values().all(Question::is_late)
+        let is_idle = |question: &Question| question.owed.is_empty() && !question.waived.is_empty();
+        self.open.values().all(|question| question.is_late() || is_idle(question))
     }
 
     /// Ends all of them.
