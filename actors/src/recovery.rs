@@ -264,5 +264,3 @@ async fn watch(context: Context, actor: ActorRef<Message>) {
     }
 }
 
-#[cfg(test)]
-mod tests;

@@ -26,6 +26,7 @@ pub(super) async fn serve(context: Context, is_member: bool, mut visit: Visit) -
 
 async fn answer(context: &Context, is_member: bool, visit: &mut Visit) -> Result<(), Fault> {
     let request: Request = visit.frame().await?;
+    visit.place.asked();
     if !is_member {
         let reason = "symbols are for members of the committee; readers get slivers";
         return Err(Fault::Refused(Refusal::Invalid(reason.to_owned())));
