@@ -140,8 +140,10 @@ impl State {
         }
         if !self.judging && self.judged.as_ref().is_some_and(|(_, plan)| !plan.may_report()) {
             self.judging = true;
-            let (store, ours) = (self.context.store.clone(), position.shards_of(&self.context.peer).to_vec());
-            self.tasks.spawn(myself, async move { Message::MissingLooked(are_held(store, ours).await) });
+            let (store, ours) =
+                (self.context.store.clone(), position.shards_of(&self.context.peer).to_vec());
+            self.tasks
+                .spawn(myself, async move { Message::MissingLooked(are_held(store, ours).await) });
         }
         let situation = self.situation(&position);
         self.advance(myself, Input::Moved(situation));

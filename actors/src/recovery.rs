@@ -215,9 +215,8 @@ impl State {
             memory: self.memory.clone(),
             lacking,
         };
-        self.tasks.spawn(myself, async move {
-            Message::RepairEnded(blob, Box::new(repair.run().await))
-        });
+        self.tasks
+            .spawn(myself, async move { Message::RepairEnded(blob, Box::new(repair.run().await)) });
     }
 
     /// Nothing is missing: the shards of which something was are whole, if the look may decide that.
@@ -263,4 +262,3 @@ async fn watch(context: Context, actor: ActorRef<Message>) {
         }
     }
 }
-

@@ -28,9 +28,9 @@ use crate::asking::{Asker, Terms};
 use crate::chain::Cost;
 use crate::network::{Network, Protocol};
 
-pub use crate::asking::Obstacle;
 pub(crate) use self::locate::held_header;
 pub(crate) use self::node::pair_proof;
+pub use crate::asking::Obstacle;
 
 /// What a session needs to know and hold: cheap to clone, made anew for each put or get.
 #[derive(Clone, Debug)]

@@ -33,7 +33,7 @@ pub(super) struct Repair {
 
 /// What came of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Repaired {
+pub(crate) struct Repaired {
     pub(super) outcome: Outcome,
     /// Pairs, or symbols of a short blob, that are whole now.
     pub(super) pairs: u64,
@@ -93,7 +93,9 @@ impl Repair {
             RepairError::Failed(Failure::Inconsistent) => {
                 warn!(%blob_id, "its writer encoded the blob wrongly, so it cannot be repaired");
             }
-            RepairError::Store(error) => warn!(%blob_id, %error, "what was repaired cannot be kept"),
+            RepairError::Store(error) => {
+                warn!(%blob_id, %error, "what was repaired cannot be kept")
+            }
             RepairError::Failed(_) | RepairError::Ended => {
                 debug!(%blob_id, %error, "not repaired yet; it is tried again");
             }
@@ -155,7 +157,11 @@ impl Repair {
     }
 
     /// The header, from the store or from others; then it is stored, too.
-    async fn header(&self, session: &Session, is_here: bool) -> Result<Arc<BlobHeader>, RepairError> {
+    async fn header(
+        &self,
+        session: &Session,
+        is_here: bool,
+    ) -> Result<Arc<BlobHeader>, RepairError> {
         let (blob_id, store) = (self.lacking.blob_id, &self.context.store);
         if is_here
             && let Ok(Some(bytes)) = store.header(&blob_id)
@@ -178,7 +184,8 @@ impl Repair {
     fn bytes_of(&self, header: &BlobHeader, segment: u32, lost: usize) -> usize {
         let parameters = &self.position.parameters;
         let length = parameters.segment_length(header.length, segment);
-        let pair: usize = Axis::BOTH.iter().map(|axis| parameters.sliver_bytes(*axis, length)).sum();
+        let pair: usize =
+            Axis::BOTH.iter().map(|axis| parameters.sliver_bytes(*axis, length)).sum();
         let symbol = usize::try_from(parameters.symbol_bytes(length)).unwrap_or(usize::MAX);
         let expanded = usize::from(parameters.shards()).saturating_mul(symbol);
         lost.saturating_mul(pair.saturating_mul(2).saturating_add(expanded))

@@ -24,9 +24,9 @@ pub(super) struct Look {
 
 /// What a page told.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) lacking: Vec<Lacking>,
-    pub(super) end: Option<PageEnd>,
+pub(crate) struct Seen {
+    pub(crate) lacking: Vec<Lacking>,
+    pub(crate) end: Option<PageEnd>,
 }
 
 impl Look {
@@ -59,9 +59,8 @@ impl Look {
     /// Our shards of which the store says that something is missing.
     fn missing(&self, store: &Store) -> Result<Vec<ShardIndex>, StoreError> {
         let known = store.shards()?;
-        let is_missing = |shard: &&ShardIndex| {
-            matches!(known.get(shard), Some(Holding::Missing { .. }))
-        };
+        let is_missing =
+            |shard: &&ShardIndex| matches!(known.get(shard), Some(Holding::Missing { .. }));
         Ok(self.shards.iter().filter(is_missing).copied().collect())
     }
 

@@ -180,7 +180,8 @@ impl Question {
                 sliver::Reply::Proof { pair, bytes } => {
                     let pair = take(&mut owed, pair)?;
                     let parameters = &self.session.parameters;
-                    let proof = crate::session::pair_proof(&mut asked, parameters, (pair, root), bytes);
+                    let proof =
+                        crate::session::pair_proof(&mut asked, parameters, (pair, root), bytes);
                     Event::Proved { request, pair, proof: proof.await? }
                 }
                 sliver::Reply::End => return Ok(()),

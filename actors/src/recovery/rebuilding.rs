@@ -40,9 +40,10 @@ pub(super) struct Rebuilt {
 impl Given {
     /// Whether what came now is not what came before, of a target that both speak of.
     pub(super) fn contradicts(&self, other: &Given) -> bool {
-        self.targets.iter().zip(&self.symbols).any(|(target, symbol)| {
-            other.symbol(*target).is_some_and(|other| other != symbol)
-        })
+        self.targets
+            .iter()
+            .zip(&self.symbols)
+            .any(|(target, symbol)| other.symbol(*target).is_some_and(|other| other != symbol))
     }
 
     fn symbol(&self, target: PairIndex) -> Option<&Bytes> {
@@ -77,13 +78,17 @@ impl Material {
     fn pairs(&self) -> Result<Result<Vec<RebuiltPair>, RecoverError>, StoreError> {
         let parameters = &self.job.session.parameters;
         let mut sources = [Vec::new(), Vec::new()];
-        for (axis, (sources, given)) in Axis::BOTH.into_iter().zip(sources.iter_mut().zip(&self.given)) {
+        for (axis, (sources, given)) in
+            Axis::BOTH.into_iter().zip(sources.iter_mut().zip(&self.given))
+        {
             let symbols = |given: &Given| {
                 let symbols = self.targets.iter().map(|target| given.symbol(*target).cloned());
                 symbols.collect::<Option<Vec<_>>>()
             };
             for (source, given) in given {
-                sources.extend(symbols(given).map(|symbols| SourceSymbols { source: *source, symbols }));
+                sources.extend(
+                    symbols(given).map(|symbols| SourceSymbols { source: *source, symbols }),
+                );
             }
             let places: Vec<_> =
                 self.targets.iter().map(|it| it.sliver_index(axis.other(), parameters)).collect();
@@ -94,7 +99,8 @@ impl Material {
                 }
                 let Some(sliver) = self.sliver(*source, axis)? else { continue };
                 let symbols = recovery_symbols(parameters, self.length(), axis, &sliver, &places);
-                let symbols = symbols.ok().map(|symbols| SourceSymbols { source: *source, symbols });
+                let symbols =
+                    symbols.ok().map(|symbols| SourceSymbols { source: *source, symbols });
                 sources.extend(symbols);
             }
         }
@@ -136,9 +142,10 @@ impl Material {
                 let [primary, secondary] = &self.given;
                 let given = if axis == Axis::Primary { primary } else { secondary };
                 let place = target.sliver_index(axis.other(), parameters);
-                let ours = local.iter().filter(|(of, ..)| *of == axis).map(|(_, pair, expanded)| {
-                    expanded.recovery_symbol(pair.sliver_index(axis, parameters), place)
-                });
+                let ours =
+                    local.iter().filter(|(of, ..)| *of == axis).map(|(_, pair, expanded)| {
+                        expanded.recovery_symbol(pair.sliver_index(axis, parameters), place)
+                    });
                 let given = given.iter().filter_map(|(_, given)| given.proved(*target).cloned());
                 given.chain(ours).collect::<Vec<_>>()
             });

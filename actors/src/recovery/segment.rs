@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
-use haulout_protocol::machine::recovery::{
-    Effect, Failure, Input, SegmentRecovery, Stock, Terms,
-};
+use haulout_protocol::machine::recovery::{Effect, Failure, Input, SegmentRecovery, Stock, Terms};
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
@@ -83,12 +81,16 @@ impl<'a> Recovery<'a> {
     /// Begins with what is here.
     pub(super) async fn begin(job: &'a Job) -> Result<Recovery<'a>, RepairError> {
         let (session, parameters) = (&job.session, job.session.parameters);
-        let (asked, held) = (job.clone(), tokio::task::spawn_blocking({
-            let job = job.clone();
-            move || job.held()
-        }));
+        let (asked, held) = (
+            job.clone(),
+            tokio::task::spawn_blocking({
+                let job = job.clone();
+                move || job.held()
+            }),
+        );
         let held = held.await.map_err(|_| RepairError::Ended)??;
-        let pair = |shard: &ShardIndex| pair_of_shard(&parameters, &asked.blob_id, asked.segment, *shard);
+        let pair =
+            |shard: &ShardIndex| pair_of_shard(&parameters, &asked.blob_id, asked.segment, *shard);
         let own = session.network.identity();
         let stock = Stock {
             lost: asked.lost.iter().map(pair).collect(),
@@ -199,7 +201,8 @@ impl<'a> Recovery<'a> {
             Effect::Cancel { request } => drop(self.requests.remove(&request)),
             Effect::Restart => {
                 let symbols = std::mem::take(&mut self.symbols);
-                self.unproved.extend(symbols.into_iter().filter(|(_, given)| given.proved.is_empty()));
+                self.unproved
+                    .extend(symbols.into_iter().filter(|(_, given)| given.proved.is_empty()));
             }
             Effect::Rebuild { targets, sources, accuse } => {
                 return self.rebuild(targets, &sources, accuse).await.map(Some);
@@ -251,7 +254,8 @@ impl<'a> Recovery<'a> {
         accuse: bool,
     ) -> Result<Input, RepairError> {
         let of = |axis: Axis, sources: &[PairIndex]| {
-            let given = |source: &PairIndex| Some((*source, self.symbols.get(&(axis, *source))?.clone()));
+            let given =
+                |source: &PairIndex| Some((*source, self.symbols.get(&(axis, *source))?.clone()));
             sources.iter().filter_map(given).collect::<Vec<_>>()
         };
         let [primary, secondary] = sources;
@@ -312,7 +316,8 @@ impl Job {
                 Err(StoreError::Corrupt { .. }) => continue, // noted, and found by the next look
                 proof => proof?,
             };
-            let proof = proof.and_then(|bytes| PairProof::from_bytes(&bytes, pair, parameters).ok());
+            let proof =
+                proof.and_then(|bytes| PairProof::from_bytes(&bytes, pair, parameters).ok());
             held.extend(proof.map(|proof| (pair, proof)));
         }
         Ok(held)

@@ -99,7 +99,8 @@ impl Wanted {
     /// Memory for one source: its sliver, what is sent, and, to prove it, all of its symbols.
     fn memory_bytes(&self, layout: &Layout) -> usize {
         let sliver = self.parameters.sliver_bytes(self.request.axis, self.length);
-        let symbol = usize::try_from(self.parameters.symbol_bytes(self.length)).unwrap_or(usize::MAX);
+        let symbol =
+            usize::try_from(self.parameters.symbol_bytes(self.length)).unwrap_or(usize::MAX);
         let all = usize::from(self.parameters.shards()).saturating_mul(symbol.saturating_add(64));
         let expanded = if self.request.with_proofs { all } else { 0 };
         sliver.saturating_add(layout.bytes()).saturating_add(expanded)
@@ -122,9 +123,8 @@ impl Wanted {
         let Some(sliver) = store.sliver(blob_id, request.segment, shard, request.axis)? else {
             return Ok(None);
         };
-        let place = |target: &u16| {
-            PairIndex(*target).sliver_index(request.axis.other(), parameters)
-        };
+        let place =
+            |target: &u16| PairIndex(*target).sliver_index(request.axis.other(), parameters);
         let places: Vec<_> = request.targets.iter().map(place).collect();
         if !request.with_proofs {
             let symbols = recovery_symbols(parameters, *length, request.axis, &sliver, &places);

@@ -29,21 +29,34 @@ impl Told {
 
     /// Says how far it is, unless that was said a moment ago.
     pub(super) fn say_now_and_then(&mut self, backlog: &Backlog) {
-        if self.pairs == 0 || self.last.is_some_and(|last| last.elapsed() < limits::REPAIR_TOLD_EVERY)
+        if self.pairs == 0
+            || self.last.is_some_and(|last| last.elapsed() < limits::REPAIR_TOLD_EVERY)
         {
             return;
         }
         self.last = Some(Instant::now());
         let Told { blobs, pairs, bytes, .. } = self;
         let (incomplete, running) = (backlog.seen(), backlog.running());
-        info!(blobs, pairs, received_bytes = bytes, incomplete, running, "repairing what is missing here");
+        info!(
+            blobs,
+            pairs,
+            received_bytes = bytes,
+            incomplete,
+            running,
+            "repairing what is missing here"
+        );
     }
 
     /// Nothing is missing.
     pub(super) fn complete(&mut self) {
         if self.pairs > 0 {
             let Told { blobs, pairs, bytes, .. } = self;
-            info!(blobs, pairs, received_bytes = bytes, "everything that was missing here is repaired");
+            info!(
+                blobs,
+                pairs,
+                received_bytes = bytes,
+                "everything that was missing here is repaired"
+            );
         }
         *self = Told::default();
     }
