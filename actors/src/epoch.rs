@@ -61,6 +61,8 @@ pub(crate) struct State {
     judged: Option<(Epoch, Plan)>,
     /// Whether a committee is being judged.
     judging: bool,
+    /// Whether it is being looked whether what was missing is held by now.
+    looking: bool,
     /// The key to our node, once it was needed.
     cap: Option<NodeCap>,
     /// The ledger's time, and when we heard of it.
@@ -97,9 +99,9 @@ impl Actor for EpochActor {
         let watcher = tokio::spawn(watch(context.clone(), myself)).abort_handle();
         let heard = (context.position.current().ledger_ms, Instant::now());
         let machine = EpochSteps::default();
-        let (judged, judging, cap, alarm) = (None, false, None, None);
+        let (judged, judging, looking, cap, alarm) = (None, false, false, None, None);
         let tasks = Tasks::default();
-        Ok(State { context, machine, judged, judging, cap, heard, tasks, watcher, alarm })
+        Ok(State { context, machine, judged, judging, looking, cap, heard, tasks, watcher, alarm })
     }
 
     async fn handle(
@@ -138,8 +140,8 @@ impl State {
                 Message::CommitteeJudged(epoch, judge(store, epoch, ours).await)
             });
         }
-        if !self.judging && self.judged.as_ref().is_some_and(|(_, plan)| !plan.may_report()) {
-            self.judging = true;
+        if !self.looking && self.judged.as_ref().is_some_and(|(_, plan)| !plan.may_report()) {
+            self.looking = true;
             let (store, ours) =
                 (self.context.store.clone(), position.shards_of(&self.context.peer).to_vec());
             self.tasks
@@ -151,7 +153,7 @@ impl State {
 
     /// Judges the committee again if everything that was missing was filled meanwhile; the store knows.
     fn missing_looked(&mut self, myself: &ActorRef<Message>, is_held: bool) {
-        self.judging = false;
+        self.looking = false;
         if is_held {
             self.judged = None;
             self.follow(myself);

@@ -7,6 +7,7 @@
 //! Source: `protocol.md` section 8.
 
 mod blob;
+mod job;
 mod looking;
 mod question;
 mod rebuilding;

@@ -10,11 +10,12 @@ use haulout_protocol::blob::BlobHeader;
 use haulout_protocol::machine::backlog::Outcome;
 use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::sliver::{Axis, ShardIndex};
-use haulout_storage::{Lacking, StoreError};
+use haulout_storage::Lacking;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, debug, info_span, warn};
 
-use super::segment::{Job, Recovery, RepairError};
+use super::job::Job;
+use super::segment::{Recovery, RepairError};
 use super::short;
 use crate::context::Context;
 use crate::limits;
@@ -117,7 +118,7 @@ impl Repair {
         let Lacking { blob_id, has_header, pairs } = &self.lacking;
         let (session, store) = (self.session(), &self.context.store);
         let ours = self.position.shards_of(&self.context.peer).to_vec();
-        if self.is_short()? {
+        if self.is_short().await? {
             let symbols = short::repair(&session, store, blob_id, &ours).await?;
             (repaired.pairs, repaired.bytes) = (symbols.symbols, symbols.bytes);
             return Ok(());
@@ -150,8 +151,10 @@ impl Repair {
     }
 
     /// Whether the blob is short, by the length that was paid for.
-    fn is_short(&self) -> Result<bool, StoreError> {
-        let record = self.context.store.blob(&self.lacking.blob_id)?;
+    async fn is_short(&self) -> Result<bool, RepairError> {
+        let (store, blob_id) = (self.context.store.clone(), self.lacking.blob_id);
+        let record = tokio::task::spawn_blocking(move || store.blob(&blob_id)).await;
+        let record = record.map_err(|_| RepairError::Ended)??;
         let length = record.and_then(|record| record.size());
         Ok(length.is_some_and(|length| self.position.parameters.is_short(length)))
     }
@@ -162,12 +165,17 @@ impl Repair {
         session: &Session,
         is_here: bool,
     ) -> Result<Arc<BlobHeader>, RepairError> {
-        let (blob_id, store) = (self.lacking.blob_id, &self.context.store);
-        if is_here
-            && let Ok(Some(bytes)) = store.header(&blob_id)
-            && let Ok(header) = BlobHeader::from_bytes(&bytes, &session.parameters)
-        {
-            return Ok(Arc::new(header));
+        let (blob_id, store) = (self.lacking.blob_id, self.context.store.clone());
+        if is_here {
+            let (store, parameters) = (store.clone(), session.parameters);
+            let read = tokio::task::spawn_blocking(move || {
+                let bytes = store.header(&blob_id).ok().flatten()?;
+                BlobHeader::from_bytes(&bytes, &parameters).ok()
+            });
+            // One that rotted a moment ago is fetched like one that was never here.
+            if let Some(header) = read.await.map_err(|_| RepairError::Ended)? {
+                return Ok(Arc::new(header));
+            }
         }
         let header = session::held_header(session, &blob_id).await.ok_or(Failure::Unavailable {
             axis: Axis::Primary,

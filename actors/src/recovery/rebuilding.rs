@@ -15,8 +15,8 @@ use haulout_protocol::rebuild::{RebuiltPair, SourceSymbols, rebuild_pairs};
 use haulout_protocol::sliver::{Axis, PairIndex, shard_of_pair};
 use haulout_storage::StoreError;
 
+use super::job::Job;
 use super::question::Given;
-use super::segment::Job;
 
 /// What pairs are rebuilt from.
 pub(super) struct Material {

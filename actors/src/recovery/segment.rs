@@ -3,41 +3,25 @@
 //! Promises: what is kept was recognised as what was committed to, and is durable; in memory are the symbols of one segment
 //! and the pairs rebuilt from them. Does not: decide whom to ask or blame.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
-use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::machine::recovery::{Effect, Failure, Input, SegmentRecovery, Stock, Terms};
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard, shard_of_pair};
-use haulout_storage::{Store, StoreError};
+use haulout_storage::StoreError;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span, warn};
 
+use super::job::Job;
 use super::question::{Event, Given, Question, Wanted};
 use super::rebuilding::{Material, Rebuilt};
 use crate::asking::{AskError, Clock};
-use crate::session::Session;
 
 /// Events a segment's requests may have waiting.
 const EVENTS_WAITING_MAX: usize = 64;
-
-/// What is to be repaired, and with what.
-#[derive(Clone)]
-pub(super) struct Job {
-    pub(super) session: Session,
-    pub(super) store: Store,
-    pub(super) blob_id: BlobId,
-    pub(super) header: Arc<BlobHeader>,
-    pub(super) segment: u32,
-    /// The shards whose pairs are not whole here.
-    pub(super) lost: BTreeSet<ShardIndex>,
-    /// All of our shards.
-    pub(super) ours: Vec<ShardIndex>,
-}
 
 /// Why pairs were not rebuilt.
 #[derive(Debug, thiserror::Error)]
@@ -303,23 +287,5 @@ impl<'a> Recovery<'a> {
         });
         let writer = written.await.map_err(|_| RepairError::Ended)??;
         Ok(writer.commit().await?)
-    }
-}
-
-impl Job {
-    /// The pairs of ours that are whole, with their proofs. Blocks.
-    fn held(&self) -> Result<BTreeMap<PairIndex, PairProof>, StoreError> {
-        let (parameters, mut held) = (&self.session.parameters, BTreeMap::new());
-        for shard in self.ours.iter().filter(|shard| !self.lost.contains(shard)) {
-            let pair = pair_of_shard(parameters, &self.blob_id, self.segment, *shard);
-            let proof = match self.store.pair_proof(&self.blob_id, self.segment, *shard) {
-                Err(StoreError::Corrupt { .. }) => continue, // noted, and found by the next look
-                proof => proof?,
-            };
-            let proof =
-                proof.and_then(|bytes| PairProof::from_bytes(&bytes, pair, parameters).ok());
-            held.extend(proof.map(|proof| (pair, proof)));
-        }
-        Ok(held)
     }
 }
