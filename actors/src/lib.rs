@@ -18,6 +18,8 @@ pub mod vitals;
 mod asking;
 mod epoch;
 mod pauses;
+mod recovery;
+mod serving;
 mod sliver_transfer;
 mod tasks;
 mod trace;

@@ -29,6 +29,8 @@ use crate::asking::{Asker, Terms};
 use crate::chain::Cost;
 use crate::network::{Network, Protocol};
 
+pub(crate) use self::locate::held_header;
+pub(crate) use self::node::pair_proof;
 pub use crate::asking::Obstacle;
 
 /// What a session needs to know and hold: cheap to clone, made anew for each put or get.
@@ -52,26 +54,26 @@ pub struct Session {
 
 impl Session {
     /// A member of the roster; those of the committee have the same index in both.
-    fn member(&self, index: usize) -> &Member {
+    pub(crate) fn member(&self, index: usize) -> &Member {
         self.roster.member(index).expect("who is asked is on the roster")
     }
 
-    fn peer(&self, member: usize) -> PeerId {
+    pub(crate) fn peer(&self, member: usize) -> PeerId {
         self.member(member).peer_id
     }
 
-    fn name(&self, member: usize) -> String {
+    pub(crate) fn name(&self, member: usize) -> String {
         let member = self.member(member);
         format!("{} ({})", member.name, member.peer_id)
     }
 
     /// Whoever asks members.
-    fn asker(&self) -> Asker {
+    pub(crate) fn asker(&self) -> Asker {
         Asker::new(&self.network)
     }
 
     /// What to expect of each on the roster that is asked for so many bytes now.
-    fn paces(&self, bytes: u64) -> Vec<Pace> {
+    pub(crate) fn paces(&self, bytes: u64) -> Vec<Pace> {
         self.asker().paces(self.roster.members().map(|member| member.peer_id), bytes)
     }
 
@@ -112,7 +114,7 @@ impl Session {
     }
 
     /// The span of what one member is asked for in a get.
-    fn fetch_span(&self, member: usize, blob_id: &BlobId, segment: u32) -> Span {
+    pub(crate) fn fetch_span(&self, member: usize, blob_id: &BlobId, segment: u32) -> Span {
         let member = self.member(member);
         debug_span!(
             "fetch",
@@ -127,12 +129,12 @@ impl Session {
         )
     }
 
-    fn patience_ms(&self) -> u64 {
+    pub(crate) fn patience_ms(&self) -> u64 {
         u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A number of this client's own, so that clients which were refused together do not come back together.
-    fn noise(&self) -> u64 {
+    pub(crate) fn noise(&self) -> u64 {
         let identity = self.network.identity();
         let key = identity.key().iter().take(8);
         key.fold(0, |noise, byte| (noise << 8) | u64::from(*byte))

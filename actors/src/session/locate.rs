@@ -219,6 +219,19 @@ pub struct Located {
     pub certified: Option<Epoch>,
 }
 
+/// The verified header of a blob that the ledger is known to keep; nothing if no member gives one.
+pub(crate) async fn held_header(session: &Session, blob_id: &BlobId) -> Option<BlobHeader> {
+    let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
+    let members = session.readers_by_pace();
+    let mut headers = Inquiry::start(session.inquiry(HEADER_REQUESTS), members, ask);
+    loop {
+        match headers.next().await? {
+            (_, Ok(header)) => return Some(header),
+            (member, Err(error)) => headers.judged(member, error.end()),
+        }
+    }
+}
+
 /// The verified header of a blob, or why there is none. While shards move, those that have them from before are asked, too.
 pub async fn header(session: &Session, blob_id: &BlobId) -> Result<Located, LocateError> {
     let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
