@@ -21,13 +21,14 @@ use std::ops::Bound;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
-use redb::{ReadTransaction, ReadableTable};
+use redb::ReadTransaction;
 
 use crate::blobs;
 use crate::error::StoreError;
+use crate::places::SliverRow;
 use crate::short;
-use crate::slivers::{self, SliverRow};
-use crate::tables::{self, BlobKey, CONTENT, PROOFS, SLIVERS, Tables, WANTING, meta};
+use crate::slivers;
+use crate::tables::{self, BlobKey, CONTENT, PROOFS, SLIVERS, WANTING};
 
 /// Rows of `WANTING` that one page looks at.
 pub const PAGE_BLOBS_MAX: usize = 256;
@@ -79,49 +80,6 @@ pub struct Page {
     pub end: Option<PageEnd>,
     /// Blobs of which nothing is missing, each with the number of the note that had it looked at.
     pub(crate) whole: Vec<(BlobKey, u64)>,
-}
-
-/// Has the blob looked at.
-pub(crate) fn note(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
-    let number = next_number(tables)?;
-    tables.wanting.insert(blob, number)?;
-    Ok(())
-}
-
-/// The number of the next note.
-fn next_number(tables: &mut Tables<'_>) -> Result<u64, StoreError> {
-    let notes = tables.meta.get(meta::NOTES)?.map_or(0, |notes| notes.value()).saturating_add(1);
-    tables.meta.insert(meta::NOTES, notes)?;
-    Ok(notes)
-}
-
-/// Forgets notes of blobs that were found whole, but not those that came after the look.
-pub(crate) fn settle(tables: &mut Tables<'_>, blobs: &[(BlobKey, u64)]) -> Result<(), StoreError> {
-    for (blob, note) in blobs {
-        let is_same = tables.wanting.get(blob)?.is_some_and(|now| now.value() == *note);
-        if is_same {
-            tables.wanting.remove(blob)?;
-        }
-    }
-    Ok(())
-}
-
-/// Notes every certified blob: nothing says which of them are whole.
-pub(crate) fn note_all(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    let number = next_number(tables)?;
-    let mut last = None;
-    let certified = tables.objects.iter()?.map(|row| {
-        let (key, row) = row?;
-        Ok::<_, StoreError>(row.value().4.map(|_| tables::blob_of_object(key.value())))
-    });
-    for blob in certified {
-        let Some(blob) = blob? else { continue };
-        if last != Some(blob) {
-            tables.wanting.insert(&blob, number)?;
-            last = Some(blob);
-        }
-    }
-    Ok(())
 }
 
 /// Looks at the rows after a page; `segments_of` says how many segments a blob of so many bytes has.

@@ -11,8 +11,8 @@ use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend, Tabl
 use crate::bundles::Bundles;
 use crate::error::StoreError;
 use crate::files::Files;
-use crate::missing;
 use crate::tables::{META, Tables, meta};
+use crate::wanting;
 
 /// Version of the layout in `tables.rs` and of the bundle files. 5 brought `WANTING`. Version 4 brought pair proofs in place
 /// of sliver indexes, and short blobs; it is the first that later versions take over, and a store of before, which has no
@@ -120,7 +120,7 @@ fn check_version(database: &Database) -> Result<(), StoreError> {
 /// Makes a store of an older version one of this version, in one transaction.
 fn take_over(database: &Database) -> Result<(), StoreError> {
     change(database, |tables| {
-        missing::note_all(tables)?;
+        wanting::note_all(tables)?;
         tables.meta.insert(meta::SCHEMA, SCHEMA)?;
         Ok(())
     })

@@ -11,8 +11,8 @@ use haulout_protocol::sliver::ShardIndex;
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::error::StoreError;
-use crate::missing;
 use crate::tables::{SHARDS, Tables};
+use crate::wanting;
 
 /// Reads a row of `SHARDS`: the epoch since which a shard is missing, if it is.
 fn from_row(since: Option<u32>) -> Holding {
@@ -52,7 +52,7 @@ pub(crate) fn set(
         is_new |= !was_held && *state == Some(Holding::Held);
     }
     // What was looked at was looked at without it.
-    if is_new { missing::note_all(tables) } else { Ok(()) }
+    if is_new { wanting::note_all(tables) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use redb::ReadTransaction;
 
 use crate::content;
 use crate::error::StoreError;
-use crate::slivers;
+use crate::sealed;
 use crate::tables::{self, BlobKey, SHORT, SHORT_PROOFS, Tables, bytes_of};
 
 /// What a node keeps of a short blob.
@@ -101,8 +101,8 @@ pub(crate) fn read(
     blob: &BlobKey,
 ) -> Result<Option<ShortBlob>, StoreError> {
     let what = || format!("what is stored of short blob {}", BlobId::from_bytes(*blob));
-    let Some(row) = slivers::sealed(view, SHORT, blob, what)? else { return Ok(None) };
-    let proof = slivers::sealed(view, SHORT_PROOFS, blob, what)?;
+    let Some(row) = sealed::read(view, SHORT, blob, what)? else { return Ok(None) };
+    let proof = sealed::read(view, SHORT_PROOFS, blob, what)?;
     let read = proof.and_then(|proof| ShortBlob::read(&row, proof));
     read.map(Some).ok_or_else(|| StoreError::Corrupt { what: what() })
 }

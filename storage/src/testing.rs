@@ -12,7 +12,7 @@ use haulout_protocol::sliver::{Axis, ShardIndex};
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::expiry::KEPT_EPOCHS;
-use crate::slivers::{Place, SliverRow};
+use crate::places::{Place, SliverRow};
 use crate::tables::{
     self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, OBJECTS, ObjectKey, PENDING, PROOFS, SHORT,
     SHORT_PROOFS, SLIVERS, SMALL, meta,

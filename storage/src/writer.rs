@@ -13,17 +13,18 @@ use haulout_protocol::sliver::ShardIndex;
 use redb::{Database, Durability};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::blobs::BlobEffect;
 use crate::bundles::Bundles;
 use crate::content::{self, Removed};
+use crate::effects::BlobEffect;
 use crate::error::{Poison, StoreError};
 use crate::ledger::{self, Kept, Proof};
-use crate::missing;
+use crate::places::SliverRow;
 use crate::segment::SegmentChange;
 use crate::shards;
 use crate::short;
-use crate::slivers::{self, SliverRow};
+use crate::slivers;
 use crate::tables::{self, BlobKey, SliverKey, Tables, bytes_of};
+use crate::wanting;
 use crate::{cursor, expiry};
 use haulout_protocol::machine::epoch_change::Holding;
 
@@ -256,8 +257,8 @@ impl Change {
             }
             Change::Shards { changes } => shards::set(tables, changes)?,
             Change::Damaged { key, row } => slivers::mark_damaged(tables, key, row)?,
-            Change::Rotten { blob } => missing::note(tables, blob)?,
-            Change::Whole { blobs } => missing::settle(tables, blobs)?,
+            Change::Rotten { blob } => wanting::note(tables, blob)?,
+            Change::Whole { blobs } => wanting::settle(tables, blobs)?,
         }
         Ok(Done::default())
     }
