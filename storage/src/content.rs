@@ -73,6 +73,21 @@ pub(crate) fn account(
     Ok(())
 }
 
+/// Forgets that there is something of a blob, if nothing is left.
+pub(crate) fn forget_if_empty(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
+    let row = tables.content.get(blob)?.map(|row| row.value());
+    let Some((0, since_ms)) = row else { return Ok(()) };
+    let slivers = tables::slivers_of(tables::segments_of(blob));
+    if tables.slivers.range::<&SliverKey>(tables::keys(&slivers))?.next().is_some() {
+        return Ok(()); // slivers without bytes
+    }
+    tables.content.remove(blob)?;
+    if tables.pending.remove(&tables::pending_key(since_ms, blob))?.is_some() {
+        tables.certificates.remove(blob)?;
+    }
+    Ok(())
+}
+
 /// Somebody paid for the blob: its bytes are no longer pending.
 pub(crate) fn set_registered(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
     let Some((bytes, since_ms)) = tables.content.get(blob)?.map(|row| row.value()) else {
@@ -164,6 +179,7 @@ pub(crate) fn remove(
             && removed.bundles.insert(id)
         {
             tables.bundles.remove(id)?;
+            tables.holes.remove(id)?;
         }
     }
     tables.slivers.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;

@@ -10,6 +10,8 @@ mod effects;
 mod error;
 mod expiry;
 mod files;
+mod holes;
+mod leaving;
 mod ledger;
 mod lock;
 mod missing;
@@ -41,4 +43,4 @@ pub use missing::{Lacking, PAGE_BLOBS_MAX, PAGE_SEGMENTS_MAX, Page, PageEnd, Sco
 pub use redb::StorageBackend;
 pub use segment_writer::SegmentWriter;
 pub use short::ShortBlob;
-pub use store::{Options, Store, Usage};
+pub use store::{Dropped, Options, Store, Usage};

@@ -2,13 +2,13 @@
 //!
 //! Promises: each live certified blob of which something is missing or rotten has a row in `WANTING`. A row means "look at
 //! this blob", no more: what is missing is what a look does not find, so rows that came too early or are out of date do no
-//! harm, and a look that finds a blob whole removes its row, unless something was noted of it since. A page looks at a
+//! harm, and a look that finds nothing missing of any shard that is ours removes its row, unless something was noted of it since. A page looks at a
 //! bounded number of rows and segments. Does not: read slivers' bytes (a damaged one is known once a read found it), fetch
-//! what is missing, or know what a shard lacks that was never held.
+//! what is missing.
 //!
 //! ```text
 //! certified, extended                          -> noted
-//! a shard becomes held                         -> all certified blobs are noted
+//! a shard becomes ours                         -> all certified blobs are noted
 //! a sliver, header or proof found rotten       -> noted
 //! a bundle found gone at start                 -> noted
 //! looked at, whole or nobody's duty            -> row goes
@@ -20,12 +20,14 @@ use std::ops::Bound;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::ShardIndex;
 use redb::ReadTransaction;
 
 use crate::blobs;
 use crate::error::StoreError;
 use crate::places::SliverRow;
+use crate::shards;
 use crate::short;
 use crate::slivers;
 use crate::tables::{self, BlobKey, CONTENT, PROOFS, SLIVERS, WANTING};
@@ -40,7 +42,8 @@ pub const PAGE_SEGMENTS_MAX: u32 = 1_024;
 pub struct Scope<'a> {
     /// The epoch in which blobs must be live.
     pub epoch: Epoch,
-    /// The shards whose slivers should be here.
+    /// The shards whose slivers should be here. Others that the store calls ours are looked at, too, so that no note goes
+    /// that they need, but not listed.
     pub shards: &'a [ShardIndex],
     /// Blobs whose first bytes came since then, in milliseconds of the writers' clock, may still be on their way.
     pub arriving_since_ms: u64,
@@ -53,7 +56,8 @@ pub struct Lacking {
     pub blob_id: BlobId,
     /// Whether its header is here; of a short blob, which has none of its own, whether all of its symbols are.
     pub has_header: bool,
-    /// The pairs of which the proof or a sliver is not here, or is damaged: segment and shard.
+    /// The pairs of which the proof or a sliver is not here, or is damaged: segment and shard. Of a short blob that is here in
+    /// part, the symbols that are not, in segment 0.
     pub pairs: Vec<(u32, ShardIndex)>,
 }
 
@@ -90,8 +94,11 @@ pub(crate) fn page(
     after: Option<PageEnd>,
 ) -> Result<Page, StoreError> {
     let mut page = Page::default();
-    let shards = slivers::sorted(scope.shards);
-    let mut look = Look { view, scope, shards, segments_left: PAGE_SEGMENTS_MAX };
+    let listed = slivers::sorted(scope.shards);
+    let ours = shards::read(view)?.into_iter().filter(|(_, holding)| holding.is_ours());
+    let all: Vec<_> = ours.map(|(shard, _)| shard).chain(listed.iter().copied()).collect();
+    let shards = slivers::sorted(&all);
+    let mut look = Look { view, scope, listed, shards, segments_left: PAGE_SEGMENTS_MAX };
     let wanting = view.open_table(WANTING)?;
     let start = match &after {
         None => Bound::Unbounded,
@@ -112,10 +119,45 @@ pub(crate) fn page(
     Ok(page)
 }
 
+/// The shards that the store calls missing, each since when, and of which nothing is missing in that epoch. Ends as soon as it
+/// has seen something missing of each, which takes a page if much is missing.
+pub(crate) fn filled(
+    view: &ReadTransaction,
+    epoch: Epoch,
+    segments_of: impl Fn(u64) -> u64,
+) -> Result<Vec<(ShardIndex, Epoch)>, StoreError> {
+    let missing = |(shard, holding)| match holding {
+        Holding::Missing { since } => Some((shard, since)),
+        Holding::Held | Holding::Locked { .. } => None,
+    };
+    let mut filled: BTreeMap<_, _> = shards::read(view)?.into_iter().filter_map(missing).collect();
+    let mut after = None;
+    while !filled.is_empty() {
+        let shards: Vec<_> = filled.keys().copied().collect();
+        // What is on its way is not here.
+        let scope = Scope { epoch, shards: &shards, arriving_since_ms: u64::MAX };
+        let page = page(view, &scope, &segments_of, after)?;
+        for lacking in page.lacking {
+            if lacking.pairs.is_empty() {
+                filled.clear(); // none is whole without the header
+            }
+            filled.retain(|shard, _| !lacking.pairs.iter().any(|(_, lacks)| lacks == shard));
+        }
+        after = page.end;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(filled.into_iter().collect())
+}
+
 /// What a page has to look with.
 struct Look<'a> {
     view: &'a ReadTransaction,
     scope: &'a Scope<'a>,
+    /// The shards that somebody asked for.
+    listed: Vec<ShardIndex>,
+    /// With them all others that are ours.
     shards: Vec<ShardIndex>,
     segments_left: u32,
 }
@@ -140,11 +182,14 @@ impl Look<'_> {
             return Ok(done); // its writer may be at it: the row stays
         }
         let mut lacking = Lacking { blob_id, has_header: true, pairs: Vec::new() };
-        let (mut end, mut rotten) = (done, 0);
+        let (mut end, mut rotten, mut is_short) = (done, 0, false);
         if let Some(bytes) = bytes {
             let header = slivers::has_header(self.view, blob)?;
             if header.is_none() && short::read(self.view, blob).map_or(true, |row| row.is_some()) {
-                lacking.has_header = short::holds(self.view, blob, &self.shards)?;
+                is_short = true;
+                lacking.has_header = short::holds(self.view, blob, &[])?;
+                let symbols = short::lacking(self.view, blob, &self.shards)?;
+                lacking.pairs.extend(symbols.into_iter().map(|shard| (0, shard)));
             } else {
                 lacking.has_header = header == Some(true);
                 // More segments than there can be are not here.
@@ -159,6 +204,8 @@ impl Look<'_> {
         if end.is_whole && end.segment.is_none() {
             page.whole.push((*blob, note));
         }
+        lacking.pairs.retain(|(_, shard)| self.listed.binary_search(shard).is_ok());
+        lacking.has_header &= !is_short || lacking.pairs.is_empty();
         if !lacking.has_header || !lacking.pairs.is_empty() {
             page.lacking.push(lacking);
         }

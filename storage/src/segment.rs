@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use haulout_protocol::blob::BlobId;
-use redb::ReadableTable;
 
 use crate::bundles::PlacedBundle;
 use crate::content;
 use crate::error::StoreError;
+use crate::holes;
 use crate::places::{Place, SliverRow};
 use crate::tables::{PairKey, SegmentKey, SliverKey, Tables, bytes_of};
 
@@ -57,7 +57,7 @@ impl SegmentChange {
                 Place::Inline => {
                     tables.small.remove(key)?;
                 }
-                Place::Bundle { id, .. } => release(tables, id, unused)?,
+                Place::Bundle { id, .. } => holes::release(tables, id, unused)?,
             }
         }
         for (key, bytes) in &self.small {
@@ -88,23 +88,4 @@ impl SegmentChange {
             bundle.keep();
         }
     }
-}
-
-/// One sliver less points to the bundle.
-fn release(tables: &mut Tables<'_>, id: u64, unused: &mut BTreeSet<u64>) -> Result<(), StoreError> {
-    let row = tables.bundles.get(id)?.map(|row| {
-        let (segment, bytes, live) = row.value();
-        (*segment, bytes, live)
-    });
-    match row {
-        Some((segment, bytes, live)) if live > 1 => {
-            tables.bundles.insert(id, (&segment, bytes, live - 1))?;
-        }
-        Some(_) => {
-            tables.bundles.remove(id)?;
-            unused.insert(id);
-        }
-        None => {}
-    }
-    Ok(())
 }

@@ -14,6 +14,7 @@ use redb::{ReadTransaction, ReadableTable};
 use crate::bundles::Bundles;
 use crate::content;
 use crate::error::StoreError;
+use crate::holes;
 use crate::places::{Place, SliverRow};
 use crate::short;
 use crate::tables::{
@@ -34,17 +35,22 @@ pub(crate) enum Found {
     Gone(SliverRow),
 }
 
+/// A sliver's row.
+pub(crate) fn row(
+    view: &ReadTransaction,
+    key: &SliverKey,
+) -> Result<Option<SliverRow>, StoreError> {
+    let row = view.open_table(SLIVERS)?.get(key)?;
+    Ok(row.map(|row| SliverRow::from_tuple(row.value())))
+}
+
 /// Looks for a sliver once.
 pub(crate) fn find(
     view: &ReadTransaction,
     bundles: Option<&Bundles>,
     key: &SliverKey,
 ) -> Result<Found, StoreError> {
-    let Some(row) =
-        view.open_table(SLIVERS)?.get(key)?.map(|row| SliverRow::from_tuple(row.value()))
-    else {
-        return Ok(Found::Nothing);
-    };
+    let Some(row) = row(view, key)? else { return Ok(Found::Nothing) };
     if row.damaged {
         return Ok(Found::Damaged(row));
     }
@@ -231,9 +237,7 @@ pub(crate) fn mark_damaged(
 
 /// Forgets a bundle whose file is gone or short, and every sliver in it.
 pub(crate) fn forget_bundle(tables: &mut Tables<'_>, bundle: u64) -> Result<(), StoreError> {
-    let Some(segment) = tables.bundles.remove(bundle)?.map(|row| *row.value().0) else {
-        return Ok(());
-    };
+    let Some(segment) = holes::forget(tables, bundle)? else { return Ok(()) };
     let is_in_it = |row: &SliverRow| matches!(row.place, Place::Bundle { id, .. } if id == bundle);
     let mut removed = 0_u64;
     let slivers = tables::slivers_of(segment..=segment);

@@ -328,8 +328,17 @@ impl Store {
             tables::sliver_key(&tables::segment_key(blob_id.as_bytes(), segment), shard, axis);
         let mut found = Found::Nothing;
         for _ in 0..READ_ATTEMPTS {
-            found = slivers::find(&self.view()?, self.bundles().map(Arc::as_ref), &key)?;
-            if !matches!(found, Found::Gone(_)) {
+            let view = self.view()?;
+            found = slivers::find(&view, self.bundles().map(Arc::as_ref), &key)?;
+            // Its bundle may be gone, or its bytes given back to the disk, because the row changed since.
+            let has_changed = match &found {
+                Found::Bytes(_) | Found::Nothing => false,
+                Found::Gone(_) => true,
+                Found::Damaged(row) => {
+                    !row.damaged && slivers::row(&self.view()?, &key)? != Some(*row)
+                }
+            };
+            if !has_changed {
                 break;
             }
         }
@@ -468,6 +477,8 @@ fn check_size(what: &'static str, bytes: &[u8]) -> Result<usize, StoreError> {
 }
 
 mod upkeep;
+
+pub use upkeep::Dropped;
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
 use redb::{Database, Durability};
@@ -17,6 +18,8 @@ use crate::bundles::Bundles;
 use crate::content::{self, Removed};
 use crate::effects::BlobEffect;
 use crate::error::{Poison, StoreError};
+use crate::holes;
+use crate::leaving;
 use crate::ledger::{self, Kept, Proof};
 use crate::places::SliverRow;
 use crate::segment::SegmentChange;
@@ -59,6 +62,12 @@ pub(crate) enum Change {
     Expire { epoch: Epoch },
     /// Shards gained, completed and lost.
     Shards { changes: Vec<(ShardIndex, Option<Holding>)> },
+    /// What is stored of a shard has to go.
+    Leave { shard: ShardIndex, parameters: Parameters },
+    /// The disk has parts of these bundles back that nothing pointed to when so many slivers did to others.
+    Punched { bundles: Vec<(u64, u32)> },
+    /// Nothing is missing of these shards any more.
+    Filled { shards: Vec<(ShardIndex, Epoch)> },
     /// A read found wrong bytes.
     Damaged { key: SliverKey, row: SliverRow },
     /// A read found that a header, a proof or a short blob is not what was written.
@@ -199,7 +208,9 @@ impl Writer {
             for request in batch.iter() {
                 match request.change.apply(&mut tables, unused) {
                     // Refused before anything was written: the others go on.
-                    Err(gap @ StoreError::Gap { .. }) => results.push(Err(gap)),
+                    Err(refused @ (StoreError::Gap { .. } | StoreError::ShardInUse { .. })) => {
+                        results.push(Err(refused));
+                    }
                     other => results.push(Ok(other?)),
                 }
             }
@@ -256,6 +267,12 @@ impl Change {
                 return Ok(Done::removed(expiry::expire(tables, *epoch)?, unused));
             }
             Change::Shards { changes } => shards::set(tables, changes)?,
+            Change::Leave { shard, parameters } => {
+                let removed = leaving::remove_part(tables, *shard, parameters)?;
+                return Ok(Done::removed(removed, unused));
+            }
+            Change::Punched { bundles } => holes::settle(tables, bundles)?,
+            Change::Filled { shards } => shards::fill(tables, shards)?,
             Change::Damaged { key, row } => slivers::mark_damaged(tables, key, row)?,
             Change::Rotten { blob } => wanting::note(tables, blob)?,
             Change::Whole { blobs } => wanting::settle(tables, blobs)?,
@@ -265,7 +282,13 @@ impl Change {
 
     /// Whether this only takes away.
     fn makes_room(&self) -> bool {
-        matches!(self, Change::Forget { .. } | Change::Expire { .. })
+        matches!(
+            self,
+            Change::Forget { .. }
+                | Change::Expire { .. }
+                | Change::Leave { .. }
+                | Change::Punched { .. }
+        )
     }
 
     /// Bytes that will go into the database, without keys and small change.
@@ -281,6 +304,9 @@ impl Change {
             | Change::Forget { .. }
             | Change::Expire { .. }
             | Change::Shards { .. }
+            | Change::Leave { .. }
+            | Change::Punched { .. }
+            | Change::Filled { .. }
             | Change::Damaged { .. }
             | Change::Rotten { .. }
             | Change::Whole { .. } => 0,

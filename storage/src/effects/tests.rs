@@ -1,8 +1,8 @@
 //! Effects of events on what is known of a blob.
 
 use super::*;
-use crate::{BlobRecord, Store};
 use crate::testing::{deleted, invalidated, registered, sample_blob};
+use crate::{BlobRecord, Store};
 use haulout_protocol::chain::event::{BlobCertified, BlobRegistered, EpochChangeStart};
 use haulout_protocol::machine::confirmation::Registration;
 use haulout_protocol::message::Persistence;

@@ -87,6 +87,27 @@ fn a_store_of_version_4_is_opened_with_all_it_holds() {
     }
 }
 
+#[test]
+fn a_store_of_version_5_is_opened_with_all_it_holds_and_all_its_shards() {
+    let directory = tempdir().expect("created");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/schema/version-5");
+    copy(&kept, directory.path());
+    for _ in 0..2 {
+        let store = Store::open(directory.path(), sample_options()).expect("opens");
+        check_filled(&store);
+        check_consistent(&store, Some(directory.path()));
+        assert_eq!(store.position().expect("read"), Some(9));
+        let states = store.shards().expect("read");
+        assert_eq!(states.get(&ShardIndex(2)), Some(&Holding::Missing { since: Epoch(3) }));
+        assert_eq!(states.len(), 2);
+        let held = shards(0..1);
+        let scope = Scope { epoch: Epoch(3), shards: &held, arriving_since_ms: u64::MAX };
+        let page = store.missing(&scope, |_| 2, None).expect("read");
+        let lacking: Vec<_> = page.lacking.iter().map(|lacking| lacking.blob_id).collect();
+        assert_eq!(lacking, [sample_blob(3)], "of which nothing is here");
+    }
+}
+
 /// Makes a store one of version 4, which had no table of blobs to look at.
 fn as_version_4(directory: &Path) {
     set_version(directory, 4);
