@@ -152,14 +152,23 @@ async fn hold_filled(context: &Context) -> Result<(), StoreError> {
     }
     let filled = tokio::task::spawn_blocking(move || {
         let segments_of = |bytes| position.parameters.segment_count(bytes);
-        store.filled_shards(position.epoch, segments_of)
+        match store.write_error() {
+            Some(_) => Ok(Vec::new()),
+            None => store.filled_shards(position.epoch, segments_of),
+        }
     });
     let filled = filled.await.expect("looking neither panics nor is cut off")?;
-    if filled.is_empty() || context.store.write_error().is_some() {
+    if filled.is_empty() {
         return Ok(());
     }
-    tracing::info!(shards = filled.len(), "nothing is missing any more of shards that were");
-    context.store.hold_filled(filled).await
+    let count = filled.len();
+    match context.store.hold_filled(filled).await {
+        Ok(()) => tracing::info!(shards = count, "nothing is missing any more of shards that were"),
+        // A full disk is told of by itself; the next look tries again.
+        Err(error) if error.is_transient() => tracing::debug!(%error, "shards stay missing"),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// One look; blocks on the disk.
