@@ -85,8 +85,8 @@ use self::together::Together;
 use self::turns::Turns;
 pub use self::validators::validators_digest;
 pub use self::wallet::{Wallet, WalletError};
-use crate::context::Position;
 use crate::limits;
+use crate::position::Position;
 
 /// Where the ledger answers and which objects on it are ours.
 #[derive(Clone, Debug)]

@@ -20,10 +20,11 @@ use self::servers::{Look, Reasons};
 use crate::chain::{
     CallError, Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError, Witness,
 };
-use crate::context::{Context, Position, now_ms};
+use crate::context::{Context, now_ms};
 use crate::limits;
 use crate::network::{self, Network};
 use crate::pauses::Pauses;
+use crate::position::Position;
 use crate::tasks::Tasks;
 
 pub(crate) mod kept;

@@ -23,8 +23,9 @@ use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::chain::{CallError, Chain, Wallet};
-use crate::context::{Context, Position};
+use crate::context::Context;
 use crate::limits;
+use crate::position::Position;
 use crate::tasks::Tasks;
 
 /// The actor.

@@ -12,9 +12,11 @@ use haulout_protocol::message::NetworkId;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::Store;
 
-use crate::context::{Context, Keys, Position, PositionWatch, Prices, Timing};
+use crate::context::{Context, Keys};
+use crate::market::{Market, Prices};
 use crate::metrics::Metrics;
 use crate::network::{Network, NetworkOptions, Role, Transport};
+use crate::position::{Position, PositionWatch, Timing};
 use crate::supervisor::Health;
 use crate::trust::Trust;
 use crate::vitals::Vitals;
@@ -66,10 +68,9 @@ pub(crate) fn position_of(committee: Committee) -> Position {
         timing: Timing::default(),
         parameters: Parameters::new(committee.shards(), SEGMENT_BYTES).expect("valid parameters"),
         committee: Arc::new(committee),
+        previous: None,
         neighbours: Arc::default(),
-        prices: Prices::default(),
-        header_replicas: 10,
-        epochs_ahead_max: 53,
+        market: Market { prices: Prices::default(), header_replicas: 10, epochs_ahead_max: 53 },
     }
 }
 

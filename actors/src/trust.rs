@@ -14,8 +14,8 @@ use haulout_protocol::machine::ledger_history::Doubt;
 use haulout_protocol::machine::node_keys::KeyFault;
 use tokio::sync::watch;
 
-use crate::context::Position;
 use crate::limits;
+use crate::position::Position;
 
 /// The shared standing of the ledger: written by chain sync, read by all; a cheap clone.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::http::Method;
 use futures::future::join_all;
 use haulout_actors::chain::{Balances, CallError, Chain, ChainOptions};
-use haulout_actors::context::Position;
+use haulout_actors::position::Position;
 use haulout_node::error::{Error, Kind, Result};
 pub(crate) use haulout_node::probe::Health;
 use haulout_node::probe::ask;

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use haulout_actors::context::Position;
+use haulout_actors::position::Position;
 use haulout_devnet::Devnet;
 use haulout_protocol::chain::object::staking::EpochState;
 

@@ -8,7 +8,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use haulout_actors::context::Position;
+use haulout_actors::position::Position;
 use haulout_protocol::chain::object::staking::EpochState;
 use jiff::Timestamp;
 

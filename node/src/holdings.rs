@@ -5,8 +5,9 @@
 //! Does not: read the ledger or change it, and does not replace its checks.
 
 use haulout_actors::chain::{Extension, Found, Holder};
-use haulout_actors::context::{Position, Quote};
 use haulout_actors::limits;
+use haulout_actors::market::Quote;
+use haulout_actors::position::Position;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
@@ -100,7 +101,7 @@ impl ExtensionPlan {
         let mut objects = Vec::with_capacity(fit.len());
         let mut total = 0u64;
         for blob in fit {
-            let price = position.storage_price(blob.storage.storage_size, epochs);
+            let price = position.market.storage_price(blob.storage.storage_size, epochs);
             let sum = price.and_then(|price| Some((price, total.checked_add(price)?)));
             let (price, sum) = sum.ok_or_else(unpriced)?;
             total = sum;
@@ -230,11 +231,11 @@ fn extendable(blob: &Blob, epochs: u32, position: &Position) -> Result<()> {
         }
         State::Certified => {}
     }
-    let most = position.epochs_ahead_max.saturating_sub(end - epoch);
+    let most = position.market.epochs_ahead_max.saturating_sub(end - epoch);
     if epochs <= most {
         return Ok(());
     }
-    let ahead = position.epochs_ahead_max;
+    let ahead = position.market.epochs_ahead_max;
     let message = format!(
         "the blob object {name} ends in epoch {end}, and storage can be bought {ahead} epochs \
          ahead of epoch {epoch}: at most {most} more, not {epochs}"

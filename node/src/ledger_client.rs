@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use haulout_actors::chain::{BLOB_NAME, Balances, Chain, Receipt, SystemView, Wallet};
-use haulout_actors::context::Quote;
+use haulout_actors::market::Quote;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::{Blob, Storage};
 

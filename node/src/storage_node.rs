@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haulout_actors::chain::{ChainOptions, NetworkObjects, Wallet};
-use haulout_actors::context::{Context, Keys, Parts, Position};
+use haulout_actors::context::{Context, Keys, Parts};
 use haulout_actors::metrics::Metrics;
 use haulout_actors::network::{
     Network, NetworkError, NetworkOptions, Role as NetworkRole, Transport,
 };
+use haulout_actors::position::Position;
 use haulout_actors::supervisor::StartError;
 use haulout_actors::tree::{Role, Tree};
 use haulout_actors::vitals::Vitals;

@@ -18,7 +18,7 @@ mod tests;
 use crate::crypto::blake2b_256;
 
 pub use crate::object_id::{ObjectId, ParseObjectIdError};
-pub use view::{CommitteeViewError, committee, neighbour, neighbours};
+pub use view::{CommitteeViewError, committee, neighbour, neighbours, previous_committee};
 
 /// Where every Sui network has its clock: the shared object `0x6`.
 pub const CLOCK: ObjectId = {

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use haulout_actors::context::Position;
 use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, Transport};
+use haulout_actors::position::Position;
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::crypto::PeerId;

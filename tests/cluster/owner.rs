@@ -188,7 +188,7 @@ async fn all_objects_of_a_blob_change_together_and_never_for_more_than_was_agree
     owner.extend(&plan).await.unwrap();
     assert_eq!(ends().await, [stored.end_epoch + 1; 2]);
 
-    let most = owner.view().position.epochs_ahead_max;
+    let most = owner.view().position.market.epochs_ahead_max;
     let refused = owner.plan_extension(&target, most).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Usage);
     let one = Target::Object(plan.objects[0].0.id);

@@ -382,7 +382,7 @@ async fn a_put_and_its_dry_run_refuse_the_same_epochs_with_the_same_words() {
     let devnet = devnet(178).await;
     let alice = devnet.client("alice").await.unwrap();
     let owner = ledger(&devnet, "alice").await;
-    let most = owner.view().position.epochs_ahead_max;
+    let most = owner.view().position.market.epochs_ahead_max;
     let before = owner.balances().await.unwrap();
     let too_many = options(most + 1, true);
     let planned = alice.plan_put(source(178), too_many, &quiet()).await.unwrap_err();

@@ -3,10 +3,10 @@
 //! Promises: what it hands over is compared with what was written. Does not: remember anything from one read to the next.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use haulout_protocol::blob::BlobHeader;
-use haulout_protocol::committee::Committee;
 use haulout_protocol::encoding::{
     Buffers, SegmentPosition, SliverVerifier, decode_segment_checked,
 };
@@ -14,6 +14,7 @@ use haulout_protocol::machine::download::{self, Effect, Failure, SegmentDownload
 use haulout_protocol::machine::inquiry::{self, Inquiry};
 use haulout_protocol::machine::responsiveness::Pace;
 use haulout_protocol::machine::retry::End;
+use haulout_protocol::machine::roster::Roster;
 use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex};
@@ -43,7 +44,7 @@ struct Ask {
 pub(crate) struct Get {
     id: TaskId,
     pub(crate) blob: usize,
-    committee: Committee,
+    roster: Roster,
     inquiry: Inquiry,
     headers: BTreeMap<StreamId, usize>,
     header: Option<BlobHeader>,
@@ -68,14 +69,14 @@ fn end_of(refusal: &Refusal) -> End {
 
 impl Get {
     pub(crate) fn new(env: &mut Env, id: TaskId, blob: usize) -> Get {
-        let committee = env.committee(env.ledger.epoch());
-        let mut order: Vec<usize> = (0..committee.members().len()).collect();
+        let roster = Roster::settled(Arc::new(env.committee(env.ledger.epoch())));
+        let mut order: Vec<usize> = (0..roster.len()).collect();
         env.random.shuffle(&mut order);
         let noise = env.random.next();
         let mut get = Get {
             id,
             blob,
-            committee,
+            roster,
             inquiry: Inquiry::new(order, WIDTH, PATIENCE_MS, noise),
             headers: BTreeMap::new(),
             header: None,
@@ -149,13 +150,14 @@ impl Get {
     fn begin_segment(&mut self, env: &mut Env) {
         let known = &env.blobs[self.blob];
         let terms = Terms {
-            paces: vec![Pace::Untried; self.committee.members().len()],
+            paces: vec![Pace::Untried; self.roster.len()],
             patience_ms: PATIENCE_MS,
             noise: env.random.next(),
+            certified: None,
         };
         let parameters = env.settings.parameters;
         let machine =
-            SegmentDownload::new(parameters, &self.committee, &known.blob_id, self.segment, terms);
+            SegmentDownload::new(parameters, &self.roster, &known.blob_id, self.segment, terms);
         self.machine = Some(machine);
         self.slivers.clear();
         self.proofs.clear();

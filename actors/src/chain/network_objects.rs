@@ -1,7 +1,7 @@
 //! The objects that describe the network, as bytes that can be proven, kept and read again.
 //!
 //! Promises: the same objects give the same view, whether they were read now or kept for a year;
-//! kept bytes carry a version; those of the one before are read, too, and others are no view.
+//! kept bytes carry a version; those of the ones before are read, too, and others are no view.
 //! Does not: fetch or store.
 
 use std::sync::Arc;
@@ -9,17 +9,19 @@ use std::sync::Arc;
 use haulout_protocol::chain::object::{Params, Ring, Staking, StakingPool, System, staking};
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::chain::{self, CommitteeViewError, ObjectId};
-use haulout_protocol::committee::Neighbour;
+use haulout_protocol::committee::Committee;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::NetworkId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tracing::debug;
 
 use super::{CallError, Capacity, SharedSince, SystemView};
-use crate::context::{Position, Prices, Timing};
+use crate::market::{Market, Prices};
+use crate::position::{Position, Timing};
 
 /// The form of kept bytes.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Move values of the network's objects at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,13 +40,22 @@ pub struct NetworkObjects {
     pub(super) params: Vec<u8>,
     /// The pool of each member of the committee.
     pub(super) pools: Vec<Vec<u8>>,
-    /// The pools of nodes that are only in the committee before or the one to come, if they were asked for.
+    /// The pools of nodes that are only in the committee before or the one to come, if they are as certain as the rest.
     pub(super) neighbours: Vec<Vec<u8>>,
+    /// The state of stake, which names these committees, if it is as certain as the rest; else nothing.
+    pub(super) state: Vec<u8>,
 }
 
-/// How they were kept in version 1.
+/// How they were kept in version 2, and in version 1 without the last part.
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(Serialize))]
+struct NetworkObjectsV2 {
+    first: NetworkObjectsV1,
+    neighbours: Vec<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(Clone, Serialize))]
 struct NetworkObjectsV1 {
     checkpoint: u64,
     time_ms: u64,
@@ -55,11 +66,28 @@ struct NetworkObjectsV1 {
     pools: Vec<Vec<u8>>,
 }
 
+impl From<NetworkObjectsV2> for NetworkObjects {
+    fn from(old: NetworkObjectsV2) -> NetworkObjects {
+        let NetworkObjectsV2 { first, neighbours } = old;
+        let NetworkObjectsV1 { checkpoint, time_ms, since, system, staking, params, pools } = first;
+        let state = Vec::new();
+        NetworkObjects {
+            checkpoint,
+            time_ms,
+            since,
+            system,
+            staking,
+            params,
+            pools,
+            neighbours,
+            state,
+        }
+    }
+}
+
 impl From<NetworkObjectsV1> for NetworkObjects {
-    fn from(old: NetworkObjectsV1) -> NetworkObjects {
-        let NetworkObjectsV1 { checkpoint, time_ms, since, system, staking, params, pools } = old;
-        let neighbours = Vec::new();
-        NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools, neighbours }
+    fn from(first: NetworkObjectsV1) -> NetworkObjects {
+        NetworkObjectsV2 { first, neighbours: Vec::new() }.into()
     }
 }
 
@@ -86,11 +114,12 @@ impl NetworkObjects {
         bytes
     }
 
-    /// Reads what [`NetworkObjects::to_bytes`] wrote, in this version or the one before.
+    /// Reads what [`NetworkObjects::to_bytes`] wrote, in this version or one before.
     pub fn from_bytes(bytes: &[u8]) -> Option<NetworkObjects> {
         let (version, rest) = bytes.split_first()?;
         match *version {
             1 => bcs::from_bytes::<NetworkObjectsV1>(rest).ok().map(NetworkObjects::from),
+            2 => bcs::from_bytes::<NetworkObjectsV2>(rest).ok().map(NetworkObjects::from),
             VERSION => bcs::from_bytes(rest).ok(),
             _ => None,
         }
@@ -104,16 +133,37 @@ impl NetworkObjects {
             let ring = Ring { entries: Vec::new(), ..system.ring };
             Some(System { used_capacity: 0, ring, last_event_sequence: 0, ..system })
         };
+        // Whoever stakes changes the state, and not the committees that it names.
+        let around = |objects: &NetworkObjects| {
+            let state = decode::<staking::Staking>(&objects.state).ok()?;
+            Some((state.epoch, state.previous, state.next))
+        };
         let (ours, theirs) = (settled(self), settled(other));
-        let is_known = (&self.since, &self.staking, &self.params, &self.pools)
-            == (&other.since, &other.staking, &other.params, &other.pools);
-        is_known && ours.is_some() && ours == theirs
+        let is_known = (&self.since, &self.staking, &self.params, &self.pools, &self.neighbours)
+            == (&other.since, &other.staking, &other.params, &other.pools, &other.neighbours);
+        is_known && ours.is_some() && ours == theirs && around(self) == around(other)
     }
 
     /// The nodes of other committees; those that cannot be read are left out.
-    fn neighbours(&self) -> Arc<[Neighbour]> {
-        let pools = self.neighbours.iter().filter_map(|pool| decode::<StakingPool>(pool).ok());
-        pools.filter_map(|pool| chain::neighbour(&pool)).collect()
+    fn outsiders(&self) -> Vec<StakingPool> {
+        self.neighbours.iter().filter_map(|pool| decode(pool).ok()).collect()
+    }
+
+    /// The committee of the epoch before; nothing if it is not known, or one of its members cannot be read any more.
+    fn previous(
+        &self,
+        committee: &Committee,
+        outsiders: &[StakingPool],
+    ) -> Result<Option<Committee>, NoView> {
+        let Ok(state) = decode::<staking::Staking>(&self.state) else { return Ok(None) };
+        match chain::previous_committee(&state, committee, outsiders) {
+            Err(error @ CommitteeViewError::DifferentEpochs { .. }) => Err(NoView::Epochs(error)),
+            Err(error) => {
+                debug!(%error, "who served in the epoch before is not known");
+                Ok(None)
+            }
+            Ok(previous) => Ok(previous),
+        }
     }
 
     /// What they say of the network.
@@ -136,6 +186,8 @@ impl NetworkObjects {
                 CommitteeViewError::DifferentEpochs { .. } => NoView::Epochs(error),
                 other => NoView::Call(CallError::unreadable(other)),
             })?;
+        let outsiders = self.outsiders();
+        let previous = self.previous(&committee, &outsiders)?;
         let parameters = params.parameters().map_err(CallError::unreadable)?;
         let position = Position {
             checkpoint: self.checkpoint,
@@ -146,11 +198,14 @@ impl NetworkObjects {
             phase: staking.state,
             timing: timing(&staking, &params),
             committee: Arc::new(committee),
-            neighbours: self.neighbours(),
-            prices: Prices { storage: system.storage_price, write: system.write_price },
+            previous: previous.map(Arc::new),
+            neighbours: outsiders.iter().filter_map(chain::neighbour).collect(),
             parameters,
-            header_replicas: params.header_replicas,
-            epochs_ahead_max: params.max_epochs_ahead,
+            market: Market {
+                prices: Prices { storage: system.storage_price, write: system.write_price },
+                header_replicas: params.header_replicas,
+                epochs_ahead_max: params.max_epochs_ahead,
+            },
         };
         Ok(SystemView {
             position,
@@ -197,7 +252,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_version_before_kept_is_read_and_names_no_neighbours() {
+    fn what_versions_before_kept_is_read_and_names_no_committee_before() {
         let old = NetworkObjectsV1 {
             checkpoint: 7,
             time_ms: 70,
@@ -207,12 +262,16 @@ mod tests {
             params: vec![3],
             pools: vec![vec![4], vec![5]],
         };
-        let kept = [vec![1], bcs::to_bytes(&old).unwrap()].concat();
-        let read = NetworkObjects::from_bytes(&kept).unwrap();
-        assert_eq!((read.checkpoint, &read.system, &read.pools), (7, &old.system, &old.pools));
-        assert!(read.neighbours().is_empty());
-        assert_eq!(NetworkObjects::from_bytes(&read.to_bytes()), Some(read));
-        assert_eq!(NetworkObjects::from_bytes(&[3, 0, 0]), None);
+        let first = [vec![1], bcs::to_bytes(&old).unwrap()].concat();
+        let second = NetworkObjectsV2 { first: old.clone(), neighbours: vec![vec![6]] };
+        let second = [vec![2], bcs::to_bytes(&second).unwrap()].concat();
+        for (kept, neighbours) in [(first, vec![]), (second, vec![vec![6]])] {
+            let read = NetworkObjects::from_bytes(&kept).unwrap();
+            assert_eq!((read.checkpoint, &read.system, &read.pools), (7, &old.system, &old.pools));
+            assert_eq!((&read.neighbours, read.state.len()), (&neighbours, 0));
+            assert_eq!(NetworkObjects::from_bytes(&read.to_bytes()), Some(read));
+        }
+        assert_eq!(NetworkObjects::from_bytes(&[4, 0, 0]), None);
     }
 
     #[test]
@@ -224,8 +283,9 @@ mod tests {
         let bytes = |pool: &StakingPool| bcs::to_bytes(pool).unwrap();
         let pools = [bytes(&node(1, 32)), vec![9], bytes(&node(2, 31)), bytes(&node(3, 32))];
         let objects = NetworkObjects { neighbours: pools.to_vec(), ..NetworkObjects::default() };
-        let keys: Vec<u8> = objects.neighbours().iter().map(|it| it.peer_id.key()[0]).collect();
-        assert_eq!(keys, [1, 3]);
+        let outsiders = objects.outsiders();
+        let neighbours = outsiders.iter().filter_map(chain::neighbour);
+        assert_eq!(neighbours.map(|it| it.peer_id.key()[0]).collect::<Vec<_>>(), [1, 3]);
     }
 
     #[test]

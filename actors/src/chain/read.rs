@@ -164,14 +164,29 @@ impl Chain {
     async fn system_once(&self) -> Result<SystemView, NoView> {
         let options = &self.shared.options;
         let (checkpoint, time_ms) = self.tip().await?;
-        let fixed = self.objects(&[options.system, options.staking, options.params]).await?;
-        let [system, staking, params] = [0, 1, 2].map(|index: usize| contents(&fixed[index]));
-        let pools = self.objects(&members_of(&system)?).await?;
-        let pools = pools.iter().map(contents).collect();
+        let state = chain::staking_inner(&options.staking);
+        let fixed = [options.system, options.staking, options.params, state];
+        let fixed = self.objects(&fixed).await?;
+        let [system, staking, params, state] =
+            [0, 1, 2, 3].map(|index: usize| contents(&fixed[index]));
+        let members = members_of(&system)?;
+        let pools = [members.as_slice(), &neighbours_of(&state)?].concat();
+        let pools = self.objects(&pools).await?;
+        let mut pools: Vec<_> = pools.iter().map(contents).collect();
+        let neighbours = pools.split_off(members.len());
         let since = self.since();
-        let neighbours = Vec::new(); // whoever asks so lets nobody in
-        NetworkObjects { checkpoint, time_ms, since, system, staking, params, pools, neighbours }
-            .try_view()
+        let objects = NetworkObjects {
+            checkpoint,
+            time_ms,
+            since,
+            system,
+            staking,
+            params,
+            pools,
+            neighbours,
+            state,
+        };
+        objects.try_view()
     }
 
     /// What objects say of the network after a checkpoint, read at the versions that are proven: `known` looks them up. Of
@@ -192,13 +207,13 @@ impl Chain {
             <[Vec<u8>; 3]>::try_from(fixed).expect("as many objects as asked for");
         let members = members_of(&system)?;
         let (pools, are_pools_proven) = self.proven_objects(&members, &known, last).await?;
-        let neighbours = match self.neighbours_after(last, &known).await {
-            Ok(neighbours) => neighbours,
+        let (state, neighbours) = match self.neighbours_after(last, &known).await {
+            Ok(around) => around,
             Err(ViewError::Call(error)) => {
                 debug!(%error, "who else served or will serve cannot be read");
-                Vec::new()
+                Default::default()
             }
-            Err(ViewError::Early) => Vec::new(),
+            Err(ViewError::Early) => Default::default(),
             Err(error) => return Err(error),
         };
         let (checkpoint, time_ms, since) = (last.sequence, last.time_ms, self.since());
@@ -211,6 +226,7 @@ impl Chain {
             params,
             pools,
             neighbours,
+            state,
         };
         match objects.try_view() {
             Ok(mut view) => {
@@ -223,23 +239,25 @@ impl Chain {
         }
     }
 
-    /// The pools of nodes that are only in the committee before or the one to come.
+    /// The state of stake, and the pools of nodes that are only in the committee before or the one to come; nothing that is
+    /// not certain.
     async fn neighbours_after<Looked>(
         &self,
         last: &Verified,
         known: &impl Fn(Vec<ObjectId>) -> Looked,
-    ) -> Result<Vec<Vec<u8>>, ViewError>
+    ) -> Result<(Vec<u8>, Vec<Vec<u8>>), ViewError>
     where
         Looked: Future<Output = Result<Vec<Option<Written>>, StoreError>>,
     {
         let state = vec![chain::staking_inner(&self.shared.options.staking)];
-        let (found, is_proven) = self.proven_objects(&state, known, last).await?;
-        let nodes = neighbours_of(&found[0])?;
-        if nodes.is_empty() || !is_proven {
-            return Ok(Vec::new());
+        let (mut found, is_proven) = self.proven_objects(&state, known, last).await?;
+        let Some(state) = found.pop().filter(|_| is_proven) else { return Ok(Default::default()) };
+        let nodes = neighbours_of(&state)?;
+        if nodes.is_empty() {
+            return Ok((state, Vec::new()));
         }
         let (nodes, are_proven) = self.proven_objects(&nodes, known, last).await?;
-        Ok(if are_proven { nodes } else { Vec::new() })
+        Ok((state, if are_proven { nodes } else { Vec::new() }))
     }
 
     /// Move values of objects at their proven versions, checked against their digests; and whether each of them is more than

@@ -13,6 +13,7 @@ use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{self, Buffers, Parameters, SegmentPosition, SliverVerifier};
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload, Terms};
 use haulout_protocol::machine::retry::End;
+use haulout_protocol::machine::roster::Roster;
 use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex};
@@ -198,7 +199,8 @@ impl Fetch {
         consistency: Consistency,
     ) -> Self {
         let (events, inbox) = mpsc::channel(EVENTS_WAITING_MAX);
-        let (parameters, committee) = (session.parameters, session.committee.clone());
+        let parameters = session.parameters;
+        let roster = Roster::settled(session.committee.clone());
         let length = parameters.segment_length(header.length, segment);
         let bytes = match header.encoding {
             Encoding::Segments => parameters.sliver_bytes(Axis::Primary, length),
@@ -208,13 +210,14 @@ impl Fetch {
             paces: session.paces(u64::try_from(bytes).unwrap_or(u64::MAX)),
             patience_ms: session.patience_ms(),
             noise: session.noise().wrapping_add(u64::from(segment)),
+            certified: None,
         };
         let machine = match header.encoding {
             Encoding::Segments => {
-                SegmentDownload::new(parameters, &committee, &blob_id, segment, terms)
+                SegmentDownload::new(parameters, &roster, &blob_id, segment, terms)
             }
             Encoding::Short => {
-                SegmentDownload::of_short(parameters, &committee, &blob_id, length, terms)
+                SegmentDownload::of_short(parameters, &roster, &blob_id, length, terms)
             }
         };
         Fetch {

@@ -20,8 +20,8 @@ use haulout_storage::{BlobObject, BlobRecord, Store, StoreError};
 use tracing::{Instrument, debug, debug_span};
 
 use super::session::{Fault, Session, blocking, charged};
-use crate::context::Position;
 use crate::limits;
+use crate::position::Position;
 
 impl Session {
     /// Answers a question about a blob.

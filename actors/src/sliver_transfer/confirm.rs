@@ -14,8 +14,8 @@ use tracing::info;
 
 use super::put::Upload;
 use super::session::{Fault, Session, blocking, busy};
-use crate::context::Position;
 use crate::limits;
+use crate::position::Position;
 
 impl Session {
     /// Waits for the registration, makes sure that all is durable, and signs.

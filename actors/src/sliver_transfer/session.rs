@@ -22,8 +22,9 @@ use super::pending::Pending;
 use super::readers::Readers;
 use super::short::SHORT_ROWS;
 use super::{Arguments, Patience};
-use crate::context::{Context, Position};
+use crate::context::Context;
 use crate::network::{Blame, Network, Place, Protocol, Stream, StreamError};
+use crate::position::Position;
 use crate::{limits, trace};
 
 /// What all sessions share.

@@ -206,7 +206,10 @@ async fn a_whole_epoch_moves_the_epoch_the_ring_rewards_and_prices() {
     let seen = world.seen_by_nodes().await;
     let state = EpochState::Sync { weight: 0, started_ms };
     assert_eq!((seen.position.epoch.0, seen.position.phase), (2, state));
-    assert_eq!((seen.position.prices.storage, seen.position.timing.duration_ms), (125, 60_000));
+    assert_eq!(
+        (seen.position.market.prices.storage, seen.position.timing.duration_ms),
+        (125, 60_000)
+    );
     world.check_money(&[&alice]).await;
     let done = world.turn(&alice, Turn::UpdatePrices).await;
     assert_eq!(names(&world, &done), ["PricesUpdated"]);

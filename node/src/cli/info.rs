@@ -2,7 +2,7 @@
 
 use clap::Args;
 use haulout_actors::chain::SystemView;
-use haulout_actors::context::Quote;
+use haulout_actors::market::Quote;
 use haulout_actors::network::address_from_bytes;
 use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::committee::Member;
@@ -78,7 +78,7 @@ impl Facts {
                 "ends": self.calendar.due_ms().map(|due| self.calendar.shown(due)),
                 "overdue": self.calendar.is_overdue(),
                 "duration_ms": position.timing.duration_ms,
-                "ahead_max": position.epochs_ahead_max,
+                "ahead_max": position.market.epochs_ahead_max,
             },
             "shards": position.committee.shards(),
             "f": position.parameters.faults(),
@@ -87,8 +87,8 @@ impl Facts {
             "short_blob_size_max": position.parameters.short_bytes_max(),
             "capacity": { "used": view.capacity.used, "total": view.capacity.total },
             "prices": {
-                "storage_frost_per_mib_epoch": position.prices.storage,
-                "write_frost_per_mib": position.prices.write,
+                "storage_frost_per_mib_epoch": position.market.prices.storage,
+                "write_frost_per_mib": position.market.prices.write,
                 "example": example,
             },
             "committee": position.committee.members().iter().map(member).collect::<Vec<_>>(),
@@ -161,7 +161,7 @@ impl Facts {
     }
 
     fn prices(&self) -> String {
-        let prices = &self.view.position.prices;
+        let prices = &self.view.position.market.prices;
         let mut text = format!("prices    {}\n", words::prices(prices.storage, prices.write));
         if let Some((quote, total)) = self.example() {
             text.push_str(&format!(

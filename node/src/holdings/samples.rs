@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use haulout_actors::context::{Position, Prices, Timing};
+use haulout_actors::market::{Market, Prices};
+use haulout_actors::position::{Position, Timing};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::chain::object::{Blob, Storage};
@@ -54,10 +55,13 @@ pub(crate) fn sample_position() -> Position {
         phase: EpochState::Done { since_ms: 1_803_132_000_000 },
         timing: Timing { duration_ms: 86_400_000, sync_timeout_ms: 21_600_000 },
         committee: Arc::new(Committee::new(Epoch(4), 4, vec![member]).expect("a sound committee")),
+        previous: None,
         neighbours: Arc::default(),
-        prices: Prices { storage: 5, write: 1 },
         parameters: Parameters::new(4, 1 << 20).expect("sound parameters"),
-        header_replicas: 1,
-        epochs_ahead_max: 10,
+        market: Market {
+            prices: Prices { storage: 5, write: 1 },
+            header_replicas: 1,
+            epochs_ahead_max: 10,
+        },
     }
 }

@@ -15,7 +15,7 @@ use super::object::{
     METADATA_FIELD, Metadata, NodeInfo, Params, Ring, Staking, StakingPool, Storage, System, Table,
     Treasury,
 };
-use super::{CommitteeViewError, ObjectId, TypeName, committee, wal_coin_type};
+use super::{CommitteeViewError, ObjectId, TypeName, committee, previous_committee, wal_coin_type};
 use crate::crypto::SecretKey;
 use crate::epoch::Epoch;
 use crate::sliver::ShardIndex;
@@ -434,6 +434,34 @@ fn objects_that_do_not_belong_together_are_no_committee() {
     assert!(matches!(error, CommitteeViewError::InvalidKey(node) if node == id(8)));
     let error = check(|_, staking, _| staking.committee[0].value[0] = 3);
     assert!(matches!(error, CommitteeViewError::Committee(_)));
+}
+
+#[test]
+fn the_committee_before_has_the_shards_of_then_and_the_addresses_of_now() {
+    let (system, view, mut pools) = sample_view();
+    let current = committee(&system, &view, &pools).unwrap();
+    let mut state = staking::sample_state();
+    let entry = |byte, shards: &[u16]| Entry { key: id(byte), value: shards.to_vec() };
+    (state.epoch, state.n_shards) = (3, 4);
+    assert_eq!(previous_committee(&state, &current, &pools).unwrap(), None, "there was none");
+    // Node 7 left, and node 8 got its shards.
+    let mut left = pools[0].clone();
+    (left.id, left.node_info.peer_key) = (id(7), vec![7; 32]);
+    left.node_info.bls_public_key = SecretKey::from_seed(&[7; 32]).public_key().to_bytes().to_vec();
+    state.previous = vec![entry(7, &[0, 1]), entry(8, &[3]), entry(9, &[2])];
+    let missing = previous_committee(&state, &current, &pools).unwrap_err();
+    assert!(matches!(missing, CommitteeViewError::PoolMissing(node) if node == id(7)));
+    pools.push(left);
+    let previous = previous_committee(&state, &current, &pools).unwrap().unwrap();
+    assert_eq!((previous.epoch(), previous.shards()), (Epoch(2), 4));
+    assert_eq!([0, 1, 2].map(|index| previous.weight(index)), [2, 1, 1]);
+    assert_eq!(previous.members()[0].peer_id.key(), &[7; 32]);
+    let (then, now) = (&previous.members()[1], &current.members()[1]);
+    assert_eq!((then.node_id, &then.addresses), (now.node_id, &now.addresses));
+    assert_eq!(then.shards, [ShardIndex(3)]);
+    state.epoch = 4;
+    let error = previous_committee(&state, &current, &pools).unwrap_err();
+    assert!(matches!(error, CommitteeViewError::DifferentEpochs { system: 3, staking: 4 }));
 }
 
 #[test]

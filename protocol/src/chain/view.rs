@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::ObjectId;
-use super::object::{BlsMember, NodeInfo, Staking, StakingPool, System, staking};
+use super::object::{BlsMember, Entry, NodeInfo, Staking, StakingPool, System, staking};
 use crate::committee::{Committee, CommitteeError, Member, Neighbour};
 use crate::crypto::{PeerId, PublicKey};
 use crate::epoch::Epoch;
@@ -70,6 +70,33 @@ pub fn committee(
     Ok(Committee::new(Epoch(bls.epoch), bls.n_shards, members)?)
 }
 
+/// The committee of the epoch before the current one, by the state of stake: with the keys and addresses that its members
+/// have now, which is how they are reached; what they signed with then is not on the ledger any more. Nothing if there was
+/// none. Pools of other nodes are ignored.
+pub fn previous_committee(
+    state: &staking::Staking,
+    current: &Committee,
+    pools: &[StakingPool],
+) -> Result<Option<Committee>, CommitteeViewError> {
+    if Epoch(state.epoch) != current.epoch() {
+        let (system, staking) = (current.epoch().0, state.epoch);
+        return Err(CommitteeViewError::DifferentEpochs { system, staking });
+    }
+    let epoch = state.epoch.checked_sub(1).filter(|_| !state.previous.is_empty());
+    let Some(epoch) = epoch.map(Epoch) else { return Ok(None) };
+    let pools: BTreeMap<_, _> = pools.iter().map(|pool| (pool.id, pool)).collect();
+    let member = |entry: &Entry<ObjectId, Vec<u16>>| {
+        let shards = entry.value.iter().map(|shard| ShardIndex(*shard)).collect();
+        if let Some(index) = current.member_by_node(&entry.key.into()) {
+            return Ok(Member { shards, ..current.members()[index].clone() });
+        }
+        let pool = pools.get(&entry.key).ok_or(CommitteeViewError::PoolMissing(entry.key))?;
+        member_of(pool, &pool.node_info.bls_public_key, shards)
+    };
+    let members = state.previous.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(Committee::new(epoch, state.n_shards, members)?))
+}
+
 /// The nodes of the committees before and after the current one that are not in it, by id.
 pub fn neighbours(state: &staking::Staking) -> Vec<ObjectId> {
     let current = |node: &ObjectId| state.committee.iter().any(|entry| entry.key == *node);
@@ -96,16 +123,26 @@ fn view_member(
     if shards.len() != usize::from(member.weight) {
         return Err(CommitteeViewError::Contradiction(id));
     }
-    let invalid = || CommitteeViewError::InvalidKey(id);
-    let peer_key: [u8; 32] =
-        pool.node_info.peer_key.as_slice().try_into().map_err(|_| invalid())?;
+    // The key certificates are checked against; the one in the pool may have rotated.
+    let shards = shards.iter().map(|shard| ShardIndex(*shard)).collect();
+    member_of(pool, &member.public_key, shards)
+}
+
+/// A member as its pool describes it, with this key.
+fn member_of(
+    pool: &StakingPool,
+    key: &[u8],
+    shards: Vec<ShardIndex>,
+) -> Result<Member, CommitteeViewError> {
+    let invalid = || CommitteeViewError::InvalidKey(pool.id);
+    let NodeInfo { name, peer_key, multiaddrs, .. } = &pool.node_info;
+    let peer_key: [u8; 32] = peer_key.as_slice().try_into().map_err(|_| invalid())?;
     Ok(Member {
-        node_id: id.into(),
-        name: pool.node_info.name.clone(),
+        node_id: pool.id.into(),
+        name: name.clone(),
         peer_id: PeerId::from_key(peer_key),
-        addresses: pool.node_info.multiaddrs.clone(),
-        // The key certificates are checked against; the one in the pool may have rotated.
-        public_key: PublicKey::from_bytes(&member.public_key).map_err(|_| invalid())?,
-        shards: shards.iter().map(|shard| ShardIndex(*shard)).collect(),
+        addresses: multiaddrs.clone(),
+        public_key: PublicKey::from_bytes(key).map_err(|_| invalid())?,
+        shards,
     })
 }

@@ -3,7 +3,7 @@
 //! Promises: asks for no more slivers than needed unless a node is slow, silent, on trial or wrong; asks members that keep
 //! pace first, and of those the systematic slivers, which need no decoding; a member that could not answer is asked again
 //! until nothing arrived for as long as the reader is patient, so slow is not taken for dead, and one that is not there is
-//! not waited for; ends in the segment's exact
+//! not waited for; while shards move, whoever may have one is asked, one after the other; ends in the segment's exact
 //! bytes, in [`Failure::Inconsistent`] after enough *verified* slivers missed the content hash, or in
 //! [`Failure::Unavailable`] naming the members that did not help. Does not: decode, verify or open streams itself.
 //! Source: `protocol.md` section 4.
@@ -11,23 +11,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::attendance::Attendance;
+use super::questions::Questions;
 use super::responsiveness::{Pace, Preference, preferences};
-use super::retry::{End, Rests};
+use super::retry::End;
+use super::roster::Roster;
 use super::{Blame, Machine, RequestId, Timestamp};
 use crate::blob::BlobId;
-use crate::committee::Committee;
 use crate::encoding::Parameters;
+use crate::epoch::Epoch;
 use crate::sliver::{self, Axis, PairIndex};
 use crate::wire::sliver::Part;
 
+mod owners;
 mod phases;
-mod questions;
 
-use questions::Questions;
-
-/// A request without progress for so long is hedged: others are asked for what it owes. A member that is known to need
-/// longer gets longer.
-pub const HEDGE_AFTER_MS: u64 = 400;
+use owners::PairOwners;
 
 /// What can happen to a download.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +80,7 @@ pub enum Effect {
     Ask {
         /// Names the request in later inputs.
         request: RequestId,
-        /// Index of the member in the committee.
+        /// Index of the member in the roster.
         member: usize,
         /// Which slivers.
         axis: Axis,
@@ -163,6 +162,8 @@ pub struct Terms {
     pub patience_ms: u64,
     /// Spreads the pauses of many readers; any number.
     pub noise: u64,
+    /// When the blob was certified, if that is known: it says who is asked first for a shard that moved.
+    pub certified: Option<Epoch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,28 +174,11 @@ enum Phase {
     Over,
 }
 
-/// How often a member was not there.
-#[derive(Clone, Copy, Debug, Default)]
-struct Absence {
-    /// In a row.
-    times: u32,
-    since: Timestamp,
-}
-
-impl Absence {
-    /// It was not there when it was asked at this moment; what was asked side by side counts once.
-    fn note(&mut self, now: Timestamp, asked_at: Timestamp) {
-        if self.times == 0 || asked_at >= self.since {
-            (self.times, self.since) = (self.times.saturating_add(1), now);
-        }
-    }
-}
-
 /// The download of one segment.
 #[derive(Debug)]
 pub struct SegmentDownload {
     parameters: Parameters,
-    owners: Vec<usize>,
+    owners: PairOwners,
     paces: Vec<Pace>,
     preferences: Vec<Preference>,
     patience_ms: u64,
@@ -213,42 +197,35 @@ pub struct SegmentDownload {
     lost: BTreeSet<PairIndex>,
     /// How many slivers of the first axis were held and lost when the other one was tried.
     first_axis: Option<(usize, usize)>,
-    bad_members: BTreeSet<usize>,
-    failed_members: BTreeSet<usize>,
-    /// Members that owed something for too long, and sent nothing since.
-    silent: BTreeSet<usize>,
-    /// Members that were not there when they were asked last, and how often in a row.
-    absent: BTreeMap<usize, Absence>,
+    members: Attendance,
     is_short: bool,
-    rests: Rests,
-    questions: Questions,
+    questions: Questions<PairIndex>,
     progress_at: Option<Timestamp>,
     seen: Timestamp,
 }
 
 impl SegmentDownload {
-    /// A download of `segment` from the committee.
+    /// A download of `segment` from the members of a roster.
     pub fn new(
         parameters: Parameters,
-        committee: &Committee,
+        roster: &Roster,
         blob_id: &BlobId,
         segment: u32,
         terms: Terms,
     ) -> Self {
-        let owner = |pair| {
+        let owners = |pair| {
             let shard = sliver::shard_of_pair(&parameters, blob_id, segment, PairIndex(pair));
-            committee.member_of_shard(shard).expect("a committee owns every shard of its network")
+            let owners = roster.owners(shard, terms.certified);
+            owners.expect("a committee owns every shard of its network")
         };
-        let members = committee.members().len();
+        let owners = PairOwners::new((0..parameters.shards()).map(owners).collect());
         let mut paces = terms.paces;
-        paces.resize(members, Pace::Untried);
-        let shares: Vec<_> =
-            (0..members).map(|member| usize::from(committee.weight(member))).collect();
+        paces.resize(roster.len(), Pace::Untried);
         let needed = usize::from(parameters.source(Axis::Primary));
         SegmentDownload {
-            owners: (0..parameters.shards()).map(owner).collect(),
             parameters,
-            preferences: preferences(&paces, &shares, needed),
+            preferences: preferences(&paces, &owners.shares(roster.len()), needed),
+            owners,
             paces,
             patience_ms: terms.patience_ms,
             axis: Axis::Primary,
@@ -261,12 +238,8 @@ impl SegmentDownload {
             held: BTreeSet::new(),
             lost: BTreeSet::new(),
             first_axis: None,
-            bad_members: BTreeSet::new(),
-            failed_members: BTreeSet::new(),
-            silent: BTreeSet::new(),
-            absent: BTreeMap::new(),
+            members: Attendance::new(terms.noise),
             is_short: false,
-            rests: Rests::new(terms.noise),
             questions: Questions::default(),
             progress_at: None,
             seen: Timestamp(0),
@@ -278,15 +251,15 @@ impl SegmentDownload {
     /// blob either, its padding may not be zeros, and as many as decode the row are needed.
     pub fn of_short(
         parameters: Parameters,
-        committee: &Committee,
+        roster: &Roster,
         blob_id: &BlobId,
         length: u32,
         terms: Terms,
     ) -> Self {
-        let mut download = SegmentDownload::new(parameters, committee, blob_id, 0, terms);
+        let mut download = SegmentDownload::new(parameters, roster, blob_id, 0, terms);
         let data = parameters.short_data_symbols(length);
         download.padding = Some(data..parameters.primary_source());
-        let shares: Vec<_> = committee.members().iter().map(|member| member.shards.len()).collect();
+        let shares = download.owners.shares(roster.len());
         download.preferences = preferences(&download.paces, &shares, usize::from(data));
         download
     }
@@ -311,22 +284,18 @@ impl SegmentDownload {
         padding.map_or(0, |padding| padding.end.saturating_sub(padding.start))
     }
 
-    fn owner(&self, pair: PairIndex) -> usize {
-        self.owners[usize::from(pair.0)]
-    }
-
     fn pairs(&self) -> impl Iterator<Item = PairIndex> {
         let all = (0..self.parameters.shards()).map(PairIndex);
         all.filter(|pair| !self.is_padding(*pair))
     }
 
-    /// How gladly a pair is asked for. Among members that keep pace those win of which only the proof is missing, then
-    /// systematic slivers, for they need no decoding.
-    fn rank(&self, pair: PairIndex) -> (Preference, bool, bool, u16) {
+    /// How gladly a member is asked for a pair. Among members that keep pace those win of which only the proof is missing,
+    /// then systematic slivers, for they need no decoding.
+    fn rank(&self, pair: PairIndex, member: usize) -> (Preference, bool, bool, u16) {
         let index = pair.sliver_index(self.axis, &self.parameters);
         let is_repair = index >= self.parameters.source(self.axis);
         let is_new = !self.claimed.contains(&pair);
-        (self.preferences[self.owner(pair)], is_new, is_repair, index)
+        (self.preferences[member], is_new, is_repair, index)
     }
 
     /// What a pair is asked for.
@@ -339,42 +308,55 @@ impl SegmentDownload {
         }
     }
 
-    /// Whether nothing will come of this member any more.
-    fn is_gone(&self, member: usize) -> bool {
-        self.bad_members.contains(&member) || self.failed_members.contains(&member)
+    /// The member that is asked for a pair now, if any is: the likelier one, unless only the other one answers. Nobody is
+    /// asked for what is on its way already, unless that is late.
+    fn chosen(&self, now: Timestamp, pair: PairIndex) -> Option<usize> {
+        let usable = |member: &usize| {
+            !self.members.is_gone(*member)
+                && !self.members.is_resting(now, *member)
+                && !self.questions.is_asked_of(pair, *member)
+        };
+        let is_slow = |member: &usize| {
+            let preference = self.preferences[*member];
+            self.members.is_silent(*member) || preference >= Preference::Silent { times: 0 }
+        };
+        let chosen = self.owners.remaining(pair).filter(usable).min_by_key(is_slow)?;
+        let is_promised = self.owners.is_moved(pair) && self.questions.is_promised(pair);
+        (!is_promised).then_some(chosen)
     }
 
-    /// Pairs not held and not lost, of members that may be asked now; best first.
-    fn candidates(&self, now: Timestamp) -> Vec<PairIndex> {
-        let usable = |pair: &PairIndex| {
-            let owner = self.owner(*pair);
-            !self.held.contains(pair)
-                && !self.lost.contains(pair)
-                && !self.is_gone(owner)
-                && !self.rests.is_resting(now, owner)
-                && !self.questions.is_asked(*pair)
+    /// Pairs not held and not lost, each with the member that may be asked for it now; best first.
+    fn candidates(&self, now: Timestamp) -> Vec<(PairIndex, usize)> {
+        let open = |pair: &PairIndex| !self.held.contains(pair) && !self.lost.contains(pair);
+        let chosen = |pair: PairIndex| Some((pair, self.chosen(now, pair)?));
+        // Who fell silent is asked for more only if nobody else has it, and what is late may still come.
+        let rank = |(pair, member): &(PairIndex, usize)| {
+            let (is_silent, is_twice) =
+                (self.members.is_silent(*member), self.questions.is_asked(*pair));
+            (is_silent, is_twice, self.rank(*pair, *member))
         };
-        // Who fell silent is asked for more only if nobody else has it.
-        let is_silent = |pair: &PairIndex| self.silent.contains(&self.owner(*pair));
-        let mut pairs: Vec<_> = self.pairs().filter(usable).collect();
-        pairs.sort_by_key(|pair| (is_silent(pair), self.rank(*pair)));
-        pairs
+        let mut candidates: Vec<_> = self.pairs().filter(open).filter_map(chosen).collect();
+        candidates.sort_by_cached_key(rank);
+        candidates
     }
 
     /// Asks for as many pairs as are still missing, beyond those on their way. Members on trial are asked, not counted.
     fn ask_more(&mut self, now: Timestamp) -> Vec<Effect> {
-        let mut missing = self.needed().saturating_sub(self.held.len() + self.questions.promised());
+        let mut missing =
+            self.needed().saturating_sub(self.held.len() + self.questions.promised().count());
         if missing == 0 {
             return Vec::new();
         }
         let mut by_member: BTreeMap<(usize, Part), Vec<PairIndex>> = BTreeMap::new();
-        for pair in self.candidates(now) {
+        for (pair, member) in self.candidates(now) {
             if missing == 0 {
                 break;
             }
-            let owner = self.owner(pair);
-            by_member.entry((owner, self.part(pair))).or_default().push(pair);
-            missing -= usize::from(self.paces[owner] != Pace::OnTrial);
+            if self.owners.is_moved(pair) {
+                self.questions.waive(pair);
+            }
+            by_member.entry((member, self.part(pair))).or_default().push(pair);
+            missing -= usize::from(self.paces[member] != Pace::OnTrial);
         }
         let mut effects = Vec::new();
         for ((member, part), pairs) in by_member {
@@ -411,14 +393,16 @@ impl SegmentDownload {
 
     fn arrived(&mut self, now: Timestamp, request: RequestId, pair: PairIndex, held: bool) {
         let Some(member) = self.questions.answered(now, request, pair) else { return };
-        self.rests.forgive(member);
-        self.absent.remove(&member);
-        self.silent.remove(&member);
+        self.members.answered(member);
         self.claimed.remove(&pair);
         if held {
             self.progress_at = Some(now);
             self.held.insert(pair);
-        } else {
+            if self.owners.is_moved(pair) {
+                self.owners.sent(pair, member);
+                self.questions.waive(pair);
+            }
+        } else if self.owners.lacks(pair, member) && !self.held.contains(&pair) {
             self.lost.insert(pair);
         }
     }
@@ -426,33 +410,21 @@ impl SegmentDownload {
     /// Whoever sent other bytes of a symbol before it had to prove it lied.
     fn differs(&self, pair: PairIndex) -> Vec<Effect> {
         let is_lie = self.padding.is_some() && self.proving && self.claimed.contains(&pair);
-        let member = is_lie.then(|| self.owner(pair));
+        let member = is_lie.then(|| self.owners.sender(pair));
         let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };
         member.map(blame).into_iter().collect()
     }
 
     fn ended(&mut self, now: Timestamp, request: RequestId, end: End) {
         let Some(question) = self.questions.end(now, request) else { return };
-        if question.owed.is_empty() {
-            return;
-        }
-        let member = question.member;
-        match end {
-            End::Again { after_ms } => {
-                self.absent.remove(&member);
-                self.rests.begin(now, member, after_ms);
-            }
-            End::Absent => {
-                self.absent.entry(member).or_default().note(now, question.asked_at);
-                self.rests.begin(now, member, 0);
-            }
-            End::Done | End::Never => drop(self.failed_members.insert(member)),
+        if !question.owed.is_empty() {
+            self.members.ended(now, question.member, question.asked_at, end);
         }
     }
 
     fn mark_late(&mut self, now: Timestamp) -> Vec<Effect> {
         let silent = self.questions.mark_late(now);
-        self.silent.extend(&silent);
+        self.members.fell_silent(&silent);
         silent.into_iter().map(|member| Effect::Silent { member }).collect()
     }
 }
@@ -483,7 +455,7 @@ impl Machine for SegmentDownload {
         if self.phase != Phase::Gathering {
             return None;
         }
-        let rested = self.rests.next(self.seen);
+        let rested = self.members.next(self.seen);
         [self.questions.deadline(), rested, self.gives_up_at()].into_iter().flatten().min()
     }
 }

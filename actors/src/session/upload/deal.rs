@@ -127,7 +127,7 @@ impl Deal {
         let (view, (since, blobs)) = tokio::try_join!(self.chain.system(), self.blobs())?;
         let position = view.position;
         let terms = position.terms();
-        let quote = position.parameters.encoded_bytes(self.length, position.header_replicas);
+        let quote = position.parameters.encoded_bytes(self.length, position.market.header_replicas);
         let ask = Ask {
             encoded_bytes: quote.ok_or(put_plan::Refusal::Unpriced)?,
             end_epoch: self.end(&terms),

@@ -111,7 +111,7 @@ impl Register {
     ) -> Result<Application> {
         let addresses = advertised(&self.address, &node.network);
         let bytes = addresses.iter().map(|address| network::address_to_bytes(address));
-        let prices = client.view().position.prices;
+        let prices = client.view().position.market.prices;
         let registration = NodeRegistration {
             name: self.name.clone().or_else(|| node.name.clone()).unwrap_or_default(),
             multiaddrs: bytes.collect::<Result<_, _>>()?,

@@ -143,10 +143,10 @@ fn t123_receipts_and_caps_have_the_layout_of_the_contracts() {
     check(&withdrawing, &[&head, "01", &u32_hex(6), "00"]);
 }
 
-#[test]
-fn t123_the_state_of_stake_has_the_layout_of_the_contracts() {
+/// A state of stake, with something in every part.
+pub(super) fn sample_state() -> Staking {
     let (pool, _) = sample_pool();
-    let staking = Staking {
+    Staking {
         id: id(1),
         version: 1,
         epoch: 2,
@@ -169,7 +169,12 @@ fn t123_the_state_of_stake_has_the_layout_of_the_contracts() {
         price_base: Asks { storage: 12, write: 13 },
         by_peer: table(22, [(vec![9; 32], id(1))]),
         by_bls: Rows::new(id(23)),
-    };
+    }
+}
+
+#[test]
+fn t123_the_state_of_stake_has_the_layout_of_the_contracts() {
+    let staking = sample_state();
     let head = [run(1, 32), u64_hex(1), u32_hex(2), "000300".into(), u64_hex(4)].concat();
     let set = ["01", &run(1, 32), &u64_hex(6), &u64_hex(6)].concat();
     let committees =

@@ -44,10 +44,12 @@ impl SegmentDownload {
     /// otherwise those that are slow, or could not answer, are waited for, and those that are not there a little.
     pub(super) fn stuck(&mut self, now: Timestamp) -> Vec<Effect> {
         let late: BTreeSet<_> = self.questions.late_members().collect();
-        let is_at_hand = |pair: &PairIndex| {
-            let owner = self.owner(*pair);
-            !self.is_gone(owner) && !self.rests.is_resting(now, owner) && !late.contains(&owner)
+        let is_ready = |member: usize| {
+            !self.members.is_gone(member)
+                && !self.members.is_resting(now, member)
+                && !late.contains(&member)
         };
+        let is_at_hand = |pair: &PairIndex| self.owners.all(*pair).iter().any(is_ready);
         let at_hand = self.pairs().filter(is_at_hand).count();
         let other = usize::from(self.parameters.source(Axis::Secondary));
         // Of those that are not there, who is hoped for: all, or whoever was missed for the first time.
@@ -66,34 +68,39 @@ impl SegmentDownload {
         }
     }
 
-    /// Whether a member was not there so many times in a row.
-    fn is_absent(&self, member: usize, times: u32) -> bool {
-        self.absent.get(&member).is_some_and(|absence| absence.times >= times)
-    }
-
     /// Slivers of this axis that are held, or that members may still send.
     fn obtainable(&self, absent_times: u32) -> usize {
         let may_come = |pair: &PairIndex| {
-            let owner = self.owner(*pair);
-            let is_lost = self.lost.contains(pair) || self.is_gone(owner);
-            self.held.contains(pair) || !(is_lost || self.is_absent(owner, absent_times))
+            let mut owners = self.owners.remaining(*pair);
+            self.held.contains(pair)
+                || !self.lost.contains(pair) && owners.any(|it| self.is_present(it, absent_times))
         };
         self.pairs().filter(may_come).count()
     }
 
     /// Pairs of members that may still answer.
     fn present(&self, absent_times: u32) -> usize {
-        let is_present = |pair: &PairIndex| {
-            let owner = self.owner(*pair);
-            !(self.is_gone(owner) || self.is_absent(owner, absent_times))
+        let is_there = |pair: &PairIndex| {
+            self.owners.all(*pair).iter().any(|it| self.is_present(it, absent_times))
         };
-        self.pairs().filter(is_present).count()
+        self.pairs().filter(is_there).count()
+    }
+
+    /// Whether a member may still answer.
+    fn is_present(&self, member: usize, absent_times: u32) -> bool {
+        !self.members.is_gone(member) && !self.members.is_absent(member, absent_times)
+    }
+
+    /// How many pairs nobody has, if those of whom this holds have nothing of the segment.
+    pub fn without(&self, has_nothing: impl Fn(usize) -> bool) -> u16 {
+        let is_lost = |pair: &PairIndex| self.owners.all(*pair).iter().all(&has_nothing);
+        number(self.pairs().filter(is_lost).count())
     }
 
     /// Says once that members are missed.
     fn short(&mut self) -> Vec<Effect> {
         let is_news = !std::mem::replace(&mut self.is_short, true);
-        let members = is_news.then(|| self.absent.keys().copied().collect());
+        let members = is_news.then(|| self.members.absent().collect());
         members.map(|members| Effect::Missed { members }).into_iter().collect()
     }
 
@@ -104,6 +111,7 @@ impl SegmentDownload {
         for set in [&mut self.held, &mut self.claimed, &mut self.verified, &mut self.lost] {
             set.clear();
         }
+        self.owners.forget();
         effects.extend(self.advance(now));
         effects
     }
@@ -127,10 +135,9 @@ impl SegmentDownload {
     }
 
     fn unhelpful(&self) -> Vec<usize> {
-        let lacking = self.lost.iter().map(|pair| self.owner(*pair));
-        let gone = self.failed_members.union(&self.bad_members).copied();
-        let slow = self.rests.members().chain(self.questions.late_members());
-        let members: BTreeSet<_> = gone.chain(slow).chain(lacking).collect();
+        let lacking = self.lost.iter().flat_map(|pair| self.owners.all(*pair).iter());
+        let mut members = self.members.unhelpful();
+        members.extend(self.questions.late_members().chain(lacking));
         members.into_iter().collect()
     }
 
@@ -170,12 +177,12 @@ impl SegmentDownload {
             return Vec::new();
         }
         let wrong: Vec<_> = wrong.iter().filter(|pair| self.held.contains(pair)).copied().collect();
-        let liars: BTreeSet<_> = wrong.iter().map(|pair| self.owner(*pair)).collect();
+        let liars: BTreeSet<_> = wrong.iter().map(|pair| self.owners.sender(*pair)).collect();
         for pair in &wrong {
             self.held.remove(pair);
         }
         self.verified = self.held.clone();
-        self.bad_members.extend(&liars);
+        liars.iter().for_each(|liar| self.members.lied(*liar));
         self.phase = Phase::Gathering;
         self.progress_at = Some(now);
         let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };

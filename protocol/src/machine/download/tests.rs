@@ -1,12 +1,15 @@
 //! A download against scripted nodes: what is obtainable is obtained, liars are blamed, and the end is always reached.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::committee::tests::sample_committee;
+use crate::machine::questions::HEDGE_AFTER_MS;
 
+mod moving;
 mod proofs;
 
 /// What a scripted node does.
@@ -31,9 +34,23 @@ const PATIENCE_MS: u64 = 30_000;
 /// How long a dial takes that is refused.
 const DIAL_MS: u64 = 4_000;
 
+const BLOB: BlobId = BlobId::from_bytes([7; 32]);
+
+/// So many members among whom the shards are dealt, and nothing moved.
+fn roster(members: usize, shards: u16) -> Roster {
+    let members = u8::try_from(members).expect("a handful of nodes");
+    Roster::settled(Arc::new(sample_committee(members, shards).0))
+}
+
+fn terms() -> Terms {
+    Terms { paces: Vec::new(), patience_ms: PATIENCE_MS, noise: 3, certified: None }
+}
+
 struct World {
     download: SegmentDownload,
     nodes: Vec<Node>,
+    /// What single members do not have, though they answer.
+    lacking: BTreeSet<(usize, PairIndex)>,
     now: Timestamp,
     asked: usize,
     blamed: BTreeSet<usize>,
@@ -54,14 +71,16 @@ impl World {
     }
 
     fn expecting(nodes: &[Node], shards: u16, paces: Vec<Pace>) -> Self {
-        let count = u8::try_from(nodes.len()).expect("a handful of nodes");
-        let (committee, _) = sample_committee(count, shards);
-        let parameters = Parameters::new(shards, 1024).expect("valid parameters");
-        let terms = Terms { paces, patience_ms: PATIENCE_MS, noise: 3 };
-        let blob = BlobId::from_bytes([7; 32]);
+        World::of(&roster(nodes.len(), shards), nodes, Terms { paces, ..terms() })
+    }
+
+    /// The download from the members of a roster, of which each does this.
+    fn of(roster: &Roster, nodes: &[Node], terms: Terms) -> Self {
+        let parameters = Parameters::new(roster.committee().shards(), 1024).expect("valid");
         World {
-            download: SegmentDownload::new(parameters, &committee, &blob, 0, terms),
+            download: SegmentDownload::new(parameters, roster, &BLOB, 0, terms),
             nodes: nodes.to_vec(),
+            lacking: BTreeSet::new(),
             now: Timestamp(0),
             asked: 0,
             blamed: BTreeSet::new(),
@@ -78,14 +97,10 @@ impl World {
 
     /// The download of a short blob of this length from equal nodes.
     fn of_short(nodes: &[Node], shards: u16, length: u32) -> Self {
-        let count = u8::try_from(nodes.len()).expect("a handful of nodes");
-        let (committee, _) = sample_committee(count, shards);
         let parameters = Parameters::new(shards, 1 << 16).expect("valid parameters");
         let parameters = parameters.with_short_blobs(1 << 16).expect("valid parameters");
-        let paces = vec![Pace::Untried; nodes.len()];
-        let terms = Terms { paces, patience_ms: PATIENCE_MS, noise: 3 };
-        let blob = BlobId::from_bytes([7; 32]);
-        let download = SegmentDownload::of_short(parameters, &committee, &blob, length, terms);
+        let roster = roster(nodes.len(), shards);
+        let download = SegmentDownload::of_short(parameters, &roster, &BLOB, length, terms());
         World { download, ..World::new(nodes, shards) }
     }
 
@@ -124,10 +139,13 @@ impl World {
                             inputs.extend(lies.collect::<Vec<_>>());
                             self.proved.extend(&pairs);
                         }
-                        self.held.extend(pairs.iter().map(|pair| (*pair, member)));
-                        inputs.extend(
-                            pairs.iter().map(|pair| Input::Arrived { request, pair: *pair }),
-                        );
+                        let lacks = |pair: &PairIndex| self.lacking.contains(&(member, *pair));
+                        let (missing, there): (Vec<_>, Vec<_>) = pairs.into_iter().partition(lacks);
+                        self.held.extend(there.iter().map(|pair| (*pair, member)));
+                        let arrived = |pair| Input::Arrived { request, pair };
+                        inputs.extend(there.into_iter().map(arrived));
+                        let missed = |pair| Input::Missing { request, pair };
+                        inputs.extend(missing.into_iter().map(missed));
                     }
                 }
                 inputs.push(Input::Ended { request, end });
@@ -311,11 +329,8 @@ fn nobody_is_hedged_sooner_than_it_is_known_to_answer() {
 
 #[test]
 fn a_request_that_trickles_is_hedged_when_the_others_are_long_done() {
-    let (committee, _) = sample_committee(5, 20);
     let parameters = Parameters::new(20, 1024).expect("valid parameters");
-    let terms = Terms { paces: vec![Pace::Untried; 5], patience_ms: PATIENCE_MS, noise: 3 };
-    let blob = BlobId::from_bytes([7; 32]);
-    let mut download = SegmentDownload::new(parameters, &committee, &blob, 0, terms);
+    let mut download = SegmentDownload::new(parameters, &roster(5, 20), &BLOB, 0, terms());
     let mut asked = download.handle(Timestamp(0), Input::Started);
     let Some(Effect::Ask { request: slow, pairs: owed, .. }) = asked.pop() else { panic!() };
     for effect in asked {
