@@ -15,12 +15,13 @@ use haulout_storage::{Store, StoreError};
 use tracing::{info, warn};
 
 use crate::chain::{CallError, Chain, ChainOptions, NetworkObjects, SystemView, Wallet};
-use crate::chain_sync::{Follow, kept};
+use crate::chain_sync::follow::Follow;
+use crate::chain_sync::kept;
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::position::{Position, PositionWatch};
 use crate::trust::Trust;
-use crate::vitals::Vitals;
+use crate::vitals::measured::Vitals;
 
 /// The facts and tools all actors of one node share; a cheap clone.
 #[derive(Clone, Debug)]

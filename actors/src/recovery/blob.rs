@@ -107,6 +107,7 @@ impl Repair {
         Session {
             network: self.network.clone(),
             network_id: self.context.network,
+            roster: Arc::new(self.position.roster()),
             committee: self.position.committee.clone(),
             parameters: self.position.parameters,
             checkpoint: self.position.checkpoint,
