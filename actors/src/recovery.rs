@@ -6,6 +6,7 @@
 //! Source: `protocol.md` section 8.
 
 mod blob;
+mod handover;
 mod job;
 mod looking;
 mod question;

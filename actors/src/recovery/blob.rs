@@ -14,8 +14,9 @@ use haulout_storage::Lacking;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, debug, info_span, warn};
 
-use super::job::Job;
-use super::segment::{Recovery, RepairError};
+use super::handover::hand_over;
+use super::job::{Job, Moved, RepairError};
+use super::segment::Recovery;
 use super::short;
 use crate::context::Context;
 use crate::limits;
@@ -40,6 +41,13 @@ pub(crate) struct Repaired {
     pub(super) pairs: u64,
     /// Bytes that came for it.
     pub(super) bytes: u64,
+}
+
+impl Repaired {
+    fn add(&mut self, moved: Moved) {
+        self.pairs += moved.pairs;
+        self.bytes += moved.bytes;
+    }
 }
 
 impl Default for Repaired {
@@ -134,7 +142,7 @@ impl Repair {
                 continue; // the ledger's length promised more segments than there are
             }
             let _room = self.memory.room(self.bytes_of(&header, segment, lost.len())).await;
-            let job = Job {
+            let mut job = Job {
                 session: session.clone(),
                 store: store.clone(),
                 blob_id: *blob_id,
@@ -143,10 +151,12 @@ impl Repair {
                 lost,
                 ours: ours.clone(),
             };
-            let (moved, end) = Recovery::begin(&job).await?.run().await;
-            repaired.pairs += moved.pairs;
-            repaired.bytes += moved.bytes;
-            end?;
+            repaired.add(hand_over(&mut job).await?);
+            if !job.lost.is_empty() {
+                let (moved, end) = Recovery::begin(&job).await?.run().await;
+                repaired.add(moved);
+                end?;
+            }
         }
         Ok(())
     }

@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::pairs::PairProof;
-use haulout_protocol::sliver::{PairIndex, ShardIndex, pair_of_shard};
+use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
 use haulout_storage::{Store, StoreError};
 
 use crate::session::Session;
@@ -26,7 +28,71 @@ pub(super) struct Job {
     pub(super) ours: Vec<ShardIndex>,
 }
 
+/// Why pairs were not rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RepairError {
+    /// There is no way to them now.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// Our own store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A task of ours ended before its time.
+    #[error("this node is shutting down")]
+    Ended,
+}
+
+/// What a segment's repair moved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    /// Pairs that are whole now.
+    pub(super) pairs: u64,
+    /// Bytes of symbols and proofs that came.
+    pub(super) bytes: u64,
+}
+
+/// A pair that is right.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) shard: ShardIndex,
+    pub(super) proof: Vec<u8>,
+    /// Its primary and its secondary sliver.
+    pub(super) slivers: [Bytes; 2],
+}
+
 impl Job {
+    /// How long the segment is, in bytes.
+    pub(super) fn length(&self) -> u32 {
+        self.session.parameters.segment_length(self.header.length, self.segment)
+    }
+
+    /// Our own index among those who are asked.
+    pub(super) fn ourselves(&self) -> Option<usize> {
+        let own = self.session.network.identity();
+        self.session.roster.members().position(|member| member.peer_id == own)
+    }
+
+    /// Makes pairs durable.
+    pub(super) async fn keep(&self, kept: Vec<Kept>) -> Result<(), RepairError> {
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let (store, blob_id, segment) = (self.store.clone(), self.blob_id, self.segment);
+        let written = tokio::task::spawn_blocking(move || {
+            // Time zero: nobody brings these any more, so they are not on their way.
+            let mut writer = store.segment_writer(blob_id, segment, 0)?;
+            for Kept { shard, proof, slivers } in &kept {
+                writer.append_proof(*shard, proof)?;
+                for (axis, sliver) in Axis::BOTH.into_iter().zip(slivers) {
+                    writer.append(*shard, axis, sliver)?;
+                }
+            }
+            Ok::<_, StoreError>(writer)
+        });
+        let writer = written.await.map_err(|_| RepairError::Ended)??;
+        Ok(writer.commit().await?)
+    }
+
     /// The pairs of ours that are whole, with their proofs. Blocks.
     pub(super) fn held(&self) -> Result<BTreeMap<PairIndex, PairProof>, StoreError> {
         let (parameters, mut held) = (&self.session.parameters, BTreeMap::new());

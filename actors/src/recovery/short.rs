@@ -9,7 +9,7 @@ use haulout_protocol::sliver::{Axis, ShardIndex, pair_of_shard};
 use haulout_storage::{ShortBlob, Store};
 use tracing::debug;
 
-use super::segment::RepairError;
+use super::job::RepairError;
 use crate::session::Session;
 use crate::session::download::{self, Consistency, GetError};
 

@@ -69,7 +69,13 @@ fn world(nodes: &[Node], shards: u16) -> World {
     let stock = Stock { lost, held: BTreeMap::new(), ourselves: Some(us) };
     let terms = Terms { paces: vec![Pace::Untried; us + 1], patience_ms: PATIENCE_MS, noise: 3 };
     let root = segment.commitment().slivers_root;
-    let recovery = SegmentRecovery::new(parameters, &committee, (&blob, 0, root), stock, terms);
+    let recovery = SegmentRecovery::new(
+        parameters,
+        &Roster::settled(committee.into()),
+        (&blob, 0, root),
+        stock,
+        terms,
+    );
     World {
         parameters,
         segment,
@@ -256,7 +262,13 @@ fn pairs_at_hand_give_symbols_for_nothing() {
     let (committee, _) = sample_committee(5, 20);
     let terms = Terms { paces: Vec::new(), patience_ms: PATIENCE_MS, noise: 3 };
     let of = (&BlobId::from_bytes([7; 32]), 0, world.segment.commitment().slivers_root);
-    world.recovery = SegmentRecovery::new(world.parameters, &committee, of, stock, terms);
+    world.recovery = SegmentRecovery::new(
+        world.parameters,
+        &Roster::settled(committee.into()),
+        of,
+        stock,
+        terms,
+    );
     let world = world.run();
     assert_eq!((world.end, world.kept), (Some(Effect::Finish), [lost].into()));
     assert_eq!(world.symbols, 8 + 14 - 2 * 3 - 1);
@@ -323,7 +335,13 @@ fn a_group_that_was_lost_with_its_proofs_is_recognised_below_a_neighbours_path()
     let (committee, _) = sample_committee(4, 40);
     let terms = Terms { paces: Vec::new(), patience_ms: PATIENCE_MS, noise: 3 };
     let of = (&BlobId::from_bytes([7; 32]), 0, world.segment.commitment().slivers_root);
-    world.recovery = SegmentRecovery::new(world.parameters, &committee, of, stock, terms);
+    world.recovery = SegmentRecovery::new(
+        world.parameters,
+        &Roster::settled(committee.into()),
+        of,
+        stock,
+        terms,
+    );
     let world = world.run();
     assert_eq!((world.end, world.kept), (Some(Effect::Finish), lost.clone()));
     for pair in lost {
