@@ -15,8 +15,11 @@ pub mod tree;
 pub mod trust;
 pub mod vitals;
 
+mod asking;
 mod epoch;
 mod pauses;
+mod recovery;
+mod serving;
 mod sliver_transfer;
 mod tasks;
 mod trace;

@@ -269,6 +269,9 @@ pub const CRAWL_BYTES_PER_SECOND: u64 = 1024;
 /// Streams of `blob/1` served at once; each is one read of the store. Nobody pays for questions.
 pub const BLOB_PLACES: guests::Limits =
     guests::Limits { members: 128, payers: 0, payers_per_blob: 0, ..SLIVER_PLACES };
+/// Streams of `symbol/1` served at once. Only members are served: strangers have one place, on which they are told so.
+pub const SYMBOL_PLACES: guests::Limits =
+    guests::Limits { members: 64, payers: 0, strangers: 1, payers_per_blob: 0, ..SLIVER_PLACES };
 /// Bytes of all sessions together for segments and answers on their way in and out. Strangers' part holds two segments of
 /// the smallest network as they are written, or dozens of slivers as they are read; the rest, one segment of a writer who paid.
 pub const SESSION_MEMORY: rations::Limits = rations::Limits {
@@ -338,6 +341,17 @@ pub const SESSIONS_GRACE: Duration = Duration::from_secs(3);
 pub const SLIVER_CHECKS_MAX: usize = 4;
 /// Pairs one get may ask for; a segment of the largest network has 1000.
 pub const PAIRS_PER_GET_MAX: usize = 4096;
+
+// ---- recovery --------------------------------------------------------------------------------
+
+/// Blobs repaired at once: a repair waits for peers most of its time, and one that lasts does not hold up small ones.
+pub const REPAIRS_AT_ONCE: usize = 8;
+/// Bytes that all repairs hold together: one full segment of a node that has a fifth of a network of a hundred shards.
+pub const REPAIR_MEMORY: usize = 96 * 1024 * 1024;
+/// A repair that gets nothing new for so long is given up, and tried again later.
+pub const REPAIR_PATIENCE: Duration = Duration::from_secs(15);
+/// How often the log says how far repairs are.
+pub const REPAIR_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 // ---- vitals ----------------------------------------------------------------------------------
 

@@ -10,24 +10,27 @@ pub mod holdings;
 pub mod locate;
 pub mod upload;
 
-mod inquiry;
 mod node;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::committee::Committee;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
-use haulout_protocol::machine::Timestamp;
-use haulout_protocol::machine::responsiveness::{Pace, preferences};
+use haulout_protocol::machine::responsiveness::Pace;
 use haulout_protocol::message::NetworkId;
 use tracing::{Span, debug_span};
 
+use crate::asking::{Asker, Terms};
 use crate::chain::Cost;
 use crate::network::{Network, Protocol};
+
+pub(crate) use self::locate::held_header;
+pub(crate) use self::node::pair_proof;
+pub use crate::asking::Obstacle;
 
 /// What a session needs to know and hold: cheap to clone, made anew for each put or get.
 #[derive(Clone, Debug)]
@@ -47,30 +50,37 @@ pub struct Session {
 }
 
 impl Session {
-    fn peer(&self, member: usize) -> PeerId {
+    pub(crate) fn peer(&self, member: usize) -> PeerId {
         self.committee.members()[member].peer_id
     }
 
-    fn name(&self, member: usize) -> String {
+    pub(crate) fn name(&self, member: usize) -> String {
         let member = &self.committee.members()[member];
         format!("{} ({})", member.name, member.peer_id)
     }
 
+    /// Whoever asks members.
+    pub(crate) fn asker(&self) -> Asker {
+        Asker::new(&self.network)
+    }
+
     /// What to expect of each member that is asked for so many bytes now.
-    fn paces(&self, bytes: u64) -> Vec<Pace> {
+    pub(crate) fn paces(&self, bytes: u64) -> Vec<Pace> {
         let peers = self.committee.members().iter().map(|member| member.peer_id);
-        self.network.paces(peers, bytes)
+        self.asker().paces(peers, bytes)
     }
 
     /// The members that own shards; whoever answers fast comes first.
     fn members_by_pace(&self) -> Vec<usize> {
-        let paces = self.paces(0);
         let weight = |member: usize| usize::from(self.committee.weight(member));
-        let shares: Vec<_> = (0..paces.len()).map(weight).collect();
-        let preferences = preferences(&paces, &shares, usize::from(self.committee.quorum()));
-        let mut members: Vec<_> = (0..paces.len()).filter(|member| shares[*member] > 0).collect();
-        members.sort_by_key(|member| preferences[*member]);
-        members
+        let members = self.committee.members().iter().enumerate();
+        let candidates: Vec<_> = members.map(|(member, it)| (it.peer_id, weight(member))).collect();
+        self.asker().ranked(&candidates, 0, usize::from(self.committee.quorum()))
+    }
+
+    /// The terms of an inquiry among members, so many of them at once.
+    fn inquiry(&self, width: usize) -> Terms {
+        Terms { width, patience_ms: self.patience_ms(), noise: self.noise() }
     }
 
     /// The span of what one member is sent in a put.
@@ -89,7 +99,7 @@ impl Session {
     }
 
     /// The span of what one member is asked for in a get.
-    fn fetch_span(&self, member: usize, blob_id: &BlobId, segment: u32) -> Span {
+    pub(crate) fn fetch_span(&self, member: usize, blob_id: &BlobId, segment: u32) -> Span {
         let member = &self.committee.members()[member];
         debug_span!(
             "fetch",
@@ -104,12 +114,12 @@ impl Session {
         )
     }
 
-    fn patience_ms(&self) -> u64 {
+    pub(crate) fn patience_ms(&self) -> u64 {
         u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A number of this client's own, so that clients which were refused together do not come back together.
-    fn noise(&self) -> u64 {
+    pub(crate) fn noise(&self) -> u64 {
         let identity = self.network.identity();
         let key = identity.key().iter().take(8);
         key.fold(0, |noise, byte| (noise << 8) | u64::from(*byte))
@@ -125,19 +135,6 @@ pub struct Unhelpful {
     pub reason: String,
     /// What that means.
     pub obstacle: Obstacle,
-}
-
-/// What keeps a member from helping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// It cannot be reached, or says nothing.
-    Away,
-    /// It is there and has no time.
-    Busy,
-    /// It is there and does not have what it was asked for.
-    Lacks,
-    /// It is there and refuses, or is not believed.
-    Refuses,
 }
 
 /// How far a put or get is, for displays.
@@ -186,28 +183,3 @@ pub struct Pending {
 
 /// Tells a display how far the work is. Called from the session's own task; must not block.
 pub type Observer = Arc<dyn Fn(Progress) + Send + Sync>;
-
-/// Time for machines: milliseconds since the session began.
-#[derive(Clone, Copy, Debug)]
-struct Clock(Instant);
-
-impl Clock {
-    fn start() -> Self {
-        Clock(Instant::now())
-    }
-
-    fn now(&self) -> Timestamp {
-        Timestamp(u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX))
-    }
-
-    /// Sleeps until the moment; for ever without one.
-    async fn until(&self, deadline: Option<Timestamp>) {
-        match deadline {
-            Some(deadline) => {
-                let deadline = self.0 + std::time::Duration::from_millis(deadline.0);
-                tokio::time::sleep_until(deadline.into()).await;
-            }
-            None => std::future::pending().await,
-        }
-    }
-}

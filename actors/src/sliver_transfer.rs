@@ -1,38 +1,36 @@
 //! Takes slivers in, hands slivers out, and answers what else peers ask of a blob.
 //!
-//! Promises: a stream is served only while it has its place, given before it is accepted, so a full
-//! node says "busy" instead of buffering, and whoever keeps it waiting makes room; no byte is read,
-//! from a peer or from the disk, before there is room for it in memory; a sliver goes stream, check,
-//! store inside one task and never enters a mailbox; a confirmation is signed only over what is
-//! durable and registered; bytes without a registration are bounded and forgotten after
-//! [`limits::PENDING_TIME_MAX`]. Does not: look for missing slivers, or know who uploads.
+//! Promises: a sliver goes stream, check, store inside one task and never enters a mailbox; a
+//! confirmation is signed only over what is durable and registered; bytes without a registration are
+//! bounded and forgotten after [`limits::PENDING_TIME_MAX`](crate::limits::PENDING_TIME_MAX).
+//! Does not: decide who is served (`serving` does), look for missing slivers, or know who uploads.
 
 mod answers;
 mod confirm;
 mod get;
-mod memory;
+mod patience;
 mod pending;
 mod put;
-mod readers;
 mod session;
 mod short;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use haulout_protocol::crypto::PeerId;
-use haulout_protocol::machine::{pacing, rations};
+use futures::future::join_all;
+use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
 use haulout_storage::StoreError;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::task::{AbortHandle, JoinSet};
-use tracing::{Instrument, debug, info_span};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::debug;
 
+pub(crate) use self::patience::Patience;
+#[cfg(test)]
 pub(crate) use self::pending::Bounds;
-use self::session::Session;
+use self::session::{Session, Shared};
 use crate::context::{Context, now_ms};
-use crate::limits;
-use crate::network::{Incoming, Network, Protocol, Stream};
+use crate::network::{Network, Protocol};
+use crate::serving::{Counter, Service, Serving};
 use crate::tasks::Tasks;
 
 /// The actor.
@@ -40,19 +38,10 @@ pub(crate) struct SliverTransferActor;
 
 /// Facts the actor reacts to.
 pub(crate) enum Message {
-    /// A peer opened a stream, and there is a place for it.
-    StreamArrived(Box<Arrival>),
     /// It is time to look for bytes that waited too long.
     SweepDue,
     /// That look is over.
     SweepDone(Result<(), StoreError>),
-}
-
-/// A stream with its right to be served.
-pub(crate) struct Arrival {
-    peer: PeerId,
-    protocol: Protocol,
-    stream: Stream,
 }
 
 /// What the actor starts with.
@@ -60,52 +49,16 @@ pub(crate) struct Arrival {
 pub(crate) struct Arguments {
     pub(crate) context: Context,
     pub(crate) network: Network,
+    pub(crate) serving: Serving,
     pub(crate) patience: Patience,
 }
 
-/// Bounds that tests set lower.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    pub(crate) bounds: Bounds,
-    pub(crate) memory: rations::Limits,
-    pub(crate) readers: pacing::Limits,
-    pub(crate) pending_time: Duration,
-    pub(crate) sweep_interval: Duration,
-    pub(crate) registration_wait: Duration,
-    pub(crate) idle: Duration,
-    pub(crate) pause: Duration,
-}
-
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience {
-            bounds: Bounds::default(),
-            memory: limits::SESSION_MEMORY,
-            readers: limits::READERS,
-            pending_time: limits::PENDING_TIME_MAX,
-            sweep_interval: limits::PENDING_SWEEP_INTERVAL,
-            registration_wait: limits::REGISTRATION_WAIT_MAX,
-            idle: limits::STREAM_CREDIT,
-            pause: limits::UPLOAD_PAUSE_MAX,
-        }
-    }
-}
-
-/// What the actor knows: what all sessions share, and which run.
+/// What the actor knows: what all sessions share, and where they run.
 pub(crate) struct State {
-    shared: Arc<session::Shared>,
-    sessions: JoinSet<()>,
+    shared: Arc<Shared>,
     tasks: Tasks,
-    doors: Vec<AbortHandle>,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        for door in &self.doors {
-            door.abort(); // `post_stop` does not run after a panic or a kill
-        }
-        self.shared.closing.cancel();
-    }
+    counters: Vec<Counter>,
+    _introducing: AbortOnDropHandle<()>,
 }
 
 impl Actor for SliverTransferActor {
@@ -118,22 +71,15 @@ impl Actor for SliverTransferActor {
         myself: ActorRef<Message>,
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let store = arguments.context.store.clone();
+        let Arguments { context, network, serving, patience } = arguments;
+        let store = context.store.clone();
         let on_disk = tokio::task::spawn_blocking(move || store.pending_bytes()).await??;
-        let network = arguments.network.clone();
-        let shared = Arc::new(session::Shared::new(arguments, on_disk));
-        let open = |protocol| {
-            let door = accept(protocol, network.accept(protocol), myself.clone());
-            tokio::spawn(door).abort_handle()
-        };
-        let introducing = introduce(shared.context.clone(), network.clone());
-        let doors = vec![
-            open(Protocol::Sliver),
-            open(Protocol::Blob),
-            tokio::spawn(introducing).abort_handle(),
-        ];
+        let introducing = tokio::spawn(introduce(context.clone(), network));
+        let shared = Arc::new(Shared::new(context, patience, on_disk));
+        let counters = counters(&serving, &shared);
         drop(myself.send_after(shared.patience.sweep_interval, || Message::SweepDue));
-        Ok(State { shared, sessions: JoinSet::new(), tasks: Tasks::default(), doors })
+        let _introducing = AbortOnDropHandle::new(introducing);
+        Ok(State { shared, tasks: Tasks::default(), counters, _introducing })
     }
 
     async fn handle(
@@ -143,7 +89,6 @@ impl Actor for SliverTransferActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::StreamArrived(arrival) => state.serve(*arrival),
             Message::SweepDue => state.sweep(&myself),
             Message::SweepDone(done) => {
                 done?; // our own store fails: we are broken, and the supervisor should know
@@ -158,53 +103,12 @@ impl Actor for SliverTransferActor {
         _: ActorRef<Message>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        state.close().await;
+        join_all(state.counters.drain(..).map(Counter::close)).await;
         Ok(())
     }
 }
 
 impl State {
-    /// Stops accepting, then lets sessions finish for a little while.
-    async fn close(&mut self) {
-        for door in &self.doors {
-            door.abort();
-        }
-        self.shared.closing.cancel();
-        let finish = async { while self.sessions.join_next().await.is_some() {} };
-        if tokio::time::timeout(limits::SESSIONS_GRACE, finish).await.is_err() {
-            debug!(sessions = self.sessions.len(), "sessions were cut off");
-        }
-    }
-
-    /// Starts the task that serves one stream. A panic there ends that session alone, and so does the loss of its place:
-    /// whatever it waited for, it holds nothing any more.
-    fn serve(&mut self, arrival: Arrival) {
-        while let Some(ended) = self.sessions.try_join_next() {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a session panicked");
-            }
-        }
-        let Arrival { peer, protocol, mut stream } = arrival;
-        stream.set_idle_timeout(self.shared.patience.idle);
-        let place = stream.place().expect("a stream that a peer opened has a place");
-        let shared = self.shared.clone();
-        let session = Session { shared: self.shared.clone(), peer, place: place.clone(), stream };
-        let span = info_span!("session", %peer, ?protocol);
-        let served = async move {
-            let serve = async {
-                match protocol {
-                    Protocol::Sliver => session.serve_slivers().await,
-                    Protocol::Blob => session.serve_blob().await,
-                }
-            };
-            tokio::select! {
-                () = serve => {}
-                () = place.evicted() => shared.turned_out(&place),
-            }
-        };
-        self.sessions.spawn(served.instrument(span));
-    }
-
     /// Starts the task that forgets bytes which waited too long for their registration.
     fn sweep(&mut self, myself: &ActorRef<Message>) {
         let shared = self.shared.clone();
@@ -212,14 +116,21 @@ impl State {
     }
 }
 
-/// Hands over each stream that was accepted; their places bound how many there are.
-async fn accept(protocol: Protocol, mut incoming: Incoming, actor: ActorRef<Message>) {
-    while let Some((peer, stream)) = incoming.next().await {
-        let arrival = Arrival { peer, protocol, stream };
-        if actor.cast(Message::StreamArrived(Box::new(arrival))).is_err() {
-            return; // the actor is gone; its successor opens its own door
-        }
-    }
+/// Opens the counters where peers bring and ask for what we store.
+fn counters(serving: &Serving, shared: &Arc<Shared>) -> Vec<Counter> {
+    let service = |protocol| Service {
+        protocol,
+        frame_bytes_max: SMALL_FRAME_BYTES_MAX,
+        idle: shared.patience.idle,
+    };
+    let (slivers, blobs) = (shared.clone(), shared.clone());
+    let slivers = serving.open(service(Protocol::Sliver), move |visit| {
+        Session { shared: slivers.clone(), visit }.serve_slivers()
+    });
+    let blobs = serving.open(service(Protocol::Blob), move |visit| {
+        Session { shared: blobs.clone(), visit }.serve_blob()
+    });
+    vec![slivers, blobs]
 }
 
 /// Tells the network who serves in the committee, who did in the one before and who will in the next: they move shards.
@@ -250,7 +161,7 @@ async fn introduce(context: Context, network: Network) {
 }
 
 /// One look at everything that is pending.
-async fn sweep(shared: &Arc<session::Shared>) -> Result<(), StoreError> {
+async fn sweep(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let ours = shared.clone();
     read(move || settle_registered(&ours)).await?;
     let age = u64::try_from(shared.patience.pending_time.as_millis()).unwrap_or(u64::MAX);
@@ -266,7 +177,7 @@ async fn sweep(shared: &Arc<session::Shared>) -> Result<(), StoreError> {
 }
 
 /// What is registered by now is pending no more. Blocks.
-fn settle_registered(shared: &session::Shared) -> Result<(), StoreError> {
+fn settle_registered(shared: &Shared) -> Result<(), StoreError> {
     let (store, epoch) = (&shared.context.store, shared.context.position.current().epoch);
     for blob_id in shared.pending.blobs() {
         let record = store.blob(&blob_id)?;

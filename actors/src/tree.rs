@@ -11,6 +11,8 @@ use crate::context::Context;
 use crate::epoch::{self, EpochActor};
 use crate::gossip::{self, GossipActor};
 use crate::network::Network;
+use crate::recovery::{self, RecoveryActor};
+use crate::serving::{self, Serving};
 use crate::sliver_transfer::{self, Patience, SliverTransferActor};
 use crate::supervisor::{
     Budget, Child, ChildState, Ended, Health, Plan, RestartHook, StartError, Strategy, Supervisor,
@@ -51,15 +53,16 @@ const BRANCH_BUDGET: Budget = Budget { restarts: 10, window: Duration::from_secs
 impl Tree {
     /// Starts everything, eldest first.
     pub async fn start(context: Context, network: Network, role: Role) -> Result<Tree, StartError> {
-        Tree::start_with(context, network, role, Patience::default()).await
+        let limits = (serving::Limits::default(), Patience::default());
+        Tree::start_with(context, network, role, limits).await
     }
 
-    /// As [`Tree::start`], with bounds of sliver transfer as given.
+    /// As [`Tree::start`], with bounds of what is served, and of sliver transfer, as given.
     pub(crate) async fn start_with(
         context: Context,
         network: Network,
         role: Role,
-        patience: Patience,
+        (limits, patience): (serving::Limits, Patience),
     ) -> Result<Tree, StartError> {
         let metrics = context.metrics.clone();
         let hook: RestartHook = std::sync::Arc::new(move |name| metrics.actor_restarted(name));
@@ -72,7 +75,11 @@ impl Tree {
         };
         let mut children = vec![network.child()];
         if role == Role::StorageNode {
-            let shards = vec![sliver_transfer_child(&context, &network, patience)];
+            let serving = Serving::new(&network, &context.metrics, limits);
+            let shards = vec![
+                sliver_transfer_child(&context, &network, &serving, patience),
+                recovery_child(&context, &network, &serving),
+            ];
             let shards = plan("shards", Strategy::RestForOne, BRANCH_BUDGET, shards);
             children.push(Child::supervisor(shards));
         }
@@ -140,10 +147,22 @@ fn services(context: &Context, network: &Network, role: Role) -> Vec<Child> {
 }
 
 /// The actor that moves slivers.
-fn sliver_transfer_child(context: &Context, network: &Network, patience: Patience) -> Child {
-    let (context, network) = (context.clone(), network.clone());
-    let arguments = sliver_transfer::Arguments { context, network, patience };
+fn sliver_transfer_child(
+    context: &Context,
+    network: &Network,
+    serving: &Serving,
+    patience: Patience,
+) -> Child {
+    let (context, network, serving) = (context.clone(), network.clone(), serving.clone());
+    let arguments = sliver_transfer::Arguments { context, network, serving, patience };
     Child::actor("sliver_transfer", move || (SliverTransferActor, arguments.clone()))
+}
+
+/// The actor that repairs what is missing.
+fn recovery_child(context: &Context, network: &Network, serving: &Serving) -> Child {
+    let (context, network, serving) = (context.clone(), network.clone(), serving.clone());
+    let arguments = recovery::Arguments { context, network, serving };
+    Child::actor("recovery", move || (RecoveryActor, arguments.clone()))
 }
 
 #[cfg(test)]

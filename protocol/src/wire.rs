@@ -92,6 +92,15 @@ pub enum Refusal {
     Internal,
 }
 
+/// A frame that answers, and may refuse instead.
+pub trait Refusable: bincode::Encode + bincode::Decode<()> + Send + Sync {
+    /// The frame that refuses.
+    fn refusing(refusal: Refusal) -> Self;
+
+    /// The frame, unless it refuses.
+    fn unless_refused(self) -> Result<Self, Refusal>;
+}
+
 impl Refusal {
     /// Whether asking the same node again can help.
     pub fn is_transient(&self) -> bool {

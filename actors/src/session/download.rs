@@ -24,8 +24,8 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span, warn};
 
 use super::locate::{self, LocateError};
-use super::node::AskError;
-use super::{Clock, Observer, Obstacle, Progress, Session, Unhelpful};
+use super::{Observer, Obstacle, Progress, Session, Unhelpful};
+use crate::asking::{AskError, Clock};
 
 mod question;
 
@@ -304,13 +304,13 @@ impl Fetch {
     fn failed(&mut self, member: usize, error: &AskError) {
         debug!(blob_id = %self.blob_id.short(), member = %self.session.name(member), %error, "slivers did not come");
         self.reasons.insert(member, (error.to_string(), error.obstacle()));
-        error.report(&self.session, member);
+        self.session.asker().report(self.session.peer(member), error);
     }
 
     fn silent(&mut self, member: usize) {
         let silence = || ("gave no answer in time".to_owned(), Obstacle::Away);
         self.reasons.entry(member).or_insert_with(silence);
-        self.session.network.fell_silent(self.session.peer(member));
+        self.session.asker().fell_silent(self.session.peer(member));
     }
 
     /// Whoever waits shall know for what.
@@ -337,7 +337,7 @@ impl Fetch {
             Effect::Missed { members } => self.missed(&members),
             Effect::Blame { member, reason } => {
                 self.reasons.insert(member, (reason.to_string(), Obstacle::Refuses));
-                self.session.network.blame(self.session.peer(member), reason);
+                self.session.asker().blame(self.session.peer(member), reason);
             }
             Effect::Finish | Effect::Fail(_) => (),
         }

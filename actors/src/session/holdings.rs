@@ -13,10 +13,9 @@ use haulout_protocol::sliver::pair_of_shard;
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::blob::{Held, SEGMENTS_PER_HOLDINGS_MAX};
 
-use super::Session;
-use super::inquiry::Inquiry;
 use super::locate::HEADER_REQUESTS;
-use super::node::{self, AskError};
+use super::{Session, node};
+use crate::asking::{AskError, Inquiry, nonsense};
 use crate::limits;
 
 /// What the committee holds of a blob, as its members say.
@@ -116,7 +115,7 @@ pub async fn holdings(
 /// What one of these members' header says.
 async fn shape(session: &Session, blob_id: &BlobId, members: Vec<usize>) -> Shape {
     let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
-    let mut headers = Inquiry::start(session, members, HEADER_REQUESTS, ask);
+    let mut headers = Inquiry::start(session.inquiry(HEADER_REQUESTS), members, ask);
     while let Some((member, header)) = headers.next().await {
         match header {
             Ok(header) => return Shape::of(&header),
@@ -144,7 +143,7 @@ async fn count(
             page => page?,
         };
         if page.is_empty() || page.len() > page_max {
-            return Err(node::nonsense());
+            return Err(nonsense());
         }
         held.extend(page);
     }
@@ -170,7 +169,7 @@ impl<'a> Tally<'a> {
     async fn ask(&mut self, members: Vec<usize>) {
         let (session, blob_id, segments) = (self.session, self.blob_id, self.shape.segments());
         let ask = async |member: usize| (member, count(session, member, &blob_id, segments).await);
-        let inquiry = Inquiry::start(session, members, usize::MAX, ask);
+        let inquiry = Inquiry::start(session.inquiry(usize::MAX), members, ask);
         let judge = |member, answer| {
             let end = self.add(member, answer);
             (end, self.stock().outlook != Outlook::Waiting)

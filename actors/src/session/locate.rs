@@ -16,9 +16,8 @@ use haulout_protocol::machine::standing;
 use haulout_protocol::wire::blob::{Registration, State, Status};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::inquiry::Inquiry;
-use super::node::{self, AskError};
-use super::{Obstacle, Session, Unhelpful};
+use super::{Obstacle, Session, Unhelpful, node};
+use crate::asking::{AskError, Inquiry};
 use crate::limits;
 
 /// What the committee says of a blob.
@@ -195,7 +194,7 @@ async fn ask_everybody(session: &Session, blob_id: &BlobId, stragglers: Duration
     let mut tally = Tally::new(session);
     let members = session.members_by_pace();
     let ask = async |member: usize| (member, node::status(session, member, blob_id).await);
-    let inquiry = Inquiry::start(session, members.clone(), usize::MAX, ask);
+    let inquiry = Inquiry::start(session.inquiry(usize::MAX), members.clone(), ask);
     let judge = |member, answer| {
         let end = tally.add(member, answer);
         (end, tally.is_settled())
@@ -210,11 +209,24 @@ async fn ask_everybody(session: &Session, blob_id: &BlobId, stragglers: Duration
 /// Members asked for the header at once; the next one is asked when one of them cannot help or is slow.
 pub(super) const HEADER_REQUESTS: usize = 3;
 
+/// The verified header of a blob that the ledger is known to keep; nothing if no member gives one.
+pub(crate) async fn held_header(session: &Session, blob_id: &BlobId) -> Option<BlobHeader> {
+    let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
+    let members = session.members_by_pace();
+    let mut headers = Inquiry::start(session.inquiry(HEADER_REQUESTS), members, ask);
+    loop {
+        match headers.next().await? {
+            (_, Ok(header)) => return Some(header),
+            (member, Err(error)) => headers.judged(member, error.end()),
+        }
+    }
+}
+
 /// The verified header of a blob, or why there is none.
 pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, LocateError> {
     let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
     let members = session.members_by_pace();
-    let mut headers = Inquiry::start(session, members, HEADER_REQUESTS, ask);
+    let mut headers = Inquiry::start(session.inquiry(HEADER_REQUESTS), members, ask);
     let mut standing = std::pin::pin!(standing(session, blob_id));
     let mut known: Option<Standing> = None;
     let mut reasons = BTreeMap::new();
@@ -305,7 +317,7 @@ async fn explain(session: &Session, blob_id: &BlobId, standing: Standing) -> Loc
 /// what is said, so the slow are waited for no longer than for a status.
 pub async fn registration(session: &Session, blob_id: &BlobId) -> Option<Registration> {
     let ask = async |member: usize| (member, node::registration(session, member, blob_id).await);
-    let mut inquiry = Inquiry::start(session, session.members_by_pace(), usize::MAX, ask);
+    let mut inquiry = Inquiry::start(session.inquiry(usize::MAX), session.members_by_pace(), ask);
     let mut said: BTreeMap<Registration, u16> = BTreeMap::new();
     let end = Instant::now() + limits::STATUS_STRAGGLERS_MAX;
     loop {

@@ -24,7 +24,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span};
 
-use super::{Clock, Observer, Pending, Progress, Session};
+use super::{Observer, Pending, Progress, Session};
+use crate::asking::Clock;
 use crate::chain::{Chain, Wallet};
 use crate::limits;
 use crate::network::Topic;
@@ -387,7 +388,7 @@ impl<'a> Task<'a> {
             }
             Effect::Blame { member, reason } => {
                 self.unhelpful.insert(member, reason.to_string());
-                self.session.network.blame(self.session.peer(member), reason);
+                self.session.asker().blame(self.session.peer(member), reason);
             }
             Effect::Drop { member, reason } => {
                 self.senders.remove(&member);

@@ -19,9 +19,10 @@ use haulout_protocol::wire::{self, Refusal};
 use haulout_storage::{BlobObject, BlobRecord, Store, StoreError};
 use tracing::{Instrument, debug, debug_span};
 
-use super::session::{Fault, Session, blocking, charged};
+use super::session::Session;
 use crate::limits;
 use crate::position::Position;
+use crate::serving::{Fault, blocking, charged};
 
 impl Session {
     /// Answers a question about a blob.
@@ -53,11 +54,11 @@ impl Session {
         };
         let _room = match bytes {
             0 => None,
-            bytes => Some(self.room(charged(bytes)).await?),
+            bytes => Some(self.visit.room(charged(bytes)).await?),
         };
         let _core = match question {
             Question::Commitment { .. } | Question::Holdings { .. } => {
-                Some(self.shared.core().await)
+                Some(self.visit.core().await)
             }
             _ => None,
         };
@@ -65,9 +66,9 @@ impl Session {
         let answer = blocking(move || look_up(&store, &blob_id, question, (&position, &peer)));
         let answer = answer.instrument(debug_span!("read", haulout.blob.id = %blob_id)).await??;
         debug!(?question, "answered");
-        self.stream.write_frame(&answer.frame).await?;
-        self.stream.write_all(&answer.behind).await?;
-        Ok(self.stream.flush().await?)
+        self.visit.stream.write_frame(&answer.frame).await?;
+        self.visit.stream.write_all(&answer.behind).await?;
+        Ok(self.visit.stream.flush().await?)
     }
 
     /// Waits a moment for a checkpoint: whoever has just written to the ledger asks before we have read it.

@@ -13,9 +13,10 @@ use haulout_protocol::wire::sliver::Reply;
 use tracing::info;
 
 use super::put::Upload;
-use super::session::{Fault, Session, blocking, busy};
+use super::session::Session;
 use crate::limits;
 use crate::position::Position;
+use crate::serving::{Fault, blocking, busy};
 
 impl Session {
     /// Waits for the registration, makes sure that all is durable, and signs.
@@ -143,7 +144,7 @@ impl Session {
         };
         if is_registered && !*is_seen {
             *is_seen = true;
-            self.place.promote(&blob_id);
+            self.visit.place.promote(&blob_id);
             self.shared.pending.settle(&blob_id);
         }
         Ok(is_registered.then_some(position))

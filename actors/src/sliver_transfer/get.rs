@@ -17,10 +17,10 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{Span, debug_span, warn};
 
-use super::memory::Held;
 use super::put::axis_word;
-use super::session::{Fault, Session, charged};
+use super::session::Session;
 use crate::limits;
+use crate::serving::{Fault, Held, charged};
 
 /// Slivers a reader asks for.
 pub(super) struct Wanted {
@@ -54,7 +54,7 @@ impl Session {
         if is_short || u64::from(wanted.segment) >= parameters.segment_count(length) {
             return Err(Fault::Refused(Refusal::NotFound));
         }
-        self.shared.readers.note(&self.place);
+        self.visit.note();
         let length = parameters.segment_length(length, wanted.segment);
         let pair_bytes = wanted.bytes_of_pair(&parameters, length);
         let bytes = charged(pair_bytes);
@@ -66,20 +66,20 @@ impl Session {
         );
         let mut ahead: Option<Reading> = None;
         for &pair in &wanted.pairs {
-            let turn = self.turn(pair_bytes);
+            let turn = self.visit.turn(pair_bytes);
             if !matches!(turn, Ok(Duration::ZERO)) {
                 // What was read already goes out first.
                 if let Some(reading) = ahead.take() {
                     self.send(&wanted, reading).await?;
                 }
-                self.stream.flush().await?;
+                self.visit.stream.flush().await?;
                 sleep(turn?).await;
             }
             // The next sliver is read from disk while the one before is sent; but whoever holds
             // one sliver in memory never waits for room for another.
             let room = match ahead.take() {
-                None => self.room(bytes).await?,
-                Some(reading) => match self.try_room(bytes) {
+                None => self.visit.room(bytes).await?,
+                Some(reading) => match self.visit.try_room(bytes) {
                     Some(room) => {
                         ahead = Some(self.read(&reads, &wanted, &parameters, pair, room));
                         self.send(&wanted, reading).await?;
@@ -87,7 +87,7 @@ impl Session {
                     }
                     None => {
                         self.send(&wanted, reading).await?;
-                        self.room(bytes).await?
+                        self.visit.room(bytes).await?
                     }
                 },
             };
@@ -97,8 +97,8 @@ impl Session {
         if let Some(reading) = ahead {
             self.send(&wanted, reading).await?;
         }
-        self.stream.write_frame(&Reply::End).await?;
-        Ok(self.stream.flush().await?)
+        self.visit.stream.write_frame(&Reply::End).await?;
+        Ok(self.visit.stream.flush().await?)
     }
 
     /// Starts to read a pair's parts, inside the span of all reads.
@@ -138,17 +138,17 @@ impl Session {
             other => other?,
         };
         let Some((proof, sliver)) = found else {
-            return Ok(self.stream.write_frame(&Reply::Missing { pair }).await?);
+            return Ok(self.visit.stream.write_frame(&Reply::Missing { pair }).await?);
         };
         if let Some(proof) = proof {
             let bytes = length_of(&proof);
-            self.stream.write_frame(&Reply::Proof { pair, bytes }).await?;
-            self.stream.write_all(&proof).await?;
+            self.visit.stream.write_frame(&Reply::Proof { pair, bytes }).await?;
+            self.visit.stream.write_all(&proof).await?;
         }
         if let Some(sliver) = sliver {
             let bytes = length_of(&sliver);
-            self.stream.write_frame(&Reply::Sliver { pair, bytes }).await?;
-            self.stream.write_all(&sliver).await?;
+            self.visit.stream.write_frame(&Reply::Sliver { pair, bytes }).await?;
+            self.visit.stream.write_all(&sliver).await?;
             self.shared.context.metrics.sliver_served(axis_word(wanted.axis), u64::from(bytes));
         }
         Ok(())

@@ -18,11 +18,11 @@ use haulout_storage::{SegmentWriter, StoreError};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, Span, debug, debug_span};
 
-use super::memory::Held;
 use super::pending::Claim;
-use super::session::{Fault, Session, blocking, busy, charged};
+use super::session::Session;
 use crate::context::now_ms;
 use crate::network::{Blame, StreamError};
+use crate::serving::{Fault, Held, blocking, busy, charged};
 
 /// What is known of an upload once its header is checked.
 pub(super) struct Upload {
@@ -167,10 +167,10 @@ impl Session {
         }
         // Places bound the short ones: no longer than any frame.
         let room = match header_bytes > wire::SMALL_FRAME_BYTES_MAX {
-            true => Some(self.room_for_header(2 * as_usize(header_bytes)).await?),
+            true => Some(self.visit.room_for_upload(2 * as_usize(header_bytes)).await?),
             false => None,
         };
-        let header = self.stream.read_bytes(header_bytes).await?;
+        let header = self.visit.stream.read_bytes(header_bytes).await?;
         let (bytes, header) = blocking(move || {
             let read = BlobHeader::read_verified(&header, &parameters, &blob_id);
             (header, read)
@@ -200,7 +200,7 @@ impl Session {
         let stored = self.stored(&upload).await?;
         debug!(segments, already = stored.len(), "upload began");
         upload.is_stored = stored.len() == as_usize(segments);
-        self.place.asked();
+        self.visit.place.asked();
         self.reply(&Reply::Ready { stored }).await?;
         Ok(upload)
     }
@@ -273,7 +273,7 @@ impl Session {
                     .await?;
                 let proof = proof.take();
                 let mut sink = work.finish().await?;
-                let core = self.shared.core().await;
+                let core = self.visit.core().await;
                 work = Work::Busy(tokio::task::spawn_blocking(move || {
                     let _core = core;
                     sink.keep(proof, received).map(|()| sink)
@@ -305,7 +305,7 @@ impl Session {
         claim: Option<&Claim>,
         seen: &mut Vec<PairIndex>,
     ) -> Result<Pair, Fault> {
-        let frame = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?;
+        let frame = self.visit.frame().await?;
         let Request::Pair { pair } = frame else {
             return Err(Fault::out_of_place("a frame between pairs"));
         };
@@ -323,7 +323,7 @@ impl Session {
         if claim.is_some_and(|claim| !claim.grow(proof.len())) {
             return Err(busy());
         }
-        self.stream.read_exact(&mut proof).await?;
+        self.visit.stream.read_exact(&mut proof).await?;
         // Some twenty hashes of a block: not worth another thread.
         let read = PairProof::read_verified(&proof, pair, parameters, &commitment.slivers_root);
         let roots = read.map_err(|error| Fault::Blamed {
@@ -342,7 +342,7 @@ impl Session {
         pair: &Pair,
         axes: &mut Vec<Axis>,
     ) -> Result<Received, Fault> {
-        let frame = self.stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?;
+        let frame = self.visit.frame().await?;
         let Request::Sliver { axis, bytes } = frame else {
             return Err(Fault::out_of_place("a frame between slivers"));
         };
@@ -355,7 +355,7 @@ impl Session {
             return Err(busy());
         }
         let mut bytes = vec![0; expected];
-        self.stream.read_exact(&mut bytes).await?;
+        self.visit.stream.read_exact(&mut bytes).await?;
         let index = pair.pair.sliver_index(axis, parameters);
         Ok(Received { shard: pair.shard, axis, index, root: *pair.roots.of(axis), bytes })
     }
@@ -378,7 +378,7 @@ impl Session {
             let wait = self.wait_registered(blob_id, is_registered, None, patience);
             wait.await?.ok_or_else(busy)?;
         }
-        Ok((None, self.room(memory_bytes).await?))
+        Ok((None, self.visit.room(memory_bytes).await?))
     }
 
     /// The same for a short blob, whose writer comes again if there is no room without a registration: other puts wait for
@@ -390,7 +390,7 @@ impl Session {
         memory_bytes: usize,
     ) -> Result<(Option<Claim>, Held), Fault> {
         if !self.has_no_registration(upload).await? {
-            return Ok((None, self.room(memory_bytes).await?));
+            return Ok((None, self.visit.room(memory_bytes).await?));
         }
         let claimed = self.claim_room(upload, pending_bytes, memory_bytes);
         claimed.map(|(claim, room)| (Some(claim), room)).ok_or_else(busy)
@@ -408,7 +408,7 @@ impl Session {
         pending_bytes: usize,
         memory_bytes: usize,
     ) -> Option<(Claim, Held)> {
-        let (guest, blob_id) = (self.place.guest(), upload.blob_id);
+        let (guest, blob_id) = (self.visit.place.guest(), upload.blob_id);
         let header_bytes = upload.unstored.as_ref().map_or(0, Vec::len);
         let pending = self.shared.pending.clone();
         let claim = pending.claim(&guest, blob_id);
@@ -417,13 +417,13 @@ impl Session {
         if !has_room || !claim.grow(header_bytes) {
             return None;
         }
-        self.try_room(memory_bytes).map(|room| (claim, room))
+        self.visit.try_room(memory_bytes).map(|room| (claim, room))
     }
 
     /// Sends one frame at once.
     pub(super) async fn reply(&mut self, reply: &Reply) -> Result<(), Fault> {
-        self.stream.write_frame(reply).await?;
-        Ok(self.stream.flush().await?)
+        self.visit.stream.write_frame(reply).await?;
+        Ok(self.visit.stream.flush().await?)
     }
 }
 

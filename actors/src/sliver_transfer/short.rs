@@ -16,12 +16,10 @@ use tracing::{Instrument, debug_span, warn};
 
 use super::get::is_sound;
 use super::put::{Upload, as_usize};
-use super::session::{Fault, Session, blocking, busy, charged};
+use super::session::Session;
 use crate::context::now_ms;
 use crate::network::{Blame, StreamError};
-
-/// Locks of rows: two blobs rarely share one.
-pub(super) const SHORT_ROWS: usize = 64;
+use crate::serving::{Fault, blocking, busy, charged};
 
 /// What metrics call a symbol.
 const SYMBOL: &str = "symbol";
@@ -64,15 +62,15 @@ impl Session {
         let bytes = places.len() * symbol_bytes + as_usize(proof_bytes);
         if upload.is_stored {
             // They were on their way before the writer could hear of that.
-            return Ok(self.stream.skip(bytes).await?);
+            return Ok(self.visit.stream.skip(bytes).await?);
         }
         let (claim, _room) = self.make_room_at_once(upload, bytes, charged(2 * bytes)).await?;
         if claim.as_ref().is_some_and(|claim| !claim.grow(bytes)) {
             return Err(busy());
         }
         let mut row = vec![0; places.len() * symbol_bytes];
-        self.stream.read_exact(&mut row).await?;
-        let (row, proof) = (Bytes::from(row), self.stream.read_bytes(proof_bytes).await?);
+        self.visit.stream.read_exact(&mut row).await?;
+        let (row, proof) = (Bytes::from(row), self.visit.stream.read_bytes(proof_bytes).await?);
         let symbol = |(at, (_, shard)): (usize, &(u16, ShardIndex))| {
             (*shard, row.slice(at * symbol_bytes..(at + 1) * symbol_bytes))
         };
@@ -82,9 +80,8 @@ impl Session {
         let new = ShortBlob { header, symbols, proof: proof.into() };
         // Two streams may bring symbols of different shards: each adds to what is there.
         let shared = self.shared.clone();
-        let _alone =
-            shared.short_rows[usize::from(upload.blob_id.as_bytes()[31]) % SHORT_ROWS].lock().await;
-        let (store, core) = (shared.context.store.clone(), shared.core().await);
+        let _alone = shared.short_row(&upload.blob_id).lock().await;
+        let (store, core) = (shared.context.store.clone(), self.visit.core().await);
         let (header, blob_id) = (upload.header.clone(), upload.blob_id);
         let checked = blocking(move || {
             let _core = core;
@@ -120,14 +117,14 @@ impl Session {
         if !parameters.is_short(length) {
             return Err(Fault::Refused(Refusal::NotFound));
         }
-        self.shared.readers.note(&self.place);
+        self.visit.note();
         let length = u32::try_from(length).expect("short blobs are");
         let symbol_bytes = as_usize(parameters.short_symbol_bytes(length));
-        sleep(self.turn(wanted.symbols.len() * symbol_bytes)?).await;
+        sleep(self.visit.turn(wanted.symbols.len() * symbol_bytes)?).await;
         let all = parameters.short_encoded_bytes(length);
-        let _room = self.room(charged(all)).await?;
+        let _room = self.visit.room(charged(all)).await?;
         let core = match wanted.with_proof {
-            true => Some(self.shared.core().await),
+            true => Some(self.visit.core().await),
             false => None,
         };
         let (store, blob_id) = (self.shared.context.store.clone(), wanted.blob_id);
@@ -148,14 +145,14 @@ impl Session {
             symbols: symbols.iter().map(|(place, _)| *place).collect(),
             proof_bytes: u32::try_from(proof.len()).unwrap_or(u32::MAX),
         };
-        self.stream.write_frame(&reply).await?;
+        self.visit.stream.write_frame(&reply).await?;
         for (_, symbol) in &symbols {
-            self.stream.write_all(symbol).await?;
+            self.visit.stream.write_all(symbol).await?;
             let bytes = u64::try_from(symbol.len()).unwrap_or(u64::MAX);
             self.shared.context.metrics.sliver_served(SYMBOL, bytes);
         }
-        self.stream.write_all(&proof).await?;
-        Ok(self.stream.flush().await?)
+        self.visit.stream.write_all(&proof).await?;
+        Ok(self.visit.stream.flush().await?)
     }
 }
 

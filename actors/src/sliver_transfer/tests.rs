@@ -19,11 +19,11 @@ use haulout_storage::BlobEffect;
 
 use super::{Bounds, Patience};
 use crate::context::Context;
-use crate::limits;
 use crate::network::{Blame, Network, Protocol, Stream};
 use crate::sample::{
     NETWORK, eventually, position_of, sample_committee, sample_context, sample_key, sample_network,
 };
+use crate::serving;
 use crate::tree::{Role, Tree};
 
 mod readers;
@@ -61,8 +61,6 @@ struct World {
 
 const QUICK: Patience = Patience {
     bounds: Bounds { per_peer: 1 << 20, per_host: 1 << 20, total: 1 << 20, blobs: 8_192 },
-    memory: limits::SESSION_MEMORY,
-    readers: limits::READERS,
     pending_time: Duration::from_secs(60),
     sweep_interval: Duration::from_secs(60),
     registration_wait: Duration::from_secs(20),
@@ -73,12 +71,16 @@ const QUICK: Patience = Patience {
 impl World {
     /// Two members share seven shards; ours is the first.
     async fn start(patience: Patience) -> World {
+        World::start_with(serving::Limits::default(), patience).await
+    }
+
+    async fn start_with(limits: serving::Limits, patience: Patience) -> World {
         let network = sample_network(1);
         let other = PeerId::from_key([200; 32]);
         let committee = sample_committee(&[network.identity(), other], 7);
         let shards = committee.members()[0].shards.clone();
         let node = sample_context(position_of(committee), network.identity(), 0);
-        let tree = Tree::start_with(node.clone(), network, Role::StorageNode, patience);
+        let tree = Tree::start_with(node.clone(), network, Role::StorageNode, (limits, patience));
         let tree = tree.await.unwrap();
         let client = sample_network(2);
         let context = sample_context(node.position.current(), client.identity(), 1);

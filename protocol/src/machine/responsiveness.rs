@@ -170,6 +170,19 @@ pub fn preferences(paces: &[Pace], shares: &[usize], needed: usize) -> Vec<Prefe
     paces.iter().map(prefer).collect()
 }
 
+/// The order in which to ask members, when those with `needed` shares together are enough: whoever answers fast comes first,
+/// among equals as they stand, and whoever has no share does not come at all.
+pub fn order(paces: &[Pace], shares: &[usize], needed: usize) -> Vec<usize> {
+    let preferences = preferences(paces, shares, needed);
+    let members = preferences.iter().zip(shares).enumerate();
+    let mut members: Vec<_> = members
+        .filter(|(_, (_, share))| **share > 0)
+        .map(|(member, (preference, _))| (*preference, member))
+        .collect();
+    members.sort_unstable();
+    members.into_iter().map(|(_, member)| member).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 
 use bincode::{Decode, Encode};
 
-use super::{Refusal, TraceContext};
+use super::{Refusable, Refusal, TraceContext};
 use crate::blob::SegmentProof;
 
 /// A question about a blob.
@@ -77,6 +77,19 @@ pub enum Answer {
     Registration(Option<Registration>),
     /// To [`Question::Object`].
     Object(ObjectStatus),
+}
+
+impl Refusable for Answer {
+    fn refusing(refusal: Refusal) -> Self {
+        Answer::Refused(refusal)
+    }
+
+    fn unless_refused(self) -> Result<Self, Refusal> {
+        match self {
+            Answer::Refused(refusal) => Err(refusal),
+            answer => Ok(answer),
+        }
+    }
 }
 
 /// Segments counted in one answer to [`Question::Holdings`]: 32 GiB of a blob, 4 KiB of a frame, and rows a node walks in

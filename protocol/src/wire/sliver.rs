@@ -13,7 +13,7 @@
 
 use bincode::{Decode, Encode};
 
-use super::{Refusal, TraceContext};
+use super::{Refusable, Refusal, TraceContext};
 use crate::chain::ObjectId;
 use crate::message::Persistence;
 use crate::sliver::Axis;
@@ -172,6 +172,19 @@ pub enum Reply {
     End,
     /// Not this time; the stream ends.
     Refused(Refusal),
+}
+
+impl Refusable for Reply {
+    fn refusing(refusal: Refusal) -> Self {
+        Reply::Refused(refusal)
+    }
+
+    fn unless_refused(self) -> Result<Self, Refusal> {
+        match self {
+            Reply::Refused(refusal) => Err(refusal),
+            answer => Ok(answer),
+        }
+    }
 }
 
 impl Request {

@@ -16,9 +16,9 @@ use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
 use haulout_protocol::wire::sliver::{Part, Reply, Request};
 use tokio::sync::mpsc;
 
-use crate::network::{Protocol, Stream, StreamError};
-use crate::session::Session;
-use crate::session::node::{self, AskError, Stopwatch};
+use crate::asking::{AskError, Asked, nonsense};
+use crate::network::{Protocol, StreamError};
+use crate::session::{Session, pair_proof};
 use crate::trace;
 
 /// What came of a pair: as much as was asked for.
@@ -34,15 +34,6 @@ pub(super) enum Event {
     Arrived { request: RequestId, pair: PairIndex, parts: Parts },
     Missing { request: RequestId, pair: PairIndex },
     Ended { request: RequestId, member: usize, result: Result<(), AskError> },
-}
-
-impl Event {
-    /// Raw bytes that came with it, without those of proofs.
-    fn bytes(&self) -> u64 {
-        let Event::Arrived { parts, .. } = self else { return 0 };
-        let sliver = parts.sliver.as_ref().map_or(0, Bytes::len);
-        u64::try_from(sliver).unwrap_or(u64::MAX)
-    }
 }
 
 /// One request to one node.
@@ -61,35 +52,13 @@ pub(super) struct Question {
 impl Question {
     /// Asks, and reports what comes.
     pub(super) async fn run(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
-        let (network, peer) = (&self.session.network, self.session.peer(self.member));
         match self.header.encoding {
-            Encoding::Segments => {
-                let mut stream = network.open(peer, Protocol::Sliver).await?;
-                let mut stopwatch = Stopwatch::start(network, peer);
-                self.pairs(&mut stream, &mut stopwatch, events).await
-            }
-            Encoding::Short => {
-                let mut lent = network.reuse(peer).await?;
-                let mut stopwatch = Stopwatch::start(network, peer);
-                let mut announced = self.ask_for_symbols(lent.stream()).await;
-                if announced.as_ref().is_err_and(|error| error.is_of_old(&lent)) {
-                    lent = network.replace(peer, lent).await?;
-                    stopwatch = Stopwatch::start(network, peer);
-                    announced = self.ask_for_symbols(lent.stream()).await;
-                }
-                self.symbols(lent.stream(), announced?, &mut stopwatch, events).await?;
-                lent.give_back();
-                Ok(())
-            }
+            Encoding::Segments => self.pairs(events).await,
+            Encoding::Short => self.symbols(events).await,
         }
     }
 
-    async fn pairs(
-        &self,
-        stream: &mut Stream,
-        stopwatch: &mut Stopwatch,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<(), AskError> {
+    async fn pairs(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
         let request = Request::Get {
             blob_id: *self.blob_id.as_bytes(),
             segment: self.segment,
@@ -98,35 +67,34 @@ impl Question {
             pairs: self.pairs.iter().map(|pair| pair.0).collect(),
             trace: trace::current(),
         };
-        stream.write_frame(&request).await?;
-        stream.flush().await?;
+        let peer = self.session.peer(self.member);
+        let mut asked = self.session.asker().ask(peer, Protocol::Sliver, &request).await?;
         let mut owed: Vec<_> = self.pairs.clone();
         let request = self.request;
         loop {
-            let reply = stream.read_frame(SMALL_FRAME_BYTES_MAX).await?;
-            stopwatch.heard(0);
-            let event = match reply {
+            let event = match asked.frame(SMALL_FRAME_BYTES_MAX).await? {
                 Reply::Missing { pair } => Event::Missing { request, pair: take(&mut owed, pair)? },
                 Reply::Sliver { pair, bytes } if !self.part.has_proof() => {
                     let pair = take(&mut owed, pair)?;
-                    let sliver = Some(self.sliver(stream, bytes).await?);
+                    let sliver = Some(self.sliver(&mut asked, bytes).await?);
                     Event::Arrived { request, pair, parts: Parts { sliver, proof: None } }
                 }
                 Reply::Proof { pair, bytes } if self.part.has_proof() => {
                     let pair = take(&mut owed, pair)?;
-                    let proof = Some(self.proof(stream, pair, bytes).await?);
+                    let root = &self.header.segments[self.segment as usize].slivers_root;
+                    let of = (pair, root);
+                    let proof = pair_proof(&mut asked, &self.session.parameters, of, bytes).await?;
+                    let proof = Some(proof);
                     let sliver = match self.part.has_sliver() {
-                        true => Some(self.sliver_behind(stream, pair).await?),
+                        true => Some(self.sliver_behind(&mut asked, pair).await?),
                         false => None,
                     };
                     Event::Arrived { request, pair, parts: Parts { sliver, proof } }
                 }
                 Reply::End => return Ok(()),
-                Reply::Refused(refusal) => return Err(AskError::Refused(refusal)),
-                _ => return Err(node::nonsense()),
+                _ => return Err(nonsense()),
             };
-            stopwatch.heard(event.bytes());
-            stopwatch.is_whole = owed.is_empty();
+            asked.set_whole(owed.is_empty());
             if events.send(event).await.is_err() {
                 return Ok(());
             }
@@ -134,78 +102,47 @@ impl Question {
     }
 
     /// The sliver that follows its pair's proof.
-    async fn sliver_behind(&self, stream: &mut Stream, pair: PairIndex) -> Result<Bytes, AskError> {
-        match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
+    async fn sliver_behind(&self, asked: &mut Asked, pair: PairIndex) -> Result<Bytes, AskError> {
+        match asked.frame(SMALL_FRAME_BYTES_MAX).await? {
             Reply::Sliver { pair: sent, bytes } if sent == pair.0 => {
-                self.sliver(stream, bytes).await
+                self.sliver(asked, bytes).await
             }
-            _ => Err(node::nonsense()),
+            _ => Err(nonsense()),
         }
     }
 
-    async fn sliver(&self, stream: &mut Stream, bytes: u32) -> Result<Bytes, AskError> {
+    async fn sliver(&self, asked: &mut Asked, bytes: u32) -> Result<Bytes, AskError> {
         let parameters = &self.session.parameters;
         let length = parameters.segment_length(self.header.length, self.segment);
         if bytes as usize != parameters.sliver_bytes(self.axis, length) {
-            return Err(node::nonsense());
+            return Err(nonsense());
         }
         let mut sliver = vec![0; bytes as usize];
-        stream.read_exact(&mut sliver).await?;
+        asked.exact(&mut sliver).await?;
         Ok(sliver.into())
     }
 
-    async fn proof(
-        &self,
-        stream: &mut Stream,
-        pair: PairIndex,
-        bytes: u32,
-    ) -> Result<PairProof, AskError> {
-        let parameters = &self.session.parameters;
-        if bytes as usize != PairProof::bytes_of(pair, parameters) {
-            return Err(node::nonsense());
-        }
-        let proof = stream.read_bytes(bytes).await?;
-        let root = &self.header.segments[self.segment as usize].slivers_root;
-        let read = PairProof::read_verified(&proof, pair, parameters, root);
-        read.map_err(|_| AskError::Wrong(Blame::WrongProof))
-    }
-
-    /// Asks for symbols of a short blob; which of them come, all together, and how long their proof is.
-    async fn ask_for_symbols(&self, stream: &mut Stream) -> Result<(Vec<u16>, u32), AskError> {
+    /// Asks for symbols of a short blob, on a stream that others use before and after; they come all together.
+    async fn symbols(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
         let request = Request::GetShort {
             blob_id: *self.blob_id.as_bytes(),
             symbols: self.pairs.iter().map(|pair| pair.0).collect(),
             with_proof: self.part.has_proof(),
             trace: trace::current(),
         };
-        stream.write_frame(&request).await?;
-        stream.flush().await?;
-        match stream.read_frame(SMALL_FRAME_BYTES_MAX).await? {
-            Reply::Short { symbols, proof_bytes } => Ok((symbols, proof_bytes)),
-            Reply::Refused(refusal) => Err(AskError::Refused(refusal)),
-            _ => Err(node::nonsense()),
-        }
-    }
-
-    /// Reads the symbols that were announced.
-    async fn symbols(
-        &self,
-        stream: &mut Stream,
-        (places, proof_bytes): (Vec<u16>, u32),
-        stopwatch: &mut Stopwatch,
-        events: &mpsc::Sender<Event>,
-    ) -> Result<(), AskError> {
-        stopwatch.heard(0);
+        let (asker, peer) = (self.session.asker(), self.session.peer(self.member));
+        let (mut asked, reply) = asker.ask_on_kept(peer, &request, SMALL_FRAME_BYTES_MAX).await?;
+        let Reply::Short { symbols: places, proof_bytes } = reply else { return Err(nonsense()) };
         let mut owed = self.pairs.clone();
         places.iter().try_for_each(|place| take(&mut owed, *place).map(drop))?;
-        let symbols = self.read_symbols(stream, &places).await?;
-        let proof = self.read_proof(stream, places.len(), proof_bytes).await?;
-        stopwatch.heard(symbols.iter().map(|(_, symbol)| symbol.len() as u64).sum());
-        stopwatch.is_whole = owed.is_empty();
+        let symbols = self.read_symbols(&mut asked, &places).await?;
+        let proof = self.read_proof(&mut asked, places.len(), proof_bytes).await?;
+        asked.set_whole(owed.is_empty());
         if self.part.has_proof() {
             let checked = check_short(&self.session.parameters, &self.header, &symbols, &proof);
             checked.map_err(|_| AskError::Wrong(Blame::WrongProof))?;
         }
+        asked.end();
         let request = self.request;
         let arrived = symbols.into_iter().map(|(place, symbol)| {
             let parts = Parts { sliver: Some(symbol), proof: None };
@@ -222,13 +159,13 @@ impl Question {
 
     async fn read_symbols(
         &self,
-        stream: &mut Stream,
+        asked: &mut Asked,
         places: &[u16],
     ) -> Result<Vec<(u16, Bytes)>, AskError> {
-        let length = u32::try_from(self.header.length).map_err(|_| node::nonsense())?;
+        let length = u32::try_from(self.header.length).map_err(|_| nonsense())?;
         let symbol_bytes = self.session.parameters.short_symbol_bytes(length) as usize;
         let mut row = vec![0; places.len() * symbol_bytes];
-        stream.read_exact(&mut row).await?;
+        asked.exact(&mut row).await?;
         let row = Bytes::from(row);
         let symbol = |(at, place): (usize, &u16)| {
             (*place, row.slice(at * symbol_bytes..(at + 1) * symbol_bytes))
@@ -238,7 +175,7 @@ impl Question {
 
     async fn read_proof(
         &self,
-        stream: &mut Stream,
+        asked: &mut Asked,
         symbols: usize,
         bytes: u32,
     ) -> Result<MultiProof, AskError> {
@@ -247,12 +184,12 @@ impl Question {
         if bytes > max {
             return Err(StreamError::TooLarge { announced: bytes, max }.into());
         }
-        let proof = MultiProof::from_bytes(&stream.read_bytes(bytes).await?);
+        let proof = MultiProof::from_bytes(&asked.bytes(bytes).await?);
         proof.ok_or(AskError::Wrong(Blame::WrongProof))
     }
 }
 
 fn take(owed: &mut Vec<PairIndex>, pair: u16) -> Result<PairIndex, AskError> {
     let at = owed.iter().position(|owed| owed.0 == pair);
-    at.map(|at| owed.swap_remove(at)).ok_or_else(node::nonsense)
+    at.map(|at| owed.swap_remove(at)).ok_or_else(nonsense)
 }

@@ -18,10 +18,10 @@ use super::encoded::{Encoded, send_share};
 use super::identify::{encode, identify, unchanged};
 use super::sender::{begin as offer, unexpected};
 use super::{PutError, Source};
+use crate::asking::AskError;
 use crate::limits;
 use crate::network::{Protocol, Stream};
 use crate::session::locate;
-use crate::session::node::AskError;
 use crate::session::{Observer, Progress, Session};
 
 /// What a repair did.
@@ -170,7 +170,7 @@ impl Patient {
 
     /// Gives the node up.
     fn fail(&mut self, session: &Session, error: AskError) {
-        error.report(session, self.member);
+        session.asker().report(session.peer(self.member), &error);
         self.lacks.clear();
         self.stream = None;
         self.failed = Some(error);
@@ -188,7 +188,7 @@ async fn begin(
     member: usize,
     header: &BlobHeader,
 ) -> Result<(Stream, BTreeSet<u32>), AskError> {
-    let mut stream = session.network.open(session.peer(member), Protocol::Sliver).await?;
+    let mut stream = session.asker().open(session.peer(member), Protocol::Sliver).await?;
     let stored = offer(&mut stream, header).await?;
     let all = 0..u32::try_from(header.segments.len()).unwrap_or(u32::MAX);
     Ok((stream, all.filter(|segment| !stored.contains(segment)).collect()))

@@ -21,10 +21,10 @@ use tracing::{Instrument, debug, debug_span};
 
 use super::encoded::{Encoded, send_share};
 use super::{Event, WINDOW, stored_set};
+use crate::asking::{AskError, nonsense};
 use crate::network::{OpenError, Protocol, Stream, StreamError};
 use crate::pauses::Pauses;
 use crate::session::Session;
-use crate::session::node::{self, AskError};
 use crate::{limits, trace};
 
 /// What the upload asks of a node's stream.
@@ -96,7 +96,7 @@ impl Sender {
                 None => self.serve(&mut queue, events).await,
             };
             let Err(error) = served else { return };
-            error.report(&self.session, member);
+            self.session.asker().report(self.session.peer(member), &error);
             let pause = pauses.next();
             let deadline = self.moved + self.session.patience;
             if !is_passing(&error, self.was_ready) || Instant::now() + pause >= deadline {
@@ -118,7 +118,7 @@ impl Sender {
         let member = self.member;
         let report = async |input| drop(events.send(Event::Input(input)).await);
         let mut stream =
-            self.session.network.open(self.session.peer(member), Protocol::Sliver).await?;
+            self.session.asker().open(self.session.peer(member), Protocol::Sliver).await?;
         let stored = begin(&mut stream, &self.header).await?;
         self.repeat(&mut stream, &stored).await?;
         if !self.was_ready {
@@ -270,7 +270,7 @@ async fn refusal_behind(stream: &mut Stream, error: StreamError) -> AskError {
 pub(super) fn unexpected(reply: Reply) -> AskError {
     match reply {
         Reply::Refused(refusal) => AskError::Refused(refusal),
-        _ => node::nonsense(),
+        _ => nonsense(),
     }
 }
 

@@ -14,8 +14,8 @@ use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::witness::{Answer, Claim, Verdict, verdict, weight};
 use tracing::debug;
 
+use crate::asking::Inquiry;
 use crate::chain::Chain;
-use crate::session::inquiry::Inquiry;
 use crate::session::{Session, node};
 
 /// What a server of the ledger says of the object that stands for a put.
@@ -149,7 +149,7 @@ async fn ask(
     let ask = async |member: usize| {
         (member, node::object(session, member, blob_id, (&said.object, checkpoint)).await)
     };
-    let mut inquiry = Inquiry::start(session, session.members_by_pace(), usize::MAX, ask);
+    let mut inquiry = Inquiry::start(session.inquiry(usize::MAX), session.members_by_pace(), ask);
     let mut heard = Heard::default();
     loop {
         let (committee, answers) = (&session.committee, heard.answers());

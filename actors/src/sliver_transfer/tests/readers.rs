@@ -46,7 +46,8 @@ async fn read(world: &World, reader: &Network, blob: &Blob) -> (usize, bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_alone_reads_all_and_beside_another_host_each_gets_its_share() {
-    let world = World::start(Patience { readers: TWO_EACH, ..QUICK }).await;
+    let limits = serving::Limits { readers: TWO_EACH, ..serving::Limits::default() };
+    let world = World::start_with(limits, QUICK).await;
     let all = world.shards.len();
     assert!(all > 2, "there is something to wait for");
     let blob = sample_blob(&world.parameters(), 16);

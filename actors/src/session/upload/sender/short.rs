@@ -5,7 +5,8 @@
 //! wait for each other. Does not: ask first whether the node has it; it is short.
 
 use super::*;
-use crate::network::{Borrowed, Errand};
+use crate::asking::Loan;
+use crate::network::Errand;
 
 impl Sender {
     /// Brings the blob, and asks for its confirmation when told to.
@@ -61,11 +62,10 @@ impl Sender {
     /// Sends header and symbols, all at once: a node that has them forgets what it did not need. Whether it has them now; if
     /// not, it has no room for them.
     async fn bring(&self) -> Result<bool, AskError> {
-        let peer = self.session.peer(self.member);
         let mut lent = self.borrow(Errand::Bring).await?;
         let mut brought = self.bring_on(lent.stream()).await;
-        if brought.as_ref().is_err_and(|error| error.is_of_old(&lent)) {
-            lent = self.session.network.replace(peer, lent).await?;
+        if lent.had_ended(&brought) {
+            lent = lent.renew().await?;
             brought = self.bring_on(lent.stream()).await;
         }
         if let Ok(true) = brought {
@@ -75,7 +75,7 @@ impl Sender {
     }
 
     async fn bring_on(&self, stream: &mut Stream) -> Result<bool, AskError> {
-        let Some(encoded) = &self.short else { return Err(node::nonsense()) };
+        let Some(encoded) = &self.short else { return Err(nonsense()) };
         let sent = async {
             write_offer(stream, &self.header).await?;
             self.send(stream, 0, encoded).await
@@ -96,11 +96,10 @@ impl Sender {
 
     /// Asks for the confirmation; it is not verified yet.
     async fn confirm(&self, deletable: Option<ObjectId>) -> Result<(Epoch, Signature), AskError> {
-        let peer = self.session.peer(self.member);
         let mut lent = self.borrow(Errand::Confirm).await?;
         let mut asked = self.ask_to_confirm(lent.stream(), deletable).await;
-        if asked.as_ref().is_err_and(|error| error.is_of_old(&lent)) {
-            lent = self.session.network.replace(peer, lent).await?;
+        if lent.had_ended(&asked) {
+            lent = lent.renew().await?;
             asked = self.ask_to_confirm(lent.stream(), deletable).await;
         }
         if asked.is_ok() {
@@ -121,10 +120,9 @@ impl Sender {
         confirmation(stream.read_frame(LIST_FRAME_BYTES_MAX).await?)
     }
 
-    /// A stream to the node; those before us take their time, and ours does not pass meanwhile without end.
-    async fn borrow(&self, errand: Errand) -> Result<Borrowed, AskError> {
-        let borrowed = self.session.network.borrow(self.session.peer(self.member), errand);
-        let borrowed = tokio::time::timeout(self.session.patience, borrowed).await;
-        Ok(borrowed.unwrap_or(Err(OpenError::Overloaded))?)
+    /// A stream to the node, in turn.
+    async fn borrow(&self, errand: Errand) -> Result<Loan, AskError> {
+        let peer = self.session.peer(self.member);
+        Ok(self.session.asker().borrow(peer, errand, self.session.patience).await?)
     }
 }

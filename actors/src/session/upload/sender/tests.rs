@@ -189,7 +189,7 @@ fn a_put_goes_back_to_nodes_that_had_no_time_and_not_to_those_that_are_not_there
         AskError::Open(OpenError::Banned),
         AskError::Refused(Refusal::Full),
         AskError::Refused(Refusal::NotFound),
-        node::nonsense(),
+        nonsense(),
     ] {
         assert!(!is_passing(&error, false), "{error}");
     }

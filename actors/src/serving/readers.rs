@@ -1,6 +1,6 @@
 //! The turns of those who read slivers: strangers wait for theirs while others want something, too.
 //!
-//! Promises: a session that reads too much for its host waits before it holds any memory for what comes next, and for no
+//! Promises: a visit that reads too much for its host waits before it holds any memory for what comes next, and for no
 //! longer than for memory; members and writers who paid never wait. Does not: judge who reads too much (`protocol` does).
 
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::limits;
 use crate::network::Place;
 
-/// Who reads from us, of all sessions.
+/// Who reads from us, of all visits.
 #[derive(Debug)]
 pub(super) struct Readers {
     started: Instant,

@@ -1,6 +1,6 @@
-//! Room in memory for what sessions hold: asked for before a byte is read, from the peer or from the disk.
+//! Room in memory for what visits hold: asked for before a byte is read, from the peer or from the disk.
 //!
-//! Promises: all sessions together hold no more than its limits; who waits is served in the order the
+//! Promises: all visits together hold no more than its limits; who waits is served in the order the
 //! budget decides, and while somebody waits, strangers that hold room and keep us waiting lose their places, the slowest
 //! first. Does not: count the buffers of streams and transports, which places and connections bound.
 
@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use crate::limits;
 use crate::network::Place;
 
-/// The memory of all sessions; a cheap handle.
+/// The memory of all visits; a cheap handle.
 #[derive(Clone, Debug)]
 pub(super) struct Memory {
     inner: Arc<Inner>,
@@ -44,7 +44,7 @@ struct User {
 
 /// Room in memory, given back when it is dropped; a request for it, until it is granted.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     ticket: Ticket,
     memory: Memory,
 }

@@ -12,11 +12,22 @@ use haulout_protocol::machine::inquiry::{self, Effect, Input};
 use haulout_protocol::machine::retry::End;
 use tokio::time::{Instant, timeout_at};
 
-use super::node::AskError;
-use super::{Clock, Session};
+use super::clock::Clock;
+use super::failure::AskError;
+
+/// How long an inquiry may take, and what sets it apart from others of the kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// How many members are asked at once.
+    pub(crate) width: usize,
+    /// After so long it ends, in milliseconds.
+    pub(crate) patience_ms: u64,
+    /// Spreads the pauses of many who ask.
+    pub(crate) noise: u64,
+}
 
 /// One question, many members. `Ask` makes the request to one member.
-pub(super) struct Inquiry<Ask, Request> {
+pub(crate) struct Inquiry<Ask, Request> {
     machine: inquiry::Inquiry,
     clock: Clock,
     ask: Ask,
@@ -30,8 +41,9 @@ where
     Request: Future<Output = (usize, Result<Answer, AskError>)>,
 {
     /// Asks the first of these members.
-    pub(super) fn start(session: &Session, members: Vec<usize>, width: usize, ask: Ask) -> Self {
-        let machine = inquiry::Inquiry::new(members, width, session.patience_ms(), session.noise());
+    pub(crate) fn start(terms: Terms, members: Vec<usize>, ask: Ask) -> Self {
+        let Terms { width, patience_ms, noise } = terms;
+        let machine = inquiry::Inquiry::new(members, width, patience_ms, noise);
         let requests = FuturesUnordered::new();
         let mut inquiry = Inquiry { machine, clock: Clock::start(), ask, requests, is_over: false };
         inquiry.feed(Input::Started);
@@ -39,7 +51,7 @@ where
     }
 
     /// The next answer, whatever it is worth; nothing when nobody is left to ask or no time.
-    pub(super) async fn next(&mut self) -> Option<(usize, Result<Answer, AskError>)> {
+    pub(crate) async fn next(&mut self) -> Option<(usize, Result<Answer, AskError>)> {
         while !self.is_over {
             let deadline = self.machine.deadline();
             tokio::select! {
@@ -52,13 +64,13 @@ where
     }
 
     /// What the member's answer was worth.
-    pub(super) fn judged(&mut self, member: usize, end: End) {
+    pub(crate) fn judged(&mut self, member: usize, end: End) {
         self.feed(Input::Ended { member, end });
     }
 
     /// Hears every member: `judge` takes each answer and says whether the member is asked again, and whether what was heard
     /// settles the matter. Those that are still to answer then are waited for so long.
-    pub(super) async fn ask_everybody(
+    pub(crate) async fn ask_everybody(
         mut self,
         stragglers: Duration,
         mut judge: impl FnMut(usize, Result<Answer, AskError>) -> (End, bool),
