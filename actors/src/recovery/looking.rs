@@ -72,18 +72,19 @@ impl Look {
         is_same && self.has_caught_up && context.trust.may_act(&now)
     }
 
-    /// Writes down that nothing of our shards is missing.
+    /// Has the store hold the shards of which nothing is missing any more, as it says itself.
     pub(super) async fn complete(self, context: &Context) -> Result<(), StoreError> {
-        let (store, look) = (context.store.clone(), self.clone());
-        let missing = tokio::task::spawn_blocking(move || look.missing(&store)).await;
-        let missing = missing.expect("reading neither panics nor is cut off")?;
-        if missing.is_empty() {
+        let (store, Position { epoch, parameters, .. }) = (context.store.clone(), self.position);
+        let filled = tokio::task::spawn_blocking(move || {
+            store.filled_shards(epoch, |bytes| parameters.segment_count(bytes))
+        });
+        let filled = filled.await.expect("reading neither panics nor is cut off")?;
+        if filled.is_empty() {
             return Ok(());
         }
-        let shards = missing.len();
-        let held = missing.into_iter().map(|shard| (shard, Some(Holding::Held))).collect();
-        context.store.set_shards(held).await?;
-        info!(epoch = %self.position.epoch, shards, "shards are complete");
+        let shards = filled.len();
+        context.store.hold_filled(filled).await?;
+        info!(%epoch, shards, "shards are complete");
         Ok(())
     }
 }

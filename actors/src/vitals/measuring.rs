@@ -117,7 +117,7 @@ impl State {
     fn look(&mut self, myself: &ActorRef<Message>) {
         let (context, last) = (self.context.clone(), self.last.clone());
         self.tasks.spawn(myself, async move {
-            let seen = match hold_filled(&context).await {
+            let seen = match tell(&context).await {
                 Ok(()) => {
                     let seen = tokio::task::spawn_blocking(move || look(&context, last)).await;
                     seen.expect("looking neither panics nor is cut off")
@@ -144,31 +144,20 @@ impl State {
     }
 }
 
-/// Has the store hold the shards of which nothing is missing any more, as far as it has read the ledger.
-async fn hold_filled(context: &Context) -> Result<(), StoreError> {
-    let (store, position) = (context.store.clone(), context.position.current());
+/// Tells the store the network's numbers, once the ledger was read. If it takes no writes they are not told: that is seen by
+/// itself, and the next look tries again.
+async fn tell(context: &Context) -> Result<(), StoreError> {
+    let position = context.position.current();
     if position.checkpoint < position.read_at {
         return Ok(());
     }
-    let filled = tokio::task::spawn_blocking(move || {
-        let segments_of = |bytes| position.parameters.segment_count(bytes);
-        match store.write_error() {
-            Some(_) => Ok(Vec::new()),
-            None => store.filled_shards(position.epoch, segments_of),
+    match context.store.set_parameters(&position.parameters).await {
+        Err(error) if error.is_transient() || matches!(error, StoreError::Poisoned { .. }) => {
+            tracing::debug!(%error, "the store was not told the network's numbers");
+            Ok(())
         }
-    });
-    let filled = filled.await.expect("looking neither panics nor is cut off")?;
-    if filled.is_empty() {
-        return Ok(());
+        told => told,
     }
-    let count = filled.len();
-    match context.store.hold_filled(filled).await {
-        Ok(()) => tracing::info!(shards = count, "nothing is missing any more of shards that were"),
-        // A full disk is told of by itself; the next look tries again.
-        Err(error) if error.is_transient() => tracing::debug!(%error, "shards stay missing"),
-        Err(error) => return Err(error),
-    }
-    Ok(())
 }
 
 /// One look; blocks on the disk.
