@@ -93,6 +93,10 @@ fn append(
 ) -> Result<(), StoreError> {
     let place = number(tables, meta::ORDER_LAST)?.saturating_add(1);
     let stored = parameters(tables)?.map_or(0, |parameters| stored(&parameters, standing.bytes));
+    debug_assert!(
+        tables.placed.last()?.is_none_or(|(_, row)| row.value().3 <= event),
+        "places are in the order of events"
+    );
     tables.placed.insert(place, (blob, standing.bytes, stored, event))?;
     tables.places.insert(blob, (place, standing.end))?;
     tables.ends.insert(&tables::due_key(standing.end, blob), ())?;
