@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::Stored;
 use haulout_protocol::machine::epoch_change::Holding;
@@ -144,20 +145,40 @@ impl State {
     }
 }
 
-/// Tells the store the network's numbers, once the ledger was read. If it takes no writes they are not told: that is seen by
-/// itself, and the next look tries again.
+/// Tells the store the network's numbers, and that it holds the shards of which nothing is missing any more, as far as it has
+/// read the ledger. If it takes no writes nothing is told: that is seen by itself, and the next look tries again.
 async fn tell(context: &Context) -> Result<(), StoreError> {
-    let position = context.position.current();
-    if position.checkpoint < position.read_at {
+    let (store, position) = (context.store.clone(), context.position.current());
+    if position.checkpoint < position.read_at || !context.may_act() {
         return Ok(());
     }
-    match context.store.set_parameters(&position.parameters).await {
+    let told = match store.set_parameters(&position.parameters).await {
+        Ok(()) => hold_filled(store, position.epoch, position.parameters).await,
+        refused => refused,
+    };
+    match told {
         Err(error) if error.is_transient() || matches!(error, StoreError::Poisoned { .. }) => {
-            tracing::debug!(%error, "the store was not told the network's numbers");
+            tracing::debug!(%error, "the store was told nothing");
             Ok(())
         }
         told => told,
     }
+}
+
+/// Has the store hold the shards of which nothing is missing any more.
+async fn hold_filled(store: Store, epoch: Epoch, parameters: Parameters) -> Result<(), StoreError> {
+    let reader = store.clone();
+    let filled = tokio::task::spawn_blocking(move || {
+        reader.filled_shards(epoch, |bytes| parameters.segment_count(bytes))
+    });
+    let filled = filled.await.expect("looking neither panics nor is cut off")?;
+    if filled.is_empty() {
+        return Ok(());
+    }
+    let count = filled.len();
+    store.hold_filled(filled).await?;
+    tracing::info!(shards = count, "nothing is missing any more of shards that were");
+    Ok(())
 }
 
 /// One look; blocks on the disk.
