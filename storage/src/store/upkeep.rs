@@ -35,7 +35,7 @@ const PUNCHED_MAX: usize = 64;
 pub struct Dropped {
     /// Bytes of content removed by this call.
     pub bytes: u64,
-    /// Whether nothing is left, and the disk has all of it back.
+    /// Whether nothing is left, and the disk has all of it back that it takes.
     pub is_done: bool,
 }
 
@@ -86,8 +86,13 @@ impl Store {
         shard: ShardIndex,
         parameters: &Parameters,
     ) -> Result<Dropped, StoreError> {
-        self.give_back().await?;
-        let change = Change::Leave { shard, parameters: *parameters };
+        let given = self.give_back().await;
+        if let Err(error) = &given {
+            tracing::warn!(%error, "the disk did not get back what nothing points to");
+        }
+        // Where the disk takes nothing now the rows go all the same, and the next expiry asks it again.
+        let change =
+            Change::Leave { shard, parameters: *parameters, waits_for_disk: given.is_ok() };
         let done = self.write(change, 0).await?;
         Ok(Dropped { bytes: done.bytes, is_done: !done.more })
     }

@@ -1,6 +1,7 @@
 //! What a repair writes into a certified blob: a pair or a part of it, a header, a short blob; nothing else changes, and the
 //! store stops calling it missing.
 
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use redb::{Key, ReadableTable, TableDefinition};
 
@@ -197,10 +198,13 @@ async fn a_disk_that_takes_nothing_back_is_asked_again_and_holds_up_nobody() {
     store.expire(Epoch(1)).await.expect("it is nobody's fault");
     assert_eq!(noted(&store), 1);
     check_consistent(&store, Some(directory.path()));
+    let parameters = Parameters::new(4, 1 << 16).expect("valid parameters");
+    let dropped = store.drop_shard(ShardIndex(2), &parameters).await.expect("its rows are gone");
+    assert!(dropped.is_done && store.leaving().expect("read").is_empty());
     drop(store);
     let store = open(directory.path());
     store.expire(Epoch(2)).await.expect("expired");
     assert_eq!(noted(&store), 0);
-    check_segment(&store, 1, 0, &shards(0..3), LARGE);
+    check_segment(&store, 1, 0, &shards(0..2), LARGE);
     check_consistent(&store, Some(directory.path()));
 }
