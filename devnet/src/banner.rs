@@ -12,8 +12,8 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::encoding::Parameters;
 
 use crate::control::Phase;
-use crate::settings;
 use crate::state::{Card, NodeCard};
+use crate::typed::typed;
 
 /// The first line.
 pub(crate) fn title(name: &str, folder: &Path) -> String {
@@ -54,7 +54,7 @@ fn endpoints(text: &mut String, card: &Card) {
         text,
         format_args!("   Ledger (Sui gRPC)  {}      faucet {}", card.chain.rpc, card.chain.faucet),
     );
-    let epoch = settings::typed(Duration::from_millis(card.epoch_ms));
+    let epoch = typed(Duration::from_millis(card.epoch_ms));
     line(
         text,
         format_args!("   Epochs             {epoch} each; `devnet epoch next` ends one now"),

@@ -22,10 +22,11 @@ use crate::files::{self, ChainPlace};
 use crate::genesis::{self, Genesis, NodeGenesis, PeerPort};
 use crate::probe;
 use crate::processes::Process;
+use crate::reporter::{Reporter, done};
 use crate::selftest;
-use crate::settings::{no_process, typed};
+use crate::settings::no_process;
 use crate::state::{AccountCard, Card, ChainCard, NodeCard, Packages, Settings, StateDirectory};
-use crate::supervisor::{Reporter, done};
+use crate::typed::typed;
 
 mod recovery;
 mod trouble;

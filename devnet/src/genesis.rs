@@ -16,7 +16,7 @@ use haulout_protocol::crypto::{PeerId, SecretKey};
 use sui_crypto::ed25519::Ed25519PrivateKey;
 
 use crate::ledger::{FaucetAmounts, GenesisAccount, GenesisConfig, GenesisNode};
-use crate::settings;
+use crate::typed::typed;
 
 /// One WAL, and one SUI, in their smallest units.
 const COIN: u64 = 1_000_000_000;
@@ -181,8 +181,7 @@ pub(crate) fn check_size(nodes: usize, shards: u16) -> Result<u16> {
 /// An epoch's length in milliseconds, if epochs may be so long.
 pub(crate) fn check_epoch(length: Duration) -> Result<u64> {
     if !(EPOCH_MIN..=EPOCH_MAX).contains(&length) {
-        let message =
-            format!("epochs of {} are not between 10 s and 60 days", settings::typed(length));
+        let message = format!("epochs of {} are not between 10 s and 60 days", typed(length));
         return Err(Error::new(Kind::Usage, message)
             .hint("`devnet epoch next` ends an epoch at once, however long it is"));
     }

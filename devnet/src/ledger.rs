@@ -18,6 +18,8 @@ mod clock;
 mod faucet;
 mod fields;
 mod genesis;
+mod identifiers;
+mod ids;
 mod objects;
 mod passing;
 mod replay;
@@ -43,9 +45,8 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-pub use genesis::{
-    FaucetAmounts, GenesisAccount, GenesisConfig, GenesisError, GenesisIds, GenesisNode,
-};
+pub use genesis::{FaucetAmounts, GenesisAccount, GenesisConfig, GenesisError, GenesisNode};
+pub use ids::GenesisIds;
 pub use replay::{ReplayError, Replayed};
 pub use state::State;
 pub use store::StoreError;
@@ -181,7 +182,7 @@ impl Ledger {
         let first = store.checkpoint(0)?.ok_or(OpenError::Empty)?;
         let last = store.last_checkpoint()?.map(|checkpoint| checkpoint.summary);
         let mut objects = store.objects()?;
-        if !objects.assemble(&Names::new(&config.ids())) {
+        if !tables::assemble_in(&mut objects, &Names::new(&config.ids())) {
             return Err(StoreError::Incomplete.into());
         }
         objects.tick(last.as_ref().unwrap_or(&first.summary));

@@ -13,9 +13,12 @@ mod ledger_process;
 mod ports;
 mod probe;
 mod processes;
+mod reporter;
+mod schema;
 mod selftest;
 mod settings;
 mod state;
 mod supervisor;
+mod typed;
 
 pub use in_process::{Builder, Devnet, MemberKeys};

@@ -10,10 +10,9 @@ use haulout_node::error::{Error, Kind, Result};
 
 use crate::genesis;
 use crate::ports;
+use crate::schema::SCHEMA;
 use crate::state::{Settings, StateDirectory};
-
-/// The layout of `settings.json`.
-pub(crate) const SCHEMA: u32 = 3;
+use crate::typed::typed;
 
 /// What `devnet up` without arguments is.
 pub(crate) const NODES: u16 = 5;
@@ -102,13 +101,6 @@ pub(crate) fn settle(directory: &StateDirectory, wish: &Wish) -> Result<Settings
     Ok(settings)
 }
 
-/// The refusal of a devnet whose settings have another layout.
-pub(crate) fn other_version(name: &str, schema: u32) -> Error {
-    let message = format!("devnet {name:?} was made by another version (schema {schema})");
-    Error::new(Kind::Version, message)
-        .hint("start over with `devnet up --fresh`, which deletes its data")
-}
-
 /// Refuses to continue a devnet as something it is not.
 fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> {
     if let Some(base) = wish.port_base.filter(|base| *base != 0 && !follows(settings, *base)) {
@@ -134,15 +126,6 @@ fn agree(name: &str, settings: &Settings, wish: &Wish) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A length of time as it is typed, in its largest whole unit: `24h`, `90s`.
-pub(crate) fn typed(length: Duration) -> String {
-    let milliseconds = length.as_millis();
-    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
-    let whole = units.into_iter().find(|(unit, _)| milliseconds.is_multiple_of(*unit));
-    let (unit, word) = whole.filter(|_| milliseconds > 0).unwrap_or((1_000, "s"));
-    format!("{}{word}", milliseconds / unit)
 }
 
 /// Whether a port is where this base puts it; others may have moved, because theirs were taken.

@@ -26,7 +26,7 @@ use haulout_node::terminal;
 use haulout_node::whole_file;
 use serde::{Deserialize, Serialize};
 
-use crate::settings;
+use crate::schema;
 
 mod card;
 
@@ -180,8 +180,8 @@ impl StateDirectory {
     pub(crate) fn settings(&self) -> Result<Option<Settings>> {
         match self.read_json::<Layout>("settings.json")? {
             // What other versions wrote need not look like ours, and is not damaged.
-            Some(Layout { schema }) if schema != settings::SCHEMA => {
-                Err(settings::other_version(&self.name, schema))
+            Some(Layout { schema }) if schema != schema::SCHEMA => {
+                Err(schema::other_version(&self.name, schema))
             }
             _ => self.read_json("settings.json"),
         }

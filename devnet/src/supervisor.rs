@@ -15,8 +15,9 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::control::{Connection, Phase, Reply, Request};
+use crate::control::{Connection, Reply, Request};
 use crate::fleet::Fleet;
+use crate::reporter::{Progress, Reporter, done};
 use crate::settings::{self, Wish};
 use crate::state::StateDirectory;
 
@@ -43,44 +44,6 @@ pub(crate) struct Options {
     /// Whether stdin is a pipe from a terminal's `devnet up`, and its end means stop.
     pub(crate) attached: bool,
     pub(crate) patience: Duration,
-}
-
-/// How far the start has come; followers read it.
-#[derive(Clone, Debug, Default)]
-struct Progress {
-    phases: Vec<Phase>,
-    end: Option<Reply>,
-}
-
-/// Collects the phases of the start and times them.
-#[derive(Debug)]
-pub(crate) struct Reporter {
-    progress: watch::Sender<Progress>,
-    started: Instant,
-}
-
-impl Reporter {
-    /// Says that a phase is over, and what came of it.
-    pub(crate) fn finished(&mut self, name: &str, detail: String) {
-        self.over(name, detail, false);
-    }
-
-    /// Says that a phase is over, and what did not work.
-    pub(crate) fn partly(&mut self, name: &str, detail: String) {
-        self.over(name, detail, true);
-    }
-
-    fn over(&mut self, name: &str, detail: String, is_partial: bool) {
-        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.started = Instant::now();
-        tracing::info!(phase = name, detail, millis, "phase finished");
-        let phase = Phase { name: name.to_owned(), detail, millis, is_partial };
-        self.progress.send_modify(|progress| progress.phases.push(phase));
-    }
-
-    fn ended(&self, reply: Reply) {
-        self.progress.send_modify(|progress| progress.end = Some(reply));
-    }
 }
 
 /// A verb and where its answer goes.
@@ -111,7 +74,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     ));
     let detach = watch_for_end(options.attached, stop_in);
 
-    let mut reporter = Reporter { progress, started: Instant::now() };
+    let mut reporter = Reporter::new(progress);
     let mut fleet = None;
     let started = tokio::select! {
         started = start(&directory, &options, &mut reporter, &mut fleet) => started,
@@ -200,11 +163,6 @@ async fn serve(
         // Whoever asked may have gone; what was asked is done all the same.
         let _ = answer.send(reply.unwrap_or_else(|error| Reply::from(&error)));
     }
-}
-
-/// The answer to a verb that was done.
-pub(crate) fn done(message: String) -> Reply {
-    Reply::Done { message }
 }
 
 /// Turns signals, and the end of an attached terminal, into `stop`. Returns the way to detach.

@@ -9,7 +9,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::terminal;
+use crate::terminal::shown;
 
 mod table;
 
@@ -145,14 +145,14 @@ impl Error {
         let mut text = format!("✗ {}  {message}\n", self.kind.name());
         for member in self.details.get("missing").and_then(Value::as_array).into_iter().flatten() {
             let field = |name: &str| member.get(name).and_then(Value::as_str).unwrap_or_default();
-            let (node, reason) = (terminal::line(field("node")), terminal::line(field("reason")));
+            let (node, reason) = (shown::line(field("node")), shown::line(field("reason")));
             text.push_str(&format!("  {node}: {reason}\n"));
         }
         let answer = self.details.get("answer").and_then(Value::as_str);
         for line in answer.into_iter().flat_map(str::lines) {
             text.push_str(&format!("  the answer: {line}\n"));
         }
-        text + "  " + &terminal::line(self.next_step())
+        text + "  " + &shown::line(self.next_step())
     }
 
     /// A failure of the operating system on a path: a full disk and a refused permission get
@@ -164,7 +164,7 @@ impl Error {
             ErrorKind::PermissionDenied => Kind::Permission,
             _ => Kind::File,
         };
-        Self::new(kind, format!("cannot {action} {}", terminal::path(path))).because(error)
+        Self::new(kind, format!("cannot {action} {}", shown::path(path))).because(error)
     }
 }
 

@@ -9,8 +9,8 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use haulout_actors::chain::Wallet;
@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{WalletPlace, WalletSource};
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::guarded::read_guarded;
 use crate::sui_wallet::Keystore;
 use crate::terminal;
 
@@ -224,56 +225,6 @@ pub(crate) fn no_wallet(purpose: &str) -> Error {
         "`haulout wallet new` makes one and says how to use it; one that exists: add `key_file = ...` \
          under [wallet], or set HAULOUT_WALLET__KEY_FILE; a devnet's context has one",
     )
-}
-
-/// The text of a key file, if only its owner can read it; no more than `most` bytes of it, and nothing of a file that
-/// is no text. What holds no secret by `is_secret` may be open to others: the caller says what is wrong with it, and
-/// nobody is told to change its mode.
-pub(crate) fn read_guarded(
-    path: &Path,
-    most: u64,
-    is_secret: impl Fn(&str) -> bool,
-) -> Result<Zeroizing<String>> {
-    let shown = terminal::path(path);
-    let failed = |error: std::io::Error| {
-        let missing = error.kind() == std::io::ErrorKind::NotFound;
-        let text = format!("cannot read the key file {shown}");
-        let kind = if missing { ErrorKind::Config } else { ErrorKind::Permission };
-        Error::new(kind, text)
-            .because(error)
-            .hint("check the path, and that you own the file (mode 0600)")
-    };
-    let file = fs::File::open(path).map_err(failed)?;
-    let facts = file.metadata().map_err(failed)?;
-    if !facts.is_file() {
-        return Err(Error::new(ErrorKind::Config, format!("{shown} is no file, so no key file"))
-            .hint("check the path: it must lead to a file with one key"));
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(most).read_to_end(&mut bytes).map_err(failed)?;
-    let text = Zeroizing::new(std::str::from_utf8(&bytes).unwrap_or_default().to_owned());
-    let mode = facts.mode();
-    if mode & 0o077 != 0 && is_secret(&text) {
-        return Err(Error::new(
-            ErrorKind::Permission,
-            format!("others can read the key file {shown} (mode {:04o})", mode & 0o7777),
-        )
-        .hint(format!("chmod 600 {}", terminal::shell(&path.to_string_lossy()))));
-    }
-    Ok(text)
-}
-
-/// The text of a file without secrets; no more than `most` bytes of it.
-pub(crate) fn read_bounded(path: &Path, most: u64) -> Result<String> {
-    let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Config, format!("cannot read {}", terminal::path(path)))
-            .because(error)
-            .hint("check wallet.sui_config; `sui client` creates it")
-    };
-    let mut text = String::new();
-    let file = fs::File::open(path).map_err(failed)?;
-    file.take(most).read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
 }
 
 fn malformed(path: &Path, expected: &str) -> Error {

@@ -26,6 +26,7 @@ pub mod whole_file;
 
 mod endpoint;
 mod failures;
+mod guarded;
 mod health_log;
 mod known_network;
 mod memory;

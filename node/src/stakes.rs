@@ -8,6 +8,7 @@
 //! A receipt's life: stake comes into the next committee that is not chosen yet, works, is asked
 //! back, and is paid once the committees that count on it are done.
 
+mod collectable;
 mod commission;
 mod nodes;
 mod operators;
@@ -21,9 +22,8 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{EpochState, ShardMap, Staking};
 use haulout_protocol::chain::params::ParamKey;
 
-pub use commission::{
-    Collectable, RateChange, check_receiver, collectable, collector, first_epoch, receiver_text,
-};
+pub use collectable::{Collectable, collectable};
+pub use commission::{RateChange, check_receiver, collector, first_epoch, receiver_text};
 pub use nodes::{NodeRow, Role, SortBy, Yield, find_node, rows};
 pub use operators::{Application, ExitStep, OwnNode, bond_free_from, exit_step, own_cap, own_node};
 pub use plans::{JoinPlan, SplitPlan, StakePlan, Which, WithdrawalItem, WithdrawalPlan};

@@ -14,7 +14,7 @@ use haulout_protocol::chain::ObjectId;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Kind, Result};
-use crate::keys;
+use crate::guarded;
 use crate::terminal;
 use crate::words;
 
@@ -107,7 +107,7 @@ fn scalar(text: &str) -> Result<Option<String>, &'static str> {
 impl Keystore {
     /// Reads a `client.yaml` and the keystore it names.
     pub fn open(config: &Path) -> Result<Self> {
-        let text = keys::read_bounded(config, CONFIG_BYTES_MAX)?;
+        let text = guarded::read_bounded(config, CONFIG_BYTES_MAX)?;
         let parsed = SuiConfig::parse(&text).map_err(|(line, reason)| {
             Error::new(Kind::Config, format!("{}:{line}: {reason}", terminal::path(config)))
                 .hint("export the key (`sui keytool export`) and name its file as wallet.key_file")
@@ -122,7 +122,7 @@ impl Keystore {
         });
         let active = active.transpose()?;
         let is_keystore = |text: &str| parse_entries(&file, text).is_ok();
-        let entries = keys::read_guarded(&file, KEYSTORE_BYTES_MAX, is_keystore)?;
+        let entries = guarded::read_guarded(&file, KEYSTORE_BYTES_MAX, is_keystore)?;
         let (wallets, others) = parse_entries(&file, &entries)?;
         Ok(Keystore { file, wallets, others, active })
     }

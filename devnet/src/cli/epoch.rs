@@ -15,8 +15,8 @@ use haulout_protocol::chain::object::staking::EpochState;
 use super::{card_of, connect, duration, patience, print_line, print_text, status};
 use crate::control::ProcessState;
 use crate::probe;
-use crate::settings::typed;
 use crate::state::StateDirectory;
+use crate::typed::typed;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -13,8 +13,8 @@ use super::status;
 use crate::control::ProcessState;
 use crate::files::ChainPlace;
 use crate::probe;
-use crate::settings::typed;
 use crate::state::StateDirectory;
+use crate::typed::typed;
 
 /// The ledger of a devnet that runs, waited for up to so long, in this call and in each later one.
 pub(super) async fn ledger(

@@ -5,6 +5,7 @@
 
 mod report;
 mod service;
+mod supervised;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -15,8 +16,9 @@ use haulout_node::error::{Error, Kind, Result};
 use tokio::time::timeout;
 
 pub(super) use self::report::{NodeView, Report, Verdict};
+use self::supervised::{ANSWER_WITHIN_IF_IT_RUNS, Supervised};
 use super::{PATIENCE, card_of, print_line, print_text};
-use crate::control::{Connection, ProcessState, ProcessStatus, Reply, Request};
+use crate::control::{Connection, ProcessStatus, Reply, Request};
 use crate::files::ChainPlace;
 use crate::ledger::GenesisIds;
 use crate::probe::{self, ChainFacts, Health};
@@ -25,9 +27,6 @@ use crate::state::{Card, NodeCard, StateDirectory};
 
 /// How long anybody may take to answer: on one machine that takes a few milliseconds, and a person waits for it.
 const ANSWER_WITHIN: Duration = Duration::from_millis(700);
-
-/// The same for a process that is not stopped: on a busy machine it is slow, and no news is bad news only after long.
-const ANSWER_WITHIN_IF_IT_RUNS: Duration = Duration::from_secs(5);
 
 /// Returns the exit code.
 pub(super) async fn run(directory: &StateDirectory, json: bool) -> Result<u8> {
@@ -66,16 +65,6 @@ async fn patiently<T>(pid: u32, asked: impl Future<Output = T>) -> Option<T> {
         Err(_) if processes::is_stopped(pid) == Some(true) => None,
         Err(_) => timeout(ANSWER_WITHIN_IF_IT_RUNS - ANSWER_WITHIN, asked).await.ok(),
     }
-}
-
-/// What the supervisor has to say.
-enum Supervised {
-    /// There is none.
-    Stopped,
-    /// There is one, and it does not answer now.
-    Silent,
-    /// What runs.
-    Running(Vec<ProcessStatus>),
 }
 
 async fn supervised(directory: &StateDirectory, pid: u32) -> Result<Supervised> {

@@ -16,8 +16,9 @@ use serde_json::json;
 use self::prospect::Prospect;
 use super::{card_of, connect, print_line, status};
 use crate::control::{Connection, ProcessState, Reply, Request};
-use crate::settings::{no_process, typed};
+use crate::settings::no_process;
 use crate::state::StateDirectory;
+use crate::typed::typed;
 
 /// The process that is no node.
 const LEDGER: &str = "ledger";

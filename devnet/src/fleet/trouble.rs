@@ -10,7 +10,7 @@ use haulout_node::terminal;
 use super::recovery;
 use crate::control::{ProcessState, Trouble};
 use crate::processes::Seen;
-use crate::settings::typed;
+use crate::typed::typed;
 
 /// What is wrong with a process that goes on by itself after so many milliseconds, if it does.
 pub(super) fn of(seen: &Seen<'_>, resumes_in_ms: Option<u64>) -> Option<Trouble> {

@@ -10,7 +10,7 @@ use sui_sdk_types::{
     Address, CheckpointSummary, Digest, MoveStruct, Object, ObjectData, Owner, StructTag,
 };
 
-use super::objects::identifier;
+use super::identifiers::identifier;
 
 /// The clock has been shared since the beginning.
 const SHARED_SINCE: u64 = 1;

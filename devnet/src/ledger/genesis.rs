@@ -10,9 +10,9 @@ mod first_epoch;
 
 use std::collections::BTreeSet;
 
+use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::{Coin, Staking};
-use haulout_protocol::chain::{self, ObjectId};
 use haulout_protocol::crypto::{PublicKey, blake2b_256};
 use haulout_protocol::encoding::{Parameters, ParametersError};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,9 @@ use sui_sdk_types::{
 
 use super::checkpoints::ExecutedTransaction;
 use super::fields::Change;
-use super::objects::{Changes, Names, Resource, identifier};
+use super::identifiers::identifier;
+use super::ids::GenesisIds;
+use super::objects::{Changes, Names, Resource};
 use super::tables;
 use super::transactions::{CHAIN_EPOCH, GAS_PRICE, wrap_event};
 use committee::Founded;
@@ -120,25 +122,6 @@ pub struct FaucetAmounts {
     pub wal: u64,
 }
 
-/// The ids that follow from a [`GenesisConfig`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GenesisIds {
-    /// What certificates and protocol names call the network.
-    pub network_id: ObjectId,
-    /// The package whose types and functions the ledger knows.
-    pub package: ObjectId,
-    /// The shared `System`.
-    pub system: ObjectId,
-    /// The shared `Params`.
-    pub params: ObjectId,
-    /// The shared `Staking`.
-    pub staking: ObjectId,
-    /// The shared `Treasury`.
-    pub treasury: ObjectId,
-    /// The staking pool of each node, in the order of [`GenesisConfig::nodes`].
-    pub nodes: Vec<ObjectId>,
-}
-
 /// A configuration that cannot be a network.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GenesisError {
@@ -172,14 +155,6 @@ pub enum GenesisError {
     /// The rules refuse to begin the first epoch.
     #[error("the first epoch cannot begin: {0}")]
     Rules(#[from] Abort),
-}
-
-impl GenesisIds {
-    /// The shared state of stake and epochs, which stake's transactions change; `staking` and the
-    /// pools are views of it.
-    pub fn staking_inner(&self) -> ObjectId {
-        chain::staking_inner(&self.staking)
-    }
 }
 
 impl GenesisConfig {

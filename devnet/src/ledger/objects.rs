@@ -16,14 +16,14 @@ use haulout_protocol::chain::object::{
 };
 use haulout_protocol::chain::{ObjectId, TypeName};
 use sui_sdk_types::{
-    Address, CheckpointSummary, Digest, Identifier, MoveStruct, Object, ObjectData,
-    ObjectReference, Owner, StructTag, TypeTag,
+    Address, CheckpointSummary, Digest, MoveStruct, Object, ObjectData, ObjectReference, Owner,
+    StructTag, TypeTag,
 };
 
 use super::clock;
 use super::fields::Field;
-use super::genesis::GenesisIds;
-use super::tables;
+use super::identifiers::identifier;
+use super::ids::GenesisIds;
 
 pub(super) use fields::StoredFields;
 
@@ -62,11 +62,6 @@ impl Names {
 
 fn tag(package: Address, name: TypeName) -> StructTag {
     StructTag::new(package, identifier(name.module), identifier(name.name), vec![])
-}
-
-/// An identifier from a name written in the protocol crate.
-pub(super) fn identifier(name: &str) -> Identifier {
-    Identifier::new(name).expect("names of the package are valid identifiers")
 }
 
 /// An object as the rules see it.
@@ -304,15 +299,14 @@ impl Objects {
         ids.filter_map(|id| self.get(id))
     }
 
+    /// Takes over the state of stake.
+    pub(super) fn set_stake(&mut self, stake: Option<StakingInner>) {
+        self.stake = stake.map(Arc::new);
+    }
+
     /// The state of stake.
     pub(super) fn stake(&self) -> Option<&Arc<StakingInner>> {
         self.stake.as_ref()
-    }
-
-    /// Reads the state of stake from objects that were stored; says whether they are whole.
-    pub(super) fn assemble(&mut self, names: &Names) -> bool {
-        self.stake = tables::assemble(names, self).map(Arc::new);
-        self.stake.is_some()
     }
 
     /// An object as the rules see it.

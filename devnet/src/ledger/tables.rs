@@ -52,6 +52,14 @@ fn note<Key: TableKey, Row: Clone + PartialEq>(
     }
 }
 
+/// Reads the state of stake from objects that were stored; says whether they are whole.
+pub(super) fn assemble_in(objects: &mut Objects, names: &Names) -> bool {
+    let stake = assemble(names, objects);
+    let is_whole = stake.is_some();
+    objects.set_stake(stake);
+    is_whole
+}
+
 /// The whole state of stake, from its object and the fields of its tables; nothing if one of them
 /// is missing or cannot be read.
 pub(super) fn assemble(names: &Names, objects: &Objects) -> Option<Staking> {

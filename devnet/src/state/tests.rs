@@ -8,7 +8,7 @@ fn sample_directory(folder: &Path) -> StateDirectory {
 
 fn sample_settings() -> Settings {
     Settings {
-        schema: settings::SCHEMA,
+        schema: schema::SCHEMA,
         seed: 7,
         nodes: 1,
         shards: 4,

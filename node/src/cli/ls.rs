@@ -13,12 +13,11 @@ use std::pin::pin;
 
 use clap::{Args, ValueEnum};
 use futures::StreamExt;
-use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::object::Blob;
 use serde_json::{Value, json};
 
 use self::layout::Layout;
-use self::naming::{NamesOf, Naming};
+use self::naming::{NamesOf, Naming, blob_id};
 use super::Cli;
 use super::output::{Output, size};
 use super::table::{Align, padded};
@@ -256,10 +255,6 @@ impl Listing {
         }
         text + "\n"
     }
-}
-
-fn blob_id(blob: &Blob) -> String {
-    BlobId::from_bytes(blob.blob_id).to_string()
 }
 
 #[cfg(test)]

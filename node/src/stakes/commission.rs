@@ -18,21 +18,6 @@ use crate::error::{Error, Kind, Result};
 /// Epochs from the wish for another part to the first rewards that are shared by it.
 const CHANGE_EPOCHS: u32 = 2;
 
-/// An operator's earnings, in FROST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Collectable {
-    /// What can be collected now.
-    pub free: u64,
-    /// What is free after the next selection.
-    pub blocked: u64,
-}
-
-/// What a node earned.
-pub fn collectable(pool: &Pool) -> Collectable {
-    let blocked = pool.commission_blocked.min(pool.commission);
-    Collectable { free: pool.commission - blocked, blocked }
-}
-
 /// Another part of rewards, if the operator asks for it now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateChange {
@@ -143,6 +128,7 @@ pub fn receiver_text(receiver: &Authority) -> String {
 mod tests {
     use super::*;
     use crate::stakes::samples::pool_mut;
+    use crate::stakes::{Collectable, collectable};
     use crate::stakes::{SortBy, rows, sample_book};
 
     const ACCOUNT: ObjectId = ObjectId::from_bytes([0xaa; 32]);

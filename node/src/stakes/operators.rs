@@ -12,7 +12,7 @@ use haulout_protocol::chain::object::staking::{Authority, NodeCap, Pool, Staking
 use haulout_protocol::crypto::PeerId;
 use serde_json::json;
 
-use super::commission::{Collectable, collectable};
+use super::collectable::{Collectable, collectable};
 use super::nodes::{NodeRow, find_node, row};
 use super::plans::affordable;
 use super::profile::{self, Profile};

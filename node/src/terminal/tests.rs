@@ -1,5 +1,6 @@
 //! What leaves the process cannot act on a terminal, and answers are not lost silently.
 
+use super::shown::acts;
 use super::*;
 
 /// A colour, a newline, the mark that turns writing round, a C1 control, no width, a line separator.

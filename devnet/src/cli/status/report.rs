@@ -6,14 +6,18 @@
 use std::fmt::Write as _;
 
 use haulout_node::cli::table::{Align, table};
+use haulout_node::error::Kind;
 use haulout_node::probe::Told;
 use serde_json::{Value, json};
 
 pub(in crate::cli) use super::service::Verdict;
 use super::service::{Part, Service, Sum, WaitsFor};
-use super::*;
+use super::supervised::{ANSWER_WITHIN_IF_IT_RUNS, Supervised};
 use crate::banner::Tolerance;
 use crate::control::Trouble;
+use crate::control::{ProcessState, ProcessStatus};
+use crate::probe::{ChainFacts, Health};
+use crate::state::{Card, NodeCard};
 
 /// How a devnet is, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::control::ProcessState;
 use crate::control::Trouble;
 
 /// A devnet of four nodes.

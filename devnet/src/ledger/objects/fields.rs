@@ -10,8 +10,9 @@ use haulout_protocol::rules::fields::Stored;
 use serde::de::DeserializeOwned;
 use sui_sdk_types::{Address, StructTag, TypeTag};
 
-use super::{Names, Objects, Resource, identifier};
+use super::{Names, Objects, Resource};
 use crate::ledger::fields::{Field, TableKey, invalid_id, metadata_id};
+use crate::ledger::identifiers::identifier;
 
 impl Names {
     /// The type of a dynamic field.

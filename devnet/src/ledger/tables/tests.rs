@@ -34,7 +34,7 @@ fn a_state_with_a_field_too_few_is_not_assembled() {
         let removed = vec![Address::new(field.into())];
         objects.apply(&crate::ledger::Changes { removed, ..Default::default() });
         assert!(assemble(state.names(), &objects).is_none());
-        assert!(!objects.assemble(state.names()) && objects.stake().is_none());
+        assert!(!assemble_in(&mut objects, state.names()) && objects.stake().is_none());
     }
 }
 

@@ -19,7 +19,8 @@ use serde::de::DeserializeOwned;
 use sui_sdk_types::{Argument, CommandArgumentError, ExecutionError, MoveCall, MoveLocation};
 
 use super::machine::{Machine, Use, at};
-use crate::ledger::objects::{Resource, identifier};
+use crate::ledger::identifiers::identifier;
+use crate::ledger::objects::Resource;
 
 type Results = Result<Vec<Resource>, ExecutionError>;
 /// A function, how many arguments it has, and what executes it.

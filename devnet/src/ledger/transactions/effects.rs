@@ -19,7 +19,8 @@ use sui_sdk_types::{
 use super::loading::{Access, Loaded, Slot};
 use super::{Before, CHAIN_EPOCH, Executed, Failure, GAS_COST, Names};
 use crate::ledger::fields::Change;
-use crate::ledger::objects::{Changes, Resource, identifier};
+use crate::ledger::identifiers::identifier;
+use crate::ledger::objects::{Changes, Resource};
 
 /// What a run left behind.
 #[derive(Debug)]

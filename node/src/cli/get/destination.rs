@@ -28,7 +28,7 @@ pub(super) fn destination(path: &Path) -> io::Result<Destination> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
         let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let folder = fs::canonicalize(super::file::folder_of(&path))?;
+        let folder = fs::canonicalize(folder_of(&path))?;
         if let Some(open) = open_file(&folder, name) {
             return Ok(open);
         }
@@ -52,6 +52,12 @@ fn open_file(folder: &Path, name: &OsStr) -> Option<Destination> {
     let number = name.to_str().and_then(|name| name.parse().ok());
     let own_number = number.filter(|_| in_device || folder.starts_with(own));
     Some(own_number.map_or(Destination::Foreign, Destination::Own))
+}
+
+/// The folder in which a path is.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
 use super::WRITE_BYTES;
-use super::destination::{Destination, destination};
+use super::destination::{Destination, destination, folder_of};
 use crate::error::{Error, Kind, Result};
 use crate::terminal;
 
@@ -116,12 +116,6 @@ fn beside(place: PathBuf, old: Option<Metadata>) -> io::Result<(fs::File, Replac
     let made = builder.tempfile_in(folder_of(&place)).map_err(|error| error.kind())?;
     let (file, temporary) = made.into_parts();
     Ok((file, Replacement { temporary, place, old }))
-}
-
-/// The folder in which a path is.
-pub(super) fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    folder.unwrap_or(Path::new("."))
 }
 
 impl Replacement {

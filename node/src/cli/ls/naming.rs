@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::Blob;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::blob_id;
 use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::names::Names;
@@ -69,6 +69,10 @@ pub(super) fn cell(name: Option<&String>, width: usize) -> String {
         rest.is_some()
     };
     shown.chars().take_while(fits).chain(['…']).collect()
+}
+
+pub(super) fn blob_id(blob: &Blob) -> String {
+    BlobId::from_bytes(blob.blob_id).to_string()
 }
 
 #[cfg(test)]
