@@ -2,7 +2,7 @@
 //!
 //! Promises: one transaction looks at no more than [`SEGMENTS_MAX`] segments, and the next one, be it after a crash, goes on
 //! where it ended; nothing of another shard changes but the proof that a short blob's symbols share, which then proves those
-//! that are left; it is over only when the disk has the bytes back. Does not: decide that a shard may go. A shard that is ours
+//! that are left; it is over only when the disk has the bytes back, if it takes them. Does not: decide that a shard may go. A shard that is ours
 //! is refused.
 //!
 //! Notes of what is missing are of blobs, not of shards: a look that finds nothing of our shards missing takes them.
@@ -30,7 +30,7 @@ pub(crate) fn read(view: &ReadTransaction) -> Result<Vec<ShardIndex>, StoreError
     rows.iter()?.map(|row| Ok(ShardIndex(row?.0.value()))).collect()
 }
 
-/// Removes the next part; `removed.more` says whether there is another.
+/// Removes the next part.
 pub(crate) fn remove_part(
     tables: &mut Tables<'_>,
     shard: ShardIndex,
@@ -47,13 +47,24 @@ pub(crate) fn remove_part(
         remove_of(tables, &segment, shard, parameters, &mut removed)?;
         next = tables::next_key(&segment).unwrap_or(END);
     }
-    // The last bundles are given back after this transaction: only the one after it can tell.
-    removed.more = next != END || !tables.holes.is_empty()?;
-    match removed.more {
-        true => tables.leaving.insert(shard.0, &next)?.map(drop),
-        false => tables.leaving.remove(shard.0)?.map(drop),
-    };
+    tables.leaving.insert(shard.0, &next)?;
     Ok(removed)
+}
+
+/// Whether there is more to do for a shard; forgets that it is leaving if not. The last bundles are given back to the disk after
+/// the transaction that removed their rows, so only the one after it can tell that the disk has them.
+pub(crate) fn end(
+    tables: &mut Tables<'_>,
+    shard: ShardIndex,
+    waits_for_disk: bool,
+) -> Result<bool, StoreError> {
+    let next = tables.leaving.get(shard.0)?.map(|row| *row.value());
+    let more =
+        next.is_some_and(|next| next != END) || waits_for_disk && !tables.holes.is_empty()?;
+    if !more {
+        tables.leaving.remove(shard.0)?;
+    }
+    Ok(more)
 }
 
 /// The first segment from there on of which anything is stored. Of a short blob it is the one there is.

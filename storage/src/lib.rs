@@ -46,4 +46,4 @@ pub use order::{Order, StoredByte};
 pub use redb::StorageBackend;
 pub use segment_writer::SegmentWriter;
 pub use short::ShortBlob;
-pub use store::{Dropped, Options, Store, Usage};
+pub use store::{Dropped, Filling, Options, Store, Usage};

@@ -478,7 +478,7 @@ fn check_size(what: &'static str, bytes: &[u8]) -> Result<usize, StoreError> {
 
 mod upkeep;
 
-pub use upkeep::Dropped;
+pub use upkeep::{Dropped, Filling};
 
 #[cfg(test)]
 mod tests;

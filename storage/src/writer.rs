@@ -66,7 +66,7 @@ pub(crate) enum Change {
     /// Shards gained, completed and lost.
     Shards { changes: Vec<(ShardIndex, Option<Holding>)> },
     /// What is stored of a shard has to go.
-    Leave { shard: ShardIndex, parameters: Parameters },
+    Leave { shard: ShardIndex, parameters: Parameters, waits_for_disk: bool },
     /// The disk has parts of these bundles back that nothing pointed to when so many slivers did to others.
     Punched { bundles: Vec<(u64, u32)> },
     /// Nothing is missing of these shards any more.
@@ -274,8 +274,9 @@ impl Change {
                 return Ok(Done::removed(removed, unused));
             }
             Change::Shards { changes } => shards::set(tables, changes)?,
-            Change::Leave { shard, parameters } => {
-                let removed = leaving::remove_part(tables, *shard, parameters)?;
+            Change::Leave { shard, parameters, waits_for_disk } => {
+                let mut removed = leaving::remove_part(tables, *shard, parameters)?;
+                removed.more = leaving::end(tables, *shard, *waits_for_disk)?;
                 return Ok(Done::removed(removed, unused));
             }
             Change::Punched { bundles } => holes::settle(tables, bundles)?,

@@ -10,7 +10,7 @@ use super::*;
 use crate::tables::HEADERS;
 use crate::testing::*;
 use crate::writer::Change;
-use crate::{BlobEffect, Store};
+use crate::{BlobEffect, Filling, Store};
 
 /// Large enough for a bundle file.
 const LARGE: usize = 20_000;
@@ -234,6 +234,7 @@ async fn a_missing_shard_is_held_once_nothing_of_it_is_missing() {
     store.put_short(&sample_blob(2), sample_short(2, 0..2), 0).await.expect("stored");
     let effects = [certified(1), certified(2), certified(4)].concat();
     store.apply(0, effects).await.expect("applied");
+    assert_eq!(store.filling().expect("read"), Filling { certified: 3, noted: 3 });
     let gained = [1, 2].map(|shard| (ShardIndex(shard), missing_since(3)));
     store.set_shards(gained.to_vec()).await.expect("set");
     assert_eq!(fill(&store).await, [], "of the last blob nothing is here");
@@ -251,6 +252,7 @@ async fn a_missing_shard_is_held_once_nothing_of_it_is_missing() {
     store.put_short(&sample_blob(2), sample_short(2, 0..3), 0).await.expect("stored");
     assert_eq!(fill(&store).await, [2]);
     assert_eq!((look(&store), noted(&store).await), ((0, 0), 0));
+    assert_eq!(store.filling().expect("read"), Filling { certified: 3, noted: 0 });
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
+use redb::ReadableTableMetadata;
 
 use super::{Store, Usage};
 use crate::census::{self, Census};
@@ -22,7 +23,7 @@ use crate::missing::{self, Page, PageEnd, Scope};
 use crate::order::{self, Order};
 use crate::shards;
 use crate::slivers;
-use crate::tables::{self, meta};
+use crate::tables::{self, PLACES, WANTING, meta};
 use crate::writer::Change;
 use haulout_protocol::machine::epoch_change::Holding;
 
@@ -34,8 +35,17 @@ const PUNCHED_MAX: usize = 64;
 pub struct Dropped {
     /// Bytes of content removed by this call.
     pub bytes: u64,
-    /// Whether nothing is left, and the disk has all of it back.
+    /// Whether nothing is left, and the disk has all of it back that it takes.
     pub is_done: bool,
+}
+
+/// How far the shards that are ours are filled, counted in blobs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filling {
+    /// Live certified blobs.
+    pub certified: u64,
+    /// At most so many of them lack something of our shards: nothing was noted of the others since a look found them whole.
+    pub noted: u64,
 }
 
 impl Store {
@@ -57,6 +67,14 @@ impl Store {
         self.write(Change::Shards { changes }, weight).await.map(drop)
     }
 
+    /// How far our shards are filled, for people; what decides is [`Store::filled_shards`].
+    pub fn filling(&self) -> Result<Filling, StoreError> {
+        let view = self.view()?;
+        let certified = view.open_table(PLACES)?.len()?;
+        let noted = view.open_table(WANTING)?.len()?.min(certified);
+        Ok(Filling { certified, noted })
+    }
+
     /// Removes a part of what is stored of a shard that is not ours any more, and gives the disk room back. To be called again
     /// until it says that it is done: slow on purpose, so that others' reads and writes do not wait. What was begun is known
     /// after a crash; see [`Store::leaving`]. A shard that is set again in between keeps what is left.
@@ -68,8 +86,13 @@ impl Store {
         shard: ShardIndex,
         parameters: &Parameters,
     ) -> Result<Dropped, StoreError> {
-        self.give_back().await?;
-        let change = Change::Leave { shard, parameters: *parameters };
+        let given = self.give_back().await;
+        if let Err(error) = &given {
+            tracing::warn!(%error, "the disk did not get back what nothing points to");
+        }
+        // Where the disk takes nothing now the rows go all the same, and the next expiry asks it again.
+        let change =
+            Change::Leave { shard, parameters: *parameters, waits_for_disk: given.is_ok() };
         let done = self.write(change, 0).await?;
         Ok(Dropped { bytes: done.bytes, is_done: !done.more })
     }
@@ -197,9 +220,17 @@ impl Store {
     /// caller goes away, calling it again finishes the work.
     pub async fn expire(&self, epoch: Epoch) -> Result<u64, StoreError> {
         let bytes = self.remove(|| Change::Expire { epoch }).await?;
-        // What was written again left holes where it had been.
-        while self.give_back().await? {}
-        Ok(bytes)
+        // What was written again left holes where it had been. They stay noted if the disk does not take them now.
+        loop {
+            match self.give_back().await {
+                Ok(true) => {}
+                Ok(false) => return Ok(bytes),
+                Err(error) => {
+                    tracing::warn!(%error, "the disk did not get back what nothing points to");
+                    return Ok(bytes);
+                }
+            }
+        }
     }
 
     /// Bytes of blobs that no object on chain stands for.

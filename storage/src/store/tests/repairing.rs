@@ -1,11 +1,13 @@
 //! What a repair writes into a certified blob: a pair or a part of it, a header, a short blob; nothing else changes, and the
 //! store stops calling it missing.
 
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use redb::{Key, ReadableTable, TableDefinition};
 
 use super::*;
 use crate::Scope;
+use crate::files::{FileChange, Witness};
 use crate::tables::{BlobKey, PairKey, SHORT_PROOFS, SMALL as SMALL_SLIVERS, SliverKey};
 
 const SEGMENTS: u32 = 2;
@@ -166,5 +168,43 @@ async fn a_short_blob_lists_the_symbols_it_lacks_and_is_mended_by_a_whole_row() 
     put(3).await.expect("stored");
     assert_eq!(lacking(&store), (true, vec![], 0));
     assert_eq!(store.short(&blob).expect("read"), Some(sample_short(1, 0..3)));
+    check_consistent(&store, Some(directory.path()));
+}
+
+/// A disk that takes nothing back.
+#[derive(Debug)]
+struct Keeping;
+
+impl Witness for Keeping {
+    fn see(&self, change: FileChange<'_>) -> std::io::Result<()> {
+        match change {
+            FileChange::Punch(..) => Err(std::io::ErrorKind::PermissionDenied.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_back_is_asked_again_and_holds_up_nobody() {
+    let directory = tempdir().expect("created");
+    let files = Files::seen_by(Keeping);
+    let store = Store::open_with(directory.path(), sample_options(), &files).expect("opens");
+    write_segment(&store, 1, 0, &shards(0..3), LARGE, 0).await.expect("stored");
+    write_segment(&store, 1, 0, &shards(1..2), LARGE, 0).await.expect("stored");
+    let noted = |store: &Store| -> usize {
+        let view = store.view().expect("readable");
+        crate::holes::first(&view, 9).expect("read").len()
+    };
+    store.expire(Epoch(1)).await.expect("it is nobody's fault");
+    assert_eq!(noted(&store), 1);
+    check_consistent(&store, Some(directory.path()));
+    let parameters = Parameters::new(4, 1 << 16).expect("valid parameters");
+    let dropped = store.drop_shard(ShardIndex(2), &parameters).await.expect("its rows are gone");
+    assert!(dropped.is_done && store.leaving().expect("read").is_empty());
+    drop(store);
+    let store = open(directory.path());
+    store.expire(Epoch(2)).await.expect("expired");
+    assert_eq!(noted(&store), 0);
+    check_segment(&store, 1, 0, &shards(0..2), LARGE);
     check_consistent(&store, Some(directory.path()));
 }
