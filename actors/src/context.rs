@@ -20,6 +20,7 @@ use crate::chain_sync::kept;
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::position::{Position, PositionWatch};
+use crate::short_rows::ShortRows;
 use crate::trust::Trust;
 use crate::vitals::measured::Vitals;
 
@@ -45,6 +46,8 @@ pub struct Context {
     pub trust: Trust,
     /// How we are, as far as it was measured.
     pub vitals: Vitals,
+    /// Who may change the row of a short blob.
+    pub(crate) short_rows: ShortRows,
     /// Blobs that are repaired at once; none, and nothing is.
     pub repairs_at_once: usize,
     /// Where we count.
@@ -145,6 +148,7 @@ impl Context {
             position,
             trust,
             vitals,
+            short_rows: ShortRows::default(),
             repairs_at_once: limits::REPAIRS_AT_ONCE,
             metrics,
         };

@@ -74,7 +74,13 @@ impl Session {
 
     /// What to expect of each on the roster that is asked for so many bytes now.
     pub(crate) fn paces(&self, bytes: u64) -> Vec<Pace> {
-        self.asker().paces(self.roster.members().map(|member| member.peer_id), bytes)
+        let paces = self.asker().paces(self.roster.members().map(|member| member.peer_id), bytes);
+        let is_own = |(member, pace): (&Member, Pace)| match member.peer_id {
+            // A node that is a member itself has nothing to ask itself for.
+            peer if peer == self.network.identity() => Pace::Banned,
+            _ => pace,
+        };
+        self.roster.members().zip(paces).map(is_own).collect()
     }
 
     /// Everybody who has or had shards; whoever answers fast comes first.

@@ -2,7 +2,6 @@
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::committee::Committee;
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::machine::ledger_history::{Doubt, Verdict};
@@ -137,12 +136,9 @@ async fn a_shard_that_is_anothers_stays_for_an_epoch_and_then_frees_its_bytes() 
     writer.commit().await.unwrap();
     // Shard 3 is another's from the second epoch on.
     let mut position = node.position.current();
-    let mut members = position.committee.members().to_vec();
-    members[0].shards.retain(|shard| shard.0 != 3);
-    let mut other = members[0].clone();
-    (other.node_id, other.peer_id) = (NodeId::from_bytes([9; 32]), PeerId::from_key([9; 32]));
-    other.shards = vec![ShardIndex(3)];
-    members.push(other);
+    let committee = sample_committee(&[node.peer, PeerId::from_key([9; 32])], 4);
+    position.committee = committee.into();
+    assert_eq!(position.shards_of(&node.peer), [ShardIndex(0), ShardIndex(2)]);
     let there = |shard| {
         let held = node.store.count_slivers(&blob_id, 0..1, &[ShardIndex(shard)]).unwrap();
         held == [(1, 1)]
@@ -150,8 +146,6 @@ async fn a_shard_that_is_anothers_stays_for_an_epoch_and_then_frees_its_bytes() 
     for epoch in [2, 3] {
         assert!(there(2) && there(3), "before epoch {epoch}");
         position.epoch = Epoch(epoch);
-        let committee = Committee::new(Epoch(epoch), 4, members.clone()).unwrap();
-        position.committee = committee.into();
         node.position.set(position.clone());
         let locked = Holding::Locked { since: Epoch(2) };
         let expected = if epoch == 2 { Some(locked) } else { None };

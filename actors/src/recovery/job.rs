@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::encoding::ExpandedSliver;
 use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
 use haulout_storage::{Store, StoreError};
 
+use super::question::Given;
 use crate::session::Session;
 
 /// What is to be repaired, and with what.
@@ -91,6 +93,29 @@ impl Job {
         });
         let writer = written.await.map_err(|_| RepairError::Ended)??;
         Ok(writer.commit().await?)
+    }
+
+    /// Whose symbols are not those of pairs that are known by now. Blocks.
+    pub(super) fn liars(
+        &self,
+        known: &[(ShardIndex, [Bytes; 2])],
+        given: &BTreeMap<(Axis, PairIndex), Given>,
+    ) -> BTreeSet<PairIndex> {
+        let (parameters, mut liars) = (&self.session.parameters, BTreeSet::new());
+        for (shard, slivers) in known {
+            let target = pair_of_shard(parameters, &self.blob_id, self.segment, *shard);
+            for (axis, sliver) in Axis::BOTH.into_iter().zip(slivers) {
+                let expanded = ExpandedSliver::new(parameters, self.length(), axis, sliver.clone());
+                let Ok(expanded) = expanded else { continue };
+                let across = given.iter().filter(|((of, _), _)| *of == axis.other());
+                liars.extend(across.filter_map(|((of, source), given)| {
+                    let right = expanded.symbol(source.sliver_index(*of, parameters));
+                    let is_wrong = given.symbol(target).is_some_and(|symbol| *symbol != right);
+                    is_wrong.then_some(*source)
+                }));
+            }
+        }
+        liars
     }
 
     /// The pairs of ours that are whole, with their proofs. Blocks.

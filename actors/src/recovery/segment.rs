@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use haulout_protocol::machine::recovery::{Effect, Input, SegmentRecovery, Stock, Terms};
 use haulout_protocol::machine::retry::End;
-use haulout_protocol::machine::{Machine, RequestId};
+use haulout_protocol::machine::{Blame, Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard, shard_of_pair};
 use tokio::sync::mpsc;
@@ -231,6 +231,25 @@ impl<'a> Recovery<'a> {
         Ok(Input::Rebuilt { roots: roots.collect(), is_inconsistent })
     }
 
+    /// Now that it is known what is right, it is known who sent something else before it had to be proved.
+    async fn blame_liars(&mut self, kept: &[Kept]) -> Result<(), RepairError> {
+        if self.unproved.is_empty() {
+            return Ok(());
+        }
+        let unproved = std::mem::take(&mut self.unproved);
+        let (job, kept) =
+            (self.job.clone(), kept.iter().map(|kept| (kept.shard, kept.slivers.clone())));
+        let kept: Vec<_> = kept.collect();
+        let judged = tokio::task::spawn_blocking(move || job.liars(&kept, &unproved)).await;
+        let session = &self.job.session;
+        for source in judged.map_err(|_| RepairError::Ended)? {
+            let member = self.machine.owner_of(source);
+            warn!(member = %session.name(member), "a member gave wrong symbols");
+            session.asker().blame(session.peer(member), Blame::WrongBytes);
+        }
+        Ok(())
+    }
+
     /// Makes rebuilt pairs durable.
     async fn keep(&mut self, pairs: &[PairIndex]) -> Result<(), RepairError> {
         let Job { session, blob_id, segment, .. } = self.job;
@@ -244,6 +263,7 @@ impl<'a> Recovery<'a> {
             let shard = shard_of_pair(&parameters, blob_id, *segment, *pair);
             kept.push(Kept { shard, proof: proof.to_bytes(), slivers: rebuilt.slivers });
         }
+        self.blame_liars(&kept).await?;
         self.moved.pairs += u64::try_from(kept.len()).unwrap_or(u64::MAX);
         self.job.keep(kept).await
     }

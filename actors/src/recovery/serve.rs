@@ -50,6 +50,7 @@ async fn answer(context: &Context, is_member: bool, visit: &mut Visit) -> Result
     let wanted = Wanted { parameters, blob_id, length, request };
     for source in wanted.request.sources.iter().copied().map(PairIndex) {
         let layout = wanted.layout(source);
+        tokio::time::sleep(visit.turn(layout.bytes())?).await;
         let _room = visit.room(charged(wanted.memory_bytes(&layout))).await?;
         let core = visit.core().await;
         let (store, asked) = (context.store.clone(), wanted.clone());

@@ -222,7 +222,8 @@ pub struct Located {
 /// The verified header of a blob that the ledger is known to keep; nothing if no member gives one.
 pub(crate) async fn held_header(session: &Session, blob_id: &BlobId) -> Option<BlobHeader> {
     let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
-    let members = session.readers_by_pace();
+    let mut members = session.readers_by_pace();
+    members.retain(|member| session.peer(*member) != session.network.identity());
     let mut headers = Inquiry::start(session.inquiry(HEADER_REQUESTS), members, ask);
     loop {
         match headers.next().await? {

@@ -308,6 +308,11 @@ impl SegmentRecovery {
         &self.known
     }
 
+    /// Who has a pair, by its index on the roster.
+    pub fn owner_of(&self, pair: PairIndex) -> usize {
+        self.owner(Thing::Proof(pair))
+    }
+
     /// The pairs that are here and give symbols.
     pub fn local(&self) -> &BTreeSet<PairIndex> {
         &self.local
@@ -426,14 +431,18 @@ impl SegmentRecovery {
         effects
     }
 
+    /// Whether symbols of enough slivers came.
+    fn has_enough(&self) -> bool {
+        Axis::BOTH.into_iter().all(|axis| self.held_of(axis) >= self.needed(axis))
+    }
+
     /// Decides what the facts at hand allow: rebuild, ask, wait, or give up.
     fn advance(&mut self, now: Timestamp) -> Vec<Effect> {
         if self.phase != Phase::Gathering {
             return Vec::new();
         }
-        let mut effects = self.widen();
-        let is_enough = |axis| self.held_of(axis) >= self.needed(axis);
-        if Axis::BOTH.into_iter().all(is_enough) && self.can_recognise() {
+        let mut effects = self.widen(now);
+        if self.has_enough() && self.can_recognise() {
             effects.extend(self.cancel_all());
             effects.push(self.rebuild());
             self.phase = Phase::Rebuilding;
