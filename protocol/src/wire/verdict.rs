@@ -8,7 +8,7 @@
 
 use bincode::{Decode, Encode};
 
-use super::{Refusable, Refusal, TraceContext};
+use super::{Refusable, Refusal};
 
 /// What a member asks.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -19,8 +19,6 @@ pub struct Request {
     pub header_bytes: u32,
     /// How many the evidence has; at most [`PROOF_FRAME_BYTES_MAX`](super::PROOF_FRAME_BYTES_MAX).
     pub evidence_bytes: u32,
-    /// The caller's span.
-    pub trace: Option<TraceContext>,
 }
 
 /// What a node answers.
@@ -59,14 +57,10 @@ mod tests {
 
     #[test]
     fn frames_read_what_they_write_and_are_small() {
-        let request = Request {
-            blob_id: [5; 32],
-            header_bytes: 0x0102,
-            evidence_bytes: 0x0304_0506,
-            trace: None,
-        };
+        let request =
+            Request { blob_id: [5; 32], header_bytes: 0x0102, evidence_bytes: 0x0304_0506 };
         let bytes = encode(&request);
-        let fields = ["05".repeat(32), "02010000".into(), "06050403".into(), "00".into()];
+        let fields = ["05".repeat(32), "02010000".into(), "06050403".into()];
         assert_eq!(hex::encode(&bytes), fields.concat());
         assert_eq!(decode(&bytes), Ok(request));
         for reply in [
