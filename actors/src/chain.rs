@@ -22,6 +22,7 @@ mod fusion;
 mod gas;
 mod handle;
 mod holder;
+mod invalidate;
 mod memory;
 mod named;
 mod network_objects;

@@ -272,6 +272,10 @@ pub const BLOB_PLACES: guests::Limits =
 /// Streams of `symbol/1` served at once. Only members are served: strangers have one place, on which they are told so.
 pub const SYMBOL_PLACES: guests::Limits =
     guests::Limits { members: 64, payers: 0, strangers: 1, payers_per_blob: 0, ..SLIVER_PLACES };
+/// Streams of `verdict/1` served at once: each may hold tens of megabytes of evidence, and writers who encode wrongly gain
+/// nothing by it. Only members are served.
+pub const VERDICT_PLACES: guests::Limits =
+    guests::Limits { members: 16, payers: 0, strangers: 1, payers_per_blob: 0, ..SLIVER_PLACES };
 /// Bytes of all sessions together for segments and answers on their way in and out. Strangers' part holds two segments of
 /// the smallest network as they are written, or dozens of slivers as they are read; the rest, one segment of a writer who paid.
 pub const SESSION_MEMORY: rations::Limits = rations::Limits {
@@ -350,6 +354,12 @@ pub const REPAIRS_AT_ONCE: usize = 8;
 pub const REPAIR_MEMORY: usize = 96 * 1024 * 1024;
 /// A repair that gets nothing new for so long is given up, and tried again later.
 pub const REPAIR_PATIENCE: Duration = Duration::from_secs(15);
+/// Members that are asked for evidence of a writer's fault, or are shown it, at once: it may be long, more are asked while those
+/// are slow, and a third of them is enough.
+pub const EVIDENCE_REQUESTS: usize = 4;
+/// How long nobody may answer who was shown evidence before the rest is left for later: longer than a member checks the
+/// longest on a slow core.
+pub const VERDICT_PATIENCE: Duration = Duration::from_secs(60);
 /// How often the log says how far repairs are.
 pub const REPAIR_TOLD_EVERY: Duration = Duration::from_secs(10);
 

@@ -1,10 +1,12 @@
 //! Finds what is missing of certified blobs here, and repairs it from what others hold.
 //!
 //! Promises: what is missing is asked of the store, so a restart goes on where the last run was; a few blobs are repaired at
-//! a time, within a memory of their own; how far it is is said in the log now and then. Symbols for the repairs of
-//! others are served to members. Does not: read slivers to see whether they rotted (who serves them does), or move shards.
+//! a time, within a memory of their own; how far it is is said in the log now and then; a blob that was encoded wrongly ends
+//! invalid on the ledger, and is missed no more. Symbols for the repairs of others, and signatures that a blob was encoded
+//! wrongly, are for members. Does not: read slivers to see whether they rotted (who serves them does), or move shards.
 //! Source: `protocol.md` section 8.
 
+mod attest;
 mod blob;
 mod handover;
 mod job;
@@ -14,11 +16,14 @@ mod rebuilding;
 mod segment;
 mod serve;
 mod short;
+mod short_fault;
 mod told;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::future::join_all;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::Machine;
 use haulout_protocol::machine::backlog::{Backlog, Effect, Input, Outcome};
@@ -76,7 +81,7 @@ pub(crate) struct State {
     memory: blob::Memory,
     told: Told,
     tasks: Tasks,
-    counter: Option<Counter>,
+    counters: Vec<Counter>,
     watcher: AbortHandle,
     alarm: Option<AbortHandle>,
 }
@@ -99,14 +104,18 @@ impl Actor for RecoveryActor {
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
         let Arguments { context, network, serving } = arguments;
-        let service = Service {
-            protocol: Protocol::Symbol,
+        let service = |protocol| Service {
+            protocol,
             frame_bytes_max: SMALL_FRAME_BYTES_MAX,
             idle: limits::STREAM_CREDIT,
         };
         let (served, members) = (context.clone(), network.clone());
-        let counter = serving.open(service, move |visit| {
+        let symbols = serving.open(service(Protocol::Symbol), move |visit| {
             serve::serve(served.clone(), members.is_member(&visit.peer), visit)
+        });
+        let (served, members) = (context.clone(), network.clone());
+        let verdicts = serving.open(service(Protocol::Verdict), move |visit| {
+            attest::serve(served.clone(), members.is_member(&visit.peer), visit)
         });
         let at_once = context.repairs_at_once;
         Ok(State {
@@ -121,7 +130,7 @@ impl Actor for RecoveryActor {
             memory: blob::Memory::default(),
             told: Told::default(),
             tasks: Tasks::default(),
-            counter: Some(counter),
+            counters: vec![symbols, verdicts],
             alarm: None,
         })
     }
@@ -146,9 +155,7 @@ impl Actor for RecoveryActor {
         _: ActorRef<Message>,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        if let Some(counter) = state.counter.take() {
-            counter.close().await;
-        }
+        join_all(state.counters.drain(..).map(Counter::close)).await;
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ pub mod locate;
 pub mod upload;
 
 mod node;
+mod symbols;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use crate::network::{Network, Protocol};
 
 pub(crate) use self::locate::held_header;
 pub(crate) use self::node::pair_proof;
+pub(crate) use self::symbols::{Came, symbols};
 pub use crate::asking::Obstacle;
 
 /// What a session needs to know and hold: cheap to clone, made anew for each put or get.
@@ -92,7 +94,7 @@ impl Session {
     }
 
     /// The members that own shards; whoever answers fast comes first.
-    fn members_by_pace(&self) -> Vec<usize> {
+    pub(crate) fn members_by_pace(&self) -> Vec<usize> {
         let weight = |member: usize| usize::from(self.committee.weight(member));
         let members = self.committee.members().iter().enumerate();
         let candidates: Vec<_> = members.map(|(member, it)| (it.peer_id, weight(member))).collect();
@@ -100,7 +102,7 @@ impl Session {
     }
 
     /// The terms of an inquiry among members, so many of them at once.
-    fn inquiry(&self, width: usize) -> Terms {
+    pub(crate) fn inquiry(&self, width: usize) -> Terms {
         Terms { width, patience_ms: self.patience_ms(), noise: self.noise() }
     }
 

@@ -16,6 +16,7 @@ pub mod rebuild;
 pub mod rules;
 pub mod sliver;
 pub mod wire;
+pub mod writer_fault;
 
 mod object_id;
 mod text;

@@ -35,6 +35,7 @@ pub mod roster;
 pub mod space;
 pub mod standing;
 pub mod upload;
+pub mod verdict;
 pub mod witness;
 
 /// A moment: milliseconds since some fixed point the caller chose; only differences matter.

@@ -9,6 +9,7 @@ pub mod announcement;
 pub mod blob;
 pub mod sliver;
 pub mod symbol;
+pub mod verdict;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 

@@ -12,6 +12,7 @@ mod epochs;
 mod faults;
 mod fifty;
 mod health;
+mod invalid;
 mod ledger_lies;
 mod liars;
 mod losing;

@@ -22,7 +22,7 @@ fn parameters(client: &LightClient) -> Parameters {
 }
 
 /// Who holds the symbol at this place of a blob.
-fn holder(devnet: &Devnet, client: &LightClient, id: &BlobId, place: u16) -> usize {
+pub(crate) fn holder(devnet: &Devnet, client: &LightClient, id: &BlobId, place: u16) -> usize {
     let position = client.context().position.current();
     let shard = shard_of_pair(&position.parameters, id, 0, PairIndex(place));
     let member = position.committee.member_of_shard(shard).unwrap();

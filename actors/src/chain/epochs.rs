@@ -54,7 +54,7 @@ impl Chain {
     }
 
     /// A transaction of one call that takes nothing but objects of ours.
-    async fn send_step(
+    pub(super) async fn send_step(
         &self,
         wallet: &Wallet,
         function: call::Function,

@@ -14,10 +14,13 @@ pub enum Protocol {
     Sliver,
     /// Symbols for the repair of lost pairs.
     Symbol,
+    /// Signatures that a blob was encoded wrongly.
+    Verdict,
 }
 
 impl Protocol {
-    pub(super) const ALL: [Protocol; 3] = [Protocol::Blob, Protocol::Sliver, Protocol::Symbol];
+    pub(super) const ALL: [Protocol; 4] =
+        [Protocol::Blob, Protocol::Sliver, Protocol::Symbol, Protocol::Verdict];
 
     /// What traces call it.
     pub(crate) fn service(self) -> &'static str {
@@ -25,6 +28,7 @@ impl Protocol {
             Protocol::Blob => "haulout/blob/1",
             Protocol::Sliver => "haulout/sliver/1",
             Protocol::Symbol => "haulout/symbol/1",
+            Protocol::Verdict => "haulout/verdict/1",
         }
     }
 
@@ -33,6 +37,7 @@ impl Protocol {
             Protocol::Blob => "blob",
             Protocol::Sliver => "sliver",
             Protocol::Symbol => "symbol",
+            Protocol::Verdict => "verdict",
         };
         on_wire(network, name)
     }

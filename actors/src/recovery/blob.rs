@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use haulout_protocol::blob::BlobHeader;
 use haulout_protocol::machine::backlog::Outcome;
@@ -15,9 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, debug, info_span, warn};
 
 use super::handover::hand_over;
-use super::job::{Job, Moved, RepairError};
+use super::job::{Faulty, Job, Moved, RepairError};
 use super::segment::Recovery;
 use super::short;
+use super::verdict::Accusation;
 use crate::context::Context;
 use crate::limits;
 use crate::network::Network;
@@ -88,6 +90,7 @@ impl Repair {
             Err(error) => {
                 self.explain(&error);
                 match error {
+                    RepairError::Faulty(faulty) => self.accuse(*faulty).await,
                     RepairError::Failed(Failure::Inconsistent) => Outcome::Hopeless,
                     _ if repaired.pairs > 0 => Outcome::Advanced,
                     _ => Outcome::Failed,
@@ -100,7 +103,7 @@ impl Repair {
     fn explain(&self, error: &RepairError) {
         let blob_id = self.lacking.blob_id;
         match error {
-            RepairError::Failed(Failure::Inconsistent) => {
+            RepairError::Faulty(_) | RepairError::Failed(Failure::Inconsistent) => {
                 warn!(%blob_id, "its writer encoded the blob wrongly, so it cannot be repaired");
             }
             RepairError::Store(error) => {
@@ -112,21 +115,44 @@ impl Repair {
         }
     }
 
-    fn session(&self) -> Session {
+    /// Has the ledger call the blob invalid, so that nobody misses it any more.
+    async fn accuse(&self, faulty: Faulty) -> Outcome {
+        let blob_id = self.lacking.blob_id;
+        let declared = async {
+            let session = self.session(self.context.position.current(), limits::VERDICT_PATIENCE);
+            let accusation = Accusation::prepare(session.parameters, blob_id, faulty).await?;
+            let _room = self.memory.room(accusation.bytes()).await;
+            accusation.declare(&self.context, &session).await
+        };
+        match declared.await {
+            Ok(()) => Outcome::Hopeless,
+            Err(error) if error.is_transient() => {
+                warn!(%blob_id, %error, "the ledger does not call the blob invalid yet; it is tried again");
+                Outcome::Failed
+            }
+            Err(error) => {
+                warn!(%blob_id, %error, "the ledger is not told that the blob is invalid");
+                Outcome::Hopeless
+            }
+        }
+    }
+
+    fn session(&self, position: Position, patience: Duration) -> Session {
         Session {
             network: self.network.clone(),
             network_id: self.context.network,
-            roster: Arc::new(self.position.roster()),
-            committee: self.position.committee.clone(),
-            parameters: self.position.parameters,
-            checkpoint: self.position.checkpoint,
-            patience: limits::REPAIR_PATIENCE,
+            roster: Arc::new(position.roster()),
+            committee: position.committee,
+            parameters: position.parameters,
+            checkpoint: position.checkpoint,
+            patience,
         }
     }
 
     async fn work(&self, repaired: &mut Repaired) -> Result<(), RepairError> {
         let Lacking { blob_id, has_header, pairs } = &self.lacking;
-        let (session, store) = (self.session(), &self.context.store);
+        let session = self.session(self.position.clone(), limits::REPAIR_PATIENCE);
+        let store = &self.context.store;
         let ours = self.position.shards_of(&self.context.peer).to_vec();
         if ours.is_empty() {
             return Ok(()); // whoever has no shard any more lacks nothing
@@ -142,7 +168,7 @@ impl Repair {
         for (segment, shard) in pairs.iter().filter(|(_, shard)| ours.contains(shard)) {
             segments.entry(*segment).or_default().insert(*shard);
         }
-        let mut failed = None;
+        let mut failed: Option<RepairError> = None;
         for (segment, lost) in segments {
             if usize::try_from(segment).map_or(true, |it| it >= header.segments.len()) {
                 continue; // the ledger's length promised more segments than there are
@@ -160,14 +186,12 @@ impl Repair {
             match repair_segment(&mut job, repaired).await {
                 Ok(()) => (),
                 // Others of its segments may be had.
-                Err(RepairError::Failed(Failure::Inconsistent)) => {
-                    failed = Some(Failure::Inconsistent);
-                }
-                Err(RepairError::Failed(failure)) => drop(failed.get_or_insert(failure)),
+                Err(error @ RepairError::Faulty(_)) => failed = Some(error),
+                Err(error @ RepairError::Failed(_)) => drop(failed.get_or_insert(error)),
                 Err(error) => return Err(error),
             }
         }
-        failed.map_or(Ok(()), |failure| Err(failure.into()))
+        failed.map_or(Ok(()), Err)
     }
 
     /// Whether the blob is short, by the length that was paid for.

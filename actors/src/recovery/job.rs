@@ -11,6 +11,7 @@ use haulout_protocol::encoding::ExpandedSliver;
 use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
+use haulout_protocol::writer_fault::WriterFault;
 use haulout_storage::{Store, StoreError};
 
 use super::question::Given;
@@ -30,12 +31,23 @@ pub(super) struct Job {
     pub(super) ours: Vec<ShardIndex>,
 }
 
+/// A blob that its writer encoded wrongly.
+#[derive(Debug)]
+pub(super) struct Faulty {
+    pub(super) header: Arc<BlobHeader>,
+    /// What shows it to others.
+    pub(super) fault: WriterFault,
+}
+
 /// Why pairs were not rebuilt.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RepairError {
     /// There is no way to them now.
     #[error(transparent)]
     Failed(#[from] Failure),
+    /// There is none at all, and others can be shown why.
+    #[error("its writer encoded the blob wrongly")]
+    Faulty(Box<Faulty>),
     /// Our own store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

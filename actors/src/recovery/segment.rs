@@ -5,16 +5,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use haulout_protocol::machine::recovery::{Effect, Input, SegmentRecovery, Stock, Terms};
+use haulout_protocol::machine::recovery::{Effect, Failure, Input, SegmentRecovery, Stock, Terms};
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::{Blame, Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard, shard_of_pair};
+use haulout_protocol::writer_fault::WriterFault;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span, warn};
 
-use super::job::{Job, Kept, Moved, RepairError};
+use super::job::{Faulty, Job, Kept, Moved, RepairError};
 use super::question::{Event, Given, Question, Wanted};
 use super::rebuilding::{Material, Rebuilt};
 use crate::asking::{AskError, Clock};
@@ -91,7 +92,7 @@ impl<'a> Recovery<'a> {
                 for effect in self.machine.handle(self.clock.now(), input) {
                     match effect {
                         Effect::Finish => return Ok(()),
-                        Effect::Fail(failure) => return Err(failure.into()),
+                        Effect::Fail(failure) => return Err(self.failed(failure)),
                         effect => inputs.extend(self.perform(effect).await?),
                     }
                 }
@@ -103,6 +104,18 @@ impl<'a> Recovery<'a> {
                 }
                 () = self.clock.until(deadline) => inputs.push_back(Input::TimeReached),
             }
+        }
+    }
+
+    /// Why it failed; with what shows it, if the writer is to blame.
+    fn failed(&mut self, failure: Failure) -> RepairError {
+        let Job { header, segment, .. } = self.job;
+        match (failure, self.rebuilt.fault.take()) {
+            (Failure::Inconsistent, Some(proof)) => {
+                let fault = WriterFault::Segment { segment: *segment, proof: *proof };
+                RepairError::Faulty(Box::new(Faulty { header: header.clone(), fault }))
+            }
+            (failure, _) => failure.into(),
         }
     }
 

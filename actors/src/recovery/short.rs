@@ -2,6 +2,7 @@
 //!
 //! Promises: what is stored is proved by the blob's header, and what was there before stays. Does not: fetch single symbols; they take the whole blob.
 
+use bytes::Bytes;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::encoding::encode_short;
 use haulout_protocol::machine::recovery::Failure;
@@ -10,6 +11,7 @@ use haulout_storage::ShortBlob;
 use tracing::debug;
 
 use super::job::RepairError;
+use super::short_fault;
 use crate::context::Context;
 use crate::session::Session;
 use crate::session::download::{self, Consistency, GetError};
@@ -31,22 +33,19 @@ pub(super) async fn repair(
     let mut blob = Vec::new();
     let observer: crate::session::Observer = std::sync::Arc::new(|_| ());
     let got = download::get(session, blob_id, Consistency::Default, &mut blob, &observer).await;
-    got.map_err(|error| {
+    if let Err(error) = got {
         debug!(%blob_id, %error, "a short blob cannot be read, so it is not repaired");
-        match error {
-            GetError::Inconsistent { .. } => Failure::Inconsistent,
-            _ => Failure::Unavailable {
-                axis: Axis::Primary,
-                available: 0,
-                needed: usize::from(session.parameters.primary_source()),
-                members: Vec::new(),
-            },
-        }
-    })?;
+        return Err(match error {
+            GetError::Inconsistent { .. } => faulty(session, blob_id, None).await,
+            _ => unavailable(session),
+        });
+    }
+    let blob: Bytes = blob.into();
     let bytes = u64::try_from(blob.len()).unwrap_or(u64::MAX);
     let _alone = context.short_rows.lock(blob_id).await;
     let (parameters, of, ours, reader) =
         (session.parameters, *blob_id, ours.to_vec(), context.store.clone());
+    let read = blob.clone();
     let row = tokio::task::spawn_blocking(move || {
         let encoded = encode_short(&parameters, &blob);
         let header = encoded.header();
@@ -62,8 +61,25 @@ pub(super) async fn repair(
         with_symbols_of(&parameters, header, new, old).ok()
     });
     // Content that is right and encodes to another root is the writer's fault.
-    let row = row.await.map_err(|_| RepairError::Ended)?.ok_or(Failure::Inconsistent)?;
+    let Some(row) = row.await.map_err(|_| RepairError::Ended)? else {
+        return Err(faulty(session, blob_id, Some(read.into())).await);
+    };
     let symbols = u64::try_from(row.symbols.len()).unwrap_or(u64::MAX);
     context.store.put_short(blob_id, row, 0).await?;
     Ok(Symbols { symbols, bytes })
+}
+
+/// The writer is to blame, if that can be shown now.
+async fn faulty(session: &Session, blob_id: &BlobId, blob: Option<Vec<u8>>) -> RepairError {
+    let found = short_fault::find(session, blob_id, blob).await;
+    found.map_or_else(|| unavailable(session), |faulty| RepairError::Faulty(Box::new(faulty)))
+}
+
+fn unavailable(session: &Session) -> RepairError {
+    RepairError::Failed(Failure::Unavailable {
+        axis: Axis::Primary,
+        available: 0,
+        needed: usize::from(session.parameters.primary_source()),
+        members: Vec::new(),
+    })
 }

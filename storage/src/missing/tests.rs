@@ -269,6 +269,17 @@ async fn a_shard_that_changed_since_a_look_is_not_held_because_of_it() {
 }
 
 #[tokio::test]
+async fn what_is_called_invalid_is_missed_no_more_and_keeps_no_shard_missing() {
+    let store = Store::in_memory().expect("opens");
+    store.apply(0, certified(1).to_vec()).await.expect("applied");
+    store.set_shards(vec![(ShardIndex(1), missing_since(3))]).await.expect("set");
+    assert_eq!((look(&store).0, fill(&store).await), (1, vec![]));
+    store.apply(1, vec![invalidated(1, 3)]).await.expect("applied");
+    assert_eq!((look(&store).0, fill(&store).await), (0, vec![1]));
+    assert_eq!(noted(&store).await, 0);
+}
+
+#[tokio::test]
 async fn a_blob_without_its_header_keeps_every_shard_missing() {
     let store = Store::in_memory().expect("opens");
     store.apply(0, certified(1).to_vec()).await.expect("applied");

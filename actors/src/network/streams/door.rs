@@ -76,6 +76,7 @@ impl Door {
                 Protocol::Sliver => limits::SLIVER_PLACES,
                 Protocol::Blob => limits::BLOB_PLACES,
                 Protocol::Symbol => limits::SYMBOL_PLACES,
+                Protocol::Verdict => limits::VERDICT_PLACES,
             }),
         };
         let members = Mutex::default();

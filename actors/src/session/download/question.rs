@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
-use haulout_protocol::encoding::check_short;
-use haulout_protocol::machine::{Blame, RequestId};
-use haulout_protocol::merkle::MultiProof;
+use haulout_protocol::machine::RequestId;
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex};
 use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
@@ -17,8 +15,8 @@ use haulout_protocol::wire::sliver::{Part, Reply, Request};
 use tokio::sync::mpsc;
 
 use crate::asking::{AskError, Asked, nonsense};
-use crate::network::{Protocol, StreamError};
-use crate::session::{Session, pair_proof};
+use crate::network::Protocol;
+use crate::session::{Session, pair_proof, symbols};
 use crate::trace;
 
 /// What came of a pair: as much as was asked for.
@@ -124,68 +122,20 @@ impl Question {
 
     /// Asks for symbols of a short blob, on a stream that others use before and after; they come all together.
     async fn symbols(&self, events: &mpsc::Sender<Event>) -> Result<(), AskError> {
-        let request = Request::GetShort {
-            blob_id: *self.blob_id.as_bytes(),
-            symbols: self.pairs.iter().map(|pair| pair.0).collect(),
-            with_proof: self.part.has_proof(),
-            trace: trace::current(),
-        };
-        let (asker, peer) = (self.session.asker(), self.session.peer(self.member));
-        let (mut asked, reply) = asker.ask_on_kept(peer, &request, SMALL_FRAME_BYTES_MAX).await?;
-        let Reply::Short { symbols: places, proof_bytes } = reply else { return Err(nonsense()) };
-        let mut owed = self.pairs.clone();
-        places.iter().try_for_each(|place| take(&mut owed, *place).map(drop))?;
-        let symbols = self.read_symbols(&mut asked, &places).await?;
-        let proof = self.read_proof(&mut asked, places.len(), proof_bytes).await?;
-        asked.set_whole(owed.is_empty());
-        if self.part.has_proof() {
-            let checked = check_short(&self.session.parameters, &self.header, &symbols, &proof);
-            checked.map_err(|_| AskError::Wrong(Blame::WrongProof))?;
-        }
-        asked.end();
+        let (of, with_proof) = ((&self.blob_id, &*self.header), self.part.has_proof());
+        let came = symbols(&self.session, self.member, of, (&self.pairs, with_proof)).await?;
         let request = self.request;
-        let arrived = symbols.into_iter().map(|(place, symbol)| {
+        let arrived = came.symbols.into_iter().map(|(place, symbol)| {
             let parts = Parts { sliver: Some(symbol), proof: None };
             Event::Arrived { request, pair: PairIndex(place), parts }
         });
-        let missing = owed.into_iter().map(|pair| Event::Missing { request, pair });
+        let missing = came.missing.into_iter().map(|pair| Event::Missing { request, pair });
         for event in arrived.chain(missing) {
             if events.send(event).await.is_err() {
                 return Ok(());
             }
         }
         Ok(())
-    }
-
-    async fn read_symbols(
-        &self,
-        asked: &mut Asked,
-        places: &[u16],
-    ) -> Result<Vec<(u16, Bytes)>, AskError> {
-        let length = u32::try_from(self.header.length).map_err(|_| nonsense())?;
-        let symbol_bytes = self.session.parameters.short_symbol_bytes(length) as usize;
-        let mut row = vec![0; places.len() * symbol_bytes];
-        asked.exact(&mut row).await?;
-        let row = Bytes::from(row);
-        let symbol = |(at, place): (usize, &u16)| {
-            (*place, row.slice(at * symbol_bytes..(at + 1) * symbol_bytes))
-        };
-        Ok(places.iter().enumerate().map(symbol).collect())
-    }
-
-    async fn read_proof(
-        &self,
-        asked: &mut Asked,
-        symbols: usize,
-        bytes: u32,
-    ) -> Result<MultiProof, AskError> {
-        let shards = usize::from(self.session.parameters.shards());
-        let max = u32::try_from(MultiProof::bytes_max(symbols, shards)).unwrap_or(u32::MAX);
-        if bytes > max {
-            return Err(StreamError::TooLarge { announced: bytes, max }.into());
-        }
-        let proof = MultiProof::from_bytes(&asked.bytes(bytes).await?);
-        proof.ok_or(AskError::Wrong(Blame::WrongProof))
     }
 }
 
