@@ -12,6 +12,7 @@ pub mod machine;
 pub mod merkle;
 pub mod message;
 pub mod pairs;
+pub mod rebuild;
 pub mod rules;
 pub mod sliver;
 pub mod wire;

@@ -3,6 +3,8 @@
 //! Promises: machines never block, ask, read a clock or draw random numbers; the same facts give the same effects.
 
 pub mod announcement;
+mod attendance;
+pub mod backlog;
 pub mod budgets;
 pub mod chain_sync;
 pub mod conditions;
@@ -23,8 +25,10 @@ pub mod pacing;
 pub mod permanence;
 pub mod places;
 pub mod put_plan;
+mod questions;
 pub mod rations;
 pub mod recent;
+pub mod recovery;
 pub mod responsiveness;
 pub mod retry;
 pub mod roster;

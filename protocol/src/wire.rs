@@ -8,6 +8,7 @@
 pub mod announcement;
 pub mod blob;
 pub mod sliver;
+pub mod symbol;
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
 

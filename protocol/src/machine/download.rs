@@ -11,8 +11,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::attendance::Attendance;
+use super::questions::Questions;
 use super::responsiveness::{Pace, Preference, preferences};
-use super::retry::{End, Rests};
+use super::retry::End;
 use super::roster::Roster;
 use super::{Blame, Machine, RequestId, Timestamp};
 use crate::blob::BlobId;
@@ -23,14 +25,8 @@ use crate::wire::sliver::Part;
 
 mod owners;
 mod phases;
-mod questions;
 
 use owners::PairOwners;
-use questions::Questions;
-
-/// A request without progress for so long is hedged: others are asked for what it owes. A member that is known to need
-/// longer gets longer.
-pub const HEDGE_AFTER_MS: u64 = 400;
 
 /// What can happen to a download.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,23 +174,6 @@ enum Phase {
     Over,
 }
 
-/// How often a member was not there.
-#[derive(Clone, Copy, Debug, Default)]
-struct Absence {
-    /// In a row.
-    times: u32,
-    since: Timestamp,
-}
-
-impl Absence {
-    /// It was not there when it was asked at this moment; what was asked side by side counts once.
-    fn note(&mut self, now: Timestamp, asked_at: Timestamp) {
-        if self.times == 0 || asked_at >= self.since {
-            (self.times, self.since) = (self.times.saturating_add(1), now);
-        }
-    }
-}
-
 /// The download of one segment.
 #[derive(Debug)]
 pub struct SegmentDownload {
@@ -218,15 +197,9 @@ pub struct SegmentDownload {
     lost: BTreeSet<PairIndex>,
     /// How many slivers of the first axis were held and lost when the other one was tried.
     first_axis: Option<(usize, usize)>,
-    bad_members: BTreeSet<usize>,
-    failed_members: BTreeSet<usize>,
-    /// Members that owed something for too long, and sent nothing since.
-    silent: BTreeSet<usize>,
-    /// Members that were not there when they were asked last, and how often in a row.
-    absent: BTreeMap<usize, Absence>,
+    members: Attendance,
     is_short: bool,
-    rests: Rests,
-    questions: Questions,
+    questions: Questions<PairIndex>,
     progress_at: Option<Timestamp>,
     seen: Timestamp,
 }
@@ -265,12 +238,8 @@ impl SegmentDownload {
             held: BTreeSet::new(),
             lost: BTreeSet::new(),
             first_axis: None,
-            bad_members: BTreeSet::new(),
-            failed_members: BTreeSet::new(),
-            silent: BTreeSet::new(),
-            absent: BTreeMap::new(),
+            members: Attendance::new(terms.noise),
             is_short: false,
-            rests: Rests::new(terms.noise),
             questions: Questions::default(),
             progress_at: None,
             seen: Timestamp(0),
@@ -339,22 +308,17 @@ impl SegmentDownload {
         }
     }
 
-    /// Whether nothing will come of this member any more.
-    fn is_gone(&self, member: usize) -> bool {
-        self.bad_members.contains(&member) || self.failed_members.contains(&member)
-    }
-
     /// The member that is asked for a pair now, if any is: the likelier one, unless only the other one answers. Nobody is
     /// asked for what is on its way already, unless that is late.
     fn chosen(&self, now: Timestamp, pair: PairIndex) -> Option<usize> {
         let usable = |member: &usize| {
-            !self.is_gone(*member)
-                && !self.rests.is_resting(now, *member)
+            !self.members.is_gone(*member)
+                && !self.members.is_resting(now, *member)
                 && !self.questions.is_asked_of(pair, *member)
         };
         let is_slow = |member: &usize| {
             let preference = self.preferences[*member];
-            self.silent.contains(member) || preference >= Preference::Silent { times: 0 }
+            self.members.is_silent(*member) || preference >= Preference::Silent { times: 0 }
         };
         let chosen = self.owners.remaining(pair).filter(usable).min_by_key(is_slow)?;
         let is_promised = self.owners.is_moved(pair) && self.questions.is_promised(pair);
@@ -368,7 +332,7 @@ impl SegmentDownload {
         // Who fell silent is asked for more only if nobody else has it, and what is late may still come.
         let rank = |(pair, member): &(PairIndex, usize)| {
             let (is_silent, is_twice) =
-                (self.silent.contains(member), self.questions.is_asked(*pair));
+                (self.members.is_silent(*member), self.questions.is_asked(*pair));
             (is_silent, is_twice, self.rank(*pair, *member))
         };
         let mut candidates: Vec<_> = self.pairs().filter(open).filter_map(chosen).collect();
@@ -378,7 +342,8 @@ impl SegmentDownload {
 
     /// Asks for as many pairs as are still missing, beyond those on their way. Members on trial are asked, not counted.
     fn ask_more(&mut self, now: Timestamp) -> Vec<Effect> {
-        let mut missing = self.needed().saturating_sub(self.held.len() + self.questions.promised());
+        let mut missing =
+            self.needed().saturating_sub(self.held.len() + self.questions.promised().count());
         if missing == 0 {
             return Vec::new();
         }
@@ -428,9 +393,7 @@ impl SegmentDownload {
 
     fn arrived(&mut self, now: Timestamp, request: RequestId, pair: PairIndex, held: bool) {
         let Some(member) = self.questions.answered(now, request, pair) else { return };
-        self.rests.forgive(member);
-        self.absent.remove(&member);
-        self.silent.remove(&member);
+        self.members.answered(member);
         self.claimed.remove(&pair);
         if held {
             self.progress_at = Some(now);
@@ -454,26 +417,14 @@ impl SegmentDownload {
 
     fn ended(&mut self, now: Timestamp, request: RequestId, end: End) {
         let Some(question) = self.questions.end(now, request) else { return };
-        if question.owed.is_empty() {
-            return;
-        }
-        let member = question.member;
-        match end {
-            End::Again { after_ms } => {
-                self.absent.remove(&member);
-                self.rests.begin(now, member, after_ms);
-            }
-            End::Absent => {
-                self.absent.entry(member).or_default().note(now, question.asked_at);
-                self.rests.begin(now, member, 0);
-            }
-            End::Done | End::Never => drop(self.failed_members.insert(member)),
+        if !question.owed.is_empty() {
+            self.members.ended(now, question.member, question.asked_at, end);
         }
     }
 
     fn mark_late(&mut self, now: Timestamp) -> Vec<Effect> {
         let silent = self.questions.mark_late(now);
-        self.silent.extend(&silent);
+        self.members.fell_silent(&silent);
         silent.into_iter().map(|member| Effect::Silent { member }).collect()
     }
 }
@@ -504,7 +455,7 @@ impl Machine for SegmentDownload {
         if self.phase != Phase::Gathering {
             return None;
         }
-        let rested = self.rests.next(self.seen);
+        let rested = self.members.next(self.seen);
         [self.questions.deadline(), rested, self.gives_up_at()].into_iter().flatten().min()
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::download::HEDGE_AFTER_MS;
+use super::questions::HEDGE_AFTER_MS;
 use super::retry::{ABSENT_TIMES, End, Rests};
 use super::{Machine, Timestamp};
 

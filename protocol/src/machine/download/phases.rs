@@ -45,7 +45,9 @@ impl SegmentDownload {
     pub(super) fn stuck(&mut self, now: Timestamp) -> Vec<Effect> {
         let late: BTreeSet<_> = self.questions.late_members().collect();
         let is_ready = |member: usize| {
-            !self.is_gone(member) && !self.rests.is_resting(now, member) && !late.contains(&member)
+            !self.members.is_gone(member)
+                && !self.members.is_resting(now, member)
+                && !late.contains(&member)
         };
         let is_at_hand = |pair: &PairIndex| self.owners.all(*pair).iter().any(is_ready);
         let at_hand = self.pairs().filter(is_at_hand).count();
@@ -64,11 +66,6 @@ impl SegmentDownload {
         } else {
             Vec::new()
         }
-    }
-
-    /// Whether a member was not there so many times in a row.
-    fn is_absent(&self, member: usize, times: u32) -> bool {
-        self.absent.get(&member).is_some_and(|absence| absence.times >= times)
     }
 
     /// Slivers of this axis that are held, or that members may still send.
@@ -91,7 +88,7 @@ impl SegmentDownload {
 
     /// Whether a member may still answer.
     fn is_present(&self, member: usize, absent_times: u32) -> bool {
-        !self.is_gone(member) && !self.is_absent(member, absent_times)
+        !self.members.is_gone(member) && !self.members.is_absent(member, absent_times)
     }
 
     /// How many pairs nobody has, if those of whom this holds have nothing of the segment.
@@ -103,7 +100,7 @@ impl SegmentDownload {
     /// Says once that members are missed.
     fn short(&mut self) -> Vec<Effect> {
         let is_news = !std::mem::replace(&mut self.is_short, true);
-        let members = is_news.then(|| self.absent.keys().copied().collect());
+        let members = is_news.then(|| self.members.absent().collect());
         members.map(|members| Effect::Missed { members }).into_iter().collect()
     }
 
@@ -139,9 +136,8 @@ impl SegmentDownload {
 
     fn unhelpful(&self) -> Vec<usize> {
         let lacking = self.lost.iter().flat_map(|pair| self.owners.all(*pair).iter());
-        let gone = self.failed_members.union(&self.bad_members).copied();
-        let slow = self.rests.members().chain(self.questions.late_members());
-        let members: BTreeSet<_> = gone.chain(slow).chain(lacking).collect();
+        let mut members = self.members.unhelpful();
+        members.extend(self.questions.late_members().chain(lacking));
         members.into_iter().collect()
     }
 
@@ -186,7 +182,7 @@ impl SegmentDownload {
             self.held.remove(pair);
         }
         self.verified = self.held.clone();
-        self.bad_members.extend(&liars);
+        liars.iter().for_each(|liar| self.members.lied(*liar));
         self.phase = Phase::Gathering;
         self.progress_at = Some(now);
         let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };

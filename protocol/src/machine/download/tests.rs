@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::committee::tests::sample_committee;
+use crate::machine::questions::HEDGE_AFTER_MS;
 
 mod moving;
 mod proofs;

@@ -1,4 +1,4 @@
-//! The requests of one download that are under way, and which of them nobody counts on any more.
+//! Requests to members that are under way, and which of them nobody counts on any more.
 //!
 //! Promises: a request counts as late when nothing of it arrived for a while (silent), when the others were long done
 //! (overdue), or from the start when its member is on trial; what silence means fits what the member was measured at.
@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::HEDGE_AFTER_MS;
-use crate::machine::responsiveness::Pace;
-use crate::machine::{RequestId, Timestamp};
-use crate::sliver::PairIndex;
+use super::responsiveness::Pace;
+use super::{RequestId, Timestamp};
 
+/// A request without progress for so long is hedged: others are asked for what it owes. A member that is known to need
+/// longer gets longer.
+pub(super) const HEDGE_AFTER_MS: u64 = 400;
 /// A member known to be slow gets more time, but never more than this.
 const HEDGE_AFTER_MAX_MS: u64 = 4_000;
 /// So many times what others needed for as much is too long.
@@ -18,11 +19,11 @@ const OVERDUE_FACTOR: u64 = 3;
 
 /// One request to one member.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct Question<T> {
     pub(super) member: usize,
-    pub(super) owed: BTreeSet<PairIndex>,
+    pub(super) owed: BTreeSet<T>,
     /// What somebody else was asked for, or sent: it is not counted on, and taken if it comes.
-    waived: BTreeSet<PairIndex>,
+    waived: BTreeSet<T>,
     asked: usize,
     pub(super) asked_at: Timestamp,
     patience_ms: u64,
@@ -32,29 +33,35 @@ pub(super) struct Question {
     is_on_trial: bool,
 }
 
-impl Question {
+impl<T> Question<T> {
     pub(super) fn is_late(&self) -> bool {
         self.is_silent || self.is_overdue || self.is_on_trial
     }
 }
 
-/// All requests under way.
-#[derive(Debug, Default)]
-pub(super) struct Questions {
-    open: BTreeMap<RequestId, Question>,
+/// All requests under way, each for some things that one member has.
+#[derive(Debug)]
+pub(super) struct Questions<T> {
+    open: BTreeMap<RequestId, Question<T>>,
     next: u64,
     /// Of the requests that were answered, the slowest: what it took, and for how many pairs.
     slowest: Option<(u64, usize)>,
 }
 
-impl Questions {
+impl<T> Default for Questions<T> {
+    fn default() -> Self {
+        Questions { open: BTreeMap::new(), next: 0, slowest: None }
+    }
+}
+
+impl<T: Copy + Ord> Questions<T> {
     /// A new request.
     pub(super) fn ask(
         &mut self,
         now: Timestamp,
         member: usize,
         pace: Pace,
-        pairs: &[PairIndex],
+        things: &[T],
     ) -> RequestId {
         let patience_ms = match pace {
             Pace::Expected { milliseconds } => milliseconds
@@ -66,9 +73,9 @@ impl Questions {
         self.next += 1;
         let question = Question {
             member,
-            owed: pairs.iter().copied().collect(),
+            owed: things.iter().copied().collect(),
             waived: BTreeSet::new(),
-            asked: pairs.len(),
+            asked: things.len(),
             asked_at: now,
             patience_ms,
             silent_at: now.after(patience_ms),
@@ -80,15 +87,15 @@ impl Questions {
         request
     }
 
-    /// A pair came, or the word that it is missing. The member, if the request owed it.
+    /// A thing came, or the word that it is missing. The member, if the request owed it.
     pub(super) fn answered(
         &mut self,
         now: Timestamp,
         request: RequestId,
-        pair: PairIndex,
+        thing: T,
     ) -> Option<usize> {
         let question = self.open.get_mut(&request)?;
-        let is_due = question.owed.remove(&pair) || question.waived.remove(&pair);
+        let is_due = question.owed.remove(&thing) || question.waived.remove(&thing);
         is_due.then(|| {
             question.silent_at = now.after(question.patience_ms);
             question.is_silent = false;
@@ -98,7 +105,7 @@ impl Questions {
     }
 
     /// The request is over.
-    pub(super) fn end(&mut self, now: Timestamp, request: RequestId) -> Option<Question> {
+    pub(super) fn end(&mut self, now: Timestamp, request: RequestId) -> Option<Question<T>> {
         let question = self.open.remove(&request)?;
         if question.owed.is_empty() && question.waived.is_empty() {
             let took = now.0.saturating_sub(question.asked_at.0);
@@ -129,33 +136,33 @@ impl Questions {
         silent.map(|question| question.silent_at).chain(overdue).min()
     }
 
-    /// Pairs that are on their way, from members we count on.
-    pub(super) fn promised(&self) -> usize {
+    /// What is on its way, from members we count on.
+    pub(super) fn promised(&self) -> impl Iterator<Item = &T> {
         let counted = self.open.values().filter(|question| !question.is_late());
-        counted.map(|question| question.owed.len()).sum()
+        counted.flat_map(|question| &question.owed)
     }
 
-    pub(super) fn is_asked(&self, pair: PairIndex) -> bool {
-        self.open.values().any(|question| question.owed.contains(&pair))
+    pub(super) fn is_asked(&self, thing: T) -> bool {
+        self.open.values().any(|question| question.owed.contains(&thing))
     }
 
-    /// Whether this member was asked for a pair, and may still send it.
-    pub(super) fn is_asked_of(&self, pair: PairIndex, member: usize) -> bool {
+    /// Whether this member was asked for a thing, and may still send it.
+    pub(super) fn is_asked_of(&self, thing: T, member: usize) -> bool {
         let mut of_member = self.open.values().filter(|question| question.member == member);
-        of_member.any(|question| question.owed.contains(&pair) || question.waived.contains(&pair))
+        of_member.any(|question| question.owed.contains(&thing) || question.waived.contains(&thing))
     }
 
-    /// Whether a pair is on its way from a member we count on.
-    pub(super) fn is_promised(&self, pair: PairIndex) -> bool {
+    /// Whether a thing is on its way from a member we count on.
+    pub(super) fn is_promised(&self, thing: T) -> bool {
         let mut counted = self.open.values().filter(|question| !question.is_late());
-        counted.any(|question| question.owed.contains(&pair))
+        counted.any(|question| question.owed.contains(&thing))
     }
 
-    /// Nobody counts on those that were asked for a pair so far.
-    pub(super) fn waive(&mut self, pair: PairIndex) {
+    /// Nobody counts on those that were asked for a thing so far.
+    pub(super) fn waive(&mut self, thing: T) {
         for question in self.open.values_mut() {
-            if question.owed.remove(&pair) {
-                question.waived.insert(pair);
+            if question.owed.remove(&thing) {
+                question.waived.insert(thing);
             }
         }
     }
@@ -167,7 +174,8 @@ impl Questions {
 
     /// Whether nobody is left that we count on.
     pub(super) fn are_all_late(&self) -> bool {
-        let is_idle = |question: &Question| question.owed.is_empty() && !question.waived.is_empty();
+        let is_idle =
+            |question: &Question<T>| question.owed.is_empty() && !question.waived.is_empty();
         self.open.values().all(|question| question.is_late() || is_idle(question))
     }
 
@@ -178,7 +186,7 @@ impl Questions {
 }
 
 /// When a request takes too long beside the slowest that was answered.
-fn overdue_at(slowest: Option<(u64, usize)>, question: &Question) -> Option<Timestamp> {
+fn overdue_at<T>(slowest: Option<(u64, usize)>, question: &Question<T>) -> Option<Timestamp> {
     let (took, pairs) = slowest?;
     let share = u64::try_from(question.asked.div_ceil(pairs.max(1))).unwrap_or(u64::MAX);
     let fair = took.saturating_mul(share).saturating_mul(OVERDUE_FACTOR);

@@ -1,0 +1,240 @@
+//! Which incomplete blobs a node repairs now, which rest, and when it looks for more.
+//!
+//! Promises: what is incomplete is found in the store, page by page, and never remembered; a few blobs are repaired at a
+//! time; one that cannot be repaired rests longer each time and holds up nobody; whatever may have changed is looked at
+//! soon, and the word that nothing is missing follows from a look that began after it. Does not: look, or repair.
+//! Source: `protocol.md` section 8.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{Machine, Timestamp};
+use crate::blob::BlobId;
+
+/// Looks begin no closer together, unless the one before led to repairs: a node that follows the ledger hears of
+/// something every second.
+pub const LOOK_PAUSE_MS: u64 = 1_000;
+/// The first rest of a blob that could not be repaired.
+pub const REST_MIN_MS: u64 = 1_000;
+/// The longest: nodes that were down come back at any time, and nothing else tells us.
+pub const REST_MAX_MS: u64 = 5 * 60_000;
+/// Blobs whose rests are remembered; the rest of one that is forgotten is over.
+pub const RESTING_MAX: usize = 4_096;
+
+/// What came of the repair of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything that was missing is here.
+    Repaired,
+    /// Something of it is here that was not before.
+    Advanced,
+    /// Nothing came.
+    Failed,
+    /// Its writer encoded it wrongly, so that there is nothing to repair.
+    Hopeless,
+}
+
+/// What can happen to a backlog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Something may be missing, or can be had, that was not before.
+    Stirred,
+    /// A page of incomplete blobs was read.
+    Seen {
+        /// Which blobs.
+        blobs: Vec<BlobId>,
+        /// Whether there is no page after it.
+        is_last: bool,
+    },
+    /// A repair is over.
+    Done {
+        /// Which blob's.
+        blob: BlobId,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The deadline passed.
+    TimeReached,
+}
+
+/// What a backlog can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Read a page of incomplete blobs.
+    Look {
+        /// Whether it is the first; else the one after the last.
+        is_first: bool,
+    },
+    /// Repair this blob, of the last page.
+    Repair(BlobId),
+    /// Nothing is missing, as far as was known when the look began.
+    Complete,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rest {
+    until: Timestamp,
+    times: u32,
+}
+
+/// Where a look through the store is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Look {
+    #[default]
+    Idle,
+    /// A page is being read.
+    Reading,
+    /// Its blobs are being repaired.
+    Working { is_last: bool },
+}
+
+/// The backlog of one node.
+#[derive(Debug)]
+pub struct Backlog {
+    at_once: usize,
+    look: Look,
+    /// When the last look began.
+    began: Option<Timestamp>,
+    /// Incomplete blobs that it saw.
+    seen: u64,
+    /// Whether something was repaired since it began.
+    has_moved: bool,
+    /// Whether something may have changed since it began.
+    is_stirred: bool,
+    queue: VecDeque<BlobId>,
+    running: BTreeSet<BlobId>,
+    resting: BTreeMap<BlobId, Rest>,
+}
+
+impl Backlog {
+    /// Repairs so many blobs at once.
+    pub fn new(at_once: usize) -> Self {
+        Backlog {
+            at_once,
+            look: Look::Idle,
+            began: None,
+            seen: 0,
+            has_moved: false,
+            is_stirred: false,
+            queue: VecDeque::new(),
+            running: BTreeSet::new(),
+            resting: BTreeMap::new(),
+        }
+    }
+
+    /// How many blobs are being repaired.
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Incomplete blobs that the look which is under way, or was the last, saw so far.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    fn is_resting(&self, now: Timestamp, blob: &BlobId) -> bool {
+        self.resting.get(blob).is_some_and(|rest| rest.until > now)
+    }
+
+    fn saw(&mut self, now: Timestamp, blobs: Vec<BlobId>, is_last: bool) {
+        if self.look != Look::Reading {
+            return;
+        }
+        self.look = Look::Working { is_last };
+        self.seen = self.seen.saturating_add(u64::try_from(blobs.len()).unwrap_or(u64::MAX));
+        let is_due = |blob: &BlobId| !self.running.contains(blob) && !self.is_resting(now, blob);
+        self.queue = blobs.into_iter().filter(is_due).collect();
+    }
+
+    fn done(&mut self, now: Timestamp, blob: BlobId, outcome: Outcome) {
+        if !self.running.remove(&blob) {
+            return;
+        }
+        let times = self.resting.get(&blob).map_or(0, |rest| rest.times);
+        let rest = match outcome {
+            Outcome::Repaired | Outcome::Advanced => {
+                self.has_moved = true;
+                self.resting.remove(&blob);
+                return;
+            }
+            Outcome::Failed => REST_MIN_MS.saturating_mul(1 << times.min(20)).min(REST_MAX_MS),
+            Outcome::Hopeless => REST_MAX_MS,
+        };
+        let rest = Rest { until: now.after(rest), times: times.saturating_add(1) };
+        self.resting.insert(blob, rest);
+        if self.resting.len() > RESTING_MAX {
+            let first = self.resting.iter().min_by_key(|(_, rest)| rest.until);
+            let first = first.map(|(blob, _)| *blob);
+            self.resting.retain(|blob, _| Some(*blob) != first);
+        }
+    }
+
+    /// Starts what can be started, and goes on looking.
+    fn advance(&mut self, now: Timestamp) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        if let Look::Working { is_last } = self.look {
+            while self.running.len() < self.at_once
+                && let Some(blob) = self.queue.pop_front()
+            {
+                self.running.insert(blob);
+                effects.push(Effect::Repair(blob));
+            }
+            match (self.queue.is_empty(), is_last, self.running.is_empty()) {
+                (true, false, _) => {
+                    self.look = Look::Reading;
+                    effects.push(Effect::Look { is_first: false });
+                }
+                (true, true, true) => {
+                    self.look = Look::Idle;
+                    if self.seen == 0 {
+                        self.resting.clear();
+                        effects.push(Effect::Complete);
+                    }
+                }
+                _ => (),
+            }
+        }
+        if self.look == Look::Idle && self.begins_at().is_some_and(|at| at <= now) {
+            (self.look, self.began, self.seen) = (Look::Reading, Some(now), 0);
+            (self.has_moved, self.is_stirred) = (false, false);
+            effects.push(Effect::Look { is_first: true });
+        }
+        effects
+    }
+
+    /// When the next look begins, if there is a reason for one.
+    fn begins_at(&self) -> Option<Timestamp> {
+        let Some(began) = self.began else { return self.is_stirred.then_some(Timestamp(0)) };
+        if self.has_moved {
+            return Some(began);
+        }
+        let rested = match self.seen {
+            0 => None,
+            _ => Some(self.resting.values().map(|rest| rest.until).min().unwrap_or(began)),
+        };
+        let stirred = self.is_stirred.then_some(began);
+        let reason = [rested, stirred].into_iter().flatten().min()?;
+        Some(reason.max(began.after(LOOK_PAUSE_MS)))
+    }
+}
+
+impl Machine for Backlog {
+    type Input = Input;
+    type Effect = Effect;
+
+    fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        match input {
+            Input::Stirred => self.is_stirred = true,
+            Input::Seen { blobs, is_last } => self.saw(now, blobs, is_last),
+            Input::Done { blob, outcome } => self.done(now, blob, outcome),
+            Input::TimeReached => (),
+        }
+        self.advance(now)
+    }
+
+    fn deadline(&self) -> Option<Timestamp> {
+        if self.look == Look::Idle { self.begins_at() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests;
