@@ -12,8 +12,10 @@ pub mod confirmation;
 pub mod credit;
 pub mod dialling;
 pub mod download;
+pub mod duty;
 pub mod epoch_change;
 pub mod epoch_steps;
+pub mod flows;
 pub mod fusion;
 pub mod guests;
 pub mod holdings;
@@ -34,6 +36,7 @@ pub mod retry;
 pub mod roster;
 pub mod space;
 pub mod standing;
+pub mod turns;
 pub mod upload;
 pub mod witness;
 
