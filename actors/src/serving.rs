@@ -12,10 +12,12 @@ mod fault;
 mod host;
 mod memory;
 mod readers;
+mod service;
 mod visit;
 
-pub(crate) use self::counter::{Counter, Service};
+pub(crate) use self::counter::Counter;
 pub(crate) use self::fault::{Fault, busy};
 pub(crate) use self::host::{Limits, Serving};
 pub(crate) use self::memory::Held;
+pub(crate) use self::service::Service;
 pub(crate) use self::visit::{Ended, Visit, blocking, charged};

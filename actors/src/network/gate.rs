@@ -28,9 +28,10 @@ use tracing::debug;
 
 use self::handshakes::Handshakes;
 use super::address;
+use super::lock::lock;
 use super::options::Parsed;
 use super::peers::PeerBook;
-use super::shared::{Shared, lock};
+use super::shared::Shared;
 use super::transport::Connected;
 use crate::limits;
 

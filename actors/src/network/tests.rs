@@ -7,8 +7,15 @@ use std::time::Duration;
 use haulout_protocol::message::NetworkId;
 use prometheus_client::registry::Registry;
 
-use super::shared::lock;
+use haulout_protocol::crypto::PeerId;
+use libp2p::Multiaddr;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::identity::to_libp2p;
+use super::lock::lock;
 use super::*;
+use crate::limits;
 use crate::supervisor::{Budget, ChildState, Plan, StartError, Strategy, Supervisor};
 
 mod lending;

@@ -17,10 +17,10 @@ use prometheus_client::registry::Registry;
 
 use self::farewell::Farewell;
 use self::knock::Knocks;
+use super::errors::NetworkError;
 use super::gate::Gate;
-use super::options::Parsed;
+use super::options::{Parsed, Role};
 use super::shared::Shared;
-use super::{NetworkError, Role};
 use crate::limits;
 
 /// A peer that proved its key, and its connection.

@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::cores::Core;
-use super::counter::Service;
 use super::fault::{Fault, busy};
 use super::host::Serving;
 use super::memory::Held;
+use super::service::Service;
 use crate::limits;
 use crate::network::{Place, Stream, StreamError};
 
