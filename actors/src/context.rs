@@ -44,6 +44,8 @@ pub struct Context {
     pub trust: Trust,
     /// How we are, as far as it was measured.
     pub vitals: Vitals,
+    /// Blobs that are repaired at once; none, and nothing is.
+    pub repairs_at_once: usize,
     /// Where we count.
     pub metrics: Metrics,
 }
@@ -142,6 +144,7 @@ impl Context {
             position,
             trust,
             vitals,
+            repairs_at_once: limits::REPAIRS_AT_ONCE,
             metrics,
         };
         Ok((context, is_news.then_some(source)))

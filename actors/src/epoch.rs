@@ -4,7 +4,7 @@
 //! it, and a shard that is not here is named aloud and never reported; any node sends the steps that
 //! anybody may send, in its turn, and stops when somebody did; what nobody pays for any more goes,
 //! once verified checkpoints prove that its time is over.
-//! Does not: move shards. Until it can, a node that gains one stays without it.
+//! Does not: fill shards (recovery does), or move them from their former owners.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::staking::NodeCap;
 use haulout_protocol::committee::NodeId;
 use haulout_protocol::epoch::Epoch;
-use haulout_protocol::machine::epoch_change::{self, Facts, Plan};
+use haulout_protocol::machine::epoch_change::{self, Facts, Holding, Plan};
 use haulout_protocol::machine::epoch_steps::{self, Effect, EpochSteps, Input, Situation, Step};
 use haulout_protocol::machine::{Machine, Timestamp};
 use haulout_protocol::sliver::ShardIndex;
@@ -20,7 +20,7 @@ use haulout_storage::{Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::chain::{CallError, Chain, Wallet};
 use crate::context::Context;
@@ -37,6 +37,8 @@ pub(crate) enum Message {
     PositionAdvanced,
     /// What an epoch's committee means for us is known and durable.
     CommitteeJudged(Epoch, Result<Plan, StoreError>),
+    /// Whether shards that were missing are held by now.
+    MissingLooked(Result<bool, StoreError>),
     /// Bytes nobody pays for any more are gone.
     ExpiredRemoved(Result<u64, StoreError>),
     /// A step is on the ledger, or why not; with the key to our node if it was needed.
@@ -59,6 +61,8 @@ pub(crate) struct State {
     judged: Option<(Epoch, Plan)>,
     /// Whether a committee is being judged.
     judging: bool,
+    /// Whether it is being looked whether what was missing is held by now.
+    looking: bool,
     /// The key to our node, once it was needed.
     cap: Option<NodeCap>,
     /// The ledger's time, and when we heard of it.
@@ -95,9 +99,9 @@ impl Actor for EpochActor {
         let watcher = tokio::spawn(watch(context.clone(), myself)).abort_handle();
         let heard = (context.position.current().ledger_ms, Instant::now());
         let machine = EpochSteps::default();
-        let (judged, judging, cap, alarm) = (None, false, None, None);
+        let (judged, judging, looking, cap, alarm) = (None, false, false, None, None);
         let tasks = Tasks::default();
-        Ok(State { context, machine, judged, judging, cap, heard, tasks, watcher, alarm })
+        Ok(State { context, machine, judged, judging, looking, cap, heard, tasks, watcher, alarm })
     }
 
     async fn handle(
@@ -109,6 +113,7 @@ impl Actor for EpochActor {
         match message {
             Message::PositionAdvanced => state.follow(&myself),
             Message::CommitteeJudged(epoch, plan) => state.judged(&myself, epoch, plan?),
+            Message::MissingLooked(is_held) => state.missing_looked(&myself, is_held?),
             Message::ExpiredRemoved(bytes) => report_expired(bytes?),
             Message::StepSent(step, sent) => state.sent(&myself, step, sent),
             Message::TimeReached => state.advance(&myself, Input::TimeReached),
@@ -135,8 +140,24 @@ impl State {
                 Message::CommitteeJudged(epoch, judge(store, epoch, ours).await)
             });
         }
+        if !self.looking && self.judged.as_ref().is_some_and(|(_, plan)| !plan.may_report()) {
+            self.looking = true;
+            let (store, ours) =
+                (self.context.store.clone(), position.shards_of(&self.context.peer).to_vec());
+            self.tasks
+                .spawn(myself, async move { Message::MissingLooked(are_held(store, ours).await) });
+        }
         let situation = self.situation(&position);
         self.advance(myself, Input::Moved(situation));
+    }
+
+    /// Judges the committee again if everything that was missing was filled meanwhile; the store knows.
+    fn missing_looked(&mut self, myself: &ActorRef<Message>, is_held: bool) {
+        self.looking = false;
+        if is_held {
+            self.judged = None;
+            self.follow(myself);
+        }
     }
 
     /// What the ledger says, and whether we may report.
@@ -160,11 +181,11 @@ impl State {
             info!(%epoch, shards = %listed(&plan.lost), "shards are others' from this epoch on");
         }
         if !plan.missing.is_empty() {
-            error!(
+            warn!(
                 %epoch,
                 shards = %listed(&plan.missing),
-                "this node was given shards whose blobs it does not have; shards cannot move yet, \
-                 so it neither serves nor reports them"
+                "not everything that the network stored in these shards is here; it is repaired, and \
+                 they are reported when it is"
             );
         }
         self.context.metrics.set_shards_missing(plan.missing.len());
@@ -287,6 +308,13 @@ async fn watch(context: Context, actor: ActorRef<Message>) {
             return; // the actor is gone; its successor starts its own watch
         }
     }
+}
+
+/// Whether the store says that all of these shards are held.
+async fn are_held(store: Store, ours: Vec<ShardIndex>) -> Result<bool, StoreError> {
+    let known = tokio::task::spawn_blocking(move || store.shards()).await;
+    let known = known.expect("reading neither panics nor is cut off")?;
+    Ok(ours.iter().all(|shard| known.get(shard) == Some(&Holding::Held)))
 }
 
 /// Judges a committee and makes the verdict durable.

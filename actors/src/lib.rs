@@ -18,6 +18,7 @@ pub mod vitals;
 mod asking;
 mod epoch;
 mod pauses;
+mod recovery;
 mod serving;
 mod sliver_transfer;
 mod tasks;

@@ -270,6 +270,9 @@ pub const CRAWL_BYTES_PER_SECOND: u64 = 1024;
 /// Streams of `blob/1` served at once; each is one read of the store. Nobody pays for questions.
 pub const BLOB_PLACES: guests::Limits =
     guests::Limits { members: 128, payers: 0, payers_per_blob: 0, ..SLIVER_PLACES };
+/// Streams of `symbol/1` served at once. Only members are served: strangers have one place, on which they are told so.
+pub const SYMBOL_PLACES: guests::Limits =
+    guests::Limits { members: 64, payers: 0, strangers: 1, payers_per_blob: 0, ..SLIVER_PLACES };
 /// What each duty gets of something scarce when all of them want it: clients half, because people wait for them; repair and
 /// handover a fifth each, for data is at stake while they are late; challenges a tenth, which are few and small.
 pub const DUTY_WEIGHTS: PerDuty<u64> =
@@ -303,7 +306,8 @@ pub const HEADER_MEMORY: rations::Limits = rations::Limits {
 /// seventh of a gigabit. Beside busy clients it is their share by weight, if that is more; alone, they send as fast as they can.
 const LEAST_FLOW: pacing::Rate =
     pacing::Rate { advance: 4 * 1024 * 1024, bytes_per_second: 16 * 1024 * 1024 };
-/// How fast a node sends for each of its duties. Clients count as company for as long as they do among readers.
+/// How fast a node sends for each of its duties. Clients count as company for as long as they do among readers; who would wait
+/// for longer than two seconds is told to come back, for others have what it wants, too.
 pub const FLOWS: flows::Limits = flows::Limits {
     weights: DUTY_WEIGHTS,
     least: PerDuty {
@@ -313,6 +317,7 @@ pub const FLOWS: flows::Limits = flows::Limits {
         challenges: LEAST_FLOW,
     },
     company_ms: 1_000,
+    wait_max_ms: 2_000,
 };
 /// What a sliver or an answer counts at least: it keeps a thread busy, and transports buffer it, too. So many small
 /// ones at once count as a load, under which those who used less come first.
@@ -369,6 +374,17 @@ pub const SESSIONS_GRACE: Duration = Duration::from_secs(3);
 pub const CORES_BUSY_MAX: usize = 4;
 /// Pairs one get may ask for; a segment of the largest network has 1000.
 pub const PAIRS_PER_GET_MAX: usize = 4096;
+
+// ---- recovery --------------------------------------------------------------------------------
+
+/// Blobs repaired at once: a repair waits for peers most of its time, and one that lasts does not hold up small ones.
+pub const REPAIRS_AT_ONCE: usize = 8;
+/// Bytes that all repairs hold together: one full segment of a node that has a fifth of a network of a hundred shards.
+pub const REPAIR_MEMORY: usize = 96 * 1024 * 1024;
+/// A repair that gets nothing new for so long is given up, and tried again later.
+pub const REPAIR_PATIENCE: Duration = Duration::from_secs(15);
+/// How often the log says how far repairs are.
+pub const REPAIR_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 // ---- vitals ----------------------------------------------------------------------------------
 

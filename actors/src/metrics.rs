@@ -47,6 +47,9 @@ struct Inner {
     epoch: Level,
     shards_owned: Level,
     shards_missing: Level,
+    incomplete: Level,
+    repaired_pairs: Counter,
+    repair_bytes: Counter,
     conditions: Family<ConditionLabel, Level>,
 }
 
@@ -109,6 +112,9 @@ impl Metrics {
             epoch: Level::default(),
             shards_owned: Level::default(),
             shards_missing: Level::default(),
+            incomplete: Level::default(),
+            repaired_pairs: Counter::default(),
+            repair_bytes: Counter::default(),
             conditions: Family::default(),
         };
         inner.register();
@@ -209,6 +215,17 @@ impl Metrics {
         self.inner.shards_missing.set(u64::try_from(shards).unwrap_or(u64::MAX));
     }
 
+    /// Says how many incomplete blobs the last look through the store found.
+    pub(crate) fn set_incomplete(&self, blobs: u64) {
+        self.inner.incomplete.set(blobs);
+    }
+
+    /// Counts pairs that were repaired, and the bytes that came for it.
+    pub(crate) fn repaired(&self, pairs: u64, bytes: u64) {
+        self.inner.repaired_pairs.inc_by(pairs);
+        self.inner.repair_bytes.inc_by(bytes);
+    }
+
     /// Says which conditions are true; all others are not.
     pub fn set_conditions(&self, conditions: &[Condition]) {
         for name in Name::ALL {
@@ -276,6 +293,21 @@ impl Inner {
             "shards_missing",
             "Shards this node owns and does not have",
             self.shards_missing.clone(),
+        );
+        own.register(
+            "blobs_incomplete",
+            "Incomplete blobs that the last look through the store found",
+            self.incomplete.clone(),
+        );
+        own.register(
+            "repaired_pairs",
+            "Pairs, and symbols of short blobs, that were repaired here",
+            self.repaired_pairs.clone(),
+        );
+        own.register(
+            "repair_received_bytes",
+            "Bytes that came for repairs",
+            self.repair_bytes.clone(),
         );
         own.register("condition", "What is not well: 1 while it is true", self.conditions.clone());
     }

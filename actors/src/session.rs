@@ -28,6 +28,8 @@ use crate::asking::{Asker, Terms};
 use crate::chain::Cost;
 use crate::network::{Network, Protocol};
 
+pub(crate) use self::locate::held_header;
+pub(crate) use self::node::pair_proof;
 pub use crate::asking::Obstacle;
 
 /// What a session needs to know and hold: cheap to clone, made anew for each put or get.
@@ -48,22 +50,22 @@ pub struct Session {
 }
 
 impl Session {
-    fn peer(&self, member: usize) -> PeerId {
+    pub(crate) fn peer(&self, member: usize) -> PeerId {
         self.committee.members()[member].peer_id
     }
 
-    fn name(&self, member: usize) -> String {
+    pub(crate) fn name(&self, member: usize) -> String {
         let member = &self.committee.members()[member];
         format!("{} ({})", member.name, member.peer_id)
     }
 
     /// Whoever asks members.
-    fn asker(&self) -> Asker {
+    pub(crate) fn asker(&self) -> Asker {
         Asker::new(&self.network)
     }
 
     /// What to expect of each member that is asked for so many bytes now.
-    fn paces(&self, bytes: u64) -> Vec<Pace> {
+    pub(crate) fn paces(&self, bytes: u64) -> Vec<Pace> {
         let peers = self.committee.members().iter().map(|member| member.peer_id);
         self.asker().paces(peers, bytes)
     }
@@ -97,7 +99,7 @@ impl Session {
     }
 
     /// The span of what one member is asked for in a get.
-    fn fetch_span(&self, member: usize, blob_id: &BlobId, segment: u32) -> Span {
+    pub(crate) fn fetch_span(&self, member: usize, blob_id: &BlobId, segment: u32) -> Span {
         let member = &self.committee.members()[member];
         debug_span!(
             "fetch",
@@ -112,12 +114,12 @@ impl Session {
         )
     }
 
-    fn patience_ms(&self) -> u64 {
+    pub(crate) fn patience_ms(&self) -> u64 {
         u64::try_from(self.patience.as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A number of this client's own, so that clients which were refused together do not come back together.
-    fn noise(&self) -> u64 {
+    pub(crate) fn noise(&self) -> u64 {
         let identity = self.network.identity();
         let key = identity.key().iter().take(8);
         key.fold(0, |noise, byte| (noise << 8) | u64::from(*byte))

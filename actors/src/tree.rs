@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::epoch::{self, EpochActor};
 use crate::gossip::{self, GossipActor};
 use crate::network::Network;
+use crate::recovery::{self, RecoveryActor};
 use crate::serving::{self, Serving};
 use crate::sliver_transfer::{self, Patience, SliverTransferActor};
 use crate::supervisor::{
@@ -75,7 +76,10 @@ impl Tree {
         let mut children = vec![network.child()];
         if role == Role::StorageNode {
             let serving = Serving::new(&network, &context.metrics, limits);
-            let shards = vec![sliver_transfer_child(&context, &network, &serving, patience)];
+            let shards = vec![
+                sliver_transfer_child(&context, &network, &serving, patience),
+                recovery_child(&context, &network, &serving),
+            ];
             let shards = plan("shards", Strategy::RestForOne, BRANCH_BUDGET, shards);
             children.push(Child::supervisor(shards));
         }
@@ -152,6 +156,13 @@ fn sliver_transfer_child(
     let (context, network, serving) = (context.clone(), network.clone(), serving.clone());
     let arguments = sliver_transfer::Arguments { context, network, serving, patience };
     Child::actor("sliver_transfer", move || (SliverTransferActor, arguments.clone()))
+}
+
+/// The actor that repairs what is missing.
+fn recovery_child(context: &Context, network: &Network, serving: &Serving) -> Child {
+    let (context, network, serving) = (context.clone(), network.clone(), serving.clone());
+    let arguments = recovery::Arguments { context, network, serving };
+    Child::actor("recovery", move || (RecoveryActor, arguments.clone()))
 }
 
 #[cfg(test)]

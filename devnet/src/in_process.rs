@@ -39,6 +39,7 @@ pub struct Builder {
     epoch: Duration,
     stake_per_shard: u64,
     absent: Vec<usize>,
+    repairs: bool,
 }
 
 impl Builder {
@@ -92,6 +93,13 @@ impl Builder {
         self
     }
 
+    /// Has nodes keep what they have and repair nothing, so that what is lost stays lost.
+    #[must_use]
+    pub fn without_repairs(mut self) -> Self {
+        self.repairs = false;
+        self
+    }
+
     /// Leaves this member's place empty: somebody else will speak with its keys, or nobody.
     #[must_use]
     pub fn without_node(mut self, index: usize) -> Self {
@@ -126,6 +134,7 @@ impl Builder {
             ports,
             ledger: None,
             nodes,
+            repairs: self.repairs,
             clients: AtomicUsize::new(0),
         };
         devnet.start_ledger().await?;
@@ -153,6 +162,7 @@ pub struct Devnet {
     ports: Ports,
     ledger: Option<RunningLedger>,
     nodes: Vec<Option<StorageNode>>,
+    repairs: bool,
     clients: AtomicUsize,
 }
 
@@ -189,6 +199,7 @@ impl Devnet {
             epoch: crate::settings::EPOCH,
             stake_per_shard: genesis::STAKE_PER_SHARD,
             absent: Vec::new(),
+            repairs: true,
         }
     }
 
@@ -249,7 +260,11 @@ impl Devnet {
         let folder = self.folder.path().join(&node.name);
         let text = files::node_toml(&self.chain, &self.genesis, node, &folder, None)?;
         let path = files::write_node(&folder, node, &text)?;
-        Config::from_toml(&text, &path)?.node()
+        let mut config = Config::from_toml(&text, &path)?.node()?;
+        if !self.repairs {
+            config.repairs_at_once = 0;
+        }
+        Ok(config)
     }
 
     /// The configuration of a new client of `alice`, `bob` or `carol`.

@@ -73,6 +73,7 @@ impl StorageNode {
         let prepared = prepare(&config.network, chain, store, identity, role, None).await?;
         let Prepared { mut context, swarm: network, .. } = prepared;
         context.vitals = Vitals::new(config.clock_tolerance);
+        context.repairs_at_once = config.repairs_at_once;
         let peer_id = context.peer;
         let position = context.position.current();
         check_membership(&config, &context, &position)?;

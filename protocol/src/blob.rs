@@ -5,40 +5,11 @@
 //! Source: `protocol.md` section 3.
 
 use crate::crypto::{self, Digest};
-use crate::encoding::{self, Parameters};
+use crate::encoding::content::merge_content;
+use crate::encoding::parameters::Parameters;
 use crate::{merkle, text};
 
-/// How a blob's bytes become symbols. 1 is Walrus's RS2, which no network of ours has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Encoding {
-    /// Segments, each a matrix of symbols.
-    Segments = 2,
-    /// One row of symbols, for short blobs.
-    Short = 3,
-}
-
-impl Encoding {
-    /// Its number in headers, ids and on chain.
-    pub const fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The encoding with this number, if it is known here.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            2 => Some(Encoding::Segments),
-            3 => Some(Encoding::Short),
-            _ => None,
-        }
-    }
-}
-
-impl std::fmt::Display for Encoding {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "encoding {}", self.number())
-    }
-}
+pub use crate::encoding::kind::Encoding;
 
 /// Names a blob by its length and content: 32 bytes, written as 43 characters of base64url.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -178,7 +149,7 @@ const COMMITMENT_BYTES: usize = 64;
 
 impl BlobHeader {
     /// The header of a blob of this length in this network. To compute one from a blob's bytes, see
-    /// [`encoding::header_of`].
+    /// [`header_of`](crate::encoding::header_of).
     pub fn new(parameters: &Parameters, length: u64, segments: Vec<SegmentCommitment>) -> Self {
         BlobHeader { encoding: parameters.encoding_of(length), length, segments }
     }
@@ -217,7 +188,7 @@ impl BlobHeader {
     /// The BLAKE3 hash of the whole blob: what `b3sum` prints for the file.
     pub fn content_hash(&self, parameters: &Parameters) -> Digest {
         let content: Vec<_> = self.segments.iter().map(|segment| segment.content).collect();
-        encoding::merge_content(parameters, self.length, &content)
+        merge_content(parameters, self.length, &content)
     }
 
     /// Canonical bytes: encoding, length (little endian), then the commitments.

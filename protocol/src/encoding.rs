@@ -10,19 +10,21 @@
 
 mod buffers;
 mod codeword;
-mod content;
+pub(crate) mod content;
 mod decoder;
 mod encoder;
 mod engine;
 mod expanded;
 #[cfg(target_arch = "x86_64")]
 mod gfni;
+pub(crate) mod kind;
 pub(crate) mod lanes;
 mod layout;
 mod locator;
 mod matrix;
-mod parameters;
+pub(crate) mod parameters;
 mod pipeline;
+mod position;
 mod repair;
 mod short;
 mod threads;
@@ -42,6 +44,7 @@ pub use parameters::{
     SHORT_BYTES, SHORT_BYTES_MAX,
 };
 pub use pipeline::{MIN_IN_FLIGHT, Pipeline, header_of};
+pub use position::SegmentPosition;
 pub use repair::{RecoverError, RecoverySymbol, SymbolError, recover_sliver};
 pub use short::{
     EncodedShort, ProvedSymbols, ShortDecoded, ShortEncoder, ShortError, ShortInconsistency,
@@ -54,22 +57,6 @@ use crate::blob::SegmentCommitment;
 use crate::pairs::PairTree;
 use crate::sliver::Axis;
 use matrix::{Padding, Shape};
-
-/// Which segment of how long a blob: all that a segment's commitment depends on besides its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SegmentPosition {
-    /// Number of the segment.
-    pub segment: u32,
-    /// Length of the whole blob.
-    pub blob_bytes: u64,
-}
-
-impl SegmentPosition {
-    /// Bytes of the segment.
-    pub fn length(&self, parameters: &Parameters) -> u32 {
-        parameters.segment_length(self.blob_bytes, self.segment)
-    }
-}
 
 /// A segment with all its slivers: repair slivers in two large buffers, systematic ones in the segment itself.
 #[derive(Clone, Debug)]

@@ -35,7 +35,7 @@ pub(crate) async fn known_to_all(client: &LightClient, id: &BlobId) {
 async fn a_blob_whose_slivers_are_lost_is_not_called_readable_and_whoever_has_the_file_brings_them_back()
  {
     let devnet = Devnet::builder().nodes(4).shards(10).seed(91).segment_bytes(16 << 10);
-    let mut devnet = devnet.start().await.unwrap();
+    let mut devnet = devnet.without_repairs().start().await.unwrap();
     let blob = sample_blob(91, 40 * KIB);
     let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
     let client = devnet.client("bob").await.unwrap();
@@ -130,7 +130,7 @@ pub(crate) async fn interrupted(client: &LightClient, bytes: &[u8]) -> Pending {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blob_that_is_only_registered_is_told_as_such_and_no_healthy_node_is_named() {
     let devnet = Devnet::builder().nodes(4).shards(10).seed(93).segment_bytes(16 << 10);
-    let mut devnet = devnet.start().await.unwrap();
+    let mut devnet = devnet.without_repairs().start().await.unwrap();
     let client = devnet.client("alice").await.unwrap();
     let blob = sample_blob(93, 40 * KIB);
     let pending = interrupted(&client, &blob).await;

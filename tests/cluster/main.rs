@@ -23,6 +23,7 @@ mod owner;
 mod payment;
 mod put_get;
 mod reading;
+mod recovery;
 mod refusals;
 mod restart;
 mod several_ledgers;

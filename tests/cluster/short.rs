@@ -181,7 +181,7 @@ async fn a_symbol_that_its_writer_spoiled_gives_nobody_wrong_bytes_and_every_str
 #[tokio::test(flavor = "multi_thread")]
 async fn a_short_blob_is_not_called_lost_while_its_bytes_are_there_and_whoever_has_it_brings_it_back()
  {
-    let devnet = Devnet::builder().nodes(4).shards(10).seed(216).start().await;
+    let devnet = Devnet::builder().nodes(4).shards(10).seed(216).without_repairs().start().await;
     let mut devnet = devnet.unwrap();
     let alice = devnet.client("alice").await.unwrap();
     // One symbol holds the first, all four are needed for the second.

@@ -13,16 +13,19 @@ pub enum Protocol {
     Blob,
     /// Slivers, put and got.
     Sliver,
+    /// Symbols for the repair of lost pairs.
+    Symbol,
 }
 
 impl Protocol {
-    pub(super) const ALL: [Protocol; 2] = [Protocol::Blob, Protocol::Sliver];
+    pub(super) const ALL: [Protocol; 3] = [Protocol::Blob, Protocol::Sliver, Protocol::Symbol];
 
     /// What traces call it.
     pub(crate) fn service(self) -> &'static str {
         match self {
             Protocol::Blob => "haulout/blob/1",
             Protocol::Sliver => "haulout/sliver/1",
+            Protocol::Symbol => "haulout/symbol/1",
         }
     }
 
@@ -30,6 +33,7 @@ impl Protocol {
     pub(crate) fn duty(self) -> Duty {
         match self {
             Protocol::Blob | Protocol::Sliver => Duty::Clients,
+            Protocol::Symbol => Duty::Repair,
         }
     }
 
@@ -37,6 +41,7 @@ impl Protocol {
         let name = match self {
             Protocol::Blob => "blob",
             Protocol::Sliver => "sliver",
+            Protocol::Symbol => "symbol",
         };
         on_wire(network, name)
     }

@@ -49,13 +49,16 @@ impl Readers {
     /// How long somebody has to wait before it reads so many bytes for this duty of ours; nothing if for too long.
     pub(super) fn pause(&self, place: &Place, duty: Duty, bytes: usize) -> Option<Duration> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX).max(limits::READ_BYTES_MIN);
-        self.with_table(|table, now| {
-            let own = match table.readers.ask(place.guest(), bytes, now) {
-                Turn::Now => 0,
-                Turn::After(milliseconds) => milliseconds,
-                Turn::Later => return None,
-            };
-            Some(Duration::from_millis(own.max(table.flows.ask(duty, bytes, now))))
-        })
+        let turns = self.with_table(|table, now| {
+            let own = table.readers.ask(place.guest(), bytes, now);
+            [own, if own == Turn::Later { own } else { table.flows.ask(duty, bytes, now) }]
+        });
+        let pauses = turns.map(|turn| match turn {
+            Turn::Now => Some(0),
+            Turn::After(milliseconds) => Some(milliseconds),
+            Turn::Later => None,
+        });
+        let [own, of_duty] = pauses;
+        Some(Duration::from_millis(own?.max(of_duty?)))
     }
 }

@@ -209,6 +209,19 @@ async fn ask_everybody(session: &Session, blob_id: &BlobId, stragglers: Duration
 /// Members asked for the header at once; the next one is asked when one of them cannot help or is slow.
 pub(super) const HEADER_REQUESTS: usize = 3;
 
+/// The verified header of a blob that the ledger is known to keep; nothing if no member gives one.
+pub(crate) async fn held_header(session: &Session, blob_id: &BlobId) -> Option<BlobHeader> {
+    let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
+    let members = session.members_by_pace();
+    let mut headers = Inquiry::start(session.inquiry(HEADER_REQUESTS), members, ask);
+    loop {
+        match headers.next().await? {
+            (_, Ok(header)) => return Some(header),
+            (member, Err(error)) => headers.judged(member, error.end()),
+        }
+    }
+}
+
 /// The verified header of a blob, or why there is none.
 pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, LocateError> {
     let ask = async |member: usize| (member, node::header(session, member, blob_id).await);

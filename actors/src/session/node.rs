@@ -5,14 +5,18 @@
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::crypto::Digest;
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::machine::Blame;
+use haulout_protocol::pairs::PairProof;
+use haulout_protocol::sliver::PairIndex;
 use haulout_protocol::wire::blob::{
     Answer, Held, ObjectStatus, Question, Registration, Request, Status,
 };
 use haulout_protocol::wire::{HEADER_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
 
 use super::Session;
-use crate::asking::{AskError, nonsense};
+use crate::asking::{AskError, Asked, nonsense};
 use crate::network::{Protocol, StreamError};
 use crate::trace;
 
@@ -134,6 +138,21 @@ pub(super) async fn holdings(
         }
     })
     .await
+}
+
+/// Reads a pair's proof of so many bytes, verified against the slivers root of its segment.
+pub(crate) async fn pair_proof(
+    asked: &mut Asked,
+    parameters: &Parameters,
+    (pair, root): (PairIndex, &Digest),
+    bytes: u32,
+) -> Result<PairProof, AskError> {
+    if usize::try_from(bytes).ok() != Some(PairProof::bytes_of(pair, parameters)) {
+        return Err(nonsense());
+    }
+    let proof = asked.bytes(bytes).await?;
+    let read = PairProof::read_verified(&proof, pair, parameters, root);
+    read.map_err(|_| AskError::Wrong(Blame::WrongProof))
 }
 
 /// The blob's header, verified against its id.

@@ -98,6 +98,7 @@ pub(super) struct Node {
     pub(super) keep_free: Option<Size>,
     pub(super) cache: Option<Size>,
     pub(super) clock_tolerance: Option<Period>,
+    pub(super) repairs_at_once: Option<u16>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -24,6 +24,7 @@ fn the_example_serves_both_roles() {
     assert_eq!(node.network_key, Path::new("/etc/haulout/keys/network.key"));
     assert_eq!(node.keep_free, 256 << 20);
     assert_eq!(node.clock_tolerance, Duration::from_secs(60));
+    assert_eq!(node.repairs_at_once, 8);
     assert_eq!(node.stop_within, Duration::from_secs(30));
     let client = config.client().unwrap();
     let source = WalletSource::KeyFile("/etc/haulout/wallet.key".into());

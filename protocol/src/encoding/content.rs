@@ -5,8 +5,8 @@
 
 use blake3::hazmat::{self, HasherExt, Mode};
 
-use super::SegmentPosition;
 use super::parameters::Parameters;
+use super::position::SegmentPosition;
 use crate::crypto::Digest;
 
 /// What a segment's commitment holds as `content`: the chaining value of the segment's bytes as a subtree of the blob, or

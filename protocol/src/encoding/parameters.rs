@@ -6,7 +6,7 @@
 mod accounting;
 mod short;
 
-use crate::sliver::Axis;
+use crate::sliver::axis::Axis;
 
 pub use short::{SHORT_BYTES, SHORT_BYTES_MAX};
 

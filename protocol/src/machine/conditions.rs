@@ -267,21 +267,20 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
                 "certified blobs of which something that belongs in this node's shards is not here: {}",
                 stored.incomplete
             ),
-            "keep the node running: others serve what it lacks as long as enough of them have it; it is not fetched by itself \
-             yet: whoever has the file brings it back with `haulout put FILE --repair`, and else it counts until these blobs \
-             expire",
+            "keep the node running: it repairs them from what other nodes hold. If the number does not fall, too few of these \
+             answer: `haulout status ID` names them, and whoever has the file brings a blob back with `haulout put FILE \
+             --repair`",
         ));
     }
     if stored.shards_missing > 0 {
         found.push(Condition::new(
             Name::ShardsMissing,
             format!(
-                "{} of the node's shards are not here: what was stored in them before is neither served nor reported",
+                "{} of the node's shards are not whole here, so they are not reported to the ledger",
                 stored.shards_missing
             ),
-            "keep the node running: others serve these blobs as long as enough of them have their shards, and whoever has a file \
-             brings its slivers back with `haulout put FILE --repair`; a shard counts as here again once \
-             all that was certified before the current epoch has expired",
+            "keep the node running: it repairs what is missing of them from what other nodes hold, and reports them when it has \
+             everything; its log says how far it is",
         ));
     }
     found

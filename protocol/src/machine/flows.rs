@@ -7,7 +7,7 @@
 
 use super::Timestamp;
 use super::duty::{Duty, PerDuty};
-use super::pacing::Rate;
+use super::pacing::{Rate, Turn};
 
 /// How much each duty may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Limits {
     pub least: PerDuty<Rate>,
     /// How long clients count as company after they asked for something, in milliseconds.
     pub company_ms: u64,
+    /// How long a turn may have to be waited for, in milliseconds; who would wait longer is refused.
+    pub wait_max_ms: u64,
 }
 
 /// What clients were sent lately is forgotten by half in this time.
@@ -41,23 +43,30 @@ impl Flows {
         Flows { limits, until_us: PerDuty::default(), clients: None, sent: 0 }
     }
 
-    /// So many bytes are to be sent for this duty: after so many milliseconds. They count as sent.
-    pub fn ask(&mut self, duty: Duty, bytes: u64, now: Timestamp) -> u64 {
+    /// So many bytes are to be sent for this duty; unless they are refused, they count as sent.
+    pub fn ask(&mut self, duty: Duty, bytes: u64, now: Timestamp) -> Turn {
         if duty == Duty::Clients {
             self.sent = self.lately(now).saturating_add(bytes);
             self.clients = Some(now);
-            return 0;
+            return Turn::Now;
         }
         let now_us = now.0.saturating_mul(1_000);
         if !self.has_company(now) {
             *self.until_us.of_mut(duty) = now_us;
-            return 0;
+            return Turn::Now;
         }
         let rate = self.rate(duty, now);
         let until_us = (*self.until_us.of(duty)).max(now_us);
         let ahead_us = rate.after(now_us, rate.advance);
+        let wait_ms = until_us.saturating_sub(ahead_us).div_ceil(1_000);
+        if wait_ms > self.limits.wait_max_ms {
+            return Turn::Later;
+        }
         *self.until_us.of_mut(duty) = rate.after(until_us, bytes);
-        until_us.saturating_sub(ahead_us).div_ceil(1_000)
+        match wait_ms {
+            0 => Turn::Now,
+            wait_ms => Turn::After(wait_ms),
+        }
     }
 
     /// What a duty may send beside clients.
@@ -93,22 +102,22 @@ mod tests {
         weights: PerDuty { clients: 8, repair: 2, handover: 4, challenges: 1 },
         least: PerDuty { clients: LEAST, repair: LEAST, handover: LEAST, challenges: LEAST },
         company_ms: 1_000,
+        wait_max_ms: 2_000,
     };
 
-    /// Bytes that a duty sends in twenty seconds beside clients that are sent so many each hundredth.
+    /// Bytes that a duty sends in twenty seconds beside clients that are sent so many each hundredth, one thing after the other.
     fn sent_beside(duty: Duty, clients: u64) -> u64 {
         let mut flows = Flows::new(LIMITS);
         let (mut sent, mut free_at) = (0, 0);
         for now in (0..20_000).step_by(10) {
-            if clients > 0 || now % 500 == 0 {
-                assert_eq!(flows.ask(Duty::Clients, clients, Timestamp(now)), 0);
-            }
+            assert_eq!(flows.ask(Duty::Clients, clients, Timestamp(now)), Turn::Now);
             while free_at <= now {
-                free_at = now.max(now + flows.ask(duty, 50, Timestamp(now)));
-                sent += 50;
-                if free_at == now && sent > 10_000_000 {
-                    return sent;
+                match flows.ask(duty, 50, Timestamp(now)) {
+                    Turn::Now => {}
+                    Turn::After(milliseconds) => free_at = now + milliseconds,
+                    Turn::Later => panic!("it waits for its own turn each time"),
                 }
+                sent += 50;
             }
         }
         sent
@@ -118,13 +127,14 @@ mod tests {
     fn alone_a_duty_sends_as_fast_as_it_can() {
         let mut flows = Flows::new(LIMITS);
         for _ in 0..1_000 {
-            assert_eq!(flows.ask(Duty::Repair, 1 << 20, Timestamp(5)), 0);
+            assert_eq!(flows.ask(Duty::Repair, 1 << 20, Timestamp(5)), Turn::Now);
         }
         flows.ask(Duty::Clients, 1, Timestamp(5));
-        assert_eq!(flows.ask(Duty::Repair, 50, Timestamp(5)), 0, "it is not held against it");
-        assert_eq!(flows.ask(Duty::Repair, 1 << 20, Timestamp(5)), 0, "in advance");
-        assert!(flows.ask(Duty::Repair, 1, Timestamp(5)) > 1_000);
-        assert_eq!(flows.ask(Duty::Repair, 1 << 20, Timestamp(1_005)), 0, "they left");
+        let ask = |flows: &mut Flows, bytes, at| flows.ask(Duty::Repair, bytes, Timestamp(at));
+        assert_eq!(ask(&mut flows, 1_100, 5), Turn::Now, "it is not held against it");
+        assert_eq!(ask(&mut flows, 1_500, 5), Turn::After(1_000));
+        assert_eq!(ask(&mut flows, 1, 5), Turn::Later, "so many are before it");
+        assert_eq!(ask(&mut flows, 1 << 20, 1_005), Turn::Now, "the clients left");
     }
 
     #[test]
@@ -146,7 +156,7 @@ mod tests {
         let mut flows = Flows::new(LIMITS);
         for now in 0..100 {
             flows.ask(Duty::Repair, 1 << 30, Timestamp(now));
-            assert_eq!(flows.ask(Duty::Clients, 1 << 30, Timestamp(now)), 0);
+            assert_eq!(flows.ask(Duty::Clients, 1 << 30, Timestamp(now)), Turn::Now);
         }
     }
 }

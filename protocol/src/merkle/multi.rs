@@ -6,8 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::partial::PartialTree;
-use super::{MISSING, Tree, fold_level};
+use super::Tree;
 use crate::crypto::Digest;
 
 /// The siblings that several leaves lack on their ways to the root: level by level from the leaves upwards, in each from
@@ -44,65 +43,10 @@ impl MultiProof {
         let (siblings, rest) = bytes.as_chunks::<32>();
         rest.is_empty().then(|| MultiProof { siblings: siblings.to_vec() })
     }
-
-    /// The part of a tree of `count` leaves that these leaves, each with its index, in ascending order, and the siblings
-    /// tell; `None` if the leaves are none, out of order or past the end, or if siblings are missing or left over.
-    pub fn open(&self, leaves: &[(usize, Digest)], count: usize) -> Option<PartialTree> {
-        let in_order = leaves.is_sorted_by(|(one, _), (next, _)| one < next);
-        if !in_order || leaves.last().is_none_or(|(last, _)| *last >= count) {
-            return None;
-        }
-        let mut siblings = self.siblings.iter().copied();
-        let (mut level, mut width, mut levels) = (leaves.to_vec(), count, Vec::new());
-        while width > 1 {
-            let (known, above) = climb(&level, width, &mut siblings)?;
-            levels.push(known);
-            (level, width) = (above, width.div_ceil(2));
-        }
-        levels.push(level);
-        siblings.next().is_none().then(|| PartialTree::new(count, levels))
-    }
-
-    /// The root of the tree of `count` leaves that has all these leaves; `None` as for [`MultiProof::open`].
-    pub fn root(&self, leaves: &[(usize, Digest)], count: usize) -> Option<Digest> {
-        self.open(leaves, count).map(|opened| opened.root())
-    }
-
-    /// Whether the tree of `count` leaves with this root has all these leaves.
-    pub fn verify(&self, leaves: &[(usize, Digest)], count: usize, root: &Digest) -> bool {
-        self.root(leaves, count).is_some_and(|found| found == *root)
-    }
 }
 
 /// Nodes of one level, each with its place, in order.
 pub(super) type Level = Vec<(usize, Digest)>;
-
-/// One level up: what is then known of this level, and the nodes above the given ones.
-fn climb(
-    level: &[(usize, Digest)],
-    width: usize,
-    siblings: &mut impl Iterator<Item = Digest>,
-) -> Option<(Level, Level)> {
-    let (mut known, mut pairs) = (Level::new(), Vec::new());
-    let (mut places, mut rest) = (Vec::new(), level.iter().copied().peekable());
-    while let Some((place, node)) = rest.next() {
-        let left = place / 2 * 2;
-        let right = left + 1;
-        let (first, second) = match rest.next_if(|(next, _)| *next == right && place == left) {
-            Some((_, second)) => (node, Some(second)),
-            None if place == right => (siblings.next()?, Some(node)),
-            None if right < width => (node, Some(siblings.next()?)),
-            None => (node, None),
-        };
-        known.push((left, first));
-        known.extend(second.map(|second| (right, second)));
-        pairs.extend([first, second.unwrap_or(MISSING)]);
-        places.push(place / 2);
-    }
-    let even = pairs.len();
-    fold_level(&mut pairs, 1, even);
-    Some((known, places.into_iter().zip(pairs).collect()))
-}
 
 /// The proof of these leaves from what is known of their tree; `None` if that is not enough, or the indexes are none, out
 /// of order or past the end. `node` gives a node by its level and place.

@@ -4,7 +4,7 @@
 //! Does not: hold more than what the proofs brought and what follows from them.
 
 use super::multi::{Level, MultiProof, prove_many};
-use super::{MISSING, Proof, height};
+use super::{MISSING, Proof, fold_level, height};
 use crate::crypto::Digest;
 
 /// Some leaves of a tree, the nodes above them up to the root, and the siblings of those.
@@ -18,7 +18,7 @@ pub struct PartialTree {
 
 impl PartialTree {
     /// Every level in order; the last one is the root.
-    pub(super) fn new(count: usize, levels: Vec<Level>) -> Self {
+    fn new(count: usize, levels: Vec<Level>) -> Self {
         debug_assert_eq!(levels.len(), height(count) + 1);
         PartialTree { count, levels }
     }
@@ -71,4 +71,61 @@ impl PartialTree {
         }
         true
     }
+}
+
+impl MultiProof {
+    /// The part of a tree of `count` leaves that these leaves, each with its index, in ascending order, and the siblings
+    /// tell; `None` if the leaves are none, out of order or past the end, or if siblings are missing or left over.
+    pub fn open(&self, leaves: &[(usize, Digest)], count: usize) -> Option<PartialTree> {
+        let in_order = leaves.is_sorted_by(|(one, _), (next, _)| one < next);
+        if !in_order || leaves.last().is_none_or(|(last, _)| *last >= count) {
+            return None;
+        }
+        let mut siblings = self.siblings.iter().copied();
+        let (mut level, mut width, mut levels) = (leaves.to_vec(), count, Vec::new());
+        while width > 1 {
+            let (known, above) = climb(&level, width, &mut siblings)?;
+            levels.push(known);
+            (level, width) = (above, width.div_ceil(2));
+        }
+        levels.push(level);
+        siblings.next().is_none().then(|| PartialTree::new(count, levels))
+    }
+
+    /// The root of the tree of `count` leaves that has all these leaves; `None` as for [`MultiProof::open`].
+    pub fn root(&self, leaves: &[(usize, Digest)], count: usize) -> Option<Digest> {
+        self.open(leaves, count).map(|opened| opened.root())
+    }
+
+    /// Whether the tree of `count` leaves with this root has all these leaves.
+    pub fn verify(&self, leaves: &[(usize, Digest)], count: usize, root: &Digest) -> bool {
+        self.root(leaves, count).is_some_and(|found| found == *root)
+    }
+}
+
+/// One level up: what is then known of this level, and the nodes above the given ones.
+fn climb(
+    level: &[(usize, Digest)],
+    width: usize,
+    siblings: &mut impl Iterator<Item = Digest>,
+) -> Option<(Level, Level)> {
+    let (mut known, mut pairs) = (Level::new(), Vec::new());
+    let (mut places, mut rest) = (Vec::new(), level.iter().copied().peekable());
+    while let Some((place, node)) = rest.next() {
+        let left = place / 2 * 2;
+        let right = left + 1;
+        let (first, second) = match rest.next_if(|(next, _)| *next == right && place == left) {
+            Some((_, second)) => (node, Some(second)),
+            None if place == right => (siblings.next()?, Some(node)),
+            None if right < width => (node, Some(siblings.next()?)),
+            None => (node, None),
+        };
+        known.push((left, first));
+        known.extend(second.map(|second| (right, second)));
+        pairs.extend([first, second.unwrap_or(MISSING)]);
+        places.push(place / 2);
+    }
+    let even = pairs.len();
+    fold_level(&mut pairs, 1, even);
+    Some((known, places.into_iter().zip(pairs).collect()))
 }

@@ -12,7 +12,7 @@ use super::{
     GROUP_PAIRS, PairProof, PairProofError, PairRoots, groups, height_of_group, pairs_of_group,
 };
 use crate::crypto::Digest;
-use crate::encoding::Parameters;
+use crate::encoding::parameters::Parameters;
 use crate::merkle::{self, Proof};
 use crate::sliver::{Axis, PairIndex, pair_of_sliver};
 

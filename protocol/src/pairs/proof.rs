@@ -5,7 +5,7 @@
 
 use super::{PairRoots, groups, height_of_group, pairs_of_group};
 use crate::crypto::Digest;
-use crate::encoding::Parameters;
+use crate::encoding::parameters::Parameters;
 use crate::merkle;
 use crate::sliver::PairIndex;
 

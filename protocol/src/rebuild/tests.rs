@@ -1,3 +1,5 @@
+//! Any pairs that are lost together, any segment: rebuilt from symbols of any others.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -11,7 +11,7 @@
 use bincode::{Decode, Encode};
 use bytes::Bytes;
 
-use super::{Refusal, TraceContext};
+use super::{Refusable, Refusal, TraceContext};
 use crate::encoding::{Parameters, RecoverySymbol};
 use crate::merkle::{self, Proof};
 use crate::pairs::{PairProof, PairProofError};
@@ -55,6 +55,19 @@ pub enum Reply {
     End,
     /// Not this time; the stream ends.
     Refused(Refusal),
+}
+
+impl Refusable for Reply {
+    fn refusing(refusal: Refusal) -> Self {
+        Reply::Refused(refusal)
+    }
+
+    fn unless_refused(self) -> Result<Self, Refusal> {
+        match self {
+            Reply::Refused(refusal) => Err(refusal),
+            answer => Ok(answer),
+        }
+    }
 }
 
 /// The symbols of one source as they are on the wire.

@@ -74,6 +74,7 @@ impl Door {
             room: Room::new(match protocol {
                 Protocol::Sliver => limits::SLIVER_PLACES,
                 Protocol::Blob => limits::BLOB_PLACES,
+                Protocol::Symbol => limits::SYMBOL_PLACES,
             }),
         };
         let members = Mutex::default();

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use crate::asking::{AskError, Asked, nonsense};
 use crate::network::{Protocol, StreamError};
-use crate::session::Session;
+use crate::session::{Session, pair_proof};
 use crate::trace;
 
 /// What came of a pair: as much as was asked for.
@@ -81,7 +81,10 @@ impl Question {
                 }
                 Reply::Proof { pair, bytes } if self.part.has_proof() => {
                     let pair = take(&mut owed, pair)?;
-                    let proof = Some(self.proof(&mut asked, pair, bytes).await?);
+                    let root = &self.header.segments[self.segment as usize].slivers_root;
+                    let of = (pair, root);
+                    let proof = pair_proof(&mut asked, &self.session.parameters, of, bytes).await?;
+                    let proof = Some(proof);
                     let sliver = match self.part.has_sliver() {
                         true => Some(self.sliver_behind(&mut asked, pair).await?),
                         false => None,
@@ -117,22 +120,6 @@ impl Question {
         let mut sliver = vec![0; bytes as usize];
         asked.exact(&mut sliver).await?;
         Ok(sliver.into())
-    }
-
-    async fn proof(
-        &self,
-        asked: &mut Asked,
-        pair: PairIndex,
-        bytes: u32,
-    ) -> Result<PairProof, AskError> {
-        let parameters = &self.session.parameters;
-        if bytes as usize != PairProof::bytes_of(pair, parameters) {
-            return Err(nonsense());
-        }
-        let proof = asked.bytes(bytes).await?;
-        let root = &self.header.segments[self.segment as usize].slivers_root;
-        let read = PairProof::read_verified(&proof, pair, parameters, root);
-        read.map_err(|_| AskError::Wrong(Blame::WrongProof))
     }
 
     /// Asks for symbols of a short blob, on a stream that others use before and after; they come all together.

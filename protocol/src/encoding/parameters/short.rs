@@ -4,7 +4,7 @@
 //! Source: `protocol.md` sections 1 and 3.
 
 use super::{Parameters, ParametersError, index};
-use crate::blob::Encoding;
+use crate::encoding::kind::Encoding;
 
 /// Bytes of the longest short blob on every network but a test's.
 pub const SHORT_BYTES: u32 = SHORT_BYTES_MAX;

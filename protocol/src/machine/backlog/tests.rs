@@ -1,3 +1,5 @@
+//! A backlog told of pages and repairs: what it starts, what rests, and when it looks again.
+
 use super::*;
 
 fn blob(number: u16) -> BlobId {

@@ -18,7 +18,7 @@ impl SegmentRecovery {
 
     /// How far apart the groups of two pairs are in the tree over all: how many levels up they meet, and more.
     fn distance(one: PairIndex, other: PairIndex) -> u16 {
-        one.0 / GROUP_PAIRS ^ other.0 / GROUP_PAIRS
+        (one.0 / GROUP_PAIRS) ^ (other.0 / GROUP_PAIRS)
     }
 
     /// Pairs that are recognised only together with a target, if that is not alone.
@@ -38,7 +38,7 @@ impl SegmentRecovery {
         for target in &self.targets {
             let Some(range) = self.together_with(*target) else { continue };
             let of_group = |pair: &PairIndex| Self::are_neighbours(*pair, *target);
-            if hoped.iter().any(|pair| of_group(pair)) {
+            if hoped.iter().any(of_group) {
                 continue;
             }
             let is_free = |pair: &PairIndex| self.is_free(now, Thing::Proof(*pair));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::collection::btree_set;
 use proptest::prelude::*;
 
+use super::super::MISSING;
 use super::*;
 use crate::merkle::Proof;
 

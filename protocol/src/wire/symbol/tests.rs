@@ -1,3 +1,5 @@
+//! What a source gives, written and read again.
+
 use super::*;
 use crate::encoding::{ExpandedSliver, SegmentPosition, encode_segment};
 

@@ -1,0 +1,89 @@
+//! A look through the store for what is missing of our shards, and what it is worth.
+//!
+//! Promises: a shard of which something was missing counts as held only if a whole look found nothing of it missing, in the
+//! epoch in which the look ends, begun when all events that verified checkpoints told of were read. Does not: repair.
+
+use haulout_protocol::machine::epoch_change::Holding;
+use haulout_protocol::sliver::ShardIndex;
+use haulout_storage::{Lacking, PageEnd, Scope, Store, StoreError};
+use tracing::info;
+
+use crate::context::{Context, now_ms};
+use crate::limits;
+use crate::position::Position;
+
+/// One look, from its first page to its last.
+#[derive(Clone, Debug)]
+pub(super) struct Look {
+    /// Where the ledger was when it began.
+    pub(super) position: Position,
+    shards: Vec<ShardIndex>,
+    arriving_since_ms: u64,
+    has_caught_up: bool,
+}
+
+/// What a page told.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) lacking: Vec<Lacking>,
+    pub(crate) end: Option<PageEnd>,
+}
+
+impl Look {
+    /// A look at our shards as they are now.
+    pub(super) fn begin(context: &Context) -> Look {
+        let position = context.position.current();
+        let arriving_ms = u64::try_from(limits::ARRIVAL_MAX.as_millis()).unwrap_or(u64::MAX);
+        Look {
+            shards: position.shards_of(&context.peer).to_vec(),
+            arriving_since_ms: now_ms().saturating_sub(arriving_ms),
+            has_caught_up: position.checkpoint >= position.read_at,
+            position,
+        }
+    }
+
+    /// The page after another. Blocks on the disk.
+    pub(super) fn page(&self, store: &Store, after: Option<PageEnd>) -> Result<Seen, StoreError> {
+        let is_whole = self.missing(store)?.is_empty();
+        let scope = Scope {
+            epoch: self.position.epoch,
+            shards: &self.shards,
+            // Of a shard that is to be called whole, what is on its way is missing, too.
+            arriving_since_ms: if is_whole { self.arriving_since_ms } else { u64::MAX },
+        };
+        let segments_of = |bytes| self.position.parameters.segment_count(bytes);
+        let page = store.missing(&scope, segments_of, after)?;
+        Ok(Seen { lacking: page.lacking, end: page.end })
+    }
+
+    /// Our shards of which the store says that something is missing.
+    fn missing(&self, store: &Store) -> Result<Vec<ShardIndex>, StoreError> {
+        let known = store.shards()?;
+        let is_missing =
+            |shard: &&ShardIndex| matches!(known.get(shard), Some(Holding::Missing { .. }));
+        Ok(self.shards.iter().filter(is_missing).copied().collect())
+    }
+
+    /// Whether what this look found says something of the shards: nothing has changed since that it could not know of.
+    pub(super) fn may_complete(&self, context: &Context) -> bool {
+        let now = context.position.current();
+        let is_same = now.epoch == self.position.epoch
+            && now.shards_of(&context.peer) == self.shards.as_slice();
+        is_same && self.has_caught_up && context.trust.may_act(&now)
+    }
+
+    /// Writes down that nothing of our shards is missing.
+    pub(super) async fn complete(self, context: &Context) -> Result<(), StoreError> {
+        let (store, look) = (context.store.clone(), self.clone());
+        let missing = tokio::task::spawn_blocking(move || look.missing(&store)).await;
+        let missing = missing.expect("reading neither panics nor is cut off")?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let shards = missing.len();
+        let held = missing.into_iter().map(|shard| (shard, Some(Holding::Held))).collect();
+        context.store.set_shards(held).await?;
+        info!(epoch = %self.position.epoch, shards, "shards are complete");
+        Ok(())
+    }
+}

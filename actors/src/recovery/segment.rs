@@ -1,0 +1,291 @@
+//! The recovery of one segment's pairs: carries out what the machine decides.
+//!
+//! Promises: what is kept was recognised as what was committed to, and is durable; in memory are the symbols of one segment
+//! and the pairs rebuilt from them. Does not: decide whom to ask or blame.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use haulout_protocol::machine::recovery::{Effect, Failure, Input, SegmentRecovery, Stock, Terms};
+use haulout_protocol::machine::retry::End;
+use haulout_protocol::machine::{Machine, RequestId};
+use haulout_protocol::pairs::PairProof;
+use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard, shard_of_pair};
+use haulout_storage::StoreError;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, debug, debug_span, warn};
+
+use super::job::Job;
+use super::question::{Event, Given, Question, Wanted};
+use super::rebuilding::{Material, Rebuilt};
+use crate::asking::{AskError, Clock};
+
+/// Events a segment's requests may have waiting.
+const EVENTS_WAITING_MAX: usize = 64;
+
+/// Why pairs were not rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RepairError {
+    /// There is no way to them now.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// Our own store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A task of ours ended before its time.
+    #[error("this node is shutting down")]
+    Ended,
+}
+
+/// What a segment's repair moved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    /// Pairs that are whole now.
+    pub(super) pairs: u64,
+    /// Bytes of symbols and proofs that came.
+    pub(super) bytes: u64,
+}
+
+/// The recovery of one segment.
+pub(super) struct Recovery<'a> {
+    job: &'a Job,
+    clock: Clock,
+    machine: SegmentRecovery,
+    symbols: BTreeMap<(Axis, PairIndex), Given>,
+    /// What came of sources before everything had to be proved.
+    unproved: BTreeMap<(Axis, PairIndex), Given>,
+    rebuilt: Rebuilt,
+    requests: BTreeMap<RequestId, AbortOnDropHandle<()>>,
+    events: mpsc::Sender<Event>,
+    inbox: mpsc::Receiver<Event>,
+    moved: Moved,
+}
+
+impl<'a> Recovery<'a> {
+    /// Begins with what is here.
+    pub(super) async fn begin(job: &'a Job) -> Result<Recovery<'a>, RepairError> {
+        let (session, parameters) = (&job.session, job.session.parameters);
+        let (asked, held) = (
+            job.clone(),
+            tokio::task::spawn_blocking({
+                let job = job.clone();
+                move || job.held()
+            }),
+        );
+        let held = held.await.map_err(|_| RepairError::Ended)??;
+        let pair =
+            |shard: &ShardIndex| pair_of_shard(&parameters, &asked.blob_id, asked.segment, *shard);
+        let own = session.network.identity();
+        let stock = Stock {
+            lost: asked.lost.iter().map(pair).collect(),
+            held,
+            ourselves: session.committee.member_by_peer(&own),
+        };
+        let length = parameters.segment_length(job.header.length, job.segment);
+        let symbol = u64::from(parameters.symbol_bytes(length));
+        let targets = u64::try_from(stock.lost.len()).unwrap_or(u64::MAX);
+        let terms = Terms {
+            paces: session.paces(symbol.saturating_mul(targets)),
+            patience_ms: session.patience_ms(),
+            noise: session.noise().wrapping_add(u64::from(job.segment)),
+        };
+        let root = job.header.segments[job.segment as usize].slivers_root;
+        let of = (&job.blob_id, job.segment, root);
+        let (events, inbox) = mpsc::channel(EVENTS_WAITING_MAX);
+        Ok(Recovery {
+            machine: SegmentRecovery::new(parameters, &session.committee, of, stock, terms),
+            job,
+            clock: Clock::start(),
+            symbols: BTreeMap::new(),
+            unproved: BTreeMap::new(),
+            rebuilt: Rebuilt::default(),
+            requests: BTreeMap::new(),
+            events,
+            inbox,
+            moved: Moved::default(),
+        })
+    }
+
+    /// Runs to the end; what was moved, and why that was not everything.
+    pub(super) async fn run(mut self) -> (Moved, Result<(), RepairError>) {
+        let end = self.work().await;
+        (self.moved, end)
+    }
+
+    async fn work(&mut self) -> Result<(), RepairError> {
+        let mut inputs = VecDeque::from([Input::Started]);
+        loop {
+            while let Some(input) = inputs.pop_front() {
+                for effect in self.machine.handle(self.clock.now(), input) {
+                    match effect {
+                        Effect::Finish => return Ok(()),
+                        Effect::Fail(failure) => return Err(failure.into()),
+                        effect => inputs.extend(self.perform(effect).await?),
+                    }
+                }
+            }
+            let deadline = self.machine.deadline();
+            tokio::select! {
+                event = self.inbox.recv() => {
+                    inputs.extend(event.into_iter().flat_map(|event| self.take(event)));
+                }
+                () = self.clock.until(deadline) => inputs.push_back(Input::TimeReached),
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Vec<Input> {
+        match event {
+            Event::Arrived { request, axis, source, given, proof } => {
+                let bytes: usize = given.symbols.iter().map(bytes::Bytes::len).sum();
+                self.moved.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+                let before = self.unproved.remove(&(axis, source));
+                let differs = before.is_some_and(|before| before.contradicts(&given));
+                self.symbols.insert((axis, source), given);
+                let differs = differs.then_some(Input::Differs { source });
+                differs.into_iter().chain([Input::Arrived { request, source, proof }]).collect()
+            }
+            Event::Proved { request, pair, proof } => {
+                let bytes = PairProof::bytes_of(pair, &self.job.session.parameters);
+                self.moved.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+                vec![Input::Proved { request, pair, proof }]
+            }
+            Event::Missing { request, pair } => vec![Input::Missing { request, pair }],
+            Event::Ended { request, member, result } => {
+                self.requests.remove(&request);
+                vec![self.ended(request, member, result)]
+            }
+        }
+    }
+
+    fn ended(&self, request: RequestId, member: usize, result: Result<(), AskError>) -> Input {
+        let Err(error) = result else { return Input::Ended { request, end: End::Done } };
+        let (session, peer) = (&self.job.session, self.job.session.peer(member));
+        debug!(blob_id = %self.job.blob_id.short(), member = %session.name(member), %error, "symbols did not come");
+        if let AskError::Wrong(_) = error {
+            return Input::Lied { request }; // the machine blames
+        }
+        session.asker().report(peer, &error);
+        Input::Ended { request, end: error.end() }
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Result<Option<Input>, RepairError> {
+        match effect {
+            Effect::Ask { request, member, axis, sources, targets, with_proofs } => {
+                let wanted = Wanted { axis, sources, targets, with_proofs };
+                self.ask(request, member, async move |question: Question, events| {
+                    question.symbols(wanted, &events).await
+                });
+            }
+            Effect::AskProofs { request, member, pairs } => {
+                self.ask(request, member, async move |question: Question, events| {
+                    question.proofs(pairs, &events).await
+                });
+            }
+            Effect::Cancel { request } => drop(self.requests.remove(&request)),
+            Effect::Restart => {
+                let symbols = std::mem::take(&mut self.symbols);
+                self.unproved
+                    .extend(symbols.into_iter().filter(|(_, given)| given.proved.is_empty()));
+            }
+            Effect::Rebuild { targets, sources, accuse } => {
+                return self.rebuild(targets, &sources, accuse).await.map(Some);
+            }
+            Effect::Keep { pairs } => self.keep(&pairs).await?,
+            Effect::Silent { member } => {
+                let session = &self.job.session;
+                session.asker().fell_silent(session.peer(member));
+            }
+            Effect::Blame { member, reason } => {
+                let session = &self.job.session;
+                warn!(member = %session.name(member), %reason, "a member gave wrong symbols");
+                session.asker().blame(session.peer(member), reason);
+            }
+            Effect::Finish | Effect::Fail(_) => (),
+        }
+        Ok(None)
+    }
+
+    fn ask<Ask, Task>(&mut self, request: RequestId, member: usize, ask: Ask)
+    where
+        Ask: FnOnce(Question, mpsc::Sender<Event>) -> Task + Send + 'static,
+        Task: Future<Output = Result<(), AskError>> + Send,
+    {
+        let Job { session, blob_id, header, segment, .. } = self.job;
+        let question = Question {
+            session: session.clone(),
+            blob_id: *blob_id,
+            header: header.clone(),
+            segment: *segment,
+            request,
+            member,
+        };
+        let events = self.events.clone();
+        let task = async move {
+            let result = ask(question, events.clone()).await;
+            // Whoever asked may have what it needs by now.
+            let _ = events.send(Event::Ended { request, member, result }).await;
+        };
+        let span = session.fetch_span(member, blob_id, *segment);
+        let task = AbortOnDropHandle::new(tokio::spawn(task.instrument(span)));
+        self.requests.insert(request, task);
+    }
+
+    async fn rebuild(
+        &mut self,
+        targets: Vec<PairIndex>,
+        sources: &[Vec<PairIndex>; 2],
+        accuse: bool,
+    ) -> Result<Input, RepairError> {
+        let of = |axis: Axis, sources: &[PairIndex]| {
+            let given =
+                |source: &PairIndex| Some((*source, self.symbols.get(&(axis, *source))?.clone()));
+            sources.iter().filter_map(given).collect::<Vec<_>>()
+        };
+        let [primary, secondary] = sources;
+        let material = Material {
+            job: self.job.clone(),
+            given: [of(Axis::Primary, primary), of(Axis::Secondary, secondary)],
+            local: self.machine.local().clone(),
+            known: self.machine.known().clone(),
+            targets,
+        };
+        let span = debug_span!("rebuild", haulout.segment = self.job.segment);
+        let work = move || material.rebuild(accuse);
+        let rebuilt = tokio::task::spawn_blocking(work).instrument(span).await;
+        self.rebuilt = rebuilt.map_err(|_| RepairError::Ended)??;
+        let roots = self.rebuilt.pairs.iter().map(|(pair, rebuilt)| (*pair, rebuilt.roots));
+        let is_inconsistent = self.rebuilt.fault.is_some();
+        Ok(Input::Rebuilt { roots: roots.collect(), is_inconsistent })
+    }
+
+    /// Makes rebuilt pairs durable.
+    async fn keep(&mut self, pairs: &[PairIndex]) -> Result<(), RepairError> {
+        let Job { session, store, blob_id, segment, .. } = self.job;
+        let parameters = session.parameters;
+        let mut kept = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            let proof = self.machine.known().prove(*pair);
+            let (Some(rebuilt), Some(proof)) = (self.rebuilt.pairs.remove(pair), proof) else {
+                continue; // the machine keeps what it recognised, and that is rebuilt and known
+            };
+            let shard = shard_of_pair(&parameters, blob_id, *segment, *pair);
+            kept.push((shard, rebuilt.slivers, proof.to_bytes()));
+        }
+        self.moved.pairs += u64::try_from(kept.len()).unwrap_or(u64::MAX);
+        let (store, blob_id, segment) = (store.clone(), *blob_id, *segment);
+        let written = tokio::task::spawn_blocking(move || {
+            // Time zero: nobody brings these any more, so they are not on their way.
+            let mut writer = store.segment_writer(blob_id, segment, 0)?;
+            for (shard, slivers, proof) in &kept {
+                writer.append_proof(*shard, proof)?;
+                for (axis, sliver) in Axis::BOTH.into_iter().zip(slivers) {
+                    writer.append(*shard, axis, sliver)?;
+                }
+            }
+            Ok::<_, StoreError>(writer)
+        });
+        let writer = written.await.map_err(|_| RepairError::Ended)??;
+        Ok(writer.commit().await?)
+    }
+}

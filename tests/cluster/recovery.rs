@@ -1,0 +1,78 @@
+//! Nodes that lost or missed what the network keeps: they have it again, without any client.
+
+use std::time::Duration;
+
+use haulout_devnet::Devnet;
+use haulout_node::LightClient;
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::machine::epoch_change::Holding;
+use haulout_tests::{KIB, get, in_time, put, sample_blob};
+
+use crate::losing::wipe;
+
+/// How long a repair may take on a machine that others keep busy.
+const REPAIRED_WITHIN: Duration = Duration::from_secs(120);
+
+/// Five nodes with four of twenty shards each, and short blobs beside long ones.
+async fn devnet(seed: u64) -> Devnet {
+    let devnet = Devnet::builder().nodes(5).shards(20).seed(seed).segment_bytes(64 << 10);
+    devnet.short_bytes_max(4 << 10).start().await.unwrap()
+}
+
+/// Blobs of every kind: empty, short, of one segment, of several.
+async fn store_some(client: &LightClient, seed: u64) -> Vec<(BlobId, Vec<u8>)> {
+    let mut stored = Vec::new();
+    for (salt, length) in (1..).zip([0, 1, 3 * KIB, 5 * KIB, 64 * KIB, 200 * KIB + 1]) {
+        let blob = sample_blob(seed * 100 + salt, length);
+        stored.push((put(client, &blob).await.unwrap().blob_id, blob));
+    }
+    stored
+}
+
+/// Waits until a node says that it holds its four shards' share of every blob.
+async fn holds_all(client: &LightClient, member: usize, stored: &[(BlobId, Vec<u8>)]) {
+    for (id, blob) in stored {
+        let fact = format!("node {member} has its share of {} bytes", blob.len());
+        in_time(&fact, REPAIRED_WITHIN, async || {
+            client.holdings(id, &[]).await.members[member].whole == Ok(4)
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lost_its_disk_has_everything_again_and_says_so() {
+    let mut devnet = devnet(61).await;
+    let client = devnet.client("alice").await.unwrap();
+    let stored = store_some(&client, 61).await;
+    for member in [3, 0] {
+        wipe(&mut devnet, member).await;
+        holds_all(&client, member, &stored).await;
+        let store = devnet.node(member).unwrap().context().store.clone();
+        in_time("the store calls its shards held", REPAIRED_WITHIN, async || {
+            let shards = store.shards().unwrap();
+            shards.len() == 4 && shards.values().all(|holding| *holding == Holding::Held)
+        })
+        .await;
+    }
+    // What was rebuilt is what was lost: the nodes that were never wiped do not suffice for every pair.
+    devnet.stop_node(1).await;
+    devnet.stop_node(2).await;
+    let client = devnet.client("bob").await.unwrap();
+    for (id, blob) in &stored {
+        assert!(get(&client, id).await.unwrap() == *blob, "{} bytes", blob.len());
+    }
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_missed_puts_while_it_was_down_has_them_when_it_is_back() {
+    let mut devnet = devnet(62).await;
+    devnet.stop_node(4).await;
+    let client = devnet.client("alice").await.unwrap();
+    let stored = store_some(&client, 62).await;
+    devnet.start_node(4).await.unwrap();
+    let client = devnet.client("bob").await.unwrap();
+    holds_all(&client, 4, &stored).await;
+    devnet.shutdown().await;
+}
