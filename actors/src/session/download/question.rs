@@ -18,7 +18,8 @@ use tokio::sync::mpsc;
 
 use crate::asking::{AskError, Asked, nonsense};
 use crate::network::{Protocol, StreamError};
-use crate::session::{Session, pair_proof};
+use crate::session::client::Session;
+use crate::session::node::pair_proof;
 use crate::trace;
 
 /// What came of a pair: as much as was asked for.
