@@ -59,7 +59,7 @@ impl Session {
         let weight = |member: usize| usize::from(self.committee.weight(member));
         let members = self.committee.members().iter().enumerate();
         let candidates: Vec<_> = members.map(|(member, it)| (it.peer_id, weight(member))).collect();
-        self.asker().ranked(&candidates, 0, usize::from(self.committee.quorum()))
+        self.asker().ranked(&candidates, 0, usize::from(self.committee.quorum()), self.noise())
     }
 
     /// The terms of an inquiry among members, so many of them at once.
