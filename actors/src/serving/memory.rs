@@ -179,4 +179,14 @@ mod tests {
         assert!(memory.room(&quick, Duty::Clients, 10).await.is_some());
         session.await.unwrap();
     }
+
+    #[tokio::test]
+    async fn a_duty_has_its_part_though_another_holds_the_rest() {
+        let reserved = PerDuty { repair: 30, ..LIMITS.reserved };
+        let memory = Memory::new(Limits { strangers: 100, reserved, ..LIMITS });
+        let place = Place::sample();
+        let _clients = memory.room(&place, Duty::Clients, 1_000).await.unwrap();
+        assert!(memory.try_room(&place, Duty::Clients, 1).is_none());
+        assert!(memory.try_room(&place, Duty::Repair, 30).is_some());
+    }
 }

@@ -62,3 +62,27 @@ impl Readers {
         Some(Duration::from_millis(own?.max(of_duty?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repair_waits_for_its_turn_beside_clients_and_clients_never_do() {
+        let flows = flows::Limits { company_ms: u64::MAX, ..limits::FLOWS };
+        let (readers, place) = (Readers::new(limits::READERS, flows), Place::sample());
+        let at_once = Some(Duration::ZERO);
+        for _ in 0..2 {
+            assert_eq!(
+                readers.pause(&place, Duty::Repair, 1 << 34),
+                at_once,
+                "nobody else is here"
+            );
+        }
+        assert_eq!(readers.pause(&place, Duty::Clients, 1), at_once);
+        assert_eq!(readers.pause(&place, Duty::Repair, 1 << 34), at_once, "in advance");
+        assert_eq!(readers.pause(&place, Duty::Repair, 1), None, "it had more than its share");
+        assert_eq!(readers.pause(&place, Duty::Handover, 1), at_once, "another duty's share");
+        assert_eq!(readers.pause(&place, Duty::Clients, 1 << 34), at_once);
+    }
+}
