@@ -1,18 +1,14 @@
 //! Real swarms on 127.0.0.1, each under its own supervisor, all ports free ones.
 
 use std::error::Error;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use haulout_protocol::crypto::PeerId;
 use haulout_protocol::message::NetworkId;
 use prometheus_client::registry::Registry;
+use tokio::time::Instant;
 
-use haulout_protocol::crypto::PeerId;
-use libp2p::Multiaddr;
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
-
-use super::identity::to_libp2p;
 use super::lock::lock;
 use super::*;
 use crate::limits;

@@ -62,15 +62,20 @@ impl Cores {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a core.
-    pub(super) async fn core(&self, duty: Duty) -> Core {
+    /// Asks; what comes back may be granted already.
+    fn ask(&self, duty: Duty) -> (Core, oneshot::Receiver<()>) {
         let (granted, hears) = oneshot::channel();
         let mut table = self.table();
         let ticket = table.turns.ask(duty);
         table.waiting.insert(ticket, granted);
         table.grant();
         drop(table);
-        let mut core = Core { ticket, since: None, cores: self.clone() };
+        (Core { ticket, since: None, cores: self.clone() }, hears)
+    }
+
+    /// Waits for a core.
+    pub(super) async fn core(&self, duty: Duty) -> Core {
+        let (mut core, hears) = self.ask(duty);
         // Only a request that is granted loses its sender.
         let _ = hears.await;
         core.since = Some(Instant::now());

@@ -4,7 +4,7 @@
 //! who answers in time; an interrupted put that is repeated sends only what nodes lack and pays only once. Does not:
 //! seal the bytes. A blob longer than [`WINDOW`] segments is read twice: its id must be known before a byte is sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
