@@ -1,8 +1,7 @@
 //! Finds what is missing of certified blobs here, and repairs it from what others hold.
 //!
 //! Promises: what is missing is asked of the store, so a restart goes on where the last run was; a few blobs are repaired at
-//! a time, within a memory of their own; a shard counts as held once a look through the store, begun after the ledger's
-//! events were read, found nothing of it missing; how far it is is said in the log now and then. Symbols for the repairs of
+//! a time, within a memory of their own; how far it is is said in the log now and then. Symbols for the repairs of
 //! others are served to members. Does not: read slivers to see whether they rotted (who serves them does), or move shards.
 //! Source: `protocol.md` section 8.
 
@@ -49,8 +48,6 @@ pub(crate) enum Message {
     Looked(Box<Result<Seen, StoreError>>),
     /// The repair of a blob is over.
     RepairEnded(BlobId, Box<Repaired>),
-    /// It is written down that nothing is missing.
-    Completed(Result<(), StoreError>),
     /// The machine wants to be called again.
     TimeReached,
 }
@@ -138,7 +135,6 @@ impl Actor for RecoveryActor {
             Message::PositionAdvanced => state.advance(&myself, Input::Stirred),
             Message::Looked(seen) => state.looked(&myself, seen.unwrap_or_else(Seen::failed)),
             Message::RepairEnded(blob, repaired) => state.repaired(&myself, blob, *repaired),
-            Message::Completed(completed) => completed?,
             Message::TimeReached => state.advance(&myself, Input::TimeReached),
         }
         Ok(())
@@ -182,7 +178,7 @@ impl State {
             match effect {
                 Effect::Look { is_first } => self.look(myself, is_first),
                 Effect::Repair(blob) => self.repair(myself, blob),
-                Effect::Complete => self.complete(myself),
+                Effect::Complete => self.told.complete(),
             }
         }
         self.context.metrics.set_incomplete(self.machine.seen());
@@ -218,16 +214,6 @@ impl State {
         };
         self.tasks
             .spawn(myself, async move { Message::RepairEnded(blob, Box::new(repair.run().await)) });
-    }
-
-    /// Nothing is missing: the shards of which something was are whole, if the look may decide that.
-    fn complete(&mut self, myself: &ActorRef<Message>) {
-        self.told.complete();
-        let Some(look) = self.look.clone().filter(|look| look.may_complete(&self.context)) else {
-            return;
-        };
-        let context = self.context.clone();
-        self.tasks.spawn(myself, async move { Message::Completed(look.complete(&context).await) });
     }
 
     /// Wakes us when the machine wants to be called again.

@@ -193,7 +193,9 @@ impl From<StoreError> for Error {
             | StoreError::Damaged { .. }
             | StoreError::Poisoned { .. }
             | StoreError::Database { .. } => Kind::Damaged,
-            StoreError::Gap { .. } | StoreError::TooLarge { .. } => Kind::Internal,
+            StoreError::Gap { .. }
+            | StoreError::ShardInUse { .. }
+            | StoreError::TooLarge { .. } => Kind::Internal,
         };
         let pid = match &error {
             StoreError::AlreadyRunning { pid, .. } => *pid,

@@ -10,7 +10,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -149,6 +149,26 @@ impl Bundles {
         Ok(bytes)
     }
 
+    /// Gives the disk parts of a bundle back; fine if the bundle is gone. Where files cannot have holes the bytes stay until
+    /// the bundle goes.
+    pub(crate) fn punch(&self, id: u64, ranges: &[(u64, u64)]) -> Result<(), StoreError> {
+        let path = self.path(id);
+        let file = match OpenOptions::new().write(true).open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(StoreError::io("open", &path))?,
+        };
+        for (offset, length) in ranges {
+            match self.files.punch(&file, &path, *offset, *length) {
+                Err(StoreError::Io { source, .. }) if has_no_holes(&source) => {
+                    tracing::debug!(path = %path.display(), "no holes here: bytes stay until the bundle goes");
+                    return Ok(());
+                }
+                punched => punched?,
+            }
+        }
+        self.synced(self.files.sync(&file, &path))
+    }
+
     /// Removes a bundle nothing points to. If that fails it is an orphan, and the next start removes it.
     pub(crate) fn remove(&self, id: u64) {
         remove_or_warn(&self.files, &self.path(id));
@@ -210,6 +230,11 @@ impl Bundles {
 
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn has_no_holes(error: &io::Error) -> bool {
+    let not_supported = rustix::io::Errno::OPNOTSUPP.raw_os_error();
+    error.kind() == io::ErrorKind::Unsupported || error.raw_os_error() == Some(not_supported)
 }
 
 /// A bundle being written; dropping it removes the file.

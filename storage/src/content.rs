@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 
 use redb::{ReadTransaction, ReadableTable};
 
+use crate::due;
 use crate::error::StoreError;
-use crate::expiry;
-use crate::slivers::{Place, SliverRow};
+use crate::places::{Place, SliverRow};
 use crate::tables::{
     self, BlobKey, CONTENT, PENDING, PairKey, PendingKey, SliverKey, Tables, meta,
 };
@@ -48,7 +48,7 @@ pub(crate) fn put_certificate(
     bytes: &[u8],
 ) -> Result<(), StoreError> {
     tables.certificates.insert(blob, tables::seal(bytes).as_slice())?;
-    expiry::watch(tables, blob).map(drop)
+    due::watch(tables, blob).map(drop)
 }
 
 /// Notes that a blob's content grew and shrank by so many bytes.
@@ -62,13 +62,28 @@ pub(crate) fn account(
     let row = tables.content.get(blob)?.map(|row| row.value());
     let (bytes, since_ms) = row.unwrap_or((0, now_ms));
     let key = tables::pending_key(since_ms, blob);
-    if row.is_none() && !expiry::watch(tables, blob)? {
+    if row.is_none() && !due::watch(tables, blob)? {
         tables.pending.insert(&key, ())?;
     }
     tables.content.insert(blob, (bytes.saturating_add(added).saturating_sub(removed), since_ms))?;
     add(tables, meta::CONTENT_BYTES, added, removed)?;
     if tables.pending.get(&key)?.is_some() {
         add(tables, meta::PENDING_BYTES, added, removed)?;
+    }
+    Ok(())
+}
+
+/// Forgets that there is something of a blob, if nothing is left.
+pub(crate) fn forget_if_empty(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
+    let row = tables.content.get(blob)?.map(|row| row.value());
+    let Some((0, since_ms)) = row else { return Ok(()) };
+    let slivers = tables::slivers_of(tables::segments_of(blob));
+    if tables.slivers.range::<&SliverKey>(tables::keys(&slivers))?.next().is_some() {
+        return Ok(()); // slivers without bytes
+    }
+    tables.content.remove(blob)?;
+    if tables.pending.remove(&tables::pending_key(since_ms, blob))?.is_some() {
+        tables.certificates.remove(blob)?;
     }
     Ok(())
 }
@@ -164,6 +179,7 @@ pub(crate) fn remove(
             && removed.bundles.insert(id)
         {
             tables.bundles.remove(id)?;
+            tables.holes.remove(id)?;
         }
     }
     tables.slivers.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;

@@ -5,7 +5,7 @@
 
 use redb::ReadableTable;
 
-use crate::blobs::{self, BlobEffect};
+use crate::effects::{self, BlobEffect};
 use crate::error::StoreError;
 use crate::ledger::{self, Proof};
 use crate::tables::{Tables, meta};
@@ -30,7 +30,7 @@ pub(crate) fn apply(
         }
     }
     for effect in effects {
-        blobs::apply(tables, effect)?;
+        effects::apply(tables, effect)?;
     }
     ledger::write(tables, proof)?;
     tables.meta.insert(meta::CHECKPOINT, checkpoint)?;

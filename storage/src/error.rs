@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use haulout_protocol::sliver::ShardIndex;
+
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -70,6 +72,14 @@ pub enum StoreError {
         /// The earlier failure.
         reason: String,
     },
+    /// What is stored of a shard may not go, because the shard is this node's.
+    #[error(
+        "shard {shard} is this node's; only a shard that was locked or given up can be removed"
+    )]
+    ShardInUse {
+        /// Which.
+        shard: ShardIndex,
+    },
     /// A value above its limit.
     #[error("{what} has {bytes} bytes, more than the {max} allowed")]
     TooLarge {
@@ -108,6 +118,7 @@ impl StoreError {
             | StoreError::Damaged { .. }
             | StoreError::UnknownSchema { .. }
             | StoreError::Gap { .. }
+            | StoreError::ShardInUse { .. }
             | StoreError::Poisoned { .. }
             | StoreError::TooLarge { .. }
             | StoreError::Database { .. } => false,
@@ -214,6 +225,7 @@ mod tests {
             StoreError::Damaged { path, reason: "noise".to_owned() },
             StoreError::UnknownSchema { found: 1, supported: 2 },
             StoreError::Gap { expected: 1, found: 2 },
+            StoreError::ShardInUse { shard: ShardIndex(1) },
             StoreError::Poisoned { reason: "a disk error".to_owned() },
             StoreError::TooLarge { what: "a header", bytes: 2, max: 1 },
             StoreError::Database { source: "no answer".into() },

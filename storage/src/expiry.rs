@@ -19,31 +19,12 @@ use redb::ReadableTable;
 
 use crate::blobs;
 use crate::content::{self, REMOVE_BLOBS_MAX, Removed};
+use crate::due::set_due;
 use crate::error::StoreError;
 use crate::tables::{self, BlobKey, DueKey, ObjectKey, Tables};
 
 /// Epochs for which the objects of an expired blob stay known after the last of them ended.
 pub const KEPT_EPOCHS: u32 = 64;
-
-/// Has the blob looked at by the first [`expire`] of that epoch or a later one.
-pub(crate) fn set_due(
-    tables: &mut Tables<'_>,
-    blob: &BlobKey,
-    epoch: Epoch,
-) -> Result<(), StoreError> {
-    tables.due.insert(&tables::due_key(epoch.0, blob), ())?;
-    Ok(())
-}
-
-/// Has the blob looked at when its last object ends, or next time if that is over; whether it has any.
-///
-/// Usually that is known already; but not if what arrives now was under way when the blob expired.
-pub(crate) fn watch(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<bool, StoreError> {
-    let (_, last_end) = blobs::count_and_end(tables, blob)?;
-    let Some(last_end) = last_end else { return Ok(false) };
-    set_due(tables, blob, Epoch(last_end))?;
-    Ok(true)
-}
 
 /// Removes what is over in that epoch, a bounded number of blobs at once.
 pub(crate) fn expire(tables: &mut Tables<'_>, epoch: Epoch) -> Result<Removed, StoreError> {

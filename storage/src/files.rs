@@ -26,6 +26,8 @@ pub(crate) enum FileChange<'a> {
     Sync(&'a Path),
     /// Another name.
     Rename(&'a Path, &'a Path),
+    /// Bytes that are not needed any more: from this offset so many are zeros, and the disk has the room back.
+    Punch(&'a Path, u64, u64),
     /// No file any more.
     Remove(&'a Path),
     /// A folder's names are durable from here on.
@@ -40,6 +42,7 @@ impl FileChange<'_> {
             FileChange::Append(path, _) => ("write", path),
             FileChange::Sync(path) | FileChange::SyncFolder(path) => ("sync", path),
             FileChange::Rename(path, _) => ("rename", path),
+            FileChange::Punch(path, ..) => ("free a part of", path),
             FileChange::Remove(path) => ("remove", path),
         }
     }
@@ -102,6 +105,17 @@ impl Files {
         self.change(FileChange::Rename(from, to), || fs::rename(from, to))
     }
 
+    /// Gives the disk a part of a file back, which keeps its length and reads as zeros there.
+    pub(crate) fn punch(
+        &self,
+        file: &File,
+        path: &Path,
+        offset: u64,
+        length: u64,
+    ) -> Result<(), StoreError> {
+        self.change(FileChange::Punch(path, offset, length), || punch(file, offset, length))
+    }
+
     /// Removes a file; fine if there is none.
     pub(crate) fn remove(&self, path: &Path) -> Result<(), StoreError> {
         self.change(FileChange::Remove(path), || match fs::remove_file(path) {
@@ -139,6 +153,18 @@ impl Files {
         }
         make().map_err(StoreError::io(action, path))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn punch(file: &File, offset: u64, length: u64) -> std::io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(fallocate(file, flags, offset, length)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn punch(_: &File, _: u64, _: u64) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]

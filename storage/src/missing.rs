@@ -2,13 +2,13 @@
 //!
 //! Promises: each live certified blob of which something is missing or rotten has a row in `WANTING`. A row means "look at
 //! this blob", no more: what is missing is what a look does not find, so rows that came too early or are out of date do no
-//! harm, and a look that finds a blob whole removes its row, unless something was noted of it since. A page looks at a
+//! harm, and a look that finds nothing missing of any shard that is ours removes its row, unless something was noted of it since. A page looks at a
 //! bounded number of rows and segments. Does not: read slivers' bytes (a damaged one is known once a read found it), fetch
-//! what is missing, or know what a shard lacks that was never held.
+//! what is missing.
 //!
 //! ```text
 //! certified, extended                          -> noted
-//! a shard becomes held                         -> all certified blobs are noted
+//! a shard becomes ours                         -> all certified blobs are noted
 //! a sliver, header or proof found rotten       -> noted
 //! a bundle found gone at start                 -> noted
 //! looked at, whole or nobody's duty            -> row goes
@@ -20,14 +20,17 @@ use std::ops::Bound;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::ShardIndex;
-use redb::{ReadTransaction, ReadableTable};
+use redb::ReadTransaction;
 
 use crate::blobs;
 use crate::error::StoreError;
+use crate::places::SliverRow;
+use crate::shards;
 use crate::short;
-use crate::slivers::{self, SliverRow};
-use crate::tables::{self, BlobKey, CONTENT, PROOFS, SLIVERS, Tables, WANTING, meta};
+use crate::slivers;
+use crate::tables::{self, BlobKey, CONTENT, PROOFS, SLIVERS, WANTING};
 
 /// Rows of `WANTING` that one page looks at.
 pub const PAGE_BLOBS_MAX: usize = 256;
@@ -39,7 +42,8 @@ pub const PAGE_SEGMENTS_MAX: u32 = 1_024;
 pub struct Scope<'a> {
     /// The epoch in which blobs must be live.
     pub epoch: Epoch,
-    /// The shards whose slivers should be here.
+    /// The shards whose slivers should be here. Others that the store calls ours are looked at, too, so that no note goes
+    /// that they need, but not listed.
     pub shards: &'a [ShardIndex],
     /// Blobs whose first bytes came since then, in milliseconds of the writers' clock, may still be on their way.
     pub arriving_since_ms: u64,
@@ -52,7 +56,8 @@ pub struct Lacking {
     pub blob_id: BlobId,
     /// Whether its header is here; of a short blob, which has none of its own, whether all of its symbols are.
     pub has_header: bool,
-    /// The pairs of which the proof or a sliver is not here, or is damaged: segment and shard.
+    /// The pairs of which the proof or a sliver is not here, or is damaged: segment and shard. Of a short blob that is here in
+    /// part, the symbols that are not, in segment 0.
     pub pairs: Vec<(u32, ShardIndex)>,
 }
 
@@ -81,49 +86,6 @@ pub struct Page {
     pub(crate) whole: Vec<(BlobKey, u64)>,
 }
 
-/// Has the blob looked at.
-pub(crate) fn note(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
-    let number = next_number(tables)?;
-    tables.wanting.insert(blob, number)?;
-    Ok(())
-}
-
-/// The number of the next note.
-fn next_number(tables: &mut Tables<'_>) -> Result<u64, StoreError> {
-    let notes = tables.meta.get(meta::NOTES)?.map_or(0, |notes| notes.value()).saturating_add(1);
-    tables.meta.insert(meta::NOTES, notes)?;
-    Ok(notes)
-}
-
-/// Forgets notes of blobs that were found whole, but not those that came after the look.
-pub(crate) fn settle(tables: &mut Tables<'_>, blobs: &[(BlobKey, u64)]) -> Result<(), StoreError> {
-    for (blob, note) in blobs {
-        let is_same = tables.wanting.get(blob)?.is_some_and(|now| now.value() == *note);
-        if is_same {
-            tables.wanting.remove(blob)?;
-        }
-    }
-    Ok(())
-}
-
-/// Notes every certified blob: nothing says which of them are whole.
-pub(crate) fn note_all(tables: &mut Tables<'_>) -> Result<(), StoreError> {
-    let number = next_number(tables)?;
-    let mut last = None;
-    let certified = tables.objects.iter()?.map(|row| {
-        let (key, row) = row?;
-        Ok::<_, StoreError>(row.value().4.map(|_| tables::blob_of_object(key.value())))
-    });
-    for blob in certified {
-        let Some(blob) = blob? else { continue };
-        if last != Some(blob) {
-            tables.wanting.insert(&blob, number)?;
-            last = Some(blob);
-        }
-    }
-    Ok(())
-}
-
 /// Looks at the rows after a page; `segments_of` says how many segments a blob of so many bytes has.
 pub(crate) fn page(
     view: &ReadTransaction,
@@ -132,8 +94,11 @@ pub(crate) fn page(
     after: Option<PageEnd>,
 ) -> Result<Page, StoreError> {
     let mut page = Page::default();
-    let shards = slivers::sorted(scope.shards);
-    let mut look = Look { view, scope, shards, segments_left: PAGE_SEGMENTS_MAX };
+    let listed = slivers::sorted(scope.shards);
+    let ours = shards::read(view)?.into_iter().filter(|(_, holding)| holding.is_ours());
+    let all: Vec<_> = ours.map(|(shard, _)| shard).chain(listed.iter().copied()).collect();
+    let shards = slivers::sorted(&all);
+    let mut look = Look { view, scope, listed, shards, segments_left: PAGE_SEGMENTS_MAX };
     let wanting = view.open_table(WANTING)?;
     let start = match &after {
         None => Bound::Unbounded,
@@ -154,10 +119,45 @@ pub(crate) fn page(
     Ok(page)
 }
 
+/// The shards that the store calls missing, each since when, and of which nothing is missing in that epoch. Ends as soon as it
+/// has seen something missing of each, which takes a page if much is missing.
+pub(crate) fn filled(
+    view: &ReadTransaction,
+    epoch: Epoch,
+    segments_of: impl Fn(u64) -> u64,
+) -> Result<Vec<(ShardIndex, Epoch)>, StoreError> {
+    let missing = |(shard, holding)| match holding {
+        Holding::Missing { since } => Some((shard, since)),
+        Holding::Held | Holding::Locked { .. } => None,
+    };
+    let mut filled: BTreeMap<_, _> = shards::read(view)?.into_iter().filter_map(missing).collect();
+    let mut after = None;
+    while !filled.is_empty() {
+        let shards: Vec<_> = filled.keys().copied().collect();
+        // What is on its way is not here.
+        let scope = Scope { epoch, shards: &shards, arriving_since_ms: u64::MAX };
+        let page = page(view, &scope, &segments_of, after)?;
+        for lacking in page.lacking {
+            if lacking.pairs.is_empty() {
+                filled.clear(); // none is whole without the header
+            }
+            filled.retain(|shard, _| !lacking.pairs.iter().any(|(_, lacks)| lacks == shard));
+        }
+        after = page.end;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(filled.into_iter().collect())
+}
+
 /// What a page has to look with.
 struct Look<'a> {
     view: &'a ReadTransaction,
     scope: &'a Scope<'a>,
+    /// The shards that somebody asked for.
+    listed: Vec<ShardIndex>,
+    /// With them all others that are ours.
     shards: Vec<ShardIndex>,
     segments_left: u32,
 }
@@ -182,11 +182,14 @@ impl Look<'_> {
             return Ok(done); // its writer may be at it: the row stays
         }
         let mut lacking = Lacking { blob_id, has_header: true, pairs: Vec::new() };
-        let (mut end, mut rotten) = (done, 0);
+        let (mut end, mut rotten, mut is_short) = (done, 0, false);
         if let Some(bytes) = bytes {
             let header = slivers::has_header(self.view, blob)?;
             if header.is_none() && short::read(self.view, blob).map_or(true, |row| row.is_some()) {
-                lacking.has_header = short::holds(self.view, blob, &self.shards)?;
+                is_short = true;
+                lacking.has_header = short::holds(self.view, blob, &[])?;
+                let symbols = short::lacking(self.view, blob, &self.shards)?;
+                lacking.pairs.extend(symbols.into_iter().map(|shard| (0, shard)));
             } else {
                 lacking.has_header = header == Some(true);
                 // More segments than there can be are not here.
@@ -201,6 +204,8 @@ impl Look<'_> {
         if end.is_whole && end.segment.is_none() {
             page.whole.push((*blob, note));
         }
+        lacking.pairs.retain(|(_, shard)| self.listed.binary_search(shard).is_ok());
+        lacking.has_header &= !is_short || lacking.pairs.is_empty();
         if !lacking.has_header || !lacking.pairs.is_empty() {
             page.lacking.push(lacking);
         }

@@ -10,8 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use redb::ReadTransaction;
 
 use crate::error::StoreError;
+use crate::sealed;
 use crate::short;
-use crate::slivers;
 use crate::tables::{self, BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey};
 
 /// Values remembered; whoever has found so many needs no more to know that the disk is bad.
@@ -88,9 +88,9 @@ fn read(view: &ReadTransaction, value: &Sealed) -> Result<Option<bytes::Bytes>, 
     let what = String::new;
     match value {
         Sealed::Short(blob) => Ok(short::read(view, blob)?.map(|blob| blob.header)),
-        Sealed::Header(blob) => slivers::sealed(view, HEADERS, blob, what),
-        Sealed::Certificate(blob) => slivers::sealed(view, CERTIFICATES, blob, what),
-        Sealed::Proof(pair) => slivers::sealed(view, PROOFS, pair, what),
+        Sealed::Header(blob) => sealed::read(view, HEADERS, blob, what),
+        Sealed::Certificate(blob) => sealed::read(view, CERTIFICATES, blob, what),
+        Sealed::Proof(pair) => sealed::read(view, PROOFS, pair, what),
     }
 }
 

@@ -6,20 +6,30 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::{Builder, Database, Durability, ReadableDatabase, StorageBackend, TableError};
+use haulout_protocol::epoch::Epoch;
+use haulout_protocol::machine::epoch_change::Holding;
+use redb::{
+    Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition, TableError, WriteTransaction,
+};
 
 use crate::bundles::Bundles;
 use crate::error::StoreError;
 use crate::files::Files;
-use crate::missing;
+use crate::shards;
 use crate::tables::{META, Tables, meta};
+use crate::wanting;
 
-/// Version of the layout in `tables.rs` and of the bundle files. 5 brought `WANTING`. Version 4 brought pair proofs in place
+/// Version of the layout in `tables.rs` and of the bundle files. 6 brought states of shards that are more than
+/// held or missing, and holes in bundles. 5 brought `WANTING`. Version 4 brought pair proofs in place
 /// of sliver indexes, and short blobs; it is the first that later versions take over, and a store of before, which has no
 /// proofs for its slivers, is refused.
-const SCHEMA: u64 = 5;
+const SCHEMA: u64 = 6;
 /// The oldest version that is taken over.
 const SCHEMA_OLDEST: u64 = 4;
+
+/// Shards as versions 4 and 5 had them: since when their older slivers are missing, if they are.
+const SHARDS_OF_5: TableDefinition<'static, u16, Option<u32>> = TableDefinition::new("shards");
 
 /// Opens the database of a data directory, or creates it where there is no store yet.
 pub(crate) fn open(
@@ -92,13 +102,19 @@ fn change(
     database: &Database,
     change: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
+    let transaction = begin(database)?;
+    change(&mut Tables::open(&transaction)?)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// Begins a durable transaction.
+fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
     let mut transaction = database.begin_write()?;
     let durable = transaction.set_durability(Durability::Immediate);
     durable.map_err(|error| StoreError::from(redb::Error::from(error)))?;
     transaction.set_quick_repair(true);
-    change(&mut Tables::open(&transaction)?)?;
-    transaction.commit()?;
-    Ok(())
+    Ok(transaction)
 }
 
 /// Takes over what an older version wrote.
@@ -119,11 +135,26 @@ fn check_version(database: &Database) -> Result<(), StoreError> {
 
 /// Makes a store of an older version one of this version, in one transaction.
 fn take_over(database: &Database) -> Result<(), StoreError> {
-    change(database, |tables| {
-        missing::note_all(tables)?;
+    let transaction = begin(database)?;
+    let states: Vec<_> = {
+        let old = transaction.open_table(SHARDS_OF_5)?;
+        let rows = old.iter()?.map(|row| row.map(|(shard, since)| (shard.value(), since.value())));
+        rows.collect::<Result<_, _>>()?
+    };
+    transaction.delete_table(SHARDS_OF_5)?;
+    {
+        let mut tables = Tables::open(&transaction)?;
+        for (shard, since) in states {
+            let missing = |since| Holding::Missing { since: Epoch(since) };
+            let row = shards::as_row(since.map_or(Holding::Held, missing));
+            tables.shard_states.insert(shard, row)?;
+        }
+        // Until now nobody looked for what is missing of shards that are not held.
+        wanting::note_all(&mut tables)?;
         tables.meta.insert(meta::SCHEMA, SCHEMA)?;
-        Ok(())
-    })
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 fn damaged(path: &Path, reason: impl std::fmt::Display) -> StoreError {

@@ -2,17 +2,19 @@
 //!
 //! Promises: both rows are sealed, and are there together or not at all; they go with the blob's content and count in its
 //! bytes. Two rows, because the database rounds a value of more than a page up to pages: of a blob of 4 KiB at twenty shards
-//! a node keeps 4.2 KB, which would take 8. Does not: check symbols or know their places in the blob; that was done before they came.
+//! a node keeps 4.2 KB, which would take 8. Does not: check symbols; that was done before they came.
 
 use bytes::Bytes;
-use haulout_protocol::blob::BlobId;
-use haulout_protocol::sliver::ShardIndex;
+use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::encoding::{Parameters, check_short};
+use haulout_protocol::merkle::MultiProof;
+use haulout_protocol::sliver::{ShardIndex, pair_of_shard};
 use haulout_protocol::wire;
-use redb::ReadTransaction;
+use redb::{ReadTransaction, ReadableTable};
 
 use crate::content;
 use crate::error::StoreError;
-use crate::slivers;
+use crate::sealed;
 use crate::tables::{self, BlobKey, SHORT, SHORT_PROOFS, Tables, bytes_of};
 
 /// What a node keeps of a short blob.
@@ -73,6 +75,22 @@ impl ShortBlob {
         })
     }
 
+    /// The same with one symbol less, and the proof of the others; nothing if it does not prove what it has.
+    fn without(mut self, shard: ShardIndex, parameters: &Parameters) -> Option<Self> {
+        let header = BlobHeader::from_bytes(&self.header, parameters).ok()?;
+        let blob_id = header.blob_id();
+        let place = |shard| pair_of_shard(parameters, &blob_id, 0, shard).0;
+        let placed: Vec<_> =
+            self.symbols.iter().map(|(shard, symbol)| (place(*shard), symbol.clone())).collect();
+        let proof = MultiProof::from_bytes(&self.proof)?;
+        let known = check_short(parameters, &header, &placed, &proof).ok()?;
+        self.symbols.retain(|(other, _)| *other != shard);
+        let left: Vec<_> =
+            self.symbols.iter().map(|(shard, _)| usize::from(place(*shard))).collect();
+        self.proof = known.prove_many(&left)?.to_bytes().into();
+        Some(self)
+    }
+
     /// Whether there is a symbol for each of these shards.
     pub(crate) fn has_all(&self, shards: &[ShardIndex]) -> bool {
         let has = |shard| self.symbols.iter().any(|(other, _)| *other == shard);
@@ -95,14 +113,41 @@ pub(crate) fn put(
     content::account(tables, blob, bytes_of(row.len() + proof.len()), removed, now_ms)
 }
 
+/// Takes a shard's symbol away, and lets the proof prove those that are left; by how many bytes that is less, or nothing if
+/// there is no such symbol. What is damaged or does not prove its symbols stays: nobody can say what would be left of it.
+pub(crate) fn shrink(
+    tables: &mut Tables<'_>,
+    blob: &BlobKey,
+    shard: ShardIndex,
+    parameters: &Parameters,
+) -> Result<Option<u64>, StoreError> {
+    let (row, proof) = (tables.short.get(blob)?, tables.short_proofs.get(blob)?);
+    let (Some(row), Some(proof)) = (row, proof) else { return Ok(None) };
+    let before = bytes_of(row.value().len() + proof.value().len());
+    let bytes = tables::unseal(row.value()).zip(tables::unseal(proof.value()));
+    let stored = bytes.and_then(|(row, proof)| ShortBlob::read(row, Bytes::copy_from_slice(proof)));
+    drop((row, proof));
+    let Some(stored) = stored.filter(|stored| stored.has_all(&[shard])) else { return Ok(None) };
+    if stored.symbols.len() == 1 {
+        tables.short.remove(blob)?;
+        tables.short_proofs.remove(blob)?;
+        return Ok(Some(before));
+    }
+    let Some(less) = stored.without(shard, parameters) else { return Ok(None) };
+    let [row, proof] = less.seal();
+    tables.short.insert(blob, row.as_slice())?;
+    tables.short_proofs.insert(blob, proof.as_slice())?;
+    Ok(Some(before.saturating_sub(bytes_of(row.len() + proof.len()))))
+}
+
 /// Reads what is stored of a short blob.
 pub(crate) fn read(
     view: &ReadTransaction,
     blob: &BlobKey,
 ) -> Result<Option<ShortBlob>, StoreError> {
     let what = || format!("what is stored of short blob {}", BlobId::from_bytes(*blob));
-    let Some(row) = slivers::sealed(view, SHORT, blob, what)? else { return Ok(None) };
-    let proof = slivers::sealed(view, SHORT_PROOFS, blob, what)?;
+    let Some(row) = sealed::read(view, SHORT, blob, what)? else { return Ok(None) };
+    let proof = sealed::read(view, SHORT_PROOFS, blob, what)?;
     let read = proof.and_then(|proof| ShortBlob::read(&row, proof));
     read.map(Some).ok_or_else(|| StoreError::Corrupt { what: what() })
 }
@@ -118,6 +163,21 @@ pub(crate) fn holds(
         Err(StoreError::Corrupt { .. }) => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// For which of these shards there is no symbol; of a damaged row all count.
+pub(crate) fn lacking(
+    view: &ReadTransaction,
+    blob: &BlobKey,
+    shards: &[ShardIndex],
+) -> Result<Vec<ShardIndex>, StoreError> {
+    let row = match read(view, blob) {
+        Ok(row) => row,
+        Err(StoreError::Corrupt { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let has = |shard: &ShardIndex| row.as_ref().is_some_and(|row| row.has_all(&[*shard]));
+    Ok(shards.iter().copied().filter(|shard| !has(shard)).collect())
 }
 
 /// For how many of these shards there is a symbol; nothing if there is no row. Of a damaged row none counts.

@@ -8,64 +8,19 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use haulout_protocol::blob::BlobId;
-use haulout_protocol::crypto::Digest;
 use haulout_protocol::sliver::{Axis, ShardIndex};
-use redb::{ReadTransaction, ReadableTable, TableDefinition};
+use redb::{ReadTransaction, ReadableTable};
 
 use crate::bundles::Bundles;
 use crate::content;
 use crate::error::StoreError;
-use crate::missing;
+use crate::holes;
+use crate::places::{Place, SliverRow};
 use crate::short;
 use crate::tables::{
     self, BlobKey, HEADERS, PROOFS, PairKey, SLIVERS, SMALL, SegmentKey, SliverKey, Tables,
 };
-
-/// Where a sliver lies and how to know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SliverRow {
-    /// Where it lies.
-    pub(crate) place: Place,
-    /// Its length in bytes.
-    pub(crate) length: u32,
-    /// Whether a read found other bytes than were written.
-    pub(crate) damaged: bool,
-    /// BLAKE3 of its bytes.
-    pub(crate) digest: Digest,
-}
-
-/// Where a sliver's bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// In the table of small slivers.
-    Inline,
-    /// In a bundle file.
-    Bundle {
-        /// Its number.
-        id: u64,
-        /// Where the sliver starts.
-        offset: u64,
-    },
-}
-
-impl SliverRow {
-    /// Reads a row of `SLIVERS`.
-    pub(crate) fn from_tuple(
-        (id, offset, length, damaged, digest): (u64, u64, u32, bool, &Digest),
-    ) -> Self {
-        let place = if id == 0 { Place::Inline } else { Place::Bundle { id, offset } };
-        SliverRow { place, length, damaged, digest: *digest }
-    }
-
-    /// The row of `SLIVERS` for it.
-    pub(crate) fn as_tuple(&self) -> (u64, u64, u32, bool, &Digest) {
-        let (id, offset) = match self.place {
-            Place::Inline => (0, 0),
-            Place::Bundle { id, offset } => (id, offset),
-        };
-        (id, offset, self.length, self.damaged, &self.digest)
-    }
-}
+use crate::wanting;
 
 /// What a look for a sliver found.
 #[derive(Debug)]
@@ -80,17 +35,22 @@ pub(crate) enum Found {
     Gone(SliverRow),
 }
 
+/// A sliver's row.
+pub(crate) fn row(
+    view: &ReadTransaction,
+    key: &SliverKey,
+) -> Result<Option<SliverRow>, StoreError> {
+    let row = view.open_table(SLIVERS)?.get(key)?;
+    Ok(row.map(|row| SliverRow::from_tuple(row.value())))
+}
+
 /// Looks for a sliver once.
 pub(crate) fn find(
     view: &ReadTransaction,
     bundles: Option<&Bundles>,
     key: &SliverKey,
 ) -> Result<Found, StoreError> {
-    let Some(row) =
-        view.open_table(SLIVERS)?.get(key)?.map(|row| SliverRow::from_tuple(row.value()))
-    else {
-        return Ok(Found::Nothing);
-    };
+    let Some(row) = row(view, key)? else { return Ok(Found::Nothing) };
     if row.damaged {
         return Ok(Found::Damaged(row));
     }
@@ -122,22 +82,6 @@ pub(crate) fn find(
 fn is_lost(error: &io::Error) -> bool {
     const EIO: i32 = 5;
     error.kind() == io::ErrorKind::UnexpectedEof || error.raw_os_error() == Some(EIO)
-}
-
-/// Reads a sealed value.
-pub(crate) fn sealed<K: redb::Key + 'static>(
-    view: &ReadTransaction,
-    table: TableDefinition<'static, K, &'static [u8]>,
-    key: K::SelfType<'_>,
-    what: impl FnOnce() -> String,
-) -> Result<Option<Bytes>, StoreError> {
-    match view.open_table(table)?.get(key)? {
-        None => Ok(None),
-        Some(value) => match tables::unseal(value.value()) {
-            Some(bytes) => Ok(Some(Bytes::copy_from_slice(bytes))),
-            None => Err(StoreError::Corrupt { what: what() }),
-        },
-    }
 }
 
 /// Whether a short blob with a symbol for every given shard is durable; or the header, and the proof and both slivers of every given shard for segments `0..segments` are durable.
@@ -286,16 +230,14 @@ pub(crate) fn mark_damaged(
     let row = tables.slivers.get(key)?.map(|row| SliverRow::from_tuple(row.value()));
     if row == Some(*seen) {
         tables.slivers.insert(key, SliverRow { damaged: true, ..*seen }.as_tuple())?;
-        missing::note(tables, &tables::blob_of_sliver(key))?;
+        wanting::note(tables, &tables::blob_of_sliver(key))?;
     }
     Ok(())
 }
 
 /// Forgets a bundle whose file is gone or short, and every sliver in it.
 pub(crate) fn forget_bundle(tables: &mut Tables<'_>, bundle: u64) -> Result<(), StoreError> {
-    let Some(segment) = tables.bundles.remove(bundle)?.map(|row| *row.value().0) else {
-        return Ok(());
-    };
+    let Some(segment) = holes::forget(tables, bundle)? else { return Ok(()) };
     let is_in_it = |row: &SliverRow| matches!(row.place, Place::Bundle { id, .. } if id == bundle);
     let mut removed = 0_u64;
     let slivers = tables::slivers_of(segment..=segment);
@@ -308,7 +250,7 @@ pub(crate) fn forget_bundle(tables: &mut Tables<'_>, bundle: u64) -> Result<(), 
         !is_in_it(&SliverRow::from_tuple(row))
     })?;
     let blob = tables::blob_of_segment(&segment);
-    missing::note(tables, &blob)?;
+    wanting::note(tables, &blob)?;
     content::account(tables, &blob, 0, removed, 0)
 }
 

@@ -15,14 +15,15 @@ use haulout_protocol::sliver::{Axis, ShardIndex};
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::blobs::{self, BlobEffect, BlobRecord};
+use crate::blobs::{self, BlobRecord};
 use crate::bundles::Bundles;
+use crate::effects::BlobEffect;
 use crate::error::{Poison, StoreError};
 use crate::files::Files;
 use crate::ledger::{self, Kept, Proof};
 use crate::lock::DirectoryLock;
 use crate::rot::{Rot, Sealed};
-use crate::segment::SegmentWriter;
+use crate::sealed;
 use crate::short::{self, ShortBlob};
 use crate::slivers::{self, Found};
 use crate::tables::{self, CERTIFICATES, HEADERS, PROOFS, bytes_of, meta};
@@ -273,23 +274,12 @@ impl Store {
         self.write(Change::Certificate { blob_id: *blob_id, bytes }, weight).await.map(drop)
     }
 
-    /// Starts writing verified slivers and pair proofs of a segment. Refuses at once if the disk is full.
-    pub fn segment_writer(
-        &self,
-        blob_id: BlobId,
-        segment: u32,
-        now_ms: u64,
-    ) -> Result<SegmentWriter, StoreError> {
-        self.check_space(0)?;
-        Ok(SegmentWriter::new(self.clone(), blob_id, segment, now_ms))
-    }
-
     // Bytes out.
 
     /// The blob's header, be it short or not.
     pub fn header(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the header of blob {blob_id}");
-        let read = slivers::sealed(&self.view()?, HEADERS, blob_id.as_bytes(), what);
+        let read = sealed::read(&self.view()?, HEADERS, blob_id.as_bytes(), what);
         match self.watch(Sealed::Header(*blob_id.as_bytes()), read)? {
             None => Ok(self.short(blob_id)?.map(|blob| blob.header)),
             header => Ok(header),
@@ -305,7 +295,7 @@ impl Store {
     /// The blob's certificate.
     pub fn certificate(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the certificate of blob {blob_id}");
-        let read = slivers::sealed(&self.view()?, CERTIFICATES, blob_id.as_bytes(), what);
+        let read = sealed::read(&self.view()?, CERTIFICATES, blob_id.as_bytes(), what);
         self.watch(Sealed::Certificate(*blob_id.as_bytes()), read)
     }
 
@@ -319,7 +309,7 @@ impl Store {
         let key = tables::pair_key(&tables::segment_key(blob_id.as_bytes(), segment), shard);
         let what =
             || format!("the pair proof of shard {shard} in segment {segment} of blob {blob_id}");
-        let read = slivers::sealed(&self.view()?, PROOFS, &key, what);
+        let read = sealed::read(&self.view()?, PROOFS, &key, what);
         self.watch(Sealed::Proof(key), read)
     }
 
@@ -338,8 +328,17 @@ impl Store {
             tables::sliver_key(&tables::segment_key(blob_id.as_bytes(), segment), shard, axis);
         let mut found = Found::Nothing;
         for _ in 0..READ_ATTEMPTS {
-            found = slivers::find(&self.view()?, self.bundles().map(Arc::as_ref), &key)?;
-            if !matches!(found, Found::Gone(_)) {
+            let view = self.view()?;
+            found = slivers::find(&view, self.bundles().map(Arc::as_ref), &key)?;
+            // Its bundle may be gone, or its bytes given back to the disk, because the row changed since.
+            let has_changed = match &found {
+                Found::Bytes(_) | Found::Nothing => false,
+                Found::Gone(_) => true,
+                Found::Damaged(row) => {
+                    !row.damaged && slivers::row(&self.view()?, &key)? != Some(*row)
+                }
+            };
+            if !has_changed {
                 break;
             }
         }
@@ -478,6 +477,8 @@ fn check_size(what: &'static str, bytes: &[u8]) -> Result<usize, StoreError> {
 }
 
 mod upkeep;
+
+pub use upkeep::Dropped;
 
 #[cfg(test)]
 mod tests;

@@ -78,9 +78,14 @@ pub(crate) const KEPT: TableDefinition<'static, &str, &[u8]> = TableDefinition::
 /// Versions and digests of objects on the ledger that verified checkpoints prove.
 pub(crate) const PROVEN: TableDefinition<'static, &[u8; 32], ProvenRow> =
     TableDefinition::new("proven");
-/// Shards this node has, and since when their older slivers are missing.
-pub(crate) const SHARDS: TableDefinition<'static, u16, Option<u32>> =
-    TableDefinition::new("shards");
+/// Shards of which this node has something: state and epoch; see `shards.rs`.
+pub(crate) const SHARD_STATES: TableDefinition<'static, u16, (u8, u32)> =
+    TableDefinition::new("shard_states");
+/// Shards whose rows are being removed, and the first segment that was not looked at; see `leaving.rs`.
+pub(crate) const LEAVING: TableDefinition<'static, u16, &SegmentKey> =
+    TableDefinition::new("leaving");
+/// Bundles with bytes that no row points to and that the disk did not get back yet; see `holes.rs`.
+pub(crate) const HOLES: TableDefinition<'static, u64, ()> = TableDefinition::new("holes");
 
 /// Names of the numbers in `META`.
 pub(crate) mod meta {
@@ -113,7 +118,9 @@ pub(crate) struct Tables<'txn> {
     pub(crate) pending: Table<'txn, &'static PendingKey, ()>,
     pub(crate) due: Table<'txn, &'static DueKey, ()>,
     pub(crate) wanting: Table<'txn, &'static BlobKey, u64>,
-    pub(crate) shards: Table<'txn, u16, Option<u32>>,
+    pub(crate) shard_states: Table<'txn, u16, (u8, u32)>,
+    pub(crate) leaving: Table<'txn, u16, &'static SegmentKey>,
+    pub(crate) holes: Table<'txn, u64, ()>,
     pub(crate) kept: Table<'txn, &'static str, &'static [u8]>,
     pub(crate) proven: Table<'txn, &'static [u8; 32], ProvenRow>,
 }
@@ -137,7 +144,9 @@ impl<'txn> Tables<'txn> {
             pending: transaction.open_table(PENDING)?,
             due: transaction.open_table(DUE)?,
             wanting: transaction.open_table(WANTING)?,
-            shards: transaction.open_table(SHARDS)?,
+            shard_states: transaction.open_table(SHARD_STATES)?,
+            leaving: transaction.open_table(LEAVING)?,
+            holes: transaction.open_table(HOLES)?,
             kept: transaction.open_table(KEPT)?,
             proven: transaction.open_table(PROVEN)?,
         })
@@ -222,6 +231,24 @@ pub(crate) fn place_of_sliver(key: &SliverKey) -> (ShardIndex, Axis) {
     let [.., high, low, axis] = *key;
     let axis = if axis == 0 { Axis::Primary } else { Axis::Secondary };
     (ShardIndex(u16::from_be_bytes([high, low])), axis)
+}
+
+/// The segment a sliver's key names.
+pub(crate) fn segment_of_sliver(key: &SliverKey) -> SegmentKey {
+    let (segment, _) = key.split_at(36);
+    segment.try_into().expect("the first thirty-six of thirty-nine bytes")
+}
+
+/// The key after a key; none after the last there can be.
+pub(crate) fn next_key<const N: usize>(key: &[u8; N]) -> Option<[u8; N]> {
+    let mut next = *key;
+    for byte in next.iter_mut().rev() {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            return Some(next);
+        }
+    }
+    None
 }
 
 /// The blob a sliver's key names.

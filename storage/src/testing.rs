@@ -12,10 +12,10 @@ use haulout_protocol::sliver::{Axis, ShardIndex};
 use redb::{ReadTransaction, ReadableTable};
 
 use crate::expiry::KEPT_EPOCHS;
-use crate::slivers::{Place, SliverRow};
+use crate::places::{Place, SliverRow};
 use crate::tables::{
-    self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, OBJECTS, ObjectKey, PENDING, PROOFS, SHORT,
-    SHORT_PROOFS, SLIVERS, SMALL, meta,
+    self, BUNDLES, CERTIFICATES, CONTENT, DUE, HEADERS, HOLES, OBJECTS, ObjectKey, PENDING, PROOFS,
+    SHORT, SHORT_PROOFS, SLIVERS, SMALL, meta,
 };
 use crate::{BlobEffect, Options, ShortBlob, Store, StoreError};
 
@@ -238,8 +238,38 @@ pub(crate) fn check_consistent(store: &Store, directory: Option<&Path>) {
     let usage = store.usage().expect("readable");
     assert_eq!(usage.content_bytes, rows.values().sum::<u64>());
     assert_eq!(usage.pending_bytes, pending_bytes);
-    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(5));
+    assert_eq!(tables::number(&view, meta::SCHEMA).expect("read"), Some(6));
     check_due(&view);
+    check_holes(&view, directory);
+}
+
+/// Checks that the disk has back what is nobody's, or that it is noted.
+fn check_holes(view: &ReadTransaction, directory: Option<&Path>) {
+    let holes = view.open_table(HOLES).expect("opens");
+    let mut live: BTreeMap<u64, Vec<std::ops::Range<usize>>> = BTreeMap::new();
+    for row in view.open_table(SLIVERS).expect("opens").iter().expect("iterates") {
+        let row = SliverRow::from_tuple(row.expect("readable").1.value());
+        if let Place::Bundle { id, offset } = row.place {
+            let start = usize::try_from(offset).expect("small");
+            let length = usize::try_from(row.length).expect("small");
+            live.entry(id).or_default().push(start..start + length);
+        }
+    }
+    for row in holes.iter().expect("iterates") {
+        let bundle = row.expect("readable").0.value();
+        assert!(live.contains_key(&bundle), "bundle {bundle} has holes, and nothing else");
+    }
+    for path in directory.map(bundle_files).into_iter().flatten() {
+        let name = path.file_name().expect("named").to_string_lossy().into_owned();
+        let id = u64::from_str_radix(&name, 16).expect("a number");
+        let mut bytes = std::fs::read(&path).expect("readable");
+        live[&id].iter().for_each(|range| bytes[range.clone()].fill(0));
+        let is_noted = holes.get(id).expect("read").is_some();
+        assert!(
+            is_noted || bytes.iter().all(|byte| *byte == 0),
+            "bundle {id} keeps what is nobody's"
+        );
+    }
 }
 
 /// Checks that nothing is forgotten when its time comes: every blob with objects is due soon enough.

@@ -8,22 +8,26 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
 use redb::{Database, Durability};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use crate::blobs::BlobEffect;
 use crate::bundles::Bundles;
 use crate::content::{self, Removed};
+use crate::effects::BlobEffect;
 use crate::error::{Poison, StoreError};
+use crate::holes;
+use crate::leaving;
 use crate::ledger::{self, Kept, Proof};
-use crate::missing;
+use crate::places::SliverRow;
 use crate::segment::SegmentChange;
 use crate::shards;
 use crate::short;
-use crate::slivers::{self, SliverRow};
+use crate::slivers;
 use crate::tables::{self, BlobKey, SliverKey, Tables, bytes_of};
+use crate::wanting;
 use crate::{cursor, expiry};
 use haulout_protocol::machine::epoch_change::Holding;
 
@@ -58,6 +62,12 @@ pub(crate) enum Change {
     Expire { epoch: Epoch },
     /// Shards gained, completed and lost.
     Shards { changes: Vec<(ShardIndex, Option<Holding>)> },
+    /// What is stored of a shard has to go.
+    Leave { shard: ShardIndex, parameters: Parameters },
+    /// The disk has parts of these bundles back that nothing pointed to when so many slivers did to others.
+    Punched { bundles: Vec<(u64, u32)> },
+    /// Nothing is missing of these shards any more.
+    Filled { shards: Vec<(ShardIndex, Epoch)> },
     /// A read found wrong bytes.
     Damaged { key: SliverKey, row: SliverRow },
     /// A read found that a header, a proof or a short blob is not what was written.
@@ -198,7 +208,9 @@ impl Writer {
             for request in batch.iter() {
                 match request.change.apply(&mut tables, unused) {
                     // Refused before anything was written: the others go on.
-                    Err(gap @ StoreError::Gap { .. }) => results.push(Err(gap)),
+                    Err(refused @ (StoreError::Gap { .. } | StoreError::ShardInUse { .. })) => {
+                        results.push(Err(refused));
+                    }
                     other => results.push(Ok(other?)),
                 }
             }
@@ -255,16 +267,28 @@ impl Change {
                 return Ok(Done::removed(expiry::expire(tables, *epoch)?, unused));
             }
             Change::Shards { changes } => shards::set(tables, changes)?,
+            Change::Leave { shard, parameters } => {
+                let removed = leaving::remove_part(tables, *shard, parameters)?;
+                return Ok(Done::removed(removed, unused));
+            }
+            Change::Punched { bundles } => holes::settle(tables, bundles)?,
+            Change::Filled { shards } => shards::fill(tables, shards)?,
             Change::Damaged { key, row } => slivers::mark_damaged(tables, key, row)?,
-            Change::Rotten { blob } => missing::note(tables, blob)?,
-            Change::Whole { blobs } => missing::settle(tables, blobs)?,
+            Change::Rotten { blob } => wanting::note(tables, blob)?,
+            Change::Whole { blobs } => wanting::settle(tables, blobs)?,
         }
         Ok(Done::default())
     }
 
     /// Whether this only takes away.
     fn makes_room(&self) -> bool {
-        matches!(self, Change::Forget { .. } | Change::Expire { .. })
+        matches!(
+            self,
+            Change::Forget { .. }
+                | Change::Expire { .. }
+                | Change::Leave { .. }
+                | Change::Punched { .. }
+        )
     }
 
     /// Bytes that will go into the database, without keys and small change.
@@ -280,6 +304,9 @@ impl Change {
             | Change::Forget { .. }
             | Change::Expire { .. }
             | Change::Shards { .. }
+            | Change::Leave { .. }
+            | Change::Punched { .. }
+            | Change::Filled { .. }
             | Change::Damaged { .. }
             | Change::Rotten { .. }
             | Change::Whole { .. } => 0,

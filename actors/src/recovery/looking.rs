@@ -1,12 +1,11 @@
-//! A look through the store for what is missing of our shards, and what it is worth.
+//! A look through the store for what is missing of our shards.
 //!
-//! Promises: a shard of which something was missing counts as held only if a whole look found nothing of it missing, in the
-//! epoch in which the look ends, begun when all events that verified checkpoints told of were read. Does not: repair.
+//! Promises: of a shard that is not whole, also what may still be on its way is seen, because it is reported only when nothing
+//! is missing of it. Does not: repair, or say when a shard is whole (`vitals` does).
 
 use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{Lacking, PageEnd, Scope, Store, StoreError};
-use tracing::info;
 
 use crate::context::{Context, now_ms};
 use crate::limits;
@@ -19,7 +18,6 @@ pub(super) struct Look {
     pub(super) position: Position,
     shards: Vec<ShardIndex>,
     arriving_since_ms: u64,
-    has_caught_up: bool,
 }
 
 /// What a page told.
@@ -37,7 +35,6 @@ impl Look {
         Look {
             shards: position.shards_of(&context.peer).to_vec(),
             arriving_since_ms: now_ms().saturating_sub(arriving_ms),
-            has_caught_up: position.checkpoint >= position.read_at,
             position,
         }
     }
@@ -62,28 +59,5 @@ impl Look {
         let is_missing =
             |shard: &&ShardIndex| matches!(known.get(shard), Some(Holding::Missing { .. }));
         Ok(self.shards.iter().filter(is_missing).copied().collect())
-    }
-
-    /// Whether what this look found says something of the shards: nothing has changed since that it could not know of.
-    pub(super) fn may_complete(&self, context: &Context) -> bool {
-        let now = context.position.current();
-        let is_same = now.epoch == self.position.epoch
-            && now.shards_of(&context.peer) == self.shards.as_slice();
-        is_same && self.has_caught_up && context.trust.may_act(&now)
-    }
-
-    /// Writes down that nothing of our shards is missing.
-    pub(super) async fn complete(self, context: &Context) -> Result<(), StoreError> {
-        let (store, look) = (context.store.clone(), self.clone());
-        let missing = tokio::task::spawn_blocking(move || look.missing(&store)).await;
-        let missing = missing.expect("reading neither panics nor is cut off")?;
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let shards = missing.len();
-        let held = missing.into_iter().map(|shard| (shard, Some(Holding::Held))).collect();
-        context.store.set_shards(held).await?;
-        info!(epoch = %self.position.epoch, shards, "shards are complete");
-        Ok(())
     }
 }

@@ -117,8 +117,13 @@ impl State {
     fn look(&mut self, myself: &ActorRef<Message>) {
         let (context, last) = (self.context.clone(), self.last.clone());
         self.tasks.spawn(myself, async move {
-            let seen = tokio::task::spawn_blocking(move || look(&context, last)).await;
-            let seen = seen.expect("looking neither panics nor is cut off");
+            let seen = match hold_filled(&context).await {
+                Ok(()) => {
+                    let seen = tokio::task::spawn_blocking(move || look(&context, last)).await;
+                    seen.expect("looking neither panics nor is cut off")
+                }
+                Err(error) => Err(error),
+            };
             Message::Looked(Box::new(seen))
         });
     }
@@ -137,6 +142,33 @@ impl State {
         };
         self.context.vitals.set_stored(stored);
     }
+}
+
+/// Has the store hold the shards of which nothing is missing any more, as far as it has read the ledger.
+async fn hold_filled(context: &Context) -> Result<(), StoreError> {
+    let (store, position) = (context.store.clone(), context.position.current());
+    if position.checkpoint < position.read_at || !context.may_act() {
+        return Ok(());
+    }
+    let filled = tokio::task::spawn_blocking(move || {
+        let segments_of = |bytes| position.parameters.segment_count(bytes);
+        match store.write_error() {
+            Some(_) => Ok(Vec::new()),
+            None => store.filled_shards(position.epoch, segments_of),
+        }
+    });
+    let filled = filled.await.expect("looking neither panics nor is cut off")?;
+    if filled.is_empty() {
+        return Ok(());
+    }
+    let count = filled.len();
+    match context.store.hold_filled(filled).await {
+        Ok(()) => tracing::info!(shards = count, "nothing is missing any more of shards that were"),
+        // A full disk is told of by itself; the next look tries again.
+        Err(error) if error.is_transient() => tracing::debug!(%error, "shards stay missing"),
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// One look; blocks on the disk.

@@ -177,3 +177,23 @@ async fn a_disk_without_room_beyond_the_reserve_is_named_and_refuses_nothing_els
     assert!(cause.contains(&reserve_bytes.to_string()), "{cause}");
     tree.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_shard_is_held_again_once_all_of_it_was_brought_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (context, tree) = start(folder.path(), without_reserve()).await;
+    let (blob, effects) = certified(1);
+    context.store.apply(0, effects).await.unwrap();
+    let since = Holding::Missing { since: Epoch(0) };
+    let missing = (0..2).map(|shard| (ShardIndex(shard), Some(since))).collect();
+    context.store.set_shards(missing).await.unwrap();
+    let held = |store: &Store| {
+        let shards = store.shards().unwrap();
+        shards.values().filter(|holding| **holding == Holding::Held).count()
+    };
+    assert_eq!(held(&context.store), 2);
+    store_segment(&context.store, blob).await;
+    let store = context.store.clone();
+    eventually("all four are held", move || held(&store) == 4).await;
+    drop(tree);
+}

@@ -19,6 +19,21 @@ pub enum Holding {
         /// The epoch.
         since: Epoch,
     },
+    /// It is another node's since this epoch; what is here stays for readers, and until the other has it.
+    Locked {
+        /// The epoch.
+        since: Epoch,
+    },
+}
+
+impl Holding {
+    /// Whether the shard is ours: what is missing of it has to be found.
+    pub fn is_ours(&self) -> bool {
+        match self {
+            Holding::Held | Holding::Missing { .. } => true,
+            Holding::Locked { .. } => false,
+        }
+    }
 }
 
 /// What a node knows when it judges an epoch's committee.
@@ -39,8 +54,7 @@ pub struct Facts<'a> {
 /// What follows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What the store must say from now on: a holding, or nothing for a shard that is not ours any
-    /// more.
+    /// What the store must say from now on: a holding, or nothing for a shard of which nothing is here any more.
     pub changes: Vec<(ShardIndex, Option<Holding>)>,
     /// Our shards that are not here.
     pub missing: Vec<ShardIndex>,
@@ -69,8 +83,9 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
         let holding = match known {
             Some(Holding::Held) => Holding::Held,
             Some(Holding::Missing { since }) if is_over(*since, facts) => Holding::Held,
-            Some(missing) => *missing,
-            None => gained(facts),
+            Some(missing @ Holding::Missing { .. }) => *missing,
+            // What was certified while it was another's is not here.
+            Some(Holding::Locked { .. }) | None => gained(facts),
         };
         if holding != Holding::Held {
             plan.missing.push(*shard);
@@ -79,9 +94,11 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
             plan.changes.push((*shard, Some(holding)));
         }
     }
-    for shard in facts.known.keys().filter(|shard| !facts.ours.contains(shard)) {
+    let lost =
+        facts.known.iter().filter(|(shard, known)| known.is_ours() && !facts.ours.contains(shard));
+    for (shard, _) in lost {
         plan.lost.push(*shard);
-        plan.changes.push((*shard, None));
+        plan.changes.push((*shard, Some(Holding::Locked { since: facts.epoch })));
     }
     plan
 }
@@ -169,10 +186,16 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_shard_is_forgotten_and_missing_when_it_returns() {
+    fn a_lost_shard_is_locked_and_missing_when_it_returns() {
         let plan = planned(&[1], &[(1, Holding::Held), (2, Holding::Held)], (3, 0));
         assert_eq!((plan.lost.clone(), plan.may_report()), (shards(&[2]), true));
-        assert_eq!(plan.changes, [(ShardIndex(2), None)]);
+        let locked = Holding::Locked { since: Epoch(5) };
+        assert_eq!(plan.changes, [(ShardIndex(2), Some(locked))]);
+        let known = [(1, Holding::Held), (2, Holding::Locked { since: Epoch(3) })];
+        assert_eq!(planned(&[1], &known, (9, 0)), Plan::default(), "it was locked before");
+        let back = planned(&[1, 2], &known, (9, 0));
+        let since = Holding::Missing { since: Epoch(5) };
+        assert_eq!(back.changes, [(ShardIndex(2), Some(since))], "what came since is not here");
         assert!(!planned(&[1, 2], &[(1, Holding::Held)], (3, 0)).may_report());
     }
 

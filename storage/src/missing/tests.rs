@@ -216,6 +216,69 @@ async fn a_shard_that_becomes_held_has_every_certified_blob_looked_at_again() {
     assert_eq!(noted(&store).await, 0, "it was held before");
 }
 
+fn missing_since(epoch: u32) -> Option<Holding> {
+    Some(Holding::Missing { since: Epoch(epoch) })
+}
+
+/// Shards that were missing and of which nothing is any more.
+async fn fill(store: &Store) -> Vec<u16> {
+    let filled = store.filled_shards(Epoch(3), |bytes| bytes.div_ceil(500)).expect("read");
+    store.hold_filled(filled.clone()).await.expect("set");
+    filled.into_iter().map(|(shard, _)| shard.0).collect()
+}
+
+#[tokio::test]
+async fn a_missing_shard_is_held_once_nothing_of_it_is_missing() {
+    let store = Store::in_memory().expect("opens");
+    whole(&store, 1).await;
+    store.put_short(&sample_blob(2), sample_short(2, 0..2), 0).await.expect("stored");
+    let effects = [certified(1), certified(2), certified(4)].concat();
+    store.apply(0, effects).await.expect("applied");
+    let gained = [1, 2].map(|shard| (ShardIndex(shard), missing_since(3)));
+    store.set_shards(gained.to_vec()).await.expect("set");
+    assert_eq!(fill(&store).await, [], "of the last blob nothing is here");
+    whole(&store, 4).await;
+    assert_eq!(fill(&store).await, [1], "and of shard 2 nothing at all");
+    assert_eq!(store.shards().expect("read")[&ShardIndex(1)], Holding::Held);
+    // A look for shards 0 and 1 leaves the notes that shard 2 needs.
+    assert_eq!((look(&store), noted(&store).await), ((0, 0), 3));
+    for blob in [1, 4] {
+        for segment in 0..2 {
+            write_segment(&store, blob, segment, &shards(2..3), 10, 0).await.expect("stored");
+        }
+    }
+    assert_eq!(fill(&store).await, [], "the short blob's symbol");
+    store.put_short(&sample_blob(2), sample_short(2, 0..3), 0).await.expect("stored");
+    assert_eq!(fill(&store).await, [2]);
+    assert_eq!((look(&store), noted(&store).await), ((0, 0), 0));
+}
+
+#[tokio::test]
+async fn a_shard_that_changed_since_a_look_is_not_held_because_of_it() {
+    let store = Store::in_memory().expect("opens");
+    store.set_shards(vec![(ShardIndex(1), missing_since(3))]).await.expect("set");
+    let filled = store.filled_shards(Epoch(3), |_| 1).expect("read");
+    assert_eq!(filled, [(ShardIndex(1), Epoch(3))]);
+    for state in [missing_since(4), Some(Holding::Locked { since: Epoch(4) }), None] {
+        store.set_shards(vec![(ShardIndex(1), state)]).await.expect("set");
+        store.hold_filled(filled.clone()).await.expect("nothing to do");
+        assert_eq!(store.shards().expect("read").get(&ShardIndex(1)), state.as_ref());
+    }
+}
+
+#[tokio::test]
+async fn a_blob_without_its_header_keeps_every_shard_missing() {
+    let store = Store::in_memory().expect("opens");
+    store.apply(0, certified(1).to_vec()).await.expect("applied");
+    for segment in 0..2 {
+        write_segment(&store, 1, segment, &shards(0..2), 10, 0).await.expect("stored");
+    }
+    store.set_shards(vec![(ShardIndex(1), missing_since(3))]).await.expect("set");
+    assert_eq!(fill(&store).await, []);
+    store.put_header(&sample_blob(1), vec![1], 0).await.expect("stored");
+    assert_eq!(fill(&store).await, [1]);
+}
+
 #[tokio::test]
 async fn a_rotten_header_counts_as_none_and_has_its_blob_looked_at() {
     let store = Store::in_memory().expect("opens");

@@ -39,11 +39,21 @@ async fn fill(store: &Store) {
     store.keep(Kept::Checkpoint, sample_bytes(3, 90)).await.expect("kept");
 }
 
+/// What lies in `version-5` besides: certified blobs, one of which lacks a segment, and a shard that was gained.
+async fn fill_more(store: &Store) {
+    let certified = [certified_until(1, 1, 2, 5), certified_until(2, 2, 2, 5)];
+    store.apply(8, certified.to_vec()).await.expect("applied");
+    let third = [registered_until(3, 3, 5), certified_until(3, 3, 3, 5)];
+    store.apply(9, third.to_vec()).await.expect("applied");
+    let missing = Holding::Missing { since: Epoch(3) };
+    store.set_shards(vec![(ShardIndex(2), Some(missing))]).await.expect("set");
+}
+
 /// Whether all of it is there.
 fn check_filled(store: &Store) {
     let (long, short) = (sample_blob(1), sample_blob(2));
-    assert_eq!(store.position().expect("read"), Some(7));
-    assert_eq!(store.shards().expect("read").len(), 1);
+    assert!(store.position().expect("read") >= Some(7));
+    assert_eq!(store.shards().expect("read").get(&ShardIndex(0)), Some(&Holding::Held));
     check_segment(store, 1, 0, &shards(0..3), 20_000);
     check_segment(store, 1, 1, &shards(0..3), 300);
     assert!(store.holds(&long, 2, &shards(0..3)).expect("read"));
@@ -74,6 +84,27 @@ fn a_store_of_version_4_is_opened_with_all_it_holds() {
         let store = Store::open(directory.path(), sample_options()).expect("opens");
         check_filled(&store);
         check_consistent(&store, Some(directory.path()));
+    }
+}
+
+#[test]
+fn a_store_of_version_5_is_opened_with_all_it_holds_and_all_its_shards() {
+    let directory = tempdir().expect("created");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/schema/version-5");
+    copy(&kept, directory.path());
+    for _ in 0..2 {
+        let store = Store::open(directory.path(), sample_options()).expect("opens");
+        check_filled(&store);
+        check_consistent(&store, Some(directory.path()));
+        assert_eq!(store.position().expect("read"), Some(9));
+        let states = store.shards().expect("read");
+        assert_eq!(states.get(&ShardIndex(2)), Some(&Holding::Missing { since: Epoch(3) }));
+        assert_eq!(states.len(), 2);
+        let held = shards(0..1);
+        let scope = Scope { epoch: Epoch(3), shards: &held, arriving_since_ms: u64::MAX };
+        let page = store.missing(&scope, |_| 2, None).expect("read");
+        let lacking: Vec<_> = page.lacking.iter().map(|lacking| lacking.blob_id).collect();
+        assert_eq!(lacking, [sample_blob(3)], "of which nothing is here");
     }
 }
 
@@ -113,6 +144,7 @@ async fn a_store_that_is_closed_and_compacted_opens_with_all_it_holds() {
     let directory = named.unwrap_or_else(|| temporary.path().to_owned());
     let store = Store::open(&directory, sample_options()).expect("opens");
     fill(&store).await;
+    fill_more(&store).await;
     drop(store);
     let mut database = Database::open(directory.join("index.redb")).expect("opens");
     assert!(database.compact().expect("compacts"));

@@ -52,6 +52,16 @@ async fn of_two_changes_to_one_shard_the_later_holds() {
 }
 
 #[tokio::test]
+async fn a_shard_that_another_has_is_locked_until_it_is_released_or_back() {
+    let store = Store::in_memory().expect("opens");
+    let locked = Holding::Locked { since: Epoch(6) };
+    for state in [locked, Holding::Held, locked, Holding::Missing { since: Epoch(7) }] {
+        store.set_shards(vec![(ShardIndex(1), Some(state))]).await.expect("set");
+        assert_eq!(store.shards().expect("read"), BTreeMap::from([(ShardIndex(1), state)]));
+    }
+}
+
+#[tokio::test]
 async fn shards_survive_a_restart() {
     let directory = tempdir().expect("created");
     let store = Store::open(directory.path(), sample_options()).expect("opens");

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use haulout_protocol::blob::BlobId;
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
 
@@ -14,12 +15,26 @@ use super::{Store, Usage};
 use crate::census::{self, Census};
 use crate::content;
 use crate::error::StoreError;
+use crate::holes;
+use crate::leaving;
 use crate::missing::{self, Page, PageEnd, Scope};
 use crate::shards;
 use crate::slivers;
 use crate::tables::{self, meta};
 use crate::writer::Change;
 use haulout_protocol::machine::epoch_change::Holding;
+
+/// Bundles of which one call gives parts back: a sync each.
+const PUNCHED_MAX: usize = 64;
+
+/// What [`Store::drop_shard`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// Bytes of content removed by this call.
+    pub bytes: u64,
+    /// Whether nothing is left, and the disk has all of it back.
+    pub is_done: bool,
+}
 
 impl Store {
     // Shards.
@@ -38,6 +53,48 @@ impl Store {
         let size = size_of::<(ShardIndex, Option<Holding>)>();
         let weight = changes.len().saturating_mul(size).saturating_add(1);
         self.write(Change::Shards { changes }, weight).await.map(drop)
+    }
+
+    /// Removes a part of what is stored of a shard that is not ours any more, and gives the disk room back. To be called again
+    /// until it says that it is done: slow on purpose, so that others' reads and writes do not wait. What was begun is known
+    /// after a crash; see [`Store::leaving`]. A shard that is set again in between keeps what is left.
+    ///
+    /// # Errors
+    /// The shard is held or missing, that is, ours; and as other writes.
+    pub async fn drop_shard(
+        &self,
+        shard: ShardIndex,
+        parameters: &Parameters,
+    ) -> Result<Dropped, StoreError> {
+        self.give_back().await?;
+        let change = Change::Leave { shard, parameters: *parameters };
+        let done = self.write(change, 0).await?;
+        Ok(Dropped { bytes: done.bytes, is_done: !done.more })
+    }
+
+    /// Shards of which [`Store::drop_shard`] removed something and was not done.
+    pub fn leaving(&self) -> Result<Vec<ShardIndex>, StoreError> {
+        leaving::read(&self.view()?)
+    }
+
+    /// Gives the disk back what nothing points to in some of the bundles that others still need; whether it may have left some.
+    async fn give_back(&self) -> Result<bool, StoreError> {
+        let Some(bundles) = self.bundles().cloned() else { return Ok(false) };
+        let store = self.clone();
+        let punched = tokio::task::spawn_blocking(move || {
+            store.inner.poison.check()?;
+            let hollow = holes::first(&store.view()?, PUNCHED_MAX)?;
+            for one in &hollow {
+                bundles.punch(one.bundle, &one.ranges)?;
+            }
+            Ok::<_, StoreError>(hollow.iter().map(|one| (one.bundle, one.live)).collect::<Vec<_>>())
+        });
+        let bundles = punched.await.map_err(|_| self.stopped())??;
+        let more = bundles.len() == PUNCHED_MAX;
+        if !bundles.is_empty() {
+            self.write(Change::Punched { bundles }, 0).await?;
+        }
+        Ok(more)
     }
 
     /// Counts the blobs the network answers for in that epoch. Goes through every object on chain and blocks on the
@@ -76,6 +133,23 @@ impl Store {
         Ok(page)
     }
 
+    /// The missing shards of which nothing is missing in that epoch any more, each with the epoch since which it was. Blocks on
+    /// the disk: call it where blocking is allowed.
+    pub fn filled_shards(
+        &self,
+        epoch: Epoch,
+        segments_of: impl Fn(u64) -> u64,
+    ) -> Result<Vec<(ShardIndex, Epoch)>, StoreError> {
+        missing::filled(&self.view()?, epoch, segments_of)
+    }
+
+    /// What [`Store::filled_shards`] found is held from now on, unless the caller said something else of it since. What is
+    /// certified later, or found rotten, is missing of a held shard, and listed.
+    pub async fn hold_filled(&self, shards: Vec<(ShardIndex, Epoch)>) -> Result<(), StoreError> {
+        let weight = shards.len().saturating_mul(size_of::<(ShardIndex, Epoch)>());
+        self.write(Change::Filled { shards }, weight.saturating_add(1)).await.map(drop)
+    }
+
     /// How many headers, pair proofs, short blobs and certificates that a read found rotten are so still.
     pub fn rotten_values(&self) -> Result<u64, StoreError> {
         self.inner.rot.look_again(&self.view()?)
@@ -100,7 +174,10 @@ impl Store {
     /// [`Store::apply`]: an extension the store has not heard of yet cannot save the blob. If it fails half-way or the
     /// caller goes away, calling it again finishes the work.
     pub async fn expire(&self, epoch: Epoch) -> Result<u64, StoreError> {
-        self.remove(|| Change::Expire { epoch }).await
+        let bytes = self.remove(|| Change::Expire { epoch }).await?;
+        // What was written again left holes where it had been.
+        while self.give_back().await? {}
+        Ok(bytes)
     }
 
     /// Bytes of blobs that no object on chain stands for.

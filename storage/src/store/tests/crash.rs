@@ -139,7 +139,7 @@ fn run_and_kill(directory: &Path, first: u64, acknowledged: usize) -> Vec<(Strin
 fn check_shards(store: &Store, acknowledged: Option<u64>) {
     let since = store.shards().expect("read").into_values().map(|state| match state {
         Holding::Missing { since } => u64::from(since.0),
-        Holding::Held => panic!("nobody said so"),
+        Holding::Held | Holding::Locked { .. } => panic!("nobody said so"),
     });
     let since: Vec<_> = since.collect();
     assert!(since.is_empty() || since.len() == SHARDS.len(), "{since:?}");

@@ -50,7 +50,14 @@ impl Kept {
             Kept::Some(seed) => {
                 let more = file.current.len() - file.durable.len();
                 let more = usize::try_from(next(seed)).expect("64 bits") % (more + 1);
-                file.current[..file.durable.len() + more].to_vec()
+                let mut bytes = file.current[..file.durable.len() + more].to_vec();
+                // Of what was synced and given back since, some blocks are.
+                for (at, byte) in file.durable.iter().enumerate() {
+                    if bytes[at] != *byte && (*seed >> (at / 4096 % 31)) & 1 == 0 {
+                        bytes[at] = *byte;
+                    }
+                }
+                bytes
             }
         }
     }
@@ -62,7 +69,7 @@ pub(super) fn next(seed: &mut u64) -> u64 {
     *seed >> 33
 }
 
-/// A file's bytes: files only grow here.
+/// A file's bytes: files only grow here, or lose bytes to the disk.
 #[derive(Clone, Debug, Default)]
 struct FileState {
     durable: Vec<u8>,
@@ -114,6 +121,10 @@ impl Folders {
             FileChange::Rename(from, to) => {
                 let moved = self.folder_of(from).current.remove(&name(from)).expect("it is there");
                 self.folder_of(to).current.insert(name(to), moved);
+            }
+            FileChange::Punch(path, offset, length) => {
+                let range = |at: u64| usize::try_from(at).expect("small");
+                self.file(path).current[range(offset)..range(offset + length)].fill(0);
             }
             FileChange::Remove(path) => drop(self.folder_of(path).current.remove(&name(path))),
             FileChange::SyncFolder(path) => {

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Waker};
 
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use tempfile::TempDir;
 
@@ -35,6 +36,7 @@ enum OwnedChange {
     /// The bytes are the file's, if they came past us.
     Sync(PathBuf, Option<Vec<u8>>),
     Rename(PathBuf, PathBuf),
+    Punch(PathBuf, u64, u64),
     Remove(PathBuf),
     SyncFolder(PathBuf),
 }
@@ -51,6 +53,9 @@ impl OwnedChange {
                 OwnedChange::Sync(path.to_owned(), unseen)
             }
             FileChange::Rename(from, to) => OwnedChange::Rename(from.to_owned(), to.to_owned()),
+            FileChange::Punch(path, offset, length) => {
+                OwnedChange::Punch(path.to_owned(), offset, length)
+            }
             FileChange::Remove(path) => OwnedChange::Remove(path.to_owned()),
             FileChange::SyncFolder(path) => OwnedChange::SyncFolder(path.to_owned()),
         }
@@ -63,6 +68,9 @@ impl OwnedChange {
             OwnedChange::Append(path, bytes) => (FileChange::Append(path, bytes), None),
             OwnedChange::Sync(path, unseen) => (FileChange::Sync(path), unseen.clone()),
             OwnedChange::Rename(from, to) => (FileChange::Rename(from, to), None),
+            OwnedChange::Punch(path, offset, length) => {
+                (FileChange::Punch(path, *offset, *length), None)
+            }
             OwnedChange::Remove(path) => (FileChange::Remove(path), None),
             OwnedChange::SyncFolder(path) => (FileChange::SyncFolder(path), None),
         };
@@ -178,7 +186,15 @@ fn shards_after(step: u64) -> Vec<(ShardIndex, Option<Holding>)> {
     vec![(ShardIndex(number), Some(missing)), held]
 }
 
-/// Writes, forgets, expires, changes shards and follows the chain; calls back after each acknowledged step. Stops at the first error.
+/// A shard that is written with the others and removed by every second step.
+const LEAVING: ShardIndex = ShardIndex(900);
+
+/// The shards of each step's segment.
+fn written() -> Vec<ShardIndex> {
+    [shards(0..2), vec![LEAVING]].concat()
+}
+
+/// Writes, forgets, expires, changes and removes shards and follows the chain; calls back after each acknowledged step. Stops at the first error.
 async fn run(
     store: &Store,
     steps: u64,
@@ -186,7 +202,7 @@ async fn run(
 ) -> Result<(), StoreError> {
     for step in 1..=steps {
         store.put_header(&sample_blob(step), sample_bytes(step, 73), step).await?;
-        write_segment(store, step, 0, &shards(0..2), length_of(step), step).await?;
+        write_segment(store, step, 0, &written(), length_of(step), step).await?;
         if step.is_multiple_of(3) {
             store.put_header(&sample_blob(step + 1000), vec![1; 500], 1).await?;
             store.forget_pending(2).await?;
@@ -196,6 +212,10 @@ async fn run(
         let short = registered_until(step + 2000, 1, u32::try_from(step).expect("few steps"));
         store.apply(step, vec![registered_until(step, 1, LATER), short]).await?;
         store.expire(Epoch(u32::try_from(step).expect("few steps"))).await?;
+        if step.is_multiple_of(2) {
+            let parameters = Parameters::new(4, 1 << 16).expect("valid parameters");
+            while !store.drop_shard(LEAVING, &parameters).await?.is_done {}
+        }
         acknowledged(step);
     }
     Ok(())
@@ -225,6 +245,10 @@ fn check(bytes: Vec<u8>, directory: &Path, acknowledged: u64) {
         assert!(store.holds(&sample_blob(step), 1, &shards(0..2)).expect("read"), "step {step}");
         check_segment(&store, step, 0, &shards(0..2), length_of(step));
         assert_eq!(remains(&store, step + 2000), (false, false, true), "step {step} expired");
+        let left = store.stored_segments(&sample_blob(step), &[LEAVING]).expect("read");
+        // The step after may be under way, and remove what the last one left.
+        let is_gone = step <= acknowledged / 2 * 2;
+        assert!(!is_gone || left.is_empty(), "step {step} left a shard behind");
     }
     let states = store.shards().expect("read");
     let last = states.last_key_value().map_or(0, |(shard, _)| u64::from(shard.0));
@@ -252,42 +276,111 @@ fn image_of(durable: &[u8], since: &[Operation], mut kept: Kept) -> Vec<u8> {
     bytes
 }
 
-#[tokio::test]
-async fn every_power_cut_leaves_what_was_acknowledged() {
+/// What was done to a disk, from when a store was open on it.
+struct Recorded {
+    directory: TempDir,
+    log: Vec<Operation>,
+    start: usize,
+    /// After so many operations this step was acknowledged.
+    acknowledged: Vec<(usize, u64)>,
+}
+
+async fn record(steps: u64) -> Recorded {
     let (directory, disk) = (sample_directory(), Disk::with(Vec::new()));
     let store = disk.open(directory.path());
     let start = disk.done();
-    let mut acknowledgements = vec![(start, 0)];
-    run(&store, 6, |step| acknowledgements.push((disk.done(), step))).await.expect("a good disk");
+    let mut acknowledged = vec![(start, 0)];
+    run(&store, steps, |step| acknowledged.push((disk.done(), step))).await.expect("a good disk");
     let log = disk.log();
-    drop(store);
+    Recorded { directory, log, start, acknowledged }
+}
 
-    let (mut durable, mut folders) = (Vec::new(), Folders::below(directory.path()));
-    let (mut synced, mut seed) = (0, 0x9e37_79b9_u64);
-    for cut in 1..=log.len() {
-        match &log[cut - 1] {
-            Operation::File(change) => change.replay(&mut folders),
-            Operation::Sync => {
-                log[synced..cut].iter().for_each(|operation| replay(&mut durable, operation));
-                synced = cut;
+/// How much each image keeps of what was not synced, of files and of the database: one of them has what is kept of the files
+/// against all that is kept of the database, and the other way round.
+fn of_both(seed: &mut u64) -> Vec<(Kept, Kept)> {
+    let of_files = Kept::all(next(seed));
+    let of_database = [Kept::Nothing, Kept::Everything, Kept::Everything, Kept::Names];
+    let of_database = of_database.into_iter().chain([Kept::Some(next(seed))]);
+    of_files.into_iter().zip(of_database).collect()
+}
+
+impl Recorded {
+    /// Builds images of the disk after each operation, as much of each as `kept` says, and checks them, as if what
+    /// `forgotten` says had never been asked for; how many they were.
+    fn check_images(
+        &self,
+        forgotten: impl Fn(&Operation) -> bool,
+        mut kept: impl FnMut() -> Vec<(Kept, Kept)>,
+    ) -> usize {
+        let (mut durable, mut folders) = (Vec::new(), Folders::below(self.directory.path()));
+        let (mut synced, mut images) = (0, 0);
+        for cut in 1..=self.log.len() {
+            match &self.log[cut - 1] {
+                operation if forgotten(operation) && cut > self.start => {}
+                Operation::File(change) => change.replay(&mut folders),
+                Operation::Sync => {
+                    let since = &self.log[synced..cut];
+                    since.iter().for_each(|operation| replay(&mut durable, operation));
+                    synced = cut;
+                }
+                Operation::Write(..) | Operation::Length(_) => {}
             }
-            Operation::Write(..) | Operation::Length(_) => {}
+            if cut < self.start {
+                continue;
+            }
+            let past = self.acknowledged.iter().rev().find(|(at, _)| *at <= cut);
+            let (_, acknowledged) = past.expect("the first is at the start");
+            for (files, database) in kept() {
+                let image = sample_directory();
+                folders.leave_in(image.path(), files);
+                let database = image_of(&durable, &self.log[synced..cut], database);
+                check(database, image.path(), *acknowledged);
+                images += 1;
+            }
         }
-        if cut < start {
-            continue;
-        }
-        let past = acknowledgements.iter().rev().find(|(at, _)| *at <= cut);
-        let (_, acknowledged) = past.expect("the first is at the start");
-        // One of them has what is kept of the files against all that is kept of the database, and the other way round.
-        let of_files = Kept::all(next(&mut seed));
-        let of_database = [Kept::Nothing, Kept::Everything, Kept::Everything, Kept::Names];
-        let of_database = of_database.into_iter().chain([Kept::Some(next(&mut seed))]);
-        for (files, database) in of_files.into_iter().zip(of_database) {
-            let image = sample_directory();
-            folders.leave_in(image.path(), files);
-            check(image_of(&durable, &log[synced..cut], database), image.path(), *acknowledged);
-        }
+        images
     }
+}
+
+/// How many images to check at least: some thousands, or as many as this says. `HAULOUT_CRASH_IMAGES=100000` takes minutes.
+fn images_wanted() -> usize {
+    std::env::var("HAULOUT_CRASH_IMAGES").map_or(1, |wanted| wanted.parse().expect("a number"))
+}
+
+#[tokio::test]
+async fn every_power_cut_leaves_what_was_acknowledged() {
+    let recorded = record(6).await;
+    let mut seed = 0x9e37_79b9_u64;
+    let mut images = recorded.check_images(|_| false, || of_both(&mut seed));
+    while images < images_wanted() {
+        // Other orders of the threads, and of what was not synced any part, each image another.
+        let recorded = record(7).await;
+        let random = |seed: &mut u64| (Kept::Some(next(seed)), Kept::Some(next(seed)));
+        let several = || (0..5).map(|_| random(&mut seed)).collect();
+        images += recorded.check_images(|_| false, several);
+        println!("{images} images");
+    }
+}
+
+/// Whether some image of a disk that does not do this is found to lack something.
+fn is_noticed(recorded: &Recorded, forgotten: fn(&Operation) -> bool) -> bool {
+    let seed = &mut 7;
+    let checked = || recorded.check_images(forgotten, || of_both(seed));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(checked)).is_err()
+}
+
+#[tokio::test]
+async fn a_disk_that_forgets_what_was_synced_is_noticed() {
+    let recorded = record(2).await;
+    let of_database = |operation: &Operation| matches!(operation, Operation::Sync);
+    let of_a_file =
+        |operation: &Operation| matches!(operation, Operation::File(OwnedChange::Sync(..)));
+    let of_a_folder =
+        |operation: &Operation| matches!(operation, Operation::File(OwnedChange::SyncFolder(_)));
+    assert!(!is_noticed(&recorded, |_| false), "a good disk");
+    assert!(is_noticed(&recorded, of_database));
+    assert!(is_noticed(&recorded, of_a_file));
+    assert!(is_noticed(&recorded, of_a_folder));
 }
 
 #[test]

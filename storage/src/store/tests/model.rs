@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use proptest::prelude::*;
 
@@ -21,6 +22,7 @@ enum Step {
     Forget { before_ms: u64 },
     Expire { epoch: u32 },
     Shards { changes: Vec<(ShardIndex, Option<Holding>)> },
+    Drop { shard: u16 },
     Reopen,
 }
 
@@ -42,6 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => now_ms.prop_map(|before_ms| Step::Forget { before_ms }),
         4 => epoch_to_expire().prop_map(|epoch| Step::Expire { epoch }),
         1 => prop::collection::vec(shard_change(), 0..4).prop_map(|changes| Step::Shards { changes }),
+        3 => (0..4_u16).prop_map(|shard| Step::Drop { shard }),
         1 => Just(Step::Reopen),
     ]
 }
@@ -56,6 +59,7 @@ fn shard_change() -> impl Strategy<Value = (ShardIndex, Option<Holding>)> {
         Just(None),
         Just(Some(Holding::Held)),
         (0..9_u32).prop_map(|since| Some(Holding::Missing { since: Epoch(since) })),
+        (0..9_u32).prop_map(|since| Some(Holding::Locked { since: Epoch(since) })),
     ];
     ((0..4_u16).prop_map(ShardIndex), state)
 }
@@ -252,7 +256,31 @@ async fn take(store: &Store, model: &mut Model, step: Step) {
                 }
             }
         }
+        Step::Drop { shard } => drop_shard(store, model, ShardIndex(shard)).await,
         Step::Reopen => {}
+    }
+}
+
+/// Removes a shard unless it is ours.
+async fn drop_shard(store: &Store, model: &mut Model, shard: ShardIndex) {
+    let parameters = Parameters::new(4, 1 << 16).expect("valid parameters");
+    if model.shards.get(&shard).is_some_and(Holding::is_ours) {
+        let refused = store.drop_shard(shard, &parameters).await;
+        assert!(matches!(refused, Err(StoreError::ShardInUse { .. })), "{refused:?}");
+        return;
+    }
+    while !store.drop_shard(shard, &parameters).await.expect("removed").is_done {}
+    model.shards.remove(&shard);
+    model.slivers.retain(|(_, _, of), _| *of != shard.0);
+    let is_left = |blob: &u64| {
+        model.headers.contains(blob) || model.slivers.keys().any(|(of, _, _)| of == blob)
+    };
+    let empty: Vec<_> = model.since.keys().copied().filter(|blob| !is_left(blob)).collect();
+    for blob in empty {
+        model.since.remove(&blob);
+        if !model.is_registered(blob) {
+            model.certificates.remove(&blob);
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Effects of events on what is known of a blob.
 
 use super::*;
-use crate::Store;
 use crate::testing::{deleted, invalidated, registered, sample_blob};
+use crate::{BlobRecord, Store};
 use haulout_protocol::chain::event::{BlobCertified, BlobRegistered, EpochChangeStart};
+use haulout_protocol::machine::confirmation::Registration;
+use haulout_protocol::message::Persistence;
 
 fn certified(object: u8, epoch: u32, end: u32) -> BlobEffect {
     let (epoch, end_epoch) = (Epoch(epoch), Epoch(end));
