@@ -380,6 +380,19 @@ mod tests {
     }
 
     #[test]
+    fn of_two_duties_that_wait_the_one_that_used_least_for_its_weight_is_next() {
+        let member = |peer| guest(peer, 1, Class::Member);
+        let mut rations = Rations::new(LIMITS);
+        let readers: Vec<_> =
+            (0..10).map(|peer| rations.ask(member(peer), Duty::Clients, 10)).collect();
+        assert_eq!(rations.grant(Timestamp(0)), readers, "nobody else wants any");
+        let _reader = rations.ask(member(20), Duty::Clients, 10);
+        let repair = rations.ask(member(21), Duty::Repair, 10);
+        rations.release(readers[0]);
+        assert_eq!(rations.grant(Timestamp(0)), [repair], "it came last, and used nothing");
+    }
+
+    #[test]
     fn what_was_used_is_forgotten() {
         let used = Use { amount: 1_000, at: Timestamp(5_000) };
         assert_eq!(used.now(Timestamp(5_999)), 1_000);
