@@ -8,102 +8,35 @@
 //! the committee's members are.
 //! Does not: act on events; whoever needs to watches the position and reads the store.
 
-use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::chain_sync::{changes_network, following};
 use haulout_protocol::machine::conditions::ClockDifference;
-use haulout_protocol::machine::ledger_history::{Doubt, Verified};
+use haulout_protocol::machine::ledger_history::Verified;
 use haulout_storage::{BlobEffect, Kept, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tracing::{Instrument, Span, debug, error, info, info_span, warn};
+use tracing::{debug, error, info, info_span};
 
-use self::servers::{Look, Reasons};
-use crate::chain::{
-    CallError, Chain, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError, Witness,
-};
-use crate::context::{Context, now_ms};
+pub use self::follow::Follow;
+use self::reading::read_proven;
+use self::reasons::Reasons;
+pub(crate) use self::state::Arguments;
+use self::state::{Applied, Message, State};
+use crate::chain::{CallError, Checkpoint, Checkpoints, FollowError, Start, SystemView, ViewError};
+use crate::context::now_ms;
 use crate::limits;
 use crate::network::{self, Network};
 use crate::pauses::Pauses;
 use crate::position::Position;
 use crate::tasks::Tasks;
 
+pub(crate) mod follow;
 pub(crate) mod kept;
+mod reading;
+mod reasons;
 mod servers;
-
-/// How much of the ledger to follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Follow {
-    /// Every blob, from the store's cursor: what a storage node needs.
-    Blobs,
-    /// Only epochs and committees, from now on, and those as most of the ledger's servers say: what a client
-    /// needs, which checks every byte anyway.
-    Committees,
-}
+mod state;
 
 /// The actor.
 pub(crate) struct ChainSyncActor;
-
-/// Facts the actor reacts to.
-pub(crate) enum Message {
-    /// What a server of the ledger says of the network.
-    SystemRead(usize, Result<Box<SystemView>, ViewError>),
-    /// What it says is durable, or had not to be.
-    SystemKept(Result<(), StoreError>),
-    /// The next checkpoints, or why there are none.
-    BatchFetched(Box<Checkpoints>, Result<Vec<Checkpoint>, FollowError>),
-    /// They are durable.
-    BatchStored(Result<Applied, StoreError>),
-    /// What the ledger says of its time, after it was not ours.
-    TimeExplained(ClockDifference, Result<u64, CallError>),
-    /// The pause after a failure is over.
-    RetryDue,
-    /// It is time to look at all servers.
-    LookDue,
-    /// What they show.
-    Looked(Vec<Look>),
-}
-
-/// What a stored batch changed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Applied {
-    last: Verified,
-    /// Whether the network is not what we last read.
-    network_changed: bool,
-}
-
-/// What the actor starts with.
-pub(crate) struct Arguments {
-    pub(crate) context: Context,
-    pub(crate) chain: Chain,
-    pub(crate) network: Network,
-    pub(crate) follow: Follow,
-}
-
-/// What the actor knows; all of it can be had again from the store and the ledger.
-pub(crate) struct State {
-    context: Context,
-    chain: Chain,
-    network: Network,
-    follow: Follow,
-    /// The last checkpoint applied.
-    applied: Option<Verified>,
-    /// Where the next batch comes from; absent while a task has it.
-    checkpoints: Option<Box<Checkpoints>>,
-    /// Whether the committee must be read before going on.
-    system_is_stale: bool,
-    /// Whether it can only be read once more checkpoints are applied.
-    view_is_early: bool,
-    /// Whether the store knows who signs the next checkpoint.
-    validators_are_kept: bool,
-    /// Whether the ledger is being asked about its time.
-    is_asking_time: bool,
-    /// What was verified when the last batch came, to compare servers with.
-    witness: Option<Witness>,
-    reasons: Reasons,
-    pauses: Pauses,
-    tasks: Tasks,
-    span: Span,
-}
 
 impl Actor for ChainSyncActor {
     type Msg = Message;
@@ -348,59 +281,6 @@ impl State {
         debug!(checkpoint = done.last.sequence, "position moved");
         self.go_on(myself);
     }
-
-    /// The ledger is not believed: says so once, and to all who sign.
-    fn distrust(&self, doubt: &Doubt) {
-        if !self.chain.has_choice() {
-            self.context.metrics.ledger_doubted(doubt.verdict.as_str());
-        }
-        if self.context.trust.doubt(*doubt) {
-            error!(error = %doubt, next_step = doubt.next_step(), "the ledger is not believed");
-        }
-    }
-
-    /// Waits a little longer each time the ledger fails us.
-    fn retry(&mut self, myself: &ActorRef<Message>, error: &dyn std::error::Error) {
-        self.context.metrics.chain_failed();
-        self.context.trust.failed(error);
-        let pause = self.pauses.next();
-        warn!(%error, ?pause, "the ledger failed us; trying again");
-        drop(myself.send_after(pause, || Message::RetryDue));
-    }
-
-    /// Publishes the gauges of the position.
-    fn count(&self) {
-        let position = self.context.position.current();
-        let shards = position.shards_of(&self.context.peer).len();
-        let metrics = &self.context.metrics;
-        let shards = u64::try_from(shards).unwrap_or(u64::MAX);
-        metrics.set_position(position.checkpoint, position.epoch.0, shards);
-    }
-
-    /// Runs a task inside our span.
-    fn spawn<Work>(&mut self, myself: &ActorRef<Message>, work: Work)
-    where
-        Work: Future<Output = Message> + Send + 'static,
-    {
-        self.tasks.spawn(myself, work.instrument(self.span.clone()));
-    }
-}
-
-/// Reads the network as it was after the last checkpoint we applied.
-async fn read_proven(
-    chain: &Chain,
-    store: &Store,
-    last: &Verified,
-) -> Result<SystemView, ViewError> {
-    let known = |ids: Vec<ObjectId>| {
-        let store = store.clone();
-        async move {
-            let look_up = move || kept::written(&store, &ids);
-            let found = tokio::task::spawn_blocking(look_up).await;
-            found.expect("reading neither panics nor is cut off")
-        }
-    };
-    chain.system_after(last, known).await
 }
 
 /// Makes checkpoints durable: the store's one writer takes them in this order and commits them

@@ -15,12 +15,14 @@ use haulout_storage::{Store, StoreError};
 use tracing::{info, warn};
 
 use crate::chain::{CallError, Chain, ChainOptions, NetworkObjects, SystemView, Wallet};
-use crate::chain_sync::{Follow, kept};
+use crate::chain_sync::follow::Follow;
+use crate::chain_sync::kept;
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::position::{Position, PositionWatch};
+use crate::short_rows::ShortRows;
 use crate::trust::Trust;
-use crate::vitals::Vitals;
+use crate::vitals::measured::Vitals;
 
 /// The facts and tools all actors of one node share; a cheap clone.
 #[derive(Clone, Debug)]
@@ -44,6 +46,8 @@ pub struct Context {
     pub trust: Trust,
     /// How we are, as far as it was measured.
     pub vitals: Vitals,
+    /// Who may change the row of a short blob.
+    pub(crate) short_rows: ShortRows,
     /// Blobs that are repaired at once; none, and nothing is.
     pub repairs_at_once: usize,
     /// Where we count.
@@ -144,6 +148,7 @@ impl Context {
             position,
             trust,
             vitals,
+            short_rows: ShortRows::default(),
             repairs_at_once: limits::REPAIRS_AT_ONCE,
             metrics,
         };

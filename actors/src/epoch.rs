@@ -11,6 +11,7 @@ use std::time::Duration;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::chain::object::staking::NodeCap;
 use haulout_protocol::committee::NodeId;
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::epoch_change::{self, Facts, Holding, Plan};
 use haulout_protocol::machine::epoch_steps::{self, Effect, EpochSteps, Input, Situation, Step};
@@ -41,6 +42,8 @@ pub(crate) enum Message {
     MissingLooked(Result<bool, StoreError>),
     /// Bytes nobody pays for any more are gone.
     ExpiredRemoved(Result<u64, StoreError>),
+    /// What was stored of shards that are others' is gone.
+    ShardsReleased(Result<u64, StoreError>),
     /// A step is on the ledger, or why not; with the key to our node if it was needed.
     StepSent(Step, Result<Option<NodeCap>, CallError>),
     /// Our turn may have come.
@@ -115,6 +118,7 @@ impl Actor for EpochActor {
             Message::CommitteeJudged(epoch, plan) => state.judged(&myself, epoch, plan?),
             Message::MissingLooked(is_held) => state.missing_looked(&myself, is_held?),
             Message::ExpiredRemoved(bytes) => report_expired(bytes?),
+            Message::ShardsReleased(bytes) => report_released(bytes?),
             Message::StepSent(step, sent) => state.sent(&myself, step, sent),
             Message::TimeReached => state.advance(&myself, Input::TimeReached),
         }
@@ -193,6 +197,11 @@ impl State {
         self.judged = Some((epoch, plan));
         let store = self.context.store.clone();
         self.tasks.spawn(myself, async move { Message::ExpiredRemoved(store.expire(epoch).await) });
+        let (store, parameters) =
+            (self.context.store.clone(), self.context.position.current().parameters);
+        self.tasks.spawn(myself, async move {
+            Message::ShardsReleased(release(store, epoch, parameters).await)
+        });
         self.follow(myself);
     }
 
@@ -336,6 +345,34 @@ async fn judge(store: Store, epoch: Epoch, ours: Vec<ShardIndex>) -> Result<Plan
         store.set_shards(plan.changes.clone()).await?;
     }
     Ok(plan)
+}
+
+/// Removes what is stored of shards that others have had for long enough, a little at a time, and what an earlier run began.
+async fn release(store: Store, epoch: Epoch, parameters: Parameters) -> Result<u64, StoreError> {
+    let reader = store.clone();
+    let shards = tokio::task::spawn_blocking(move || {
+        let mut shards = epoch_change::released(&reader.shards()?, epoch);
+        shards.extend(reader.leaving()?);
+        Ok::<_, StoreError>(shards)
+    });
+    let mut bytes = 0;
+    for shard in shards.await.expect("reading neither panics nor is cut off")? {
+        loop {
+            let dropped = store.drop_shard(shard, &parameters).await?;
+            bytes += dropped.bytes;
+            if dropped.is_done {
+                break;
+            }
+            tokio::time::sleep(limits::RELEASE_PAUSE).await; // readers and writers come first
+        }
+    }
+    Ok(bytes)
+}
+
+fn report_released(bytes: u64) {
+    if bytes > 0 {
+        info!(bytes, "shards that are others' were removed");
+    }
 }
 
 fn report_expired(bytes: u64) {

@@ -20,6 +20,7 @@ mod epoch;
 mod pauses;
 mod recovery;
 mod serving;
+mod short_rows;
 mod sliver_transfer;
 mod tasks;
 mod trace;

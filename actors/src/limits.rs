@@ -386,6 +386,9 @@ pub const REPAIR_PATIENCE: Duration = Duration::from_secs(15);
 /// How often the log says how far repairs are.
 pub const REPAIR_TOLD_EVERY: Duration = Duration::from_secs(10);
 
+/// Between two parts of a shard that is removed because it is another node's.
+pub const RELEASE_PAUSE: Duration = Duration::from_millis(20);
+
 // ---- vitals ----------------------------------------------------------------------------------
 
 /// How often we look how the disk is: soon enough for whoever waits for room, and a few system calls.

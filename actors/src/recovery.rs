@@ -6,6 +6,7 @@
 //! Source: `protocol.md` section 8.
 
 mod blob;
+mod handover;
 mod job;
 mod looking;
 mod question;
@@ -133,7 +134,7 @@ impl Actor for RecoveryActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::PositionAdvanced => state.advance(&myself, Input::Stirred),
-            Message::Looked(seen) => state.looked(&myself, seen.unwrap_or_else(Seen::failed)),
+            Message::Looked(seen) => state.looked(&myself, *seen),
             Message::RepairEnded(blob, repaired) => state.repaired(&myself, blob, *repaired),
             Message::TimeReached => state.advance(&myself, Input::TimeReached),
         }
@@ -153,8 +154,14 @@ impl Actor for RecoveryActor {
 }
 
 impl State {
-    fn looked(&mut self, myself: &ActorRef<Message>, seen: Seen) {
-        let Seen { lacking, end } = seen;
+    fn looked(&mut self, myself: &ActorRef<Message>, seen: Result<Seen, StoreError>) {
+        let Seen { lacking, end } = match seen {
+            Ok(seen) => seen,
+            Err(failure) => {
+                error!(error = %failure, "the store cannot be looked at, so nothing is repaired");
+                return self.advance(myself, Input::LookFailed);
+            }
+        };
         self.next = end;
         let blobs = lacking.iter().map(|lacking| lacking.blob_id).collect();
         let lacking = lacking.into_iter().map(|lacking| (lacking.blob_id, lacking));
@@ -199,7 +206,7 @@ impl State {
     }
 
     fn repair(&mut self, myself: &ActorRef<Message>, blob: BlobId) {
-        let (Some(lacking), Some(look)) = (self.lacking.remove(&blob), &self.look) else {
+        let Some(lacking) = self.lacking.remove(&blob) else {
             // Only blobs of the last page are repaired, so this does not happen; the blob is found again.
             let repaired = Repaired { outcome: Outcome::Failed, ..Repaired::default() };
             self.tasks.spawn(myself, async move { Message::RepairEnded(blob, Box::new(repaired)) });
@@ -208,7 +215,7 @@ impl State {
         let repair = Repair {
             context: self.context.clone(),
             network: self.network.clone(),
-            position: look.position.clone(),
+            position: self.context.position.current(),
             memory: self.memory.clone(),
             lacking,
         };
@@ -228,14 +235,6 @@ impl State {
             drop(myself.cast(Message::TimeReached));
         });
         self.alarm = Some(alarm.abort_handle());
-    }
-}
-
-impl Seen {
-    /// A store that cannot be read is named, and looked at again when the ledger moves.
-    fn failed(failure: StoreError) -> Seen {
-        error!(error = %failure, "the store cannot be looked at, so nothing is repaired");
-        Seen::default()
     }
 }
 

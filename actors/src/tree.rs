@@ -17,7 +17,7 @@ use crate::sliver_transfer::{self, Patience, SliverTransferActor};
 use crate::supervisor::{
     Budget, Child, ChildState, Ended, Health, Plan, RestartHook, StartError, Strategy, Supervisor,
 };
-use crate::vitals::{self, VitalsActor};
+use crate::vitals::measuring::{self, VitalsActor};
 
 /// What a process is to the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ fn services(context: &Context, network: &Network, role: Role) -> Vec<Child> {
     if role == Role::StorageNode {
         let arguments = gossip::Arguments { context: context.clone(), network: network.clone() };
         services.push(Child::actor("gossip", move || (GossipActor, arguments.clone())));
-        let arguments = vitals::Arguments { context: context.clone() };
+        let arguments = measuring::Arguments { context: context.clone() };
         services.push(Child::actor("vitals", move || (VitalsActor, arguments.clone())));
         let arguments = epoch::Arguments { context: context.clone() };
         services.push(Child::actor("epoch", move || (EpochActor, arguments.clone())));

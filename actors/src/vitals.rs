@@ -3,98 +3,16 @@
 //! Promises: an answer comes from memory, so it arrives while actors restart; what is said
 //! follows from facts by one table (`haulout_protocol::machine::conditions`). Does not: judge, or mend anything.
 
-mod measuring;
+pub(crate) mod measured;
+pub(crate) mod measuring;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use haulout_protocol::machine::conditions::{self, Condition, Facts};
 
-use haulout_protocol::epoch::Epoch;
-use haulout_protocol::machine::conditions::{self, ClockDifference, Condition, Facts, Stored};
-
-pub(crate) use self::measuring::{Arguments, VitalsActor};
+use self::measured::Measured;
+pub use self::measured::Vitals;
 use crate::context::Context;
 use crate::supervisor::{ChildState, Health};
 use crate::tree::Tree;
-
-/// What was measured last: written by those who measure, read by whoever asks; a cheap clone.
-#[derive(Clone, Debug)]
-pub struct Vitals {
-    clock_tolerance_ms: u64,
-    measured: Arc<Mutex<Measured>>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Measured {
-    /// Nothing before the first look.
-    stored: Option<Stored>,
-    /// Shards that are ours in this epoch and not here; nothing before the committee is judged.
-    shards_missing: Option<(Epoch, usize)>,
-    clock: Option<ClockDifference>,
-    /// How far the ledger's time was moved ahead, as it said when it was asked last.
-    time_moved_ms: u64,
-}
-
-impl Default for Vitals {
-    /// For whoever has no opinion of its clock, as clients have none.
-    fn default() -> Vitals {
-        Vitals::new(Duration::MAX)
-    }
-}
-
-impl Vitals {
-    /// Nothing is measured yet; our clock may be so far from the ledger's.
-    pub fn new(clock_tolerance: Duration) -> Vitals {
-        let clock_tolerance_ms = u64::try_from(clock_tolerance.as_millis()).unwrap_or(u64::MAX);
-        Vitals { clock_tolerance_ms, measured: Arc::default() }
-    }
-
-    fn measured(&self) -> MutexGuard<'_, Measured> {
-        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How the store is.
-    pub(crate) fn set_stored(&self, stored: Stored) {
-        self.measured().stored = Some(stored);
-    }
-
-    /// So many of the shards that an epoch gives us are not here.
-    pub(crate) fn set_shards_missing(&self, epoch: Epoch, missing: usize) {
-        self.measured().shards_missing = Some((epoch, missing));
-    }
-
-    /// How many shards this epoch gives the node that it does not have; nothing while it has not judged that yet, which
-    /// takes until it has read the ledger to its end.
-    pub fn shards_missing(&self, epoch: Epoch) -> Option<usize> {
-        let judged = self.measured().shards_missing.filter(|(judged, _)| *judged == epoch);
-        judged.map(|(_, missing)| missing)
-    }
-
-    /// A proven checkpoint of that time came, at this moment of our clock; whether the ledger has no later one. A
-    /// difference that is too much, also after what the ledger said last of its time, is not noted but returned: the
-    /// ledger may explain it.
-    pub(crate) fn note_clock(
-        &self,
-        ours_ms: u64,
-        ledger_ms: u64,
-        is_latest: bool,
-    ) -> Option<ClockDifference> {
-        let found = ClockDifference::of(ours_ms, ledger_ms, is_latest, self.clock_tolerance_ms)?;
-        let mut measured = self.measured();
-        let left = found.explained(measured.time_moved_ms);
-        if left.is_too_much() {
-            return Some(found);
-        }
-        measured.clock = Some(left);
-        None
-    }
-
-    /// A difference was too much, and the ledger says that its time was moved ahead by so much.
-    pub(crate) fn note_explained(&self, found: ClockDifference, moved_ms: u64) {
-        let mut measured = self.measured();
-        measured.time_moved_ms = moved_ms;
-        measured.clock = Some(found.explained(moved_ms));
-    }
-}
 
 /// What is not well with a node, the worst first.
 pub fn conditions(context: &Context, tree: &Tree) -> Vec<Condition> {

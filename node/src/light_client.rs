@@ -262,6 +262,7 @@ impl LightClient {
         Session {
             network: self.tree.network().clone(),
             network_id: self.context.network,
+            roster: Arc::new(position.roster()),
             committee: position.committee,
             parameters: position.parameters,
             checkpoint: position.checkpoint,

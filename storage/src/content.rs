@@ -65,7 +65,9 @@ pub(crate) fn account(
     if row.is_none() && !due::watch(tables, blob)? {
         tables.pending.insert(&key, ())?;
     }
-    tables.content.insert(blob, (bytes.saturating_add(added).saturating_sub(removed), since_ms))?;
+    let now = bytes.saturating_add(added);
+    debug_assert!(removed <= now, "a blob loses no more bytes than it has");
+    tables.content.insert(blob, (now.saturating_sub(removed), since_ms))?;
     add(tables, meta::CONTENT_BYTES, added, removed)?;
     if tables.pending.get(&key)?.is_some() {
         add(tables, meta::PENDING_BYTES, added, removed)?;
@@ -198,8 +200,9 @@ pub(crate) fn remove(
 }
 
 fn add(tables: &mut Tables<'_>, name: &str, added: u64, removed: u64) -> Result<(), StoreError> {
-    let total = tables.meta.get(name)?.map_or(0, |total| total.value());
-    tables.meta.insert(name, total.saturating_add(added).saturating_sub(removed))?;
+    let total = tables.meta.get(name)?.map_or(0, |total| total.value()).saturating_add(added);
+    debug_assert!(removed <= total, "{name}: all blobs lose no more bytes than they have");
+    tables.meta.insert(name, total.saturating_sub(removed))?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use redb::ReadableTable;
 use crate::effects::{self, BlobEffect};
 use crate::error::StoreError;
 use crate::ledger::{self, Proof};
-use crate::tables::{Tables, meta};
+use crate::tables::{Tables, event_key, meta};
 
 /// Applies a checkpoint's effects if it is the next one; does nothing if it was applied before.
 ///
@@ -29,8 +29,8 @@ pub(crate) fn apply(
             return Err(StoreError::Gap { expected, found: checkpoint });
         }
     }
-    for effect in effects {
-        effects::apply(tables, effect)?;
+    for (effect, number) in effects.iter().zip(0..) {
+        effects::apply(tables, effect, &event_key(checkpoint, number))?;
     }
     ledger::write(tables, proof)?;
     tables.meta.insert(meta::CHECKPOINT, checkpoint)?;

@@ -13,7 +13,8 @@ use crate::blobs::has_objects;
 use crate::content;
 use crate::due;
 use crate::error::StoreError;
-use crate::tables::{self, Tables};
+use crate::order;
+use crate::tables::{self, EventKey, Tables};
 use crate::wanting;
 
 /// What one event of the chain changes about a blob.
@@ -105,21 +106,30 @@ impl BlobEffect {
     }
 }
 
-/// Writes one effect. Writing it twice changes nothing.
-pub(crate) fn apply(tables: &mut Tables<'_>, effect: &BlobEffect) -> Result<(), StoreError> {
+/// Writes one effect, of the event that the key names. Writing it twice changes nothing.
+pub(crate) fn apply(
+    tables: &mut Tables<'_>,
+    effect: &BlobEffect,
+    event: &EventKey,
+) -> Result<(), StoreError> {
     match effect {
         BlobEffect::Registered { blob_id, object_id, epoch, end_epoch, size, deletable } => {
             let key = tables::object_key(blob_id.as_bytes(), object_id.as_bytes());
-            tables.objects.insert(&key, (epoch.0, end_epoch.0, *size, *deletable, None))?;
+            let row = (epoch.0, end_epoch.0, *size, *deletable, None);
+            if tables.objects.insert(&key, row)?.is_some() {
+                order::update(tables, blob_id.as_bytes(), event, None)?;
+            }
             due::set_due(tables, blob_id.as_bytes(), *end_epoch)?;
             content::set_registered(tables, blob_id.as_bytes())
         }
         BlobEffect::Certified { blob_id, object_id, epoch, end_epoch } => {
-            certify(tables, blob_id, object_id, *epoch, *end_epoch)
+            certify(tables, blob_id, object_id, *epoch, *end_epoch)?;
+            order::update(tables, blob_id.as_bytes(), event, Some(*epoch))
         }
         BlobEffect::Deleted { blob_id, object_id } => {
             let key = tables::object_key(blob_id.as_bytes(), object_id.as_bytes());
             tables.objects.remove(&key)?;
+            order::update(tables, blob_id.as_bytes(), event, None)?;
             if has_objects(tables, blob_id.as_bytes())? {
                 // The others may have ended before this one would have.
                 return due::set_due(tables, blob_id.as_bytes(), Epoch(0));
@@ -128,7 +138,7 @@ pub(crate) fn apply(tables: &mut Tables<'_>, effect: &BlobEffect) -> Result<(), 
         }
         BlobEffect::Invalidated { blob_id, epoch } => {
             tables.invalid.insert(blob_id.as_bytes(), epoch.0)?;
-            Ok(())
+            order::update(tables, blob_id.as_bytes(), event, None)
         }
     }
 }

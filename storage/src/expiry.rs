@@ -62,6 +62,7 @@ fn look_at(
     content::remove(tables, blob, removed)?;
     let kept_until = last_end.saturating_add(KEPT_EPOCHS);
     if epoch.0 < kept_until {
+        debug_assert!(tables.content.get(blob)?.is_none(), "what is over is not held");
         return set_due(tables, blob, Epoch(kept_until));
     }
     let objects = tables::objects_of(blob);

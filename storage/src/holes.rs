@@ -42,7 +42,7 @@ pub(crate) fn release(
             forget(tables, bundle)?;
             unused.insert(bundle);
         }
-        None => {}
+        None => debug_assert!(false, "a row pointed to bundle {bundle}, which was gone"),
     }
     Ok(())
 }
@@ -94,6 +94,7 @@ fn slivers_in(
 fn between(places: &[(u64, u64)], bytes: u64) -> Vec<(u64, u64)> {
     let (mut gaps, mut at) = (Vec::new(), 0_u64);
     for (offset, length) in places.iter().copied().chain([(bytes, 0)]) {
+        debug_assert!(offset >= at, "slivers lie one after another, within their bundle");
         if offset > at {
             gaps.push((at, offset - at));
         }

@@ -176,7 +176,9 @@ impl Look<'_> {
         let blob_id = BlobId::from_bytes(*blob);
         let record = blobs::read(self.view, &blob_id)?;
         let record = record.filter(|record| record.is_certified(self.scope.epoch));
-        let bytes = record.as_ref().and_then(|record| record.size());
+        // Whoever has no shard lacks nothing; all is noted again for whoever gains one.
+        let bytes =
+            record.as_ref().and_then(|record| record.size()).filter(|_| !self.shards.is_empty());
         let content = self.view.open_table(CONTENT)?.get(blob)?.map(|row| row.value().1);
         if bytes.is_some() && content.is_some_and(|since| since >= self.scope.arriving_since_ms) {
             return Ok(done); // its writer may be at it: the row stays

@@ -16,15 +16,16 @@ use redb::{
 use crate::bundles::Bundles;
 use crate::error::StoreError;
 use crate::files::Files;
+use crate::order;
 use crate::shards;
 use crate::tables::{META, Tables, meta};
 use crate::wanting;
 
-/// Version of the layout in `tables.rs` and of the bundle files. 6 brought states of shards that are more than
+/// Version of the layout in `tables.rs` and of the bundle files. 7 brought the order of certification. 6 brought states of shards that are more than
 /// held or missing, and holes in bundles. 5 brought `WANTING`. Version 4 brought pair proofs in place
 /// of sliver indexes, and short blobs; it is the first that later versions take over, and a store of before, which has no
 /// proofs for its slivers, is refused.
-const SCHEMA: u64 = 6;
+const SCHEMA: u64 = 7;
 /// The oldest version that is taken over.
 const SCHEMA_OLDEST: u64 = 4;
 
@@ -128,33 +129,41 @@ fn check_version(database: &Database) -> Result<(), StoreError> {
     drop(view);
     match found {
         Some(SCHEMA) => Ok(()),
-        Some(SCHEMA_OLDEST..SCHEMA) => take_over(database),
+        Some(older @ SCHEMA_OLDEST..SCHEMA) => take_over(database, older),
         found => Err(StoreError::UnknownSchema { found: found.unwrap_or(0), supported: SCHEMA }),
     }
 }
 
 /// Makes a store of an older version one of this version, in one transaction.
-fn take_over(database: &Database) -> Result<(), StoreError> {
+fn take_over(database: &Database, older: u64) -> Result<(), StoreError> {
     let transaction = begin(database)?;
-    let states: Vec<_> = {
-        let old = transaction.open_table(SHARDS_OF_5)?;
-        let rows = old.iter()?.map(|row| row.map(|(shard, since)| (shard.value(), since.value())));
-        rows.collect::<Result<_, _>>()?
-    };
-    transaction.delete_table(SHARDS_OF_5)?;
+    let states = if older < 6 { take_states(&transaction)? } else { Vec::new() };
     {
         let mut tables = Tables::open(&transaction)?;
-        for (shard, since) in states {
-            let missing = |since| Holding::Missing { since: Epoch(since) };
-            let row = shards::as_row(since.map_or(Holding::Held, missing));
-            tables.shard_states.insert(shard, row)?;
+        for (shard, holding) in states {
+            tables.shard_states.insert(shard, shards::as_row(holding))?;
         }
-        // Until now nobody looked for what is missing of shards that are not held.
-        wanting::note_all(&mut tables)?;
+        if older < 6 {
+            // Until then nobody looked for what is missing of shards that are not held.
+            wanting::note_all(&mut tables)?;
+        }
+        order::take_over(&mut tables)?;
         tables.meta.insert(meta::SCHEMA, SCHEMA)?;
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// Shards as versions 4 and 5 had them; their table goes.
+fn take_states(transaction: &WriteTransaction) -> Result<Vec<(u16, Holding)>, StoreError> {
+    let mut states = Vec::new();
+    for row in transaction.open_table(SHARDS_OF_5)?.iter()? {
+        let (shard, since) = row?;
+        let missing = |since| Holding::Missing { since: Epoch(since) };
+        states.push((shard.value(), since.value().map_or(Holding::Held, missing)));
+    }
+    transaction.delete_table(SHARDS_OF_5)?;
+    Ok(states)
 }
 
 fn damaged(path: &Path, reason: impl std::fmt::Display) -> StoreError {

@@ -26,12 +26,17 @@ pub(crate) type PendingKey = [u8; 40];
 /// Epoch, blob id.
 pub(crate) type DueKey = [u8; 36];
 
+/// Checkpoint, number of the effect in it.
+pub(crate) type EventKey = [u8; 12];
+
 /// Registered epoch, end epoch, size, deletable, certified epoch.
 pub(crate) type ObjectRow = (u32, u32, u64, bool, Option<u32>);
 /// Bundle (0 = in `SMALL`), offset, length, damaged, BLAKE3.
 pub(crate) type SliverTuple = (u64, u64, u32, bool, &'static [u8; 32]);
 /// Version, digest.
 pub(crate) type ProvenRow = (u64, &'static [u8; 32]);
+/// Blob, its length, bytes that a shard stores of it, certification.
+pub(crate) type PlacedRow = (&'static BlobKey, u64, u64, &'static EventKey);
 /// Segment, bytes, slivers that still point to it.
 pub(crate) type BundleRow = (&'static SegmentKey, u64, u32);
 
@@ -87,6 +92,17 @@ pub(crate) const LEAVING: TableDefinition<'static, u16, &SegmentKey> =
 /// Bundles with bytes that no row points to and that the disk did not get back yet; see `holes.rs`.
 pub(crate) const HOLES: TableDefinition<'static, u64, ()> = TableDefinition::new("holes");
 
+/// Live certified blobs by their place in the order of certification: length, bytes that a shard stores, and the event that
+/// gave it the place; see `order.rs`.
+pub(crate) const PLACED: TableDefinition<'static, u64, PlacedRow> = TableDefinition::new("placed");
+/// Their places and the first epoch in which none of their certified objects covers them.
+pub(crate) const PLACES: TableDefinition<'static, &BlobKey, (u64, u32)> =
+    TableDefinition::new("places");
+/// The same by that epoch.
+pub(crate) const ENDS: TableDefinition<'static, &DueKey, ()> = TableDefinition::new("ends");
+/// Sums of what a shard stores of the blobs at some places: a binary indexed tree.
+pub(crate) const SUMS: TableDefinition<'static, u64, u64> = TableDefinition::new("sums");
+
 /// Names of the numbers in `META`.
 pub(crate) mod meta {
     /// Version of this layout.
@@ -99,6 +115,16 @@ pub(crate) mod meta {
     pub(crate) const PENDING_BYTES: &str = "pending_bytes";
     /// How often a blob was noted in `WANTING`.
     pub(crate) const NOTES: &str = "notes";
+    /// The last place in the order of certification.
+    pub(crate) const ORDER_LAST: &str = "order_last";
+    /// The last epoch for which all that was over lost its place.
+    pub(crate) const ORDER_EPOCH: &str = "order_epoch";
+    /// The network's numbers: shards, bytes of a segment, bytes of the longest short blob.
+    pub(crate) const SHARDS: &str = "shards";
+    /// See there.
+    pub(crate) const SEGMENT_BYTES: &str = "segment_bytes";
+    /// See there.
+    pub(crate) const SHORT_BYTES: &str = "short_bytes";
 }
 
 /// Every table, open for writing.
@@ -121,6 +147,10 @@ pub(crate) struct Tables<'txn> {
     pub(crate) shard_states: Table<'txn, u16, (u8, u32)>,
     pub(crate) leaving: Table<'txn, u16, &'static SegmentKey>,
     pub(crate) holes: Table<'txn, u64, ()>,
+    pub(crate) placed: Table<'txn, u64, PlacedRow>,
+    pub(crate) places: Table<'txn, &'static BlobKey, (u64, u32)>,
+    pub(crate) ends: Table<'txn, &'static DueKey, ()>,
+    pub(crate) sums: Table<'txn, u64, u64>,
     pub(crate) kept: Table<'txn, &'static str, &'static [u8]>,
     pub(crate) proven: Table<'txn, &'static [u8; 32], ProvenRow>,
 }
@@ -147,6 +177,10 @@ impl<'txn> Tables<'txn> {
             shard_states: transaction.open_table(SHARD_STATES)?,
             leaving: transaction.open_table(LEAVING)?,
             holes: transaction.open_table(HOLES)?,
+            placed: transaction.open_table(PLACED)?,
+            places: transaction.open_table(PLACES)?,
+            ends: transaction.open_table(ENDS)?,
+            sums: transaction.open_table(SUMS)?,
             kept: transaction.open_table(KEPT)?,
             proven: transaction.open_table(PROVEN)?,
         })
@@ -294,6 +328,32 @@ pub(crate) fn due_key(epoch: u32, blob: &BlobKey) -> DueKey {
     key[..4].copy_from_slice(&epoch.to_be_bytes());
     key[4..].copy_from_slice(blob);
     key
+}
+
+/// What stands for the event of a blob that was certified before events were kept.
+pub(crate) const EVENT_UNKNOWN: EventKey = [0; 12];
+
+/// The key of an event before which so many effects on blobs came in its checkpoint.
+pub(crate) fn event_key(checkpoint: u64, effects: u32) -> EventKey {
+    let mut key = EVENT_UNKNOWN;
+    key[..8].copy_from_slice(&checkpoint.to_be_bytes());
+    key[8..].copy_from_slice(&effects.saturating_add(1).to_be_bytes());
+    key
+}
+
+/// The event a key names, if it is known.
+pub(crate) fn event_of(key: &EventKey) -> Option<(u64, u32)> {
+    let (checkpoint, number) = key.split_at(8);
+    let checkpoint = checkpoint.try_into().expect("the first eight of twelve bytes");
+    let number = number.try_into().expect("twelve bytes less eight are four");
+    let effects = u32::from_be_bytes(number).checked_sub(1)?;
+    Some((u64::from_be_bytes(checkpoint), effects))
+}
+
+/// The epoch a due key names.
+pub(crate) fn epoch_of_due(key: &DueKey) -> u32 {
+    let (epoch, _) = key.split_at(4);
+    u32::from_be_bytes(epoch.try_into().expect("the first four of thirty-six bytes"))
 }
 
 /// The blob a due key names.

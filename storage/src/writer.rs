@@ -21,6 +21,7 @@ use crate::error::{Poison, StoreError};
 use crate::holes;
 use crate::leaving;
 use crate::ledger::{self, Kept, Proof};
+use crate::order;
 use crate::places::SliverRow;
 use crate::segment::SegmentChange;
 use crate::shards;
@@ -54,6 +55,8 @@ pub(crate) enum Change {
     Apply { checkpoint: u64, effects: Vec<BlobEffect>, proof: Proof },
     /// Something verified of the ledger.
     Keep { row: Kept, bytes: Vec<u8> },
+    /// The network's numbers are known.
+    Parameters { parameters: Parameters },
     /// A writer came back for unpaid bytes.
     Renew { blob_id: BlobId, now_ms: u64 },
     /// Unpaid bytes are due.
@@ -256,6 +259,7 @@ impl Change {
                 cursor::apply(tables, *checkpoint, effects, proof)?;
             }
             Change::Keep { row, bytes } => ledger::keep(tables, *row, bytes)?,
+            Change::Parameters { parameters } => order::set_parameters(tables, parameters)?,
             Change::Renew { blob_id, now_ms } => {
                 content::renew(tables, blob_id.as_bytes(), *now_ms)?;
             }
@@ -264,7 +268,10 @@ impl Change {
                 return Ok(Done::removed(removed, unused));
             }
             Change::Expire { epoch } => {
-                return Ok(Done::removed(expiry::expire(tables, *epoch)?, unused));
+                let more = order::expire(tables, *epoch)?;
+                let mut removed = expiry::expire(tables, *epoch)?;
+                removed.more |= more;
+                return Ok(Done::removed(removed, unused));
             }
             Change::Shards { changes } => shards::set(tables, changes)?,
             Change::Leave { shard, parameters } => {
@@ -300,6 +307,7 @@ impl Change {
             Change::Short { sealed, .. } => sealed.iter().map(Vec::len).sum(),
             Change::Segment(segment) => segment.database_bytes(),
             Change::Apply { .. }
+            | Change::Parameters { .. }
             | Change::Renew { .. }
             | Change::Forget { .. }
             | Change::Expire { .. }

@@ -53,6 +53,12 @@ impl<'a> Epochs<'a> {
 
     /// The next epoch begins, and its committee says that it holds its shards.
     pub(crate) async fn change(&self) {
+        self.begin().await;
+        self.settle().await;
+    }
+
+    /// The next epoch begins.
+    pub(crate) async fn begin(&self) {
         let epoch = self.state().await.epoch;
         self.half();
         let ids = self.devnet.ids();
@@ -62,8 +68,13 @@ impl<'a> Epochs<'a> {
             self.state().await.epoch > epoch
         };
         eventually("the next epoch begins", begun).await;
+    }
+
+    /// The committee of the epoch says that it holds its shards, whether it does or not.
+    pub(crate) async fn settle(&self) {
+        let epoch = self.state().await.epoch;
         let synced = async || {
-            self.report(epoch + 1).await;
+            self.report(epoch).await;
             !matches!(self.state().await.state, EpochState::Sync { .. })
         };
         eventually("a quorum holds its shards", synced).await;

@@ -16,6 +16,7 @@ mod ledger_lies;
 mod liars;
 mod losing;
 mod mistaken;
+mod moving;
 mod one_word;
 mod operator;
 mod operator_changes;

@@ -24,6 +24,7 @@ pub(crate) enum Invariant {
     NobodyHonestBlamed,
     Convergence,
     Listing,
+    SoundStore,
 }
 
 /// One line of the table.
@@ -42,7 +43,7 @@ const fn waits(number: &'static str, says: &'static str) -> Line {
 }
 
 /// All of them.
-pub(crate) const TABLE: [Line; 20] = [
+pub(crate) const TABLE: [Line; 21] = [
     line(
         "I-1",
         Invariant::Durability,
@@ -106,6 +107,11 @@ pub(crate) const TABLE: [Line; 20] = [
         "+4",
         Invariant::Listing,
         "every sweep: the store lists what it lacks of certified blobs, and nothing else",
+    ),
+    line(
+        "+5",
+        Invariant::SoundStore,
+        "every start, epoch and sweep: no table of the store contradicts another",
     ),
 ];
 

@@ -136,6 +136,7 @@ impl Node {
         self.epoch = kept.map_or(crate::ledger::FIRST_EPOCH, Epoch);
         (self.judged, self.is_stale) = (None, position.is_some());
         self.store = Some(store);
+        self.check_sound(env);
         env.note(format_args!("n{} starts at {position:?} in epoch {}", self.index, self.epoch));
         self.check_confirmed(env, Invariant::CrashSafety);
         let (node, incarnation) = (self.index, self.incarnation);
@@ -366,6 +367,7 @@ impl Node {
         }
         drop(store);
         self.check_confirmed(env, Invariant::EpochSafety);
+        self.check_sound(env);
     }
 
     fn judge(&self, store: &Store) -> Result<(), StoreError> {
@@ -403,6 +405,7 @@ impl Node {
         self.follow(env);
         self.check_confirmed(env, Invariant::EpochSafety);
         self.check_listing(env);
+        self.check_sound(env);
     }
 
     /// Hears of a certificate.
@@ -454,6 +457,14 @@ impl Node {
                 let what = format!("n{} signed {} and lacks it", self.index, blob_id.short());
                 return env.violated(invariant, what);
             }
+        }
+    }
+
+    /// What the store says of itself is one story.
+    fn check_sound(&self, env: &mut Env) {
+        let Some(store) = &self.store else { return };
+        for what in store.check().expect("readable") {
+            env.violated(Invariant::SoundStore, format!("n{}: {what}", self.index));
         }
     }
 

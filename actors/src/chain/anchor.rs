@@ -10,9 +10,10 @@ use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::ValidatorCommittee;
 use tracing::{info, warn};
 
+use super::error::{CallError, FollowError};
+use super::handle::Chain;
 use super::proof::{CHECKPOINT_FIELDS, Unproven};
 use super::validators::Validators;
-use super::{CallError, Chain, FollowError};
 use crate::limits;
 
 /// What we read of a Sui epoch.

@@ -16,30 +16,15 @@ use haulout_protocol::chain::{ObjectId, object};
 use haulout_protocol::epoch::Epoch;
 
 use super::draft::{Built, Draft};
+use super::error::CallError;
+use super::handle::Chain;
+use super::orders::{Certification, Certified, Cost};
+use super::queues::{Queues, Together};
 use super::read::decode;
 use super::submit::Executed;
-use super::together::{Order, Queues, Together, shares};
-use super::{CallError, Chain, Cost, Wallet};
-
-/// A blob certified by us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certified {
-    /// The epoch of the certificate.
-    pub epoch: Epoch,
-    /// The transaction; absent if the blob had been certified before.
-    pub digest: Option<String>,
-    /// The checkpoint that contains it, if it was seen.
-    pub checkpoint: Option<u64>,
-    /// What it cost.
-    pub cost: Cost,
-}
-
-/// A certificate on its way to the ledger.
-#[derive(Debug)]
-pub(super) struct Certification {
-    object: ObjectId,
-    certify: CertifyBlob,
-}
+use super::together::Order;
+use super::waiting::shares;
+use super::wallet::Wallet;
 
 impl Chain {
     /// Puts a certificate on the ledger; succeeds also if the blob object has one already, or gets
@@ -104,7 +89,7 @@ impl Order for Certification {
         self.object.into()
     }
 
-    fn queues(together: &Together) -> &Queues<Certification> {
+    fn queues(together: &Together<Chain>) -> &Queues<Chain, Certification, Certified> {
         &together.certifying
     }
 

@@ -15,9 +15,11 @@ use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Address, StructTag};
 use tonic::Streaming;
 
+use super::error::{CallError, FollowError};
+use super::handle::Chain;
 use super::proof::{self, CHECKPOINT_FIELDS, Checkpoint, Ours, Proved, Unproven};
 use super::validators::Validators;
-use super::{CallError, Chain, FollowError, Witness};
+use super::witness::Witness;
 use crate::limits;
 
 /// Where to begin, and what is known there.
@@ -56,6 +58,13 @@ pub struct Checkpoints {
 impl std::fmt::Debug for Checkpoints {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Checkpoints").field("next", &self.history.next()).finish_non_exhaustive()
+    }
+}
+
+impl Chain {
+    /// Every checkpoint after the start, in order, for ever.
+    pub fn checkpoints(&self, start: Start) -> Checkpoints {
+        Checkpoints::new(self.clone(), start)
     }
 }
 

@@ -15,10 +15,13 @@ use sui_rpc::proto::sui::rpc::v2::simulate_transaction_request::TransactionCheck
 use sui_sdk_types::{Address, Digest, Identifier, Transaction};
 use sui_transaction_builder::{Argument, Function, ObjectInput, TransactionBuilder};
 
+use super::coins::Coin;
+use super::error::CallError;
 use super::error::execution_error;
-use super::purse::Coin;
-use super::refusal::inputs;
-use super::{CallError, Chain, Wallet, gas};
+use super::gas;
+use super::handle::Chain;
+use super::named::inputs;
+use super::wallet::Wallet;
 
 /// The clock has been shared since every Sui network began.
 const CLOCK_SINCE: u64 = 1;

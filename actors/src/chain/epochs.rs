@@ -11,8 +11,10 @@ use haulout_protocol::committee::NodeId;
 use haulout_protocol::epoch::Epoch;
 
 use super::draft::{Draft, Places};
+use super::error::CallError;
+use super::handle::Chain;
 use super::owned::Receipt;
-use super::{CallError, Chain, Wallet};
+use super::wallet::Wallet;
 
 impl Chain {
     /// Ends the votes of the epoch: chooses the next committee.

@@ -14,7 +14,8 @@ use sui_sdk_types::{Address, Object, Owner, StructTag};
 use sui_transaction_builder::{Argument, ObjectInput};
 
 use super::draft::Draft;
-use super::{CallError, Chain, Holder};
+use super::error::CallError;
+use super::handle::Chain;
 
 /// The parts of an object from which follows what it is.
 const FIELDS: [&str; 3] = ["version", "digest", "bcs"];
@@ -118,14 +119,6 @@ impl Chain {
     }
 }
 
-/// Whose an object is.
-pub(super) fn holder_of(object: &Object) -> Holder {
-    match object.owner() {
-        Owner::Address(account) => Holder::Account(account.into_inner().into()),
-        _ => Holder::Other,
-    }
-}
-
 impl Draft<'_> {
     /// Objects of the wallet as inputs, and what they are in the version that goes in. Every object of a wallet that a
     /// transaction does something to goes in here.
@@ -168,6 +161,7 @@ mod tests {
     use sui_sdk_types::{Digest, Identifier, MoveStruct, ObjectData};
 
     use super::*;
+    use crate::chain::holder::{Holder, holder_of};
     use crate::chain::sample_server::{SampleServer, chain};
 
     /// A storage object of the package that samples know, in its first version.

@@ -13,7 +13,10 @@ use haulout_protocol::machine::fusion::{Joint, Piece};
 use sui_transaction_builder::Argument;
 
 use super::draft::{Built, Draft, Places};
-use super::{CallError, Chain, Receipt, Wallet};
+use super::error::CallError;
+use super::handle::Chain;
+use super::owned::Receipt;
+use super::wallet::Wallet;
 
 /// Storage in a transaction.
 #[derive(Clone, Copy)]

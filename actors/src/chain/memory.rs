@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use haulout_protocol::blob::BlobId;
 use sui_sdk_types::Digest;
 
-use super::purse::{Coin, Purse};
+use super::coins::{Coin, Purse};
 use crate::limits;
 
 /// What is known of one wallet.

@@ -1,24 +1,15 @@
 //! The objects that describe the network, as bytes that can be proven, kept and read again.
 //!
-//! Promises: the same objects give the same view, whether they were read now or kept for a year;
-//! kept bytes carry a version; those of the ones before are read, too, and others are no view.
-//! Does not: fetch or store.
+//! Promises: kept bytes carry a version; those of the ones before are read, too, and others are none.
+//! Does not: fetch or store, or say what they mean; `system_view` does.
 
-use std::sync::Arc;
-
-use haulout_protocol::chain::object::{Params, Ring, Staking, StakingPool, System, staking};
-use haulout_protocol::chain::params::ParamKey;
-use haulout_protocol::chain::{self, CommitteeViewError, ObjectId};
-use haulout_protocol::committee::Committee;
-use haulout_protocol::epoch::Epoch;
-use haulout_protocol::message::NetworkId;
+use haulout_protocol::chain::object::{Ring, System, staking};
+use haulout_protocol::chain::{self, ObjectId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tracing::debug;
 
-use super::{CallError, Capacity, SharedSince, SystemView};
-use crate::market::{Market, Prices};
-use crate::position::{Position, Timing};
+use super::error::CallError;
+use super::shared_versions::SharedSince;
 
 /// The form of kept bytes.
 const VERSION: u8 = 3;
@@ -91,21 +82,6 @@ impl From<NetworkObjectsV1> for NetworkObjects {
     }
 }
 
-/// Why objects give no view.
-#[derive(Debug)]
-pub(super) enum NoView {
-    /// An epoch began between two reads.
-    Epochs(CommitteeViewError),
-    /// Anything else.
-    Call(CallError),
-}
-
-impl From<CallError> for NoView {
-    fn from(error: CallError) -> NoView {
-        NoView::Call(error)
-    }
-}
-
 impl NetworkObjects {
     /// The form in which they are kept.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -143,78 +119,6 @@ impl NetworkObjects {
             == (&other.since, &other.staking, &other.params, &other.pools, &other.neighbours);
         is_known && ours.is_some() && ours == theirs && around(self) == around(other)
     }
-
-    /// The nodes of other committees; those that cannot be read are left out.
-    fn outsiders(&self) -> Vec<StakingPool> {
-        self.neighbours.iter().filter_map(|pool| decode(pool).ok()).collect()
-    }
-
-    /// The committee of the epoch before; nothing if it is not known, or one of its members cannot be read any more.
-    fn previous(
-        &self,
-        committee: &Committee,
-        outsiders: &[StakingPool],
-    ) -> Result<Option<Committee>, NoView> {
-        let Ok(state) = decode::<staking::Staking>(&self.state) else { return Ok(None) };
-        match chain::previous_committee(&state, committee, outsiders) {
-            Err(error @ CommitteeViewError::DifferentEpochs { .. }) => Err(NoView::Epochs(error)),
-            Err(error) => {
-                debug!(%error, "who served in the epoch before is not known");
-                Ok(None)
-            }
-            Ok(previous) => Ok(previous),
-        }
-    }
-
-    /// What they say of the network.
-    pub fn view(&self) -> Result<SystemView, CallError> {
-        self.try_view().map_err(|error| match error {
-            NoView::Epochs(error) => CallError::unreadable(error),
-            NoView::Call(error) => error,
-        })
-    }
-
-    /// As [`NetworkObjects::view`], for whoever can read them again.
-    pub(super) fn try_view(&self) -> Result<SystemView, NoView> {
-        let system: System = decode(&self.system)?;
-        let staking: Staking = decode(&self.staking)?;
-        let params: Params = decode(&self.params)?;
-        let pools = self.pools.iter().map(|pool| decode(pool));
-        let pools = pools.collect::<Result<Vec<StakingPool>, _>>()?;
-        let committee =
-            chain::committee(&system, &staking, &pools).map_err(|error| match error {
-                CommitteeViewError::DifferentEpochs { .. } => NoView::Epochs(error),
-                other => NoView::Call(CallError::unreadable(other)),
-            })?;
-        let outsiders = self.outsiders();
-        let previous = self.previous(&committee, &outsiders)?;
-        let parameters = params.parameters().map_err(CallError::unreadable)?;
-        let position = Position {
-            checkpoint: self.checkpoint,
-            read_at: self.checkpoint,
-            ledger_ms: self.time_ms,
-            is_proven: false,
-            epoch: Epoch(staking.epoch),
-            phase: staking.state,
-            timing: timing(&staking, &params),
-            committee: Arc::new(committee),
-            previous: previous.map(Arc::new),
-            neighbours: outsiders.iter().filter_map(chain::neighbour).collect(),
-            parameters,
-            market: Market {
-                prices: Prices { storage: system.storage_price, write: system.write_price },
-                header_replicas: params.header_replicas,
-                epochs_ahead_max: params.max_epochs_ahead,
-            },
-        };
-        Ok(SystemView {
-            position,
-            network: NetworkId::from_bytes(system.network_id.into()),
-            capacity: Capacity { used: system.used_capacity, total: system.total_capacity },
-            protocol_version: system.protocol_version,
-            source: self.clone(),
-        })
-    }
 }
 
 /// The members of the committee that a system object names.
@@ -228,26 +132,15 @@ pub(super) fn neighbours_of(state: &[u8]) -> Result<Vec<ObjectId>, CallError> {
     Ok(chain::neighbours(&decode::<staking::Staking>(state)?))
 }
 
-/// How long the parts of an epoch take.
-fn timing(staking: &Staking, params: &Params) -> Timing {
-    let duration_ms = staking.epoch_duration_ms;
-    let part = |key: ParamKey| {
-        let stored = params.values.iter().find(|entry| entry.key == key.number());
-        let bps = stored.map_or(0, |entry| entry.value);
-        u64::try_from(u128::from(duration_ms) * u128::from(bps) / 10_000).unwrap_or(u64::MAX)
-    };
-    Timing { duration_ms, sync_timeout_ms: part(ParamKey::SyncTimeoutBps) }
-}
-
 /// A Move value from its bytes.
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CallError> {
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CallError> {
     bcs::from_bytes(bytes)
         .map_err(|error| CallError::unreadable(format!("an object of the network: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
-    use haulout_protocol::chain::object::{BlsCommittee, BlsMember, NodeInfo, Table};
+    use haulout_protocol::chain::object::{BlsCommittee, BlsMember, Table};
 
     use super::*;
 
@@ -272,20 +165,6 @@ mod tests {
             assert_eq!(NetworkObjects::from_bytes(&read.to_bytes()), Some(read));
         }
         assert_eq!(NetworkObjects::from_bytes(&[4, 0, 0]), None);
-    }
-
-    #[test]
-    fn neighbours_are_read_from_their_pools_and_whatever_is_none_is_left_out() {
-        let node = |byte: u8, key: usize| StakingPool {
-            id: ObjectId::from_bytes([byte; 32]),
-            node_info: NodeInfo { peer_key: vec![byte; key], ..sample_info() },
-        };
-        let bytes = |pool: &StakingPool| bcs::to_bytes(pool).unwrap();
-        let pools = [bytes(&node(1, 32)), vec![9], bytes(&node(2, 31)), bytes(&node(3, 32))];
-        let objects = NetworkObjects { neighbours: pools.to_vec(), ..NetworkObjects::default() };
-        let outsiders = objects.outsiders();
-        let neighbours = outsiders.iter().filter_map(chain::neighbour);
-        assert_eq!(neighbours.map(|it| it.peer_id.key()[0]).collect::<Vec<_>>(), [1, 3]);
     }
 
     #[test]
@@ -329,19 +208,5 @@ mod tests {
         );
         let nonsense = NetworkObjects { system: vec![1], ..NetworkObjects::default() };
         assert!(!nonsense.describes_as(&nonsense.clone()));
-    }
-
-    fn sample_info() -> NodeInfo {
-        NodeInfo {
-            node_id: ObjectId::from_bytes([1; 32]),
-            name: "n1".to_owned(),
-            peer_key: vec![],
-            peer_id: vec![],
-            multiaddrs: vec![],
-            bls_public_key: vec![],
-            next_bls_public_key: None,
-            metadata: vec![],
-            status: 0,
-        }
     }
 }

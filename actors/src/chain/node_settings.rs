@@ -12,10 +12,12 @@ use haulout_protocol::chain::event::StakeEvent;
 use haulout_protocol::chain::object::staking::{Authority, NodeCap};
 
 use super::draft::{Draft, Places};
+use super::error::CallError;
+use super::handle::Chain;
 use super::owned::Receipt;
 use super::stake::stake_events;
 use super::submit::Executed;
-use super::{CallError, Chain, Wallet};
+use super::wallet::Wallet;
 
 /// As whom a wallet collects a node's commission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

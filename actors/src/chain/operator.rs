@@ -18,10 +18,12 @@ use sui_crypto::ed25519::Ed25519PrivateKey;
 use sui_sdk_types::Ed25519Signature;
 
 use super::draft::{Built, Draft};
+use super::error::CallError;
+use super::handle::Chain;
 use super::owned::Receipt;
 use super::stake::stake_events;
 use super::submit::Executed;
-use super::{CallError, Chain, Wallet};
+use super::wallet::Wallet;
 
 /// What a node wants to be known as.
 #[derive(Clone, Debug, PartialEq, Eq)]

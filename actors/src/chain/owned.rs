@@ -17,20 +17,13 @@ use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Address, Object};
 
 use super::draft::{Built, Draft, Places};
-use super::exact::holder_of;
+use super::error::CallError;
+use super::handle::Chain;
+use super::holder::{Holder, holder_of};
 use super::read::decode;
 use super::submit::Executed;
-use super::{CallError, Chain, Wallet};
+use super::wallet::Wallet;
 use crate::limits;
-
-/// Who can use an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
-    /// One account.
-    Account(ObjectId),
-    /// Not one account: it is shared, frozen or part of another object.
-    Other,
-}
 
 /// What is behind an object id.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,7 +16,8 @@ use tokio::time::Instant;
 use tonic::{Response, Status};
 use tracing::{debug, info, warn};
 
-use super::{CallError, Chain};
+use super::error::CallError;
+use super::handle::Chain;
 use crate::limits;
 
 /// What is left of the time to wait, and how long to pause next.

@@ -22,7 +22,7 @@ use sui_sdk_types::{
     TransactionEffects, TransactionEvents, ValidatorAggregatedSignature,
 };
 
-use super::CallError;
+use super::error::CallError;
 use super::validators::Validators;
 
 /// The parts of a checkpoint that we read.

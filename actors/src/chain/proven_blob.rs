@@ -5,8 +5,10 @@
 
 use haulout_protocol::chain::{ObjectId, object};
 
-use super::exact::holder_of;
-use super::{CallError, Chain, FollowError, Holder};
+use super::error::{CallError, FollowError};
+use super::handle::Chain;
+use super::holder::Holder;
+use super::holder::holder_of;
 use crate::limits;
 
 impl Chain {

@@ -9,7 +9,10 @@ use haulout_protocol::chain::object::Staking;
 use haulout_protocol::machine::ledger_history::{Doubt, Verdict, Verified};
 use sui_sdk_types::Object;
 
-use super::{CallError, Chain, FollowError, Start, Written};
+use super::checkpoints::Start;
+use super::error::{CallError, FollowError};
+use super::handle::Chain;
+use super::proof::Written;
 
 impl Chain {
     /// An epoch that had begun, proven from `chain.trusted` on; without it, as far as those are validators whom the

@@ -15,9 +15,15 @@ use sui_sdk_types::{Address, Digest, Object};
 use tracing::debug;
 
 use super::checkpoints::time_of;
-use super::network_objects::{NetworkObjects, NoView, members_of, neighbours_of};
+use super::coins::Balances;
+use super::error::CallError;
+use super::handle::Chain;
+use super::network_objects::{NetworkObjects, members_of, neighbours_of};
 use super::patience::{Patience, pauses};
-use super::{Balances, CallError, Chain, SystemView, Written};
+use super::proof::Written;
+use super::system_view::NoView;
+use super::system_view::SystemView;
+use super::view_error::ViewError;
 use crate::limits;
 
 /// The parts of an object we read.
@@ -331,37 +337,6 @@ impl Chain {
             async move { client.get_balance(request).await }
         });
         Ok(answer.await?.balance().balance())
-    }
-}
-
-/// Why there is no proven view of the network.
-#[derive(Debug)]
-pub(crate) enum ViewError {
-    /// We are too far behind the ledger to read what held where we are.
-    Early,
-    /// The objects are not those of the proven history.
-    Doubt(Doubt),
-    /// The ledger does not answer, or cannot be understood.
-    Call(CallError),
-    /// Our store failed.
-    Store(StoreError),
-}
-
-impl From<Doubt> for ViewError {
-    fn from(doubt: Doubt) -> ViewError {
-        ViewError::Doubt(doubt)
-    }
-}
-
-impl From<CallError> for ViewError {
-    fn from(error: CallError) -> ViewError {
-        ViewError::Call(error)
-    }
-}
-
-impl From<StoreError> for ViewError {
-    fn from(error: StoreError) -> ViewError {
-        ViewError::Store(error)
     }
 }
 

@@ -8,34 +8,14 @@
 use haulout_protocol::chain::amount::Token;
 use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
-use sui_sdk_types::{Address, Input, ObjectReference, Transaction, TransactionKind};
 use tonic::{Code, Status};
 use tracing::debug;
 
-use super::{CallError, Chain, Wallet};
+use super::error::CallError;
+use super::handle::Chain;
+use super::named::Named;
+use super::wallet::Wallet;
 use crate::limits;
-
-/// An object that a transaction takes in one version and no other.
-pub(super) type Named = (Address, u64);
-
-/// The objects of its sender that a transaction names, those that pay for gas included.
-pub(super) fn inputs(transaction: &Transaction) -> Vec<Named> {
-    let all = references(transaction).into_iter();
-    all.map(|reference| (*reference.object_id(), reference.version())).collect()
-}
-
-/// The same with their digests.
-pub(super) fn references(transaction: &Transaction) -> Vec<ObjectReference> {
-    let inputs = match &transaction.kind {
-        TransactionKind::ProgrammableTransaction(commands) => commands.inputs.as_slice(),
-        _ => &[],
-    };
-    let owned = inputs.iter().filter_map(|input| match input {
-        Input::ImmutableOrOwned(reference) => Some(reference),
-        _ => None,
-    });
-    owned.chain(&transaction.gas_payment.objects).cloned().collect()
-}
 
 /// Whether a refused transaction lost a race, so that another one may be built.
 fn is_contended(code: Code, moved: bool, is_in_doubt: bool) -> bool {

@@ -20,10 +20,15 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::space::{Space, Terms};
 
 use super::draft::{Built, Draft, Places};
+use super::error::CallError;
+use super::handle::Chain;
 use super::memory::Since;
+use super::orders::{Cost, NewBlob, Registered};
+use super::queues::{Queues, Together};
 use super::submit::Executed;
-use super::together::{Order, Queues, Together, shares};
-use super::{CallError, Chain, Wallet};
+use super::together::Order;
+use super::waiting::shares;
+use super::wallet::Wallet;
 
 /// A blob to be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,39 +50,6 @@ pub struct Registration<'a> {
     pub beside: Option<&'a [object::Blob]>,
     /// A moment before these were read, by [`Chain::moment`].
     pub since: Since,
-}
-
-/// What a transaction cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cost {
-    /// Of the storage token, in its smallest unit.
-    pub wal: u64,
-    /// Gas, in MIST; rebates can make it zero.
-    pub gas: u64,
-}
-
-impl Cost {
-    /// The cost of both.
-    pub fn plus(self, other: Cost) -> Cost {
-        Cost { wal: self.wal.saturating_add(other.wal), gas: self.gas.saturating_add(other.gas) }
-    }
-}
-
-/// A blob registered by us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Registered {
-    /// The blob object, ours.
-    pub object: ObjectId,
-    /// The first epoch no longer paid for.
-    pub end_epoch: Epoch,
-    /// The space it got: as planned, unless the wallet's storage had changed.
-    pub space: Space,
-    /// The transaction.
-    pub digest: String,
-    /// The checkpoint that contains it, if it was seen.
-    pub checkpoint: Option<u64>,
-    /// What it cost.
-    pub cost: Cost,
 }
 
 /// A blob that got more epochs.
@@ -279,20 +251,6 @@ impl Chain {
     }
 }
 
-/// A blob to be registered in space of its own; one that only buys can share a transaction.
-#[derive(Clone, Debug)]
-pub(super) struct NewBlob {
-    blob_id: BlobId,
-    root: Digest,
-    encoding: Encoding,
-    length: u64,
-    deletable: bool,
-    write: u64,
-    beside: Option<Vec<object::Blob>>,
-    since: Since,
-    space: Space,
-}
-
 impl NewBlob {
     fn new(registration: &Registration<'_>, space: &Space) -> NewBlob {
         let Registration { blob_id, root, encoding, length, deletable, write, beside, since } =
@@ -313,7 +271,7 @@ impl Order for NewBlob {
         *self.blob_id.as_bytes()
     }
 
-    fn queues(together: &Together) -> &Queues<NewBlob> {
+    fn queues(together: &Together<Chain>) -> &Queues<Chain, NewBlob, Registered> {
         &together.registering
     }
 

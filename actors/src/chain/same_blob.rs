@@ -14,8 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use haulout_protocol::blob::BlobId;
 use tokio::sync::OwnedMutexGuard;
 
-use super::Chain;
-
 type Gate = Arc<tokio::sync::Mutex<()>>;
 
 /// The blobs that are being put.
@@ -34,7 +32,7 @@ pub struct OnlyOne {
 }
 
 impl SameBlob {
-    async fn enter(&self, blob_id: &BlobId) -> OnlyOne {
+    pub(super) async fn enter(&self, blob_id: &BlobId) -> OnlyOne {
         let gate = {
             let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
             gates.entry(*blob_id).or_default().clone()
@@ -52,13 +50,6 @@ impl Drop for OnlyOne {
         if gates.get(&self.blob_id).is_some_and(|gate| Arc::strong_count(gate) == 1) {
             gates.remove(&self.blob_id);
         }
-    }
-}
-
-impl Chain {
-    /// Waits until nobody else in this process puts the blob by this chain.
-    pub async fn only_put_of(&self, blob_id: &BlobId) -> OnlyOne {
-        self.shared.puts.enter(blob_id).await
     }
 }
 

@@ -22,9 +22,11 @@ use tokio_util::task::AbortOnDropHandle;
 use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
+use super::handle::Chain;
+use super::network_objects::NetworkObjects;
+use super::options::ChainOptions;
 use super::proof::Unproven;
 use super::proof::tests::Signers;
-use super::{Chain, ChainOptions, NetworkObjects};
 
 /// A running server. It ends when it is dropped.
 pub(super) struct SampleServer {

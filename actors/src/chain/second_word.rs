@@ -13,10 +13,12 @@ use haulout_protocol::chain::object::StakingPool;
 use tracing::debug;
 
 use super::draft::Built;
+use super::error::{CallError, FollowError};
+use super::handle::Chain;
 use super::proof::Unproven;
 use super::read::decode;
 use super::submit::Executed;
-use super::{CallError, Chain, FollowError, Wallet};
+use super::wallet::Wallet;
 use crate::limits;
 
 impl Chain {

@@ -14,12 +14,14 @@ use tonic::Code;
 use tracing::debug;
 
 use super::checkpoints::decode_events;
+use super::coins::Coin;
+use super::error::CallError;
 use super::error::execution_error;
+use super::handle::Chain;
+use super::named::inputs;
 use super::patience::Patience;
-use super::purse::Coin;
-use super::refusal::inputs;
 use super::submit::{Executed, Failed, Refused};
-use super::{CallError, Chain, Wallet};
+use super::wallet::Wallet;
 use crate::limits;
 
 /// The parts of an executed transaction we read.

@@ -9,55 +9,21 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::machine::ledger_history::{
-    CheckpointDigest, Doubt, History, Verdict, Verified,
-};
+use haulout_protocol::machine::ledger_history::{CheckpointDigest, Doubt, Verdict};
 use haulout_protocol::machine::ledger_servers::{self, Agreement, Finding, Servers};
 use sui_rpc::Client;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
+use super::error::{CallError, FollowError};
+use super::handle::Chain;
+use super::network_objects::NetworkObjects;
+use super::proof::Written;
 use super::proof::{self, Unproven};
+use super::system_view::SystemView;
 use super::validators::Validators;
-use super::{CallError, Chain, ChainOptions, FollowError, NetworkObjects, SystemView, Written};
+use super::witness::Witness;
 use crate::limits;
-
-/// One server, and the connection to it, which opens when it is used.
-#[derive(Clone)]
-pub(super) struct Server {
-    pub(super) url: String,
-    pub(super) client: Client,
-}
-
-/// What is known of the ledger at some moment, to compare a server's word with.
-#[derive(Clone, Debug)]
-pub(crate) struct Witness {
-    pub(super) history: History,
-    /// Who signs what comes next; nothing where servers show no signatures.
-    pub(super) validators: Option<Validators>,
-}
-
-/// The servers of a configuration.
-pub(super) fn of(options: &ChainOptions) -> Result<Vec<Server>, CallError> {
-    let servers = options.urls.iter().map(|url| {
-        let unusable = |reason: String| CallError::InvalidUrl { url: url.clone(), reason };
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(unusable("it must start with http:// or https://".to_owned()));
-        }
-        let client = Client::new(url.as_str());
-        let client = client.map_err(|status| unusable(status.message().to_owned()))?;
-        let client = client.with_response_headers_timeout(limits::CHAIN_ANSWER_TIMEOUT);
-        Ok(Server { url: url.clone(), client })
-    });
-    let servers = servers.collect::<Result<Vec<_>, _>>()?;
-    match servers.is_empty() {
-        true => Err(CallError::InvalidUrl {
-            url: String::new(),
-            reason: "no server is configured".to_owned(),
-        }),
-        false => Ok(servers),
-    }
-}
 
 impl Chain {
     /// Whether there is more than one server to choose from.
@@ -349,11 +315,6 @@ impl Chain {
 }
 
 impl Witness {
-    /// Where what was verified ends.
-    pub(crate) fn last(&self) -> Option<&Verified> {
-        self.history.last()
-    }
-
     /// Makes sure that a checkpoint which is no news is one that was verified, with all that belongs to it.
     async fn compare(&self, chain: &Chain, shown: Unproven) -> Result<(), FollowError> {
         let checkpoint = shown.sequence();

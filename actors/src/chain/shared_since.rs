@@ -8,7 +8,9 @@ use haulout_protocol::chain::{self, ObjectId};
 use sui_sdk_types::{Object, Owner};
 use tracing::warn;
 
-use super::{CallError, Chain, SharedSince};
+use super::error::CallError;
+use super::handle::Chain;
+use super::shared_versions::SharedSince;
 use haulout_protocol::machine::ledger_servers::Finding;
 
 impl Chain {

@@ -9,8 +9,8 @@ use haulout_protocol::chain::call::{
 use haulout_protocol::machine::space::{Cut, Purchase, Space};
 use sui_transaction_builder::Argument;
 
-use super::CallError;
 use super::draft::{Draft, Places};
+use super::error::CallError;
 
 impl Draft<'_> {
     /// Puts space together; the coin pays for what is bought.

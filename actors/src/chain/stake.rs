@@ -13,10 +13,12 @@ use haulout_protocol::chain::object::{self, Params};
 use haulout_protocol::chain::{ObjectId, TypeName};
 
 use super::draft::{Built, Draft, Places};
+use super::error::CallError;
+use super::handle::Chain;
 use super::owned::Receipt;
 use super::read::decode;
 use super::submit::Executed;
-use super::{CallError, Chain, Wallet};
+use super::wallet::Wallet;
 
 /// Everybody's stake and the rules that apply to it.
 #[derive(Clone, Debug)]

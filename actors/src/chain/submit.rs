@@ -18,12 +18,14 @@ use sui_sdk_types::Transaction;
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::coins::Coin;
 use super::draft::Built;
+use super::error::CallError;
+use super::handle::Chain;
 use super::memory::Word;
 use super::patience::{Patience, pauses};
-use super::purse::Coin;
 use super::turns::Turn;
-use super::{CallError, Chain, Wallet};
+use super::wallet::Wallet;
 use crate::limits;
 
 /// An executed, successful transaction.

@@ -18,9 +18,10 @@ use sui_rpc::field::{FieldMask, FieldMaskUtil};
 use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::Address;
 
+use super::error::CallError;
+use super::handle::Chain;
 use super::patience::pauses;
 use super::read::decode;
-use super::{CallError, Chain};
 use crate::limits;
 
 impl Chain {

@@ -14,9 +14,11 @@ use sui_rpc::proto::sui::rpc::v2 as proto;
 use sui_sdk_types::{Address, TypeTag};
 
 use super::draft::{Built, Draft};
+use super::error::CallError;
+use super::handle::Chain;
 use super::owned::Receipt;
 use super::read::decode;
-use super::{CallError, Chain, Wallet};
+use super::wallet::Wallet;
 use crate::limits;
 
 /// The key of the text that says what its owner calls a blob.

@@ -1,32 +1,27 @@
 //! Many blobs in one transaction: who waits while the wallet's turn is somebody else's goes with the others who wait.
 //!
-//! Promises: no timer; whoever has the turn takes all who wait, up to [`limits::CHAIN_BLOBS_PER_CALL_MAX`], so alone one goes
+//! Promises: no timer; whoever has the turn takes all who wait, up to [`crate::limits::CHAIN_BLOBS_PER_CALL_MAX`], so alone one goes
 //! at once and in a transaction of its own. If a transaction of several fails for a reason that may lie in one of them, each
 //! is done alone, where money is paid only if a trial found it; one whose fate is unknown is unknown for all of them, and
 //! never tried alone. A caller that goes away before its transaction is built is not in it; after that it loses its answer and
 //! nothing else, for the transaction is in the hands of a task of its own, which ends with it.
 //! Does not: know what the transactions do ([`Order`] does), or sign and send them (`submit` does).
 
-mod waiting;
-
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::{BoxFuture, join_all};
-use haulout_protocol::chain::ObjectId;
 use tokio::sync::oneshot;
 use tracing::{Instrument, debug};
 
-pub(super) use self::waiting::shares;
-use self::waiting::{Key, Waiting, may_lie_in_one};
-use super::certify::Certification;
 use super::draft::Built;
-use super::register::NewBlob;
+use super::error::CallError;
+use super::handle::Chain;
+use super::queues::{Member, Queues, Together};
 use super::submit::Executed;
-use super::{CallError, Chain, Wallet};
-use crate::limits;
+use super::waiting::{Key, may_lie_in_one};
+use super::wallet::Wallet;
 
 /// One of those that can share a transaction.
 pub(super) trait Order: fmt::Debug + Send + Sync + Sized + 'static {
@@ -41,7 +36,7 @@ pub(super) trait Order: fmt::Debug + Send + Sync + Sized + 'static {
     fn key(&self) -> Key;
 
     /// Those who wait with it.
-    fn queues(together: &Together) -> &Queues<Self>;
+    fn queues(together: &Together<Chain>) -> &Queues<Chain, Self, Self::Done>;
 
     /// Those that must not be carried out any more, by their place, and why. Called by whoever has the wallet's turn.
     fn outdated<'a>(
@@ -61,68 +56,8 @@ pub(super) trait Order: fmt::Debug + Send + Sync + Sized + 'static {
     fn read(executed: &Executed, orders: &[Arc<Self>]) -> Vec<Result<Self::Done, CallError>>;
 }
 
-/// Those who wait, of all wallets.
-#[derive(Debug, Default)]
-pub(super) struct Together {
-    pub(super) registering: Queues<NewBlob>,
-    pub(super) certifying: Queues<Certification>,
-}
-
-/// Those who wait for one kind of transaction, by wallet.
-#[derive(Debug)]
-pub(super) struct Queues<T: Order>(Mutex<BTreeMap<ObjectId, Waiting<Member<T>>>>);
-
-impl<T: Order> Default for Queues<T> {
-    fn default() -> Self {
-        Queues(Mutex::default())
-    }
-}
-
 /// One who waits.
-struct Member<T: Order> {
-    order: Arc<T>,
-    chain: Chain,
-    wallet: Wallet,
-    answer: oneshot::Sender<Result<T::Done, CallError>>,
-}
-
-impl<T: Order> fmt::Debug for Member<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Member").field(&self.order).finish()
-    }
-}
-
-impl<T: Order> Queues<T> {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectId, Waiting<Member<T>>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes a place; `true` if the caller has to see to it that somebody comes.
-    fn add(&self, member: Member<T>) -> bool {
-        let (account, key) = (member.wallet.address(), member.order.key());
-        self.lock().entry(account).or_default().add(key, member)
-    }
-
-    /// Takes those who go with this chain's transactions now. If others stay, one of them says with whose chain somebody has to
-    /// come for them.
-    fn take(&self, chain: &Chain, account: &ObjectId) -> (Vec<Member<T>>, Option<Chain>) {
-        let mut queues = self.lock();
-        let Some(queue) = queues.get_mut(account) else { return (Vec::new(), None) };
-        let most = limits::CHAIN_BLOBS_PER_CALL_MAX;
-        let taken = queue.take(most, |member| member.chain.waits_like(chain));
-        let next = queue.call_for_rest().map(|member| member.chain.clone());
-        if queue.is_empty() {
-            queues.remove(account);
-        }
-        (taken, next)
-    }
-
-    /// Lets those go for whom nobody comes.
-    fn give_up(&self, account: &ObjectId) {
-        let given_up = self.lock().remove(account);
-        drop(given_up); // not while the others are locked out
-    }
-}
+type Waiter<T> = Member<Chain, T, <T as Order>::Done>;
 
 impl Chain {
     /// Carries out one, with all others who wait for the same kind of transaction of the same wallet.
@@ -132,9 +67,10 @@ impl Chain {
         order: T,
     ) -> Result<T::Done, CallError> {
         let (answer, answered) = oneshot::channel();
-        let (order, chain, wallet) = (Arc::new(order), self.clone(), wallet.clone());
+        let (key, order) = (order.key(), Arc::new(order));
+        let (chain, wallet) = (self.clone(), wallet.clone());
         let member = Member { order, chain, wallet: wallet.clone(), answer };
-        if T::queues(&self.shared.together).add(member) {
+        if T::queues(&self.shared.together).add(key, member) {
             Group::<T>::come_for_those_who_wait(self.clone(), wallet);
         }
         // It ends before its answer only together with this program.
@@ -153,14 +89,14 @@ struct Group<T: Order> {
     chain: Chain,
     wallet: Wallet,
     /// Nothing before the wallet's turn has come.
-    members: Mutex<Option<Vec<Member<T>>>>,
+    members: Mutex<Option<Vec<Waiter<T>>>>,
     /// The last transaction of them was ready to be signed.
     was_built: AtomicBool,
 }
 
 impl<T: Order> Group<T> {
     /// All of it, and what is tried alone after it, is one order: at most one of what was signed for a member happens.
-    fn new(chain: Chain, wallet: Wallet, members: Option<Vec<Member<T>>>) -> Self {
+    fn new(chain: Chain, wallet: Wallet, members: Option<Vec<Waiter<T>>>) -> Self {
         Group { chain, wallet, members: Mutex::new(members), was_built: AtomicBool::new(false) }
     }
 
@@ -182,7 +118,7 @@ impl<T: Order> Group<T> {
     }
 
     /// One transaction of all; those who come back are to be tried alone, and nothing was done for them.
-    async fn attempt(&self) -> Vec<Member<T>> {
+    async fn attempt(&self) -> Vec<Waiter<T>> {
         let build = |chain: Chain| async move {
             // What was signed before and refused cannot happen beside what is signed now.
             self.was_built.store(false, Ordering::Relaxed);
@@ -229,7 +165,8 @@ impl<T: Order> Group<T> {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = members.get_or_insert_with(|| {
             let queues = T::queues(&self.chain.shared.together);
-            let (taken, next) = queues.take(&self.chain, &self.wallet.address());
+            let (taken, next) =
+                queues.take(&self.wallet.address(), |chain| chain.waits_like(&self.chain));
             if let Some(chain) = next {
                 Group::<T>::come_for_those_who_wait(chain, self.wallet.clone());
             }
@@ -255,13 +192,13 @@ impl<T: Order> Group<T> {
     }
 
     /// Answers one for whom nothing was done, or nobody knows. It keeps in mind what was signed for it.
-    fn fail(&self, member: Member<T>, error: CallError) {
+    fn fail(&self, member: Waiter<T>, error: CallError) {
         member.chain.take_over(&self.chain);
         let error = self.chain.ended(error, member.chain.is_for_one_order());
         member.tell(Err(error));
     }
 
-    fn with<R>(&self, of: impl FnOnce(&mut Vec<Member<T>>) -> R) -> R {
+    fn with<R>(&self, of: impl FnOnce(&mut Vec<Waiter<T>>) -> R) -> R {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         of(members.get_or_insert_default())
     }
@@ -274,12 +211,5 @@ impl<T: Order> Drop for Group<T> {
         if members.is_none() {
             T::queues(&self.chain.shared.together).give_up(&self.wallet.address());
         }
-    }
-}
-
-impl<T: Order> Member<T> {
-    /// Whoever is gone does not hear it.
-    fn tell(self, done: Result<T::Done, CallError>) {
-        let _ = self.answer.send(done);
     }
 }

@@ -2,6 +2,7 @@
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::machine::ledger_history::{Doubt, Verdict};
 use haulout_storage::BlobEffect;
@@ -116,6 +117,43 @@ async fn nothing_is_deleted_on_a_servers_word_or_while_the_ledger_is_not_believe
     node.trust.heard();
     node.position.set(position);
     eventually("what is over is gone", || !there()).await;
+    tree.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_shard_that_is_anothers_stays_for_an_epoch_and_then_frees_its_bytes() {
+    let (node, tree) = sample_node(certified_elsewhere(1, 9)).await;
+    let missing = Holding::Missing { since: Epoch(1) };
+    eventually("its shards are missing", || holdings(&node) == [missing; 4]).await;
+    let blob_id = BlobId::from_bytes([7; 32]);
+    let mut writer = node.store.segment_writer(blob_id, 0, 0).unwrap();
+    for shard in [2, 3].map(ShardIndex) {
+        writer.append_proof(shard, &[1; 64]).unwrap();
+        for axis in haulout_protocol::sliver::Axis::BOTH {
+            writer.append(shard, axis, &[9; 40]).unwrap();
+        }
+    }
+    writer.commit().await.unwrap();
+    // Shard 3 is another's from the second epoch on.
+    let mut position = node.position.current();
+    let committee = sample_committee(&[node.peer, PeerId::from_key([9; 32])], 4);
+    position.committee = committee.into();
+    assert_eq!(position.shards_of(&node.peer), [ShardIndex(0), ShardIndex(2)]);
+    let there = |shard| {
+        let held = node.store.count_slivers(&blob_id, 0..1, &[ShardIndex(shard)]).unwrap();
+        held == [(1, 1)]
+    };
+    for epoch in [2, 3] {
+        assert!(there(2) && there(3), "before epoch {epoch}");
+        position.epoch = Epoch(epoch);
+        node.position.set(position.clone());
+        let locked = Holding::Locked { since: Epoch(2) };
+        let expected = if epoch == 2 { Some(locked) } else { None };
+        let holding = || node.store.shards().unwrap().get(&ShardIndex(3)).copied();
+        eventually("what is known of it follows", || holding() == expected).await;
+    }
+    eventually("its bytes are gone", || !there(3)).await;
+    assert!(there(2), "what is ours stays");
     tree.shutdown().await;
 }
 

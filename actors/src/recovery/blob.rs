@@ -14,8 +14,9 @@ use haulout_storage::Lacking;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, debug, info_span, warn};
 
-use super::job::Job;
-use super::segment::{Recovery, RepairError};
+use super::handover::hand_over;
+use super::job::{Job, Moved, RepairError};
+use super::segment::Recovery;
 use super::short;
 use crate::context::Context;
 use crate::limits;
@@ -27,6 +28,7 @@ use crate::session::{self, Session};
 pub(super) struct Repair {
     pub(super) context: Context,
     pub(super) network: Network,
+    /// Where the ledger is as the repair begins.
     pub(super) position: Position,
     pub(super) memory: Memory,
     pub(super) lacking: Lacking,
@@ -40,6 +42,13 @@ pub(crate) struct Repaired {
     pub(super) pairs: u64,
     /// Bytes that came for it.
     pub(super) bytes: u64,
+}
+
+impl Repaired {
+    fn add(&mut self, moved: Moved) {
+        self.pairs += moved.pairs;
+        self.bytes += moved.bytes;
+    }
 }
 
 impl Default for Repaired {
@@ -107,6 +116,7 @@ impl Repair {
         Session {
             network: self.network.clone(),
             network_id: self.context.network,
+            roster: Arc::new(self.position.roster()),
             committee: self.position.committee.clone(),
             parameters: self.position.parameters,
             checkpoint: self.position.checkpoint,
@@ -118,22 +128,27 @@ impl Repair {
         let Lacking { blob_id, has_header, pairs } = &self.lacking;
         let (session, store) = (self.session(), &self.context.store);
         let ours = self.position.shards_of(&self.context.peer).to_vec();
+        if ours.is_empty() {
+            return Ok(()); // whoever has no shard any more lacks nothing
+        }
         if self.is_short().await? {
-            let symbols = short::repair(&session, store, blob_id, &ours).await?;
+            let symbols = short::repair(&session, &self.context, blob_id, &ours).await?;
             (repaired.pairs, repaired.bytes) = (symbols.symbols, symbols.bytes);
             return Ok(());
         }
         let header = self.header(&session, *has_header).await?;
         let mut segments: BTreeMap<u32, BTreeSet<ShardIndex>> = BTreeMap::new();
-        for (segment, shard) in pairs {
+        // What is another's by now is not repaired.
+        for (segment, shard) in pairs.iter().filter(|(_, shard)| ours.contains(shard)) {
             segments.entry(*segment).or_default().insert(*shard);
         }
+        let mut failed = None;
         for (segment, lost) in segments {
             if usize::try_from(segment).map_or(true, |it| it >= header.segments.len()) {
                 continue; // the ledger's length promised more segments than there are
             }
             let _room = self.memory.room(self.bytes_of(&header, segment, lost.len())).await;
-            let job = Job {
+            let mut job = Job {
                 session: session.clone(),
                 store: store.clone(),
                 blob_id: *blob_id,
@@ -142,12 +157,17 @@ impl Repair {
                 lost,
                 ours: ours.clone(),
             };
-            let (moved, end) = Recovery::begin(&job).await?.run().await;
-            repaired.pairs += moved.pairs;
-            repaired.bytes += moved.bytes;
-            end?;
+            match repair_segment(&mut job, repaired).await {
+                Ok(()) => (),
+                // Others of its segments may be had.
+                Err(RepairError::Failed(Failure::Inconsistent)) => {
+                    failed = Some(Failure::Inconsistent);
+                }
+                Err(RepairError::Failed(failure)) => drop(failed.get_or_insert(failure)),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), |failure| Err(failure.into()))
     }
 
     /// Whether the blob is short, by the length that was paid for.
@@ -198,4 +218,15 @@ impl Repair {
         let expanded = usize::from(parameters.shards()).saturating_mul(symbol);
         lost.saturating_mul(pair.saturating_mul(2).saturating_add(expanded))
     }
+}
+
+/// Has former owners hand over what they have of a segment, and rebuilds the rest.
+async fn repair_segment(job: &mut Job, repaired: &mut Repaired) -> Result<(), RepairError> {
+    repaired.add(hand_over(job).await?);
+    if job.lost.is_empty() {
+        return Ok(());
+    }
+    let (moved, end) = Recovery::begin(job).await?.run().await;
+    repaired.add(moved);
+    end
 }

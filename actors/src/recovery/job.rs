@@ -5,11 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::encoding::ExpandedSliver;
+use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::pairs::PairProof;
-use haulout_protocol::sliver::{PairIndex, ShardIndex, pair_of_shard};
+use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
 use haulout_storage::{Store, StoreError};
 
+use super::question::Given;
 use crate::session::Session;
 
 /// What is to be repaired, and with what.
@@ -26,7 +30,94 @@ pub(super) struct Job {
     pub(super) ours: Vec<ShardIndex>,
 }
 
+/// Why pairs were not rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RepairError {
+    /// There is no way to them now.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    /// Our own store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A task of ours ended before its time.
+    #[error("this node is shutting down")]
+    Ended,
+}
+
+/// What a segment's repair moved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Moved {
+    /// Pairs that are whole now.
+    pub(super) pairs: u64,
+    /// Bytes of symbols and proofs that came.
+    pub(super) bytes: u64,
+}
+
+/// A pair that is right.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) shard: ShardIndex,
+    pub(super) proof: Vec<u8>,
+    /// Its primary and its secondary sliver.
+    pub(super) slivers: [Bytes; 2],
+}
+
 impl Job {
+    /// How long the segment is, in bytes.
+    pub(super) fn length(&self) -> u32 {
+        self.session.parameters.segment_length(self.header.length, self.segment)
+    }
+
+    /// Our own index among those who are asked.
+    pub(super) fn ourselves(&self) -> Option<usize> {
+        let own = self.session.network.identity();
+        self.session.roster.members().position(|member| member.peer_id == own)
+    }
+
+    /// Makes pairs durable.
+    pub(super) async fn keep(&self, kept: Vec<Kept>) -> Result<(), RepairError> {
+        if kept.is_empty() {
+            return Ok(());
+        }
+        let (store, blob_id, segment) = (self.store.clone(), self.blob_id, self.segment);
+        let written = tokio::task::spawn_blocking(move || {
+            // Time zero: nobody brings these any more, so they are not on their way.
+            let mut writer = store.segment_writer(blob_id, segment, 0)?;
+            for Kept { shard, proof, slivers } in &kept {
+                writer.append_proof(*shard, proof)?;
+                for (axis, sliver) in Axis::BOTH.into_iter().zip(slivers) {
+                    writer.append(*shard, axis, sliver)?;
+                }
+            }
+            Ok::<_, StoreError>(writer)
+        });
+        let writer = written.await.map_err(|_| RepairError::Ended)??;
+        Ok(writer.commit().await?)
+    }
+
+    /// Whose symbols are not those of pairs that are known by now. Blocks.
+    pub(super) fn liars(
+        &self,
+        known: &[(ShardIndex, [Bytes; 2])],
+        given: &BTreeMap<(Axis, PairIndex), Given>,
+    ) -> BTreeSet<PairIndex> {
+        let (parameters, mut liars) = (&self.session.parameters, BTreeSet::new());
+        for (shard, slivers) in known {
+            let target = pair_of_shard(parameters, &self.blob_id, self.segment, *shard);
+            for (axis, sliver) in Axis::BOTH.into_iter().zip(slivers) {
+                let expanded = ExpandedSliver::new(parameters, self.length(), axis, sliver.clone());
+                let Ok(expanded) = expanded else { continue };
+                let across = given.iter().filter(|((of, _), _)| *of == axis.other());
+                liars.extend(across.filter_map(|((of, source), given)| {
+                    let right = expanded.symbol(source.sliver_index(*of, parameters));
+                    let is_wrong = given.symbol(target).is_some_and(|symbol| *symbol != right);
+                    is_wrong.then_some(*source)
+                }));
+            }
+        }
+        liars
+    }
+
     /// The pairs of ours that are whole, with their proofs. Blocks.
     pub(super) fn held(&self) -> Result<BTreeMap<PairIndex, PairProof>, StoreError> {
         let (parameters, mut held) = (&self.session.parameters, BTreeMap::new());

@@ -41,6 +41,9 @@ impl Look {
 
     /// The page after another. Blocks on the disk.
     pub(super) fn page(&self, store: &Store, after: Option<PageEnd>) -> Result<Seen, StoreError> {
+        if self.shards.is_empty() {
+            return Ok(Seen::default()); // whoever has no shard lacks nothing
+        }
         let is_whole = self.missing(store)?.is_empty();
         let scope = Scope {
             epoch: self.position.epoch,

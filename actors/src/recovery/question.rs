@@ -31,6 +31,28 @@ pub(super) struct Given {
     pub(super) proved: Vec<RecoverySymbol>,
 }
 
+impl Given {
+    /// Whether what came now is not what came before, of a target that both speak of.
+    pub(super) fn contradicts(&self, other: &Given) -> bool {
+        self.targets
+            .iter()
+            .zip(&self.symbols)
+            .any(|(target, symbol)| other.symbol(*target).is_some_and(|other| other != symbol))
+    }
+
+    /// What it gave to a target.
+    pub(super) fn symbol(&self, target: PairIndex) -> Option<&Bytes> {
+        let place = self.targets.iter().position(|it| *it == target)?;
+        self.symbols.get(place)
+    }
+
+    /// The same with its proof.
+    pub(super) fn proved(&self, target: PairIndex) -> Option<&RecoverySymbol> {
+        let place = self.targets.iter().position(|it| *it == target)?;
+        self.proved.get(place)
+    }
+}
+
 /// What a request's task reports.
 #[derive(Debug)]
 pub(super) enum Event {

@@ -6,9 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use haulout_protocol::encoding::{
-    ExpandedSliver, RecoverError, RecoverySymbol, SegmentPosition, recovery_symbols,
-};
+use haulout_protocol::encoding::{ExpandedSliver, RecoverError, SegmentPosition, recovery_symbols};
 use haulout_protocol::inconsistency::{Evidence, InconsistencyProof, Repair};
 use haulout_protocol::pairs::KnownPairs;
 use haulout_protocol::rebuild::{RebuiltPair, SourceSymbols, rebuild_pairs};
@@ -35,26 +33,6 @@ pub(super) struct Rebuilt {
     pub(super) pairs: BTreeMap<PairIndex, RebuiltPair>,
     /// What proves the writer's fault.
     pub(super) fault: Option<Box<InconsistencyProof>>,
-}
-
-impl Given {
-    /// Whether what came now is not what came before, of a target that both speak of.
-    pub(super) fn contradicts(&self, other: &Given) -> bool {
-        self.targets
-            .iter()
-            .zip(&self.symbols)
-            .any(|(target, symbol)| other.symbol(*target).is_some_and(|other| other != symbol))
-    }
-
-    fn symbol(&self, target: PairIndex) -> Option<&Bytes> {
-        let place = self.targets.iter().position(|it| *it == target)?;
-        self.symbols.get(place)
-    }
-
-    fn proved(&self, target: PairIndex) -> Option<&RecoverySymbol> {
-        let place = self.targets.iter().position(|it| *it == target)?;
-        self.proved.get(place)
-    }
 }
 
 impl Material {

@@ -5,46 +5,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use haulout_protocol::machine::recovery::{Effect, Failure, Input, SegmentRecovery, Stock, Terms};
+use haulout_protocol::machine::recovery::{Effect, Input, SegmentRecovery, Stock, Terms};
 use haulout_protocol::machine::retry::End;
-use haulout_protocol::machine::{Machine, RequestId};
+use haulout_protocol::machine::{Blame, Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard, shard_of_pair};
-use haulout_storage::StoreError;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span, warn};
 
-use super::job::Job;
+use super::job::{Job, Kept, Moved, RepairError};
 use super::question::{Event, Given, Question, Wanted};
 use super::rebuilding::{Material, Rebuilt};
 use crate::asking::{AskError, Clock};
 
 /// Events a segment's requests may have waiting.
 const EVENTS_WAITING_MAX: usize = 64;
-
-/// Why pairs were not rebuilt.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RepairError {
-    /// There is no way to them now.
-    #[error(transparent)]
-    Failed(#[from] Failure),
-    /// Our own store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A task of ours ended before its time.
-    #[error("this node is shutting down")]
-    Ended,
-}
-
-/// What a segment's repair moved.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Moved {
-    /// Pairs that are whole now.
-    pub(super) pairs: u64,
-    /// Bytes of symbols and proofs that came.
-    pub(super) bytes: u64,
-}
 
 /// The recovery of one segment.
 pub(super) struct Recovery<'a> {
@@ -75,13 +51,9 @@ impl<'a> Recovery<'a> {
         let held = held.await.map_err(|_| RepairError::Ended)??;
         let pair =
             |shard: &ShardIndex| pair_of_shard(&parameters, &asked.blob_id, asked.segment, *shard);
-        let own = session.network.identity();
-        let stock = Stock {
-            lost: asked.lost.iter().map(pair).collect(),
-            held,
-            ourselves: session.committee.member_by_peer(&own),
-        };
-        let length = parameters.segment_length(job.header.length, job.segment);
+        let stock =
+            Stock { lost: asked.lost.iter().map(pair).collect(), held, ourselves: job.ourselves() };
+        let length = job.length();
         let symbol = u64::from(parameters.symbol_bytes(length));
         let targets = u64::try_from(stock.lost.len()).unwrap_or(u64::MAX);
         let terms = Terms {
@@ -93,7 +65,7 @@ impl<'a> Recovery<'a> {
         let of = (&job.blob_id, job.segment, root);
         let (events, inbox) = mpsc::channel(EVENTS_WAITING_MAX);
         Ok(Recovery {
-            machine: SegmentRecovery::new(parameters, &session.committee, of, stock, terms),
+            machine: SegmentRecovery::new(parameters, &session.roster, of, stock, terms),
             job,
             clock: Clock::start(),
             symbols: BTreeMap::new(),
@@ -259,9 +231,28 @@ impl<'a> Recovery<'a> {
         Ok(Input::Rebuilt { roots: roots.collect(), is_inconsistent })
     }
 
+    /// Now that it is known what is right, it is known who sent something else before it had to be proved.
+    async fn blame_liars(&mut self, kept: &[Kept]) -> Result<(), RepairError> {
+        if self.unproved.is_empty() {
+            return Ok(());
+        }
+        let unproved = std::mem::take(&mut self.unproved);
+        let (job, kept) =
+            (self.job.clone(), kept.iter().map(|kept| (kept.shard, kept.slivers.clone())));
+        let kept: Vec<_> = kept.collect();
+        let judged = tokio::task::spawn_blocking(move || job.liars(&kept, &unproved)).await;
+        let session = &self.job.session;
+        for source in judged.map_err(|_| RepairError::Ended)? {
+            let member = self.machine.owner_of(source);
+            warn!(member = %session.name(member), "a member gave wrong symbols");
+            session.asker().blame(session.peer(member), Blame::WrongBytes);
+        }
+        Ok(())
+    }
+
     /// Makes rebuilt pairs durable.
     async fn keep(&mut self, pairs: &[PairIndex]) -> Result<(), RepairError> {
-        let Job { session, store, blob_id, segment, .. } = self.job;
+        let Job { session, blob_id, segment, .. } = self.job;
         let parameters = session.parameters;
         let mut kept = Vec::with_capacity(pairs.len());
         for pair in pairs {
@@ -270,22 +261,10 @@ impl<'a> Recovery<'a> {
                 continue; // the machine keeps what it recognised, and that is rebuilt and known
             };
             let shard = shard_of_pair(&parameters, blob_id, *segment, *pair);
-            kept.push((shard, rebuilt.slivers, proof.to_bytes()));
+            kept.push(Kept { shard, proof: proof.to_bytes(), slivers: rebuilt.slivers });
         }
+        self.blame_liars(&kept).await?;
         self.moved.pairs += u64::try_from(kept.len()).unwrap_or(u64::MAX);
-        let (store, blob_id, segment) = (store.clone(), *blob_id, *segment);
-        let written = tokio::task::spawn_blocking(move || {
-            // Time zero: nobody brings these any more, so they are not on their way.
-            let mut writer = store.segment_writer(blob_id, segment, 0)?;
-            for (shard, slivers, proof) in &kept {
-                writer.append_proof(*shard, proof)?;
-                for (axis, sliver) in Axis::BOTH.into_iter().zip(slivers) {
-                    writer.append(*shard, axis, sliver)?;
-                }
-            }
-            Ok::<_, StoreError>(writer)
-        });
-        let writer = written.await.map_err(|_| RepairError::Ended)??;
-        Ok(writer.commit().await?)
+        self.job.keep(kept).await
     }
 }

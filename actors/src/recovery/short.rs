@@ -1,17 +1,19 @@
 //! The repair of a short blob: whoever lacks a symbol fetches the blob, and encodes it again.
 //!
-//! Promises: what is stored is proved by the blob's header. Does not: fetch single symbols; they take the whole blob.
+//! Promises: what is stored is proved by the blob's header, and what was there before stays. Does not: fetch single symbols; they take the whole blob.
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::encoding::encode_short;
 use haulout_protocol::machine::recovery::Failure;
-use haulout_protocol::sliver::{Axis, ShardIndex, pair_of_shard};
-use haulout_storage::{ShortBlob, Store};
+use haulout_protocol::sliver::{Axis, ShardIndex};
+use haulout_storage::ShortBlob;
 use tracing::debug;
 
-use super::segment::RepairError;
+use super::job::RepairError;
+use crate::context::Context;
 use crate::session::Session;
 use crate::session::download::{self, Consistency, GetError};
+use crate::short_rows::{places_of, with_symbols_of};
 
 /// What was repaired.
 pub(super) struct Symbols {
@@ -22,7 +24,7 @@ pub(super) struct Symbols {
 /// Fetches the blob and stores the symbols of our shards.
 pub(super) async fn repair(
     session: &Session,
-    store: &Store,
+    context: &Context,
     blob_id: &BlobId,
     ours: &[ShardIndex],
 ) -> Result<Symbols, RepairError> {
@@ -42,23 +44,26 @@ pub(super) async fn repair(
         }
     })?;
     let bytes = u64::try_from(blob.len()).unwrap_or(u64::MAX);
-    let (parameters, of, ours) = (session.parameters, *blob_id, ours.to_vec());
+    let _alone = context.short_rows.lock(blob_id).await;
+    let (parameters, of, ours, reader) =
+        (session.parameters, *blob_id, ours.to_vec(), context.store.clone());
     let row = tokio::task::spawn_blocking(move || {
         let encoded = encode_short(&parameters, &blob);
-        let place = |shard: &ShardIndex| (pair_of_shard(&parameters, &of, 0, *shard).0, *shard);
-        let mut places: Vec<_> = ours.iter().map(place).collect();
-        places.sort_unstable();
+        let header = encoded.header();
+        let places = places_of(&parameters, &of, &ours);
         let indexes: Vec<_> = places.iter().map(|(place, _)| *place).collect();
-        let proof = encoded.prove(&indexes).filter(|_| encoded.header().blob_id() == of)?;
-        Some(ShortBlob {
-            header: encoded.header().to_bytes().into(),
+        let proof = encoded.prove(&indexes).filter(|_| header.blob_id() == of)?;
+        let new = ShortBlob {
+            header: header.to_bytes().into(),
             symbols: places.iter().map(|(place, shard)| (*shard, encoded.symbol(*place))).collect(),
             proof: proof.to_bytes().into(),
-        })
+        };
+        let old = reader.short(&of).ok().flatten(); // a damaged one is replaced
+        with_symbols_of(&parameters, header, new, old).ok()
     });
     // Content that is right and encodes to another root is the writer's fault.
     let row = row.await.map_err(|_| RepairError::Ended)?.ok_or(Failure::Inconsistent)?;
     let symbols = u64::try_from(row.symbols.len()).unwrap_or(u64::MAX);
-    store.put_short(blob_id, row, 0).await?;
+    context.store.put_short(blob_id, row, 0).await?;
     Ok(Symbols { symbols, bytes })
 }

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haulout_protocol::blob::BlobId;
-use haulout_protocol::committee::Committee;
+use haulout_protocol::committee::{Committee, Member};
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::machine::responsiveness::Pace;
+use haulout_protocol::machine::roster::Roster;
 use haulout_protocol::message::NetworkId;
 use tracing::{Span, debug_span};
 
@@ -23,8 +24,10 @@ pub struct Session {
     pub network: Network,
     /// Which network it is.
     pub network_id: NetworkId,
-    /// The committee to write to and read from.
+    /// The committee to write to, and whose word counts.
     pub committee: Arc<Committee>,
+    /// Whom to read from: its members, and behind them those that served before and may have what moves.
+    pub roster: Arc<Roster>,
     /// Shards and segment size.
     pub parameters: Parameters,
     /// The checkpoint of the ledger that was the last when the request began, as far as we know.
@@ -34,12 +37,17 @@ pub struct Session {
 }
 
 impl Session {
+    /// A member of the roster; those of the committee have the same index in both.
+    pub(crate) fn member(&self, index: usize) -> &Member {
+        self.roster.member(index).expect("who is asked is on the roster")
+    }
+
     pub(crate) fn peer(&self, member: usize) -> PeerId {
-        self.committee.members()[member].peer_id
+        self.member(member).peer_id
     }
 
     pub(crate) fn name(&self, member: usize) -> String {
-        let member = &self.committee.members()[member];
+        let member = self.member(member);
         format!("{} ({})", member.name, member.peer_id)
     }
 
@@ -48,10 +56,23 @@ impl Session {
         Asker::new(&self.network)
     }
 
-    /// What to expect of each member that is asked for so many bytes now.
+    /// What to expect of each on the roster that is asked for so many bytes now.
     pub(crate) fn paces(&self, bytes: u64) -> Vec<Pace> {
-        let peers = self.committee.members().iter().map(|member| member.peer_id);
-        self.asker().paces(peers, bytes)
+        let paces = self.asker().paces(self.roster.members().map(|member| member.peer_id), bytes);
+        let is_own = |(member, pace): (&Member, Pace)| match member.peer_id {
+            // A node that is a member itself has nothing to ask itself for.
+            peer if peer == self.network.identity() => Pace::Banned,
+            _ => pace,
+        };
+        self.roster.members().zip(paces).map(is_own).collect()
+    }
+
+    /// Everybody who has or had shards; whoever answers fast comes first.
+    pub(super) fn readers_by_pace(&self) -> Vec<usize> {
+        let members = self.roster.members().enumerate();
+        let share = |index| self.roster.share(index);
+        let candidates: Vec<_> = members.map(|(index, it)| (it.peer_id, share(index))).collect();
+        self.asker().ranked(&candidates, 0, usize::from(self.committee.quorum()), self.noise())
     }
 
     /// The members that own shards; whoever answers fast comes first.
@@ -69,7 +90,7 @@ impl Session {
 
     /// The span of what one member is sent in a put.
     pub(super) fn send_span(&self, member: usize, blob_id: &BlobId) -> Span {
-        let member = &self.committee.members()[member];
+        let member = self.member(member);
         debug_span!(
             "send",
             otel.kind = "client",
@@ -84,7 +105,7 @@ impl Session {
 
     /// The span of what one member is asked for in a get.
     pub(crate) fn fetch_span(&self, member: usize, blob_id: &BlobId, segment: u32) -> Span {
-        let member = &self.committee.members()[member];
+        let member = self.member(member);
         debug_span!(
             "fetch",
             otel.kind = "client",

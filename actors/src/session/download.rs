@@ -11,9 +11,9 @@ use futures::StreamExt;
 use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
 use haulout_protocol::crypto::Digest;
 use haulout_protocol::encoding::{self, Buffers, Parameters, SegmentPosition, SliverVerifier};
+use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload, Terms};
 use haulout_protocol::machine::retry::End;
-use haulout_protocol::machine::roster::Roster;
 use haulout_protocol::machine::{Machine, RequestId};
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex};
@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span, warn};
 
 use super::client::Session;
-use super::locate::{self, LocateError};
+use super::locate::{self, LocateError, Located};
 use super::progress::{Observer, Progress, Unhelpful};
 use crate::asking::{AskError, Clock, Obstacle};
 
@@ -135,7 +135,8 @@ pub async fn get(
     observer: &Observer,
 ) -> Result<GetReport, GetError> {
     let span = debug_span!("locate", haulout.blob.id = %blob_id);
-    let header = Arc::new(locate::header(session, blob_id).instrument(span).await?);
+    let Located { header, certified } = locate::header(session, blob_id).instrument(span).await?;
+    let header = Arc::new(header);
     let buffers = Buffers::new(SEGMENTS_AHEAD * session.parameters.segment_bytes() as usize);
     observer(Progress::Located { bytes: header.length });
     let count = u32::try_from(header.segments.len()).unwrap_or(u32::MAX);
@@ -144,7 +145,7 @@ pub async fn get(
             session.clone(),
             buffers.clone(),
             *blob_id,
-            header.clone(),
+            (header.clone(), certified),
             segment,
             consistency,
         );
@@ -195,13 +196,12 @@ impl Fetch {
         session: Session,
         buffers: Buffers,
         blob_id: BlobId,
-        header: Arc<BlobHeader>,
+        (header, certified): (Arc<BlobHeader>, Option<Epoch>),
         segment: u32,
         consistency: Consistency,
     ) -> Self {
         let (events, inbox) = mpsc::channel(EVENTS_WAITING_MAX);
-        let parameters = session.parameters;
-        let roster = Roster::settled(session.committee.clone());
+        let (parameters, roster) = (session.parameters, session.roster.clone());
         let length = parameters.segment_length(header.length, segment);
         let bytes = match header.encoding {
             Encoding::Segments => parameters.sliver_bytes(Axis::Primary, length),
@@ -211,7 +211,7 @@ impl Fetch {
             paces: session.paces(u64::try_from(bytes).unwrap_or(u64::MAX)),
             patience_ms: session.patience_ms(),
             noise: session.noise().wrapping_add(u64::from(segment)),
-            certified: None,
+            certified,
         };
         let machine = match header.encoding {
             Encoding::Segments => {
@@ -274,7 +274,10 @@ impl Fetch {
     fn take(&mut self, event: Event) -> Vec<Input> {
         match event {
             Event::Arrived { request, pair, parts } => {
-                let Some(axis) = self.axis_of.get(&request).copied() else { return Vec::new() };
+                // What comes of a request that was cancelled is nobody's: another member may have sent the same.
+                let axis = self.axis_of.get(&request).copied();
+                let axis = axis.filter(|_| self.requests.contains_key(&request));
+                let Some(axis) = axis else { return Vec::new() };
                 let mut inputs = Vec::new();
                 if let Some(sliver) = parts.sliver {
                     let before = self.slivers.insert((axis, pair), sliver.clone());
@@ -316,7 +319,7 @@ impl Fetch {
 
     /// Whoever waits shall know for what.
     fn missed(&self, members: &[usize]) {
-        let name = |member: &usize| self.session.committee.members()[*member].name.clone();
+        let name = |member: &usize| self.session.member(*member).name.clone();
         let nodes = members.iter().map(name).collect::<Vec<_>>().join(", ");
         warn!(
             segment = self.segment,
@@ -456,7 +459,7 @@ impl Fetch {
                         self.reasons.get(member).cloned().unwrap_or_else(lacking);
                     Unhelpful { name: self.session.name(*member), reason, obstacle }
                 };
-                let is_lost = self.is_lost(needed, lost, &members);
+                let is_lost = self.is_lost(needed, lost);
                 let members = members.iter().map(unhelpful).collect();
                 let blob_id = self.blob_id;
                 GetError::Unavailable {
@@ -474,14 +477,12 @@ impl Fetch {
 
     /// Whether too few slivers would be there even if all members answered: some said that they lack single ones, others
     /// that they have nothing of the blob.
-    fn is_lost(&self, needed: u16, lost: u16, members: &[usize]) -> bool {
-        let committee = &self.session.committee;
+    fn is_lost(&self, needed: u16, lost: u16) -> bool {
         let has_nothing =
-            |member: &&usize| matches!(self.reasons.get(member), Some((_, Obstacle::Lacks)));
-        let empty = members.iter().filter(has_nothing).map(|member| committee.weight(*member));
-        let lost = empty.fold(lost, u16::saturating_add);
+            |member: usize| matches!(self.reasons.get(&member), Some((_, Obstacle::Lacks)));
+        let lost = lost.saturating_add(self.machine.without(has_nothing));
         // Nobody is asked for padding, so nobody says that it is lost.
-        let asked = committee.shards().saturating_sub(self.machine.unasked());
+        let asked = self.session.committee.shards().saturating_sub(self.machine.unasked());
         asked.saturating_sub(lost) < needed
     }
 }

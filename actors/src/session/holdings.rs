@@ -99,7 +99,9 @@ pub async fn holdings(
     };
     let (away, there): (Vec<_>, Vec<_>) =
         session.members_by_pace().into_iter().partition(|member| why(*member).is_some());
-    let shape = shape(session, blob_id, there.clone()).await;
+    let mut readers = session.readers_by_pace();
+    readers.retain(|member| why(*member).is_none());
+    let shape = shape(session, blob_id, readers).await;
     let mut heard = Tally::new(session, *blob_id, shape);
     for member in away {
         heard.heard[member] = why(member).map(Err);
@@ -205,7 +207,9 @@ impl<'a> Tally<'a> {
         let said: Vec<_> =
             self.heard.iter().flatten().filter_map(|heard| heard.as_ref().ok()).collect();
         let heard = said.iter().map(|answer| answer.shards).fold(0_u16, u16::saturating_add);
-        let silent = self.session.committee.shards().saturating_sub(heard);
+        // Of a shard that moved, its owner before may have what its owner now does not; it is not asked.
+        let moved = u16::try_from(self.session.roster.moved()).unwrap_or(u16::MAX);
+        let silent = self.session.committee.shards().saturating_sub(heard).saturating_add(moved);
         let parameters = &self.session.parameters;
         match self.shape {
             Shape::Segments(segments) => holdings::stock(parameters, segments, &said, silent),
@@ -226,5 +230,56 @@ impl<'a> Tally<'a> {
         };
         let members = self.heard.iter().enumerate().map(member);
         members.filter(|member| member.shards > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use haulout_protocol::chain::object::staking::EpochState;
+    use haulout_protocol::committee::Committee;
+    use haulout_protocol::crypto::PeerId;
+    use haulout_protocol::epoch::Epoch;
+    use haulout_protocol::machine::roster::Roster;
+
+    use super::*;
+    use crate::sample::{NETWORK, sample_committee, sample_network};
+
+    /// What is made of it that all members of a committee say that they hold nothing, when this one was before it.
+    fn outlook(previous: Option<&Committee>) -> Outlook {
+        let peers: Vec<_> = (1..=5).map(|byte| PeerId::from_key([byte; 32])).collect();
+        let committee = Arc::new(sample_committee(&peers, 100));
+        let phase = EpochState::Done { since_ms: 0 };
+        let session = Session {
+            network: sample_network(1),
+            network_id: NETWORK,
+            roster: Arc::new(Roster::new(committee.clone(), previous, &phase)),
+            committee,
+            parameters: Parameters::new(100, 1 << 14).expect("valid parameters"),
+            checkpoint: 100,
+            patience: Duration::ZERO,
+        };
+        let blob_id = BlobId::from_bytes([7; 32]);
+        let mut tally = Tally::new(&session, blob_id, Shape::Segments(1));
+        for member in 0..peers.len() {
+            tally.add(member, Ok(vec![Held { primary: 0, secondary: 0 }]));
+        }
+        tally.stock().outlook
+    }
+
+    #[test]
+    fn what_owners_before_may_have_is_not_called_lost() {
+        assert_eq!(outlook(None), Outlook::Lost);
+        let peers: Vec<_> = (1..=5).map(|byte| PeerId::from_key([byte; 32])).collect();
+        let mut members = sample_committee(&peers, 100).members().to_vec();
+        let same = Committee::new(Epoch(0), 100, members.clone()).unwrap();
+        assert_eq!(outlook(Some(&same)), Outlook::Lost, "nothing moved");
+        let shards: Vec<_> = members.iter().map(|member| member.shards.clone()).collect();
+        let others = shards.iter().cycle().skip(1);
+        members.iter_mut().zip(others).for_each(|(member, shards)| member.shards = shards.clone());
+        let other = Committee::new(Epoch(0), 100, members).unwrap();
+        assert_eq!(outlook(Some(&other)), Outlook::Waiting);
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::standing;
 use haulout_protocol::wire::blob::{Registration, State, Status};
@@ -211,10 +212,20 @@ async fn ask_everybody(session: &Session, blob_id: &BlobId, stragglers: Duration
 /// Members asked for the header at once; the next one is asked when one of them cannot help or is slow.
 pub(super) const HEADER_REQUESTS: usize = 3;
 
+/// A blob that can be read, as far as its header tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// Its header, verified.
+    pub header: BlobHeader,
+    /// When it was certified; known only while shards move, when that says who has it.
+    pub certified: Option<Epoch>,
+}
+
 /// The verified header of a blob that the ledger is known to keep; nothing if no member gives one.
 pub(crate) async fn held_header(session: &Session, blob_id: &BlobId) -> Option<BlobHeader> {
     let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
-    let members = session.members_by_pace();
+    let mut members = session.readers_by_pace();
+    members.retain(|member| session.peer(*member) != session.network.identity());
     let mut headers = Inquiry::start(session.inquiry(HEADER_REQUESTS), members, ask);
     loop {
         match headers.next().await? {
@@ -224,10 +235,10 @@ pub(crate) async fn held_header(session: &Session, blob_id: &BlobId) -> Option<B
     }
 }
 
-/// The verified header of a blob, or why there is none.
-pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, LocateError> {
+/// The verified header of a blob, or why there is none. While shards move, those that have them from before are asked, too.
+pub async fn header(session: &Session, blob_id: &BlobId) -> Result<Located, LocateError> {
     let ask = async |member: usize| (member, node::header(session, member, blob_id).await);
-    let members = session.members_by_pace();
+    let members = session.readers_by_pace();
     let mut headers = Inquiry::start(session.inquiry(HEADER_REQUESTS), members, ask);
     let mut standing = std::pin::pin!(standing(session, blob_id));
     let mut known: Option<Standing> = None;
@@ -236,7 +247,17 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
         tokio::select! {
             biased;
             header = headers.next() => match header {
-                Some((_, Ok(header))) => return Ok(header),
+                Some((_, Ok(header))) => {
+                    let certified = match known {
+                        Some(standing) => certified_in(&standing),
+                        None if session.roster.is_changing() => {
+                            let waited = timeout(limits::STATUS_STRAGGLERS_MAX, standing).await;
+                            waited.ok().as_ref().and_then(certified_in)
+                        }
+                        None => None,
+                    };
+                    return Ok(Located { header, certified });
+                }
                 Some((member, Err(error))) => {
                     headers.judged(member, error.end());
                     reasons.insert(session.name(member), (error.to_string(), error.obstacle()));
@@ -247,7 +268,7 @@ pub async fn header(session: &Session, blob_id: &BlobId) -> Result<BlobHeader, L
                         None => standing.await,
                     };
                     if let Some(State::Certified { .. }) = standing.state {
-                        return Err(no_header(session.members_by_pace().len(), *blob_id, reasons));
+                        return Err(no_header(session.readers_by_pace().len(), *blob_id, reasons));
                     }
                     // Being behind says more than not having the header, which follows from it.
                     let without = reasons.into_iter().map(|(name, (reason, _))| (name, reason));
@@ -289,6 +310,14 @@ pub(super) async fn not_readable(session: &Session, blob_id: &BlobId) -> Option<
     match is_gone(&standing) || is_registered {
         true => Some(explain(session, blob_id, standing).await),
         false => None,
+    }
+}
+
+/// When a blob was certified, as the committee says.
+fn certified_in(standing: &Standing) -> Option<Epoch> {
+    match standing.state {
+        Some(State::Certified { certified_epoch, .. }) => Some(Epoch(certified_epoch)),
+        _ => None,
     }
 }
 
@@ -341,6 +370,7 @@ mod tests {
 
     use haulout_protocol::crypto::PeerId;
     use haulout_protocol::encoding::Parameters;
+    use haulout_protocol::machine::roster::Roster;
 
     use super::*;
     use crate::network::OpenError;
@@ -352,10 +382,12 @@ mod tests {
     /// this, having read so far, and the others cannot be reached.
     fn found(said: &[(u64, State)]) -> Standing {
         let peers: Vec<_> = (1..=5).map(|byte| PeerId::from_key([byte; 32])).collect();
+        let committee = Arc::new(sample_committee(&peers, 100));
         let session = Session {
             network: sample_network(1),
             network_id: NETWORK,
-            committee: Arc::new(sample_committee(&peers, 100)),
+            roster: Arc::new(Roster::settled(committee.clone())),
+            committee,
             parameters: Parameters::new(100, 1 << 14).expect("valid parameters"),
             checkpoint: 100,
             patience: Duration::ZERO,

@@ -14,16 +14,11 @@ use crate::context::Context;
 use crate::position::Position;
 use crate::serving::{Fault, Visit};
 
-/// Locks of rows: two blobs rarely share one.
-const SHORT_ROWS: usize = 64;
-
 /// What all sessions share.
 pub(super) struct Shared {
     pub(super) context: Context,
     pub(super) patience: Patience,
     pub(super) pending: Pending,
-    /// Held while the row of a short blob is read and written again.
-    short_rows: [tokio::sync::Mutex<()>; SHORT_ROWS],
 }
 
 /// One stream and who opened it.
@@ -34,12 +29,7 @@ pub(super) struct Session {
 
 impl Shared {
     pub(super) fn new(context: Context, patience: Patience, pending_on_disk: u64) -> Shared {
-        Shared {
-            context,
-            patience,
-            pending: Pending::new(patience.bounds, pending_on_disk),
-            short_rows: std::array::from_fn(|_| tokio::sync::Mutex::default()),
-        }
+        Shared { context, patience, pending: Pending::new(patience.bounds, pending_on_disk) }
     }
 
     /// The shards we own at this position.
@@ -48,11 +38,6 @@ impl Shared {
             [] => Err(Fault::Refused(Refusal::NotMember)),
             shards => Ok(shards.to_vec()),
         }
-    }
-
-    /// What is held while the row of a short blob changes.
-    pub(super) fn short_row(&self, blob_id: &BlobId) -> &tokio::sync::Mutex<()> {
-        &self.short_rows[usize::from(blob_id.as_bytes()[31]) % SHORT_ROWS]
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::Stored;
 use haulout_protocol::machine::epoch_change::Holding;
@@ -117,7 +118,7 @@ impl State {
     fn look(&mut self, myself: &ActorRef<Message>) {
         let (context, last) = (self.context.clone(), self.last.clone());
         self.tasks.spawn(myself, async move {
-            let seen = match hold_filled(&context).await {
+            let seen = match tell(&context).await {
                 Ok(()) => {
                     let seen = tokio::task::spawn_blocking(move || look(&context, last)).await;
                     seen.expect("looking neither panics nor is cut off")
@@ -144,30 +145,39 @@ impl State {
     }
 }
 
-/// Has the store hold the shards of which nothing is missing any more, as far as it has read the ledger.
-async fn hold_filled(context: &Context) -> Result<(), StoreError> {
+/// Tells the store the network's numbers, and that it holds the shards of which nothing is missing any more, as far as it has
+/// read the ledger. If it takes no writes nothing is told: that is seen by itself, and the next look tries again.
+async fn tell(context: &Context) -> Result<(), StoreError> {
     let (store, position) = (context.store.clone(), context.position.current());
     if position.checkpoint < position.read_at || !context.may_act() {
         return Ok(());
     }
-    let filled = tokio::task::spawn_blocking(move || {
-        let segments_of = |bytes| position.parameters.segment_count(bytes);
-        match store.write_error() {
-            Some(_) => Ok(Vec::new()),
-            None => store.filled_shards(position.epoch, segments_of),
+    let told = match store.set_parameters(&position.parameters).await {
+        Ok(()) => hold_filled(store, position.epoch, position.parameters).await,
+        refused => refused,
+    };
+    match told {
+        Err(error) if error.is_transient() || matches!(error, StoreError::Poisoned { .. }) => {
+            tracing::debug!(%error, "the store was told nothing");
+            Ok(())
         }
+        told => told,
+    }
+}
+
+/// Has the store hold the shards of which nothing is missing any more.
+async fn hold_filled(store: Store, epoch: Epoch, parameters: Parameters) -> Result<(), StoreError> {
+    let reader = store.clone();
+    let filled = tokio::task::spawn_blocking(move || {
+        reader.filled_shards(epoch, |bytes| parameters.segment_count(bytes))
     });
     let filled = filled.await.expect("looking neither panics nor is cut off")?;
     if filled.is_empty() {
         return Ok(());
     }
     let count = filled.len();
-    match context.store.hold_filled(filled).await {
-        Ok(()) => tracing::info!(shards = count, "nothing is missing any more of shards that were"),
-        // A full disk is told of by itself; the next look tries again.
-        Err(error) if error.is_transient() => tracing::debug!(%error, "shards stay missing"),
-        Err(error) => return Err(error),
-    }
+    store.hold_filled(filled).await?;
+    tracing::info!(shards = count, "nothing is missing any more of shards that were");
     Ok(())
 }
 

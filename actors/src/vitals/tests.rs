@@ -1,5 +1,7 @@
 //! What is measured becomes a condition, and stops to be one.
 
+use std::time::Duration;
+
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::Name;
 use haulout_protocol::machine::epoch_change::Holding;

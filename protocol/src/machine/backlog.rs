@@ -45,6 +45,8 @@ pub enum Input {
         /// Whether there is no page after it.
         is_last: bool,
     },
+    /// The store could not be read.
+    LookFailed,
     /// A repair is over.
     Done {
         /// Which blob's.
@@ -178,12 +180,12 @@ impl Backlog {
                 self.running.insert(blob);
                 effects.push(Effect::Repair(blob));
             }
-            match (self.queue.is_empty(), is_last, self.running.is_empty()) {
-                (true, false, _) => {
+            match (self.queue.is_empty(), is_last) {
+                (true, false) => {
                     self.look = Look::Reading;
                     effects.push(Effect::Look { is_first: false });
                 }
-                (true, true, true) => {
+                (true, true) => {
                     self.look = Look::Idle;
                     if self.seen == 0 {
                         self.resting.clear();
@@ -204,14 +206,15 @@ impl Backlog {
     /// When the next look begins, if there is a reason for one.
     fn begins_at(&self) -> Option<Timestamp> {
         let Some(began) = self.began else { return self.is_stirred.then_some(Timestamp(0)) };
-        if self.has_moved {
+        if self.has_moved && self.running.is_empty() {
             return Some(began);
         }
         let rested = match self.seen {
             0 => None,
+            _ if !self.running.is_empty() => None, // the end of each is a reason
             _ => Some(self.resting.values().map(|rest| rest.until).min().unwrap_or(began)),
         };
-        let stirred = self.is_stirred.then_some(began);
+        let stirred = (self.is_stirred || self.has_moved).then_some(began);
         let reason = [rested, stirred].into_iter().flatten().min()?;
         Some(reason.max(began.after(LOOK_PAUSE_MS)))
     }
@@ -225,6 +228,11 @@ impl Machine for Backlog {
         match input {
             Input::Stirred => self.is_stirred = true,
             Input::Seen { blobs, is_last } => self.saw(now, blobs, is_last),
+            Input::LookFailed => {
+                // Nothing is known of what there is, so nothing is called complete.
+                (self.look, self.is_stirred, self.seen) = (Look::Idle, true, self.seen.max(1));
+                self.began = Some(now);
+            }
             Input::Done { blob, outcome } => self.done(now, blob, outcome),
             Input::TimeReached => (),
         }

@@ -103,6 +103,13 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
     plan
 }
 
+/// The shards that others have had for a whole epoch: whoever needed them from us has them, and what is here of them goes.
+/// A shard that was lost in this epoch stays: its new owner may still fetch it, and readers, too.
+pub fn released(known: &BTreeMap<ShardIndex, Holding>, epoch: Epoch) -> Vec<ShardIndex> {
+    let is_over = |(_, holding): &(&ShardIndex, &Holding)| matches!(holding, Holding::Locked { since } if *since < epoch);
+    known.iter().filter(is_over).map(|(shard, _)| *shard).collect()
+}
+
 /// Whether all that was missing has expired or was deleted. What a lost disk had of the epoch in which it was lost
 /// counts as earlier only when that epoch is over; until then the absent blobs tell.
 fn is_over(since: Epoch, facts: &Facts<'_>) -> bool {
@@ -144,6 +151,16 @@ mod tests {
         assert!(!is_due(Some(Epoch(5)), Epoch(5), true, true), "again");
         assert!(!is_due(None, Epoch(5), false, true), "too early");
         assert!(!is_due(None, Epoch(5), true, false), "one server's word");
+    }
+
+    #[test]
+    fn what_others_have_had_for_an_epoch_goes_and_nothing_else() {
+        let locked = |since| Holding::Locked { since: Epoch(since) };
+        let known =
+            [(1, Holding::Held), (2, MISSING), (3, locked(5)), (4, locked(4)), (5, locked(1))];
+        let known = known.into_iter().map(|(shard, it)| (ShardIndex(shard), it)).collect();
+        assert_eq!(released(&known, Epoch(5)), shards(&[4, 5]));
+        assert_eq!(released(&known, Epoch(6)), shards(&[3, 4, 5]));
     }
 
     #[test]

@@ -14,9 +14,9 @@ use super::attendance::Attendance;
 use super::questions::Questions;
 use super::responsiveness::{Pace, Preference, preferences};
 use super::retry::{ABSENT_TIMES, End};
+use super::roster::Roster;
 use super::{Blame, Machine, RequestId, Timestamp};
 use crate::blob::BlobId;
-use crate::committee::Committee;
 use crate::crypto::Digest;
 use crate::encoding::Parameters;
 use crate::pairs::{GROUP_PAIRS, KnownPairs, PairProof, PairRoots};
@@ -89,7 +89,7 @@ pub enum Effect {
     Ask {
         /// Names the request in later inputs.
         request: RequestId,
-        /// Index of the member in the committee.
+        /// Index of the member on the roster.
         member: usize,
         /// Which slivers give the symbols.
         axis: Axis,
@@ -104,7 +104,7 @@ pub enum Effect {
     AskProofs {
         /// Names the request in later inputs.
         request: RequestId,
-        /// Index of the member in the committee.
+        /// Index of the member on the roster.
         member: usize,
         /// Of which pairs.
         pairs: Vec<PairIndex>,
@@ -214,7 +214,7 @@ pub struct Stock {
     pub lost: BTreeSet<PairIndex>,
     /// The pairs that are here, whole, each with its verified proof: they give symbols, and cost nothing.
     pub held: BTreeMap<PairIndex, PairProof>,
-    /// Our own place in the committee, whom nobody asks.
+    /// Our own place among those who are asked.
     pub ourselves: Option<usize>,
 }
 
@@ -254,23 +254,24 @@ pub struct SegmentRecovery {
 }
 
 impl SegmentRecovery {
-    /// A recovery of pairs of a `segment` whose commitment has this `slivers_root`, from the committee.
+    /// A recovery of pairs of a `segment` whose commitment has this `slivers_root`, from those who have the other pairs,
+    /// or had them before, as long as these move.
     pub fn new(
         parameters: Parameters,
-        committee: &Committee,
+        roster: &Roster,
         (blob_id, segment, slivers_root): (&BlobId, u32, Digest),
         stock: Stock,
         terms: Terms,
     ) -> Self {
         let owner = |pair| {
             let shard = shard_of_pair(&parameters, blob_id, segment, PairIndex(pair));
-            committee.member_of_shard(shard).expect("a committee owns every shard of its network")
+            let owners = roster.owners(shard, None);
+            owners.expect("a committee owns every shard of its network").likely
         };
-        let members = committee.members().len();
+        let members = roster.len();
         let mut paces = terms.paces;
         paces.resize(members, Pace::Untried);
-        let shares: Vec<_> =
-            (0..members).map(|member| usize::from(committee.weight(member))).collect();
+        let shares: Vec<_> = (0..members).map(|member| roster.share(member)).collect();
         let needed = usize::from(parameters.source(Axis::Secondary));
         let Stock { lost, held, ourselves } = stock;
         let mut known = KnownPairs::new(&parameters, slivers_root);
@@ -305,6 +306,11 @@ impl SegmentRecovery {
     /// What proofs told of the segment's pairs; of those that were rebuilt and kept, their proofs.
     pub fn known(&self) -> &KnownPairs {
         &self.known
+    }
+
+    /// Who has a pair, by its index on the roster.
+    pub fn owner_of(&self, pair: PairIndex) -> usize {
+        self.owner(Thing::Proof(pair))
     }
 
     /// The pairs that are here and give symbols.
@@ -425,14 +431,18 @@ impl SegmentRecovery {
         effects
     }
 
+    /// Whether symbols of enough slivers came.
+    fn has_enough(&self) -> bool {
+        Axis::BOTH.into_iter().all(|axis| self.held_of(axis) >= self.needed(axis))
+    }
+
     /// Decides what the facts at hand allow: rebuild, ask, wait, or give up.
     fn advance(&mut self, now: Timestamp) -> Vec<Effect> {
         if self.phase != Phase::Gathering {
             return Vec::new();
         }
-        let mut effects = self.widen();
-        let is_enough = |axis| self.held_of(axis) >= self.needed(axis);
-        if Axis::BOTH.into_iter().all(is_enough) && self.can_recognise() {
+        let mut effects = self.widen(now);
+        if self.has_enough() && self.can_recognise() {
             effects.extend(self.cancel_all());
             effects.push(self.rebuild());
             self.phase = Phase::Rebuilding;

@@ -204,7 +204,7 @@ pub(crate) mod tests {
             assert_eq!(roster.member(index), Some(member));
         }
         assert_eq!(roster.member(4), None);
-        let owners = roster.owners(ShardIndex(5), None).unwrap();
+        let owners = roster.owners(ShardIndex(5), None).expect("there is such a shard");
         assert_eq!(owners, Owners { likely: 3, other: Some(1) });
         assert_eq!(owners.iter().collect::<Vec<_>>(), [3, 1]);
         assert_eq!([0, 1, 2, 3].map(|index| roster.share(index)), [3, 3, 2, 2]);

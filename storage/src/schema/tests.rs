@@ -4,12 +4,14 @@ use std::fs::{self, OpenOptions};
 
 use tempfile::{TempDir, tempdir};
 
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::ShardIndex;
 
 use super::*;
-use crate::tables::WANTING;
+use crate::tables::{ENDS, PLACED, PLACES, SUMS, WANTING};
 use crate::testing::*;
 use crate::{Kept, Scope, Store, StoreError};
 
@@ -87,8 +89,53 @@ fn a_store_of_version_4_is_opened_with_all_it_holds() {
     }
 }
 
-#[test]
-fn a_store_of_version_5_is_opened_with_all_it_holds_and_all_its_shards() {
+/// Blobs in the order of certification, all of one length; none of them has an event.
+async fn ordered(store: &Store) -> Vec<BlobId> {
+    let parameters = Parameters::new(7, 1024).expect("valid parameters");
+    store.set_parameters(&parameters).await.expect("told");
+    let order = store.order().expect("read");
+    let of_one = order.bytes().expect("read") / 3;
+    let at = |number| order.byte_at(number * of_one).expect("read").expect("within");
+    let bytes = [0, 1, 2].map(at).to_vec();
+    assert!(bytes.iter().all(|byte| byte.certified.is_none() && byte.offset == 0));
+    bytes.into_iter().map(|byte| byte.blob_id).collect()
+}
+
+/// By epoch, those of one epoch by id.
+fn expected_order() -> Vec<BlobId> {
+    let mut first = vec![sample_blob(1), sample_blob(2)];
+    first.sort_unstable();
+    [first, vec![sample_blob(3)]].concat()
+}
+
+#[tokio::test]
+async fn a_store_of_version_6_gives_its_certified_blobs_places() {
+    let directory = tempdir().expect("created");
+    let store = Store::open(directory.path(), sample_options()).expect("opens");
+    fill(&store).await;
+    fill_more(&store).await;
+    drop(store);
+    set_version(directory.path(), 6);
+    let database = Database::open(directory.path().join("index.redb")).expect("opens");
+    let transaction = database.begin_write().expect("begins");
+    transaction.delete_table(PLACED).expect("deleted");
+    transaction.delete_table(PLACES).expect("deleted");
+    transaction.delete_table(ENDS).expect("deleted");
+    transaction.delete_table(SUMS).expect("deleted");
+    let mut numbers = transaction.open_table(META).expect("opens");
+    numbers.remove(meta::ORDER_LAST).expect("removed");
+    drop(numbers);
+    transaction.commit().expect("committed");
+    drop(database);
+    let store = Store::open(directory.path(), sample_options()).expect("opens");
+    check_filled(&store);
+    check_consistent(&store, Some(directory.path()));
+    assert_eq!(store.shards().expect("read").len(), 2);
+    assert_eq!(ordered(&store).await, expected_order());
+}
+
+#[tokio::test]
+async fn a_store_of_version_5_is_opened_with_all_it_holds_and_all_its_shards() {
     let directory = tempdir().expect("created");
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/schema/version-5");
     copy(&kept, directory.path());
@@ -105,6 +152,7 @@ fn a_store_of_version_5_is_opened_with_all_it_holds_and_all_its_shards() {
         let page = store.missing(&scope, |_| 2, None).expect("read");
         let lacking: Vec<_> = page.lacking.iter().map(|lacking| lacking.blob_id).collect();
         assert_eq!(lacking, [sample_blob(3)], "of which nothing is here");
+        assert_eq!(ordered(&store).await, expected_order());
     }
 }
 

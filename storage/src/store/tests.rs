@@ -5,6 +5,7 @@ mod folders;
 mod images;
 mod model;
 mod reading;
+mod repairing;
 mod room;
 mod writing;
 

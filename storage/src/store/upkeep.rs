@@ -13,11 +13,13 @@ use haulout_protocol::sliver::ShardIndex;
 
 use super::{Store, Usage};
 use crate::census::{self, Census};
+use crate::check;
 use crate::content;
 use crate::error::StoreError;
 use crate::holes;
 use crate::leaving;
 use crate::missing::{self, Page, PageEnd, Scope};
+use crate::order::{self, Order};
 use crate::shards;
 use crate::slivers;
 use crate::tables::{self, meta};
@@ -97,6 +99,20 @@ impl Store {
         Ok(more)
     }
 
+    /// Tells the store the network's numbers, which say how many bytes each shard stores of a blob; to be told again at every
+    /// start, which costs a look.
+    pub async fn set_parameters(&self, parameters: &Parameters) -> Result<(), StoreError> {
+        if order::known_parameters(&self.view()?)?.as_ref() == Some(parameters) {
+            return Ok(());
+        }
+        self.write(Change::Parameters { parameters: *parameters }, 1).await.map(drop)
+    }
+
+    /// Live certified blobs in the order of their certification, with the bytes that each shard stores of them; as it is now.
+    pub fn order(&self) -> Result<Order, StoreError> {
+        Order::new(self.view()?)
+    }
+
     /// Counts the blobs the network answers for in that epoch. Goes through every object on chain and blocks on the
     /// disk: call it where blocking is allowed, and seldom.
     pub fn census(&self, epoch: Epoch) -> Result<Census, StoreError> {
@@ -104,6 +120,12 @@ impl Store {
     }
 
     // How it is.
+
+    /// What the index says that contradicts itself: nothing, in a sound store. Goes through all of it, and keeps a little of
+    /// each blob in memory: call it where blocking is allowed, in tests, or when a store is in doubt.
+    pub fn check(&self) -> Result<Vec<String>, StoreError> {
+        check::check(&self.view()?)
+    }
 
     /// How many slivers of the given shards are here and not known to be damaged, primary and secondary ones, in each of these
     /// segments. Walks all their rows: call it where blocking is allowed, and for a bounded number of segments.

@@ -3,9 +3,9 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::object::staking::Pool;
+use haulout_protocol::chain::object::staking::{self, Pool};
 use haulout_protocol::chain::object::{Blob, Staking, Storage, System};
+use haulout_protocol::chain::{ObjectId, staking_inner};
 use sui_rpc::proto::sui::rpc::v2 as rpc;
 use sui_rpc::proto::sui::rpc::v2::owner::OwnerKind;
 use sui_sdk_types::{Address, MoveStruct, Object, ObjectData};
@@ -156,20 +156,23 @@ impl Service {
             return;
         }
         let Lie::LateEpoch { system, staking, by } = self.lie() else { return };
+        let late: [(ObjectId, Late); 3] =
+            [(system, late_system), (staking, late_staking), (staking_inner(&staking), late_state)];
         let lies_about = |id: &Address| {
             let id = ObjectId::from_bytes(id.into_inner());
-            (id == system || id == staking).then_some(id == system)
+            late.iter().find(|(of, _)| *of == id).map(|(_, late)| late)
         };
         if let Ok(true_one) = sent.bcs().deserialize::<Object>()
-            && let Some(is_system) = lies_about(&true_one.object_id())
-            && let Some(late) = late(&true_one, is_system, by)
+            && let Some(late) = lies_about(&true_one.object_id())
+            && let Some(value) = true_one.as_struct().and_then(|value| late(value.contents(), by))
+            && let Some(late) = with_value(&true_one, value)
         {
             *sent = late.into();
             self.told.fetch_add(1, Ordering::Relaxed);
         } else if let Ok(id) = sent.object_id().parse::<Address>()
-            && let Some(is_system) = lies_about(&id)
+            && let Some(late) = lies_about(&id)
             && let Some(contents) = &mut sent.contents
-            && let Some(late) = late_value(contents.value(), is_system, by)
+            && let Some(late) = late(contents.value(), by)
         {
             contents.set_value(late);
             self.told.fetch_add(1, Ordering::Relaxed);
@@ -177,10 +180,8 @@ impl Service {
     }
 }
 
-/// An object as it may be in some epochs: the system object, or the staking object.
-fn late(object: &Object, is_system: bool, by: u32) -> Option<Object> {
-    with_value(object, late_value(object.as_struct()?.contents(), is_system, by)?)
-}
+/// A Move value as it may be so many epochs later.
+type Late = fn(&[u8], u32) -> Option<Vec<u8>>;
 
 /// The object with another Move value inside it.
 fn with_value(object: &Object, bytes: Vec<u8>) -> Option<Object> {
@@ -218,18 +219,21 @@ fn swapped_value(value: &[u8], one: &ObjectId, other: &ObjectId) -> Option<Vec<u
     Some([&instead, rest].concat())
 }
 
-/// The Move value inside it.
-fn late_value(value: &[u8], is_system: bool, by: u32) -> Option<Vec<u8>> {
-    match is_system {
-        true => {
-            let mut system: System = bcs::from_bytes(value).ok()?;
-            system.committee.epoch += by;
-            bcs::to_bytes(&system).ok()
-        }
-        false => {
-            let mut staking: Staking = bcs::from_bytes(value).ok()?;
-            staking.epoch += by;
-            bcs::to_bytes(&staking).ok()
-        }
-    }
+fn late_system(value: &[u8], by: u32) -> Option<Vec<u8>> {
+    let mut system: System = bcs::from_bytes(value).ok()?;
+    system.committee.epoch += by;
+    bcs::to_bytes(&system).ok()
+}
+
+fn late_staking(value: &[u8], by: u32) -> Option<Vec<u8>> {
+    let mut staking: Staking = bcs::from_bytes(value).ok()?;
+    staking.epoch += by;
+    bcs::to_bytes(&staking).ok()
+}
+
+/// The state of stake.
+fn late_state(value: &[u8], by: u32) -> Option<Vec<u8>> {
+    let mut state: staking::Staking = bcs::from_bytes(value).ok()?;
+    state.epoch += by;
+    bcs::to_bytes(&state).ok()
 }

@@ -22,7 +22,7 @@ use sui_sdk_types::Digest;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::Word;
+use crate::chain::memory::Word;
 use crate::limits;
 
 /// Where the digest begins, after the count.

@@ -95,6 +95,29 @@ fn rests_are_remembered_of_a_bounded_number_of_blobs() {
 }
 
 #[test]
+fn a_repair_that_lasts_keeps_nobody_from_looking_for_more() {
+    let (mut backlog, now) = (begun(2), Timestamp(20));
+    let [a, b] = [1, 2].map(blob);
+    assert_eq!(backlog.handle(now, seen(&[a], true)), [Effect::Repair(a)]);
+    assert_eq!(backlog.deadline(), None, "nothing has changed");
+    assert_eq!(backlog.handle(now, Input::Stirred), []);
+    let next = Timestamp(10 + LOOK_PAUSE_MS);
+    assert_eq!(backlog.handle(next, Input::TimeReached), [Effect::Look { is_first: true }]);
+    assert_eq!(backlog.handle(next, seen(&[a, b], true)), [Effect::Repair(b)]);
+    assert_eq!(backlog.handle(next, done(b, Outcome::Repaired)), []);
+    assert_eq!(backlog.deadline(), Some(next.after(LOOK_PAUSE_MS)));
+}
+
+#[test]
+fn a_store_that_cannot_be_read_is_looked_at_again_and_never_called_complete() {
+    let (mut backlog, now) = (begun(2), Timestamp(20));
+    assert_eq!(backlog.handle(now, Input::LookFailed), []);
+    let next = now.after(LOOK_PAUSE_MS);
+    assert_eq!(backlog.deadline(), Some(next));
+    assert_eq!(backlog.handle(next, Input::TimeReached), [Effect::Look { is_first: true }]);
+}
+
+#[test]
 fn answers_nobody_waits_for_change_nothing() {
     let mut backlog = begun(1);
     assert_eq!(backlog.handle(Timestamp(20), done(blob(1), Outcome::Repaired)), []);

@@ -56,13 +56,22 @@ impl SegmentRecovery {
         wanted
     }
 
-    /// Has those pairs rebuilt, too, without which a target cannot be recognised because nobody has a proof for it.
-    pub(super) fn widen(&mut self) -> Vec<Effect> {
+    /// Has those pairs rebuilt, too, without which a target cannot be recognised because nobody has a proof for it; or,
+    /// once there are symbols enough, nobody who answers.
+    pub(super) fn widen(&mut self, now: Timestamp) -> Vec<Effect> {
+        let is_waited_for = !self.has_enough();
+        let late: BTreeSet<_> = self.questions.late_members().collect();
         let mut more = BTreeSet::new();
         for target in &self.targets {
             let Some(range) = self.together_with(*target) else { continue };
             let may_prove = |pair: PairIndex| {
-                !self.targets.contains(&pair) && self.may_come(Thing::Proof(pair), ABSENT_TIMES)
+                let (thing, owner) = (Thing::Proof(pair), self.owner(Thing::Proof(pair)));
+                let is_away = self.members.is_silent(owner)
+                    || self.members.is_resting(now, owner)
+                    || late.contains(&owner);
+                !self.targets.contains(&pair)
+                    && self.may_come(thing, ABSENT_TIMES)
+                    && (is_waited_for || !is_away)
             };
             if !range.clone().any(may_prove) {
                 more.extend(range.filter(|pair| !self.targets.contains(pair)));

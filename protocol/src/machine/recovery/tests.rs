@@ -6,8 +6,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::committee::Committee;
 use crate::committee::tests::sample_committee;
 use crate::encoding::{EncodedSegment, SegmentPosition, encode_segment, recovery_symbols};
+use crate::epoch::Epoch;
 use crate::machine::questions::HEDGE_AFTER_MS;
 use crate::rebuild::{SourceSymbols, rebuild_pairs};
 use crate::sliver::pair_of_shard;
@@ -31,6 +33,8 @@ enum Node {
     Proofless,
     /// Is not there.
     Absent,
+    /// Cannot be reached, for whatever reason.
+    Unreachable,
 }
 
 const LENGTH: u32 = 1000;
@@ -69,7 +73,13 @@ fn world(nodes: &[Node], shards: u16) -> World {
     let stock = Stock { lost, held: BTreeMap::new(), ourselves: Some(us) };
     let terms = Terms { paces: vec![Pace::Untried; us + 1], patience_ms: PATIENCE_MS, noise: 3 };
     let root = segment.commitment().slivers_root;
-    let recovery = SegmentRecovery::new(parameters, &committee, (&blob, 0, root), stock, terms);
+    let recovery = SegmentRecovery::new(
+        parameters,
+        &Roster::settled(committee.into()),
+        (&blob, 0, root),
+        stock,
+        terms,
+    );
     World {
         parameters,
         segment,
@@ -144,6 +154,9 @@ impl World {
                 }
                 Node::Dead => return vec![Input::Ended { request, end: End::Never }],
                 Node::Absent => return vec![Input::Ended { request, end: End::Absent }],
+                Node::Unreachable => {
+                    return vec![Input::Ended { request, end: End::Again { after_ms: 0 } }];
+                }
                 Node::Silent => return Vec::new(),
             }
         }
@@ -164,6 +177,7 @@ impl World {
             Node::Silent => Vec::new(),
             Node::Dead => vec![Input::Ended { request, end: End::Never }],
             Node::Absent => vec![Input::Ended { request, end: End::Absent }],
+            Node::Unreachable => vec![Input::Ended { request, end: End::Again { after_ms: 0 } }],
             _ => {
                 let proofs = pairs.iter().map(prove);
                 proofs.chain([Input::Ended { request, end: End::Done }]).collect()
@@ -256,7 +270,13 @@ fn pairs_at_hand_give_symbols_for_nothing() {
     let (committee, _) = sample_committee(5, 20);
     let terms = Terms { paces: Vec::new(), patience_ms: PATIENCE_MS, noise: 3 };
     let of = (&BlobId::from_bytes([7; 32]), 0, world.segment.commitment().slivers_root);
-    world.recovery = SegmentRecovery::new(world.parameters, &committee, of, stock, terms);
+    world.recovery = SegmentRecovery::new(
+        world.parameters,
+        &Roster::settled(committee.into()),
+        of,
+        stock,
+        terms,
+    );
     let world = world.run();
     assert_eq!((world.end, world.kept), (Some(Effect::Finish), [lost].into()));
     assert_eq!(world.symbols, 8 + 14 - 2 * 3 - 1);
@@ -323,11 +343,45 @@ fn a_group_that_was_lost_with_its_proofs_is_recognised_below_a_neighbours_path()
     let (committee, _) = sample_committee(4, 40);
     let terms = Terms { paces: Vec::new(), patience_ms: PATIENCE_MS, noise: 3 };
     let of = (&BlobId::from_bytes([7; 32]), 0, world.segment.commitment().slivers_root);
-    world.recovery = SegmentRecovery::new(world.parameters, &committee, of, stock, terms);
+    world.recovery = SegmentRecovery::new(
+        world.parameters,
+        &Roster::settled(committee.into()),
+        of,
+        stock,
+        terms,
+    );
     let world = world.run();
     assert_eq!((world.end, world.kept), (Some(Effect::Finish), lost.clone()));
     for pair in lost {
         assert_eq!(world.recovery.known().prove(pair), Some(world.segment.pairs().prove(pair)));
+    }
+}
+
+#[test]
+fn a_silent_neighbour_of_a_lost_group_does_not_stop_its_repair() {
+    // Forty shards; the last group has eight pairs: four are lost, and who has the others is silent or cannot be reached.
+    for node in [Node::Silent, Node::Unreachable] {
+        let blob = BlobId::from_bytes([7; 32]);
+        let parameters = Parameters::new(40, 1024).expect("valid parameters");
+        let (sample, _) = sample_committee(5, 40);
+        let mut members = sample.members().to_vec();
+        let pairs = [0..12, 12..24, 24..32, 36..40, 32..36];
+        for (member, pairs) in members.iter_mut().zip(pairs) {
+            let shard = |pair| shard_of_pair(&parameters, &blob, 0, PairIndex(pair));
+            member.shards = pairs.map(shard).collect();
+            member.shards.sort_unstable();
+        }
+        let committee = Committee::new(Epoch(1), 40, members).expect("a sound committee");
+        let mut world = world(&[Node::Honest, Node::Honest, Node::Honest, node], 40);
+        let lost: BTreeSet<_> = (32..36).map(PairIndex).collect();
+        let stock = Stock { lost: lost.clone(), held: BTreeMap::new(), ourselves: Some(4) };
+        let terms = Terms { paces: Vec::new(), patience_ms: PATIENCE_MS, noise: 3 };
+        let of = (&blob, 0, world.segment.commitment().slivers_root);
+        let roster = Roster::settled(committee.into());
+        world.recovery = SegmentRecovery::new(parameters, &roster, of, stock, terms);
+        let world = world.run();
+        assert_eq!((&world.end, &world.kept), (&Some(Effect::Finish), &lost), "{node:?}");
+        assert!(world.now < Timestamp(PATIENCE_MS), "{node:?}");
     }
 }
 
@@ -358,17 +412,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn whoever_else_fails_the_pairs_come_back_or_it_is_said_why(
-        kinds in proptest::collection::vec(0_usize..8, 3..9),
+        kinds in proptest::collection::vec(0_usize..9, 3..9),
         shards in 10_u16..70,
     ) {
-        const KINDS: [Node; 8] = [
+        const KINDS: [Node; 9] = [
             Node::Honest, Node::Empty, Node::Dead, Node::Silent,
-            Node::Liar, Node::Forger, Node::Proofless, Node::Absent,
+            Node::Liar, Node::Forger, Node::Proofless, Node::Absent, Node::Unreachable,
         ];
         let nodes: Vec<_> = kinds.iter().map(|kind| KINDS[*kind]).collect();
         let world = world(&nodes, shards);
         let lost = world.lost();
-        let honest = nodes.iter().filter(|node| **node == Node::Honest).count();
+        // What is lost counts as a fault, too.
+        let (committee, _) = sample_committee(u8::try_from(nodes.len() + 1).unwrap_or(u8::MAX), shards);
+        let weight = |member: usize| usize::from(committee.weight(member));
+        let others = nodes.iter().enumerate().filter(|(_, node)| **node != Node::Honest);
+        let faulty: usize = others.map(|(member, _)| weight(member)).sum::<usize>() + weight(nodes.len());
         let world = world.run();
         for member in &world.blamed {
             prop_assert!(matches!(nodes[*member], Node::Liar | Node::Forger), "{:?}", nodes);
@@ -376,7 +434,7 @@ proptest! {
         match &world.end {
             Some(Effect::Finish) => prop_assert_eq!(&world.kept, &lost),
             Some(Effect::Fail(Failure::Unavailable { .. })) => {
-                prop_assert!(honest < nodes.len(), "{:?}", nodes);
+                prop_assert!(faulty > usize::from(world.parameters.faults()), "{:?}", nodes);
             }
             end => prop_assert!(false, "{:?} of {:?}", end, nodes),
         }

@@ -52,9 +52,9 @@ impl Kept {
                 let more = usize::try_from(next(seed)).expect("64 bits") % (more + 1);
                 let mut bytes = file.current[..file.durable.len() + more].to_vec();
                 // Of what was synced and given back since, some blocks are.
-                for (at, byte) in file.durable.iter().enumerate() {
-                    if bytes[at] != *byte && (*seed >> (at / 4096 % 31)) & 1 == 0 {
-                        bytes[at] = *byte;
+                for (block, synced) in file.durable.chunks(4096).enumerate() {
+                    if next(seed).is_multiple_of(2) {
+                        bytes[block * 4096..][..synced.len()].copy_from_slice(synced);
                     }
                 }
                 bytes

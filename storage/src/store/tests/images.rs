@@ -189,6 +189,13 @@ fn shards_after(step: u64) -> Vec<(ShardIndex, Option<Holding>)> {
 /// A shard that is written with the others and removed by every second step.
 const LEAVING: ShardIndex = ShardIndex(900);
 
+/// Bytes that a shard stores of a blob of these tests, all of which the chain says to have 1000 bytes.
+const OF_A_BLOB: u64 = (2 + 3) * 168;
+
+fn parameters() -> Parameters {
+    Parameters::new(4, 1 << 16).expect("valid parameters")
+}
+
 /// The shards of each step's segment.
 fn written() -> Vec<ShardIndex> {
     [shards(0..2), vec![LEAVING]].concat()
@@ -210,11 +217,18 @@ async fn run(
         }
         store.set_shards(shards_after(step)).await?;
         let short = registered_until(step + 2000, 1, u32::try_from(step).expect("few steps"));
-        store.apply(step, vec![registered_until(step, 1, LATER), short]).await?;
+        let number = u32::try_from(step).expect("few steps");
+        let certified = certified_until(step, 1, number, LATER);
+        let effects = vec![registered_until(step, 1, LATER), certified, short];
+        store.apply(step, effects).await?;
         store.expire(Epoch(u32::try_from(step).expect("few steps"))).await?;
+        if step > 1 {
+            // A repair: one pair of what is there, written again.
+            let before = step - 1;
+            write_segment(store, before, 0, &shards(0..1), length_of(before), step).await?;
+        }
         if step.is_multiple_of(2) {
-            let parameters = Parameters::new(4, 1 << 16).expect("valid parameters");
-            while !store.drop_shard(LEAVING, &parameters).await?.is_done {}
+            while !store.drop_shard(LEAVING, &parameters()).await?.is_done {}
         }
         acknowledged(step);
     }
@@ -250,6 +264,9 @@ fn check(bytes: Vec<u8>, directory: &Path, acknowledged: u64) {
         let is_gone = step <= acknowledged / 2 * 2;
         assert!(!is_gone || left.is_empty(), "step {step} left a shard behind");
     }
+    let order = store.order().expect("read");
+    assert_eq!(order.checkpoint().unwrap_or(0), position);
+    assert_eq!(order.bytes_before(acknowledged + 1, 0).expect("read"), acknowledged * OF_A_BLOB);
     let states = store.shards().expect("read");
     let last = states.last_key_value().map_or(0, |(shard, _)| u64::from(shard.0));
     assert!((acknowledged..=acknowledged + 1).contains(&last), "shards of step {last}");
@@ -288,6 +305,7 @@ struct Recorded {
 async fn record(steps: u64) -> Recorded {
     let (directory, disk) = (sample_directory(), Disk::with(Vec::new()));
     let store = disk.open(directory.path());
+    store.set_parameters(&parameters()).await.expect("told");
     let start = disk.done();
     let mut acknowledged = vec![(start, 0)];
     run(&store, steps, |step| acknowledged.push((disk.done(), step))).await.expect("a good disk");
@@ -349,7 +367,7 @@ fn images_wanted() -> usize {
 
 #[tokio::test]
 async fn every_power_cut_leaves_what_was_acknowledged() {
-    let recorded = record(6).await;
+    let recorded = record(4).await;
     let mut seed = 0x9e37_79b9_u64;
     let mut images = recorded.check_images(|_| false, || of_both(&mut seed));
     while images < images_wanted() {
@@ -415,6 +433,7 @@ fn is_harmless(refused: &Operation) -> bool {
 async fn after_a_disk_error_nothing_is_acknowledged_until_it_is_opened_again() {
     let (directory, disk) = (sample_directory(), Disk::with(Vec::new()));
     let store = disk.open(directory.path());
+    store.set_parameters(&parameters()).await.expect("told");
     let start = disk.done();
     run(&store, 5, |_| ()).await.expect("a good disk");
     let end = disk.done();
@@ -423,6 +442,7 @@ async fn after_a_disk_error_nothing_is_acknowledged_until_it_is_opened_again() {
     for breaks_at in (start..end).filter(|at| at % 3 == 0 || is_of_a_file(at)) {
         let (directory, disk) = (sample_directory(), Disk::with(Vec::new()));
         let store = disk.open(directory.path());
+        store.set_parameters(&parameters()).await.expect("told");
         disk.breaks_at.store(breaks_at, Ordering::SeqCst);
         let mut acknowledged = 0;
         let error = run(&store, 5, |step| acknowledged = step).await.expect_err("it broke");

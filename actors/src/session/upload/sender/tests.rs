@@ -44,6 +44,7 @@ impl World {
             network: client,
             network_id: NETWORK,
             committee: position.committee.clone(),
+            roster: Arc::new(position.roster()),
             parameters: position.parameters,
             checkpoint: 0,
             patience: std::time::Duration::from_secs(60),

@@ -76,6 +76,19 @@ fn a_shard_whose_owner_before_is_gone_or_silent_is_read_from_its_owner_now() {
 }
 
 #[test]
+fn an_owner_that_was_silent_a_moment_ago_is_not_asked_for_what_the_other_one_has() {
+    let moves = [(4, 0), (9, 0), (14, 0), (19, 0)];
+    let (previous, committee) = committees(&moves);
+    let roster = Roster::new(committee, Some(&previous), &CHANGING);
+    let nodes = [Node::Honest, Node::Dead, Node::Dead, Node::Dead, Node::Silent];
+    let mut paces = vec![Pace::Untried; 5];
+    paces[4] = Pace::Silent { times: 1 };
+    let world = World::of(&roster, &nodes, Terms { paces, ..terms() }).run();
+    assert_eq!((world.end, world.now), (Some(Effect::Finish), Timestamp(0)));
+    assert!(!world.asked_of.contains(&4));
+}
+
+#[test]
 fn what_came_after_the_change_began_is_asked_of_the_owner_now_first() {
     let (previous, committee) = committees(&LEAVING);
     let roster = Roster::new(committee, Some(&previous), &CHANGING);

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::chain::CallError;
+use super::error::CallError;
 
 /// What two of one transaction must not have in common: a blob that is registered, an object that is certified.
 pub(super) type Key = [u8; 32];
@@ -63,7 +63,7 @@ impl<T> Waiting<T> {
 }
 
 /// What each of so many pays of the gas of their transaction: the same, and the first what cannot be divided.
-pub(in crate::chain) fn shares(gas: u64, count: usize) -> impl Iterator<Item = u64> {
+pub(super) fn shares(gas: u64, count: usize) -> impl Iterator<Item = u64> {
     let divisor = u64::try_from(count).unwrap_or(u64::MAX).max(1);
     let (each, rest) = (gas / divisor, gas % divisor);
     (0..count).map(move |place| if place == 0 { each + rest } else { each })
