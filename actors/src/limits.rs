@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use haulout_protocol::machine::budgets::Budget;
+use haulout_protocol::machine::duty::PerDuty;
 use haulout_protocol::machine::places::Room;
-use haulout_protocol::machine::{guests, pacing, rations};
+use haulout_protocol::machine::{flows, guests, pacing, rations};
 
 // ---- network: streams ------------------------------------------------------------------------
 
@@ -276,19 +277,51 @@ pub const SYMBOL_PLACES: guests::Limits =
 /// nothing by it. Only members are served.
 pub const VERDICT_PLACES: guests::Limits =
     guests::Limits { members: 16, payers: 0, strangers: 1, payers_per_blob: 0, ..SLIVER_PLACES };
-/// Bytes of all sessions together for segments and answers on their way in and out. Strangers' part holds two segments of
-/// the smallest network as they are written, or dozens of slivers as they are read; the rest, one segment of a writer who paid.
+/// What each duty gets of something scarce when all of them want it: clients half, because people wait for them; repair and
+/// handover a fifth each, for data is at stake while they are late; challenges a tenth, which are few and small.
+pub const DUTY_WEIGHTS: PerDuty<u64> =
+    PerDuty { clients: 5, repair: 2, handover: 2, challenges: 1 };
+/// Bytes of all visits together for segments and answers on their way in and out. Clients may have all but what is reserved for
+/// other duties, which is 160 MiB: strangers' part of it holds two segments of the smallest network as they are written, or
+/// dozens of slivers as they are read; the rest, one segment of a writer who paid. What is reserved for repair and handover
+/// holds a sliver of a megabyte each for as many peers as a large network has members in one rack.
 pub const SESSION_MEMORY: rations::Limits = rations::Limits {
-    all: 160 * 1024 * 1024,
+    all: 196 * 1024 * 1024,
     strangers: 96 * 1024 * 1024,
+    reserved: PerDuty {
+        clients: 96 * 1024 * 1024,
+        repair: 16 * 1024 * 1024,
+        handover: 16 * 1024 * 1024,
+        challenges: 4 * 1024 * 1024,
+    },
+    weights: DUTY_WEIGHTS,
     users_max: PEERS_KNOWN_MAX,
 };
 /// The same for long headers of uploads, held until these end: of the longest, as they came and as they are read, strangers
-/// may hold two, and others one.
+/// may hold two, and others one. Only clients upload.
 pub const HEADER_MEMORY: rations::Limits = rations::Limits {
     all: 96 * 1024 * 1024 + 1024,
     strangers: 64 * 1024 * 1024 + 512,
+    reserved: PerDuty { clients: 0, repair: 0, handover: 0, challenges: 0 },
+    weights: DUTY_WEIGHTS,
     users_max: PEERS_KNOWN_MAX,
+};
+/// What a duty other than clients may send though clients want something, too: 16 MiB/s rebuild a terabyte in a day, and are a
+/// seventh of a gigabit. Beside busy clients it is their share by weight, if that is more; alone, they send as fast as they can.
+const LEAST_FLOW: pacing::Rate =
+    pacing::Rate { advance: 4 * 1024 * 1024, bytes_per_second: 16 * 1024 * 1024 };
+/// How fast a node sends for each of its duties. Clients count as company for as long as they do among readers; who would wait
+/// for longer than two seconds is told to come back, for others have what it wants, too.
+pub const FLOWS: flows::Limits = flows::Limits {
+    weights: DUTY_WEIGHTS,
+    least: PerDuty {
+        clients: LEAST_FLOW,
+        repair: LEAST_FLOW,
+        handover: LEAST_FLOW,
+        challenges: LEAST_FLOW,
+    },
+    company_ms: 1_000,
+    wait_max_ms: 2_000,
 };
 /// What a sliver or an answer counts at least: it keeps a thread busy, and transports buffer it, too. So many small
 /// ones at once count as a load, under which those who used less come first.
@@ -341,8 +374,8 @@ pub const UPLOAD_PAUSE_MAX: Duration = Duration::from_secs(60);
 pub const BUSY_RETRY_AFTER_MS: u32 = 500;
 /// How long sessions may take to finish when their actor is stopped.
 pub const SESSIONS_GRACE: Duration = Duration::from_secs(3);
-/// Slivers checked at once; each keeps one core busy. More than the cores only adds memory.
-pub const SLIVER_CHECKS_MAX: usize = 4;
+/// Cores kept busy at once by what is checked, proved or rebuilt, of all duties together. More than the cores only adds memory.
+pub const CORES_BUSY_MAX: usize = 4;
 /// Pairs one get may ask for; a segment of the largest network has 1000.
 pub const PAIRS_PER_GET_MAX: usize = 4096;
 

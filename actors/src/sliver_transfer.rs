@@ -11,6 +11,7 @@ mod get;
 mod patience;
 mod pending;
 mod put;
+mod requests;
 mod session;
 mod short;
 

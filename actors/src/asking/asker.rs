@@ -86,16 +86,17 @@ impl Asker {
     }
 
     /// The candidates in the order in which to ask them for so many bytes each, when those with `needed` shares together are
-    /// enough: places in `candidates`, which are peers with their shares; who has none is left out.
+    /// enough: places in `candidates`, which are peers with their shares; who has none is left out. `noise` shuffles equals.
     pub(crate) fn ranked(
         &self,
         candidates: &[(PeerId, usize)],
         bytes: u64,
         needed: usize,
+        noise: u64,
     ) -> Vec<usize> {
         let paces = self.paces(candidates.iter().map(|(peer, _)| *peer), bytes);
         let shares: Vec<_> = candidates.iter().map(|(_, share)| *share).collect();
-        order(&paces, &shares, needed)
+        order(&paces, &shares, needed, noise)
     }
 
     /// A peer owes an answer for so long that others were asked: until it answers, it is asked last.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol as Part;
 
-use super::NetworkError;
+use super::errors::NetworkError;
 
 /// Turns a text multiaddr into the bytes the chain stores.
 pub fn address_to_bytes(text: &str) -> Result<Vec<u8>, NetworkError> {

@@ -18,9 +18,12 @@ use libp2p::{
 };
 use prometheus_client::registry::Registry;
 
+use super::errors::NetworkError;
+use super::names::Topic;
+use super::options::{Role, Transport};
 use super::paced::Paced;
 use super::shared::Shared;
-use super::{NetworkError, Role, Topic, Transport, names, streams, transport};
+use super::{names, streams, transport};
 use crate::limits;
 
 /// Gossip about our topics and no others: whatever else a peer subscribes to costs no memory.

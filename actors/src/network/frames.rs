@@ -20,9 +20,10 @@ use haulout_protocol::wire;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
+use super::life::Watched;
+use super::peers::Blame;
+use super::place::{Place, micros};
 use crate::limits;
-use crate::network::Blame;
-use crate::network::streams::{Place, Watched, micros};
 
 /// Why a stream did not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -19,23 +19,28 @@ use std::task::{Context, Poll};
 
 use haulout_protocol::machine::Timestamp;
 use haulout_protocol::machine::dialling::{Hearsay, Reach, reach};
-use libp2p::Multiaddr;
+use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent};
 use libp2p::multiaddr::Protocol as Part;
+use libp2p::{Multiaddr, PeerId};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::debug;
 
 use self::handshakes::Handshakes;
 use super::address;
+use super::lock::lock;
 use super::options::Parsed;
 use super::peers::PeerBook;
-use super::shared::{Shared, lock};
-use super::transport::Connected;
+use super::shared::Shared;
+
 use crate::limits;
 
 /// Refused connections in a row before others are polled again.
 const REFUSED_IN_A_ROW_MAX: usize = 32;
+
+/// A peer that proved its key, and its connection.
+pub(super) type Connected = (PeerId, StreamMuxerBox);
 
 type Upgrade = Pin<Box<dyn Future<Output = io::Result<Connected>> + Send>>;
 

@@ -1,4 +1,4 @@
-//! What others bring us: streams of a protocol, messages of a topic and our verdicts on them.
+//! What others bring us: streams of a protocol, and messages of a topic.
 //!
 //! Promises: the end of a queue means that somebody else took over, never that the swarm restarted;
 //! a message nobody judged is not forwarded. Does not: admit streams (`streams` does), or subscribe.
@@ -8,10 +8,10 @@ use libp2p::gossipsub;
 use tokio::sync::mpsc;
 use tracing::debug;
 
+use super::commands::{Command, Verdict};
 use super::frames::Stream;
 use super::identity::to_libp2p;
 use super::streams::Arrival;
-use super::swarm::Command;
 
 /// Streams of one protocol that others opened.
 #[derive(Debug)]
@@ -58,15 +58,4 @@ impl Heard {
             debug!(from = %self.from, "verdict on a message came too late");
         }
     }
-}
-
-/// What to do with a gossip message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Valid: forward it.
-    Accept,
-    /// Of no use now: do not forward it, blame nobody.
-    Ignore,
-    /// Invalid: do not forward it, and hold it against the sender.
-    Reject,
 }

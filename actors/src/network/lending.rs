@@ -12,8 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::frames::{Stream, StreamError};
-use super::shared::lock;
-use super::{Network, OpenError, Protocol};
+use super::lock::lock;
 use crate::limits;
 
 /// The desks of all peers.
@@ -24,7 +23,7 @@ pub(super) struct Lending {
 
 /// The streams towards one peer.
 #[derive(Debug)]
-struct Desk {
+pub(super) struct Desk {
     bringing: Arc<Semaphore>,
     confirming: Arc<Semaphore>,
     /// All our streams towards the peer.
@@ -51,10 +50,30 @@ impl Desk {
             kept: Mutex::default(),
         })
     }
+
+    /// Waits for a turn.
+    pub(super) async fn turn(&self, errand: Errand) -> OwnedSemaphorePermit {
+        let turns = match errand {
+            Errand::Bring => self.bringing.clone(),
+            Errand::Confirm => self.confirming.clone(),
+        };
+        turns.acquire_owned().await.expect("we never close the semaphore")
+    }
+
+    /// A stream that nobody has now.
+    pub(super) fn take_kept(&self) -> Option<Stream> {
+        lock(&self.kept).pop().map(|(_, stream)| stream)
+    }
+
+    /// Closes all that nobody has now.
+    pub(super) fn close_kept(&self) {
+        lock(&self.kept).clear();
+    }
 }
 
 impl Lending {
-    fn desk(&self, peer: PeerId, permits: impl FnOnce() -> Arc<Semaphore>) -> Arc<Desk> {
+    /// The desk of a peer; the permits are all ours towards it.
+    pub(super) fn desk(&self, peer: PeerId, permits: impl FnOnce() -> Arc<Semaphore>) -> Arc<Desk> {
         lock(&self.desks).entry(peer).or_insert_with(|| Desk::new(permits())).clone()
     }
 
@@ -90,6 +109,23 @@ pub struct Borrowed {
 }
 
 impl Borrowed {
+    /// A stream of this desk, by turns or not.
+    pub(super) fn new(stream: Stream, was_used: bool, desk: Arc<Desk>) -> Self {
+        Borrowed { stream, was_used, desk, turn: None }
+    }
+
+    /// The same, with a turn.
+    pub(super) fn in_turn(self, turn: Option<OwnedSemaphorePermit>) -> Self {
+        Borrowed { turn, ..self }
+    }
+
+    /// Closes the stream; its desk, and the turn.
+    pub(super) fn close(self) -> (Arc<Desk>, Option<OwnedSemaphorePermit>) {
+        let Borrowed { stream, desk, turn, .. } = self;
+        drop(stream);
+        (desk, turn)
+    }
+
     /// The stream.
     pub fn stream(&mut self) -> &mut Stream {
         &mut self.stream
@@ -108,43 +144,5 @@ impl Borrowed {
         if desk.permits.available_permits() > 0 && kept.len() < limits::STREAMS_LENT_MAX {
             kept.push((Instant::now(), stream));
         }
-    }
-}
-
-impl Network {
-    /// A stream to a peer that others use after us: waits for a turn, then as [`Network::reuse`] does. For those who come
-    /// by the hundred.
-    pub async fn borrow(&self, peer: PeerId, errand: Errand) -> Result<Borrowed, OpenError> {
-        let desk = self.desk(peer);
-        let turns = match errand {
-            Errand::Bring => desk.bringing.clone(),
-            Errand::Confirm => desk.confirming.clone(),
-        };
-        let turn = turns.acquire_owned().await.expect("we never close the semaphore");
-        Ok(Borrowed { turn: Some(turn), ..self.reuse(peer).await? })
-    }
-
-    /// A stream that was used before, if one is kept, which saves a round trip; else as [`Network::open`] does.
-    pub async fn reuse(&self, peer: PeerId) -> Result<Borrowed, OpenError> {
-        let desk = self.desk(peer);
-        let kept = lock(&desk.kept).pop();
-        let (stream, was_used) = match kept {
-            Some((_, stream)) => (stream, true),
-            None => (self.open(peer, Protocol::Sliver).await?, false),
-        };
-        Ok(Borrowed { stream, was_used, desk, turn: None })
-    }
-
-    fn desk(&self, peer: PeerId) -> Arc<Desk> {
-        self.shared.lending.desk(peer, || self.shared.permits_towards(peer))
-    }
-
-    /// The same turn with a stream that nobody had: what is kept is as old as the one that ended.
-    pub async fn replace(&self, peer: PeerId, borrowed: Borrowed) -> Result<Borrowed, OpenError> {
-        let Borrowed { stream, desk, turn, .. } = borrowed;
-        drop(stream);
-        lock(&desk.kept).clear();
-        let stream = self.open(peer, Protocol::Sliver).await?;
-        Ok(Borrowed { stream, was_used: false, desk, turn })
     }
 }

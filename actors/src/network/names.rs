@@ -3,6 +3,7 @@
 //! Promises: every name carries the network, so peers of different networks share neither a
 //! protocol nor a topic. Does not: know what is said in a protocol or on a topic.
 
+use haulout_protocol::machine::duty::Duty;
 use libp2p::{StreamProtocol, gossipsub};
 
 /// A request protocol: one stream per request.
@@ -29,6 +30,14 @@ impl Protocol {
             Protocol::Sliver => "haulout/sliver/1",
             Protocol::Symbol => "haulout/symbol/1",
             Protocol::Verdict => "haulout/verdict/1",
+        }
+    }
+
+    /// What a node that serves it works for.
+    pub(crate) fn duty(self) -> Duty {
+        match self {
+            Protocol::Blob | Protocol::Sliver => Duty::Clients,
+            Protocol::Symbol => Duty::Repair,
         }
     }
 

@@ -11,8 +11,8 @@ use libp2p::multiaddr::Protocol as Part;
 use libp2p::{Multiaddr, PeerId, identity};
 use prometheus_client::registry::Registry;
 
-use super::NetworkError;
 use super::address;
+use super::errors::NetworkError;
 
 /// What this peer is to the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use haulout_protocol::machine::guests::Class;
 use haulout_protocol::machine::recent::Recent;
 use tokio::time::Instant;
 
-use super::shared::lock;
+use super::lock::lock;
 
 /// The counts of one network; they outlive the swarm.
 #[derive(Debug)]

@@ -4,21 +4,24 @@
 //! lock is held across a wait. Does not: end; a restarted swarm finds all of it as it was.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::Timestamp;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
+use super::commands::Command;
+use super::errors::NetworkError;
 use super::identity::peer_id;
+use super::inbound::Heard;
 use super::lending::Lending;
-use super::options::Parsed;
-use super::peers::PeerBook;
+use super::lock::lock;
+use super::names::Topic;
+use super::options::{NetworkOptions, Parsed};
+use super::peers::{PeerBook, Peers};
 use super::refusals::Refusals;
 use super::streams::Door;
-use super::swarm::Command;
-use super::{Heard, NetworkError, NetworkOptions, Peers, Topic};
 use crate::limits;
 
 /// What outlives the swarm: shared by the handles, the actor and the swarm task.
@@ -120,9 +123,4 @@ impl Shared {
             None => false,
         }
     }
-}
-
-/// Locks, even if somebody panicked who held it: that is for the supervisor to answer.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,9 +6,8 @@
 
 mod door;
 mod handler;
-mod life;
 mod negotiation;
-mod place;
+mod request;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -24,31 +23,22 @@ use libp2p::swarm::{
     THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tracing::debug;
 
 use self::door::Visitor;
 pub(super) use self::door::{Arrival, Door};
 use self::handler::{Handler, Unanswered};
-use self::life::Life;
-pub(super) use self::life::Watched;
 use self::negotiation::Admission;
-pub use self::place::Place;
-pub(super) use self::place::micros;
+pub(super) use self::request::Request;
+use super::address;
+use super::errors::OpenError;
 use super::identity::from_libp2p;
+use super::life::Life;
+use super::lock::lock;
+use super::options::Transport;
 use super::peers::PeerBook;
-use super::shared::lock;
-use super::{OpenError, Protocol, Transport, address};
 use crate::limits;
-
-/// A stream somebody waits for.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) protocol: Protocol,
-    pub(super) reply: Reply,
-}
-
-type Reply = oneshot::Sender<Result<Watched<libp2p::Stream>, OpenError>>;
 
 /// What the swarm task must decide.
 #[derive(Debug)]

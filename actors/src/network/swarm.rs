@@ -23,41 +23,23 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, connection_limits, gossipsub, identify, kad, ping};
 use prometheus_client::registry::Registry;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::behaviours::{self, Behaviour, BehaviourEvent};
+use super::commands::{Command, Verdict};
+use super::errors::{NetworkError, PublishError};
 use super::identity::{from_libp2p, to_libp2p};
+use super::inbound::Heard;
+use super::lock::lock;
+use super::names::Topic;
 use super::peers::PeerBook;
-use super::shared::{Shared, lock};
+use super::shared::Shared;
 use super::strangers::Strangers;
-use super::streams::{self, Request};
-use super::{Heard, NetworkError, PublishError, Topic, Verdict, address, names};
+use super::{address, names, streams};
 use crate::limits;
 use crate::pauses::Pauses;
-
-/// What the handles ask of the swarm task.
-#[derive(Debug)]
-pub(super) enum Command {
-    Open(PeerId, Request),
-    Publish {
-        topic: Topic,
-        bytes: Vec<u8>,
-        reply: oneshot::Sender<Result<(), PublishError>>,
-    },
-    Subscribe(Topic),
-    Verdict {
-        id: gossipsub::MessageId,
-        from: PeerId,
-        verdict: Verdict,
-    },
-    Disconnect(PeerId),
-    Ban(PeerId),
-    Leave,
-    #[cfg(test)]
-    Panic,
-}
 
 /// The swarm and what belongs to this incarnation of it.
 pub(super) struct Driver {

@@ -1,14 +1,17 @@
 //! Real swarms on 127.0.0.1, each under its own supervisor, all ports free ones.
 
 use std::error::Error;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use haulout_protocol::crypto::PeerId;
 use haulout_protocol::message::NetworkId;
 use prometheus_client::registry::Registry;
+use tokio::time::Instant;
 
-use super::shared::lock;
+use super::lock::lock;
 use super::*;
+use crate::limits;
 use crate::supervisor::{Budget, ChildState, Plan, StartError, Strategy, Supervisor};
 
 mod lending;

@@ -12,19 +12,16 @@ use libp2p::core::transport::Boxed;
 use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::upgrade::Version;
 use libp2p::metrics::BandwidthTransport;
-use libp2p::{PeerId, Transport as _, dns, identity, noise, quic, tcp, yamux};
+use libp2p::{Transport as _, dns, identity, noise, quic, tcp, yamux};
 use prometheus_client::registry::Registry;
 
 use self::farewell::Farewell;
 use self::knock::Knocks;
-use super::gate::Gate;
-use super::options::Parsed;
+use super::errors::NetworkError;
+use super::gate::{Connected, Gate};
+use super::options::{Parsed, Role};
 use super::shared::Shared;
-use super::{NetworkError, Role};
 use crate::limits;
-
-/// A peer that proved its key, and its connection.
-pub(super) type Connected = (PeerId, StreamMuxerBox);
 
 /// Everything the swarm can be reached by and can dial.
 pub(super) fn transport(

@@ -9,6 +9,7 @@ use haulout_protocol::sliver::{PairIndex, shard_of_pair};
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::symbol::{Layout, Reply, Request};
 use haulout_storage::{Store, StoreError};
+use tokio::time::sleep;
 use tracing::warn;
 
 use crate::context::Context;
@@ -50,7 +51,11 @@ async fn answer(context: &Context, is_member: bool, visit: &mut Visit) -> Result
     let wanted = Wanted { parameters, blob_id, length, request };
     for source in wanted.request.sources.iter().copied().map(PairIndex) {
         let layout = wanted.layout(source);
-        tokio::time::sleep(visit.turn(layout.bytes())?).await;
+        let turn = visit.turn(layout.bytes())?;
+        if !turn.is_zero() {
+            visit.stream.flush().await?;
+            sleep(turn).await;
+        }
         let _room = visit.room(charged(wanted.memory_bytes(&layout))).await?;
         let core = visit.core().await;
         let (store, asked) = (context.store.clone(), wanted.clone());

@@ -4,28 +4,16 @@
 //! and so does the loss of its place: whatever it waited for, it holds nothing any more. Does not: bound how many there are;
 //! their places do.
 
-use std::time::Duration;
-
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, Span, debug, error, info_span};
 
 use super::host::Serving;
+use super::service::Service;
 use super::visit::{Ended, Visit};
 use crate::limits;
-use crate::network::{Incoming, Protocol};
-
-/// What is served at a counter.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Service {
-    /// Its protocol, which has a name on the wire and places for each class of visitors.
-    pub(crate) protocol: Protocol,
-    /// No frame of a visitor is longer.
-    pub(crate) frame_bytes_max: u32,
-    /// How long a visitor may keep us waiting when it moves nothing.
-    pub(crate) idle: Duration,
-}
+use crate::network::Incoming;
 
 /// A protocol that is served as long as this lives.
 #[derive(Debug)]

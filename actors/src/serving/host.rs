@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use haulout_protocol::machine::conditions::Entrance;
+use haulout_protocol::machine::duty::Duty;
 use haulout_protocol::machine::guests::Progress;
 use haulout_protocol::machine::{pacing, rations};
-use tokio::sync::Semaphore;
 use tracing::debug;
 
+use super::cores::{Core, Cores};
 use super::memory::Memory;
 use super::readers::Readers;
 use crate::limits;
@@ -49,8 +50,8 @@ pub(super) struct Shared {
     pub(super) uploads: Memory,
     /// Whose turn it is to read.
     pub(super) readers: Readers,
-    /// One permit per core that may be kept busy.
-    pub(super) cores: Arc<Semaphore>,
+    /// The right to keep a core busy.
+    pub(super) cores: Cores,
 }
 
 impl Serving {
@@ -62,10 +63,15 @@ impl Serving {
             metrics: metrics.clone(),
             memory: Memory::new(limits.memory),
             uploads: Memory::new(limits::HEADER_MEMORY),
-            readers: Readers::new(limits.readers),
-            cores: Arc::new(Semaphore::new(cores.min(limits::SLIVER_CHECKS_MAX))),
+            readers: Readers::new(limits.readers, limits::FLOWS),
+            cores: Cores::new(cores.min(limits::CORES_BUSY_MAX), limits::DUTY_WEIGHTS),
         };
         Serving { shared: Arc::new(shared) }
+    }
+
+    /// Waits for the right to keep a core busy, for whatever a node does in this duty.
+    pub(crate) async fn core(&self, duty: Duty) -> Core {
+        self.shared.cores.core(duty).await
     }
 
     /// A visitor lost its place to another. Whoever never came to say what it wants is slow; others were just slower than

@@ -2,12 +2,13 @@
 //!
 //! Promises: all visits together hold no more than its limits; who waits is served in the order the
 //! budget decides, and while somebody waits, strangers that hold room and keep us waiting lose their places, the slowest
-//! first. Does not: count the buffers of streams and transports, which places and connections bound.
+//! first; the duties share it as `machine::rations` says. Does not: count the buffers of streams and transports, which places and connections bound.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use haulout_protocol::machine::Timestamp;
+use haulout_protocol::machine::duty::Duty;
 use haulout_protocol::machine::rations::{Limits, Rations, Ticket};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
@@ -97,11 +98,11 @@ impl Memory {
     }
 
     /// Asks; what comes back may be granted already.
-    fn ask(&self, place: &Place, bytes: usize) -> (Held, oneshot::Receiver<()>) {
+    fn ask(&self, place: &Place, duty: Duty, bytes: usize) -> (Held, oneshot::Receiver<()>) {
         let (granted, hears) = oneshot::channel();
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let mut table = self.table();
-        let ticket = table.rations.ask(place.guest(), bytes);
+        let ticket = table.rations.ask(place.guest(), duty, bytes);
         let user = User { place: place.clone(), since: Instant::now(), granted: Some(granted) };
         table.users.insert(ticket, user);
         table.grant(self.now());
@@ -110,8 +111,8 @@ impl Memory {
     }
 
     /// Waits for room; nothing if there is none for too long. Whoever holds room must not wait for more.
-    pub(super) async fn room(&self, place: &Place, bytes: usize) -> Option<Held> {
-        let (held, mut hears) = self.ask(place, bytes);
+    pub(super) async fn room(&self, place: &Place, duty: Duty, bytes: usize) -> Option<Held> {
+        let (held, mut hears) = self.ask(place, duty, bytes);
         let deadline = Instant::now() + limits::MEMORY_WAIT_MAX;
         while timeout(limits::MEMORY_PATIENCE, &mut hears).await.is_err() {
             if Instant::now() >= deadline {
@@ -126,8 +127,8 @@ impl Memory {
     }
 
     /// Room, if there is some now and nobody waits for it.
-    pub(super) fn try_room(&self, place: &Place, bytes: usize) -> Option<Held> {
-        let (held, _) = self.ask(place, bytes);
+    pub(super) fn try_room(&self, place: &Place, duty: Duty, bytes: usize) -> Option<Held> {
+        let (held, _) = self.ask(place, duty, bytes);
         let is_granted = self.table().rations.is_granted(held.ticket);
         is_granted.then_some(held)
     }
@@ -135,30 +136,38 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use haulout_protocol::machine::duty::PerDuty;
+
     use super::*;
 
-    const LIMITS: Limits = Limits { all: 100, strangers: 60, users_max: 8 };
+    const LIMITS: Limits = Limits {
+        all: 100,
+        strangers: 60,
+        reserved: PerDuty { clients: 0, repair: 0, handover: 0, challenges: 0 },
+        weights: limits::DUTY_WEIGHTS,
+        users_max: 8,
+    };
 
     #[tokio::test]
     async fn room_that_is_free_is_had_at_once_and_given_back() {
         let (memory, place) = (Memory::new(LIMITS), Place::sample());
-        let first = memory.room(&place, 60).await.unwrap();
-        assert!(memory.try_room(&place, 1).is_none());
+        let first = memory.room(&place, Duty::Clients, 60).await.unwrap();
+        assert!(memory.try_room(&place, Duty::Clients, 1).is_none());
         let waiting = tokio::spawn({
             let (memory, place) = (memory.clone(), place.clone());
-            async move { memory.room(&place, 60).await.is_some() }
+            async move { memory.room(&place, Duty::Clients, 60).await.is_some() }
         });
         tokio::task::yield_now().await;
         drop(first);
         assert!(waiting.await.unwrap());
-        assert!(memory.try_room(&place, 60).is_some());
+        assert!(memory.try_room(&place, Duty::Clients, 60).is_some());
         assert!(!place.is_evicted(), "nobody had to wait for it");
     }
 
     #[tokio::test]
     async fn whoever_holds_room_and_keeps_us_waiting_goes_for_one_who_needs_it() {
         let (memory, slow, quick) = (Memory::new(LIMITS), Place::sample(), Place::sample());
-        let hoarded = memory.room(&slow, 60).await.unwrap();
+        let hoarded = memory.room(&slow, Duty::Clients, 60).await.unwrap();
         slow.wait_began();
         let session = tokio::spawn({
             let slow = slow.clone();
@@ -167,7 +176,17 @@ mod tests {
                 drop(hoarded);
             }
         });
-        assert!(memory.room(&quick, 10).await.is_some());
+        assert!(memory.room(&quick, Duty::Clients, 10).await.is_some());
         session.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_duty_has_its_part_though_another_holds_the_rest() {
+        let reserved = PerDuty { repair: 30, ..LIMITS.reserved };
+        let memory = Memory::new(Limits { strangers: 100, reserved, ..LIMITS });
+        let place = Place::sample();
+        let _clients = memory.room(&place, Duty::Clients, 1_000).await.unwrap();
+        assert!(memory.try_room(&place, Duty::Clients, 1).is_none());
+        assert!(memory.try_room(&place, Duty::Repair, 30).is_some());
     }
 }

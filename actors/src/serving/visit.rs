@@ -7,15 +7,16 @@ use std::time::Duration;
 
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::conditions::Entrance;
+use haulout_protocol::machine::duty::Duty;
 use haulout_protocol::wire::Refusable;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::counter::Service;
+use super::cores::Core;
 use super::fault::{Fault, busy};
 use super::host::Serving;
 use super::memory::Held;
+use super::service::Service;
 use crate::limits;
 use crate::network::{Place, Stream, StreamError};
 
@@ -62,6 +63,10 @@ impl Visit {
         Visit { peer, place, stream, service, serving: serving.clone(), closing: closing.clone() }
     }
 
+    fn duty(&self) -> Duty {
+        self.service.protocol.duty()
+    }
+
     /// The next frame of the visitor.
     pub(crate) async fn frame<Request: bincode::Decode<()>>(
         &mut self,
@@ -88,26 +93,25 @@ impl Visit {
     /// Waits for room in memory; the bytes may be there as long as it is held. Whoever holds room must not ask for more,
     /// or two visits could wait for each other.
     pub(crate) async fn room(&self, bytes: usize) -> Result<Held, Fault> {
-        let room = self.serving.shared.memory.room(&self.place, bytes).await;
+        let room = self.serving.shared.memory.room(&self.place, self.duty(), bytes).await;
         room.ok_or_else(|| self.without_room())
     }
 
     /// Waits for room for what a whole upload needs. It has a memory of its own, because whoever holds it asks for room for
     /// segments, too.
     pub(crate) async fn room_for_upload(&self, bytes: usize) -> Result<Held, Fault> {
-        let room = self.serving.shared.uploads.room(&self.place, bytes).await;
+        let room = self.serving.shared.uploads.room(&self.place, self.duty(), bytes).await;
         room.ok_or_else(|| self.without_room())
     }
 
     /// Room in memory, if there is some now.
     pub(crate) fn try_room(&self, bytes: usize) -> Option<Held> {
-        self.serving.shared.memory.try_room(&self.place, bytes)
+        self.serving.shared.memory.try_room(&self.place, self.duty(), bytes)
     }
 
-    /// Waits for the right to keep a core busy.
-    pub(crate) async fn core(&self) -> OwnedSemaphorePermit {
-        let cores = self.serving.shared.cores.clone();
-        cores.acquire_owned().await.expect("we never close the semaphore")
+    /// Waits for the right to keep a core busy: for one piece of work, as a sliver.
+    pub(crate) async fn core(&self) -> Core {
+        self.serving.core(self.duty()).await
     }
 
     /// The visitor wants something: whoever reads beside it has company.
@@ -117,7 +121,7 @@ impl Visit {
 
     /// How long the visitor has to wait for its turn to read so many bytes.
     pub(crate) fn turn(&self, bytes: usize) -> Result<Duration, Fault> {
-        let turn = self.serving.shared.readers.pause(&self.place, bytes);
+        let turn = self.serving.shared.readers.pause(&self.place, self.duty(), bytes);
         turn.ok_or_else(|| self.without_room())
     }
 

@@ -23,9 +23,10 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span, warn};
 
+use super::client::Session;
 use super::locate::{self, LocateError, Located};
-use super::{Observer, Obstacle, Progress, Session, Unhelpful};
-use crate::asking::{AskError, Clock};
+use super::progress::{Observer, Progress, Unhelpful};
+use crate::asking::{AskError, Clock, Obstacle};
 
 mod question;
 

@@ -13,8 +13,9 @@ use haulout_protocol::sliver::pair_of_shard;
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::blob::{Held, SEGMENTS_PER_HOLDINGS_MAX};
 
+use super::client::Session;
 use super::locate::HEADER_REQUESTS;
-use super::{Session, node};
+use super::node;
 use crate::asking::{AskError, Inquiry, nonsense};
 use crate::limits;
 

@@ -17,8 +17,10 @@ use haulout_protocol::machine::standing;
 use haulout_protocol::wire::blob::{Registration, State, Status};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Obstacle, Session, Unhelpful, node};
-use crate::asking::{AskError, Inquiry};
+use super::client::Session;
+use super::node;
+use super::progress::Unhelpful;
+use crate::asking::{AskError, Inquiry, Obstacle};
 use crate::limits;
 
 /// What the committee says of a blob.

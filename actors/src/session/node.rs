@@ -15,7 +15,7 @@ use haulout_protocol::wire::blob::{
 };
 use haulout_protocol::wire::{HEADER_BYTES_MAX, SMALL_FRAME_BYTES_MAX};
 
-use super::Session;
+use super::client::Session;
 use crate::asking::{AskError, Asked, nonsense};
 use crate::network::{Protocol, StreamError};
 use crate::trace;

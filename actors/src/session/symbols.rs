@@ -12,7 +12,7 @@ use haulout_protocol::sliver::PairIndex;
 use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
 use haulout_protocol::wire::sliver::{Reply, Request};
 
-use super::Session;
+use super::client::Session;
 use crate::asking::{AskError, Asked, nonsense};
 use crate::network::StreamError;
 use crate::trace;

@@ -4,7 +4,7 @@
 //! who answers in time; an interrupted put that is repeated sends only what nodes lack and pays only once. Does not:
 //! seal the bytes. A blob longer than [`WINDOW`] segments is read twice: its id must be known before a byte is sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Instrument, debug, debug_span};
 
-use super::{Observer, Pending, Progress, Session};
+use super::client::Session;
+use super::progress::{Observer, Pending, Progress};
 use crate::asking::Clock;
 use crate::chain::{Chain, Wallet};
 use crate::limits;
@@ -32,6 +33,7 @@ use crate::network::Topic;
 
 mod deal;
 mod encoded;
+mod event;
 mod identify;
 mod outcome;
 mod permanence;
@@ -44,6 +46,8 @@ pub use crate::chain::Cost;
 pub use deal::Agreed;
 use deal::{Deal, Settled};
 use encoded::Encoded;
+pub use encoded::WINDOW;
+use event::Event;
 pub use identify::header;
 use identify::{Identified, encode, identify, unchanged};
 pub use outcome::{Earlier, Evidence, PutError, PutOptions, PutReport};
@@ -51,9 +55,6 @@ pub use repair::{RepairReport, RepairedNode, repair};
 use sender::{Command, Sender};
 pub use source::{Source, SourceError, SourceFile};
 pub use witness::Unwitnessed;
-
-/// Encoded segments in memory at once: one being sent, one being encoded.
-pub const WINDOW: usize = 2;
 
 /// Events waiting for the upload's task.
 const EVENTS_WAITING_MAX: usize = 64;
@@ -172,16 +173,6 @@ pub struct Writer<'a> {
     pub chain: &'a Chain,
     /// The account that pays.
     pub wallet: &'a Wallet,
-}
-
-/// What the upload's helpers report.
-enum Event {
-    Input(Input),
-    Encoded(u32, Result<Encoded, PutError>),
-    Registered(Result<Settled, PutError>),
-    Certified(Result<(Settled, Evidence), PutError>),
-    /// The bytes are not those that were sent: what was confirmed is not certified.
-    Changed(PutError),
 }
 
 /// The put of one blob: carries out what the machine decides.
@@ -500,9 +491,4 @@ impl<'a> Task<'a> {
             ..report(self.session, &self.header, self.earlier.clone(), &self.settled)
         }
     }
-}
-
-/// Segments a node holds already, as it says.
-fn stored_set(stored: Vec<u32>, segments: usize) -> BTreeSet<u32> {
-    stored.into_iter().filter(|segment| (*segment as usize) < segments).collect()
 }

@@ -29,7 +29,7 @@ impl Rate {
     }
 
     /// Until when the rate is used up once these bytes are read, too.
-    fn after(&self, until_us: u64, bytes: u64) -> u64 {
+    pub(super) fn after(&self, until_us: u64, bytes: u64) -> u64 {
         until_us.saturating_add(self.takes_us(bytes))
     }
 

@@ -5,6 +5,7 @@
 //! was slow once is tried again; the same facts give the same order. Does not: measure; times are arguments.
 
 use super::Timestamp;
+use super::retry::spread;
 
 /// How long a measurement is believed: load comes and goes in about a minute.
 pub const BELIEVED_MS: u64 = 60_000;
@@ -171,20 +172,26 @@ pub fn preferences(paces: &[Pace], shares: &[usize], needed: usize) -> Vec<Prefe
 }
 
 /// The order in which to ask members, when those with `needed` shares together are enough: whoever answers fast comes first,
-/// among equals as they stand, and whoever has no share does not come at all.
-pub fn order(paces: &[Pace], shares: &[usize], needed: usize) -> Vec<usize> {
+/// and whoever has no share does not come at all. Equals come in an order that `noise` shuffles, so that many who ask do not
+/// all ask the same, and each is tried by some of them.
+pub fn order(paces: &[Pace], shares: &[usize], needed: usize, noise: u64) -> Vec<usize> {
     let preferences = preferences(paces, shares, needed);
     let members = preferences.iter().zip(shares).enumerate();
     let mut members: Vec<_> = members
         .filter(|(_, (_, share))| **share > 0)
-        .map(|(member, (preference, _))| (*preference, member))
+        .map(|(member, (preference, _))| {
+            let lot = spread(noise ^ spread(u64::try_from(member).unwrap_or(u64::MAX)));
+            (*preference, lot, member)
+        })
         .collect();
     members.sort_unstable();
-    members.into_iter().map(|(_, member)| member).collect()
+    members.into_iter().map(|(_, _, member)| member).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const fn waited(wait_ms: u64) -> Sample {
@@ -265,5 +272,47 @@ mod tests {
         assert_eq!(preferences(&paces, &[3; 4], 12)[1], Preference::KeepsPace);
         let order = preferences(&paces, &[3; 4], 3);
         assert!(order.is_sorted() && order[1] < order[2] && order[2] < order[3], "{order:?}");
+    }
+
+    #[test]
+    fn the_order_leaves_out_who_has_nothing_and_shuffles_only_equals() {
+        let silent = Pace::Silent { times: 1 };
+        let paces =
+            [expected(10), silent, expected(900), expected(20), Pace::Untried, Pace::Banned];
+        let shares = [1, 1, 1, 1, 0, 1];
+        let orders: Vec<_> = (0..64).map(|noise| order(&paces, &shares, 2, noise)).collect();
+        for order in &orders {
+            assert_eq!(order[2..], [2, 1, 5], "slow, then silent, then banned");
+        }
+        let first = |member| orders.iter().filter(|order| order[0] == member).count();
+        assert!(first(0) > 16 && first(3) > 16, "equals share what is asked: {}", first(0));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_peers_did_each_of_them_is_tried_again_in_bounded_time(
+            slow in prop::collection::vec(0_u64..2_000, 6), silent in 0_usize..6,
+        ) {
+            // One reader asks the two that come first and whoever is on trial, every second; the silent one never answers.
+            let mut peers = [Responsiveness::default(); 6];
+            let mut asked_at = [0_u64; 6];
+            for second in 0..400_u64 {
+                let now = Timestamp(second * 1_000);
+                let paces = peers.map(|peer| peer.pace(now, 0));
+                let order = order(&paces, &[1; 6], 2, second);
+                let on_trial = (0..6).filter(|peer| paces[*peer] == Pace::OnTrial);
+                let asked: Vec<_> = order.into_iter().take(2).chain(on_trial).collect();
+                for peer in asked {
+                    asked_at[peer] = second;
+                    match peer == silent {
+                        true => peers[peer].fell_silent(now),
+                        false => peers[peer].answered(now, waited(slow[peer])),
+                    }
+                }
+            }
+            for (peer, at) in asked_at.into_iter().enumerate() {
+                prop_assert!(400 - at <= 2 * BELIEVED_MS / 1_000, "{} was asked at {} last", peer, at);
+            }
+        }
     }
 }

@@ -95,7 +95,7 @@ fn pause_ms(times: u32, asked_ms: u64, noise: u64) -> u64 {
 }
 
 /// Spreads the bits of a number over a whole word, as SplitMix64 does.
-fn spread(number: u64) -> u64 {
+pub(super) fn spread(number: u64) -> u64 {
     let mut bits = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

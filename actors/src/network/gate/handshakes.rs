@@ -16,8 +16,8 @@ use haulout_protocol::machine::guests::Class;
 use haulout_protocol::machine::places::{Entry, Places};
 
 use crate::limits;
+use crate::network::lock::lock;
 use crate::network::refusals::Refusals;
-use crate::network::shared::lock;
 
 /// The handshakes of one transport.
 pub(super) struct Handshakes {

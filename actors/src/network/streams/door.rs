@@ -16,12 +16,11 @@ use libp2p::StreamProtocol;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::limits;
-use crate::network::Protocol;
 use crate::network::frames::Stream;
+use crate::network::lock::lock;
+use crate::network::names::Protocol;
+use crate::network::place::{Place, Room};
 use crate::network::refusals::Refusals;
-use crate::network::shared::lock;
-
-use super::place::{Place, Room};
 
 /// A stream that was accepted, on its way to whoever serves its protocol.
 pub(in crate::network) type Arrival = (crypto::PeerId, Stream);

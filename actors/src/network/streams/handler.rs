@@ -15,11 +15,11 @@ use libp2p::swarm::{
 };
 use tracing::debug;
 
-use super::life::Life;
 use super::negotiation::{Admission, Opening, OpeningError};
-use super::{Reply, Request};
+use super::request::{Reply, Request};
 use crate::limits;
-use crate::network::OpenError;
+use crate::network::errors::OpenError;
+use crate::network::life::Life;
 
 /// One per connection: opens what the behaviour asks for, admits what the peer opens.
 #[derive(Debug)]

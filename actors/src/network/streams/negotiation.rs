@@ -16,8 +16,8 @@ use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
 use tracing::debug;
 
 use super::door::{Admitted, Door, Named, Visitor};
-use super::life::{Life, Watched};
 use crate::network::frames::Stream;
+use crate::network::life::{Life, Watched};
 
 /// The acceptor's first byte: the stream is yours.
 const ACCEPTED: u8 = 0;

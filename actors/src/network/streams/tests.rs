@@ -3,10 +3,13 @@
 use libp2p::swarm::ConnectionHandler;
 use libp2p::swarm::handler::{ConnectionEvent, ConnectionHandlerEvent, DialUpgradeError};
 use libp2p::swarm::{StreamUpgradeError, SubstreamProtocol};
+use tokio::sync::oneshot;
 
 use super::handler::Negotiated;
 use super::negotiation::Opening;
 use super::*;
+use crate::network::life::Watched;
+use crate::network::names::Protocol;
 
 fn connection() -> ConnectionId {
     ConnectionId::new_unchecked(1)

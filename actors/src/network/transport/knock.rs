@@ -26,8 +26,8 @@ use tokio::time::sleep;
 use crate::limits;
 use crate::network::address;
 use crate::network::identity::from_libp2p;
+use crate::network::lock::lock;
 use crate::network::peers::{PeerBook, Sign};
-use crate::network::shared::lock;
 
 /// Dials of QUIC under way: of whom, where to, and what ends them. As many as the swarm has connections pending.
 type UnderWay = BTreeMap<(SocketAddr, Option<PeerId>, u64), AbortHandle>;

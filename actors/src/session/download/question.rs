@@ -16,7 +16,9 @@ use tokio::sync::mpsc;
 
 use crate::asking::{AskError, Asked, nonsense};
 use crate::network::Protocol;
-use crate::session::{Session, pair_proof, symbols};
+use crate::session::client::Session;
+use crate::session::node::pair_proof;
+use crate::session::symbols::symbols;
 use crate::trace;
 
 /// What came of a pair: as much as was asked for.

@@ -17,11 +17,12 @@ use haulout_protocol::wire::blob::ObjectState;
 use tokio::time::sleep;
 use tracing::debug;
 
+use super::outcome::{Earlier, Evidence, PutError, PutOptions};
+use super::permanence;
 use super::witness::{Said, witness};
-use super::{Earlier, Evidence, PutError, PutOptions, permanence};
 use crate::chain::{CallError, Chain, Cost, Holder, Registration, Since, Wallet};
 use crate::limits;
-use crate::session::Session;
+use crate::session::client::Session;
 
 /// A plan and the terms it was made on.
 #[derive(Clone, Debug)]

@@ -8,9 +8,11 @@ use haulout_protocol::encoding::{EncodedSegment, EncodedShort, Parameters};
 use haulout_protocol::sliver::{self, Axis, ShardIndex};
 use haulout_protocol::wire::sliver::Request;
 
-use super::sender::bytes_of;
 use crate::network::{Stream, StreamError};
-use crate::session::Session;
+use crate::session::client::Session;
+
+/// Encoded segments in memory at once: one being sent, one being encoded.
+pub const WINDOW: usize = 2;
 
 /// A segment or a short blob, encoded.
 #[derive(Debug)]
@@ -29,6 +31,11 @@ impl Encoded {
             Encoded::Short(encoded) => encoded.commitment(),
         }
     }
+}
+
+/// How many raw bytes follow a frame.
+pub(super) fn bytes_of(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).expect("headers and slivers are shorter than 4 GiB")
 }
 
 /// Sends a member its share of one segment.

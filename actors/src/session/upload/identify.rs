@@ -8,10 +8,12 @@ use haulout_protocol::encoding::{self, Buffers, Pipeline, SegmentPosition};
 use haulout_protocol::wire;
 use tracing::{Instrument, debug_span};
 
-use super::encoded::Encoded;
-use super::{PutError, Source, SourceError, WINDOW};
+use super::encoded::{Encoded, WINDOW};
+use super::outcome::PutError;
+use super::source::{Source, SourceError};
 use crate::limits;
-use crate::session::{Observer, Progress, Session};
+use crate::session::client::Session;
+use crate::session::progress::{Observer, Progress};
 
 /// A blob's header, and the segments that were encoded on the way and fit into memory.
 pub(super) struct Identified {

@@ -5,7 +5,8 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::machine::put_plan::{Plan, Refusal};
 use haulout_protocol::machine::upload::unheard;
 
-use super::{SourceError, Unwitnessed};
+use super::source::SourceError;
+use super::witness::Unwitnessed;
 use crate::chain::{CallError, Cost};
 
 /// What to store a blob as.

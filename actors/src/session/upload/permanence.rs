@@ -8,7 +8,8 @@ use futures::stream::FuturesUnordered;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::permanence::{Verdict, verdict};
 
-use crate::session::{Session, node};
+use crate::session::client::Session;
+use crate::session::node;
 
 /// The end of a permanent object that lasts until `wanted` at least; nothing if there is none, or nobody can say.
 pub(super) async fn until(session: &Session, blob_id: &BlobId, wanted: u32) -> Option<u32> {

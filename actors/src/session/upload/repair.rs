@@ -16,13 +16,15 @@ use haulout_protocol::wire::sliver::Reply;
 
 use super::encoded::{Encoded, send_share};
 use super::identify::{encode, identify, unchanged};
+use super::outcome::PutError;
 use super::sender::{begin as offer, unexpected};
-use super::{PutError, Source};
+use super::source::Source;
 use crate::asking::AskError;
 use crate::limits;
 use crate::network::{Protocol, Stream};
+use crate::session::client::Session;
 use crate::session::locate;
-use crate::session::{Observer, Progress, Session};
+use crate::session::progress::{Observer, Progress};
 
 /// What a repair did.
 #[derive(Clone, Debug, PartialEq, Eq)]

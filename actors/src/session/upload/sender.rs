@@ -19,12 +19,12 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument, debug, debug_span};
 
-use super::encoded::{Encoded, send_share};
-use super::{Event, WINDOW, stored_set};
+use super::encoded::{Encoded, WINDOW, bytes_of, send_share};
+use super::event::Event;
 use crate::asking::{AskError, nonsense};
 use crate::network::{OpenError, Protocol, Stream, StreamError};
 use crate::pauses::Pauses;
-use crate::session::Session;
+use crate::session::client::Session;
 use crate::{limits, trace};
 
 /// What the upload asks of a node's stream.
@@ -196,11 +196,6 @@ fn is_passing(error: &AskError, was_ready: bool) -> bool {
     }
 }
 
-/// How many raw bytes follow a frame.
-pub(super) fn bytes_of(bytes: &[u8]) -> u32 {
-    u32::try_from(bytes.len()).expect("headers and slivers are shorter than 4 GiB")
-}
-
 /// Asks for the confirmation; acknowledgements of segments come before it.
 async fn finish(
     stream: &mut Stream,
@@ -254,6 +249,11 @@ async fn read_ready(stream: &mut Stream, header: &BlobHeader) -> Result<BTreeSet
         Reply::Ready { stored } => Ok(stored_set(stored, header.segments.len())),
         other => Err(unexpected(other)),
     }
+}
+
+/// Segments a node holds already, as it says.
+fn stored_set(stored: Vec<u32>, segments: usize) -> BTreeSet<u32> {
+    stored.into_iter().filter(|segment| (*segment as usize) < segments).collect()
 }
 
 /// A node that refuses says why before it ends the stream; the write that failed says less.

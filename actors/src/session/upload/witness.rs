@@ -16,7 +16,8 @@ use tracing::debug;
 
 use crate::asking::Inquiry;
 use crate::chain::Chain;
-use crate::session::{Session, node};
+use crate::session::client::Session;
+use crate::session::node;
 
 /// What a server of the ledger says of the object that stands for a put.
 #[derive(Clone, Copy, Debug)]

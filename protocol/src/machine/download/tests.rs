@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::committee::tests::sample_committee;
 use crate::machine::questions::HEDGE_AFTER_MS;
+use crate::machine::responsiveness::{REST_MS, Responsiveness};
 
 mod moving;
 mod proofs;
@@ -291,6 +292,25 @@ fn a_member_that_was_silent_before_is_not_asked_while_others_suffice() {
     let world = World::expecting(&nodes, 20, paces).run();
     assert_eq!((world.end, world.now), (Some(Effect::Finish), Timestamp(0)));
     assert!(!world.asked_of.contains(&0));
+}
+
+#[test]
+fn a_second_segment_does_not_wait_for_a_node_that_was_silent_in_the_first_which_is_tried_again_later()
+ {
+    let nodes = [Node::Silent, Node::Honest, Node::Honest, Node::Honest, Node::Honest];
+    let mut peers = [Responsiveness::default(); 5];
+    // What the reader remembers of each node when it asks for a segment at this moment, and what it learns.
+    let mut segment = |at: u64| {
+        let paces = peers.iter().map(|peer| peer.pace(Timestamp(at), 0)).collect();
+        let world = World::expecting(&nodes, 20, paces).run();
+        assert_eq!(world.end, Some(Effect::Finish));
+        world.silent.iter().for_each(|member| peers[*member].fell_silent(Timestamp(at)));
+        (world.now.0, world.asked_of.contains(&0))
+    };
+    assert_eq!(segment(0), (HEDGE_AFTER_MS, true));
+    assert_eq!(segment(1_000), (0, false), "the second does not even ask it");
+    assert_eq!(segment(REST_MS), (0, true), "later it is tried, and not waited for");
+    assert_eq!(segment(REST_MS + 1), (0, false), "one trial is enough for a while");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use haulout_protocol::machine::guests::{Entry, Guest, Guests, Limits, PlaceId, P
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::network::shared::lock;
+use super::lock::lock;
 
 /// All places of one protocol.
 #[derive(Debug)]
@@ -229,7 +229,7 @@ impl Meter {
 }
 
 /// A span of time, as machines count it.
-pub(in crate::network) fn micros(span: Duration) -> u64 {
+pub(super) fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -13,7 +13,7 @@ use futures::io::{AsyncRead, AsyncWrite, IoSlice, IoSliceMut};
 
 /// How many signs of life one connection has shown; a cheap handle.
 #[derive(Clone, Debug, Default)]
-pub(in crate::network) struct Life(Arc<AtomicU64>);
+pub(super) struct Life(Arc<AtomicU64>);
 
 impl Life {
     /// Counts one more.
@@ -29,7 +29,7 @@ impl Life {
 
 /// A stream whose arriving bytes are signs of life of its connection.
 #[derive(Debug)]
-pub(in crate::network) struct Watched<S> {
+pub(super) struct Watched<S> {
     stream: S,
     life: Life,
 }
