@@ -37,7 +37,7 @@ impl Protocol {
     pub(crate) fn duty(self) -> Duty {
         match self {
             Protocol::Blob | Protocol::Sliver => Duty::Clients,
-            Protocol::Symbol => Duty::Repair,
+            Protocol::Symbol | Protocol::Verdict => Duty::Repair,
         }
     }
 

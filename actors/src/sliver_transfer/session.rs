@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use haulout_protocol::blob::BlobId;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_protocol::wire::{Refusal, sliver};
 

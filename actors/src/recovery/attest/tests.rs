@@ -8,7 +8,7 @@ use haulout_protocol::encoding::{
     Parameters, ShortInconsistency, ShortRepair, encode_short, repair_short,
 };
 use haulout_protocol::machine::ledger_history::{Doubt, Verdict};
-use haulout_protocol::merkle::Tree;
+use haulout_protocol::merkle;
 use haulout_protocol::wire::{self, SMALL_FRAME_BYTES_MAX};
 use haulout_storage::BlobEffect;
 
@@ -123,7 +123,8 @@ fn lie(parameters: &Parameters) -> (BlobHeader, Vec<u8>) {
     let encoded = encode_short(parameters, &BYTES);
     let mut symbols: Vec<_> = (0..7).map(|place| encoded.symbol(place).to_vec()).collect();
     symbols[6][0] ^= 1;
-    let tree = Tree::new(symbols.iter().map(|symbol| crypto::hash_symbol(symbol)).collect());
+    let tree =
+        merkle::Tree::new(symbols.iter().map(|symbol| crypto::hash_symbol(symbol)).collect());
     let commitment = SegmentCommitment { slivers_root: tree.root(), ..encoded.commitment() };
     let header = BlobHeader::new(parameters, 700, vec![commitment]);
     let Ok(ShortRepair::Inconsistent(fault)) = repair_short(parameters, &header, &BYTES) else {
