@@ -172,6 +172,7 @@ impl State {
     fn repaired(&mut self, myself: &ActorRef<Message>, blob: BlobId, repaired: Repaired) {
         self.told.repaired(&repaired);
         self.context.metrics.repaired(repaired.pairs, repaired.bytes);
+        self.context.vitals.note_repaired(repaired.pairs, repaired.bytes);
         self.advance(myself, Input::Done { blob, outcome: repaired.outcome });
         self.told.say_now_and_then(&self.machine);
     }
@@ -185,10 +186,11 @@ impl State {
             match effect {
                 Effect::Look { is_first } => self.look(myself, is_first),
                 Effect::Repair(blob) => self.repair(myself, blob),
-                Effect::Complete => self.told.complete(),
+                Effect::Complete => self.complete(),
             }
         }
         self.context.metrics.set_incomplete(self.machine.seen());
+        self.context.vitals.set_incomplete(self.machine.seen(), false);
         self.set_alarm(myself);
     }
 
@@ -221,6 +223,13 @@ impl State {
         };
         self.tasks
             .spawn(myself, async move { Message::RepairEnded(blob, Box::new(repair.run().await)) });
+    }
+
+    /// A look found nothing missing.
+    fn complete(&mut self) {
+        self.told.complete();
+        let knows_all = self.look.as_ref().is_some_and(Look::knows_all);
+        self.context.vitals.set_incomplete(0, knows_all);
     }
 
     /// Wakes us when the machine wants to be called again.

@@ -113,7 +113,7 @@ enum Command {
         #[arg(long)]
         wipe: bool,
     },
-    /// Wait for a fact: `ready`, `stopped`, `epoch=N`, `checkpoint=N`, `n3=running`, `n3=killed`
+    /// Wait for a fact: `ready`, `repaired`, `stopped`, `epoch=N`, `checkpoint=N`, `n3=running`, `n3=killed`
     #[command(
         after_help = "ready        every node that should run answers, and reads and writes work (who was killed or paused \
                             by hand should not run)\n\

@@ -232,6 +232,7 @@ fn a_devnet_starts_serves_survives_sigkill_of_everything_and_leaves_nothing_behi
     assert!(desk.run(&["wait", "ready"]).status.success());
 
     // The node with the lost disk has everything again, from the others; an epoch ends when it is told to.
+    assert_eq!(desk.json(&["wait", "repaired", "--json", "--timeout", "120s"])["is_true"], true);
     desk.sees("n4 with all of its shards", |status| {
         let nodes = status["nodes"].as_array().unwrap();
         nodes.iter().all(|node| node["shards_missing"] == 0 && node["state"] == "serving")

@@ -17,7 +17,7 @@ use axum::routing::get;
 use haulout_actors::context::Context;
 use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
-use haulout_actors::vitals;
+use haulout_actors::vitals::{self, Repairs};
 use haulout_protocol::machine::conditions::{self, Condition, Severity};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -156,8 +156,18 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
         "checkpoint": position.checkpoint,
         "shards": position.shards_of(&peer_id).len(),
         "shards_missing": subject.context.vitals.shards_missing(position.epoch),
+        "repairs": repairs(&subject.context.vitals.repairs()),
         "peers": peers,
         "actors": subject.tree.health().iter().map(actor).collect::<Vec<_>>(),
+    })
+}
+
+fn repairs(repairs: &Repairs) -> Value {
+    json!({
+        "complete": repairs.is_complete,
+        "incomplete_blobs": repairs.incomplete,
+        "repaired_pairs": repairs.pairs,
+        "received_bytes": repairs.received_bytes,
     })
 }
 

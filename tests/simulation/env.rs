@@ -72,6 +72,8 @@ pub(crate) enum Event {
     Look { node: usize, incarnation: u32 },
     /// A node has read the network anew.
     View { node: usize, incarnation: u32 },
+    /// A node looks whether there is something to repair, or late.
+    Repair { node: usize, incarnation: u32 },
     /// A node forgets what nobody paid for.
     Sweep { node: usize, incarnation: u32 },
     /// A session waited long enough for its registration.

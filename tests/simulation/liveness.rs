@@ -23,6 +23,7 @@ impl World {
         if !self.env.settings.is_beyond {
             self.check_writes();
             self.check_durability();
+            self.check_repairs();
         }
         self.check_reads();
         self.check_records();
@@ -95,6 +96,20 @@ impl World {
                     self.env.violated(Invariant::Durability, what);
                 }
             }
+        }
+    }
+
+    /// Every honest node has its share of what is certified, whoever wrote it and whatever it lost.
+    fn check_repairs(&mut self) {
+        let are_complete = |world: &World| {
+            world.nodes.iter().filter(|node| node.lie.is_none()).all(|node| node.is_complete())
+        };
+        if self.env.violation.is_none() && !self.run_until_so(LIMIT_MS, are_complete) {
+            let lacking =
+                self.nodes.iter().filter(|node| node.lie.is_none() && !node.is_complete());
+            let lacking: Vec<_> = lacking.map(|node| node.index).collect();
+            let what = format!("nodes {lacking:?} never have their share");
+            self.env.violated(Invariant::Recovery, what);
         }
     }
 

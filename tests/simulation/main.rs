@@ -17,6 +17,7 @@ mod liveness;
 mod node;
 mod put;
 mod random;
+mod repair;
 mod serve;
 mod settings;
 mod shrink;

@@ -24,6 +24,7 @@ use crate::check::Invariant;
 use crate::disk::{Disk, Kept};
 use crate::env::{Env, Event, Known, NETWORK, StreamId};
 use crate::random::Random;
+use crate::repair::Repairer;
 use crate::serve::Session;
 use crate::settings::{Fault, Lie};
 
@@ -42,6 +43,7 @@ pub(crate) struct Node {
     pub(crate) store: Option<Store>,
     pub(crate) disk: Disk,
     pub(crate) sessions: BTreeMap<StreamId, Session>,
+    pub(crate) repairs: Repairer,
     pub(crate) incarnation: u32,
     /// The epoch as it knows it, and the last checkpoint in its store.
     pub(crate) epoch: Epoch,
@@ -71,6 +73,7 @@ impl Node {
             store: None,
             disk: Disk::default(),
             sessions: BTreeMap::new(),
+            repairs: Repairer::default(),
             incarnation: 0,
             epoch: crate::ledger::FIRST_EPOCH,
             checkpoint: None,
@@ -100,6 +103,11 @@ impl Node {
     /// Whether it has read all up to a checkpoint, and let go what was over by then.
     pub(crate) fn has_judged(&self, checkpoint: u64, epoch: Epoch) -> bool {
         self.checkpoint == Some(checkpoint) && self.judged == Some(epoch)
+    }
+
+    /// Whether its store has not read yet what told it of the network.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_stale || self.checkpoint.is_none_or(|checkpoint| checkpoint < self.read_at)
     }
 
     /// The committee it knows.
@@ -144,6 +152,7 @@ impl Node {
             env.after(VIEW_MS, Event::View { node, incarnation });
         }
         env.after(env.settings.look_ms, Event::Look { node, incarnation });
+        env.after(env.settings.look_ms * 2, Event::Repair { node, incarnation });
         env.after(env.settings.pending_ms / 2, Event::Sweep { node, incarnation });
     }
 
@@ -155,7 +164,11 @@ impl Node {
         env.note(format_args!("n{} loses its power after {done} changes, {kept:?}", self.index));
         self.disk = Disk::with(image);
         self.sessions.clear();
-        let streams = env.streams.iter().filter(|(_, stream)| stream.node == self.index);
+        self.repairs = Repairer::default();
+        let own = crate::repair::REPAIRS + self.index;
+        let ends_here =
+            |stream: &crate::env::Stream| stream.node == self.index || stream.task == own;
+        let streams = env.streams.iter().filter(|(_, stream)| ends_here(stream));
         let streams: Vec<_> = streams.map(|(stream, _)| *stream).collect();
         streams.into_iter().for_each(|stream| env.lose(stream));
     }

@@ -4,7 +4,7 @@
 //! pace or bound: one stream more or less is nothing here.
 
 use haulout_protocol::blob::{BlobHeader, BlobId};
-use haulout_protocol::encoding::SliverVerifier;
+use haulout_protocol::encoding::{ExpandedSliver, SliverVerifier};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::confirmation::{self, Facts, Registration, Verdict};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
@@ -12,12 +12,13 @@ use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, pair_of_shard, shard_of_pair};
 use haulout_protocol::wire::blob::{Answer, Question};
 use haulout_protocol::wire::sliver::{Part as Wanted, Reply, Request};
-use haulout_protocol::wire::{self, Refusal, blob};
+use haulout_protocol::wire::{self, Refusal, blob, symbol};
 use haulout_storage::{Store, StoreError};
 
 use crate::check::Invariant;
 use crate::env::{Env, Event, NETWORK, Part, Parts, StreamId};
 use crate::node::Node;
+use crate::repair::SYMBOLS;
 use crate::settings::Lie;
 
 /// How long a session waits for a registration.
@@ -63,6 +64,11 @@ impl Node {
             return;
         }
         let Some(first) = parts.first() else { return };
+        if first.raw == SYMBOLS {
+            let taken = self.send_symbols(env, &store, first);
+            drop(store);
+            return self.reply(env, stream, taken);
+        }
         let taken = match wire::decode::<Request>(&first.frame) {
             Ok(Request::Put { blob_id, .. }) => {
                 self.open_upload(env, &store, (stream, blob_id), first)
@@ -311,6 +317,60 @@ impl Node {
         Ok(parts)
     }
 
+    /// Symbols for another node's repair.
+    fn send_symbols(&mut self, env: &mut Env, store: &Store, part: &Part) -> Result<Parts, Stop> {
+        let request = wire::decode::<symbol::Request>(&part.frame).map_err(invalid)?;
+        let blob_id = BlobId::from_bytes(request.blob_id);
+        let length = self.registered(store, &blob_id)?;
+        if u64::from(request.segment) >= self.parameters.segment_count(length) {
+            return Err(Stop::Refuse(Refusal::NotFound));
+        }
+        let length = self.parameters.segment_length(length, request.segment);
+        let mut parts = Vec::new();
+        for source in &request.sources {
+            match self.symbols_of(store, &request, length, PairIndex(*source))? {
+                Some(raw) if self.lie != Some(Lie::Withholds) => {
+                    let reply = symbol::Reply::Symbols { source: *source, bytes: length_of(&raw) };
+                    parts.push(Part::with(wire::encode(&reply), raw));
+                }
+                _ => {
+                    let reply = symbol::Reply::Missing { source: *source };
+                    parts.push(Part::frame(wire::encode(&reply)));
+                }
+            }
+        }
+        parts.push(Part::frame(wire::encode(&symbol::Reply::End)));
+        env.note(format_args!("n{} gives symbols of {}", self.index, blob_id.short()));
+        Ok(parts)
+    }
+
+    /// What one source gives, or what a liar gives in its place.
+    fn symbols_of(
+        &self,
+        store: &Store,
+        request: &symbol::Request,
+        length: u32,
+        source: PairIndex,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let (blob_id, axis) = (BlobId::from_bytes(request.blob_id), request.axis);
+        let part = if request.with_proofs { Wanted::Both } else { Wanted::Sliver };
+        let found = self.read_pair(store, (&blob_id, request.segment, axis, part), source)?;
+        let Some(mut found) = found else { return Ok(None) };
+        let sliver = found.pop().map(|part| part.raw).unwrap_or_default();
+        let place = |target: &u16| PairIndex(*target).sliver_index(axis.other(), &self.parameters);
+        let Ok(expanded) = ExpandedSliver::new(&self.parameters, length, axis, sliver) else {
+            return Ok(Some(vec![0])); // cut short
+        };
+        let mut raw = found.pop().map(|part| part.raw.to_vec()).unwrap_or_default();
+        for place in request.targets.iter().map(place) {
+            raw.extend_from_slice(&expanded.symbol(place));
+            if request.with_proofs {
+                raw.extend_from_slice(expanded.proof(place).siblings.as_flattened());
+            }
+        }
+        Ok(Some(raw))
+    }
+
     /// What was asked for of a pair, if all of that is there.
     fn read_pair(
         &self,
@@ -353,7 +413,7 @@ impl Node {
     }
 
     /// What was read; what rotted counts as missing.
-    fn sound<T>(
+    pub(crate) fn sound<T>(
         &self,
         store: &Store,
         read: Result<Option<T>, StoreError>,

@@ -13,6 +13,7 @@ use crate::env::{Env, Event, Link};
 use crate::get::Get;
 use crate::node::Node;
 use crate::put::{Order, Put};
+use crate::repair::REPAIRS;
 use crate::settings::{Operation, Planned, SAFETY_MS, Settings};
 use crate::task::{State, Task};
 
@@ -106,7 +107,10 @@ impl World {
             }
             Event::Down { stream, parts } => {
                 if let Some(found) = env.receive(stream) {
-                    tasks[found.task].take(env, stream, &parts);
+                    match found.task.checked_sub(REPAIRS) {
+                        Some(node) => nodes[node].repair_take(env, stream, &parts),
+                        None => tasks[found.task].take(env, stream, &parts),
+                    }
                 }
             }
             Event::Lost { stream } => self.lost(stream),
@@ -129,6 +133,11 @@ impl World {
             Event::View { node, incarnation } => {
                 if nodes[node].incarnation == incarnation {
                     nodes[node].view(env);
+                }
+            }
+            Event::Repair { node, incarnation } => {
+                if nodes[node].incarnation == incarnation {
+                    nodes[node].repair(env);
                 }
             }
             Event::Sweep { node, incarnation } => {
@@ -162,7 +171,10 @@ impl World {
     fn lost(&mut self, stream: u64) {
         let Some(found) = self.env.streams.get(&stream).cloned() else { return };
         self.nodes[found.node].sessions.remove(&stream);
-        self.tasks[found.task].lost(&mut self.env, stream);
+        match found.task.checked_sub(REPAIRS) {
+            Some(node) => self.nodes[node].repair_lost(&mut self.env, stream),
+            None => self.tasks[found.task].lost(&mut self.env, stream),
+        }
         self.env.close(stream);
     }
 

@@ -39,6 +39,11 @@ impl Look {
         }
     }
 
+    /// Whether the store had read the ledger to its end when it began.
+    pub(super) fn knows_all(&self) -> bool {
+        self.position.checkpoint >= self.position.read_at
+    }
+
     /// The page after another. Blocks on the disk.
     pub(super) fn page(&self, store: &Store, after: Option<PageEnd>) -> Result<Seen, StoreError> {
         if self.shards.is_empty() {

@@ -8,6 +8,20 @@ use std::time::Duration;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::{ClockDifference, Stored};
 
+/// What a node lacks of what the network keeps, and what it did about that since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// Whether a look through the store, begun when the node had read the ledger to its end, found nothing missing, and none
+    /// found anything since.
+    pub is_complete: bool,
+    /// Incomplete blobs that the last look found.
+    pub incomplete: u64,
+    /// Pairs, and symbols of short blobs, that were repaired.
+    pub pairs: u64,
+    /// Bytes that came for them.
+    pub received_bytes: u64,
+}
+
 /// What was measured last: written by those who measure, read by whoever asks; a cheap clone.
 #[derive(Clone, Debug)]
 pub struct Vitals {
@@ -21,6 +35,7 @@ pub(super) struct Measured {
     pub(super) stored: Option<Stored>,
     /// Shards that are ours in this epoch and not here; nothing before the committee is judged.
     pub(super) shards_missing: Option<(Epoch, usize)>,
+    repairs: Repairs,
     pub(super) clock: Option<ClockDifference>,
     /// How far the ledger's time was moved ahead, as it said when it was asked last.
     time_moved_ms: u64,
@@ -59,6 +74,25 @@ impl Vitals {
     pub fn shards_missing(&self, epoch: Epoch) -> Option<usize> {
         let judged = self.measured().shards_missing.filter(|(judged, _)| *judged == epoch);
         judged.map(|(_, missing)| missing)
+    }
+
+    /// What the node lacks, and what it did about that.
+    pub fn repairs(&self) -> Repairs {
+        self.measured().repairs
+    }
+
+    /// A look through the store found so many incomplete blobs; whether it was over, and all that the ledger keeps was known.
+    pub(crate) fn set_incomplete(&self, incomplete: u64, is_complete: bool) {
+        let repairs = &mut self.measured().repairs;
+        repairs.incomplete = incomplete;
+        repairs.is_complete = incomplete == 0 && (is_complete || repairs.is_complete);
+    }
+
+    /// So many pairs were repaired from so many bytes.
+    pub(crate) fn note_repaired(&self, pairs: u64, received_bytes: u64) {
+        let repairs = &mut self.measured().repairs;
+        repairs.pairs = repairs.pairs.saturating_add(pairs);
+        repairs.received_bytes = repairs.received_bytes.saturating_add(received_bytes);
     }
 
     /// A proven checkpoint of that time came, at this moment of our clock; whether the ledger has no later one. A

@@ -30,6 +30,7 @@ fn every_verb_of_the_readme_parses() {
         "devnet up --epoch 60s",
         "devnet epoch next --timeout 2m",
         "devnet wait n3=killed",
+        "devnet wait repaired",
         "devnet verify-ledger --json --name other",
         "devnet verify-ledger --file ledger.redb",
         "devnet down --purge",

@@ -31,6 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(super) enum Fact {
     /// The start is over, every node that should run answers, and reads and writes work.
     Ready,
+    /// Every node that should run answers, and has everything that belongs in its shards.
+    Repaired,
     /// Nothing runs.
     Stopped,
     /// The ledger has reached this checkpoint.
@@ -45,6 +47,7 @@ impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fact::Ready => f.write_str("ready"),
+            Fact::Repaired => f.write_str("repaired"),
             Fact::Stopped => f.write_str("stopped"),
             Fact::Checkpoint(number) => write!(f, "checkpoint={number}"),
             Fact::Epoch(number) => write!(f, "epoch={number}"),
@@ -59,12 +62,13 @@ impl FromStr for Fact {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let refused = || {
             format!(
-                "{text:?} is no fact; write ready, stopped, epoch=N, checkpoint=N, n3=running or \
-                 n3=killed"
+                "{text:?} is no fact; write ready, repaired, stopped, epoch=N, checkpoint=N, n3=running \
+                 or n3=killed"
             )
         };
         match text.split_once('=') {
             None if text == "ready" => Ok(Fact::Ready),
+            None if text == "repaired" => Ok(Fact::Repaired),
             None if text == "stopped" => Ok(Fact::Stopped),
             None => Err(refused()),
             Some(("checkpoint", number)) => {
@@ -132,6 +136,7 @@ async fn look(directory: &StateDirectory, fact: &Fact) -> Result<Prospect> {
     }
     match fact {
         Fact::Ready => ready(directory).await,
+        Fact::Repaired => repaired(directory).await,
         Fact::Stopped => {
             let listens = Connection::open(&directory.control_socket()).await.is_some();
             Ok(once(!listens))
@@ -189,6 +194,25 @@ async fn ready(directory: &StateDirectory) -> Result<Prospect> {
     Ok(prospect::of_ready(&card, &report))
 }
 
+/// Whether nothing is missing on any node, as far as each of them says.
+async fn repaired(directory: &StateDirectory) -> Result<Prospect> {
+    let card = card_of(directory)?;
+    match ready(directory).await? {
+        Prospect::True => (),
+        other => return Ok(other),
+    }
+    for node in &card.nodes {
+        // Who was killed by hand is not waited for.
+        let Some(health) = status::health(node).await else { continue };
+        let is_whole = health.number("shards_missing") == Some(0)
+            && health.json()["repairs"]["complete"] == true;
+        if !is_whole {
+            return Ok(Prospect::MayCome);
+        }
+    }
+    Ok(Prospect::True)
+}
+
 /// Whether a supervisor has started everything; waits for one that does.
 async fn start_is_over(directory: &StateDirectory) -> Result<bool> {
     let Some(mut connection) = Connection::open(&directory.control_socket()).await else {
@@ -212,6 +236,7 @@ mod tests {
     fn a_fact_is_said_as_it_is_typed() {
         for text in [
             "ready",
+            "repaired",
             "stopped",
             "checkpoint=12",
             "epoch=3",
