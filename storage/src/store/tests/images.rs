@@ -426,7 +426,9 @@ fn every_power_cut_while_a_store_is_created_leaves_none_or_a_whole_one() {
 /// Whether the store may go on after this operation failed: nothing it said was durable is in doubt.
 fn is_harmless(refused: &Operation) -> bool {
     let Operation::File(change) = refused else { return false };
-    !matches!(change, OwnedChange::Sync(..) | OwnedChange::SyncFolder(_) | OwnedChange::Remove(_))
+    // What is only given back to the disk goes on without it, to what the disk refuses next.
+    let goes_on = matches!(change, OwnedChange::Remove(_) | OwnedChange::Punch(..));
+    !goes_on && !matches!(change, OwnedChange::Sync(..) | OwnedChange::SyncFolder(_))
 }
 
 #[tokio::test]
