@@ -47,7 +47,7 @@ async fn client(devnet: &Devnet, epoch: u32) -> LightClient {
 async fn what_was_stored_before_its_shards_moved_is_read_from_those_that_had_them() {
     // Four nodes have three, three, two and two shards; four shards are enough to read.
     let devnet = Devnet::builder().nodes(4).shards(10).seed(97).segment_bytes(16 << 10);
-    let mut devnet = devnet.stake_per_shard(WAL).start().await.unwrap();
+    let mut devnet = devnet.stake_per_shard(WAL).without_repairs().start().await.unwrap();
     let earlier = store(&devnet, 97).await;
     known_to_all(&devnet.client("bob").await.unwrap(), &earlier[1].0).await;
 
