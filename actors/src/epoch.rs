@@ -6,6 +6,7 @@
 //! once verified checkpoints prove that its time is over.
 //! Does not: fill shards (recovery does), or move them from their former owners.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use haulout_protocol::chain::abort::Abort;
@@ -66,6 +67,8 @@ pub(crate) struct State {
     judging: bool,
     /// Whether it is being looked whether what was missing is held by now.
     looking: bool,
+    /// Whether shards that are others' are being removed.
+    releasing: bool,
     /// The key to our node, once it was needed.
     cap: Option<NodeCap>,
     /// The ledger's time, and when we heard of it.
@@ -102,9 +105,22 @@ impl Actor for EpochActor {
         let watcher = tokio::spawn(watch(context.clone(), myself)).abort_handle();
         let heard = (context.position.current().ledger_ms, Instant::now());
         let machine = EpochSteps::default();
-        let (judged, judging, looking, cap, alarm) = (None, false, false, None, None);
+        let (judged, judging, looking, releasing) = (None, false, false, false);
+        let (cap, alarm) = (None, None);
         let tasks = Tasks::default();
-        Ok(State { context, machine, judged, judging, looking, cap, heard, tasks, watcher, alarm })
+        Ok(State {
+            context,
+            machine,
+            judged,
+            judging,
+            looking,
+            releasing,
+            cap,
+            heard,
+            tasks,
+            watcher,
+            alarm,
+        })
     }
 
     async fn handle(
@@ -115,10 +131,22 @@ impl Actor for EpochActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::PositionAdvanced => state.follow(&myself),
-            Message::CommitteeJudged(epoch, plan) => state.judged(&myself, epoch, plan?),
-            Message::MissingLooked(is_held) => state.missing_looked(&myself, is_held?),
-            Message::ExpiredRemoved(bytes) => report_expired(bytes?),
-            Message::ShardsReleased(bytes) => report_released(bytes?),
+            Message::CommitteeJudged(epoch, plan) => {
+                state.judging = false;
+                if let Some(plan) = unless_put_off(plan)? {
+                    state.judged(&myself, epoch, plan);
+                }
+            }
+            Message::MissingLooked(is_held) => {
+                state.looking = false;
+                let is_held = unless_put_off(is_held)?.unwrap_or(false);
+                state.missing_looked(&myself, is_held);
+            }
+            Message::ExpiredRemoved(bytes) => report_expired(unless_put_off(bytes)?.unwrap_or(0)),
+            Message::ShardsReleased(bytes) => {
+                state.releasing = false;
+                report_released(unless_put_off(bytes)?.unwrap_or(0));
+            }
             Message::StepSent(step, sent) => state.sent(&myself, step, sent),
             Message::TimeReached => state.advance(&myself, Input::TimeReached),
         }
@@ -157,7 +185,6 @@ impl State {
 
     /// Judges the committee again if everything that was missing was filled meanwhile; the store knows.
     fn missing_looked(&mut self, myself: &ActorRef<Message>, is_held: bool) {
-        self.looking = false;
         if is_held {
             self.judged = None;
             self.follow(myself);
@@ -180,7 +207,6 @@ impl State {
 
     /// A committee is judged: says what it means, and goes on.
     fn judged(&mut self, myself: &ActorRef<Message>, epoch: Epoch, plan: Plan) {
-        self.judging = false;
         if !plan.lost.is_empty() {
             info!(%epoch, shards = %listed(&plan.lost), "shards are others' from this epoch on");
         }
@@ -197,12 +223,21 @@ impl State {
         self.judged = Some((epoch, plan));
         let store = self.context.store.clone();
         self.tasks.spawn(myself, async move { Message::ExpiredRemoved(store.expire(epoch).await) });
+        self.release(myself, epoch);
+        self.follow(myself);
+    }
+
+    /// Removes what is stored of shards that are others', one run at a time.
+    fn release(&mut self, myself: &ActorRef<Message>, epoch: Epoch) {
+        if self.releasing {
+            return; // what is left is removed in the next epoch
+        }
+        self.releasing = true;
         let (store, parameters) =
             (self.context.store.clone(), self.context.position.current().parameters);
         self.tasks.spawn(myself, async move {
             Message::ShardsReleased(release(store, epoch, parameters).await)
         });
-        self.follow(myself);
     }
 
     /// A step was answered.
@@ -331,13 +366,7 @@ async fn judge(store: Store, epoch: Epoch, ours: Vec<ShardIndex>) -> Result<Plan
     let reader = store.clone();
     let judged = tokio::task::spawn_blocking(move || {
         let (known, census) = (reader.shards()?, reader.census(epoch)?);
-        let facts = Facts {
-            epoch,
-            ours: &ours,
-            known: &known,
-            earlier_blobs: census.earlier,
-            absent_blobs: census.absent,
-        };
+        let facts = Facts { epoch, ours: &ours, known: &known, live_blobs: census.live };
         Ok::<_, StoreError>(epoch_change::plan(&facts))
     });
     let plan = judged.await.expect("judging neither panics nor is cut off")?;
@@ -349,24 +378,52 @@ async fn judge(store: Store, epoch: Epoch, ours: Vec<ShardIndex>) -> Result<Plan
 
 /// Removes what is stored of shards that others have had for long enough, a little at a time, and what an earlier run began.
 async fn release(store: Store, epoch: Epoch, parameters: Parameters) -> Result<u64, StoreError> {
-    let reader = store.clone();
-    let shards = tokio::task::spawn_blocking(move || {
-        let mut shards = epoch_change::released(&reader.shards()?, epoch);
-        shards.extend(reader.leaving()?);
-        Ok::<_, StoreError>(shards)
-    });
     let mut bytes = 0;
-    for shard in shards.await.expect("reading neither panics nor is cut off")? {
-        loop {
-            let dropped = store.drop_shard(shard, &parameters).await?;
-            bytes += dropped.bytes;
-            if dropped.is_done {
-                break;
+    let mut done = BTreeSet::new();
+    // Each time anew: a shard may be ours again by now, or be lost again.
+    while let Some(shard) = next_released(&store, epoch, &done).await? {
+        match store.drop_shard(shard, &parameters).await {
+            Err(StoreError::ShardInUse { .. }) => drop(done.insert(shard)), // it is ours again
+            dropped => {
+                let dropped = dropped?;
+                bytes += dropped.bytes;
+                if dropped.is_done {
+                    done.insert(shard);
+                }
             }
-            tokio::time::sleep(limits::RELEASE_PAUSE).await; // readers and writers come first
         }
+        tokio::time::sleep(limits::RELEASE_PAUSE).await; // readers and writers come first
     }
     Ok(bytes)
+}
+
+/// A shard that may go and was not seen to its end.
+async fn next_released(
+    store: &Store,
+    epoch: Epoch,
+    done: &BTreeSet<ShardIndex>,
+) -> Result<Option<ShardIndex>, StoreError> {
+    let reader = store.clone();
+    let shards = tokio::task::spawn_blocking(move || {
+        let known = reader.shards()?;
+        let mut shards = epoch_change::released(&known, epoch);
+        // What an earlier run began has no row any more; if it has one, it is somebody's matter again.
+        shards.extend(reader.leaving()?.into_iter().filter(|shard| !known.contains_key(shard)));
+        Ok::<_, StoreError>(shards)
+    });
+    let shards = shards.await.expect("reading neither panics nor is cut off")?;
+    Ok(shards.into_iter().find(|shard| !done.contains(shard)))
+}
+
+/// What was done; nothing if the disk refused it for now: the next epoch, or the next word of the ledger, tries again.
+fn unless_put_off<T>(done: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match done {
+        Err(error) if error.is_transient() => {
+            warn!(%error, "the store could not be changed for the new epoch; it is tried again");
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
 }
 
 fn report_released(bytes: u64) {

@@ -393,6 +393,14 @@ pub const EVIDENCE_REQUESTS: usize = 4;
 /// How long nobody may answer who was shown evidence before the rest is left for later: longer than a member checks the
 /// longest on a slow core.
 pub const VERDICT_PATIENCE: Duration = Duration::from_secs(60);
+/// How soon what may have been on its way is looked at again.
+pub const ARRIVING_LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A former owner that has not handed over a segment's pairs in this time is not waited for: others rebuild them.
+pub const HANDOVER_PATIENCE: Duration = Duration::from_secs(30);
+/// Verdicts examined at once: each may take a core for seconds, and nobody is in a hurry.
+pub const VERDICTS_AT_ONCE: usize = 1;
+/// How long header and evidence may be on their way while others wait for a verdict.
+pub const EVIDENCE_TIME_MAX: Duration = Duration::from_secs(120);
 /// How often the log says how far repairs are.
 pub const REPAIR_TOLD_EVERY: Duration = Duration::from_secs(10);
 

@@ -21,6 +21,7 @@ mod told;
 mod verdict;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -30,6 +31,7 @@ use haulout_protocol::machine::backlog::{Backlog, Effect, Input, Outcome};
 use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
 use haulout_storage::{Lacking, PageEnd, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 use tracing::error;
 
@@ -74,6 +76,8 @@ pub(crate) struct State {
     clock: Clock,
     /// The look that is under way, or was the last.
     look: Option<Look>,
+    /// Incomplete blobs that it passed over, because they may be on their way.
+    arriving: u64,
     /// Where its next page begins.
     next: Option<PageEnd>,
     /// What is missing of the last page's blobs.
@@ -114,8 +118,10 @@ impl Actor for RecoveryActor {
             serve::serve(served.clone(), members.is_member(&visit.peer), visit)
         });
         let (served, members) = (context.clone(), network.clone());
+        let turns = Arc::new(Semaphore::new(limits::VERDICTS_AT_ONCE));
         let verdicts = serving.open(service(Protocol::Verdict), move |visit| {
-            attest::serve(served.clone(), members.is_member(&visit.peer), visit)
+            let is_member = members.is_member(&visit.peer);
+            attest::serve(served.clone(), is_member, turns.clone(), visit)
         });
         let at_once = context.repairs_at_once;
         Ok(State {
@@ -125,6 +131,7 @@ impl Actor for RecoveryActor {
             machine: Backlog::new(at_once),
             clock: Clock::start(),
             look: None,
+            arriving: 0,
             next: None,
             lacking: BTreeMap::new(),
             memory: blob::Memory::default(),
@@ -145,6 +152,8 @@ impl Actor for RecoveryActor {
             Message::PositionAdvanced => state.advance(&myself, Input::Stirred),
             Message::Looked(seen) => state.looked(&myself, *seen),
             Message::RepairEnded(blob, repaired) => state.repaired(&myself, blob, *repaired),
+            // What was on its way is here by now, or it is missing.
+            Message::TimeReached if state.arriving > 0 => state.advance(&myself, Input::Stirred),
             Message::TimeReached => state.advance(&myself, Input::TimeReached),
         }
         Ok(())
@@ -162,7 +171,7 @@ impl Actor for RecoveryActor {
 
 impl State {
     fn looked(&mut self, myself: &ActorRef<Message>, seen: Result<Seen, StoreError>) {
-        let Seen { lacking, end } = match seen {
+        let Seen { lacking, arriving, end } = match seen {
             Ok(seen) => seen,
             Err(failure) => {
                 error!(error = %failure, "the store cannot be looked at, so nothing is repaired");
@@ -170,6 +179,7 @@ impl State {
             }
         };
         self.next = end;
+        self.arriving = self.arriving.saturating_add(arriving);
         let blobs = lacking.iter().map(|lacking| lacking.blob_id).collect();
         let lacking = lacking.into_iter().map(|lacking| (lacking.blob_id, lacking));
         self.lacking = lacking.collect();
@@ -197,13 +207,13 @@ impl State {
             }
         }
         self.context.metrics.set_incomplete(self.machine.seen());
-        self.context.vitals.set_incomplete(self.machine.seen(), false);
+        self.context.vitals.set_incomplete(self.machine.seen());
         self.set_alarm(myself);
     }
 
     fn look(&mut self, myself: &ActorRef<Message>, is_first: bool) {
         if is_first {
-            (self.look, self.next) = (Some(Look::begin(&self.context)), None);
+            (self.look, self.next, self.arriving) = (Some(Look::begin(&self.context)), None, 0);
         }
         let (Some(look), next) = (self.look.clone(), self.next) else { return };
         let store = self.context.store.clone();
@@ -235,15 +245,21 @@ impl State {
     /// A look found nothing missing.
     fn complete(&mut self) {
         self.told.complete();
-        let knows_all = self.look.as_ref().is_some_and(Look::knows_all);
-        self.context.vitals.set_incomplete(0, knows_all);
+        let knew_all = self.look.as_ref().filter(|look| look.knows_all() && self.arriving == 0);
+        if let Some(look) = knew_all {
+            self.context.vitals.set_complete(look.position.checkpoint);
+        }
     }
 
     /// Wakes us when the machine wants to be called again.
     fn set_alarm(&mut self, myself: &ActorRef<Message>) {
         self.alarm.take().inspect(AbortHandle::abort);
-        let Some(deadline) = self.machine.deadline() else { return };
-        let wait = Duration::from_millis(deadline.0.saturating_sub(self.clock.now().0));
+        let wanted = self
+            .machine
+            .deadline()
+            .map(|deadline| Duration::from_millis(deadline.0.saturating_sub(self.clock.now().0)));
+        let arriving = (self.arriving > 0).then_some(limits::ARRIVING_LOOK_EVERY);
+        let Some(wait) = [wanted, arriving].into_iter().flatten().min() else { return };
         let myself = myself.clone();
         let alarm = tokio::spawn(async move {
             tokio::time::sleep(wait).await;

@@ -164,7 +164,8 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
 
 fn repairs(repairs: &Repairs) -> Value {
     json!({
-        "complete": repairs.is_complete,
+        "complete": repairs.complete_at.is_some(),
+        "complete_at": repairs.complete_at,
         "incomplete_blobs": repairs.incomplete,
         "repaired_pairs": repairs.pairs,
         "received_bytes": repairs.received_bytes,

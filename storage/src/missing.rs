@@ -78,6 +78,8 @@ pub struct PageEnd {
 pub struct Page {
     /// What is missing, in the order of blob ids.
     pub lacking: Vec<Lacking>,
+    /// Incomplete blobs that are not in it, because they may still be on their way.
+    pub arriving: u64,
     /// Slivers in it that a read found to be other bytes than were written, of whatever shard.
     pub rotten: u64,
     /// Where the next page begins; none if this was the last.
@@ -180,9 +182,7 @@ impl Look<'_> {
         let bytes =
             record.as_ref().and_then(|record| record.size()).filter(|_| !self.shards.is_empty());
         let content = self.view.open_table(CONTENT)?.get(blob)?.map(|row| row.value().1);
-        if bytes.is_some() && content.is_some_and(|since| since >= self.scope.arriving_since_ms) {
-            return Ok(done); // its writer may be at it: the row stays
-        }
+        let is_arriving = content.is_some_and(|since| since >= self.scope.arriving_since_ms);
         let mut lacking = Lacking { blob_id, has_header: true, pairs: Vec::new() };
         let (mut end, mut rotten, mut is_short) = (done, 0, false);
         if let Some(bytes) = bytes {
@@ -208,8 +208,10 @@ impl Look<'_> {
         }
         lacking.pairs.retain(|(_, shard)| self.listed.binary_search(shard).is_ok());
         lacking.has_header &= !is_short || lacking.pairs.is_empty();
-        if !lacking.has_header || !lacking.pairs.is_empty() {
-            page.lacking.push(lacking);
+        match lacking.has_header && lacking.pairs.is_empty() {
+            true => {}
+            false if is_arriving => page.arriving += 1, // its writer may be at it: the row stays
+            false => page.lacking.push(lacking),
         }
         Ok(end)
     }

@@ -394,8 +394,9 @@ impl Store {
 
     /// Queues a change that somebody finds again if the queue is full.
     pub(crate) fn mention(&self, change: Change) {
-        if let Ok(sender) = self.sender() {
-            let (request, _) = Request::new(change, None);
+        let permit = Arc::clone(&self.inner.queue).try_acquire_owned();
+        if let (Ok(sender), Ok(permit)) = (self.sender(), permit) {
+            let (request, _) = Request::new(change, Some(permit));
             let _ = sender.try_send(request);
         }
     }
@@ -427,6 +428,13 @@ impl Store {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(self.inner.queue_bytes);
         let permit = Arc::clone(&self.inner.queue).acquire_many_owned(bytes).await;
         Ok(permit.expect("the semaphore is never closed"))
+    }
+
+    /// Waits until all that was asked before is written or has failed, also what reads noted by themselves. Nobody who stores
+    /// needs it; whoever counts what reaches a disk does.
+    pub async fn settled(&self) {
+        let all = Arc::clone(&self.inner.queue).acquire_many_owned(self.inner.queue_bytes).await;
+        drop(all);
     }
 
     /// Hands a request to the writer from a thread that may block.

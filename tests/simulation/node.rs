@@ -389,8 +389,7 @@ impl Node {
             epoch: self.epoch,
             ours: &self.shards,
             known: &known,
-            earlier_blobs: census.earlier,
-            absent_blobs: census.absent,
+            live_blobs: census.live,
         });
         match plan.changes.is_empty() {
             true => Ok(()),
@@ -489,6 +488,7 @@ impl Node {
         let (mut listed, mut after) = (BTreeSet::new(), None);
         loop {
             let page = store.missing(&scope, segments_of, after).expect("readable");
+            self.wait(store.settled()); // what reaches the disk is counted
             listed.extend(page.lacking.iter().map(|lacking| lacking.blob_id));
             after = page.end;
             if after.is_none() {

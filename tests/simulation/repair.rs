@@ -151,6 +151,7 @@ impl Node {
         let scope = Scope { epoch: self.epoch, shards: &self.shards, arriving_since_ms: u64::MAX };
         let segments_of = |bytes| self.parameters.segment_count(bytes);
         let page = store.missing(&scope, segments_of, self.repairs.next).expect("readable");
+        self.wait(store.settled());
         self.repairs.next = page.end;
         let blobs = page.lacking.iter().map(|lacking| lacking.blob_id).collect();
         self.repairs.lacking = page.lacking.into_iter().map(|it| (it.blob_id, it)).collect();
@@ -608,6 +609,7 @@ impl Node {
                 Scope { epoch: self.epoch, shards: &self.shards, arriving_since_ms: u64::MAX };
             let segments_of = |bytes| self.parameters.segment_count(bytes);
             let page = store.missing(&scope, segments_of, None).expect("readable");
+            self.wait(store.settled());
             !page.lacking.is_empty() || page.end.is_some()
         };
         !lacking(store)

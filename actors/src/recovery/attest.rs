@@ -1,7 +1,10 @@
 //! Signs that a blob was encoded wrongly, for members that show it.
 //!
 //! Promises: nothing is read of whoever would not be signed for, and nothing before there is room for it; nothing is checked
-//! without a core; evidence that shows nothing is blamed on whoever sent it. Does not: tell the ledger; whoever asks does.
+//! without a core; one is examined at a time, and who is slow to show it loses its turn; evidence that shows nothing is blamed
+//! on whoever sent it. Does not: tell the ledger; whoever asks does.
+
+use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
@@ -11,20 +14,31 @@ use haulout_protocol::wire::verdict::{Reply, Request};
 use haulout_protocol::wire::{HEADER_BYTES_MAX, PROOF_FRAME_BYTES_MAX, Refusal};
 use haulout_protocol::writer_fault::WriterFault;
 use haulout_storage::BlobRecord;
+use tokio::sync::Semaphore;
 use tracing::info;
 
 use crate::context::Context;
 use crate::limits;
 use crate::network::{Blame, StreamError};
-use crate::serving::{Ended, Fault, Visit, blocking, charged};
+use crate::serving::{Ended, Fault, Visit, blocking, busy, charged};
 
 /// Serves one visitor.
-pub(super) async fn serve(context: Context, is_member: bool, mut visit: Visit) -> Ended {
-    let served = answer(&context, is_member, &mut visit).await;
+pub(super) async fn serve(
+    context: Context,
+    is_member: bool,
+    turns: Arc<Semaphore>,
+    mut visit: Visit,
+) -> Ended {
+    let served = answer(&context, is_member, turns, &mut visit).await;
     visit.end::<Reply>(served).await
 }
 
-async fn answer(context: &Context, is_member: bool, visit: &mut Visit) -> Result<(), Fault> {
+async fn answer(
+    context: &Context,
+    is_member: bool,
+    turns: Arc<Semaphore>,
+    visit: &mut Visit,
+) -> Result<(), Fault> {
     let request: Request = visit.frame().await?;
     visit.place.asked();
     if !is_member {
@@ -49,14 +63,19 @@ async fn answer(context: &Context, is_member: bool, visit: &mut Visit) -> Result
         may_act: context.trust.may_act(&position),
     };
     judge(&facts, limits::BUSY_RETRY_AFTER_MS).map_err(Fault::Refused)?;
+    let turn = turns.try_acquire_owned().map_err(|_| busy())?;
     let room = visit.room(charged(memory_bytes(&request))).await?;
     visit.stream.write_frame(&Reply::Send).await?;
     visit.stream.flush().await?;
-    let header = visit.stream.read_bytes(header_bytes).await?;
-    let evidence = visit.stream.read_bytes(evidence_bytes).await?;
+    let shown = async {
+        let header = visit.stream.read_bytes(header_bytes).await?;
+        Ok::<_, StreamError>((header, visit.stream.read_bytes(evidence_bytes).await?))
+    };
+    let shown = tokio::time::timeout(limits::EVIDENCE_TIME_MAX, shown).await;
+    let (header, evidence) = shown.map_err(|_| StreamError::TooSlow)??;
     let (core, parameters) = (visit.core().await, position.parameters);
     let examined = blocking(move || {
-        let _held = (room, core);
+        let _held = (turn, room, core);
         WriterFault::examine(&parameters, &blob_id, &header, evidence)
     });
     if let Err(error) = examined.await? {

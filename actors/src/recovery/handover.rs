@@ -17,7 +17,8 @@ use tracing::debug;
 
 use super::job::{Job, Kept, Moved, RepairError};
 use crate::asking::{AskError, Asked, nonsense};
-use crate::network::Protocol;
+use crate::limits;
+use crate::network::{Protocol, StreamError};
 use crate::session::pair_proof;
 use crate::trace;
 
@@ -37,7 +38,10 @@ pub(super) async fn hand_over(job: &mut Job) -> Result<Moved, RepairError> {
         };
         let pairs: BTreeMap<_, _> = shards.iter().map(|shard| (pair(shard), *shard)).collect();
         let mut came = BTreeMap::new();
-        let asked = fetch(job, member, &pairs, &mut came).await;
+        let asked = fetch(job, member, &pairs, &mut came);
+        // What came until then is kept.
+        let asked = tokio::time::timeout(limits::HANDOVER_PATIENCE, asked).await;
+        let asked = asked.unwrap_or(Err(AskError::Stream(StreamError::TooSlow)));
         if let Err(error) = asked {
             let session = &job.session;
             debug!(member = %session.name(member), %error, "a former owner does not hand over");

@@ -24,6 +24,8 @@ pub(super) struct Look {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) lacking: Vec<Lacking>,
+    /// Incomplete blobs that may be on their way.
+    pub(crate) arriving: u64,
     pub(crate) end: Option<PageEnd>,
 }
 
@@ -58,7 +60,7 @@ impl Look {
         };
         let segments_of = |bytes| self.position.parameters.segment_count(bytes);
         let page = store.missing(&scope, segments_of, after)?;
-        Ok(Seen { lacking: page.lacking, end: page.end })
+        Ok(Seen { lacking: page.lacking, arriving: page.arriving, end: page.end })
     }
 
     /// Our shards of which the store says that something is missing.

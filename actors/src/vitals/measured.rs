@@ -11,9 +11,9 @@ use haulout_protocol::machine::conditions::{ClockDifference, Stored};
 /// What a node lacks of what the network keeps, and what it did about that since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repairs {
-    /// Whether a look through the store, begun when the node had read the ledger to its end, found nothing missing, and none
-    /// found anything since.
-    pub is_complete: bool,
+    /// The checkpoint at which a look through the store began that found nothing missing or on its way, when the node had
+    /// read the ledger to its end; nothing if one found something missing since.
+    pub complete_at: Option<u64>,
     /// Incomplete blobs that the last look found.
     pub incomplete: u64,
     /// Pairs, and symbols of short blobs, that were repaired.
@@ -81,11 +81,16 @@ impl Vitals {
         self.measured().repairs
     }
 
-    /// A look through the store found so many incomplete blobs; whether it was over, and all that the ledger keeps was known.
-    pub(crate) fn set_incomplete(&self, incomplete: u64, is_complete: bool) {
+    /// A look through the store found so many incomplete blobs so far.
+    pub(crate) fn set_incomplete(&self, incomplete: u64) {
         let repairs = &mut self.measured().repairs;
         repairs.incomplete = incomplete;
-        repairs.is_complete = incomplete == 0 && (is_complete || repairs.is_complete);
+        repairs.complete_at = repairs.complete_at.filter(|_| incomplete == 0);
+    }
+
+    /// A look through the store that began at that checkpoint found nothing missing or on its way.
+    pub(crate) fn set_complete(&self, checkpoint: u64) {
+        self.measured().repairs.complete_at = Some(checkpoint);
     }
 
     /// So many pairs were repaired from so many bytes.

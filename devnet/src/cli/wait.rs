@@ -16,6 +16,7 @@ use serde_json::json;
 use self::prospect::Prospect;
 use super::{card_of, connect, print_line, status};
 use crate::control::{Connection, ProcessState, Reply, Request};
+use crate::processes;
 use crate::settings::no_process;
 use crate::state::StateDirectory;
 use crate::typed::typed;
@@ -31,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub(super) enum Fact {
     /// The start is over, every node that should run answers, and reads and writes work.
     Ready,
-    /// Every node that should run answers, and has everything that belongs in its shards.
+    /// Every node that should run answers, and has everything that belongs in its shards of what was stored until the wait began.
     Repaired,
     /// Nothing runs.
     Stopped,
@@ -111,9 +112,10 @@ pub(super) async fn run(
 
 async fn until_true(directory: &StateDirectory, fact: &Fact, patience: Duration) -> Result<()> {
     let until = Instant::now() + patience;
+    let mut began_at = None;
     loop {
         let left = until.saturating_duration_since(Instant::now());
-        match tokio::time::timeout(left, look(directory, fact)).await {
+        match tokio::time::timeout(left, look(directory, fact, &mut began_at)).await {
             Ok(Ok(Prospect::True)) => return Ok(()),
             Ok(Ok(Prospect::MayCome)) => tokio::time::sleep(LOOK_EVERY.min(left)).await,
             Ok(Ok(Prospect::Never(error))) => return Err(error),
@@ -129,14 +131,19 @@ async fn until_true(directory: &StateDirectory, fact: &Fact, patience: Duration)
     }
 }
 
-async fn look(directory: &StateDirectory, fact: &Fact) -> Result<Prospect> {
+/// Looks once; `began_at` is the ledger's checkpoint at the first look that needed it.
+async fn look(
+    directory: &StateDirectory,
+    fact: &Fact,
+    began_at: &mut Option<u64>,
+) -> Result<Prospect> {
     if *fact != Fact::Stopped {
         // Nothing of a devnet that does not run becomes true before somebody starts it.
         drop(connect(directory).await?);
     }
     match fact {
         Fact::Ready => ready(directory).await,
-        Fact::Repaired => repaired(directory).await,
+        Fact::Repaired => repaired(directory, began_at).await,
         Fact::Stopped => {
             let listens = Connection::open(&directory.control_socket()).await.is_some();
             Ok(once(!listens))
@@ -194,18 +201,28 @@ async fn ready(directory: &StateDirectory) -> Result<Prospect> {
     Ok(prospect::of_ready(&card, &report))
 }
 
-/// Whether nothing is missing on any node, as far as each of them says.
-async fn repaired(directory: &StateDirectory) -> Result<Prospect> {
+/// Whether nothing is missing on any node of what the ledger had when the wait began, as far as each of them says.
+async fn repaired(directory: &StateDirectory, began_at: &mut Option<u64>) -> Result<Prospect> {
     let card = card_of(directory)?;
+    if began_at.is_none() {
+        *began_at = status::ledger(&card).await.map(|chain| chain.checkpoint);
+    }
     match ready(directory).await? {
         Prospect::True => (),
         other => return Ok(other),
     }
     for node in &card.nodes {
-        // Who was killed by hand is not waited for.
-        let Some(health) = status::health(node).await else { continue };
+        let Some(health) = status::health(node).await else {
+            if processes::is_stopped(node.pid) == Some(false) {
+                return Ok(Prospect::MayCome);
+            }
+            continue; // killed or paused by hand: it is not waited for
+        };
+        let complete_at = health.json()["repairs"]["complete_at"].as_u64();
+        // Nothing is less than any checkpoint, and a ledger that said none is waited for.
         let is_whole = health.number("shards_missing") == Some(0)
-            && health.json()["repairs"]["complete"] == true;
+            && began_at.is_some()
+            && complete_at >= *began_at;
         if !is_whole {
             return Ok(Prospect::MayCome);
         }

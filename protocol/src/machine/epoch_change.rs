@@ -14,7 +14,7 @@ use crate::sliver::ShardIndex;
 pub enum Holding {
     /// Everything the network stored in it.
     Held,
-    /// Nothing of what was stored before this epoch, in which it was given the shard.
+    /// Not everything of that since this epoch, in which it was given the shard or lost its disk.
     Missing {
         /// The epoch.
         since: Epoch,
@@ -45,10 +45,8 @@ pub struct Facts<'a> {
     pub ours: &'a [ShardIndex],
     /// What the store says of shards, from the epochs before; empty on a new disk.
     pub known: &'a BTreeMap<ShardIndex, Holding>,
-    /// Certified blobs that still live and were certified before this epoch.
-    pub earlier_blobs: u64,
-    /// Certified blobs that still live and of which nothing is stored here.
-    pub absent_blobs: u64,
+    /// Certified blobs that still live.
+    pub live_blobs: u64,
 }
 
 /// What follows.
@@ -82,8 +80,8 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
         let known = facts.known.get(shard);
         let holding = match known {
             Some(Holding::Held) => Holding::Held,
-            Some(Holding::Missing { since }) if is_over(*since, facts) => Holding::Held,
-            Some(missing @ Holding::Missing { .. }) => *missing,
+            Some(missing @ Holding::Missing { .. }) if facts.live_blobs > 0 => *missing,
+            Some(Holding::Missing { .. }) => Holding::Held, // all that was missing is over
             // What was certified while it was another's is not here.
             Some(Holding::Locked { .. }) | None => gained(facts),
         };
@@ -110,17 +108,13 @@ pub fn released(known: &BTreeMap<ShardIndex, Holding>, epoch: Epoch) -> Vec<Shar
     known.iter().filter(is_over).map(|(shard, _)| *shard).collect()
 }
 
-/// Whether all that was missing has expired or was deleted. What a lost disk had of the epoch in which it was lost
-/// counts as earlier only when that epoch is over; until then the absent blobs tell.
-fn is_over(since: Epoch, facts: &Facts<'_>) -> bool {
-    facts.earlier_blobs == 0 && (since < facts.epoch || facts.absent_blobs == 0)
-}
-
-/// What we have of a shard that was not ours before.
+/// What we have of a shard that was not ours before: all of nothing, or not all. Whether all came meanwhile the slivers tell,
+/// one by one; that a blob is known, or a part of it is here, says nothing of this shard.
 fn gained(facts: &Facts<'_>) -> Holding {
-    // A disk without a memory of shards is new, or it was lost: the blobs on it tell.
-    let unseen = if facts.known.is_empty() { facts.absent_blobs } else { facts.earlier_blobs };
-    if unseen == 0 { Holding::Held } else { Holding::Missing { since: facts.epoch } }
+    match facts.live_blobs {
+        0 => Holding::Held,
+        _ => Holding::Missing { since: facts.epoch },
+    }
 }
 
 #[cfg(test)]
@@ -133,16 +127,10 @@ mod tests {
         numbers.iter().copied().map(ShardIndex).collect()
     }
 
-    /// Plans epoch 5 for shards, from what was known and how many blobs are (earlier, absent).
-    fn planned(ours: &[u16], known: &[(u16, Holding)], blobs: (u64, u64)) -> Plan {
+    /// Plans epoch 5 for shards, from what was known and how many blobs there are.
+    fn planned(ours: &[u16], known: &[(u16, Holding)], live_blobs: u64) -> Plan {
         let known = known.iter().map(|(shard, holding)| (ShardIndex(*shard), *holding)).collect();
-        plan(&Facts {
-            epoch: Epoch(5),
-            ours: &shards(ours),
-            known: &known,
-            earlier_blobs: blobs.0,
-            absent_blobs: blobs.1,
-        })
+        plan(&Facts { epoch: Epoch(5), ours: &shards(ours), known: &known, live_blobs })
     }
 
     #[test]
@@ -165,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_node_keeps_the_shards_it_holds() {
-        let plan = planned(&[1, 2], &[(1, Holding::Held), (2, Holding::Held)], (9, 0));
+        let plan = planned(&[1, 2], &[(1, Holding::Held), (2, Holding::Held)], 9);
         assert_eq!(plan, Plan::default());
         assert!(plan.may_report());
     }
@@ -173,11 +161,11 @@ mod tests {
     #[test]
     fn a_gained_shard_is_missing_if_anything_was_stored_before() {
         let held = [(1, Holding::Held)];
-        let plan = planned(&[1, 2], &held, (9, 0));
+        let plan = planned(&[1, 2], &held, 9);
         let since = Holding::Missing { since: Epoch(5) };
         assert_eq!(plan.changes, [(ShardIndex(2), Some(since))]);
         assert_eq!((plan.missing.clone(), plan.may_report()), (shards(&[2]), false));
-        let plan = planned(&[1, 2], &held, (0, 0));
+        let plan = planned(&[1, 2], &held, 0);
         assert_eq!(plan.changes, [(ShardIndex(2), Some(Holding::Held))]);
         assert!(plan.may_report());
     }
@@ -185,45 +173,45 @@ mod tests {
     #[test]
     fn what_is_missing_stays_missing_until_nothing_of_it_lives() {
         let known = [(1, Holding::Held), (2, MISSING)];
-        assert_eq!(planned(&[1, 2], &known, (1, 0)).missing, shards(&[2]));
-        assert_eq!(planned(&[1, 2], &known, (1, 0)).changes, []);
-        let plan = planned(&[1, 2], &known, (0, 0));
+        assert_eq!(planned(&[1, 2], &known, 1).missing, shards(&[2]));
+        assert_eq!(planned(&[1, 2], &known, 1).changes, []);
+        let plan = planned(&[1, 2], &known, 0);
         assert_eq!(plan.changes, [(ShardIndex(2), Some(Holding::Held))]);
     }
 
     #[test]
     fn a_disk_that_was_lost_in_this_epoch_is_not_whole_after_a_restart() {
-        let lost = planned(&[1], &[], (0, 1));
+        let lost = planned(&[1], &[], 1);
         assert_eq!(lost.missing, shards(&[1]));
         let since = Holding::Missing { since: Epoch(5) };
         assert_eq!(lost.changes, [(ShardIndex(1), Some(since))]);
-        let again = planned(&[1], &[(1, since)], (0, 1));
+        let again = planned(&[1], &[(1, since)], 1);
         assert_eq!((again.missing.clone(), again.may_report()), (shards(&[1]), false));
-        assert!(planned(&[1], &[(1, since)], (0, 0)).may_report(), "deleted meanwhile");
+        assert!(planned(&[1], &[(1, since)], 0).may_report(), "deleted meanwhile");
     }
 
     #[test]
     fn a_lost_shard_is_locked_and_missing_when_it_returns() {
-        let plan = planned(&[1], &[(1, Holding::Held), (2, Holding::Held)], (3, 0));
+        let plan = planned(&[1], &[(1, Holding::Held), (2, Holding::Held)], 3);
         assert_eq!((plan.lost.clone(), plan.may_report()), (shards(&[2]), true));
         let locked = Holding::Locked { since: Epoch(5) };
         assert_eq!(plan.changes, [(ShardIndex(2), Some(locked))]);
         let known = [(1, Holding::Held), (2, Holding::Locked { since: Epoch(3) })];
-        assert_eq!(planned(&[1], &known, (9, 0)), Plan::default(), "it was locked before");
-        let back = planned(&[1, 2], &known, (9, 0));
+        assert_eq!(planned(&[1], &known, 9), Plan::default(), "it was locked before");
+        let back = planned(&[1, 2], &known, 9);
         let since = Holding::Missing { since: Epoch(5) };
         assert_eq!(back.changes, [(ShardIndex(2), Some(since))], "what came since is not here");
-        assert!(!planned(&[1, 2], &[(1, Holding::Held)], (3, 0)).may_report());
+        assert!(!planned(&[1, 2], &[(1, Holding::Held)], 3).may_report());
     }
 
     #[test]
-    fn a_new_disk_holds_its_shards_unless_blobs_are_absent_from_it() {
-        assert!(planned(&[1, 2], &[], (7, 0)).may_report());
-        assert_eq!(planned(&[1, 2], &[], (7, 1)).missing, shards(&[1, 2]));
+    fn a_new_disk_holds_its_shards_only_in_a_network_without_blobs() {
+        assert!(planned(&[1, 2], &[], 0).may_report());
+        assert_eq!(planned(&[1, 2], &[], 1).missing, shards(&[1, 2]));
     }
 
     #[test]
     fn a_node_without_shards_has_nothing_to_do() {
-        assert_eq!(planned(&[], &[], (7, 7)), Plan::default());
+        assert_eq!(planned(&[], &[], 7), Plan::default());
     }
 }

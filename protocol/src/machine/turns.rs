@@ -61,6 +61,10 @@ impl Turns {
     pub fn ask(&mut self, duty: Duty) -> Ticket {
         let busy = Duty::ALL.into_iter().filter(|other| !self.lines.of(*other).is_idle());
         let least = busy.map(|other| self.pass(other)).min();
+        if least.is_none() {
+            // Nobody was kept waiting by what anybody used before.
+            Duty::ALL.into_iter().for_each(|other| self.lines.of_mut(other).used = 0);
+        }
         let ticket = Ticket(self.next);
         self.next = self.next.saturating_add(1);
         let line = self.lines.of_mut(duty);
@@ -174,6 +178,24 @@ mod tests {
             cores.release(next, 1_000);
         }
         assert!((1..=3_000).contains(&before) && before < readers.len(), "{before}");
+    }
+
+    #[test]
+    fn what_was_used_while_nobody_else_wanted_anything_is_forgotten_when_all_rest() {
+        let mut cores = Turns::new(1, WEIGHTS);
+        let reader = cores.ask(Duty::Clients);
+        assert_eq!(cores.grant(), [reader]);
+        cores.release(reader, 3_600_000_000);
+        let queue: Vec<_> = (0..9).map(|_| cores.ask(Duty::Repair)).collect();
+        let reader = cores.ask(Duty::Clients);
+        let mut before = 0;
+        while let [next] = cores.grant()[..]
+            && next != reader
+        {
+            before += 1;
+            cores.release(next, 1_000);
+        }
+        assert!(before < queue.len(), "an hour of reading must not be waited for");
     }
 
     #[test]
