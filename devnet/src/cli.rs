@@ -117,6 +117,8 @@ enum Command {
     #[command(
         after_help = "ready        every node that should run answers, and reads and writes work (who was killed or paused \
                             by hand should not run)\n\
+                            repaired     ready, and no node lacks anything of what was stored until this wait began (the same \
+                            holds of the killed and the paused)\n\
                             n3=running   its process runs and answers; also ledger=running, n3=paused, n3=exited\n\
                             epoch=3      the network is in epoch 3 or a later one; checkpoint=12 likewise\n\
                             Exit codes: 0 it is true; 6 it was not in time; 17 it cannot come by itself, and the \

@@ -289,7 +289,7 @@ fn next_step(blob_id: &BlobId, unhelpful: &[Unhelpful], is_lost: bool) -> String
     };
     let (away, busy) = (names(Obstacle::Away), names(Obstacle::Busy));
     match (is_lost, away.as_str(), busy.as_str()) {
-        (true, ..) => "waiting does not help, for the nodes lost what they had of it and do not fetch it again by themselves: \
+        (true, ..) => "waiting does not help, for the nodes lost so much of it that what is left does not give it back: \
                        whoever has the file brings it back: `haulout put FILE --repair`, which pays nothing"
             .to_owned(),
         (false, "", "") => format!(

@@ -280,7 +280,8 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
                 stored.shards_missing
             ),
             "keep the node running: it repairs what is missing of them from what other nodes hold, and reports them when it has \
-             everything; its log says how far it is",
+             everything; its log says how far it is. If it says so for long, too few nodes hold the rest: whoever has the files \
+             brings them back with `haulout put FILE --repair`",
         ));
     }
     found

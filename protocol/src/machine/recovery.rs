@@ -452,15 +452,23 @@ impl SegmentRecovery {
             effects.extend(self.unavailable(u32::MAX));
             return effects;
         }
+        if self.is_short(u32::MAX) {
+            // What the others are asked for would be fetched in vain, and again each time.
+            effects.extend(self.unavailable(u32::MAX));
+            return effects;
+        }
         let asked = self.ask_more(now);
         let is_stuck = asked.is_empty() && self.questions.are_all_late();
         effects.extend(asked);
-        if is_stuck
-            && Axis::BOTH.into_iter().any(|axis| self.shortage(axis, ABSENT_TIMES).is_some())
-        {
+        if is_stuck && self.is_short(ABSENT_TIMES) {
             effects.extend(self.unavailable(ABSENT_TIMES));
         }
         effects
+    }
+
+    /// Whether too few slivers may still give symbols, whoever answers.
+    fn is_short(&self, absent_times: u32) -> bool {
+        Axis::BOTH.into_iter().any(|axis| self.shortage(axis, absent_times).is_some())
     }
 
     fn gives_up_at(&self) -> Option<Timestamp> {

@@ -398,6 +398,17 @@ fn too_few_nodes_are_an_end_that_names_those_that_did_not_help() {
     assert_eq!(silent.now, Timestamp(PATIENCE_MS));
 }
 
+#[test]
+fn what_cannot_be_enough_is_not_waited_for_and_not_fetched() {
+    // Eight of twenty pairs are left, and ten secondary slivers have to give symbols: it ends when nine may.
+    let world = world(&[Node::Empty, Node::Empty, Node::Silent, Node::Silent], 20).run();
+    assert!(matches!(
+        world.end,
+        Some(Effect::Fail(Failure::Unavailable { available: 9, needed: 10, .. }))
+    ));
+    assert_eq!(world.now, Timestamp(0));
+}
+
 fn world_of_silence() -> World {
     let world = world(&[Node::Silent; 4], 20).run();
     assert!(
