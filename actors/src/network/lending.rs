@@ -98,7 +98,7 @@ impl Lending {
     }
 }
 
-/// A stream of [`Protocol::Sliver`] on loan. Dropped, it is closed; see [`Borrowed::give_back`].
+/// A stream of `sliver/1` on loan. Dropped, it is closed; see [`Borrowed::give_back`].
 #[derive(Debug)]
 pub struct Borrowed {
     stream: Stream,

@@ -4,8 +4,8 @@
 //! wrong; what was rebuilt is kept only if its pair is the one that was committed to; once it is not, every symbol has to be
 //! proved, liars are blamed, and a segment whose proved symbols still give other pairs was encoded wrongly by its writer. A
 //! pair whose neighbours' proofs cannot be had is rebuilt together with those below the lowest node that anybody's proof
-//! shows. Ends in all pairs, in [`Failure::Inconsistent`], or in a failure that names who did not help. Does not: rebuild,
-//! verify symbols or open streams itself.
+//! shows. Ends in all pairs, in [`Failure::Inconsistent`], or, as soon as too few may still answer, in a failure that names who
+//! did not help. Does not: rebuild, verify symbols or open streams itself.
 //! Source: `protocol.md` section 8.
 
 use std::collections::{BTreeMap, BTreeSet};
