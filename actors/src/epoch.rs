@@ -20,15 +20,15 @@ use haulout_protocol::machine::{Machine, Timestamp};
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use crate::chain::{CallError, Chain, Wallet};
 use crate::context::Context;
 use crate::limits;
 use crate::position::Position;
-use crate::tasks::Tasks;
+use crate::tasks::{Alarm, Tasks, follow};
 
 /// The actor.
 pub(crate) struct EpochActor;
@@ -74,15 +74,8 @@ pub(crate) struct State {
     /// The ledger's time, and when we heard of it.
     heard: (u64, Instant),
     tasks: Tasks,
-    watcher: AbortHandle,
-    alarm: Option<AbortHandle>,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.watcher.abort();
-        self.alarm.take().inspect(AbortHandle::abort);
-    }
+    _watcher: AbortOnDropHandle<()>,
+    alarm: Alarm,
 }
 
 impl Actor for EpochActor {
@@ -102,11 +95,11 @@ impl Actor for EpochActor {
                  and earns nothing; set wallet.key_file"
             );
         }
-        let watcher = tokio::spawn(watch(context.clone(), myself)).abort_handle();
+        let _watcher = follow(&context.position, myself, || Message::PositionAdvanced);
         let heard = (context.position.current().ledger_ms, Instant::now());
         let machine = EpochSteps::default();
         let (judged, judging, looking, releasing) = (None, false, false, false);
-        let (cap, alarm) = (None, None);
+        let (cap, alarm) = (None, Alarm::default());
         let tasks = Tasks::default();
         Ok(State {
             context,
@@ -118,7 +111,7 @@ impl Actor for EpochActor {
             cap,
             heard,
             tasks,
-            watcher,
+            _watcher,
             alarm,
         })
     }
@@ -289,18 +282,11 @@ impl State {
 
     /// Wakes us when the machine wants to be called again.
     fn set_alarm(&mut self, myself: &ActorRef<Message>) {
-        self.alarm.take().inspect(AbortHandle::abort);
-        let Some(deadline) = self.machine.deadline() else { return };
-        let wait = deadline.0.saturating_sub(self.now().0);
+        let now = self.now();
+        let wait = self.machine.deadline().map(|deadline| deadline.0.saturating_sub(now.0));
         // Longer waits end with the ledger's heartbeat, which calls us anyway.
-        let wait = Duration::from_millis(wait).min(limits::EPOCH_ALARM_MAX);
-        let myself = myself.clone();
-        let alarm = tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            // An actor that is gone needs no alarm.
-            drop(myself.cast(Message::TimeReached));
-        });
-        self.alarm = Some(alarm.abort_handle());
+        let wait = wait.map(|wait| Duration::from_millis(wait).min(limits::EPOCH_ALARM_MAX));
+        self.alarm.set(myself, wait, Message::TimeReached);
     }
 
     /// The ledger's time, as far as we can tell: never ahead of it.
@@ -340,17 +326,6 @@ impl Call {
             }
         };
         Ok(None)
-    }
-}
-
-/// Tells the actor whenever the position moved; several moves may be one message.
-async fn watch(context: Context, actor: ActorRef<Message>) {
-    let mut position = context.position.subscribe();
-    loop {
-        position.mark_unchanged();
-        if actor.cast(Message::PositionAdvanced).is_err() || position.changed().await.is_err() {
-            return; // the actor is gone; its successor starts its own watch
-        }
     }
 }
 

@@ -32,7 +32,7 @@ use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
 use haulout_storage::{Lacking, PageEnd, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::Semaphore;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
 use self::blob::{Repair, Repaired};
@@ -43,7 +43,7 @@ use crate::context::Context;
 use crate::limits;
 use crate::network::{Network, Protocol};
 use crate::serving::{Counter, Service, Serving};
-use crate::tasks::Tasks;
+use crate::tasks::{Alarm, Tasks, follow};
 
 /// The actor.
 pub(crate) struct RecoveryActor;
@@ -86,15 +86,8 @@ pub(crate) struct State {
     told: Told,
     tasks: Tasks,
     counters: Vec<Counter>,
-    watcher: AbortHandle,
-    alarm: Option<AbortHandle>,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.watcher.abort();
-        self.alarm.take().inspect(AbortHandle::abort);
-    }
+    _watcher: AbortOnDropHandle<()>,
+    alarm: Alarm,
 }
 
 impl Actor for RecoveryActor {
@@ -125,7 +118,7 @@ impl Actor for RecoveryActor {
         });
         let at_once = context.repairs_at_once;
         Ok(State {
-            watcher: tokio::spawn(watch(context.clone(), myself)).abort_handle(),
+            _watcher: follow(&context.position, myself, || Message::PositionAdvanced),
             context,
             network,
             machine: Backlog::new(at_once),
@@ -138,7 +131,7 @@ impl Actor for RecoveryActor {
             told: Told::default(),
             tasks: Tasks::default(),
             counters: vec![symbols, verdicts],
-            alarm: None,
+            alarm: Alarm::default(),
         })
     }
 
@@ -253,30 +246,11 @@ impl State {
 
     /// Wakes us when the machine wants to be called again.
     fn set_alarm(&mut self, myself: &ActorRef<Message>) {
-        self.alarm.take().inspect(AbortHandle::abort);
-        let wanted = self
-            .machine
-            .deadline()
-            .map(|deadline| Duration::from_millis(deadline.0.saturating_sub(self.clock.now().0)));
+        let now = self.clock.now();
+        let deadline = self.machine.deadline();
+        let wanted = deadline.map(|it| Duration::from_millis(it.0.saturating_sub(now.0)));
         let arriving = (self.arriving > 0).then_some(limits::ARRIVING_LOOK_EVERY);
-        let Some(wait) = [wanted, arriving].into_iter().flatten().min() else { return };
-        let myself = myself.clone();
-        let alarm = tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            // An actor that is gone needs no alarm.
-            drop(myself.cast(Message::TimeReached));
-        });
-        self.alarm = Some(alarm.abort_handle());
-    }
-}
-
-/// Tells the actor whenever the position moved; several moves may be one message.
-async fn watch(context: Context, actor: ActorRef<Message>) {
-    let mut position = context.position.subscribe();
-    loop {
-        position.mark_unchanged();
-        if actor.cast(Message::PositionAdvanced).is_err() || position.changed().await.is_err() {
-            return; // the actor is gone; its successor starts its own watch
-        }
+        let wait = [wanted, arriving].into_iter().flatten().min();
+        self.alarm.set(myself, wait, Message::TimeReached);
     }
 }
