@@ -3,7 +3,8 @@
 //! Promises: for every epoch the store says which of our shards are here before the ledger hears of
 //! it, and a shard that is not here is named aloud and never reported; any node sends the steps that
 //! anybody may send, in its turn, and stops when somebody did; what nobody pays for any more goes,
-//! once verified checkpoints prove that its time is over.
+//! once verified checkpoints prove that its time is over; what is here of others' shards goes once
+//! their owners told the ledger that they have them.
 //! Does not: fill shards (recovery does), or move them from their former owners.
 
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use haulout_protocol::machine::epoch_change::{self, Facts, Holding, Plan};
 use haulout_protocol::machine::epoch_steps::{self, Effect, EpochSteps, Input, Situation, Step};
 use haulout_protocol::machine::{Machine, Timestamp};
 use haulout_protocol::sliver::ShardIndex;
-use haulout_storage::{Store, StoreError};
+use haulout_storage::{Kept, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -69,6 +70,8 @@ pub(crate) struct State {
     looking: bool,
     /// Whether shards that are others' are being removed.
     releasing: bool,
+    /// For which epoch, and after so many reports of members, that was begun last.
+    released: Option<(Epoch, usize)>,
     /// The key to our node, once it was needed.
     cap: Option<NodeCap>,
     /// The ledger's time, and when we heard of it.
@@ -99,6 +102,7 @@ impl Actor for EpochActor {
         let heard = (context.position.current().ledger_ms, Instant::now());
         let machine = EpochSteps::default();
         let (judged, judging, looking, releasing) = (None, false, false, false);
+        let released = None;
         let (cap, alarm) = (None, Alarm::default());
         let tasks = Tasks::default();
         Ok(State {
@@ -108,6 +112,7 @@ impl Actor for EpochActor {
             judging,
             looking,
             releasing,
+            released,
             cap,
             heard,
             tasks,
@@ -138,7 +143,10 @@ impl Actor for EpochActor {
             Message::ExpiredRemoved(bytes) => report_expired(unless_put_off(bytes)?.unwrap_or(0)),
             Message::ShardsReleased(bytes) => {
                 state.releasing = false;
-                report_released(unless_put_off(bytes)?.unwrap_or(0));
+                match unless_put_off(bytes)? {
+                    Some(bytes) => report_released(bytes),
+                    None => state.released = None,
+                }
             }
             Message::StepSent(step, sent) => state.sent(&myself, step, sent),
             Message::TimeReached => state.advance(&myself, Input::TimeReached),
@@ -172,6 +180,7 @@ impl State {
             self.tasks
                 .spawn(myself, async move { Message::MissingLooked(are_held(store, ours).await) });
         }
+        self.release(myself, &position);
         let situation = self.situation(&position);
         self.advance(myself, Input::Moved(situation));
     }
@@ -216,20 +225,22 @@ impl State {
         self.judged = Some((epoch, plan));
         let store = self.context.store.clone();
         self.tasks.spawn(myself, async move { Message::ExpiredRemoved(store.expire(epoch).await) });
-        self.release(myself, epoch);
         self.follow(myself);
     }
 
-    /// Removes what is stored of shards that are others', one run at a time.
-    fn release(&mut self, myself: &ActorRef<Message>, epoch: Epoch) {
-        if self.releasing {
-            return; // what is left is removed in the next epoch
+    /// Removes what is stored of shards that others say they have, one run at a time, whenever more of them said so.
+    fn release(&mut self, myself: &ActorRef<Message>, position: &Position) {
+        let judged = self.judged.as_ref().map(|(epoch, _)| *epoch);
+        let told = (position.epoch, position.synced.len());
+        let is_news = judged == Some(position.epoch) && self.released != Some(told);
+        if self.releasing || !is_news || !self.context.trust.may_act(position) {
+            return;
         }
-        self.releasing = true;
-        let (store, parameters) =
-            (self.context.store.clone(), self.context.position.current().parameters);
+        (self.releasing, self.released) = (true, Some(told));
+        let (store, parameters) = (self.context.store.clone(), position.parameters);
+        let (epoch, synced) = (position.epoch, position.synced_shards());
         self.tasks.spawn(myself, async move {
-            Message::ShardsReleased(release(store, epoch, parameters).await)
+            Message::ShardsReleased(release(store, (epoch, synced), parameters).await)
         });
     }
 
@@ -341,22 +352,39 @@ async fn judge(store: Store, epoch: Epoch, ours: Vec<ShardIndex>) -> Result<Plan
     let reader = store.clone();
     let judged = tokio::task::spawn_blocking(move || {
         let (known, census) = (reader.shards()?, reader.census(epoch)?);
-        let facts = Facts { epoch, ours: &ours, known: &known, live_blobs: census.live };
-        Ok::<_, StoreError>(epoch_change::plan(&facts))
+        let last = judged_last(&reader)?;
+        let facts =
+            Facts { epoch, ours: &ours, judged: last, known: &known, live_blobs: census.live };
+        Ok::<_, StoreError>((epoch_change::plan(&facts), last))
     });
-    let plan = judged.await.expect("judging neither panics nor is cut off")?;
+    let (plan, last) = judged.await.expect("judging neither panics nor is cut off")?;
     if !plan.changes.is_empty() {
         store.set_shards(plan.changes.clone()).await?;
+    }
+    // After what follows from it: between the two, it is judged once more.
+    if last != Some(epoch) {
+        store.keep(Kept::Judged, epoch.0.to_le_bytes().to_vec()).await?;
     }
     Ok(plan)
 }
 
-/// Removes what is stored of shards that others have had for long enough, a little at a time, and what an earlier run began.
-async fn release(store: Store, epoch: Epoch, parameters: Parameters) -> Result<u64, StoreError> {
+/// The epoch whose committee was judged last.
+fn judged_last(store: &Store) -> Result<Option<Epoch>, StoreError> {
+    let kept = store.kept(Kept::Judged)?;
+    let number = kept.and_then(|bytes| bytes.first_chunk().copied()).map(u32::from_le_bytes);
+    Ok(number.map(Epoch))
+}
+
+/// Removes what is stored of shards whose owners in this epoch have them, a little at a time, and what an earlier run began.
+async fn release(
+    store: Store,
+    of: (Epoch, BTreeSet<ShardIndex>),
+    parameters: Parameters,
+) -> Result<u64, StoreError> {
     let mut bytes = 0;
     let mut done = BTreeSet::new();
     // Each time anew: a shard may be ours again by now, or be lost again.
-    while let Some(shard) = next_released(&store, epoch, &done).await? {
+    while let Some(shard) = next_released(&store, &of, &done).await? {
         match store.drop_shard(shard, &parameters).await {
             Err(StoreError::ShardInUse { .. }) => drop(done.insert(shard)), // it is ours again
             dropped => {
@@ -375,13 +403,13 @@ async fn release(store: Store, epoch: Epoch, parameters: Parameters) -> Result<u
 /// A shard that may go and was not seen to its end.
 async fn next_released(
     store: &Store,
-    epoch: Epoch,
+    of: &(Epoch, BTreeSet<ShardIndex>),
     done: &BTreeSet<ShardIndex>,
 ) -> Result<Option<ShardIndex>, StoreError> {
-    let reader = store.clone();
+    let (reader, (epoch, synced)) = (store.clone(), of.clone());
     let shards = tokio::task::spawn_blocking(move || {
         let known = reader.shards()?;
-        let mut shards = epoch_change::released(&known, epoch);
+        let mut shards = epoch_change::released(&known, epoch, |shard| synced.contains(&shard));
         // What an earlier run began has no row any more; if it has one, it is somebody's matter again.
         shards.extend(reader.leaving()?.into_iter().filter(|shard| !known.contains_key(shard)));
         Ok::<_, StoreError>(shards)

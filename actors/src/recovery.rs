@@ -11,14 +11,17 @@ mod blob;
 mod handover;
 mod job;
 mod looking;
+mod memory;
 mod question;
 mod rebuilding;
 mod segment;
 mod serve;
 mod short;
 mod short_fault;
+mod survey;
 mod told;
 mod verdict;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +40,7 @@ use tracing::error;
 
 use self::blob::{Repair, Repaired};
 use self::looking::{Look, Seen};
+use self::memory::Memory;
 use self::told::Told;
 use crate::asking::Clock;
 use crate::context::Context;
@@ -82,7 +86,8 @@ pub(crate) struct State {
     next: Option<PageEnd>,
     /// What is missing of the last page's blobs.
     lacking: BTreeMap<BlobId, Lacking>,
-    memory: blob::Memory,
+    memory: Memory,
+    serving: Serving,
     told: Told,
     tasks: Tasks,
     counters: Vec<Counter>,
@@ -127,7 +132,8 @@ impl Actor for RecoveryActor {
             arriving: 0,
             next: None,
             lacking: BTreeMap::new(),
-            memory: blob::Memory::default(),
+            memory: Memory::default(),
+            serving,
             told: Told::default(),
             tasks: Tasks::default(),
             counters: vec![symbols, verdicts],
@@ -183,7 +189,8 @@ impl State {
         self.told.repaired(&repaired);
         self.context.metrics.repaired(repaired.pairs, repaired.bytes);
         self.context.vitals.note_repaired(repaired.pairs, repaired.bytes);
-        self.advance(myself, Input::Done { blob, outcome: repaired.outcome });
+        let Repaired { outcome, left, .. } = repaired;
+        self.advance(myself, Input::Done { blob, outcome, left });
         self.told.say_now_and_then(&self.machine);
     }
 
@@ -229,6 +236,8 @@ impl State {
             network: self.network.clone(),
             position: self.context.position.current(),
             memory: self.memory.clone(),
+            serving: self.serving.clone(),
+            failures: self.machine.failures(&blob),
             lacking,
         };
         self.tasks
