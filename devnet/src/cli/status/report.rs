@@ -430,7 +430,9 @@ fn behind(health: &Health, has_ledger: bool) -> Option<Trouble> {
     }
     let why = if has_ledger { "" } else { ", which does not answer" };
     let next_step = match has_ledger {
-        true => "nothing, it does so by itself in a moment: `devnet wait ready` returns when it has",
+        true => {
+            "nothing, it does so by itself in a moment: `devnet wait ready` returns when it has"
+        }
         false => "mend the ledger first; the node then goes on by itself",
     };
     let cause = format!(

@@ -228,7 +228,10 @@ fn a_node_that_has_not_read_the_ledger_catches_up_and_is_not_read_from_yet() {
         (&"catching up".into(), &6.into())
     );
     let text = found.to_text();
-    assert!(text.contains(" n1  catching up: it has not read the ledger to its end yet, so"), "{text}");
+    assert!(
+        text.contains(" n1  catching up: it has not read the ledger to its end yet, so"),
+        "{text}"
+    );
     assert!(text.contains("   next: ") && text.contains("`devnet wait ready`"), "{text}");
     let step = json["nodes"][0]["next_step"].as_str().unwrap();
     assert!(step.contains("`devnet wait ready`"), "{step}");
@@ -244,7 +247,8 @@ fn whatever_keeps_a_devnet_from_being_healthy_is_told_with_a_next_step() {
         })))
     };
     let told = json!([{ "name": "shards missing", "severity": "degraded", "cause": "2", "next_step": "wait" }]);
-    let failing = json!([{ "name": "parts down", "severity": "failing", "cause": "x", "next_step": "wait" }]);
+    let failing =
+        json!([{ "name": "parts down", "severity": "failing", "cause": "x", "next_step": "wait" }]);
     for ledger in [ProcessState::Running, ProcessState::Killed] {
         for one in [
             None,
@@ -260,9 +264,8 @@ fn whatever_keeps_a_devnet_from_being_healthy_is_told_with_a_next_step() {
             let text = found.to_text();
             let lines: Vec<&str> = text.lines().collect();
             let mut pairs = lines.windows(2);
-            let is_told = |pair: &[&str]| {
-                pair[0].starts_with(" n1  ") && pair[1].starts_with("   next: ")
-            };
+            let is_told =
+                |pair: &[&str]| pair[0].starts_with(" n1  ") && pair[1].starts_with("   next: ");
             assert!(pairs.any(is_told), "{one:?}\n{text}");
         }
     }
