@@ -3,6 +3,7 @@
 //! Promises: every question is bounded in time, and readiness is an answer, never a delay.
 //! Does not: change anything.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use haulout_actors::position::Position;
 use haulout_node::error::{Error, Kind, Result};
 pub(crate) use haulout_node::probe::Health;
 use haulout_node::probe::ask;
+use haulout_node::stakes::{self, Role, SortBy};
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::object::staking::EpochState;
+use haulout_protocol::chain::object::staking::{EpochState, Staking};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -39,6 +41,12 @@ pub(crate) struct ChainFacts {
     pub(crate) checkpoint: u64,
     /// How far the epoch is, in a few words.
     pub(crate) phase: String,
+    /// The first epoch whose committee is not chosen yet.
+    pub(crate) next_choice: u32,
+    /// The shards of each member, by the id of its peer.
+    pub(crate) shards: BTreeMap<String, Vec<u16>>,
+    /// Where each node serves, by its id; nothing where that was not asked.
+    pub(crate) roles: BTreeMap<String, Role>,
 }
 
 impl ChainFacts {
@@ -53,7 +61,33 @@ pub(crate) async fn chain(place: &ChainPlace) -> Result<ChainFacts> {
     let system = connect(place, Duration::ZERO).await?.system().await.map_err(unreadable)?;
     let position = system.position;
     let phase = phase(&position);
-    Ok(ChainFacts { epoch: position.epoch.0, checkpoint: position.checkpoint, phase })
+    let is_chosen = matches!(position.phase, EpochState::Selected { .. });
+    let next_choice = position.epoch.0.saturating_add(if is_chosen { 2 } else { 1 });
+    let members = position.committee.members().iter();
+    let shards = members.map(|member| {
+        let shards = member.shards.iter().map(|shard| shard.0).collect();
+        (member.peer_id.to_string(), shards)
+    });
+    Ok(ChainFacts {
+        epoch: position.epoch.0,
+        checkpoint: position.checkpoint,
+        phase,
+        next_choice,
+        shards: shards.collect(),
+        roles: BTreeMap::new(),
+    })
+}
+
+/// Where each node serves, by its id.
+pub(crate) async fn roles(place: &ChainPlace) -> Result<BTreeMap<String, Role>> {
+    let book = connect(place, Duration::ZERO).await?.stake_book().await.map_err(unreadable)?;
+    let rows = stakes::rows(&book, SortBy::Stake);
+    Ok(rows.into_iter().map(|row| (row.node_id.to_string(), row.role)).collect())
+}
+
+/// The state of stake and epochs.
+pub(crate) async fn staking(place: &ChainPlace) -> Result<Staking> {
+    connect(place, Duration::ZERO).await?.stake().await.map_err(unreadable)
 }
 
 /// How far an epoch is: `next in 41 s`, `5 of 100 shards held`.
@@ -110,6 +144,12 @@ fn unreadable(error: CallError) -> Error {
 /// What the node with this HTTP port says of itself; nothing when it does not answer in time.
 pub(crate) async fn health(port: u16) -> Option<Health> {
     haulout_node::probe::health((Ipv4Addr::LOCALHOST, port).into()).await
+}
+
+/// Whether a node says that nothing is missing of all that the ledger had at a checkpoint.
+pub(crate) fn has_everything(health: &Health, checkpoint: u64) -> bool {
+    let complete_at = health.json()["repairs"]["complete_at"].as_u64();
+    health.number("shards_missing") == Some(0) && complete_at.is_some_and(|at| at >= checkpoint)
 }
 
 /// Waits until every node serves and is connected, and says how well.
