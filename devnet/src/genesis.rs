@@ -210,6 +210,16 @@ pub(crate) fn node_name(number: u16) -> String {
     format!("n{number}")
 }
 
+/// Who the node of this number is among peers.
+pub(crate) fn peer_id_of(seed: u64, number: u16) -> PeerId {
+    peer_id(&derive(seed, "node network key", u64::from(number.saturating_sub(1))))
+}
+
+/// The number in a node's name.
+pub(crate) fn number_of(name: &str) -> Option<u16> {
+    name.strip_prefix('n')?.parse().ok()
+}
+
 /// A node that comes after the devnet was born: its keys follow from the seed as those of the first, and it has no shards.
 pub(crate) fn later_node(seed: u64, number: u16, port: PeerPort) -> NodeGenesis {
     let derive = |purpose| derive(seed, purpose, u64::from(number.saturating_sub(1)));
@@ -321,6 +331,7 @@ mod tests {
         let (fifth, later) = (&large.nodes[4], later_node(7, 5, PeerPort(1)));
         assert_eq!((fifth.peer_id, &fifth.name), (later.peer_id, &later.name));
         assert_eq!((fifth.operator(), later.shards.len()), (later.operator(), 0));
+        assert_eq!((peer_id_of(7, 5), number_of("n5")), (later.peer_id, Some(5)));
     }
 
     #[test]

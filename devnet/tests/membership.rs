@@ -206,6 +206,20 @@ fn a_node_is_not_cut_off_unasked_if_reads_need_it() {
     assert_eq!(names(&desk.status()), ["n1", "n2", "n4"]);
     assert!(!desk.devnet().join("n3/store").exists());
     desk.reads(&stored);
+
+    // The ledger counts on it until somebody tells it, which the node's own key does.
+    desk.sees("what n3 had is missed, and why is told", |status| {
+        let (gone, step) = (&status["gone"][0]["name"], &status["gone"][0]["next_step"]);
+        let says_exit = step.as_str().is_some_and(|step| step.contains("node exit --yes"));
+        status["health"] == "degraded" && *gone == "n3" && says_exit
+    });
+    let config = desk.devnet().join("n3/node.toml");
+    desk.does(&format!("haulout --config {} node exit --yes", config.display()));
+    desk.does("epoch next --timeout 120s");
+    desk.does("wait repaired --timeout 180s");
+    desk.sees("all is well without n3", |status| status["health"] == "healthy");
+    desk.reads(&stored);
+
     // With force also what reads need; the last node stays.
     desk.does("kill n1");
     desk.does("remove n2 --force");

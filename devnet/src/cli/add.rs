@@ -183,7 +183,7 @@ fn node_of<'a>(card: &'a Card, name: &str) -> Result<&'a NodeCard> {
 
 /// Its keys, which follow from the seed and its number.
 fn keys_of(card: &Card, node: &NodeCard) -> Result<NodeGenesis> {
-    let number = node.name.strip_prefix('n').and_then(|number| number.parse().ok());
+    let number = genesis::number_of(&node.name);
     let port = node.address.split('/').nth(4).and_then(|port| port.parse().ok());
     let (Some(number), Some(port)) = (number, port) else { return Err(card.damaged()) };
     Ok(genesis::later_node(card.seed, number, PeerPort(port)))

@@ -100,7 +100,9 @@ impl Remove {
         connect(directory).await?.ask(&forget, PATIENCE).await?;
         let config = terminal::path(&directory.join(&self.node).join("node.toml"));
         let duties = match node.node_id.is_empty() {
-            true => "the ledger never knew it".to_owned(),
+            true => format!(
+                "it was never added to the end; whether the ledger knows it: `haulout --config {config} node show`"
+            ),
             false => format!(
                 "the ledger was told nothing: as long as it has stake, each committee counts on its shards; \
                  `haulout --config {config} node exit --yes` tells it"

@@ -125,8 +125,7 @@ impl Fleet {
 /// What is told of a node that nobody registered to the end.
 fn unfinished(name: &str) -> Trouble {
     Trouble {
-        cause: "it is being added, or was and not to the end: the ledger does not know it"
-            .to_owned(),
+        cause: "it is being added, or an add was cut off before its end".to_owned(),
         next_step: format!("`devnet add` goes on with it; `devnet remove {name}` forgets it"),
     }
 }

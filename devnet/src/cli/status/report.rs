@@ -166,6 +166,8 @@ pub(in crate::cli) struct Report<'a> {
     pub(in crate::cli) ledger: Option<ProcessStatus>,
     chain: Option<ChainFacts>,
     pub(in crate::cli) views: Vec<NodeView<'a>>,
+    /// Nodes that were removed and on which the ledger counts still.
+    gone: Vec<(String, Trouble)>,
 }
 
 impl<'a> Report<'a> {
@@ -208,7 +210,8 @@ impl<'a> Report<'a> {
         let supervisor_trouble =
             (supervisor == "silent").then(|| unsupervised(is_stopped(pid).then_some(pid)));
         let chain = chain.filter(|_| !is_down);
-        Report { card, supervisor, supervisor_trouble, ledger, chain, views }
+        let gone = chain.as_ref().map(|facts| standing::gone(card, facts)).unwrap_or_default();
+        Report { card, supervisor, supervisor_trouble, ledger, chain, views, gone }
     }
 
     fn is_running(&self) -> bool {
@@ -242,6 +245,7 @@ impl<'a> Report<'a> {
     /// How it is in one word.
     pub(in crate::cli) fn health(&self) -> Headline {
         let is_well = self.views.iter().all(NodeView::is_well)
+            && self.gone.is_empty()
             && self.has_ledger()
             && self.supervisor == "running";
         match (self.is_running(), self.works()) {
@@ -294,7 +298,8 @@ impl<'a> Report<'a> {
             .views
             .iter()
             .filter_map(|view| Some((view.card.name.as_str(), view.word(), view.told()?.clone())));
-        supervisor.into_iter().chain(ledger).chain(nodes).collect()
+        let gone = self.gone.iter().map(|(name, told)| (name.as_str(), "GONE", told.clone()));
+        supervisor.into_iter().chain(ledger).chain(nodes).chain(gone).collect()
     }
 
     fn ledger_trouble(&self) -> Option<Trouble> {
@@ -343,6 +348,9 @@ impl<'a> Report<'a> {
                 "phase": chain.map(|chain| chain.phase.clone()),
                 "checkpoint": chain.map(|chain| chain.checkpoint),
             },
+            "gone": self.gone.iter().map(|(name, told)| json!({
+                "name": name, "cause": spoken(&told.cause), "next_step": spoken(&told.next_step),
+            })).collect::<Vec<_>>(),
             "nodes": self.views.iter().map(|view| view.to_json(&spoken)).collect::<Vec<_>>(),
             "conditions": conditions.collect::<Vec<_>>(),
             "shards_up": service.reads.up,

@@ -3,10 +3,12 @@
 //! Promises: follows from what the ledger says of it. Does not: ask anybody.
 
 use haulout_node::stakes::Role;
+use haulout_node::terminal;
 
 use crate::control::Trouble;
+use crate::genesis;
 use crate::probe::ChainFacts;
-use crate::state::NodeCard;
+use crate::state::{Card, NodeCard};
 
 /// How such a node stands.
 pub(super) struct Standing {
@@ -68,6 +70,25 @@ pub(super) fn of(card: &NodeCard, facts: &ChainFacts) -> Option<Standing> {
     }
 }
 
+/// Nodes that were removed while the ledger counts on them still: nobody has what is in their shards.
+pub(super) fn gone(card: &Card, facts: &ChainFacts) -> Vec<(String, Trouble)> {
+    let left = card.removed.iter().filter_map(|name| {
+        let peer = genesis::peer_id_of(card.seed, genesis::number_of(name)?).to_string();
+        let shards = facts.shards.get(&peer).map(Vec::len).filter(|shards| *shards > 0)?;
+        let folder = card.client_config.parent()?.join(name);
+        let config = terminal::path(&folder.join("node.toml"));
+        let cause = format!(
+            "it was removed, and the ledger counts on its {shards} shards as long as it has stake"
+        );
+        let next_step = format!(
+            "`haulout --config {config} node exit --yes` tells the ledger; from the epoch after it (`devnet epoch next`) on \
+             others have them"
+        );
+        Some((name.clone(), Trouble { cause, next_step }))
+    });
+    left.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -105,5 +126,17 @@ mod tests {
         assert!(told.cause.contains("its 2 shards"), "{told:?}");
         assert!(told.next_step.starts_with("`devnet epoch next`"), "{told:?}");
         assert!(of(&node, &facts).is_none(), "who serves and stays waits for nothing");
+    }
+
+    #[test]
+    fn a_node_that_was_removed_is_told_as_long_as_the_ledger_counts_on_it() {
+        let card = Card { removed: vec!["n6".into(), "n7".into()], ..sample_card(4, 8) };
+        let mut facts = crate::cli::status::tests::chain().unwrap();
+        assert!(gone(&card, &facts).is_empty());
+        facts.shards.insert(genesis::peer_id_of(card.seed, 7).to_string(), vec![3]);
+        let told = gone(&card, &facts);
+        assert_eq!((told.len(), told[0].0.as_str()), (1, "n7"));
+        let step = &told[0].1.next_step;
+        assert!(step.starts_with("`haulout --config /n7/node.toml node exit --yes`"), "{step}");
     }
 }
