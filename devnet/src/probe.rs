@@ -17,6 +17,7 @@ use haulout_node::probe::ask;
 use haulout_node::stakes::{self, Role, SortBy};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{EpochState, Staking};
+use haulout_protocol::machine::conditions::Name;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -149,7 +150,11 @@ pub(crate) async fn health(port: u16) -> Option<Health> {
 /// Whether a node says that nothing is missing of all that the ledger had at a checkpoint.
 pub(crate) fn has_everything(health: &Health, checkpoint: u64) -> bool {
     let complete_at = health.json()["repairs"]["complete_at"].as_u64();
-    health.number("shards_missing") == Some(0) && complete_at.is_some_and(|at| at >= checkpoint)
+    // It counts what is missing now and then, and says so until it has counted again.
+    let lacks = Name::BlobsIncomplete.as_str();
+    health.number("shards_missing") == Some(0)
+        && complete_at.is_some_and(|at| at >= checkpoint)
+        && health.conditions().iter().all(|told| told.name != lacks)
 }
 
 /// Waits until every node serves and is connected, and says how well.
@@ -215,5 +220,31 @@ pub(crate) async fn post(port: u16, path: &str, body: &Value) -> Result<Value> {
         Err(error) => Err(Error::new(Kind::LedgerUnreachable, "the ledger does not answer")
             .because(error)
             .hint("see `devnet logs ledger`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_has_everything_when_all_that_it_says_agrees() {
+        let told = |missing: u64, complete_at: Value, conditions: Value| {
+            Health::from(json!({
+                "shards_missing": missing, "repairs": { "complete_at": complete_at }, "conditions": conditions,
+            }))
+        };
+        let lacks = json!([{ "name": "blobs incomplete" }]);
+        let full = json!([{ "name": "disk full" }]);
+        for (health, expected) in [
+            (told(0, 7.into(), json!([])), true),
+            (told(0, 8.into(), full), true),
+            (told(0, 6.into(), json!([])), false),
+            (told(0, Value::Null, json!([])), false),
+            (told(1, 7.into(), json!([])), false),
+            (told(0, 7.into(), lacks), false),
+        ] {
+            assert_eq!(has_everything(&health, 7), expected, "{health:?}");
+        }
     }
 }
