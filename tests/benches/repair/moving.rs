@@ -97,7 +97,7 @@ impl<'a> Staker<'a> {
         let plan = self.ledger.plan_stake(&name, self.amount).await?;
         self.receipts.push(self.ledger.stake(&plan).await?.object);
         let old = self.receipts.len().saturating_sub(KEPT);
-        for receipt in self.receipts[..old].to_vec() {
+        for receipt in self.receipts[..old].iter().copied() {
             // What cannot be asked back now can be later.
             if let Ok(plan) = self.ledger.plan_withdrawal(Which::Receipt(receipt)).await {
                 self.ledger.withdraw(&plan).await?;

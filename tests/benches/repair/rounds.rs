@@ -6,15 +6,19 @@ use crate::network::Network;
 use crate::readers::{Reader, quantile};
 
 const NODES: usize = 7;
-const BLOB_MAX: usize = 8 << 20;
+/// The longest blob is a byte that was doubled so often: 8 MiB.
+const DOUBLINGS: usize = 23;
 /// Nodes that have no more than a third of a hundred shards together.
 const LOST_AT_ONCE: usize = 2;
 
 /// Lengths from nothing to the longest, most of them short, as files are.
 fn lengths(blobs: usize) -> Vec<usize> {
+    // So many doublings of one byte, and of the next one a part.
+    let steps = blobs.saturating_sub(2).max(1);
     let length = |place: usize| {
-        let exponent = 23.0 * place as f64 / blobs.saturating_sub(2).max(1) as f64;
-        (exponent.exp2() as usize).min(BLOB_MAX)
+        let (doublings, rest) = (DOUBLINGS * place / steps, DOUBLINGS * place % steps);
+        let whole = 1 << doublings.min(DOUBLINGS);
+        (whole + whole * rest / steps).min(1 << DOUBLINGS)
     };
     (0..blobs).map(|place| place.checked_sub(1).map_or(0, length)).collect()
 }
