@@ -189,8 +189,9 @@ mod tests {
     fn a_taken_port_is_told_with_what_to_do_and_the_others_are_free() {
         let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = format!("/ip4/127.0.0.1/udp/{}/quic-v1", taken.local_addr().unwrap().port());
-        let http = TcpListener::bind("127.0.0.1:0").unwrap();
-        let http = http.local_addr().unwrap(); // free again
+        let http = TcpListener::bind("127.0.0.1:0")
+            .and_then(|free_again| free_again.local_addr())
+            .unwrap();
         let checks = ports(&[address.clone(), "/ip4/127.0.0.1/tcp/0".to_owned()], Some(http));
         let outcomes: Vec<_> = checks.iter().map(|check| check.outcome).collect();
         assert_eq!(outcomes, [Outcome::Bad, Outcome::Good, Outcome::Good]);
