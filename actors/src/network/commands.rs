@@ -25,7 +25,7 @@ pub(super) enum Command {
         from: PeerId,
         verdict: Verdict,
     },
-    DialBack(DialBack),
+    DialBack(Box<DialBack>),
     Disconnect(PeerId),
     Ban(PeerId),
     Leave,

@@ -31,7 +31,7 @@ impl Network {
         let (reply, answer) = oneshot::channel();
         let dial = DialBack { peer: to_libp2p(&peer), address: address(ip, door), reply };
         let tried = async {
-            match self.shared.command(Command::DialBack(dial)).await {
+            match self.shared.command(Command::DialBack(Box::new(dial))).await {
                 true => answer.await.unwrap_or(Tried::NotTried),
                 false => Tried::NotTried,
             }

@@ -183,7 +183,7 @@ impl Driver {
             }
             Command::Subscribe(topic) => self.subscribe(topic),
             Command::Verdict { id, from, verdict } => self.judge(&id, &from, verdict),
-            Command::DialBack(dial) => self.dial_back(dial),
+            Command::DialBack(dial) => self.dial_back(*dial),
             Command::Disconnect(peer) => drop(self.swarm.disconnect_peer_id(peer)),
             Command::Ban(peer) => self.ban(peer),
             Command::Leave => {}

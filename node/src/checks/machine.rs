@@ -54,7 +54,7 @@ fn judge(folder: &Path, free: u64, room: u64, took: Duration) -> Check {
             format!("{found}; that is no more than is kept free (node.keep_free)"),
             "choose a disk with more room (node.data_dir), or free some",
         ),
-        ..ROOM_LITTLE => Check::doubtful(
+        1..ROOM_LITTLE => Check::doubtful(
             "disk",
             found,
             "it will soon be full: a larger disk is better (node.data_dir)",
