@@ -1,5 +1,7 @@
 //! The real binary, offline: tickets, and what a new node's operator sees when something is not well.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
