@@ -10,7 +10,7 @@ use haulout_node::stakes::{self, SortBy, Which};
 use haulout_protocol::chain::ObjectId;
 
 use crate::network::Network;
-use crate::readers::{Reader, quantile};
+use crate::readers::{Reader, quantile, some};
 
 const NODES: usize = 10;
 const EPOCH: &str = "30s";
@@ -21,6 +21,8 @@ const OF_EACH: usize = 6;
 const MOVED_PERCENT: u64 = 43;
 /// Receipts that stay staked; older ones are asked back.
 const KEPT: usize = 1;
+/// A node is killed so many reads after a change at most.
+const READS_BEFORE_A_KILL: usize = 40;
 const WAL: u64 = 1_000_000_000;
 
 /// So many changes of the committee.
@@ -37,8 +39,8 @@ pub(crate) async fn measure(changes: usize) -> Result<()> {
         staker.move_stake(change).await?;
         let victim = network.nodes[(change * 7 + 3) % NODES].name.clone();
         let until = staker.wait_for_the_next_epoch(&network).await?;
-        // In the midst of what the change brings about, later each time.
-        tokio::time::sleep(Duration::from_millis(400 * change as u64 % 4_000)).await;
+        // In the midst of what the change brings about, some reads later each time.
+        some(&network, &stored, change * 5 % READS_BEFORE_A_KILL).await?;
         network.devnet(&["kill", &victim]).await?;
         network.devnet(&["restart", &victim]).await?;
         let now = staker.shards().await?;
@@ -66,9 +68,7 @@ pub(crate) async fn measure(changes: usize) -> Result<()> {
         took.len(),
         quantile(&took, 99)
     );
-    let last = Reader::start(Arc::clone(&network), stored);
-    tokio::time::sleep(Duration::from_secs(10)).await;
-    last.stop().await.context("after the last change")?;
+    some(&network, &stored, stored.len()).await.context("after the last change")?;
     Ok(())
 }
 

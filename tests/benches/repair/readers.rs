@@ -23,7 +23,10 @@ impl Reader {
     /// Reads these blobs one after the other, again and again.
     pub(crate) fn start(network: Arc<Network>, stored: Vec<Stored>) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
-        let reading = tokio::spawn(read(network, stored, Arc::clone(&is_over)));
+        let goes_on = Arc::clone(&is_over);
+        let reading = tokio::spawn(async move {
+            read(&network, &stored, |_| !goes_on.load(Ordering::Relaxed)).await
+        });
         Reader { is_over, reading }
     }
 
@@ -34,15 +37,24 @@ impl Reader {
     }
 }
 
+/// Reads these blobs one after the other, so many times in all; how long each read took.
+pub(crate) async fn some(
+    network: &Network,
+    stored: &[Stored],
+    reads: usize,
+) -> Result<Vec<Duration>> {
+    read(network, stored, |done| done < reads).await
+}
+
 async fn read(
-    network: Arc<Network>,
-    stored: Vec<Stored>,
-    is_over: Arc<AtomicBool>,
+    network: &Network,
+    stored: &[Stored],
+    goes_on: impl Fn(usize) -> bool,
 ) -> Result<Vec<Duration>> {
     let client = network.client().await?;
     let mut took = Vec::new();
     for blob in stored.iter().cycle() {
-        if is_over.load(Ordering::Relaxed) {
+        if !goes_on(took.len()) {
             break;
         }
         let began = Instant::now();

@@ -10,8 +10,8 @@ use haulout_actors::network::{
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_protocol::message::NetworkId;
 
-use crate::network::{Network, Stored};
-use crate::readers::{Reader, quantile};
+use crate::network::Network;
+use crate::readers::{Reader, quantile, some};
 
 const NODES: usize = 5;
 const MIB: usize = 1 << 20;
@@ -21,7 +21,7 @@ const BLOB: usize = 64 * MIB;
 const KEPT_PERCENT: usize = 91;
 /// What is read meanwhile.
 const READ: usize = MIB;
-const READS: Duration = Duration::from_secs(20);
+const READS: usize = 400;
 
 /// A node loses about so many mebibytes of slivers.
 pub(crate) async fn measure(mib: usize) -> Result<()> {
@@ -31,7 +31,7 @@ pub(crate) async fn measure(mib: usize) -> Result<()> {
     let read = network.store(&[READ; 4], 2_900).await?;
     let node = network.nodes.last().context("no nodes")?.clone();
     let lost = network.disk(&node)?;
-    let calm = calm(&network, &read).await?;
+    let calm = some(&network, &read, READS).await?;
     let raw = raw_stream(lost.min(1 << 30)).await?;
 
     let before = network.processor_seconds().await?;
@@ -78,13 +78,6 @@ pub(crate) async fn measure(mib: usize) -> Result<()> {
     let alone = (lost >> 20) as f64 / began.elapsed().as_secs_f64();
     println!("  without readers {alone:.0} MiB/s: {:.2} of the raw stream", alone / raw);
     Ok(())
-}
-
-/// Reads while nothing else happens.
-async fn calm(network: &Arc<Network>, read: &[Stored]) -> Result<Vec<Duration>> {
-    let reader = Reader::start(Arc::clone(network), read.to_vec());
-    tokio::time::sleep(READS).await;
-    reader.stop().await
 }
 
 async fn peer(seed: u8) -> Result<(Peers, Supervisor)> {
