@@ -15,6 +15,7 @@ use futures::StreamExt;
 use haulout_protocol::crypto;
 use haulout_protocol::machine::conditions::Entrance;
 use haulout_protocol::machine::guests::Class;
+use haulout_protocol::wire::reach::Tried;
 use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::ListenerId;
 use libp2p::memory_connection_limits::MemoryUsageLimitExceeded;
@@ -24,11 +25,10 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, connection_limits, gossipsub, identify, kad, ping};
 use prometheus_client::registry::Registry;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
-use self::dialling_back::DialsBack;
 use super::behaviours::{self, Behaviour, BehaviourEvent};
 use super::commands::{Command, Verdict};
 use super::errors::{NetworkError, PublishError};
@@ -56,7 +56,8 @@ pub(super) struct Driver {
     strangers: Strangers,
     /// Walks under way, and for whom.
     walks: HashMap<kad::QueryId, PeerId>,
-    dials_back: DialsBack,
+    /// Dials back under way, and who waits for them.
+    dials_back: HashMap<ConnectionId, oneshot::Sender<Tried>>,
     bootstrap_due: Instant,
     bootstrap_pauses: Pauses,
     /// A listener closed unasked: only a new swarm hears everybody again.
@@ -94,7 +95,7 @@ impl Driver {
             listeners: HashMap::new(),
             strangers: Strangers::new(),
             walks: HashMap::new(),
-            dials_back: DialsBack::new(),
+            dials_back: HashMap::new(),
             bootstrap_due: Instant::now(),
             bootstrap_pauses: Pauses::between(
                 limits::BOOTSTRAP_PAUSE_MIN,

@@ -1,3 +1,5 @@
+//! Tickets that were written, slipped, cut off, forged and outlived.
+
 use haulout_protocol::chain::ObjectId;
 use proptest::prelude::*;
 

@@ -3,22 +3,17 @@
 //! Promises: a dial has its own connection, from a port of its own, which is closed when it stands; few are under way at once.
 //! Does not: choose the address; the gate still decides whether it may be dialled.
 
-use std::collections::HashMap;
 use std::io;
 
 use haulout_protocol::wire::reach::Tried;
 use libp2p::core::transport::TransportError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
-use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::Driver;
 use crate::limits;
 use crate::network::commands::DialBack;
-
-/// Dials under way, and who waits for them.
-pub(super) type DialsBack = HashMap<ConnectionId, oneshot::Sender<Tried>>;
 
 impl Driver {
     pub(super) fn dial_back(&mut self, dial: DialBack) {
