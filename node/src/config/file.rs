@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{Address, Bootstrap, Id, List, Period, Prefer, Servers, Size, Trusted};
+use super::values::{
+    Address, Bootstrap, Id, List, Period, Prefer, Recurrence, Servers, Size, Trusted,
+};
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +101,7 @@ pub(super) struct Node {
     pub(super) cache: Option<Size>,
     pub(super) clock_tolerance: Option<Period>,
     pub(super) repairs_at_once: Option<u16>,
+    pub(super) scrub_every: Option<Recurrence>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
