@@ -276,7 +276,10 @@ impl Config {
             stop_within: file.node.stop_within.map_or(STOP_WITHIN, |time| time.0),
             keep_free: file.node.keep_free.map_or(KEEP_FREE, |size| size.0),
             clock_tolerance: file.node.clock_tolerance.map_or(CLOCK_TOLERANCE, |time| time.0),
-            repairs_at_once: file.node.repairs_at_once.map_or(REPAIRS_AT_ONCE, usize::from),
+            repairs_at_once: file
+                .node
+                .repairs_at_once
+                .map_or(REPAIRS_AT_ONCE, |count| count.0.into()),
             scrub_every: file.node.scrub_every.map_or(SCRUB_EVERY, |every| every.0),
             cache: usize::try_from(file.node.cache.map_or(CACHE, |size| size.0))
                 .map_err(|_| Error::new(Kind::Config, "node.cache exceeds the address space"))?,

@@ -189,16 +189,15 @@ pub(crate) fn remove(
     blob: &BlobKey,
     removed: &mut Removed,
 ) -> Result<bool, StoreError> {
-    let (mut bytes, mut is_done) = (0_u64, false);
-    loop {
-        match first_segment(tables, blob)? {
-            Some(segment) => bytes += remove_segment(tables, &segment, removed)?,
-            None => is_done = true,
-        }
-        if is_done || removed.is_enough() {
+    let (mut bytes, mut next) = (0_u64, first_segment(tables, blob)?);
+    while let Some(segment) = next {
+        bytes += remove_segment(tables, &segment, removed)?;
+        next = first_segment(tables, blob)?;
+        if removed.is_enough() {
             break;
         }
     }
+    let is_done = next.is_none();
     if is_done {
         bytes += remove_values(tables, blob, removed)?;
         tables.certificates.remove(blob)?;

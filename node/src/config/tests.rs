@@ -110,6 +110,21 @@ fn flags_cover_variables_and_variables_cover_files() {
 }
 
 #[test]
+fn variables_set_numbers_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    std::fs::write(&file, format!("{}[node]\ndata_dir = \"/x\"\n", example_client())).unwrap();
+    let mut sources = Sources { file: Some(file), ..Sources::default() };
+    let set = |key: &str, value: &str| (format!("HAULOUT_NODE__{key}"), value.to_owned());
+    sources.env = vec![set("REPAIRS_AT_ONCE", "3"), set("SCRUB_EVERY", "0")];
+    let node = Config::load(&sources).unwrap().node().unwrap();
+    assert_eq!((node.repairs_at_once, node.scrub_every), (3, Duration::ZERO));
+    sources.env = vec![set("REPAIRS_AT_ONCE", "many")];
+    let refused = Config::load(&sources).unwrap_err();
+    assert!(refused.message().contains("`many` is not a number"), "{refused}");
+}
+
+#[test]
 fn a_ledger_has_one_server_or_several_and_none_of_them_twice() {
     let rpc = |value: &str| {
         let text =
