@@ -57,7 +57,7 @@ pub(in crate::cli) struct NodeView<'a> {
     pub(in crate::cli) card: &'a NodeCard,
     pub(in crate::cli) process: Option<ProcessStatus>,
     health: Option<Health>,
-    /// Why it does not answer, or does not run.
+    /// Why it does not answer, does not run, or does not know yet what it has.
     pub(in crate::cli) trouble: Option<Trouble>,
     /// It runs, and all that is known is that it did not answer.
     is_unheard: bool,
@@ -164,8 +164,8 @@ impl<'a> Report<'a> {
             let stopped = is_stopped(card.pid).then_some(card.pid);
             let is_unheard = health.is_none() && runs && told.is_none() && stopped.is_none();
             let unseen = || silent(&card.name, process.is_some(), stopped);
-            let trouble = match health {
-                Some(_) => None,
+            let trouble = match &health {
+                Some(health) => behind(health, chain.is_some()),
                 None => told.or_else(|| Some(unseen())).filter(|_| !is_down),
             };
             NodeView { card, process, health, trouble, is_unheard: is_unheard && !is_down }
@@ -245,7 +245,7 @@ impl<'a> Report<'a> {
         all
     }
 
-    /// Who does not run or does not answer, how that is called, and why.
+    /// Who does not run, does not answer or is behind, how that is called, and why.
     pub(in crate::cli) fn troubles(&self) -> Vec<(&str, &'static str, Trouble)> {
         let supervisor = self.supervisor_trouble.clone().map(|told| ("supervisor", "SILENT", told));
         let ledger = self.ledger_trouble().map(|told| ("ledger", self.ledger_state(), told));
@@ -421,6 +421,24 @@ fn silent(name: &str, is_supervised: bool, stopped: Option<u32>) -> Trouble {
         ),
     };
     Trouble { cause, next_step }
+}
+
+/// Why a node that answers does not say yet what it has of its shards; nothing if it does, or says itself why it fails.
+fn behind(health: &Health, has_ledger: bool) -> Option<Trouble> {
+    if !health.serves() || health.number("shards_missing").is_some() {
+        return None;
+    }
+    let why = if has_ledger { "" } else { ", which does not answer" };
+    let next_step = match has_ledger {
+        true => {
+            "nothing, it does so by itself in a moment: `devnet wait ready` returns when it has"
+        }
+        false => "mend the ledger first; the node then goes on by itself",
+    };
+    let cause = format!(
+        "it has not read the ledger to its end yet{why}, so it cannot tell what it has of its shards"
+    );
+    Some(Trouble { cause, next_step: next_step.to_owned() })
 }
 
 /// Why the supervisor does not answer.

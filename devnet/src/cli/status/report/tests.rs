@@ -227,5 +227,46 @@ fn a_node_that_has_not_read_the_ledger_catches_up_and_is_not_read_from_yet() {
         (&json["nodes"][0]["state"], &json["shards_up"]),
         (&"catching up".into(), &6.into())
     );
+    let text = found.to_text();
+    assert!(
+        text.contains(" n1  catching up: it has not read the ledger to its end yet, so"),
+        "{text}"
+    );
+    assert!(text.contains("   next: ") && text.contains("`devnet wait ready`"), "{text}");
+    let step = json["nodes"][0]["next_step"].as_str().unwrap();
+    assert!(step.contains("`devnet wait ready`"), "{step}");
     assert_eq!((found.health(), &json["shards_storing"]), (Headline::Degraded, &8.into()));
+}
+
+#[test]
+fn whatever_keeps_a_devnet_from_being_healthy_is_told_with_a_next_step() {
+    let card = sample_card(4, 8);
+    let answer = |status: &str, missing: Value, conditions: Value| {
+        Some(Health::from(json!({
+            "status": status, "conditions": conditions, "shards": 2, "shards_missing": missing, "peers": 3,
+        })))
+    };
+    let told = json!([{ "name": "shards missing", "severity": "degraded", "cause": "2", "next_step": "wait" }]);
+    let failing =
+        json!([{ "name": "parts down", "severity": "failing", "cause": "x", "next_step": "wait" }]);
+    for ledger in [ProcessState::Running, ProcessState::Killed] {
+        for one in [
+            None,
+            answer("ok", Value::Null, json!([])),
+            answer("degraded", Value::Null, told.clone()),
+            answer("degraded", 2.into(), told.clone()),
+            answer("failing", Value::Null, failing.clone()),
+        ] {
+            let healths = vec![one.clone(), well(), well(), well()];
+            let chain = chain().filter(|_| ledger == ProcessState::Running);
+            let found = report(&card, running(ledger), chain, healths);
+            assert_ne!(found.health(), Headline::Healthy);
+            let text = found.to_text();
+            let lines: Vec<&str> = text.lines().collect();
+            let mut pairs = lines.windows(2);
+            let is_told =
+                |pair: &[&str]| pair[0].starts_with(" n1  ") && pair[1].starts_with("   next: ");
+            assert!(pairs.any(is_told), "{one:?}\n{text}");
+        }
+    }
 }
