@@ -131,15 +131,19 @@ impl Tolerance {
     /// How many shards a read needs, and how many a write.
     pub(crate) fn needed(card: &Card) -> (usize, usize) {
         let all = usize::from(card.shards);
-        let source = Parameters::new(card.shards, card.segment_bytes)
-            .map_or(all, |parameters| usize::from(parameters.primary_source()));
-        (source, 2 * all / 3 + 1)
+        (source_shards(card.shards, card.segment_bytes), 2 * all / 3 + 1)
     }
 
     fn summary(self) -> String {
         let Self { writes, reads } = self;
         format!("tolerates {writes} dead for writes, {reads} for reads of certified blobs")
     }
+}
+
+/// How many shards a read needs, in a network of so many with segments of so many bytes.
+pub(crate) fn source_shards(shards: u16, segment_bytes: u32) -> usize {
+    Parameters::new(shards, segment_bytes)
+        .map_or(usize::from(shards), |parameters| usize::from(parameters.primary_source()))
 }
 
 /// How many nodes, the largest first, hold at most so many shards together.

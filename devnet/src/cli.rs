@@ -24,13 +24,16 @@ use crate::settings::{self, Wish};
 use crate::state::{Card, StateDirectory};
 use crate::supervisor;
 
+mod add;
 mod down;
 mod epoch;
 mod faucet;
 mod help;
 mod internal;
 mod logs;
+mod operator;
 mod patience;
+mod remove;
 mod status;
 mod up;
 mod verify;
@@ -113,13 +116,16 @@ enum Command {
         #[arg(long)]
         wipe: bool,
     },
-    /// Wait for a fact: `ready`, `repaired`, `stopped`, `epoch=N`, `checkpoint=N`, `n3=running`, `n3=killed`
+    Add(add::Add),
+    Remove(remove::Remove),
+    /// Wait for a fact: `ready`, `repaired`, `stopped`, `epoch=N`, `checkpoint=N`, `n3=running`, `n3=killed`, `n3=gone`
     #[command(
         after_help = "ready        every node that should run answers, and reads and writes work (who was killed or paused \
                             by hand should not run)\n\
                             repaired     ready, and no node lacks anything of what was stored until this wait began (the same \
                             holds of the killed and the paused)\n\
                             n3=running   its process runs and answers; also ledger=running, n3=paused, n3=exited\n\
+                            n3=gone      it was removed, and nothing needs it any more\n\
                             epoch=3      the network is in epoch 3 or a later one; checkpoint=12 likewise\n\
                             Exit codes: 0 it is true; 6 it was not in time; 17 it cannot come by itself, and the \
                             answer says what brings it; 4 the devnet does not run."
@@ -336,6 +342,8 @@ impl Command {
                 let restart = |target| Request::Restart { target, wipe };
                 block_on(tell_each(directory, targets, restart, json))
             }
+            Command::Add(add) => block_on(add.run(directory, json)),
+            Command::Remove(remove) => block_on(remove.run(directory, json)),
             Command::Wait { fact, timeout } => block_on(wait::run(directory, fact, timeout, json)),
             Command::Epoch { verb } => block_on(epoch::run(directory, &verb, json)),
             Command::Faucet(faucet) => block_on(faucet.run(directory, json)),

@@ -31,6 +31,14 @@ pub(crate) enum Request {
     Resume { target: String },
     /// Stop if it runs, then start; with `wipe` its store is deleted in between.
     Restart { target: String, wipe: bool },
+    /// A place for one more node, or the one that was added last and is not registered yet.
+    Add,
+    /// The ledger calls the node so: start it.
+    Join { target: String, node_id: String },
+    /// Let the node go when others have its shards.
+    Leave { target: String },
+    /// End the node at once, and for good.
+    Forget { target: String },
     /// Go on when the terminal that started the supervisor goes away.
     Detach,
     /// Stop everything in order and end.
@@ -49,6 +57,8 @@ pub(crate) enum Reply {
     Ready,
     /// It was done, in one sentence.
     Done { message: String },
+    /// The node is this one.
+    Node { name: String },
     /// What runs.
     Status { processes: Vec<ProcessStatus> },
     /// It was not done.

@@ -11,14 +11,11 @@ use haulout_node::whole_file;
 use haulout_protocol::machine::ledger_history::TrustedCheckpoint;
 use serde::Serialize;
 
-use crate::genesis::{Account, Genesis, NodeGenesis};
+use crate::genesis::{Account, NodeGenesis};
 use crate::ledger::GenesisIds;
 
 /// The key of a node's operator, beside the node's own.
 const OPERATOR_KEY: &str = "operator.key";
-
-/// So many of the nodes before it a node starts from: any one is enough, and the first ones may be away.
-const BOOTSTRAP_MAX: usize = 4;
 
 /// Where the ledger answers, and the names of our objects on it.
 #[derive(Clone, Debug)]
@@ -90,16 +87,15 @@ struct ClientSection {
     state_dir: PathBuf,
 }
 
-/// The configuration of one node whose folder is `folder`; without a port it has no HTTP.
+/// The configuration of one node whose folder is `folder`, and which finds the others from these addresses; without a port
+/// it has no HTTP.
 pub(crate) fn node_toml(
     chain: &ChainPlace,
-    genesis: &Genesis,
+    bootstrap: Vec<String>,
     node: &NodeGenesis,
     folder: &Path,
     http_port: Option<u16>,
 ) -> Result<String> {
-    let before = genesis.nodes.iter().take_while(|other| other.peer_id != node.peer_id);
-    let bootstrap = before.take(BOOTSTRAP_MAX).map(NodeGenesis::address).collect();
     to_toml(&File {
         network: network_section(chain, bootstrap, node.listen().to_vec()),
         chain: chain_section(chain),
@@ -111,14 +107,13 @@ pub(crate) fn node_toml(
     })
 }
 
-/// The configuration of a client that pays with the key in `wallet`.
+/// The configuration of a client that pays with the key in `wallet`, and finds the network from these addresses.
 pub(crate) fn client_toml(
     chain: &ChainPlace,
-    genesis: &Genesis,
+    bootstrap: Vec<String>,
     wallet: &Path,
     state: &Path,
 ) -> Result<String> {
-    let bootstrap = genesis.nodes.iter().map(NodeGenesis::address).collect();
     to_toml(&File {
         network: network_section(chain, bootstrap, vec![]),
         chain: chain_section(chain),
@@ -155,6 +150,11 @@ fn to_toml(file: &File) -> Result<String> {
         .map_err(|error| Error::new(Kind::Internal, "cannot write TOML").because(error))
 }
 
+/// The configuration of the node whose folder this is.
+pub(crate) fn node_config(folder: &Path) -> PathBuf {
+    folder.join("node.toml")
+}
+
 /// Writes a node's folder: its keys once, its configuration anew. Returns the configuration's path.
 pub(crate) fn write_node(folder: &Path, node: &NodeGenesis, text: &str) -> Result<PathBuf> {
     let keys = folder.join("keys");
@@ -162,7 +162,7 @@ pub(crate) fn write_node(folder: &Path, node: &NodeGenesis, text: &str) -> Resul
     let protocol = Secret::new(keys::Kind::Bls12381, *node.protocol_key.to_bytes());
     keep_key(&keys.join("protocol.key"), &protocol)?;
     keep_key(&keys.join(OPERATOR_KEY), &Secret::new(keys::Kind::Ed25519, node.account))?;
-    let path = folder.join("node.toml");
+    let path = node_config(folder);
     whole_file::replace(&path, text.as_bytes())?;
     Ok(path)
 }

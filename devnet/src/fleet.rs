@@ -3,8 +3,10 @@
 //!
 //! Promises: a start that fails says which process failed and why, in that process's own words, and a
 //! next step that is possible then; a node that does not start keeps no other from starting, and is told with cause and
-//! step; a start over an older folder continues with its data. Does not: decide when to stop (`supervisor.rs`).
+//! step; a start over an older folder continues with its data and with the nodes that there were. Does not: decide when to
+//! stop (`supervisor.rs`), or tell the ledger who comes and goes (the verbs do).
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,17 +19,23 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::banner::Tolerance;
-use crate::control::{ProcessState, ProcessStatus, Reply, Request};
+use crate::control::{Reply, Request};
 use crate::files::{self, ChainPlace};
-use crate::genesis::{self, Genesis, NodeGenesis, PeerPort};
+use crate::genesis::{self, Account, Genesis, PeerPort};
 use crate::probe;
 use crate::processes::Process;
 use crate::reporter::{Reporter, done};
 use crate::selftest;
 use crate::settings::no_process;
-use crate::state::{AccountCard, Card, ChainCard, NodeCard, Packages, Settings, StateDirectory};
+use crate::state::{Settings, StateDirectory};
 use crate::typed::typed;
 
+use self::members::Member;
+
+mod card;
+mod coming;
+mod departures;
+mod members;
 mod recovery;
 mod trouble;
 
@@ -36,12 +44,16 @@ mod trouble;
 pub(crate) struct Fleet {
     directory: StateDirectory,
     settings: Settings,
-    genesis: Genesis,
+    accounts: Vec<Account>,
     chain: ChainPlace,
     ledger: Process,
-    nodes: Vec<Process>,
+    members: Vec<Member>,
+    /// Which shards each peer, by its id, had when the ledger was asked last.
+    shards: BTreeMap<String, Vec<u16>>,
     /// When paused processes go on by themselves.
     resumes: Vec<(Instant, String)>,
+    /// The checkpoint at which a node that leaves was first seen without shards, by its number.
+    departures: BTreeMap<u16, u64>,
     patience: Duration,
 }
 
@@ -58,25 +70,46 @@ impl Fleet {
             segment_bytes: settings.segment_bytes,
             short_bytes_max: settings.short_bytes_max,
             epoch_ms: settings.epoch_ms,
-            stake_per_shard: genesis::STAKE_PER_SHARD,
+            stake_per_shard: settings.stake_per_shard,
             ports: settings.node_ports.iter().map(|ports| PeerPort(ports.peer)).collect(),
         })?;
         let rpc = format!("http://127.0.0.1:{}", settings.ledger_port);
+        let mut genesis = genesis;
         let chain = ChainPlace { rpc, ids: genesis.config.ids(), trusted: None };
         let ledger = prepare_ledger(&directory, &settings, &genesis)?;
-        let nodes = genesis
-            .nodes
-            .iter()
-            .zip(&settings.node_ports)
-            .map(|(node, ports)| prepare_node(&directory, &chain, &genesis, node, ports.http))
-            .collect::<Result<Vec<_>>>()?;
-        for account in &genesis.accounts {
+        let accounts = std::mem::take(&mut genesis.accounts);
+        let members = members::all(&directory, &settings, genesis, &chain.ids.nodes)?;
+        for account in &accounts {
             files::write_account(&directory.join("keys"), account)?;
         }
-        let fleet =
-            Self { directory, settings, genesis, chain, ledger, nodes, resumes: vec![], patience };
-        whole_file::replace(&fleet.client_config(), fleet.client_toml("alice")?.as_bytes())?;
+        let (shards, departures, resumes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let fleet = Self {
+            directory,
+            settings,
+            accounts,
+            chain,
+            ledger,
+            members,
+            shards,
+            resumes,
+            departures,
+            patience,
+        };
+        fleet.write_configurations()?;
         Ok(fleet)
+    }
+
+    /// Writes the configurations of all nodes and of the client as they are now.
+    fn write_configurations(&self) -> Result<()> {
+        for place in 0..self.members.len() {
+            self.write_node(place)?;
+        }
+        whole_file::replace(&self.client_config(), self.client_toml("alice")?.as_bytes())
+    }
+
+    fn write_node(&self, place: usize) -> Result<()> {
+        let bootstrap = members::bootstrap(&self.members, place, self.settings.nodes);
+        members::write(&self.directory, &self.chain, &self.members[place], bootstrap)
     }
 
     fn client_config(&self) -> PathBuf {
@@ -86,7 +119,8 @@ impl Fleet {
     fn client_toml(&self, account: &str) -> Result<String> {
         let wallet = self.directory.join("keys").join(format!("{account}.key"));
         let state = self.directory.join("client");
-        files::client_toml(&self.chain, &self.genesis, &wallet, &state)
+        let bootstrap = self.members.iter().map(|member| member.node.address()).collect();
+        files::client_toml(&self.chain, bootstrap, &wallet, &state)
     }
 
     /// Starts everything and returns when a blob went in and came out. Nodes that do not start are told as such, if
@@ -96,16 +130,18 @@ impl Fleet {
         let ready =
             started.map_err(|error| recovery::of_start(vec![("ledger".to_owned(), error)]))?;
         self.write_trusted(&ready)?;
-        reporter.finished("chain", probe::chain(&self.chain).await?.summary());
-        let balances = probe::balances(&self.chain, &self.genesis.accounts[0].address).await?;
-        let accounts = probe::accounts_summary(self.genesis.accounts.len(), &balances);
+        let facts = probe::chain(&self.chain).await?;
+        reporter.finished("chain", facts.summary());
+        self.shards = facts.shards;
+        let balances = probe::balances(&self.chain, &self.accounts[0].address).await?;
+        let accounts = probe::accounts_summary(self.accounts.len(), &balances);
         reporter.finished("accounts", accounts);
         let failed = self.start_nodes().await?;
         self.report_nodes(reporter, &failed);
         let card = self.keep_card("starting")?;
-        let ports = self.genesis.nodes.iter().zip(&self.settings.node_ports);
-        let ports = ports.filter(|(node, _)| !failed.contains(&node.name));
-        let ports: Vec<_> = ports.map(|(node, ports)| (node.name.clone(), ports.http)).collect();
+        let started = self.members.iter().filter(|member| member.process.runs());
+        let ports: Vec<_> =
+            started.map(|member| (member.name().to_owned(), member.ports.http)).collect();
         let mesh = probe::mesh(&ports, self.patience);
         reporter.finished("mesh", self.while_all_run(mesh).await?);
         let nodes = card.nodes.iter().filter(|node| !failed.contains(&node.name));
@@ -125,15 +161,14 @@ impl Fleet {
 
     /// How many nodes serve, and who does not.
     fn report_nodes(&self, reporter: &mut Reporter, failed: &[String]) {
-        let (all, shards) = (self.nodes.len(), self.settings.shards);
-        let serving = all - failed.len();
+        let started = self.members.iter().filter(|member| member.process.runs()).count();
+        let (all, shards) = (started + failed.len(), self.settings.shards);
         if failed.is_empty() {
-            let per_node = self.genesis.nodes[0].shards.len();
-            let detail =
-                format!("{all} of {all} serving, {shards} shards (up to {per_node} per node)");
+            let most = self.shards.values().map(Vec::len).max().unwrap_or(0);
+            let detail = format!("{all} of {all} serving, {shards} shards (up to {most} per node)");
             return reporter.finished("nodes", detail);
         }
-        let detail = format!("{serving} of {all} serving; not started: {}", failed.join(", "));
+        let detail = format!("{started} of {all} serving; not started: {}", failed.join(", "));
         reporter.partly("nodes", detail);
     }
 
@@ -144,19 +179,18 @@ impl Fleet {
         self.chain.trusted = Some(trusted.ok_or_else(|| {
             Error::new(Kind::Version, "the ledger does not say what its first checkpoint is")
         })?);
-        for (node, ports) in self.genesis.nodes.iter().zip(&self.settings.node_ports) {
-            write_node(&self.directory, &self.chain, &self.genesis, node, ports.http)?;
-        }
-        whole_file::replace(&self.client_config(), self.client_toml("alice")?.as_bytes())
+        self.write_configurations()
     }
 
-    /// One node alone, because others bootstrap from it: the first that starts; then all others at once. Returns the names
-    /// of those that did not start; an error if that is all of them.
+    /// One node alone, because others bootstrap from it: the first that starts; then all others at once, but those that
+    /// nobody registered yet. Returns the names of those that did not start; an error if that is all of them.
     async fn start_nodes(&mut self) -> Result<Vec<String>> {
         let patience = self.patience;
-        let all = self.nodes.len();
+        let nodes = self.members.iter_mut().filter(|member| member.node_id.is_some());
+        let mut nodes: Vec<&mut Process> = nodes.map(|member| &mut member.process).collect();
+        let all = nodes.len();
         let mut failed = Vec::new();
-        let mut nodes = self.nodes.iter_mut();
+        let mut nodes = nodes.drain(..);
         for node in nodes.by_ref() {
             match node.start(patience).await {
                 Ok(_) => break,
@@ -179,8 +213,7 @@ impl Fleet {
 
     /// What a step of the start comes to, or why a process ended meanwhile, which is why the step fails, too.
     async fn while_all_run<T>(&mut self, step: impl Future<Output = Result<T>>) -> Result<T> {
-        let all = std::iter::once(&mut self.ledger).chain(&mut self.nodes);
-        let ends = all.map(|process| {
+        let ends = self.processes().map(|process| {
             Box::pin(async move {
                 let error = process.ended().await;
                 (process.name().to_owned(), error)
@@ -195,20 +228,12 @@ impl Fleet {
 
     /// Deletes what nodes stored; their keys stay.
     pub(crate) fn wipe(&self, nodes: &[String]) -> Result<()> {
-        nodes.iter().try_for_each(|node| {
-            let store = self.directory.join(node).join("store");
-            match std::fs::remove_dir_all(&store) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(Error::from_io("remove", &store, error))
-                }
-                _ => Ok(()),
-            }
-        })
+        nodes.iter().try_for_each(|node| members::wipe(&self.directory, node))
     }
 
     /// Stops the nodes, all at once, then the ledger.
     pub(crate) async fn stop(&mut self) {
-        join_all(self.nodes.iter_mut().map(Process::stop)).await;
+        join_all(self.members.iter_mut().map(|member| member.process.stop())).await;
         self.ledger.stop().await;
         if let Err(error) = self.keep_card("stopped") {
             tracing::warn!(%error, "devnet.json could not be updated");
@@ -230,6 +255,10 @@ impl Fleet {
                 format!("{target} goes on")
             }
             Request::Restart { target, wipe } => self.restart(target, wipe).await?,
+            Request::Add => return self.add().map(|name| Reply::Node { name }),
+            Request::Join { target, node_id } => self.join(&target, &node_id).await?,
+            Request::Leave { target } => self.leave(&target)?,
+            Request::Forget { target } => self.forget(&target).await?,
             Request::Follow | Request::Detach | Request::Down => {
                 return Err(Error::new(Kind::Internal, "this verb is not for the fleet"));
             }
@@ -266,123 +295,21 @@ impl Fleet {
         Ok(format!("{target} runs again{how}"))
     }
 
-    /// Waits until the next paused process is due and lets it go on; for ever if none is.
-    pub(crate) async fn resume_when_due(&mut self) {
-        let Some(place) = (0..self.resumes.len()).min_by_key(|&place| self.resumes[place].0) else {
-            return std::future::pending().await;
-        };
-        tokio::time::sleep_until(self.resumes[place].0).await;
-        let (_, target) = self.resumes.swap_remove(place);
-        // It may have been killed or restarted meanwhile; then there is nothing to resume.
-        if let Err(error) = self.find(&target).and_then(Process::resume) {
-            tracing::info!(target, %error, "nothing to resume");
-        }
-        // Hints of other programs follow from the card.
-        if let Err(error) = self.keep_card("ready") {
-            tracing::warn!(%error, "devnet.json could not be updated");
-        }
+    /// All processes, the ledger's first.
+    fn processes(&mut self) -> impl Iterator<Item = &mut Process> {
+        let nodes = self.members.iter_mut().map(|member| &mut member.process);
+        std::iter::once(&mut self.ledger).chain(nodes)
     }
 
     fn find(&mut self, target: &str) -> Result<&mut Process> {
-        let known = std::iter::once(&self.ledger).chain(&self.nodes).map(Process::name);
+        let nodes = self.members.iter().map(|member| &member.process);
+        let known = std::iter::once(&self.ledger).chain(nodes).map(Process::name);
         let unknown = no_process(target, known);
-        std::iter::once(&mut self.ledger)
-            .chain(&mut self.nodes)
-            .find(|process| process.name() == target)
-            .ok_or(unknown)
-    }
-
-    fn statuses(&mut self) -> Vec<ProcessStatus> {
-        let (now, resumes) = (Instant::now(), &self.resumes);
-        let resumes_in_ms = |name: &str| {
-            let (when, _) = resumes.iter().find(|(_, paused)| paused == name)?;
-            u64::try_from(when.saturating_duration_since(now).as_millis()).ok()
-        };
-        let all = std::iter::once(&mut self.ledger).chain(&mut self.nodes);
-        all.map(|process| {
-            let seen = process.look();
-            let is_paused = seen.state == ProcessState::Paused;
-            let resumes_in_ms = resumes_in_ms(seen.name).filter(|_| is_paused);
-            ProcessStatus {
-                name: seen.name.to_owned(),
-                state: seen.state,
-                pid: seen.pid,
-                seconds: seen.seconds,
-                resumes_in_ms,
-                trouble: trouble::of(&seen, resumes_in_ms),
-            }
-        })
-        .collect()
+        self.processes().find(|process| process.name() == target).ok_or(unknown)
     }
 
     fn context(&self) -> String {
         contexts::of_devnet(self.directory.name())
-    }
-
-    fn keep_card(&mut self, state: &str) -> Result<Card> {
-        let card = self.card(state);
-        self.directory.keep_card(&card).map(|()| card)
-    }
-
-    fn card(&mut self, state: &str) -> Card {
-        let statuses = self.statuses();
-        let pid = |place: usize| statuses[place].pid.unwrap_or(0);
-        let word = |place: usize| statuses[place].state.word().to_lowercase();
-        let is_partial = statuses.iter().any(|status| status.state == ProcessState::Exited);
-        let state = if state == "ready" && is_partial { "degraded" } else { state };
-        let ids = &self.chain.ids;
-        let nodes = self.genesis.nodes.iter().enumerate().map(|(place, node)| {
-            let http = format!("http://127.0.0.1:{}", self.settings.node_ports[place].http);
-            NodeCard {
-                name: node.name.clone(),
-                peer_id: node.peer_id.to_string(),
-                node_id: ids.nodes[place].to_string(),
-                pid: pid(place + 1),
-                address: node.address(),
-                metrics: format!("{http}/metrics"),
-                http,
-                log: self.directory.log(&node.name),
-                state: word(place + 1),
-                shards: node.shards.clone(),
-            }
-        });
-        let accounts = self.genesis.accounts.iter().filter(|one| one.name != genesis::SELF_TEST);
-        Card {
-            schema: 1,
-            name: self.directory.name().to_owned(),
-            seed: self.settings.seed,
-            state: state.to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            supervisor_pid: std::process::id(),
-            shards: self.settings.shards,
-            segment_bytes: self.settings.segment_bytes,
-            epoch_ms: self.settings.epoch_ms,
-            chain: ChainCard {
-                kind: "embedded".to_owned(),
-                network: ids.network_id.to_string(),
-                rpc: self.chain.rpc.clone(),
-                faucet: format!("http://127.0.0.1:{}", self.settings.faucet_port),
-                pid: pid(0),
-                state: word(0),
-                packages: Packages { haulout: ids.package.to_string() },
-                system_object: ids.system.to_string(),
-                staking_object: ids.staking.to_string(),
-                params_object: ids.params.to_string(),
-                treasury_object: ids.treasury.to_string(),
-                trusted: self.chain.trusted.map(|trusted| trusted.to_string()),
-            },
-            bootstrap: vec![self.genesis.nodes[0].address()],
-            accounts: accounts
-                .map(|account| AccountCard {
-                    name: account.name.to_owned(),
-                    address: account.address.to_string(),
-                    key_file: self.directory.join("keys").join(format!("{}.key", account.name)),
-                })
-                .collect(),
-            nodes: nodes.collect(),
-            context: self.context(),
-            client_config: self.client_config(),
-        }
     }
 }
 
@@ -408,37 +335,4 @@ fn prepare_ledger(
         settings.faucet_port.to_string().into(),
     ];
     Process::new("ledger", arguments, directory.log("ledger"))
-}
-
-fn prepare_node(
-    directory: &StateDirectory,
-    chain: &ChainPlace,
-    genesis: &Genesis,
-    node: &NodeGenesis,
-    http_port: u16,
-) -> Result<Process> {
-    let config = write_node(directory, chain, genesis, node, http_port)?;
-    let arguments: Vec<OsString> = vec![
-        "haulout".into(),
-        "--json".into(),
-        "--config".into(),
-        config.into(),
-        "node".into(),
-        "run".into(),
-        "--exit-with-parent".into(),
-    ];
-    Process::new(&node.name, arguments, directory.log(&node.name))
-}
-
-/// Writes a node's folder; returns the path of its configuration.
-fn write_node(
-    directory: &StateDirectory,
-    chain: &ChainPlace,
-    genesis: &Genesis,
-    node: &NodeGenesis,
-    http_port: u16,
-) -> Result<PathBuf> {
-    let folder = directory.join(&node.name);
-    let text = files::node_toml(chain, genesis, node, &folder, Some(http_port))?;
-    files::write_node(&folder, node, &text)
 }

@@ -44,9 +44,11 @@ const EPOCHS_AHEAD_MAX: u32 = 53;
 /// What the network promises to hold: large enough that a desk never meets it.
 const CAPACITY_BYTES: u64 = 1 << 40;
 
-/// What a node stakes for a shard: more than all the accounts have together, so that nobody moves a
-/// shard by accident while shards cannot move.
-pub(crate) const STAKE_PER_SHARD: u64 = 100_000 * COIN;
+/// What a node stakes for a shard: so little that what an account has, or one gift of the faucet, moves shards.
+pub(crate) const STAKE_PER_SHARD: u64 = 25 * COIN;
+
+/// The same in devnets of before, where nobody could move a shard: more than all the accounts had together.
+pub(crate) const STAKE_PER_SHARD_BEFORE: u64 = 100_000 * COIN;
 
 /// In FROST per MiB of encoded bytes, for one epoch and for one write.
 const STORAGE_PRICE: u64 = 1_000;
@@ -108,6 +110,21 @@ impl NodeGenesis {
         [format!("/ip4/127.0.0.1/udp/{port}/quic-v1"), format!("/ip4/127.0.0.1/tcp/{port}")]
     }
 
+    /// The same as the ledger wants it.
+    pub(crate) fn multiaddrs(&self) -> Vec<Vec<u8>> {
+        vec![quic_multiaddr(self.port), tcp_multiaddr(self.port)]
+    }
+
+    /// The ed25519 key it speaks libp2p with.
+    pub(crate) fn peer_key(&self) -> [u8; 32] {
+        public_key(&self.network_key)
+    }
+
+    /// The account of its operator.
+    pub(crate) fn operator(&self) -> ObjectId {
+        Wallet::from_ed25519(self.account).address()
+    }
+
     /// An address to bootstrap from.
     pub(crate) fn address(&self) -> String {
         let [quic, _] = self.listen();
@@ -150,7 +167,7 @@ pub(crate) fn genesis(request: &Request) -> Result<Genesis> {
         accounts: accounts
             .iter()
             .map(|account| (account.address, ACCOUNT_WAL))
-            .chain(nodes.iter().map(|node| (operator(node), 0)))
+            .chain(nodes.iter().map(|node| (node.operator(), 0)))
             .map(|(address, wal)| GenesisAccount { address, sui: ACCOUNT_SUI, wal })
             .collect(),
         faucet: FAUCET,
@@ -188,17 +205,41 @@ pub(crate) fn check_epoch(length: Duration) -> Result<u64> {
     Ok(u64::try_from(length.as_millis()).expect("sixty days of milliseconds fit"))
 }
 
-fn node(request: &Request, index: u16, count: u16) -> NodeGenesis {
-    let network_key = derive(request.seed, "node network key", u64::from(index));
-    let protocol_seed = derive(request.seed, "node protocol key", u64::from(index));
+/// What the node of this number is called; the first is number one.
+pub(crate) fn node_name(number: u16) -> String {
+    format!("n{number}")
+}
+
+/// Who the node of this number is among peers.
+pub(crate) fn peer_id_of(seed: u64, number: u16) -> PeerId {
+    peer_id(&derive(seed, "node network key", u64::from(number.saturating_sub(1))))
+}
+
+/// The number in a node's name.
+pub(crate) fn number_of(name: &str) -> Option<u16> {
+    name.strip_prefix('n')?.parse().ok()
+}
+
+/// A node that comes after the devnet was born: its keys follow from the seed as those of the first, and it has no shards.
+pub(crate) fn later_node(seed: u64, number: u16, port: PeerPort) -> NodeGenesis {
+    let derive = |purpose| derive(seed, purpose, u64::from(number.saturating_sub(1)));
+    let network_key = derive("node network key");
     NodeGenesis {
-        name: format!("n{}", index + 1),
+        name: node_name(number),
         peer_id: peer_id(&network_key),
         network_key,
-        protocol_key: SecretKey::from_seed(&protocol_seed),
-        account: derive(request.seed, "node account", u64::from(index)),
-        port: request.ports[usize::from(index)],
+        protocol_key: SecretKey::from_seed(&derive("node protocol key")),
+        account: derive("node account"),
+        port,
+        shards: Vec::new(),
+    }
+}
+
+fn node(request: &Request, index: u16, count: u16) -> NodeGenesis {
+    let port = request.ports[usize::from(index)];
+    NodeGenesis {
         shards: (index..request.shards).step_by(usize::from(count)).collect(),
+        ..later_node(request.seed, index + 1, port)
     }
 }
 
@@ -210,19 +251,14 @@ fn account(seed: u64, name: &'static str) -> Account {
 fn on_chain(node: &NodeGenesis) -> GenesisNode {
     GenesisNode {
         name: node.name.clone(),
-        peer_key: public_key(&node.network_key),
-        multiaddrs: vec![quic_multiaddr(node.port), tcp_multiaddr(node.port)],
+        peer_key: node.peer_key(),
+        multiaddrs: node.multiaddrs(),
         bls_public_key: node.protocol_key.public_key().to_bytes().to_vec(),
         shards: node.shards.clone(),
-        operator: operator(node),
+        operator: node.operator(),
         peer_proof: Vec::new(),
         bls_proof: Vec::new(),
     }
-}
-
-/// The account of the node's operator.
-fn operator(node: &NodeGenesis) -> ObjectId {
-    Wallet::from_ed25519(node.account).address()
 }
 
 /// 32 bytes for one purpose; different purposes and places never share them.
@@ -291,6 +327,11 @@ mod tests {
         for (one, two) in small.nodes.iter().zip(&large.nodes) {
             assert_eq!((one.peer_id, &one.name), (two.peer_id, &two.name));
         }
+        // One that comes later is who it would have been from the start.
+        let (fifth, later) = (&large.nodes[4], later_node(7, 5, PeerPort(1)));
+        assert_eq!((fifth.peer_id, &fifth.name), (later.peer_id, &later.name));
+        assert_eq!((fifth.operator(), later.shards.len()), (later.operator(), 0));
+        assert_eq!((peer_id_of(7, 5), number_of("n5")), (later.peer_id, Some(5)));
     }
 
     #[test]

@@ -17,13 +17,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::files::{self, ChainPlace};
-use crate::genesis::{self, Genesis, PeerPort};
+use crate::genesis::{self, Genesis, NodeGenesis, PeerPort};
 use crate::ledger::{GenesisIds, Ledger};
 use crate::ledger_process;
 use crate::ports::{self, Ports};
 
 /// How long a stopped node's port may stay taken.
 const PORT_PATIENCE: Duration = Duration::from_secs(10);
+
+/// So many of the nodes before it a node starts from.
+const BOOTSTRAP_MAX: usize = 4;
 
 /// Between two looks at a port.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -258,7 +261,9 @@ impl Devnet {
     pub fn node_config(&self, index: usize) -> Result<NodeConfig> {
         let node = &self.genesis.nodes[index];
         let folder = self.folder.path().join(&node.name);
-        let text = files::node_toml(&self.chain, &self.genesis, node, &folder, None)?;
+        let before = self.genesis.nodes[..index].iter().take(BOOTSTRAP_MAX);
+        let bootstrap = before.map(NodeGenesis::address).collect();
+        let text = files::node_toml(&self.chain, bootstrap, node, &folder, None)?;
         let path = files::write_node(&folder, node, &text)?;
         let mut config = Config::from_toml(&text, &path)?.node()?;
         if !self.repairs {
@@ -272,7 +277,8 @@ impl Devnet {
         let number = self.clients.fetch_add(1, Ordering::Relaxed);
         let state = self.folder.path().join(format!("client-{number}"));
         let wallet = self.folder.path().join("keys").join(format!("{account}.key"));
-        let text = files::client_toml(&self.chain, &self.genesis, &wallet, &state)?;
+        let bootstrap = self.genesis.nodes.iter().map(NodeGenesis::address).collect();
+        let text = files::client_toml(&self.chain, bootstrap, &wallet, &state)?;
         Config::from_toml(&text, Path::new("client.toml"))?.client()
     }
 

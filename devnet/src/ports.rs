@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 
 use haulout_node::error::{Error, Kind, Result};
 
-use crate::state::NodePorts;
+use crate::state::{NodePorts, Settings};
 
 /// The first port of the first devnet; the ledger takes it and the next, node i takes
 /// `base + 10 i` and the next.
@@ -64,6 +64,19 @@ pub(crate) fn choose(base: u16, nodes: u16) -> Result<Ports> {
         .map(|node| Ok(NodePorts { peer: take(10 * node)?, http: take(10 * node + 1)? }))
         .collect::<Result<Vec<_>>>()?;
     Ok(Ports { ledger, faucet, nodes, moved })
+}
+
+/// Ports for the node of this number, which comes later: where the pattern from the ledger's port puts it if that is free,
+/// else any.
+pub(crate) fn one_more(settings: &Settings, number: u16) -> Result<NodePorts> {
+    let mut search = Search::new();
+    search.taken.extend(settings.ports());
+    let pattern = number.checked_mul(10).and_then(|more| settings.ledger_port.checked_add(more));
+    let mut take = |offset: u16| match pattern.and_then(|port| port.checked_add(offset)) {
+        Some(port) if search.taken.insert(port) && is_free(port) => Ok(port),
+        _ => search.next(),
+    };
+    Ok(NodePorts { peer: take(0)?, http: take(1)? })
 }
 
 /// Whether nobody on this machine listens on the port, over UDP or TCP.

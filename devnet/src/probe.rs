@@ -3,6 +3,7 @@
 //! Promises: every question is bounded in time, and readiness is an answer, never a delay.
 //! Does not: change anything.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -13,8 +14,10 @@ use haulout_actors::position::Position;
 use haulout_node::error::{Error, Kind, Result};
 pub(crate) use haulout_node::probe::Health;
 use haulout_node::probe::ask;
+use haulout_node::stakes::{self, Role, SortBy};
 use haulout_protocol::chain::ObjectId;
-use haulout_protocol::chain::object::staking::EpochState;
+use haulout_protocol::chain::object::staking::{EpochState, Staking};
+use haulout_protocol::machine::conditions::Name;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -39,6 +42,12 @@ pub(crate) struct ChainFacts {
     pub(crate) checkpoint: u64,
     /// How far the epoch is, in a few words.
     pub(crate) phase: String,
+    /// The first epoch whose committee is not chosen yet.
+    pub(crate) next_choice: u32,
+    /// The shards of each member, by the id of its peer.
+    pub(crate) shards: BTreeMap<String, Vec<u16>>,
+    /// Where each node serves, by its id; nothing where that was not asked.
+    pub(crate) roles: BTreeMap<String, Role>,
 }
 
 impl ChainFacts {
@@ -53,7 +62,33 @@ pub(crate) async fn chain(place: &ChainPlace) -> Result<ChainFacts> {
     let system = connect(place, Duration::ZERO).await?.system().await.map_err(unreadable)?;
     let position = system.position;
     let phase = phase(&position);
-    Ok(ChainFacts { epoch: position.epoch.0, checkpoint: position.checkpoint, phase })
+    let is_chosen = matches!(position.phase, EpochState::Selected { .. });
+    let next_choice = position.epoch.0.saturating_add(if is_chosen { 2 } else { 1 });
+    let members = position.committee.members().iter();
+    let shards = members.map(|member| {
+        let shards = member.shards.iter().map(|shard| shard.0).collect();
+        (member.peer_id.to_string(), shards)
+    });
+    Ok(ChainFacts {
+        epoch: position.epoch.0,
+        checkpoint: position.checkpoint,
+        phase,
+        next_choice,
+        shards: shards.collect(),
+        roles: BTreeMap::new(),
+    })
+}
+
+/// Where each node serves, by its id.
+pub(crate) async fn roles(place: &ChainPlace) -> Result<BTreeMap<String, Role>> {
+    let book = connect(place, Duration::ZERO).await?.stake_book().await.map_err(unreadable)?;
+    let rows = stakes::rows(&book, SortBy::Stake);
+    Ok(rows.into_iter().map(|row| (row.node_id.to_string(), row.role)).collect())
+}
+
+/// The state of stake and epochs.
+pub(crate) async fn staking(place: &ChainPlace) -> Result<Staking> {
+    connect(place, Duration::ZERO).await?.stake().await.map_err(unreadable)
 }
 
 /// How far an epoch is: `next in 41 s`, `5 of 100 shards held`.
@@ -110,6 +145,16 @@ fn unreadable(error: CallError) -> Error {
 /// What the node with this HTTP port says of itself; nothing when it does not answer in time.
 pub(crate) async fn health(port: u16) -> Option<Health> {
     haulout_node::probe::health((Ipv4Addr::LOCALHOST, port).into()).await
+}
+
+/// Whether a node says that nothing is missing of all that the ledger had at a checkpoint.
+pub(crate) fn has_everything(health: &Health, checkpoint: u64) -> bool {
+    let complete_at = health.json()["repairs"]["complete_at"].as_u64();
+    // It counts what is missing now and then, and says so until it has counted again.
+    let lacks = Name::BlobsIncomplete.as_str();
+    health.number("shards_missing") == Some(0)
+        && complete_at.is_some_and(|at| at >= checkpoint)
+        && health.conditions().iter().all(|told| told.name != lacks)
 }
 
 /// Waits until every node serves and is connected, and says how well.
@@ -175,5 +220,31 @@ pub(crate) async fn post(port: u16, path: &str, body: &Value) -> Result<Value> {
         Err(error) => Err(Error::new(Kind::LedgerUnreachable, "the ledger does not answer")
             .because(error)
             .hint("see `devnet logs ledger`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_has_everything_when_all_that_it_says_agrees() {
+        let told = |missing: u64, complete_at: Value, conditions: Value| {
+            Health::from(json!({
+                "shards_missing": missing, "repairs": { "complete_at": complete_at }, "conditions": conditions,
+            }))
+        };
+        let lacks = json!([{ "name": "blobs incomplete" }]);
+        let full = json!([{ "name": "disk full" }]);
+        for (health, expected) in [
+            (told(0, 7.into(), json!([])), true),
+            (told(0, 8.into(), full), true),
+            (told(0, 6.into(), json!([])), false),
+            (told(0, Value::Null, json!([])), false),
+            (told(1, 7.into(), json!([])), false),
+            (told(0, 7.into(), lacks), false),
+        ] {
+            assert_eq!(has_everything(&health, 7), expected, "{health:?}");
+        }
     }
 }

@@ -93,6 +93,11 @@ impl Process {
         &self.name
     }
 
+    /// Whether it runs, as far as was noticed.
+    pub(crate) fn runs(&self) -> bool {
+        self.state == ProcessState::Running
+    }
+
     /// What it is doing, as of now.
     pub(crate) fn look(&mut self) -> Seen<'_> {
         self.notice_end();

@@ -51,17 +51,16 @@ fn plan(wish: &Wish) -> Result<Plan> {
     Ok(Plan { seed: wish.seed.unwrap_or(SEED), nodes, shards, port_base, epoch_ms })
 }
 
-/// How many nodes the devnet has, if it can be started, or continued, as asked; the supervisor refuses the same.
-pub(crate) fn check(directory: &StateDirectory, wish: &Wish, fresh: bool) -> Result<u16> {
+/// The names of the devnet's nodes, if it can be started, or continued, as asked; the supervisor refuses the same.
+pub(crate) fn check(directory: &StateDirectory, wish: &Wish, fresh: bool) -> Result<Vec<String>> {
     match if fresh { None } else { directory.settings()? } {
-        Some(settings) => agree(directory.name(), &settings, wish).map(|()| settings.nodes),
-        None => plan(wish).map(|plan| plan.nodes),
+        Some(settings) => agree(directory.name(), &settings, wish).map(|()| settings.names()),
+        None => plan(wish).map(|plan| (1..=plan.nodes).map(genesis::node_name).collect()),
     }
 }
 
-/// Refuses names that none of so many nodes has.
-pub(crate) fn check_nodes(nodes: u16, names: &[String]) -> Result<()> {
-    let known: Vec<String> = (1..=nodes).map(|node| format!("n{node}")).collect();
+/// Refuses names that none of these nodes has.
+pub(crate) fn check_nodes(known: &[String], names: &[String]) -> Result<()> {
     match names.iter().find(|name| !known.contains(name)) {
         Some(unknown) => Err(no_process(unknown, known.iter().map(String::as_str))),
         None => Ok(()),
@@ -93,9 +92,13 @@ pub(crate) fn settle(directory: &StateDirectory, wish: &Wish) -> Result<Settings
         segment_bytes: haulout_protocol::encoding::SEGMENT_BYTES,
         short_bytes_max: haulout_protocol::encoding::SHORT_BYTES,
         epoch_ms: plan.epoch_ms,
+        stake_per_shard: genesis::STAKE_PER_SHARD,
         ledger_port: ports.ledger,
         faucet_port: ports.faucet,
         node_ports: ports.nodes,
+        added: Vec::new(),
+        leaving: Vec::new(),
+        removed: Vec::new(),
     };
     directory.keep_settings(&settings)?;
     Ok(settings)
@@ -159,9 +162,13 @@ mod tests {
             segment_bytes: 1 << 25,
             short_bytes_max: haulout_protocol::encoding::SHORT_BYTES,
             epoch_ms: 60_000,
+            stake_per_shard: genesis::STAKE_PER_SHARD,
             ledger_port: 1,
             faucet_port: 2,
             node_ports: vec![],
+            added: vec![],
+            leaving: vec![],
+            removed: vec![],
         }
     }
 
@@ -222,9 +229,10 @@ mod tests {
 
     #[test]
     fn a_node_that_does_not_exist_is_refused_with_those_that_do() {
-        check_nodes(3, &["n1".into(), "n3".into()]).unwrap();
+        let known: Vec<String> = (1..=3).map(genesis::node_name).collect();
+        check_nodes(&known, &["n1".into(), "n3".into()]).unwrap();
         for wrong in ["n4", "n0", "ledger", "n01", ""] {
-            let refused = check_nodes(3, &["n1".into(), wrong.into()]).unwrap_err();
+            let refused = check_nodes(&known, &["n1".into(), wrong.into()]).unwrap_err();
             assert_eq!(
                 (refused.kind(), refused.next_step()),
                 (Kind::Usage, "there are n1, n2, n3")

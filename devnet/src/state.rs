@@ -3,7 +3,7 @@
 //! ```text
 //! ~/.local/state/haulout/devnet/<name>/
 //!   devnet.json      what `up --json` prints (schema 1)
-//!   settings.json    seed, size and ports: a later `up` continues with exactly these
+//!   settings.json    seed, size and ports, and who came and went since: a later `up` continues with exactly these
 //!   client.toml      the client's configuration, also saved as a context
 //!   keys/            alice.key bob.key carol.key
 //!   ledger/          the embedded ledger's database and log
@@ -24,13 +24,16 @@ use haulout_node::error::{Error, Kind, Result};
 use haulout_node::hints;
 use haulout_node::terminal;
 use haulout_node::whole_file;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::schema;
 
 mod card;
+mod settings;
 
 pub(crate) use card::{AccountCard, Card, ChainCard, NodeCard, Packages};
+pub(crate) use settings::{Added, NodePorts, Settings};
+use settings::{Layout, SettingsBefore};
 
 /// The longest path a Unix socket can be bound to, with some room (108 bytes on Linux, 104 elsewhere).
 const SOCKET_PATH_BYTES_MAX: usize = 100;
@@ -176,9 +179,13 @@ impl StateDirectory {
         Ok(())
     }
 
-    /// What an earlier `up` settled, if there was one.
+    /// What an earlier `up` settled, if there was one; that of the layout before is read as it would be written now.
     pub(crate) fn settings(&self) -> Result<Option<Settings>> {
         match self.read_json::<Layout>("settings.json")? {
+            Some(Layout { schema: schema::BEFORE }) => {
+                let before = self.read_json::<SettingsBefore>("settings.json")?;
+                Ok(before.map(Settings::from))
+            }
             // What other versions wrote need not look like ours, and is not damaged.
             Some(Layout { schema }) if schema != schema::SCHEMA => {
                 Err(schema::other_version(&self.name, schema))
@@ -229,48 +236,6 @@ fn home() -> Result<PathBuf> {
         Error::new(Kind::Config, "neither XDG_STATE_HOME nor HOME is set")
             .hint("set XDG_STATE_HOME to a folder you own")
     })
-}
-
-/// What makes one devnet itself: the same settings give the same keys, ids and addresses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Settings {
-    /// The version of this file's layout.
-    pub(crate) schema: u32,
-    /// Everything random is derived from it.
-    pub(crate) seed: u64,
-    /// How many storage nodes.
-    pub(crate) nodes: u16,
-    /// How many shards they share.
-    pub(crate) shards: u16,
-    /// The bytes of a segment, of every blob of this network.
-    pub(crate) segment_bytes: u32,
-    /// The bytes of the longest short blob; zero if none is short.
-    pub(crate) short_bytes_max: u32,
-    /// How long an epoch lasts.
-    pub(crate) epoch_ms: u64,
-    /// Where the ledger listens for gRPC.
-    pub(crate) ledger_port: u16,
-    /// Where its faucet listens.
-    pub(crate) faucet_port: u16,
-    /// Where each node listens, in order.
-    pub(crate) node_ports: Vec<NodePorts>,
-}
-
-/// What the settings of every version have.
-#[derive(Deserialize)]
-struct Layout {
-    schema: u32,
-}
-
-/// The ports of one node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NodePorts {
-    /// QUIC over UDP, and TCP, on the same number.
-    pub(crate) peer: u16,
-    /// Health and metrics.
-    pub(crate) http: u16,
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ async fn start(
         directory.wipe()?;
     }
     let settings = settings::settle(directory, &options.wish)?;
-    settings::check_nodes(settings.nodes, &options.wipe)?;
+    settings::check_nodes(&settings.names(), &options.wipe)?;
     let fleet = fleet.insert(Fleet::prepare(directory.clone(), settings, options.patience)?);
     fleet.wipe(&options.wipe)?;
     fleet.start(reporter).await
@@ -149,7 +149,10 @@ async fn serve(
                 Some(command) => command,
                 None => return,
             },
-            () = fleet.resume_when_due() => continue,
+            due = fleet.due() => {
+                fleet.act(due).await;
+                continue;
+            }
             _ = stop.wait_for(|stop| *stop) => return,
         };
         tracing::info!(?request, "asked");

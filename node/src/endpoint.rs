@@ -144,7 +144,14 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
     let position = subject.context.position.current();
     let network = subject.tree.network();
     let peer_id = network.identity();
-    let peers = network.peers().borrow().connected.len();
+    let (peers, members) = {
+        let peers = network.peers();
+        let peers = peers.borrow();
+        let others = position.committee.members().iter().map(|member| member.peer_id);
+        let (connected, away): (Vec<_>, Vec<_>) =
+            others.filter(|other| *other != peer_id).partition(|other| peers.is_connected(other));
+        (peers.connected.len(), (connected.len(), connected.len() + away.len()))
+    };
     json!({
         "status": status(conditions),
         "conditions": conditions.iter().map(condition).collect::<Vec<_>>(),
@@ -159,6 +166,8 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
         "repairs": repairs(&subject.context.vitals.repairs()),
         "scrub": scrub(subject.context.scrub_every, &subject.context.vitals.scrubbing()),
         "peers": peers,
+        "members": members.1,
+        "members_connected": members.0,
         "actors": subject.tree.health().iter().map(actor).collect::<Vec<_>>(),
     })
 }

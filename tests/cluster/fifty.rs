@@ -73,7 +73,8 @@ struct World {
 impl World {
     async fn start() -> World {
         let devnet = Devnet::builder().nodes(5).shards(20).seed(50).segment_bytes(16 << 10);
-        let devnet = devnet.epoch(EPOCH).start().await.unwrap();
+        // So much that what Carol stakes moves no shard: this is about money and time.
+        let devnet = devnet.epoch(EPOCH).stake_per_shard(100_000 * WAL).start().await.unwrap();
         let (chain, _) = bare(&devnet, "alice").await;
         let alice = devnet.client("alice").await.unwrap();
         let (book, blobs) = (Book::default(), Vec::new());

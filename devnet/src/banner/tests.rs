@@ -6,7 +6,7 @@ use crate::state::{AccountCard, ChainCard, Packages};
 pub(crate) fn sample_card(nodes: u16, shards: u16) -> Card {
     let node = |index: u16| NodeCard {
         name: format!("n{}", index + 1),
-        peer_id: "12D3KooWsample".into(),
+        peer_id: format!("12D3KooWsample{}", index + 1),
         node_id: "0x1".into(),
         pid: 1,
         address: format!("/ip4/127.0.0.1/udp/{}/quic-v1/p2p/12D3KooWsample", 32_010 + index),
@@ -14,6 +14,7 @@ pub(crate) fn sample_card(nodes: u16, shards: u16) -> Card {
         metrics: "http://127.0.0.1:32011/metrics".into(),
         log: "/n1/node.log".into(),
         state: "running".into(),
+        is_leaving: false,
         shards: (index..shards).step_by(usize::from(nodes)).collect(),
     };
     Card {
@@ -47,6 +48,7 @@ pub(crate) fn sample_card(nodes: u16, shards: u16) -> Card {
             key_file: "/keys/alice.key".into(),
         }],
         nodes: (0..nodes).map(node).collect(),
+        removed: vec![],
         context: "devnet".into(),
         client_config: "/client.toml".into(),
     }

@@ -10,7 +10,7 @@ use clap::Args;
 use haulout_node::error::{Error, Kind, Result};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::amount::{Amount, Token};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{card_of, connect, duration, patience, print_line, print_text, status};
 use crate::probe;
@@ -35,7 +35,7 @@ pub(super) struct Faucet {
 }
 
 /// An amount as people write it: a number and its unit.
-fn read_amount(text: &str) -> std::result::Result<Amount, String> {
+pub(super) fn read_amount(text: &str) -> std::result::Result<Amount, String> {
     let wrong =
         || format!("{text:?} is not an amount: write it as in 500WAL, 0.5SUI, 100FROST or 100MIST");
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
@@ -82,31 +82,39 @@ impl Faucet {
         drop(connect(directory).await?);
         let recipient = address(&card, &self.address)?;
         let wanted = |token| self.amount.iter().find(|amount| amount.token == token);
-        let body = json!({
-            "recipient": recipient.to_string(),
-            "wal_frost": wanted(Token::Wal).map(|amount| amount.smallest),
-            "sui_mist": wanted(Token::Sui).map(|amount| amount.smallest),
-        });
+        let [wal, sui] = [Token::Wal, Token::Sui].map(|token| wanted(token).map(|it| it.smallest));
         let place = status::place(&card).ok_or_else(|| card.damaged())?;
         patience::ledger(directory, &place, self.timeout).await?;
-        let answer = probe::post(card.faucet_port()?, "/devnet/gift", &body).await?;
-        if answer["status"] != "Success" {
-            let reason = answer["status"]["Failure"]["Internal"].as_str();
-            let reason = reason.map_or_else(|| answer.to_string(), str::to_owned);
-            return Err(Error::new(Kind::Chain, format!("the faucet gave nothing: {reason}"))
-                .hint("ask for less; `devnet up --fresh` starts over with a full faucet"));
-        }
+        let coins = give(&card, &recipient, wal, sui).await?;
         let now = probe::balances(&place, &recipient).await?;
         if json {
             return print_line(&json!({
                 "address": recipient.to_string(),
-                "coins": answer["coins_sent"],
+                "coins": coins,
                 "balances": { "wal_frost": now.wal, "sui_mist": now.sui },
             }));
         }
         let (wal, sui) = (Token::Wal.amount(now.wal), Token::Sui.amount(now.sui));
         print_text(&format!("✓ {} has {wal} and {sui} now\n", recipient))
     }
+}
+
+/// Gives so much FROST and MIST to an address, the usual where nothing is said; the coins, as the faucet tells them.
+pub(super) async fn give(
+    card: &Card,
+    recipient: &ObjectId,
+    wal: Option<u64>,
+    sui: Option<u64>,
+) -> Result<Value> {
+    let body = json!({ "recipient": recipient.to_string(), "wal_frost": wal, "sui_mist": sui });
+    let mut answer = probe::post(card.faucet_port()?, "/devnet/gift", &body).await?;
+    if answer["status"] == "Success" {
+        return Ok(answer["coins_sent"].take());
+    }
+    let reason = answer["status"]["Failure"]["Internal"].as_str();
+    let reason = reason.map_or_else(|| answer.to_string(), str::to_owned);
+    Err(Error::new(Kind::Chain, format!("the faucet gave nothing: {reason}"))
+        .hint("ask for less; `devnet up --fresh` starts over with a full faucet"))
 }
 
 /// The address in an argument: an account of this devnet, or any other.

@@ -5,6 +5,7 @@
 
 mod report;
 mod service;
+mod standing;
 mod supervised;
 #[cfg(test)]
 pub(super) mod tests;
@@ -47,13 +48,22 @@ pub(super) async fn look<'a>(directory: &StateDirectory, card: &'a Card) -> Resu
     let place = place(card);
     let chain = async {
         let place = place.as_ref()?;
-        patiently(card.chain.pid, probe::chain(place)).await?.ok()
+        patiently(card.chain.pid, facts(place, card)).await?.ok()
     };
     let healths = join_all(card.nodes.iter().map(health));
     let (supervised, chain, healths) =
         tokio::join!(supervised(directory, card.supervisor_pid), chain, healths);
     let is_stopped = |pid| processes::is_stopped(pid) == Some(true);
     Ok(Report::new(card, supervised?, chain, healths, is_stopped))
+}
+
+/// What the ledger says; of nodes that have no part in this epoch also what they wait for.
+async fn facts(place: &ChainPlace, card: &Card) -> Result<ChainFacts> {
+    let mut facts = probe::chain(place).await?;
+    if card.nodes.iter().any(|node| !facts.shards.contains_key(&node.peer_id)) {
+        facts.roles = probe::roles(place).await?;
+    }
+    Ok(facts)
 }
 
 /// What comes of asking a process: nothing if it does not answer in time. Whoever a signal has stopped answers nothing,
@@ -132,6 +142,6 @@ fn ids(card: &Card) -> Option<GenesisIds> {
         params: chain.params_object.parse().ok()?,
         staking: chain.staking_object.parse().ok()?,
         treasury: chain.treasury_object.parse().ok()?,
-        nodes: card.nodes.iter().map(|node| node.node_id.parse().ok()).collect::<Option<_>>()?,
+        nodes: card.nodes.iter().filter_map(|node| node.node_id.parse().ok()).collect(),
     })
 }

@@ -31,6 +31,12 @@ fn every_verb_of_the_readme_parses() {
         "devnet epoch next --timeout 2m",
         "devnet wait n3=killed",
         "devnet wait repaired",
+        "devnet wait n5=gone",
+        "devnet add",
+        "devnet add --stake 250WAL --timeout 2m --json",
+        "devnet remove n5",
+        "devnet remove n5 --force",
+        "devnet remove n5 --graceful --json",
         "devnet verify-ledger --json --name other",
         "devnet verify-ledger --file ledger.redb",
         "devnet down --purge",
@@ -54,6 +60,10 @@ fn what_is_no_time_and_no_fact_is_refused() {
         "devnet wait node=running",
         "devnet wait =running",
         "devnet up --fresh --wipe n2",
+        "devnet add --stake 5SUI",
+        "devnet remove",
+        "devnet remove n5 --graceful --force",
+        "devnet wait ledger=gone",
         "devnet",
     ] {
         assert!(parse(line).is_err(), "{line}");

@@ -51,7 +51,7 @@ pub(super) async fn run(directory: &StateDirectory, up: &Up, json: bool) -> Resu
     let started = Instant::now();
     // Before anything is stopped or started.
     let nodes = settings::check(directory, &up.wish(), up.fresh)?;
-    settings::check_nodes(nodes, &up.wipe)?;
+    settings::check_nodes(&nodes, &up.wipe)?;
     if up.fresh {
         stop(directory).await?;
     }

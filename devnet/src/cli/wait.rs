@@ -16,6 +16,7 @@ use serde_json::json;
 use self::prospect::Prospect;
 use super::{card_of, connect, print_line, status};
 use crate::control::{Connection, ProcessState, Reply, Request};
+use crate::probe;
 use crate::processes;
 use crate::settings::no_process;
 use crate::state::StateDirectory;
@@ -40,6 +41,8 @@ pub(super) enum Fact {
     Checkpoint(u64),
     /// The network has reached this epoch.
     Epoch(u32),
+    /// A node was removed, and is needed by nobody any more.
+    Gone(String),
     /// A process is in this state; one that runs answers, too.
     Process { name: String, state: ProcessState },
 }
@@ -52,6 +55,7 @@ impl fmt::Display for Fact {
             Fact::Stopped => f.write_str("stopped"),
             Fact::Checkpoint(number) => write!(f, "checkpoint={number}"),
             Fact::Epoch(number) => write!(f, "epoch={number}"),
+            Fact::Gone(name) => write!(f, "{name}=gone"),
             Fact::Process { name, state } => write!(f, "{name}={}", state.word().to_lowercase()),
         }
     }
@@ -63,8 +67,8 @@ impl FromStr for Fact {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let refused = || {
             format!(
-                "{text:?} is no fact; write ready, repaired, stopped, epoch=N, checkpoint=N, n3=running \
-                 or n3=killed"
+                "{text:?} is no fact; write ready, repaired, stopped, epoch=N, checkpoint=N, n3=running, n3=killed \
+                 or n3=gone"
             )
         };
         match text.split_once('=') {
@@ -86,7 +90,11 @@ impl FromStr for Fact {
                 let state =
                     states.into_iter().find(|state| state.word().eq_ignore_ascii_case(word));
                 let number = name.strip_prefix('n').map(str::parse::<u16>);
-                let is_name = name == LEDGER || matches!(number, Some(Ok(_)));
+                let is_node = matches!(number, Some(Ok(_)));
+                if is_node && word.eq_ignore_ascii_case("gone") {
+                    return Ok(Fact::Gone(name.to_owned()));
+                }
+                let is_name = name == LEDGER || is_node;
                 state
                     .filter(|_| is_name)
                     .map(|state| Fact::Process { name: name.to_owned(), state })
@@ -158,6 +166,7 @@ async fn look(
             let chain = status::ledger(&card).await;
             Ok(once(chain.is_some_and(|chain| chain.epoch >= *wanted)))
         }
+        Fact::Gone(name) => prospect::of_gone(&card_of(directory)?, name),
         Fact::Process { name, state } => {
             let Some(processes) = status::supervised_processes(directory).await? else {
                 return Ok(Prospect::MayCome);
@@ -218,12 +227,8 @@ async fn repaired(directory: &StateDirectory, began_at: &mut Option<u64>) -> Res
             }
             continue; // killed or paused by hand: it is not waited for
         };
-        let complete_at = health.json()["repairs"]["complete_at"].as_u64();
-        // Nothing is less than any checkpoint, and a ledger that said none is waited for.
-        let is_whole = health.number("shards_missing") == Some(0)
-            && began_at.is_some()
-            && complete_at >= *began_at;
-        if !is_whole {
+        // A ledger that said nothing is waited for.
+        if !began_at.is_some_and(|began_at| probe::has_everything(&health, began_at)) {
             return Ok(Prospect::MayCome);
         }
     }
@@ -260,6 +265,7 @@ mod tests {
             "n3=running",
             "ledger=killed",
             "n1=paused",
+            "n1=gone",
         ] {
             assert_eq!(text.parse::<Fact>().unwrap().to_string(), text);
         }

@@ -32,6 +32,10 @@ pub(super) fn of_restart(name: &str, error: Error) -> Error {
 pub(super) fn step(name: &str, error: &Error) -> String {
     match error.kind() {
         Kind::Damaged if name != "ledger" => wiped(&format!("`devnet restart {name} --wipe`")),
+        // Whoever stored nothing yet, or lost its disk, knows the network from the ledger only.
+        Kind::LedgerUnreachable if name != "ledger" => format!(
+            "`devnet restart ledger` first, then `devnet restart {name}`: a node with an empty store begins by reading the ledger"
+        ),
         _ => elsewhere(name, error),
     }
 }
@@ -91,6 +95,16 @@ mod tests {
             assert_eq!(error.kind(), Kind::PortInUse);
             assert!(error.next_step().contains("`devnet up --fresh --port-base 0`"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_node_that_needs_the_ledger_is_told_to_start_that_first_and_then_itself() {
+        let unreachable = Error::new(Kind::LedgerUnreachable, "n1 did not start: no answer");
+        let step = of_restart("n1", unreachable.hint("check chain.rpc")).next_step().to_owned();
+        assert!(
+            step.starts_with("`devnet restart ledger` first, then `devnet restart n1`"),
+            "{step}"
+        );
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub(crate) struct Card {
     pub(crate) bootstrap: Vec<String>,
     pub(crate) accounts: Vec<AccountCard>,
     pub(crate) nodes: Vec<NodeCard>,
+    /// Nodes that are gone for good, by name; absent in devnets made before nodes went.
+    #[serde(default)]
+    pub(crate) removed: Vec<String>,
     /// The context that `haulout` uses for this devnet.
     pub(crate) context: String,
     pub(crate) client_config: PathBuf,
@@ -91,6 +94,7 @@ pub(crate) struct AccountCard {
 pub(crate) struct NodeCard {
     pub(crate) name: String,
     pub(crate) peer_id: String,
+    /// What the ledger calls it; empty until it is registered.
     pub(crate) node_id: String,
     pub(crate) pid: u32,
     /// Dial this from anywhere on this machine; it can serve as a bootstrap address.
@@ -98,7 +102,11 @@ pub(crate) struct NodeCard {
     pub(crate) http: String,
     pub(crate) metrics: String,
     pub(crate) log: PathBuf,
+    /// Those that the ledger gave it when it was asked last; `devnet status` asks.
     pub(crate) shards: Vec<u16>,
+    /// Whether it goes when others have its shards.
+    #[serde(default)]
+    pub(crate) is_leaving: bool,
     /// What its process did when this was written: `running`, `paused`, `killed`, `exited`, or `new`.
     #[serde(default)]
     pub(crate) state: String,

@@ -15,9 +15,17 @@ fn sample_settings() -> Settings {
         segment_bytes: 1024,
         short_bytes_max: 512,
         epoch_ms: 60_000,
+        stake_per_shard: 9,
         ledger_port: 1,
         faucet_port: 4,
         node_ports: vec![NodePorts { peer: 2, http: 3 }],
+        added: vec![Added {
+            number: 2,
+            ports: NodePorts { peer: 5, http: 6 },
+            node_id: Some("0x2".into()),
+        }],
+        leaving: vec![1],
+        removed: vec![],
     }
 }
 
@@ -75,6 +83,33 @@ fn settings_come_back_as_they_were_and_damage_is_named() {
     let refused = directory.settings().unwrap_err();
     assert_eq!(refused.kind(), Kind::Config);
     assert!(refused.next_step().contains("--fresh"), "{refused:?}");
+}
+
+#[test]
+fn settings_of_the_layout_before_are_read_and_mean_what_they_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = sample_directory(folder.path());
+    let before = r#"{"schema":3,"seed":7,"nodes":1,"shards":4,"segment_bytes":1024,"short_bytes_max":512,
+        "epoch_ms":60000,"ledger_port":1,"faucet_port":4,"node_ports":[{"peer":2,"http":3}]}"#;
+    fs::write(folder.path().join("settings.json"), before).unwrap();
+    let now = Settings {
+        stake_per_shard: 100_000_000_000_000, // a devnet of before continues with the ledger it has
+        added: vec![],
+        leaving: vec![],
+        ..sample_settings()
+    };
+    assert_eq!(directory.settings().unwrap(), Some(now.clone()));
+    directory.keep_settings(&now).unwrap();
+    assert_eq!(directory.settings().unwrap(), Some(now));
+}
+
+#[test]
+fn the_keys_and_ports_of_nodes_that_are_gone_are_nobody_elses() {
+    let mut settings = sample_settings();
+    assert_eq!((settings.names(), settings.next_number()), (vec!["n1".into(), "n2".into()], 3));
+    settings.removed = vec![2];
+    assert_eq!((settings.names(), settings.next_number()), (vec!["n1".into()], 3));
+    assert_eq!(settings.ports().collect::<Vec<_>>(), [2, 3, 5, 6, 1, 4]);
 }
 
 #[test]

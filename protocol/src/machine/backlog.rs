@@ -236,7 +236,14 @@ impl Machine for Backlog {
             Input::Done { blob, outcome } => self.done(now, blob, outcome),
             Input::TimeReached => (),
         }
-        self.advance(now)
+        let effects = self.advance(now);
+        debug_assert!(self.running.len() <= self.at_once, "only a few are repaired at once");
+        debug_assert!(self.resting.len() <= RESTING_MAX, "few rests are remembered");
+        debug_assert!(
+            self.queue.iter().all(|blob| !self.running.contains(blob)),
+            "no blob is repaired twice at the same time"
+        );
+        effects
     }
 
     fn deadline(&self) -> Option<Timestamp> {

@@ -84,6 +84,7 @@ impl<Key: Copy + Ord> Budgets<Key> {
     pub fn spend(&mut self, key: Key, now: Timestamp) {
         let spent = self.spent.entry(key).or_insert(Spent { count: 0, since: now });
         spent.count = spent.count.saturating_add(1);
+        debug_assert!(self.spent.len() <= self.keys_max, "whoever spends was asked whether it may");
     }
 
     /// Does one more if it may.

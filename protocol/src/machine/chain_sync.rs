@@ -50,6 +50,11 @@ pub fn following<Checkpoint>(
             Step::Fetch { .. } => break,
         }
     }
+    debug_assert!(
+        due.windows(2)
+            .all(|pair| matches!(pair, [one, next] if sequence(next) == sequence(one) + 1)),
+        "checkpoints are applied one after the other"
+    );
     due
 }
 

@@ -23,6 +23,7 @@ use crate::epoch::Epoch;
 use crate::sliver::{self, Axis, PairIndex};
 use crate::wire::sliver::Part;
 
+mod invariants;
 mod owners;
 mod phases;
 
@@ -427,13 +428,8 @@ impl SegmentDownload {
         self.members.fell_silent(&silent);
         silent.into_iter().map(|member| Effect::Silent { member }).collect()
     }
-}
 
-impl Machine for SegmentDownload {
-    type Input = Input;
-    type Effect = Effect;
-
-    fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+    fn take(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
         self.seen = now;
         self.progress_at.get_or_insert(now);
         let mut effects = Vec::new();
@@ -448,6 +444,17 @@ impl Machine for SegmentDownload {
             Input::Verified { wrong } => return self.got_verified(now, &wrong),
         }
         effects.extend(self.advance(now));
+        effects
+    }
+}
+
+impl Machine for SegmentDownload {
+    type Input = Input;
+    type Effect = Effect;
+
+    fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        let effects = self.take(now, input);
+        debug_assert_eq!(self.broken(), None);
         effects
     }
 

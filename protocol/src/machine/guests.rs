@@ -163,14 +163,7 @@ impl Guests {
         let Some(victim) = self.room_for(&guest, progress) else { return Entry::Full };
         let id = PlaceId(self.next);
         self.next = self.next.saturating_add(1);
-        self.seats.insert(id, Seat { guest, blob: None });
-        match victim {
-            None => Entry::Free(id),
-            Some(victim) => {
-                self.seats.remove(&victim);
-                Entry::InPlaceOf(id, victim)
-            }
-        }
+        self.seat(id, Seat { guest, blob: None }, victim)
     }
 
     /// Somebody goes.
@@ -196,14 +189,20 @@ impl Guests {
         }
         let guest = Guest { class: Class::Payer, ..seat.guest };
         let Some(victim) = self.room_for(&guest, progress) else { return Entry::Full };
-        self.seats.insert(id, Seat { guest, blob: Some(blob) });
-        match victim {
-            None => Entry::Free(id),
-            Some(victim) => {
-                self.seats.remove(&victim);
-                Entry::InPlaceOf(id, victim)
-            }
-        }
+        self.seat(id, Seat { guest, blob: Some(blob) }, victim)
+    }
+
+    /// Somebody sits down, in place of whoever has to go for it.
+    fn seat(&mut self, id: PlaceId, seat: Seat, victim: Option<PlaceId>) -> Entry {
+        self.seats.insert(id, seat);
+        victim.map(|victim| self.seats.remove(&victim));
+        debug_assert!(
+            [Class::Member, Class::Payer, Class::Stranger]
+                .into_iter()
+                .all(|class| self.count(class) <= self.limits.of(class)),
+            "no class has more guests than places"
+        );
+        victim.map_or(Entry::Free(id), |victim| Entry::InPlaceOf(id, victim))
     }
 
     /// What a writer paid for is done: it is whoever it was before, if there is room for one more of those. Without, it must

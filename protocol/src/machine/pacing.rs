@@ -95,6 +95,10 @@ impl<Who: Ord + Copy> Accounts<Who> {
                 least.map(|(who, _)| *who).map(|who| self.until.remove(&who));
             }
         }
+        debug_assert!(
+            self.until.len() < self.known_max.max(1) || self.until.contains_key(&who),
+            "who read least is forgotten first"
+        );
         let until = self.until.entry(who).or_insert(now_us);
         *until = (*until).max(now_us);
         until

@@ -114,6 +114,14 @@ impl<Id: Copy + Ord> Places<Id> {
         *self.of_address.entry(guest.address).or_default() += 1;
         *self.of_subnet.entry(guest.subnet).or_default() += 1;
         self.guests.insert(id, Guest { useful: self.turn, ..guest });
+        debug_assert!(
+            self.guests.len() <= self.room.total
+                && self.of_address.values().all(|count| *count <= self.room.of_address)
+                && self.of_subnet.values().all(|count| *count <= self.room.of_subnet),
+            "there are never more guests than places, of one address or subnet neither"
+        );
+        debug_assert_eq!(self.of_address.values().sum::<usize>(), self.guests.len());
+        debug_assert_eq!(self.of_subnet.values().sum::<usize>(), self.guests.len());
     }
 
     fn crowd(&self, guest: &Guest) -> Crowd {

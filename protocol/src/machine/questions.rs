@@ -179,6 +179,11 @@ impl<T: Copy + Ord> Questions<T> {
         self.open.values().all(|question| question.is_late() || is_idle(question))
     }
 
+    /// Whether nothing is asked for.
+    pub(super) fn are_none(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Ends all of them.
     pub(super) fn clear(&mut self) -> Vec<RequestId> {
         std::mem::take(&mut self.open).into_keys().collect()

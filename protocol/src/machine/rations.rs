@@ -133,7 +133,25 @@ impl Rations {
             self.give(now, ticket);
             granted.push(ticket);
         }
+        debug_assert_eq!(self.broken(), None);
         granted
+    }
+
+    /// The promise that does not hold, if there is one: checked in debug builds whenever something is granted.
+    fn broken(&self) -> Option<&'static str> {
+        let strangers = self.held_by(|held| held.guest.class == Class::Stranger);
+        let within_share = |duty: Duty| self.held_by(|held| held.duty == duty) <= self.share(duty);
+        let users_max = self.limits.users_max.max(1);
+        let rules = [
+            (self.held() <= self.limits.all, "no more is held than there is"),
+            (strangers <= self.limits.strangers, "strangers hold no more than their share"),
+            (Duty::ALL.into_iter().all(within_share), "what is reserved for others stays free"),
+            (
+                self.hosts.len() <= users_max && self.peers.len() <= users_max,
+                "few users are remembered",
+            ),
+        ];
+        rules.into_iter().find(|(holds, _)| !holds).map(|(_, rule)| rule)
     }
 
     fn next_to_grant(&self, now: Timestamp) -> Option<Ticket> {

@@ -88,6 +88,9 @@ impl Turns {
             self.running.insert(ticket, duty);
             granted.push(ticket);
         }
+        let running = Duty::ALL.into_iter().map(|duty| self.lines.of(duty).running);
+        debug_assert_eq!(running.sum::<u64>(), u64::try_from(self.running.len()).unwrap_or(0));
+        debug_assert!(self.running.len() <= self.places, "nobody has a turn without a place");
         granted
     }
 

@@ -6,6 +6,7 @@
 //! Source: `protocol.md` section 5.
 
 mod confirmations;
+mod invariants;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -460,6 +461,7 @@ impl Machine for Upload {
             Input::TimeReached => Vec::new(),
         };
         effects.extend(self.advance(now));
+        debug_assert_eq!(self.broken(), None);
         effects
     }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 pub(in crate::cli) use super::service::Verdict;
 use super::service::{Part, Service, Sum, WaitsFor};
+use super::standing::{self, Standing};
 use super::supervised::{ANSWER_WITHIN_IF_IT_RUNS, Supervised};
 use crate::banner::Tolerance;
 use crate::control::Trouble;
@@ -59,6 +60,10 @@ pub(in crate::cli) struct NodeView<'a> {
     health: Option<Health>,
     /// Why it does not answer, does not run, or does not know yet what it has.
     pub(in crate::cli) trouble: Option<Trouble>,
+    /// What it waits for, if it has no part in this epoch, or leaves; no fault of it.
+    standing: Option<Standing>,
+    /// Its shards in this epoch, as the ledger says.
+    seat: Option<usize>,
     /// It runs, and all that is known is that it did not answer.
     is_unheard: bool,
 }
@@ -71,9 +76,20 @@ impl NodeView<'_> {
             (_, Some(health)) if !health.serves() => "failing",
             // What it holds of its shards is not known before it has read the ledger to its end.
             (_, Some(_)) if self.missing().is_none() => "catching up",
-            (_, Some(health)) if health.is_ok() => "serving",
-            (_, Some(_)) => "degraded",
+            (_, Some(health)) if !health.is_ok() => "degraded",
+            (_, Some(_)) => self.standing.as_ref().map_or("serving", |standing| standing.word),
         }
+    }
+
+    /// Whether nothing is to be done about it.
+    fn is_well(&self) -> bool {
+        self.is_unfinished()
+            || self.trouble.is_none() && self.health.as_ref().is_some_and(Health::is_ok)
+    }
+
+    /// Whether it is being added, and no part of the network yet.
+    pub(in crate::cli) fn is_unfinished(&self) -> bool {
+        self.card.node_id.is_empty()
     }
 
     /// Whether it answers and has read the ledger.
@@ -87,11 +103,11 @@ impl NodeView<'_> {
         usize::try_from(missing).ok()
     }
 
-    /// Shards that are its, as it says; at birth while it does not answer.
+    /// Shards that are its, as it says; as the ledger says while it does not answer.
     pub(in crate::cli) fn shards(&self) -> usize {
         let shards = self.health.as_ref().and_then(|health| health.number("shards"));
         let shards = shards.and_then(|shards| usize::try_from(shards).ok());
-        shards.unwrap_or(self.card.shards.len())
+        shards.or(self.seat).unwrap_or(self.card.shards.len())
     }
 
     /// What reads and writes may count on.
@@ -108,13 +124,26 @@ impl NodeView<'_> {
         Part::of((self.shards(), held), names)
     }
 
+    /// With how many of the others that serve in this epoch it is connected; clients come and go, and are not counted.
+    fn members(&self) -> String {
+        match self.health.as_ref().and_then(|health| health.number("members")) {
+            Some(all) => format!("{}/{all}", self.number("members_connected")),
+            None => "–".to_owned(),
+        }
+    }
+
     fn number(&self, name: &str) -> String {
         let value = self.health.as_ref().and_then(|health| health.number(name));
         value.map_or("–".to_owned(), |value| value.to_string())
     }
 
+    /// Why it is not simply serving, and what to do.
+    fn told(&self) -> Option<&Trouble> {
+        self.trouble.as_ref().or(self.standing.as_ref().map(|standing| &standing.told))
+    }
+
     fn to_json(&self, spoken: &impl Fn(&str) -> String) -> Value {
-        let trouble = self.trouble.as_ref();
+        let trouble = self.told();
         json!({
             "name": self.card.name,
             "state": self.word().to_lowercase(),
@@ -137,6 +166,8 @@ pub(in crate::cli) struct Report<'a> {
     pub(in crate::cli) ledger: Option<ProcessStatus>,
     chain: Option<ChainFacts>,
     pub(in crate::cli) views: Vec<NodeView<'a>>,
+    /// Nodes that were removed and on which the ledger counts still.
+    gone: Vec<(String, Trouble)>,
 }
 
 impl<'a> Report<'a> {
@@ -168,14 +199,19 @@ impl<'a> Report<'a> {
                 Some(health) => behind(health, chain.is_some()),
                 None => told.or_else(|| Some(unseen())).filter(|_| !is_down),
             };
-            NodeView { card, process, health, trouble, is_unheard: is_unheard && !is_down }
+            let facts = chain.as_ref().filter(|_| !is_down);
+            let standing = facts.and_then(|facts| standing::of(card, facts));
+            let seat = facts.map(|it| it.shards.get(&card.peer_id).map_or(0, Vec::len));
+            let is_unheard = is_unheard && !is_down;
+            NodeView { card, process, health, trouble, standing, seat, is_unheard }
         });
         let (views, ledger) = (views.collect(), process("ledger"));
         let pid = card.supervisor_pid;
         let supervisor_trouble =
             (supervisor == "silent").then(|| unsupervised(is_stopped(pid).then_some(pid)));
         let chain = chain.filter(|_| !is_down);
-        Report { card, supervisor, supervisor_trouble, ledger, chain, views }
+        let gone = chain.as_ref().map(|facts| standing::gone(card, facts)).unwrap_or_default();
+        Report { card, supervisor, supervisor_trouble, ledger, chain, views, gone }
     }
 
     fn is_running(&self) -> bool {
@@ -198,9 +234,18 @@ impl<'a> Report<'a> {
         Service::of(&parts, Tolerance::needed(self.card), self.has_ledger())
     }
 
+    /// What is left for reads, and for writes, without one node.
+    pub(in crate::cli) fn without(&self, name: &str) -> (Sum, Sum) {
+        let others = self.views.iter().filter(|view| view.card.name != name);
+        let parts: Vec<Part> = others.map(NodeView::part).collect();
+        let service = Service::of(&parts, Tolerance::needed(self.card), self.has_ledger());
+        (service.reads, service.writes)
+    }
+
     /// How it is in one word.
     pub(in crate::cli) fn health(&self) -> Headline {
-        let is_well = self.views.iter().all(|view| view.word() == "serving")
+        let is_well = self.views.iter().all(NodeView::is_well)
+            && self.gone.is_empty()
             && self.has_ledger()
             && self.supervisor == "running";
         match (self.is_running(), self.works()) {
@@ -252,8 +297,9 @@ impl<'a> Report<'a> {
         let nodes = self
             .views
             .iter()
-            .filter_map(|view| Some((view.card.name.as_str(), view.word(), view.trouble.clone()?)));
-        supervisor.into_iter().chain(ledger).chain(nodes).collect()
+            .filter_map(|view| Some((view.card.name.as_str(), view.word(), view.told()?.clone())));
+        let gone = self.gone.iter().map(|(name, told)| (name.as_str(), "GONE", told.clone()));
+        supervisor.into_iter().chain(ledger).chain(nodes).chain(gone).collect()
     }
 
     fn ledger_trouble(&self) -> Option<Trouble> {
@@ -302,6 +348,9 @@ impl<'a> Report<'a> {
                 "phase": chain.map(|chain| chain.phase.clone()),
                 "checkpoint": chain.map(|chain| chain.checkpoint),
             },
+            "gone": self.gone.iter().map(|(name, told)| json!({
+                "name": name, "cause": spoken(&told.cause), "next_step": spoken(&told.next_step),
+            })).collect::<Vec<_>>(),
             "nodes": self.views.iter().map(|view| view.to_json(&spoken)).collect::<Vec<_>>(),
             "conditions": conditions.collect::<Vec<_>>(),
             "shards_up": service.reads.up,
@@ -462,7 +511,7 @@ const COLUMNS: [(&str, Align); 7] = [
     ("PID", Align::Left),
     ("STATE", Align::Left),
     ("SHARDS", Align::Right),
-    ("PEERS", Align::Right),
+    ("MEMBERS", Align::Right),
     ("CHECKPOINT", Align::Right),
     ("HTTP", Align::Left),
 ];
@@ -475,7 +524,7 @@ fn row(view: &NodeView<'_>) -> Vec<String> {
         pid.map_or("–".to_owned(), |pid| pid.to_string()),
         view.word().to_owned(),
         view.shards().to_string(),
-        view.number("peers"),
+        view.members(),
         view.number("checkpoint"),
         view.card.http.clone(),
     ]

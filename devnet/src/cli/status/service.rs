@@ -69,14 +69,14 @@ pub(in crate::cli) enum Verdict {
 
 /// How many shards count, how many more may, and how many are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sum {
-    pub(super) up: usize,
+pub(in crate::cli) struct Sum {
+    pub(in crate::cli) up: usize,
     pub(super) in_doubt: usize,
-    pub(super) needed: usize,
+    pub(in crate::cli) needed: usize,
 }
 
 impl Sum {
-    pub(super) fn is_enough(self) -> bool {
+    pub(in crate::cli) fn is_enough(self) -> bool {
         self.up >= self.needed
     }
 

@@ -2,11 +2,12 @@
 //!
 //! Promises: what only a person can bring about is said at once, with the command that does it. Does not: ask anybody.
 
-use haulout_node::error::{Error, Kind};
+use haulout_node::error::{Error, Kind, Result};
 
 use crate::banner::Tolerance;
 use crate::cli::status::{NodeView, Report, Verdict};
 use crate::control::{ProcessState, ProcessStatus, Trouble};
+use crate::settings::no_process;
 use crate::state::Card;
 
 /// How it stands with a fact.
@@ -30,6 +31,23 @@ pub(super) fn of_running(process: &ProcessStatus, answers: bool) -> Prospect {
             Prospect::Never(never(&process.name, state, trouble))
         }
         _ => Prospect::MayCome,
+    }
+}
+
+/// Whether a node was removed.
+pub(super) fn of_gone(card: &Card, name: &str) -> Result<Prospect> {
+    if card.removed.iter().any(|gone| gone == name) {
+        return Ok(Prospect::True);
+    }
+    match card.nodes.iter().find(|node| node.name == name) {
+        Some(node) if node.is_leaving => Ok(Prospect::MayCome),
+        Some(_) => {
+            let message = format!("{name} does not leave, and nothing changes that by itself");
+            Ok(Prospect::Never(Error::new(Kind::Degraded, message).hint(format!(
+                "`devnet remove {name} --graceful` has it leave when others have its shards"
+            ))))
+        }
+        None => Err(no_process(name, card.nodes.iter().map(|node| node.name.as_str()))),
     }
 }
 
@@ -57,6 +75,9 @@ pub(super) fn of_ready(card: &Card, report: &Report<'_>) -> Prospect {
     }
     for view in &report.views {
         let Some(process) = &view.process else { return Prospect::MayCome };
+        if view.is_unfinished() {
+            continue; // it is no part of the network yet
+        }
         // Nobody asked for its absence: it ended, or somebody else's signal stopped it.
         let is_missed = matches!(process.state, ProcessState::Exited | ProcessState::Running);
         match of_running(process, view.is_in()) {
@@ -64,7 +85,7 @@ pub(super) fn of_ready(card: &Card, report: &Report<'_>) -> Prospect {
             _ => {}
         }
     }
-    for view in &report.views {
+    for view in report.views.iter().filter(|view| !view.is_unfinished()) {
         let Some(process) = &view.process else { continue };
         match of_running(process, view.is_in()) {
             Prospect::True => {}
@@ -148,6 +169,18 @@ mod tests {
         let mut report = sample_report(&card, &sample);
         report.views[1].process = Some(stopped);
         assert_eq!(said(of_ready(&card, &report)), "`devnet resume n2`");
+    }
+
+    #[test]
+    fn a_node_is_gone_when_it_was_removed_and_one_that_stays_is_not_waited_for() {
+        let mut card = sample_card(4, 8);
+        card.nodes[1].is_leaving = true;
+        card.removed = vec!["n7".into()];
+        let of = |name| of_gone(&card, name).map(said);
+        assert_eq!(of("n7").unwrap(), "true");
+        assert_eq!(of("n2").unwrap(), "may come");
+        assert!(of("n1").unwrap().starts_with("`devnet remove n1 --graceful` "));
+        assert_eq!(of("n9").unwrap_err().kind(), Kind::Usage);
     }
 
     #[test]

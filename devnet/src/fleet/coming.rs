@@ -1,0 +1,110 @@
+//! Nodes that come and go while the devnet runs.
+//!
+//! Promises: what is to last is in the settings before anything else happens, so that a start after a crash goes on with
+//! it; a node that was given up is never started again, and its keys are nobody else's. Does not: tell the ledger; whoever
+//! asks for this does.
+
+use haulout_node::contexts;
+use haulout_node::error::{Error, Kind, Result};
+
+use super::{Fleet, Member, members, recovery};
+use crate::ports;
+use crate::processes::Process;
+use crate::state::Added;
+
+/// How many nodes may come after the devnet was born, those that went again included: more than one desk can run.
+const ADDED_MAX: usize = 500;
+
+impl Fleet {
+    /// A place for one more node: number, ports, keys and configuration. One that was added before and never registered
+    /// is taken up again. Returns its name.
+    pub(super) fn add(&mut self) -> Result<String> {
+        if let Some(member) = self.members.iter().find(|member| member.node_id.is_none()) {
+            return Ok(member.name().to_owned());
+        }
+        if self.settings.added.len() >= ADDED_MAX {
+            let message =
+                format!("{ADDED_MAX} nodes were added to this devnet, and no more can be");
+            return Err(Error::new(Kind::Usage, message)
+                .hint("start over with `devnet up --fresh`, which deletes its data"));
+        }
+        let number = self.settings.next_number();
+        let ports = ports::one_more(&self.settings, number)?;
+        let added = Added { number, ports, node_id: None };
+        let member = members::later(&self.directory, self.settings.seed, &added)?;
+        let name = member.name().to_owned();
+        self.settings.added.push(added);
+        self.directory.keep_settings(&self.settings)?;
+        self.members.push(member);
+        self.write_node(self.members.len() - 1)?;
+        self.keep_card("ready")?;
+        Ok(name)
+    }
+
+    /// The ledger knows a node by this id now: keeps it, and starts the node from one that runs.
+    pub(super) async fn join(&mut self, target: &str, node_id: &str) -> Result<String> {
+        let id = members::node_id(node_id)?;
+        let place = self.place(target)?;
+        let number = self.members[place].number;
+        for added in self.settings.added.iter_mut().filter(|added| added.number == number) {
+            added.node_id = Some(id.to_string());
+        }
+        self.directory.keep_settings(&self.settings)?;
+        self.members[place].node_id = Some(id);
+        self.write_node(place)?;
+        self.tell_clients()?;
+        let patience = self.patience;
+        let process = &mut self.members[place].process;
+        if !process.runs() {
+            let started = process.start(patience).await;
+            started.map_err(|error| recovery::of_restart(target, error))?;
+        }
+        Ok(format!("{target} runs"))
+    }
+
+    /// A node goes as soon as others have its shards.
+    pub(super) fn leave(&mut self, target: &str) -> Result<String> {
+        let number = self.members[self.place(target)?].number;
+        if !self.settings.leaving.contains(&number) {
+            self.settings.leaving.push(number);
+            self.directory.keep_settings(&self.settings)?;
+        }
+        Ok(format!("{target} goes when others have its shards"))
+    }
+
+    /// Ends a node at once and for good; what it stored is deleted, its keys stay.
+    pub(super) async fn forget(&mut self, target: &str) -> Result<String> {
+        let place = self.place(target)?;
+        // A process that does not run needs no end.
+        let _ = self.members[place].process.kill().await;
+        self.give_up(place)
+    }
+
+    /// A node whose process has ended is none of ours any more.
+    pub(super) fn give_up(&mut self, place: usize) -> Result<String> {
+        let Member { number, .. } = self.members[place];
+        self.settings.removed.push(number);
+        self.settings.leaving.retain(|leaving| *leaving != number);
+        self.directory.keep_settings(&self.settings)?;
+        let gone = self.members.remove(place);
+        self.resumes.retain(|(_, name)| name != gone.name());
+        self.departures.remove(&number);
+        members::wipe(&self.directory, gone.name())?;
+        self.tell_clients()?;
+        Ok(format!("{} is gone; its keys stay in its folder", gone.name()))
+    }
+
+    /// Where clients begin to look for the network: the nodes that there are now.
+    fn tell_clients(&self) -> Result<()> {
+        let text = self.client_toml("alice")?;
+        haulout_node::whole_file::replace(&self.client_config(), text.as_bytes())?;
+        contexts::save(&self.context(), &text).map(drop)
+    }
+
+    /// The place of a node.
+    pub(super) fn place(&self, target: &str) -> Result<usize> {
+        let found = self.members.iter().position(|member| member.name() == target);
+        let nodes = self.members.iter().map(|member| &member.process).map(Process::name);
+        found.ok_or_else(|| crate::settings::no_process(target, nodes))
+    }
+}
