@@ -9,6 +9,7 @@ pub mod market;
 pub mod metrics;
 pub mod network;
 pub mod position;
+pub mod reach;
 pub mod session;
 pub mod supervisor;
 pub mod tree;

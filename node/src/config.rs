@@ -24,10 +24,13 @@ use layers::{Layer, Layers};
 
 mod file;
 mod layers;
+mod node_file;
 mod values;
 
+pub use node_file::NodeFile;
+pub(crate) use node_file::exists as node_file_exists;
 pub use values::Prefer;
-pub(crate) use values::Size;
+pub(crate) use values::{Size, address, bootstrap, servers};
 
 /// How long a node may take to stop before it is cut off.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
@@ -115,7 +118,7 @@ pub struct NetworkConfig {
 }
 
 /// Where the ledger is, and which objects on it are ours.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainConfig {
     /// Addresses of Sui gRPC servers, at least one; the next is asked when one fails.
     pub rpc: Vec<String>,

@@ -19,6 +19,7 @@ use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
 use haulout_actors::vitals::{self, Repairs, Scrubbing};
 use haulout_protocol::machine::conditions::{self, Condition, Severity};
+use haulout_protocol::machine::reachability::{DoorSeen, Reachability};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -27,6 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::checks;
 use crate::error::Result;
 use crate::ports;
 
@@ -165,6 +167,11 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
         "shards_missing": subject.context.vitals.shards_missing(position.epoch),
         "repairs": repairs(&subject.context.vitals.repairs()),
         "scrub": scrub(subject.context.scrub_every, &subject.context.vitals.scrubbing()),
+        "reachability": subject.context.vitals.reachability().as_ref().map(reachability),
+        "disk": subject.context.vitals.disk().map(|(free, reserve)| json!({
+            "free_bytes": free,
+            "kept_free_bytes": reserve,
+        })),
         "peers": peers,
         "members": members.1,
         "members_connected": members.0,
@@ -192,6 +199,23 @@ fn scrub(every: Duration, scrubbing: &Scrubbing) -> Value {
         "read_bytes": scrubbing.read_bytes,
         "rotten": scrubbing.rotten,
         "unreadable": scrubbing.unreadable,
+    })
+}
+
+/// What peers found that were asked to dial this node back.
+fn reachability(found: &Reachability) -> Value {
+    let door = |seen: &DoorSeen| {
+        json!({
+            "door": checks::door_name(seen.door),
+            "reached": seen.reached,
+            "tried": seen.tried,
+            "failure": seen.failure.map(checks::tried_word),
+        })
+    };
+    json!({
+        "asked": found.asked.len(),
+        "seen_at": found.seen_at().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "doors": found.doors.iter().map(door).collect::<Vec<_>>(),
     })
 }
 

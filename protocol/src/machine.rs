@@ -29,6 +29,7 @@ pub mod places;
 pub mod put_plan;
 mod questions;
 pub mod rations;
+pub mod reachability;
 pub mod recent;
 pub mod recovery;
 pub mod responsiveness;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::{ClockDifference, Stored};
+use haulout_protocol::machine::reachability::Reachability;
 use haulout_storage::Scrubbed;
 
 /// What a node lacks of what the network keeps, and what it did about that since it started.
@@ -55,6 +56,8 @@ pub(super) struct Measured {
     pub(super) shards_missing: Option<(Epoch, usize)>,
     repairs: Repairs,
     scrubbing: Scrubbing,
+    /// Nothing before anybody was asked.
+    pub(super) reachability: Option<Reachability>,
     pub(super) clock: Option<ClockDifference>,
     /// How far the ledger's time was moved ahead, as it said when it was asked last.
     time_moved_ms: u64,
@@ -98,6 +101,22 @@ impl Vitals {
     /// What the node lacks, and what it did about that.
     pub fn repairs(&self) -> Repairs {
         self.measured().repairs
+    }
+
+    /// Bytes free on the disk, and how many of them are never used; nothing before the first look.
+    pub fn disk(&self) -> Option<(u64, u64)> {
+        let stored = self.measured().stored.clone()?;
+        Some((stored.free_bytes?, stored.reserve_bytes))
+    }
+
+    /// What peers found that were asked to dial us back; nothing before one was asked.
+    pub fn reachability(&self) -> Option<Reachability> {
+        self.measured().reachability.clone()
+    }
+
+    /// What peers found that were asked to dial us back.
+    pub(crate) fn set_reachability(&self, found: Reachability) {
+        self.measured().reachability = Some(found);
     }
 
     /// A look through the store found so many incomplete blobs so far.

@@ -182,12 +182,16 @@ impl FromStr for Url {
     fn from_str(text: &str) -> Result<Self, String> {
         let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
         match host {
-            Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
+            Some(host) if !host.is_empty() && !host.contains(is_no_part_of_a_url) => {
                 Ok(Self(text.to_owned()))
             }
             _ => Err(format!("`{text}` is not a URL: write it as in \"http://127.0.0.1:9000\"")),
         }
     }
+}
+
+fn is_no_part_of_a_url(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
 }
 
 /// The servers of one ledger, each named once. Two names of one server would be two voices.
@@ -197,25 +201,46 @@ pub(super) struct Servers(pub(super) Vec<String>);
 impl<'de> Deserialize<'de> for Servers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let List(urls) = List::<Url>::deserialize(deserializer)?;
+        Self::of(urls).map_err(D::Error::custom)
+    }
+}
+
+impl Servers {
+    fn of(urls: Vec<Url>) -> Result<Self, String> {
         let mut servers: Vec<String> = Vec::new();
         for Url(url) in urls {
             let url = url.trim_end_matches('/').to_owned();
             if servers.contains(&url) {
-                return Err(D::Error::custom(format!("`{url}` is named twice: leave one out")));
+                return Err(format!("`{url}` is named twice: leave one out"));
             }
             servers.push(url);
         }
         match servers.len() {
-            0 => Err(D::Error::custom(
-                "no server is named: write one as in \"http://127.0.0.1:9000\", or several in a list",
-            )),
+            0 => Err("no server is named: write one as in \"http://127.0.0.1:9000\", or several in a list"
+                .to_owned()),
             1..=limits::CHAIN_SERVERS_MAX => Ok(Self(servers)),
-            count => Err(D::Error::custom(format!(
+            count => Err(format!(
                 "{count} servers are named: write {} at most",
                 limits::CHAIN_SERVERS_MAX
-            ))),
+            )),
         }
     }
+}
+
+/// The servers of one ledger, if a configuration may name them so.
+pub(crate) fn servers(urls: &[String]) -> Result<Vec<String>, String> {
+    let urls: Result<Vec<Url>, String> = urls.iter().map(|url| url.parse()).collect();
+    Ok(Servers::of(urls?)?.0)
+}
+
+/// A multiaddr of a peer to start from, if it is one that says who listens there.
+pub(crate) fn bootstrap(text: &str) -> Result<String, String> {
+    Ok(text.parse::<Bootstrap>()?.0)
+}
+
+/// A multiaddr to listen on or to be reached at, if it is one.
+pub(crate) fn address(text: &str) -> Result<String, String> {
+    Ok(text.parse::<Address>()?.0)
 }
 
 /// A checkpoint of the ledger that the operator vouches for.
