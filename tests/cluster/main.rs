@@ -29,6 +29,7 @@ mod recovery;
 mod refusals;
 mod restart;
 mod returning;
+mod scrubbing;
 mod several_ledgers;
 mod short;
 mod sizes;

@@ -28,6 +28,7 @@ pub(crate) enum Invariant {
     Recovery,
     SoundRepair,
     NoFalseReport,
+    Scrubbing,
 }
 
 /// One line of the table.
@@ -46,7 +47,7 @@ const fn waits(number: &'static str, says: &'static str) -> Line {
 }
 
 /// All of them.
-pub(crate) const TABLE: [Line; 23] = [
+pub(crate) const TABLE: [Line; 24] = [
     line(
         "I-1",
         Invariant::Durability,
@@ -115,7 +116,7 @@ pub(crate) const TABLE: [Line; 23] = [
         Invariant::Listing,
         "every sweep: the store lists what it lacks of certified blobs, and nothing else",
     ),
-    line("+6", Invariant::SoundRepair, "every repair: what is kept is the pair that was written"),
+    line("+8", Invariant::SoundRepair, "every repair: what is kept is the pair that was written"),
     line(
         "+7",
         Invariant::NoFalseReport,
@@ -125,6 +126,11 @@ pub(crate) const TABLE: [Line; 23] = [
         "+5",
         Invariant::SoundStore,
         "every start, epoch and sweep: no table of the store contradicts another",
+    ),
+    line(
+        "+6",
+        Invariant::Scrubbing,
+        "at the end: what rotted at an honest node is found, though nobody read it, and right again",
     ),
 ];
 

@@ -19,6 +19,7 @@ mod put;
 mod random;
 mod reading;
 mod repair;
+mod scrub;
 mod serve;
 mod settings;
 mod shrink;
