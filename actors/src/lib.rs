@@ -20,6 +20,7 @@ mod asking;
 mod epoch;
 mod pauses;
 mod recovery;
+mod scrub;
 mod serving;
 mod short_rows;
 mod sliver_transfer;

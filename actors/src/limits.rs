@@ -427,6 +427,15 @@ pub const REPAIR_TOLD_EVERY: Duration = Duration::from_secs(10);
 /// Between two parts of a shard that is removed because it is another node's.
 pub const RELEASE_PAUSE: Duration = Duration::from_millis(20);
 
+// ---- scrubbing -------------------------------------------------------------------------------
+
+/// Everything that is stored is read again within this time, if the operator says nothing else: disks lose a sector in years,
+/// and a terabyte in two weeks is a megabyte a second.
+pub const SCRUB_EVERY: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// Bytes a second that are read again at most: a quarter of what one hard disk gives. A node of a hundred terabytes that
+/// wants it faster has more disks than one.
+pub const SCRUB_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
+
 // ---- vitals ----------------------------------------------------------------------------------
 
 /// How often we look how the disk is: soon enough for whoever waits for room, and a few system calls.

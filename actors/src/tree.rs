@@ -13,6 +13,7 @@ use crate::gossip::{self, GossipActor};
 use crate::network::Network;
 use crate::reach::{self, ReachActor};
 use crate::recovery::{self, RecoveryActor};
+use crate::scrub::{self, ScrubActor};
 use crate::serving::{self, Serving};
 use crate::sliver_transfer::{self, Patience, SliverTransferActor};
 use crate::supervisor::{
@@ -146,6 +147,8 @@ fn services(context: &Context, network: &Network, role: Role) -> Vec<Child> {
         services.push(Child::actor("vitals", move || (VitalsActor, arguments.clone())));
         let arguments = epoch::Arguments { context: context.clone() };
         services.push(Child::actor("epoch", move || (EpochActor, arguments.clone())));
+        let arguments = scrub::Arguments { context: context.clone() };
+        services.push(Child::actor("scrub", move || (ScrubActor, arguments.clone())));
     }
     services
 }

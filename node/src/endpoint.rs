@@ -17,7 +17,7 @@ use axum::routing::get;
 use haulout_actors::context::Context;
 use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
-use haulout_actors::vitals::{self, Repairs};
+use haulout_actors::vitals::{self, Repairs, Scrubbing};
 use haulout_protocol::machine::conditions::{self, Condition, Severity};
 use haulout_protocol::machine::reachability::{DoorSeen, Reachability};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -166,6 +166,7 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
         "shards": position.shards_of(&peer_id).len(),
         "shards_missing": subject.context.vitals.shards_missing(position.epoch),
         "repairs": repairs(&subject.context.vitals.repairs()),
+        "scrub": scrub(subject.context.scrub_every, &subject.context.vitals.scrubbing()),
         "reachability": subject.context.vitals.reachability().as_ref().map(reachability),
         "disk": subject.context.vitals.disk().map(|(free, reserve)| json!({
             "free_bytes": free,
@@ -185,6 +186,19 @@ fn repairs(repairs: &Repairs) -> Value {
         "incomplete_blobs": repairs.incomplete,
         "repaired_pairs": repairs.pairs,
         "received_bytes": repairs.received_bytes,
+    })
+}
+
+/// How far what is stored was read again since the node started.
+fn scrub(every: Duration, scrubbing: &Scrubbing) -> Value {
+    json!({
+        "every_s": every.as_secs_f64(),
+        "tour": f64::from(u32::try_from(scrubbing.tour_per_mille).unwrap_or(1000)) / 1000.0,
+        "tours": scrubbing.tours,
+        "last_tour_ms": scrubbing.last_tour_ms,
+        "read_bytes": scrubbing.read_bytes,
+        "rotten": scrubbing.rotten,
+        "unreadable": scrubbing.unreadable,
     })
 }
 

@@ -35,6 +35,7 @@ pub mod recovery;
 pub mod responsiveness;
 pub mod retry;
 pub mod roster;
+pub mod scrub;
 pub mod space;
 pub mod standing;
 pub mod turns;

@@ -58,6 +58,67 @@ impl FromStr for Period {
     }
 }
 
+/// How often something is to be done: a period, which may be in days of 24 hours, or `0` for never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recurrence(pub(super) Duration);
+
+impl FromStr for Recurrence {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let days = || DAY.checked_mul(text.trim().strip_suffix('d')?.trim_end().parse().ok()?);
+        match text.trim() {
+            "0" => Ok(Self(Duration::ZERO)),
+            _ => days().or_else(|| periods::parse(text)).map(Self).ok_or_else(|| {
+                format!(
+                    "`{text}` does not say how often: write a number and s, m, h or d, as in \"14d\", or \
+                     \"0\" for never"
+                )
+            }),
+        }
+    }
+}
+
+/// A small number, which variables and flags give as a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Count(pub(super) u16);
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |_| format!("`{text}` is not a number from 0 to {}", u16::MAX);
+        text.trim().parse().map(Self).map_err(wrong)
+    }
+}
+
+/// Implements `Deserialize` by `FromStr` of a text, or of a number as it is written.
+macro_rules! from_text_or_number {
+    ($($name:ident $expected:literal)*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[derive(serde::Deserialize)]
+                #[serde(untagged, expecting = $expected)]
+                enum Form {
+                    Text(String),
+                    Number(u64),
+                }
+                let text = match Form::deserialize(deserializer)? {
+                    Form::Text(text) => text,
+                    Form::Number(number) => number.to_string(),
+                };
+                text.parse().map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+from_text_or_number! {
+    Recurrence "expected a text as in \"14d\", or 0"
+    Count "expected a number"
+}
+
 /// A number of bytes: a number and `B`, `KiB`, `MiB`, `GiB`, `TiB`, or the decimal `kB` to `TB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
