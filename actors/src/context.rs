@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use haulout_protocol::committee::NodeId;
 use haulout_protocol::crypto::{PeerId, SecretKey};
@@ -50,6 +50,8 @@ pub struct Context {
     pub(crate) short_rows: ShortRows,
     /// Blobs that are repaired at once; none, and nothing is.
     pub repairs_at_once: usize,
+    /// Within what time everything that is stored is read again; zero, and nothing is.
+    pub scrub_every: Duration,
     /// Where we count.
     pub metrics: Metrics,
 }
@@ -150,6 +152,7 @@ impl Context {
             vitals,
             short_rows: ShortRows::default(),
             repairs_at_once: limits::REPAIRS_AT_ONCE,
+            scrub_every: limits::SCRUB_EVERY,
             metrics,
         };
         Ok((context, is_news.then_some(source)))
@@ -199,7 +202,7 @@ async fn ask_or_recall(
     else {
         return ask(options).await;
     };
-    let impatient = ChainOptions { patience: std::time::Duration::ZERO, ..options.clone() };
+    let impatient = ChainOptions { patience: Duration::ZERO, ..options.clone() };
     match tokio::time::timeout(limits::CHAIN_RECALL_AFTER, ask(impatient)).await {
         // What answers at once is asked with all patience from now on.
         Ok(Ok((chain, view, is_news))) => Ok((chain.patient(options.patience), view, is_news)),

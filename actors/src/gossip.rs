@@ -122,11 +122,14 @@ async fn judge_heard(context: &Context, network: &Network, heard: Heard) -> Resu
     let judged = tokio::task::spawn_blocking(move || {
         let mut failure = None;
         let verdict = judge(&bytes, &position.committee, &id, |blob_id| {
-            let known = store.certificate(blob_id).map(|known| known.is_some());
-            known.unwrap_or_else(|error| {
-                failure = Some(error);
-                true
-            })
+            match store.certificate(blob_id) {
+                Ok(known) => known.is_some(),
+                Err(StoreError::Corrupt { .. }) => false, // what came is written in its place
+                Err(error) => {
+                    failure = Some(error);
+                    true
+                }
+            }
         });
         failure.map_or(Ok(verdict), Err)
     });

@@ -277,6 +277,26 @@ pub const SYMBOL_PLACES: guests::Limits =
 /// nothing by it. Only members are served.
 pub const VERDICT_PLACES: guests::Limits =
     guests::Limits { members: 16, payers: 0, strangers: 1, payers_per_blob: 0, ..SLIVER_PLACES };
+/// Streams of `reach/1` served at once: each makes us dial, a few seconds long.
+pub const REACH_PLACES: guests::Limits =
+    guests::Limits { members: 8, payers: 0, strangers: 8, payers_per_blob: 0, ..SLIVER_PLACES };
+/// How often one address may have us dial it back. A node asks a few times an hour, and its operator by hand; a devnet is
+/// many nodes at one address.
+pub const REACH_OF_ADDRESS: Budget = Budget { burst: 24, refill_ms: 10_000 };
+/// Addresses that asked lately; while all of them are remembered nobody new is served, and they are forgotten in minutes.
+pub const REACH_ADDRESSES_REMEMBERED: usize = 1024;
+/// Dials back under way at once, for all who ask.
+pub const DIALS_BACK_MAX: usize = 16;
+/// How long one dial back may take, with its way through the swarm: somewhat longer than any dial.
+pub const DIAL_BACK_TIMEOUT: Duration = Duration::from_secs(6);
+/// Peers that a node asks at once to dial it back: one may be wrong, or near it.
+pub const REACH_PEERS: usize = 3;
+/// How often a node that is reached asks again: routers forget, and firewalls change.
+pub const REACH_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// How soon a node that is not reached asks again: somebody may be mending it.
+pub const REACH_PAUSE: Duration = Duration::from_secs(60);
+/// The same while nobody was there to say.
+pub const REACH_PAUSE_UNKNOWN: Duration = Duration::from_secs(10);
 /// What each duty gets of something scarce when all of them want it: clients half, because people wait for them; repair and
 /// handover a fifth each, for data is at stake while they are late; challenges a tenth, which are few and small.
 pub const DUTY_WEIGHTS: PerDuty<u64> =
@@ -406,6 +426,15 @@ pub const REPAIR_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Between two parts of a shard that is removed because it is another node's.
 pub const RELEASE_PAUSE: Duration = Duration::from_millis(20);
+
+// ---- scrubbing -------------------------------------------------------------------------------
+
+/// Everything that is stored is read again within this time, if the operator says nothing else: disks lose a sector in years,
+/// and a terabyte in two weeks is a megabyte a second.
+pub const SCRUB_EVERY: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+/// Bytes a second that are read again at most: a quarter of what one hard disk gives. A node of a hundred terabytes that
+/// wants it faster has more disks than one.
+pub const SCRUB_BYTES_PER_SECOND: u64 = 64 * 1024 * 1024;
 
 // ---- vitals ----------------------------------------------------------------------------------
 

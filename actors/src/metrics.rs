@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use haulout_protocol::machine::conditions::{Condition, Name};
+use haulout_storage::Scrubbed;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -50,6 +51,12 @@ struct Inner {
     incomplete: Level,
     repaired_pairs: Counter,
     repair_bytes: Counter,
+    scrubbed_bytes: Counter,
+    scrub_rot: Counter,
+    scrub_unreadable: Counter,
+    scrub_tours: Counter,
+    scrub_tour: Gauge<f64, AtomicU64>,
+    scrub_tour_end: Level,
     conditions: Family<ConditionLabel, Level>,
 }
 
@@ -115,6 +122,12 @@ impl Metrics {
             incomplete: Level::default(),
             repaired_pairs: Counter::default(),
             repair_bytes: Counter::default(),
+            scrubbed_bytes: Counter::default(),
+            scrub_rot: Counter::default(),
+            scrub_unreadable: Counter::default(),
+            scrub_tours: Counter::default(),
+            scrub_tour: Gauge::default(),
+            scrub_tour_end: Level::default(),
             conditions: Family::default(),
         };
         inner.register();
@@ -226,6 +239,25 @@ impl Metrics {
         self.inner.repair_bytes.inc_by(bytes);
     }
 
+    /// Counts what was read again to see whether it rotted.
+    pub(crate) fn scrubbed(&self, read: &Scrubbed) {
+        self.inner.scrubbed_bytes.inc_by(read.bytes);
+        self.inner.scrub_rot.inc_by(read.rotten);
+        self.inner.scrub_unreadable.inc_by(read.unreadable);
+    }
+
+    /// Says how much of the tour is done.
+    pub(crate) fn set_scrub_tour(&self, done_per_mille: u64) {
+        let done = u32::try_from(done_per_mille).unwrap_or(1000);
+        self.inner.scrub_tour.set(f64::from(done) / 1000.0);
+    }
+
+    /// Everything that is stored was read once, at that time.
+    pub(crate) fn scrub_tour_ended(&self, unix_ms: u64) {
+        self.inner.scrub_tours.inc();
+        self.inner.scrub_tour_end.set(unix_ms / 1000);
+    }
+
     /// Says which conditions are true; all others are not.
     pub fn set_conditions(&self, conditions: &[Condition]) {
         for name in Name::ALL {
@@ -309,7 +341,43 @@ impl Inner {
             "Bytes that came for repairs",
             self.repair_bytes.clone(),
         );
+        self.register_scrub();
+        let own = &mut self.own;
         own.register("condition", "What is not well: 1 while it is true", self.conditions.clone());
+    }
+
+    fn register_scrub(&mut self) {
+        let own = &mut self.own;
+        own.register(
+            "scrub_read_bytes",
+            "Stored bytes that were read again to see whether they rotted",
+            self.scrubbed_bytes.clone(),
+        );
+        own.register(
+            "scrub_rot",
+            "Stored values that were found rotten so",
+            self.scrub_rot.clone(),
+        );
+        own.register(
+            "scrub_unreadable",
+            "Slivers that the system did not let us read",
+            self.scrub_unreadable.clone(),
+        );
+        own.register(
+            "scrub_tours",
+            "How often everything that is stored was read once",
+            self.scrub_tours.clone(),
+        );
+        own.register(
+            "scrub_tour_ratio",
+            "How much of the tour that is under way is done, as far as can be told",
+            self.scrub_tour.clone(),
+        );
+        own.register(
+            "scrub_tour_end_timestamp_seconds",
+            "When the last whole tour ended; 0 before the first",
+            self.scrub_tour_end.clone(),
+        );
     }
 }
 

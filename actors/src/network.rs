@@ -10,6 +10,7 @@ mod address;
 mod behaviours;
 mod borrowing;
 mod commands;
+mod dialling_back;
 mod errors;
 mod frames;
 mod gate;
@@ -33,6 +34,7 @@ mod transport;
 
 pub use self::address::{address_from_bytes, address_to_bytes};
 pub use self::commands::Verdict;
+pub use self::dialling_back::doors;
 pub use self::errors::{NetworkError, OpenError, PublishError};
 pub use self::frames::{Stream, StreamError, StreamReader, StreamWriter};
 pub use self::handle::Network;

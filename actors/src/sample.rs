@@ -92,6 +92,7 @@ pub(crate) fn sample_context(position: Position, peer: PeerId, index: usize) -> 
         vitals: Vitals::new(std::time::Duration::from_secs(60)),
         short_rows: crate::short_rows::ShortRows::default(),
         repairs_at_once: crate::limits::REPAIRS_AT_ONCE,
+        scrub_every: crate::limits::SCRUB_EVERY,
         metrics: Metrics::new("test", "09090909"),
     }
 }

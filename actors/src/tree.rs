@@ -11,7 +11,9 @@ use crate::context::Context;
 use crate::epoch::{self, EpochActor};
 use crate::gossip::{self, GossipActor};
 use crate::network::Network;
+use crate::reach::{self, ReachActor};
 use crate::recovery::{self, RecoveryActor};
+use crate::scrub::{self, ScrubActor};
 use crate::serving::{self, Serving};
 use crate::sliver_transfer::{self, Patience, SliverTransferActor};
 use crate::supervisor::{
@@ -74,6 +76,7 @@ impl Tree {
             on_restart: Some(hook.clone()),
         };
         let mut children = vec![network.child()];
+        let mut reach = None;
         if role == Role::StorageNode {
             let serving = Serving::new(&network, &context.metrics, limits);
             let shards = vec![
@@ -82,8 +85,10 @@ impl Tree {
             ];
             let shards = plan("shards", Strategy::RestForOne, BRANCH_BUDGET, shards);
             children.push(Child::supervisor(shards));
+            reach = Some(reach_child(&context, &network, &serving));
         }
-        let services = services(&context, &network, role);
+        let mut services = services(&context, &network, role);
+        services.extend(reach);
         let services = plan("services", Strategy::OneForOne, BRANCH_BUDGET, services);
         children.push(Child::supervisor(services));
         let root = plan("root", Strategy::RestForOne, ROOT_BUDGET, children);
@@ -142,6 +147,8 @@ fn services(context: &Context, network: &Network, role: Role) -> Vec<Child> {
         services.push(Child::actor("vitals", move || (VitalsActor, arguments.clone())));
         let arguments = epoch::Arguments { context: context.clone() };
         services.push(Child::actor("epoch", move || (EpochActor, arguments.clone())));
+        let arguments = scrub::Arguments { context: context.clone() };
+        services.push(Child::actor("scrub", move || (ScrubActor, arguments.clone())));
     }
     services
 }
@@ -156,6 +163,13 @@ fn sliver_transfer_child(
     let (context, network, serving) = (context.clone(), network.clone(), serving.clone());
     let arguments = sliver_transfer::Arguments { context, network, serving, patience };
     Child::actor("sliver_transfer", move || (SliverTransferActor, arguments.clone()))
+}
+
+/// The actor that sees whether others reach us.
+fn reach_child(context: &Context, network: &Network, serving: &Serving) -> Child {
+    let (context, network, serving) = (context.clone(), network.clone(), serving.clone());
+    let arguments = reach::Arguments { context, network, serving };
+    Child::actor("reach", move || (ReachActor, arguments.clone()))
 }
 
 /// The actor that repairs what is missing.

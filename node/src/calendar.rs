@@ -106,7 +106,7 @@ fn begun_ms(position: &Position) -> u64 {
 }
 
 /// A moment, to the minute: `2027-02-20 14:00 UTC`. The calendar ends with the year 9999.
-fn utc(milliseconds: u64) -> String {
+pub(crate) fn utc(milliseconds: u64) -> String {
     let moment =
         i64::try_from(milliseconds).ok().and_then(|it| Timestamp::from_millisecond(it).ok());
     moment.map_or_else(

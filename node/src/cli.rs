@@ -56,7 +56,7 @@ mod wallet;
 const NOTICES: &str = "warn,haulout_actors::chain_sync=error,haulout_actors::chain::patience=info";
 
 /// Verbs that only look, each without those above it.
-const LOOKS: [&str; 12] = [
+const LOOKS: [&str; 14] = [
     "status",
     "ls",
     "info",
@@ -64,6 +64,8 @@ const LOOKS: [&str; 12] = [
     "address",
     "nodes",
     "show",
+    "invite",
+    "check",
     "blob-id",
     "encode",
     "config",
@@ -288,7 +290,12 @@ impl Cli {
     }
 
     /// The configuration, with `flags` above everything else.
-    fn load(&self, mut flags: Vec<Setting>) -> Result<Config> {
+    fn load(&self, flags: Vec<Setting>) -> Result<Config> {
+        self.load_from(self.common.config.clone(), flags)
+    }
+
+    /// The same with this file in place of `--config`.
+    fn load_from(&self, file: Option<PathBuf>, mut flags: Vec<Setting>) -> Result<Config> {
         if !self.common.bootstrap.is_empty() {
             flags.push(Setting {
                 flag: "--bootstrap",
@@ -298,7 +305,7 @@ impl Cli {
             });
         }
         Config::load(&Sources {
-            file: self.common.config.clone(),
+            file,
             context: self.common.context.clone(),
             env: std::env::vars_os()
                 .filter_map(|(name, value)| {

@@ -24,10 +24,13 @@ use layers::{Layer, Layers};
 
 mod file;
 mod layers;
+mod node_file;
 mod values;
 
+pub use node_file::NodeFile;
+pub(crate) use node_file::exists as node_file_exists;
 pub use values::Prefer;
-pub(crate) use values::Size;
+pub(crate) use values::{Size, address, bootstrap, servers};
 
 /// How long a node may take to stop before it is cut off.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
@@ -35,6 +38,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(30);
 const KEEP_FREE: u64 = 256 << 20;
 /// A repair waits for peers most of its time.
 const REPAIRS_AT_ONCE: usize = haulout_actors::limits::REPAIRS_AT_ONCE;
+/// Everything that is stored is read again within this time.
+const SCRUB_EVERY: Duration = haulout_actors::limits::SCRUB_EVERY;
 /// How far a node's clock may be from the ledger's: checkpoints reach us within seconds of their time.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 /// Bytes of memory for the database's cache.
@@ -113,7 +118,7 @@ pub struct NetworkConfig {
 }
 
 /// Where the ledger is, and which objects on it are ours.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainConfig {
     /// Addresses of Sui gRPC servers, at least one; the next is asked when one fails.
     pub rpc: Vec<String>,
@@ -161,6 +166,8 @@ pub struct NodeConfig {
     pub clock_tolerance: Duration,
     /// Blobs repaired at once, from what others hold; 0 repairs nothing.
     pub repairs_at_once: usize,
+    /// Within what time everything that is stored is read again; zero reads nothing again.
+    pub scrub_every: Duration,
     /// Bytes of memory for the database's cache.
     pub cache: usize,
 }
@@ -272,7 +279,11 @@ impl Config {
             stop_within: file.node.stop_within.map_or(STOP_WITHIN, |time| time.0),
             keep_free: file.node.keep_free.map_or(KEEP_FREE, |size| size.0),
             clock_tolerance: file.node.clock_tolerance.map_or(CLOCK_TOLERANCE, |time| time.0),
-            repairs_at_once: file.node.repairs_at_once.map_or(REPAIRS_AT_ONCE, usize::from),
+            repairs_at_once: file
+                .node
+                .repairs_at_once
+                .map_or(REPAIRS_AT_ONCE, |count| count.0.into()),
+            scrub_every: file.node.scrub_every.map_or(SCRUB_EVERY, |every| every.0),
             cache: usize::try_from(file.node.cache.map_or(CACHE, |size| size.0))
                 .map_err(|_| Error::new(Kind::Config, "node.cache exceeds the address space"))?,
             data_dir,

@@ -57,6 +57,11 @@ pub fn state_home() -> PathBuf {
     xdg("XDG_STATE_HOME", ".local/state")
 }
 
+/// `$XDG_DATA_HOME/haulout`, or `~/.local/share/haulout`.
+pub fn data_home() -> PathBuf {
+    xdg("XDG_DATA_HOME", ".local/share")
+}
+
 fn xdg(variable: &str, fallback: &str) -> PathBuf {
     std::env::var_os(variable)
         .map(PathBuf::from)

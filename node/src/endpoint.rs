@@ -17,8 +17,9 @@ use axum::routing::get;
 use haulout_actors::context::Context;
 use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
-use haulout_actors::vitals::{self, Missing, Repairs};
+use haulout_actors::vitals::{self, Missing, Repairs, Scrubbing};
 use haulout_protocol::machine::conditions::{self, Condition, Severity};
+use haulout_protocol::machine::reachability::{DoorSeen, Reachability};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -27,6 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::checks;
 use crate::error::Result;
 use crate::ports;
 
@@ -164,6 +166,12 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
         "shards": position.shards_of(&peer_id).len(),
         "shards_missing": subject.context.vitals.shards_missing(position.epoch),
         "repairs": repairs(&subject.context.vitals.repairs(), subject.context.vitals.missing()),
+        "scrub": scrub(subject.context.scrub_every, &subject.context.vitals.scrubbing()),
+        "reachability": subject.context.vitals.reachability().as_ref().map(reachability),
+        "disk": subject.context.vitals.disk().map(|(free, reserve)| json!({
+            "free_bytes": free,
+            "kept_free_bytes": reserve,
+        })),
         "peers": peers,
         "members": members.1,
         "members_connected": members.0,
@@ -181,6 +189,36 @@ fn repairs(repairs: &Repairs, missing: Missing) -> Value {
         "incomplete_blobs": repairs.incomplete,
         "repaired_pairs": repairs.pairs,
         "received_bytes": repairs.received_bytes,
+    })
+}
+
+/// How far what is stored was read again since the node started.
+fn scrub(every: Duration, scrubbing: &Scrubbing) -> Value {
+    json!({
+        "every_s": every.as_secs_f64(),
+        "tour": f64::from(u32::try_from(scrubbing.tour_per_mille).unwrap_or(1000)) / 1000.0,
+        "tours": scrubbing.tours,
+        "last_tour_ms": scrubbing.last_tour_ms,
+        "read_bytes": scrubbing.read_bytes,
+        "rotten": scrubbing.rotten,
+        "unreadable": scrubbing.unreadable,
+    })
+}
+
+/// What peers found that were asked to dial this node back.
+fn reachability(found: &Reachability) -> Value {
+    let door = |seen: &DoorSeen| {
+        json!({
+            "door": checks::door_name(seen.door),
+            "reached": seen.reached,
+            "tried": seen.tried,
+            "failure": seen.failure.map(checks::tried_word),
+        })
+    };
+    json!({
+        "asked": found.asked.len(),
+        "seen_at": found.seen_at().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "doors": found.doors.iter().map(door).collect::<Vec<_>>(),
     })
 }
 

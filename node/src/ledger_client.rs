@@ -78,6 +78,11 @@ impl LedgerClient {
         Calendar::now(&self.view.position)
     }
 
+    /// How far the ledger's time was moved ahead of its machine's clock, in milliseconds, as it says: a devnet's may have been.
+    pub async fn time_moved_ms(&self) -> Result<u64> {
+        Ok(self.chain.time_moved_ms().await?)
+    }
+
     /// The wallet's account, if there is a wallet.
     pub fn account(&self) -> Option<ObjectId> {
         self.wallet.as_ref().map(Wallet::address)

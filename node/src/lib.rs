@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod calendar;
+pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod contexts;
@@ -21,6 +22,7 @@ pub mod storage_node;
 pub mod sui_wallet;
 pub mod telemetry;
 pub mod terminal;
+pub mod ticket;
 pub mod usage;
 pub mod whole_file;
 

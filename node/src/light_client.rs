@@ -30,7 +30,7 @@ use tokio::io::AsyncWrite;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::calendar::Calendar;
-use crate::config::ClientConfig;
+use crate::config::{ClientConfig, NetworkConfig};
 use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
 use crate::known_network::KnownNetwork;
@@ -91,7 +91,10 @@ impl LightClient {
         let cache = known.recall();
         // Whoever writes cannot go on without the ledger, and waits for it.
         let recalled = cache.clone().filter(|_| wallet.is_none());
-        let prepared = prepare(&config.network, chain, store, identity, role, recalled);
+        // A node's file says where the node listens, and it may be doing so now.
+        let (listen, external) = (Vec::new(), Vec::new());
+        let network = NetworkConfig { listen, external, ..config.network.clone() };
+        let prepared = prepare(&network, chain, store, identity, role, recalled);
         let Prepared { context, swarm: network, read } = prepared.await?;
         if let Some(read) = read {
             known.keep(&read, cache.as_ref());

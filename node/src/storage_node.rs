@@ -74,6 +74,7 @@ impl StorageNode {
         let Prepared { mut context, swarm: network, .. } = prepared;
         context.vitals = Vitals::new(config.clock_tolerance);
         context.repairs_at_once = config.repairs_at_once;
+        context.scrub_every = config.scrub_every;
         let peer_id = context.peer;
         let position = context.position.current();
         check_membership(&config, &context, &position)?;

@@ -7,6 +7,7 @@
 
 pub mod announcement;
 pub mod blob;
+pub mod reach;
 pub mod sliver;
 pub mod symbol;
 pub mod verdict;

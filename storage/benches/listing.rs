@@ -2,8 +2,8 @@
 //!
 //! Run with `cargo bench --workspace --bench listing`; `-- --blobs 100000` fills a smaller store. Fills one in a temporary
 //! directory, which takes minutes, and measures: the first page of what is missing, when everything is noted as after a start
-//! with a new shard, when nothing is missing, and when a thousand blobs are; a pick of a byte in the order of certification;
-//! and what a page adds to the memory of the process.
+//! with a new shard, when nothing is missing, and when one blob in a hundred is; all pages of those; a pick of a byte in the
+//! order of certification; and what pages add to the memory of the process.
 
 #![allow(clippy::print_stdout, reason = "a benchmark reports on the terminal")]
 
@@ -111,6 +111,7 @@ fn main() {
     runtime.block_on(fill(&store, 0..blobs, &mut checkpoint));
     println!("filled with {blobs} certified blobs in {:?}", began.elapsed());
 
+    first_pages(&store, "every blob is noted");
     let (before, began) = (memory("VmRSS"), Instant::now());
     let (mut after, mut pages) = (None, 0);
     loop {
@@ -127,9 +128,22 @@ fn main() {
     checkpoint += 1;
     while page(&store, None).1.is_some() {}
     first_pages(&store, "nothing is missing");
-    let more = (blobs..blobs + BATCH).flat_map(certified).collect();
-    runtime.block_on(store.apply(checkpoint, more)).expect("applied");
-    first_pages(&store, "a thousand blobs are missing");
+    for first in (blobs..blobs + blobs / 100).step_by(usize::try_from(BATCH).expect("small")) {
+        let last = (first + BATCH).min(blobs + blobs / 100);
+        let more = (first..last).flat_map(certified).collect();
+        runtime.block_on(store.apply(checkpoint, more)).expect("applied");
+        checkpoint += 1;
+    }
+    first_pages(&store, "one blob in a hundred is missing");
+    let (began, mut named, mut after) = (Instant::now(), 0, None);
+    loop {
+        let (lacking, end, _) = page(&store, after);
+        (named, after) = (named + lacking, end);
+        if after.is_none() {
+            break;
+        }
+    }
+    println!("all pages of them: {named} blobs in {:?}", began.elapsed());
     println!("memory: {before} KiB before the pages, {} KiB after them", memory("VmRSS"));
 
     let order = store.order().expect("read");

@@ -18,11 +18,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Poison, StoreError};
-use crate::files::Files;
+use crate::files::{self, Files};
 use crate::tables::bytes_of;
 
 /// Bundles per folder are two to this power: large folders are slow, many folders cost a sync each.
 const FOLDER_SHIFT: u32 = 12;
+
+/// Where bytes of a bundle are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// From memory, if the system has them there.
+    Fast,
+    /// From the disk, and the system need not keep them: others' bytes stay in memory instead.
+    FromDisk,
+}
 
 /// The bundle files of one store.
 #[derive(Debug)]
@@ -142,10 +151,19 @@ impl Bundles {
     }
 
     /// Reads part of a bundle.
-    pub(crate) fn read(&self, id: u64, offset: u64, length: u32) -> io::Result<Vec<u8>> {
-        let length = usize::try_from(length).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        File::open(self.path(id))?.read_exact_at(&mut bytes, offset)?;
+    pub(crate) fn read(
+        &self,
+        id: u64,
+        offset: u64,
+        length: u32,
+        reading: Reading,
+    ) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        let file = File::open(self.path(id))?;
+        match reading {
+            Reading::Fast => file.read_exact_at(&mut bytes, offset)?,
+            Reading::FromDisk => files::read_from_disk(&file, offset, &mut bytes)?,
+        }
         Ok(bytes)
     }
 
@@ -270,6 +288,8 @@ impl BundleWriter {
 
     /// Makes the bundle durable under its name. It is removed again unless [`PlacedBundle::keep`] is called.
     pub(crate) fn finish(mut self) -> Result<PlacedBundle, StoreError> {
+        let written = self.file.metadata().map(|file| file.len());
+        debug_assert!(written.is_ok_and(|bytes| bytes == self.length), "all was written");
         let incoming = self.remains.path.clone();
         let incoming = incoming.expect("only finish takes the path, and it consumes the writer");
         self.bundles.place(&self.file, &incoming, self.id)?;

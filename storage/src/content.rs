@@ -9,21 +9,25 @@ use std::collections::BTreeSet;
 
 use redb::{ReadTransaction, ReadableTable};
 
+use crate::blobs::has_objects;
 use crate::due;
 use crate::error::StoreError;
 use crate::places::{Place, SliverRow};
 use crate::tables::{
-    self, BlobKey, CONTENT, PENDING, PairKey, PendingKey, SliverKey, Tables, meta,
+    self, BlobKey, CONTENT, PENDING, PairKey, PendingKey, SegmentKey, SliverKey, Tables, bytes_of,
+    meta,
 };
 
 /// Blobs looked at in one transaction, so that others' writes are not held up for long.
 pub(crate) const REMOVE_BLOBS_MAX: usize = 64;
-/// Rows after which a transaction takes no further blob; one blob goes as a whole.
-const REMOVE_ROWS_MAX: usize = 10_000;
+/// Bundles that nothing points to after one transaction: their files are unlinked before the next one.
+pub(crate) const REMOVE_BUNDLES_MAX: usize = 64;
 
-/// What one transaction of removing did.
-#[derive(Debug, Default)]
+/// What one transaction of removing did, and how much it may do.
+#[derive(Debug)]
 pub(crate) struct Removed {
+    /// Rows after which it takes no further segment; one segment goes as a whole.
+    rows_max: usize,
     /// Bytes of content removed.
     pub(crate) bytes: u64,
     /// Slivers and objects gone through.
@@ -35,9 +39,14 @@ pub(crate) struct Removed {
 }
 
 impl Removed {
-    /// Whether the next blob, before which so many were looked at, is for another transaction.
-    pub(crate) fn is_enough(&self, blobs: usize) -> bool {
-        blobs >= REMOVE_BLOBS_MAX || self.rows >= REMOVE_ROWS_MAX
+    /// Nothing yet.
+    pub(crate) fn nothing(rows_max: usize) -> Self {
+        Removed { rows_max, bytes: 0, rows: 0, more: false, bundles: BTreeSet::new() }
+    }
+
+    /// Whether the next segment is for another transaction.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.rows >= self.rows_max || self.bundles.len() >= REMOVE_BUNDLES_MAX
     }
 }
 
@@ -69,7 +78,9 @@ pub(crate) fn account(
     debug_assert!(removed <= now, "a blob loses no more bytes than it has");
     tables.content.insert(blob, (now.saturating_sub(removed), since_ms))?;
     add(tables, meta::CONTENT_BYTES, added, removed)?;
-    if tables.pending.get(&key)?.is_some() {
+    let is_pending = tables.pending.get(&key)?.is_some();
+    debug_assert!(is_pending != has_objects(tables, blob)?, "what nobody pays for is pending");
+    if is_pending {
         add(tables, meta::PENDING_BYTES, added, removed)?;
     }
     Ok(())
@@ -148,54 +159,121 @@ pub(crate) fn renew(
 pub(crate) fn forget_pending(
     tables: &mut Tables<'_>,
     before_ms: u64,
+    rows_max: usize,
 ) -> Result<Removed, StoreError> {
     let mut due = Vec::new();
     let end = tables::pending_key(before_ms, &[0; 32]);
     for row in tables.pending.range::<&PendingKey>(..&end)?.take(REMOVE_BLOBS_MAX + 1) {
         due.push(*row?.0.value());
     }
-    let mut removed = Removed::default();
+    let mut removed = Removed::nothing(rows_max);
     for (count, key) in due.iter().enumerate() {
-        if removed.is_enough(count) {
+        let is_for_later = count == REMOVE_BLOBS_MAX || removed.is_enough();
+        if is_for_later || !remove(tables, &tables::blob_of_pending(key), &mut removed)? {
             removed.more = true;
             break;
         }
-        let bytes = remove(tables, &tables::blob_of_pending(key), &mut removed)?;
         tables.pending.remove(key)?;
-        add(tables, meta::PENDING_BYTES, 0, bytes)?;
     }
+    debug_assert!(
+        removed.more || tables.pending.range::<&PendingKey>(..&end)?.next().is_none(),
+        "nothing that is due is left"
+    );
     Ok(removed)
 }
 
-/// Removes everything held of a blob and returns how many bytes that was. Whether they were pending is the caller's.
+/// Removes what is held of a blob, a segment at least and then as long as the transaction may; whether nothing is left. What
+/// is left is counted, so a crash in between loses nothing but time, and a blob that is paid for again lacks what went.
 pub(crate) fn remove(
     tables: &mut Tables<'_>,
     blob: &BlobKey,
     removed: &mut Removed,
+) -> Result<bool, StoreError> {
+    let (mut bytes, mut next) = (0_u64, first_segment(tables, blob)?);
+    while let Some(segment) = next {
+        bytes += remove_segment(tables, &segment, removed)?;
+        next = first_segment(tables, blob)?;
+        if removed.is_enough() {
+            break;
+        }
+    }
+    let is_done = next.is_none();
+    if is_done {
+        bytes += remove_values(tables, blob, removed)?;
+        tables.certificates.remove(blob)?;
+        tables.wanting.remove(blob)?;
+    }
+    if bytes > 0 {
+        account(tables, blob, 0, bytes, 0)?;
+    }
+    if is_done {
+        let left = tables.content.remove(blob)?.map_or(0, |row| row.value().0);
+        debug_assert_eq!(left, 0, "the bytes of a blob are those of its rows");
+    }
+    removed.bytes = removed.bytes.saturating_add(bytes);
+    Ok(is_done)
+}
+
+/// The first segment of which there is a sliver or a proof.
+fn first_segment(tables: &Tables<'_>, blob: &BlobKey) -> Result<Option<SegmentKey>, StoreError> {
+    let segments = tables::segments_of(blob);
+    let slivers = tables::slivers_of(segments.clone());
+    let sliver = tables.slivers.range::<&SliverKey>(tables::keys(&slivers))?.next().transpose()?;
+    let pairs = tables::pairs_of(segments);
+    let proof = tables.proofs.range::<&PairKey>(tables::keys(&pairs))?.next().transpose()?;
+    let sliver = sliver.map(|(key, _)| tables::segment_of_sliver(key.value()));
+    let proof = proof.map(|(key, _)| tables::segment_of_pair(key.value()));
+    Ok(sliver.into_iter().chain(proof).min())
+}
+
+/// Removes slivers and proofs of a segment; their bytes.
+fn remove_segment(
+    tables: &mut Tables<'_>,
+    segment: &SegmentKey,
+    removed: &mut Removed,
 ) -> Result<u64, StoreError> {
-    let slivers = tables::slivers_of(tables::segments_of(blob));
+    let (mut bytes, mut rows, mut is_small) = (0_u64, 0, false);
+    let slivers = tables::slivers_of(*segment..=*segment);
     for row in tables.slivers.range::<&SliverKey>(tables::keys(&slivers))? {
-        removed.rows = removed.rows.saturating_add(1);
-        // All slivers of a bundle belong to one segment, so the whole bundle goes.
-        if let Place::Bundle { id, .. } = SliverRow::from_tuple(row?.1.value()).place
-            && removed.bundles.insert(id)
-        {
-            tables.bundles.remove(id)?;
-            tables.holes.remove(id)?;
+        let row = SliverRow::from_tuple(row?.1.value());
+        (bytes, rows) = (bytes.saturating_add(u64::from(row.length)), rows + 1);
+        match row.place {
+            Place::Inline => is_small = true,
+            // All slivers of a bundle belong to one segment, so the whole bundle goes.
+            Place::Bundle { id, .. } => {
+                if removed.bundles.insert(id) {
+                    tables.bundles.remove(id)?;
+                    tables.holes.remove(id)?;
+                }
+            }
         }
     }
     tables.slivers.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
-    tables.small.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
-    let pairs = tables::pairs_of(tables::segments_of(blob));
-    tables.proofs.retain_in::<&PairKey, _>(tables::keys(&pairs), |_, _| false)?;
-    tables.headers.remove(blob)?;
-    tables.short.remove(blob)?;
-    tables.short_proofs.remove(blob)?;
-    tables.certificates.remove(blob)?;
-    tables.wanting.remove(blob)?;
-    let bytes = tables.content.remove(blob)?.map_or(0, |row| row.value().0);
-    add(tables, meta::CONTENT_BYTES, 0, bytes)?;
-    removed.bytes = removed.bytes.saturating_add(bytes);
+    if is_small {
+        tables.small.retain_in::<&SliverKey, _>(tables::keys(&slivers), |_, _| false)?;
+    }
+    let pairs = tables::pairs_of(*segment..=*segment);
+    tables.proofs.retain_in::<&PairKey, _>(tables::keys(&pairs), |_, proof| {
+        (bytes, rows) = (bytes.saturating_add(bytes_of(proof.len())), rows + 1);
+        false
+    })?;
+    removed.rows = removed.rows.saturating_add(rows);
+    Ok(bytes)
+}
+
+/// Removes header and short blob; their bytes.
+fn remove_values(
+    tables: &mut Tables<'_>,
+    blob: &BlobKey,
+    removed: &mut Removed,
+) -> Result<u64, StoreError> {
+    let mut bytes = 0_u64;
+    for table in [&mut tables.headers, &mut tables.short, &mut tables.short_proofs] {
+        if let Some(value) = table.remove(blob)? {
+            bytes = bytes.saturating_add(bytes_of(value.value().len()));
+            removed.rows = removed.rows.saturating_add(1);
+        }
+    }
     Ok(bytes)
 }
 
@@ -211,9 +289,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_transaction_takes_sixty_four_blobs_or_ten_thousand_rows_and_no_more() {
-        let removed = |rows| Removed { rows, ..Removed::default() };
-        assert!(!removed(0).is_enough(63) && removed(0).is_enough(64));
-        assert!(!removed(9_999).is_enough(0) && removed(10_000).is_enough(0));
+    fn a_transaction_takes_so_many_rows_or_sixty_four_bundles_and_no_more() {
+        let removed = |rows, bundles| {
+            let bundles = (0..bundles).collect();
+            Removed { rows, bundles, ..Removed::nothing(2_000) }
+        };
+        assert!(!removed(1_999, 63).is_enough());
+        assert!(removed(2_000, 0).is_enough() && removed(0, 64).is_enough());
     }
 }

@@ -6,11 +6,14 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 #[cfg(test)]
 use std::sync::Arc;
 
 use crate::error::StoreError;
+#[cfg(target_os = "linux")]
+use crate::tables::bytes_of;
 
 /// A change to files or folders.
 #[derive(Clone, Copy, Debug)]
@@ -166,6 +169,32 @@ fn punch(file: &File, offset: u64, length: u64) -> std::io::Result<()> {
 fn punch(_: &File, _: u64, _: u64) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
+
+/// Reads a part of a file from the disk, also if the system has it in memory, and has the system keep nothing of it. Where it
+/// cannot be told so, the bytes may be those in memory.
+pub(crate) fn read_from_disk(file: &File, offset: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+    advise(file, offset, bytes.len());
+    let read = file.read_exact_at(bytes, offset);
+    advise(file, offset, bytes.len());
+    read
+}
+
+#[cfg(target_os = "linux")]
+fn advise(file: &File, offset: u64, length: usize) {
+    use rustix::fs::{Advice, fadvise};
+    // Pages that the part shares with others are forgotten, too, and nothing is read ahead.
+    const PAGE: u64 = 4096;
+    let start = offset / PAGE * PAGE;
+    let end = offset.saturating_add(bytes_of(length)).next_multiple_of(PAGE);
+    let length = std::num::NonZeroU64::new(end.saturating_sub(start));
+    let advised = fadvise(file, start, length, Advice::DontNeed);
+    if let Err(error) = advised.and_then(|()| fadvise(file, 0, None, Advice::Random)) {
+        tracing::debug!(%error, "the system may read from memory what was to be read from the disk");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise(_: &File, _: u64, _: usize) {}
 
 #[cfg(test)]
 mod tests {

@@ -37,9 +37,13 @@ pub(crate) fn remove_part(
     parameters: &Parameters,
 ) -> Result<Removed, StoreError> {
     shards::give_up(tables, shard)?;
+    debug_assert!(tables.shard_states.get(shard.0)?.is_none(), "what leaves is nobody's here");
     let begun = tables.leaving.get(shard.0)?.map(|row| *row.value());
-    let (mut next, mut removed) = (begun.unwrap_or([0; 36]), Removed::default());
+    let (mut next, mut removed) = (begun.unwrap_or([0; 36]), Removed::nothing(SEGMENTS_MAX * 4));
     for _ in 0..SEGMENTS_MAX {
+        if removed.is_enough() {
+            break;
+        }
         let Some(segment) = segment_from(tables, &next)? else {
             next = END;
             break;

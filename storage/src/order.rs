@@ -97,7 +97,9 @@ fn append(
         tables.placed.last()?.is_none_or(|(_, row)| row.value().3 <= event),
         "places are in the order of events"
     );
-    tables.placed.insert(place, (blob, standing.bytes, stored, event))?;
+    let old = tables.placed.insert(place, (blob, standing.bytes, stored, event))?;
+    debug_assert!(old.is_none(), "a place is never used again");
+    drop(old);
     tables.places.insert(blob, (place, standing.end))?;
     tables.ends.insert(&tables::due_key(standing.end, blob), ())?;
     tables.meta.insert(meta::ORDER_LAST, place)?;

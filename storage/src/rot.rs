@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redb::ReadTransaction;
+use redb::{ReadTransaction, ReadableTable};
 
 use crate::error::StoreError;
 use crate::sealed;
 use crate::short;
-use crate::tables::{self, BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey};
+use crate::tables::{self, BlobKey, CERTIFICATES, HEADERS, PROOFS, PairKey, Tables};
+use crate::wanting;
 
 /// Values remembered; whoever has found so many needs no more to know that the disk is bad.
 const KNOWN_MAX: usize = 1024;
@@ -82,6 +83,18 @@ impl Rot {
         }
         Ok(wrong)
     }
+}
+
+/// Has the blob of a rotten value looked at. A certificate that is still rotten goes: no look asks for it, and the next
+/// announcement brings it again.
+pub(crate) fn mark(tables: &mut Tables<'_>, value: &Sealed) -> Result<(), StoreError> {
+    let Sealed::Certificate(blob) = value else { return wanting::note(tables, &value.blob()) };
+    let stored = tables.certificates.get(blob)?;
+    let is_rotten = stored.is_some_and(|sealed| tables::unseal(sealed.value()).is_none());
+    if is_rotten {
+        tables.certificates.remove(blob)?;
+    }
+    Ok(())
 }
 
 fn read(view: &ReadTransaction, value: &Sealed) -> Result<Option<bytes::Bytes>, StoreError> {

@@ -40,11 +40,13 @@ impl SegmentChange {
         tables: &mut Tables<'_>,
         unused: &mut BTreeSet<u64>,
     ) -> Result<(), StoreError> {
+        debug_assert!(self.lies_where_it_says(), "each sliver is a row or within the bundle");
         let mut removed = 0;
         if let Some(bundle) = &self.bundle {
             let in_bundle = self.rows.len().saturating_sub(self.small.len());
             let live = u32::try_from(in_bundle).unwrap_or(u32::MAX);
-            tables.bundles.insert(bundle.id, (&self.segment, bundle.length, live))?;
+            let old = tables.bundles.insert(bundle.id, (&self.segment, bundle.length, live))?;
+            debug_assert!(old.is_none(), "bundle {} is written once", bundle.id);
         }
         for (key, row) in &self.rows {
             let old = tables
@@ -70,6 +72,21 @@ impl SegmentChange {
         let slivers: u64 = self.rows.iter().map(|(_, row)| u64::from(row.length)).sum();
         let added = slivers.saturating_add(bytes_of(self.proof_bytes()));
         content::account(tables, self.blob_id.as_bytes(), added, removed, self.now_ms)
+    }
+
+    /// Whether each sliver has a place of its own: its bytes are here, or within the bundle, behind those before it.
+    fn lies_where_it_says(&self) -> bool {
+        let (mut at, mut small) = (0, 0);
+        for (_, row) in &self.rows {
+            match (row.place, &self.bundle) {
+                (Place::Inline, _) => small += 1,
+                (Place::Bundle { id, offset }, Some(bundle)) if id == bundle.id && offset == at => {
+                    at = offset.saturating_add(u64::from(row.length));
+                }
+                (Place::Bundle { .. }, _) => return false,
+            }
+        }
+        small == self.small.len() && at == self.bundle.as_ref().map_or(0, |bundle| bundle.length)
     }
 
     /// Bytes that will go into the database, without keys.

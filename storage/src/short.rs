@@ -107,8 +107,10 @@ pub(crate) fn put(
 ) -> Result<(), StoreError> {
     let blob = blob_id.as_bytes();
     let old = tables.short.insert(blob, row.as_slice())?;
+    let is_new = old.is_none();
     let mut removed = old.map_or(0, |old| bytes_of(old.value().len()));
     let old = tables.short_proofs.insert(blob, proof.as_slice())?;
+    debug_assert_eq!(old.is_none(), is_new, "both rows are there, or none");
     removed = removed.saturating_add(old.map_or(0, |old| bytes_of(old.value().len())));
     content::account(tables, blob, bytes_of(row.len() + proof.len()), removed, now_ms)
 }
@@ -128,6 +130,7 @@ pub(crate) fn shrink(
     let stored = bytes.and_then(|(row, proof)| ShortBlob::read(row, Bytes::copy_from_slice(proof)));
     drop((row, proof));
     let Some(stored) = stored.filter(|stored| stored.has_all(&[shard])) else { return Ok(None) };
+    debug_assert!(!stored.symbols.is_empty(), "it has the one that goes");
     if stored.symbols.len() == 1 {
         tables.short.remove(blob)?;
         tables.short_proofs.remove(blob)?;

@@ -11,7 +11,7 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::sliver::{Axis, ShardIndex};
 use redb::{ReadTransaction, ReadableTable};
 
-use crate::bundles::Bundles;
+use crate::bundles::{Bundles, Reading};
 use crate::content;
 use crate::error::StoreError;
 use crate::holes;
@@ -44,13 +44,36 @@ pub(crate) fn row(
     Ok(row.map(|row| SliverRow::from_tuple(row.value())))
 }
 
+impl Found {
+    /// The row, if it promises bytes that are not there and nobody knew.
+    pub(crate) fn rotten(&self) -> Option<SliverRow> {
+        match self {
+            Found::Damaged(row) | Found::Gone(row) => Some(*row).filter(|row| !row.damaged),
+            Found::Bytes(_) | Found::Nothing => None,
+        }
+    }
+}
+
 /// Looks for a sliver once.
 pub(crate) fn find(
     view: &ReadTransaction,
     bundles: Option<&Bundles>,
     key: &SliverKey,
 ) -> Result<Found, StoreError> {
-    let Some(row) = row(view, key)? else { return Ok(Found::Nothing) };
+    match row(view, key)? {
+        Some(row) => read(view, bundles, key, row, Reading::Fast),
+        None => Ok(Found::Nothing),
+    }
+}
+
+/// Reads the sliver that a row of the view promises.
+pub(crate) fn read(
+    view: &ReadTransaction,
+    bundles: Option<&Bundles>,
+    key: &SliverKey,
+    row: SliverRow,
+    reading: Reading,
+) -> Result<Found, StoreError> {
     if row.damaged {
         return Ok(Found::Damaged(row));
     }
@@ -61,7 +84,7 @@ pub(crate) fn find(
         },
         Place::Bundle { id, offset } => {
             let Some(bundles) = bundles else { return Ok(Found::Damaged(row)) };
-            match bundles.read(id, offset, row.length) {
+            match bundles.read(id, offset, row.length, reading) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     return Ok(Found::Gone(row));
@@ -157,6 +180,7 @@ pub(crate) fn segment_is_complete(
     segment: &SegmentKey,
     shards: &[ShardIndex],
 ) -> Result<bool, StoreError> {
+    debug_assert!(shards.is_sorted(), "rows and wanted slivers are walked side by side");
     let proofs = view.open_table(PROOFS)?;
     for shard in shards {
         let proof = proofs.get(&tables::pair_key(segment, *shard))?;
@@ -196,6 +220,7 @@ pub(crate) fn count(
     segments: Range<u32>,
     shards: &[ShardIndex],
 ) -> Result<Vec<(u16, u16)>, StoreError> {
+    debug_assert!(shards.is_sorted(), "shards are searched in order");
     if let Some(held) = short::count(view, blob_id.as_bytes(), shards)? {
         return Ok(segments.map(|_| (held, held)).collect());
     }

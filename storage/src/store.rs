@@ -26,12 +26,14 @@ use crate::rot::{Rot, Sealed};
 use crate::sealed;
 use crate::short::{self, ShortBlob};
 use crate::slivers::{self, Found};
-use crate::tables::{self, CERTIFICATES, HEADERS, PROOFS, bytes_of, meta};
+use crate::tables::{self, CERTIFICATES, HEADERS, PROOFS, SliverKey, bytes_of, meta};
 use crate::writer::{Change, Done, QUEUE_REQUESTS_MAX, Request, Writer};
 use crate::{reconcile, schema};
 
 /// Largest header or certificate: the header of a 32 TiB blob.
 const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Rows that one transaction removes: some milliseconds.
+const REMOVED_AT_ONCE: usize = 2_000;
 /// Looks for a sliver that is being replaced while it is read.
 const READ_ATTEMPTS: usize = 4;
 /// Database cache of a store in memory, whose database is the cache.
@@ -46,6 +48,9 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bytes that may wait for the next commit; writers beyond it wait for room.
     pub queue_bytes: u32,
+    /// Rows after which one transaction of removing ends, so that others' writes get in between. One segment of a blob goes
+    /// as a whole, whatever this says.
+    pub removed_at_once: usize,
 }
 
 impl Default for Options {
@@ -54,6 +59,7 @@ impl Default for Options {
             reserve_bytes: 256 * 1024 * 1024,
             cache_bytes: 64 * 1024 * 1024,
             queue_bytes: 64 * 1024 * 1024,
+            removed_at_once: REMOVED_AT_ONCE,
         }
     }
 }
@@ -83,6 +89,7 @@ struct Inner {
     writer: Option<JoinHandle<()>>,
     queue: Arc<Semaphore>,
     queue_bytes: u32,
+    removed_at_once: usize,
     bundles: Option<Arc<Bundles>>,
     poison: Arc<Poison>,
     rot: Rot,
@@ -131,8 +138,7 @@ impl Store {
         let poison = Arc::new(Poison::default());
         let bundles = Bundles::open(path, options.reserve_bytes, Arc::clone(&poison), files)?;
         reconcile::run(&database, &bundles)?;
-        let queue = (options.queue_bytes, QUEUE_REQUESTS_MAX);
-        Store::start(database, Some(Arc::new(bundles)), poison, lock, queue)
+        Store::start(database, Some(Arc::new(bundles)), poison, lock, (options, QUEUE_REQUESTS_MAX))
     }
 
     /// A store that forgets everything when the last clone goes: for tests and light clients. Same code, no files.
@@ -145,8 +151,8 @@ impl Store {
     /// own (`together` is 1), or the same run would write differently each time.
     pub fn in_backend(backend: impl StorageBackend, together: usize) -> Result<Store, StoreError> {
         let database = schema::create_in(backend, MEMORY_CACHE_BYTES)?;
-        let queue = (Options::default().queue_bytes, together);
-        Store::start(database, None, Arc::new(Poison::default()), None, queue)
+        let options = (Options::default(), together);
+        Store::start(database, None, Arc::new(Poison::default()), None, options)
     }
 
     fn start(
@@ -154,8 +160,9 @@ impl Store {
         bundles: Option<Arc<Bundles>>,
         poison: Arc<Poison>,
         lock: Option<DirectoryLock>,
-        (queue_bytes, together): (u32, usize),
+        (options, together): (Options, usize),
     ) -> Result<Store, StoreError> {
+        let Options { queue_bytes, removed_at_once, .. } = options;
         let database = Arc::new(database);
         let (sender, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let writer = Writer {
@@ -175,6 +182,7 @@ impl Store {
                 usize::try_from(queue_bytes).unwrap_or(usize::MAX >> 4),
             )),
             queue_bytes,
+            removed_at_once,
             bundles,
             poison,
             rot: Rot::default(),
@@ -326,36 +334,20 @@ impl Store {
     ) -> Result<Option<Bytes>, StoreError> {
         let key =
             tables::sliver_key(&tables::segment_key(blob_id.as_bytes(), segment), shard, axis);
-        let mut found = Found::Nothing;
-        for _ in 0..READ_ATTEMPTS {
-            let view = self.view()?;
-            found = slivers::find(&view, self.bundles().map(Arc::as_ref), &key)?;
-            // Its bundle may be gone, or its bytes given back to the disk, because the row changed since.
-            let has_changed = match &found {
-                Found::Bytes(_) | Found::Nothing => false,
-                Found::Gone(_) => true,
-                Found::Damaged(row) => {
-                    !row.damaged && slivers::row(&self.view()?, &key)? != Some(*row)
-                }
-            };
-            if !has_changed {
-                break;
-            }
+        let found = self.find_sliver(&key)?;
+        if let Some(row) = found.rotten() {
+            self.inner.rot.found();
+            tracing::warn!(blob_id = %blob_id.short(), segment, %shard, %axis, "a stored sliver is corrupt");
+            self.mention(Change::Rotten { slivers: vec![(key, row)], values: Vec::new() });
         }
         match found {
             Found::Bytes(bytes) => Ok(Some(bytes)),
             Found::Nothing => Ok(None),
-            Found::Damaged(row) | Found::Gone(row) => {
-                let what = format!(
+            Found::Damaged(_) | Found::Gone(_) => Err(StoreError::Corrupt {
+                what: format!(
                     "the {axis} sliver of shard {shard} in segment {segment} of blob {blob_id}"
-                );
-                if !row.damaged {
-                    self.inner.rot.found();
-                    tracing::warn!(blob_id = %blob_id.short(), segment, %shard, %axis, "a stored sliver is corrupt");
-                    self.mention(Change::Damaged { key, row });
-                }
-                Err(StoreError::Corrupt { what })
-            }
+                ),
+            }),
         }
     }
 
@@ -380,14 +372,33 @@ impl Store {
 
     // For this crate.
 
+    /// Looks for a sliver that may be replaced while it is read.
+    fn find_sliver(&self, key: &SliverKey) -> Result<Found, StoreError> {
+        let mut found = Found::Nothing;
+        for _ in 0..READ_ATTEMPTS {
+            found = slivers::find(&self.view()?, self.bundles().map(Arc::as_ref), key)?;
+            // Its bundle may be gone, or its bytes given back to the disk, because the row changed since.
+            let has_changed = match &found {
+                Found::Bytes(_) | Found::Nothing => false,
+                Found::Gone(_) => true,
+                Found::Damaged(row) => {
+                    !row.damaged && slivers::row(&self.view()?, key)? != Some(*row)
+                }
+            };
+            if !has_changed {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// Passes on what a read of a sealed value gave. Rot is remembered, and its blob looked at, once: nobody can have the
-    /// store write by reading. Certificates are nothing that a look looks for.
+    /// store write by reading.
     fn watch<T>(&self, value: Sealed, read: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Corrupt { .. }) = &read
             && self.inner.rot.remember(value)
-            && !matches!(value, Sealed::Certificate(_))
         {
-            self.mention(Change::Rotten { blob: value.blob() });
+            self.mention(Change::Rotten { slivers: Vec::new(), values: vec![value] });
         }
         read
     }
@@ -484,8 +495,10 @@ fn check_size(what: &'static str, bytes: &[u8]) -> Result<usize, StoreError> {
     Ok(bytes.len())
 }
 
+mod scrubbing;
 mod upkeep;
 
+pub use scrubbing::Scrubbed;
 pub use upkeep::{Dropped, Filling};
 
 #[cfg(test)]

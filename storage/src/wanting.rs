@@ -11,7 +11,8 @@ use crate::tables::{self, BlobKey, Tables, meta};
 /// Has the blob looked at.
 pub(crate) fn note(tables: &mut Tables<'_>, blob: &BlobKey) -> Result<(), StoreError> {
     let number = next_number(tables)?;
-    tables.wanting.insert(blob, number)?;
+    let old = tables.wanting.insert(blob, number)?;
+    debug_assert!(old.is_none_or(|old| old.value() < number), "notes are numbered in their order");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
-use redb::{Database, Durability};
+use redb::{Database, Durability, ReadableTable};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::bundles::Bundles;
@@ -23,6 +23,7 @@ use crate::leaving;
 use crate::ledger::{self, Kept, Proof};
 use crate::order;
 use crate::places::SliverRow;
+use crate::rot::{self, Sealed};
 use crate::segment::SegmentChange;
 use crate::shards;
 use crate::short;
@@ -60,9 +61,9 @@ pub(crate) enum Change {
     /// A writer came back for unpaid bytes.
     Renew { blob_id: BlobId, now_ms: u64 },
     /// Unpaid bytes are due.
-    Forget { before_ms: u64 },
+    Forget { before_ms: u64, rows_max: usize },
     /// An epoch has come in which paid time may be over.
-    Expire { epoch: Epoch },
+    Expire { epoch: Epoch, rows_max: usize },
     /// Shards gained, completed and lost.
     Shards { changes: Vec<(ShardIndex, Option<Holding>)> },
     /// What is stored of a shard has to go.
@@ -71,10 +72,8 @@ pub(crate) enum Change {
     Punched { bundles: Vec<(u64, u32)> },
     /// Nothing is missing of these shards any more.
     Filled { shards: Vec<(ShardIndex, Epoch)> },
-    /// A read found wrong bytes.
-    Damaged { key: SliverKey, row: SliverRow },
-    /// A read found that a header, a proof or a short blob is not what was written.
-    Rotten { blob: BlobKey },
+    /// A read found that these are not what was written: slivers with the rows that promise other bytes, and sealed values.
+    Rotten { slivers: Vec<(SliverKey, SliverRow)>, values: Vec<Sealed> },
     /// Nothing is missing of these blobs, unless something was noted of them since.
     Whole { blobs: Vec<(BlobKey, u64)> },
 }
@@ -217,6 +216,8 @@ impl Writer {
                     other => results.push(Ok(other?)),
                 }
             }
+            let is_unused = |id: &u64| tables.bundles.get(*id).is_ok_and(|row| row.is_none());
+            debug_assert!(unused.iter().all(is_unused), "files go after all rows that name them");
         }
         for request in batch.iter_mut() {
             // If the commit fails half-way it may still be found after a restart: the files must stay until then.
@@ -263,13 +264,13 @@ impl Change {
             Change::Renew { blob_id, now_ms } => {
                 content::renew(tables, blob_id.as_bytes(), *now_ms)?;
             }
-            Change::Forget { before_ms } => {
-                let removed = content::forget_pending(tables, *before_ms)?;
+            Change::Forget { before_ms, rows_max } => {
+                let removed = content::forget_pending(tables, *before_ms, *rows_max)?;
                 return Ok(Done::removed(removed, unused));
             }
-            Change::Expire { epoch } => {
+            Change::Expire { epoch, rows_max } => {
                 let more = order::expire(tables, *epoch)?;
-                let mut removed = expiry::expire(tables, *epoch)?;
+                let mut removed = expiry::expire(tables, *epoch, *rows_max)?;
                 removed.more |= more;
                 return Ok(Done::removed(removed, unused));
             }
@@ -281,8 +282,12 @@ impl Change {
             }
             Change::Punched { bundles } => holes::settle(tables, bundles)?,
             Change::Filled { shards } => shards::fill(tables, shards)?,
-            Change::Damaged { key, row } => slivers::mark_damaged(tables, key, row)?,
-            Change::Rotten { blob } => wanting::note(tables, blob)?,
+            Change::Rotten { slivers, values } => {
+                for (key, row) in slivers {
+                    slivers::mark_damaged(tables, key, row)?;
+                }
+                values.iter().try_for_each(|value| rot::mark(tables, value))?;
+            }
             Change::Whole { blobs } => wanting::settle(tables, blobs)?,
         }
         Ok(Done::default())
@@ -316,7 +321,6 @@ impl Change {
             | Change::Leave { .. }
             | Change::Punched { .. }
             | Change::Filled { .. }
-            | Change::Damaged { .. }
             | Change::Rotten { .. }
             | Change::Whole { .. } => 0,
         }

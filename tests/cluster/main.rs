@@ -28,6 +28,7 @@ mod reading;
 mod recovery;
 mod refusals;
 mod restart;
+mod scrubbing;
 mod several_ledgers;
 mod short;
 mod sizes;

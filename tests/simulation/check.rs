@@ -26,6 +26,7 @@ pub(crate) enum Invariant {
     Listing,
     SoundStore,
     Recovery,
+    Scrubbing,
 }
 
 /// One line of the table.
@@ -44,7 +45,7 @@ const fn waits(number: &'static str, says: &'static str) -> Line {
 }
 
 /// All of them.
-pub(crate) const TABLE: [Line; 21] = [
+pub(crate) const TABLE: [Line; 22] = [
     line(
         "I-1",
         Invariant::Durability,
@@ -117,6 +118,11 @@ pub(crate) const TABLE: [Line; 21] = [
         "+5",
         Invariant::SoundStore,
         "every start, epoch and sweep: no table of the store contradicts another",
+    ),
+    line(
+        "+6",
+        Invariant::Scrubbing,
+        "at the end: what rotted at an honest node is found, though nobody read it, and right again",
     ),
 ];
 

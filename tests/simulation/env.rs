@@ -74,6 +74,8 @@ pub(crate) enum Event {
     View { node: usize, incarnation: u32 },
     /// A node looks whether there is something to repair, or late.
     Repair { node: usize, incarnation: u32 },
+    /// A node reads again what it stores.
+    Scrub { node: usize, incarnation: u32 },
     /// A node forgets what nobody paid for.
     Sweep { node: usize, incarnation: u32 },
     /// A session waited long enough for its registration.

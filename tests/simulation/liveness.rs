@@ -23,7 +23,9 @@ impl World {
         if !self.env.settings.is_beyond {
             self.check_writes();
             self.check_durability();
+            self.run_tours();
             self.check_repairs();
+            self.check_scrubbed();
         }
         self.check_reads();
         self.check_records();
@@ -110,6 +112,33 @@ impl World {
             let lacking: Vec<_> = lacking.map(|node| node.index).collect();
             let what = format!("nodes {lacking:?} never have their share");
             self.env.violated(Invariant::Recovery, what);
+        }
+    }
+
+    /// Every honest node reads all that it stores once, from a beginning after the faults.
+    fn run_tours(&mut self) {
+        let have_read_all = |world: &World, before: &[u64]| {
+            let honest = world.nodes.iter().zip(before).filter(|(node, _)| node.lie.is_none());
+            honest.into_iter().all(|(node, before)| node.scrubber.tours >= before + 2)
+        };
+        let before: Vec<_> = self.nodes.iter().map(|node| node.scrubber.tours).collect();
+        let in_time = self.run_until_so(LIMIT_MS, |world| have_read_all(world, &before));
+        if self.env.violation.is_none() && !in_time {
+            let tours: Vec<_> = self.nodes.iter().map(|node| node.scrubber.tours).collect();
+            let what = format!("tours do not end: {before:?} before, {tours:?} after");
+            self.env.violated(Invariant::Scrubbing, what);
+        }
+    }
+
+    /// Nothing of what is certified is rotten at an honest node.
+    fn check_scrubbed(&mut self) {
+        if self.env.violation.is_some() {
+            return;
+        }
+        let honest = self.nodes.iter().filter(|node| node.lie.is_none());
+        let rotten = honest.filter_map(|node| Some((node.index, node.rotten(&self.env)?)));
+        if let Some((node, rotten)) = rotten.collect::<Vec<_>>().pop() {
+            self.env.violated(Invariant::Scrubbing, format!("n{node}: {rotten}"));
         }
     }
 

@@ -18,6 +18,7 @@ mod node;
 mod put;
 mod random;
 mod repair;
+mod scrub;
 mod serve;
 mod settings;
 mod shrink;

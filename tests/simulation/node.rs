@@ -25,6 +25,7 @@ use crate::disk::{Disk, Kept};
 use crate::env::{Env, Event, Known, NETWORK, StreamId};
 use crate::random::Random;
 use crate::repair::Repairer;
+use crate::scrub::Scrubber;
 use crate::serve::Session;
 use crate::settings::{Fault, Lie};
 
@@ -44,6 +45,7 @@ pub(crate) struct Node {
     pub(crate) disk: Disk,
     pub(crate) sessions: BTreeMap<StreamId, Session>,
     pub(crate) repairs: Repairer,
+    pub(crate) scrubber: Scrubber,
     pub(crate) incarnation: u32,
     /// The epoch as it knows it, and the last checkpoint in its store.
     pub(crate) epoch: Epoch,
@@ -74,6 +76,7 @@ impl Node {
             disk: Disk::default(),
             sessions: BTreeMap::new(),
             repairs: Repairer::default(),
+            scrubber: Scrubber::new(env, index),
             incarnation: 0,
             epoch: crate::ledger::FIRST_EPOCH,
             checkpoint: None,
@@ -154,6 +157,7 @@ impl Node {
         env.after(env.settings.look_ms, Event::Look { node, incarnation });
         env.after(env.settings.look_ms * 2, Event::Repair { node, incarnation });
         env.after(env.settings.pending_ms / 2, Event::Sweep { node, incarnation });
+        self.begin_scrub(env);
     }
 
     /// The power goes: what was synced stays, and some of the rest.
@@ -423,7 +427,7 @@ impl Node {
     /// Hears of a certificate.
     pub(crate) fn hear(&mut self, env: &mut Env, bytes: &[u8]) {
         let Some(store) = self.store.clone() else { return };
-        let is_known = |blob_id: &BlobId| !matches!(store.certificate(blob_id), Ok(None));
+        let is_known = |blob_id: &BlobId| matches!(store.certificate(blob_id), Ok(Some(_)));
         let verdict = announcement::judge(bytes, &self.committee(env), &NETWORK, is_known);
         match verdict {
             Verdict::Accept(blob_id, certificate) => {

@@ -127,6 +127,8 @@ pub(crate) struct Settings {
     pub(crate) look_ms: u64,
     /// How long bytes that nobody paid for are kept.
     pub(crate) pending_ms: u64,
+    /// Within what time a node reads again all that it stores.
+    pub(crate) scrub_every_ms: u64,
     /// The bytes of each blob.
     pub(crate) blobs: Vec<Vec<u8>>,
     pub(crate) operations: Vec<(u64, Operation)>,
@@ -260,6 +262,7 @@ impl Settings {
             disorder: *random.choose(&[0, 0, 100, 500]),
             look_ms: random.within(50..1_000),
             pending_ms: random.within(5_000..40_000),
+            scrub_every_ms: Random::of(seed, "scrub").within(2_000..40_000),
             operations: operations(random, blobs.len()),
             blobs,
             faults,

@@ -140,6 +140,11 @@ impl World {
                     nodes[node].repair(env);
                 }
             }
+            Event::Scrub { node, incarnation } => {
+                if nodes[node].incarnation == incarnation {
+                    nodes[node].scrub(env);
+                }
+            }
             Event::Sweep { node, incarnation } => {
                 if nodes[node].incarnation == incarnation {
                     nodes[node].sweep(env);

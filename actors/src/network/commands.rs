@@ -2,7 +2,8 @@
 //!
 //! Promises: whoever waits for an answer has a channel of its own for it. Does not: carry anything out.
 
-use libp2p::{PeerId, gossipsub};
+use haulout_protocol::wire::reach::Tried;
+use libp2p::{Multiaddr, PeerId, gossipsub};
 use tokio::sync::oneshot;
 
 use super::errors::PublishError;
@@ -24,11 +25,20 @@ pub(super) enum Command {
         from: PeerId,
         verdict: Verdict,
     },
+    DialBack(Box<DialBack>),
     Disconnect(PeerId),
     Ban(PeerId),
     Leave,
     #[cfg(test)]
     Panic,
+}
+
+/// A new connection to a peer that asked for it.
+#[derive(Debug)]
+pub(super) struct DialBack {
+    pub(super) peer: PeerId,
+    pub(super) address: Multiaddr,
+    pub(super) reply: oneshot::Sender<Tried>,
 }
 
 /// What to do with a gossip message.

@@ -17,11 +17,13 @@ pub enum Protocol {
     Symbol,
     /// Signatures that a blob was encoded wrongly.
     Verdict,
+    /// Dials back to whoever asks, to see whether it is reached.
+    Reach,
 }
 
 impl Protocol {
-    pub(super) const ALL: [Protocol; 4] =
-        [Protocol::Blob, Protocol::Sliver, Protocol::Symbol, Protocol::Verdict];
+    pub(super) const ALL: [Protocol; 5] =
+        [Protocol::Blob, Protocol::Sliver, Protocol::Symbol, Protocol::Verdict, Protocol::Reach];
 
     /// What traces call it.
     pub(crate) fn service(self) -> &'static str {
@@ -30,13 +32,14 @@ impl Protocol {
             Protocol::Sliver => "haulout/sliver/1",
             Protocol::Symbol => "haulout/symbol/1",
             Protocol::Verdict => "haulout/verdict/1",
+            Protocol::Reach => "haulout/reach/1",
         }
     }
 
     /// What a node that serves it works for.
     pub(crate) fn duty(self) -> Duty {
         match self {
-            Protocol::Blob | Protocol::Sliver => Duty::Clients,
+            Protocol::Blob | Protocol::Sliver | Protocol::Reach => Duty::Clients,
             Protocol::Symbol | Protocol::Verdict => Duty::Repair,
         }
     }
@@ -47,6 +50,7 @@ impl Protocol {
             Protocol::Sliver => "sliver",
             Protocol::Symbol => "symbol",
             Protocol::Verdict => "verdict",
+            Protocol::Reach => "reach",
         };
         on_wire(network, name)
     }

@@ -4,6 +4,7 @@
 //! so the swarm is always polled. When it ends, for whatever reason, its sockets are free.
 //! Does not: decide what streams or messages mean.
 
+mod dialling_back;
 mod whereabouts;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use futures::StreamExt;
 use haulout_protocol::crypto;
 use haulout_protocol::machine::conditions::Entrance;
 use haulout_protocol::machine::guests::Class;
+use haulout_protocol::wire::reach::Tried;
 use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::ListenerId;
 use libp2p::memory_connection_limits::MemoryUsageLimitExceeded;
@@ -23,7 +25,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, connection_limits, gossipsub, identify, kad, ping};
 use prometheus_client::registry::Registry;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
@@ -54,6 +56,8 @@ pub(super) struct Driver {
     strangers: Strangers,
     /// Walks under way, and for whom.
     walks: HashMap<kad::QueryId, PeerId>,
+    /// Dials back under way, and who waits for them.
+    dials_back: HashMap<ConnectionId, oneshot::Sender<Tried>>,
     bootstrap_due: Instant,
     bootstrap_pauses: Pauses,
     /// A listener closed unasked: only a new swarm hears everybody again.
@@ -91,6 +95,7 @@ impl Driver {
             listeners: HashMap::new(),
             strangers: Strangers::new(),
             walks: HashMap::new(),
+            dials_back: HashMap::new(),
             bootstrap_due: Instant::now(),
             bootstrap_pauses: Pauses::between(
                 limits::BOOTSTRAP_PAUSE_MIN,
@@ -179,6 +184,7 @@ impl Driver {
             }
             Command::Subscribe(topic) => self.subscribe(topic),
             Command::Verdict { id, from, verdict } => self.judge(&id, &from, verdict),
+            Command::DialBack(dial) => self.dial_back(*dial),
             Command::Disconnect(peer) => drop(self.swarm.disconnect_peer_id(peer)),
             Command::Ban(peer) => self.ban(peer),
             Command::Leave => {}
@@ -298,12 +304,16 @@ impl Driver {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
                 self.with_book(peer_id, PeerBook::connected);
                 self.on_connected(peer_id, connection_id, &endpoint);
+                self.dialled_back(connection_id);
             }
             SwarmEvent::ConnectionClosed { peer_id, connection_id, cause, .. } => {
                 self.strangers.closed(&connection_id);
                 self.with_book(peer_id, PeerBook::disconnected);
                 let cause = cause.map(|cause| cause.to_string()).unwrap_or_default();
                 debug!(peer = %peer_id, cause, "connection closed");
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                self.not_dialled_back(connection_id, &error);
             }
             SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
                 self.on_refused(peer_id, &error);

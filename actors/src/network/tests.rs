@@ -14,6 +14,7 @@ use super::*;
 use crate::limits;
 use crate::supervisor::{Budget, ChildState, Plan, StartError, Strategy, Supervisor};
 
+mod dialling_back;
 mod lending;
 
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";

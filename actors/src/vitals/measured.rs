@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::{ClockDifference, Stored};
+use haulout_protocol::machine::reachability::Reachability;
+use haulout_storage::Scrubbed;
 
 /// What a node lacks of what the network keeps, and what it did about that since it started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,23 @@ impl Falling {
     }
 }
 
+/// How far a node is with reading again what it stores, since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scrubbing {
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Values among them that were not what was written.
+    pub rotten: u64,
+    /// Slivers that the system did not let us read.
+    pub unreadable: u64,
+    /// How much of the tour that is under way is done, in thousandths, as far as can be told.
+    pub tour_per_mille: u64,
+    /// How often everything was read once.
+    pub tours: u64,
+    /// When the last of these tours ended, by our clock, in milliseconds since 1970.
+    pub last_tour_ms: Option<u64>,
+}
+
 /// What was measured last: written by those who measure, read by whoever asks; a cheap clone.
 #[derive(Clone, Debug)]
 pub struct Vitals {
@@ -77,6 +96,9 @@ pub(super) struct Measured {
     repairs: Repairs,
     /// Blobs and pairs that are missing, as they were counted last; nothing while nothing is.
     missing: Option<(u64, Falling)>,
+    scrubbing: Scrubbing,
+    /// Nothing before anybody was asked.
+    pub(super) reachability: Option<Reachability>,
     pub(super) clock: Option<ClockDifference>,
     /// How far the ledger's time was moved ahead, as it said when it was asked last.
     time_moved_ms: u64,
@@ -137,6 +159,22 @@ impl Vitals {
         measured.missing = (blobs > 0).then_some((blobs, falling));
     }
 
+    /// Bytes free on the disk, and how many of them are never used; nothing before the first look.
+    pub fn disk(&self) -> Option<(u64, u64)> {
+        let stored = self.measured().stored.clone()?;
+        Some((stored.free_bytes?, stored.reserve_bytes))
+    }
+
+    /// What peers found that were asked to dial us back; nothing before one was asked.
+    pub fn reachability(&self) -> Option<Reachability> {
+        self.measured().reachability.clone()
+    }
+
+    /// What peers found that were asked to dial us back.
+    pub(crate) fn set_reachability(&self, found: Reachability) {
+        self.measured().reachability = Some(found);
+    }
+
     /// A look through the store found so many incomplete blobs so far.
     pub(crate) fn set_incomplete(&self, incomplete: u64) {
         let repairs = &mut self.measured().repairs;
@@ -154,6 +192,31 @@ impl Vitals {
         let repairs = &mut self.measured().repairs;
         repairs.pairs = repairs.pairs.saturating_add(pairs);
         repairs.received_bytes = repairs.received_bytes.saturating_add(received_bytes);
+    }
+
+    /// How far the node is with reading again what it stores.
+    pub fn scrubbing(&self) -> Scrubbing {
+        self.measured().scrubbing
+    }
+
+    /// So much of the tour that is under way is done.
+    pub(crate) fn set_tour(&self, per_mille: u64) {
+        self.measured().scrubbing.tour_per_mille = per_mille;
+    }
+
+    /// A slice was read again.
+    pub(crate) fn note_scrubbed(&self, read: &Scrubbed) {
+        let scrubbing = &mut self.measured().scrubbing;
+        scrubbing.read_bytes = scrubbing.read_bytes.saturating_add(read.bytes);
+        scrubbing.rotten = scrubbing.rotten.saturating_add(read.rotten);
+        scrubbing.unreadable = scrubbing.unreadable.saturating_add(read.unreadable);
+    }
+
+    /// Everything was read once.
+    pub(crate) fn note_tour(&self, now_ms: u64) {
+        let scrubbing = &mut self.measured().scrubbing;
+        scrubbing.tours = scrubbing.tours.saturating_add(1);
+        scrubbing.last_tour_ms = Some(now_ms);
     }
 
     /// A proven checkpoint of that time came, at this moment of our clock; whether the ledger has no later one. A

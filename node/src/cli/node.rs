@@ -5,12 +5,17 @@
 //! at once; with `--exit-with-parent` it ends when its parent does, however that happens.
 //! Does not: detach from the terminal.
 
+mod check;
 mod commission;
 mod exit;
+mod init;
+mod invite;
 mod operator;
 mod register;
+mod running;
 mod set;
 mod show;
+mod status;
 mod vote;
 
 use std::net::SocketAddr;
@@ -32,8 +37,12 @@ use crate::terminal;
 // Help of most verbs is the text of their structs: words here would cover it.
 #[derive(Debug, Subcommand)]
 pub(super) enum Node {
+    Init(init::Init),
+    Invite(invite::Invite),
     /// Run a storage node until it is told to stop
     Run(Run),
+    Check(check::Check),
+    Status(status::Status),
     Register(register::Register),
     Show(show::Show),
     Set(set::Set),
@@ -71,6 +80,10 @@ impl Node {
     pub(super) fn run(&self, cli: &Cli, output: &Output) -> Result<u8> {
         match self {
             Node::Run(run) => run.run(cli, output),
+            Node::Init(init) => cli.online(output, init.run(cli, output)),
+            Node::Invite(invite) => invite.run(cli, output),
+            Node::Check(check) => cli.online(output, check.run(cli, output)),
+            Node::Status(status) => cli.online(output, status.run(cli, output)),
             Node::Register(register) => cli.online(output, register.run(cli, output)),
             Node::Show(show) => cli.online(output, show.run(cli, output)),
             Node::Set(set) => cli.online(output, set.run(cli, output)),

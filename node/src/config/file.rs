@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{Address, Bootstrap, Id, List, Period, Prefer, Servers, Size, Trusted};
+use super::values::{
+    Address, Bootstrap, Count, Id, List, Period, Prefer, Recurrence, Servers, Size, Trusted,
+};
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +100,8 @@ pub(super) struct Node {
     pub(super) keep_free: Option<Size>,
     pub(super) cache: Option<Size>,
     pub(super) clock_tolerance: Option<Period>,
-    pub(super) repairs_at_once: Option<u16>,
+    pub(super) repairs_at_once: Option<Count>,
+    pub(super) scrub_every: Option<Recurrence>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -25,6 +25,7 @@ fn the_example_serves_both_roles() {
     assert_eq!(node.keep_free, 256 << 20);
     assert_eq!(node.clock_tolerance, Duration::from_secs(60));
     assert_eq!(node.repairs_at_once, 8);
+    assert_eq!(node.scrub_every, Duration::from_secs(14 * 24 * 60 * 60));
     assert_eq!(node.stop_within, Duration::from_secs(30));
     let client = config.client().unwrap();
     let source = WalletSource::KeyFile("/etc/haulout/wallet.key".into());
@@ -54,6 +55,12 @@ fn errors_name_file_line_key_and_fix() {
         ("[network]\nlisten = [\"1.2.3.4:5\"]\n", ":2: network.listen: ", "must begin with /"),
         ("[network]\nlisten = [\"/ip4/1.2.3.4/udp/99999/quic-v1\"]\n", ":2: ", "value of udp"),
         ("[node]\nstop_within = \"30\"\n", ":2: node.stop_within: ", "as in \"30s\""),
+        (
+            "[node]\nscrub_every = \"2 weeks\"\n",
+            ":2: node.scrub_every: ",
+            "as in \"14d\", or \"0\"",
+        ),
+        ("[node]\nscrub_every = 14\n", ":2: node.scrub_every: ", "as in \"14d\", or \"0\""),
         ("[node]\ncache = \"64 mb\"\n", ":2: node.cache: ", "as in \"64MiB\""),
         ("[node]\n\n\ndata_dir = \"/var/lib", ":4: ", ""),
         ("[http]\nlisten = \"localhost\"\n", ":2: http.listen: ", "socket address"),
@@ -66,6 +73,16 @@ fn errors_name_file_line_key_and_fix() {
         assert!(message.contains(place), "{text}: {message}");
         assert!(message.contains(reason), "{text}: {message}");
         assert!(error.next_step().contains("haulout config"), "{}", error.next_step());
+    }
+}
+
+#[test]
+fn how_often_everything_is_read_again_is_a_period_in_days_too_or_never() {
+    for (text, hours) in [("\"14d\"", 336), ("\"36h\"", 36), ("\"0\"", 0), ("0", 0), ("\"0d\"", 0)]
+    {
+        let node = format!("[node]\ndata_dir = \"/x\"\nscrub_every = {text}\n");
+        let node = read(&format!("{}{node}", example_client())).unwrap().node().unwrap();
+        assert_eq!(node.scrub_every, Duration::from_secs(hours * 60 * 60), "{text}");
     }
 }
 
@@ -90,6 +107,21 @@ fn flags_cover_variables_and_variables_cover_files() {
     let (section, key, value) = ("chain", "rpc", "http://flag:1".to_owned());
     sources.flags.push(Setting { flag: "--rpc", section, key, value });
     assert_eq!(rpc(&sources), ["http://flag:1"]);
+}
+
+#[test]
+fn variables_set_numbers_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.toml");
+    std::fs::write(&file, format!("{}[node]\ndata_dir = \"/x\"\n", example_client())).unwrap();
+    let mut sources = Sources { file: Some(file), ..Sources::default() };
+    let set = |key: &str, value: &str| (format!("HAULOUT_NODE__{key}"), value.to_owned());
+    sources.env = vec![set("REPAIRS_AT_ONCE", "3"), set("SCRUB_EVERY", "0")];
+    let node = Config::load(&sources).unwrap().node().unwrap();
+    assert_eq!((node.repairs_at_once, node.scrub_every), (3, Duration::ZERO));
+    sources.env = vec![set("REPAIRS_AT_ONCE", "many")];
+    let refused = Config::load(&sources).unwrap_err();
+    assert!(refused.message().contains("`many` is not a number"), "{refused}");
 }
 
 #[test]

@@ -58,6 +58,67 @@ impl FromStr for Period {
     }
 }
 
+/// How often something is to be done: a period, which may be in days of 24 hours, or `0` for never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Recurrence(pub(super) Duration);
+
+impl FromStr for Recurrence {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        let days = || DAY.checked_mul(text.trim().strip_suffix('d')?.trim_end().parse().ok()?);
+        match text.trim() {
+            "0" => Ok(Self(Duration::ZERO)),
+            _ => days().or_else(|| periods::parse(text)).map(Self).ok_or_else(|| {
+                format!(
+                    "`{text}` does not say how often: write a number and s, m, h or d, as in \"14d\", or \
+                     \"0\" for never"
+                )
+            }),
+        }
+    }
+}
+
+/// A small number, which variables and flags give as a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Count(pub(super) u16);
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = |_| format!("`{text}` is not a number from 0 to {}", u16::MAX);
+        text.trim().parse().map(Self).map_err(wrong)
+    }
+}
+
+/// Implements `Deserialize` by `FromStr` of a text, or of a number as it is written.
+macro_rules! from_text_or_number {
+    ($($name:ident $expected:literal)*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[derive(serde::Deserialize)]
+                #[serde(untagged, expecting = $expected)]
+                enum Form {
+                    Text(String),
+                    Number(u64),
+                }
+                let text = match Form::deserialize(deserializer)? {
+                    Form::Text(text) => text,
+                    Form::Number(number) => number.to_string(),
+                };
+                text.parse().map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+from_text_or_number! {
+    Recurrence "expected a text as in \"14d\", or 0"
+    Count "expected a number"
+}
+
 /// A number of bytes: a number and `B`, `KiB`, `MiB`, `GiB`, `TiB`, or the decimal `kB` to `TB`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
@@ -121,12 +182,16 @@ impl FromStr for Url {
     fn from_str(text: &str) -> Result<Self, String> {
         let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
         match host {
-            Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => {
+            Some(host) if !host.is_empty() && !host.contains(is_no_part_of_a_url) => {
                 Ok(Self(text.to_owned()))
             }
             _ => Err(format!("`{text}` is not a URL: write it as in \"http://127.0.0.1:9000\"")),
         }
     }
+}
+
+fn is_no_part_of_a_url(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
 }
 
 /// The servers of one ledger, each named once. Two names of one server would be two voices.
@@ -136,25 +201,46 @@ pub(super) struct Servers(pub(super) Vec<String>);
 impl<'de> Deserialize<'de> for Servers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let List(urls) = List::<Url>::deserialize(deserializer)?;
+        Self::of(urls).map_err(D::Error::custom)
+    }
+}
+
+impl Servers {
+    fn of(urls: Vec<Url>) -> Result<Self, String> {
         let mut servers: Vec<String> = Vec::new();
         for Url(url) in urls {
             let url = url.trim_end_matches('/').to_owned();
             if servers.contains(&url) {
-                return Err(D::Error::custom(format!("`{url}` is named twice: leave one out")));
+                return Err(format!("`{url}` is named twice: leave one out"));
             }
             servers.push(url);
         }
         match servers.len() {
-            0 => Err(D::Error::custom(
-                "no server is named: write one as in \"http://127.0.0.1:9000\", or several in a list",
-            )),
+            0 => Err("no server is named: write one as in \"http://127.0.0.1:9000\", or several in a list"
+                .to_owned()),
             1..=limits::CHAIN_SERVERS_MAX => Ok(Self(servers)),
-            count => Err(D::Error::custom(format!(
+            count => Err(format!(
                 "{count} servers are named: write {} at most",
                 limits::CHAIN_SERVERS_MAX
-            ))),
+            )),
         }
     }
+}
+
+/// The servers of one ledger, if a configuration may name them so.
+pub(crate) fn servers(urls: &[String]) -> Result<Vec<String>, String> {
+    let urls: Result<Vec<Url>, String> = urls.iter().map(|url| url.parse()).collect();
+    Ok(Servers::of(urls?)?.0)
+}
+
+/// A multiaddr of a peer to start from, if it is one that says who listens there.
+pub(crate) fn bootstrap(text: &str) -> Result<String, String> {
+    Ok(text.parse::<Bootstrap>()?.0)
+}
+
+/// A multiaddr to listen on or to be reached at, if it is one.
+pub(crate) fn address(text: &str) -> Result<String, String> {
+    Ok(text.parse::<Address>()?.0)
 }
 
 /// A checkpoint of the ledger that the operator vouches for.

@@ -115,8 +115,8 @@ pages! {
         "The ledger executed the transaction and refused it."
         => "the message carries the ledger's reason; check wallet and context";
     Expired "EXPIRED" 12 false
-        "The blob's storage period has ended; nodes may have deleted it."
-        => "store it again";
+        "The blob's storage period has ended, and nodes may have deleted it; or a ticket's time is over."
+        => "store it again; whoever gave the ticket makes a new one with `haulout node invite`";
     Full "FULL" 13 true
         "A disk or a quota is full. Nothing that was acknowledged is lost."
         => "free space, then try again";
@@ -135,9 +135,9 @@ pages! {
         => "check the disk (`dmesg` names what failed), and if there is a copy of node.data_dir, put it back; else leave it as \
             it is: no node can fetch yet what it lost, and the network serves without it while enough others are up";
     Degraded "DEGRADED" 17 true
-        "A devnet runs, and not all of it is well: a process does not run or does not answer, a node says that something is \
-         wrong with it, or reads or writes do not work."
-        => "`devnet status` names what it is, the cause and the next step";
+        "A devnet or a node runs, and not all of it is well: a process does not run or does not answer, a node says that \
+         something is wrong with it, or reads or writes do not work."
+        => "`devnet status`, and of one node `haulout node status`, names what it is, the cause and the next step";
     Interrupted "INTERRUPTED" 130 true
         "Stopped by Ctrl-C (SIGINT)."
         => "run it again; nothing is paid twice for the same blob";

@@ -5,8 +5,10 @@ mod folders;
 mod images;
 mod model;
 mod reading;
+mod removing;
 mod repairing;
 mod room;
+mod scrubbing;
 mod writing;
 
 use std::fs::{self, OpenOptions};

@@ -219,7 +219,8 @@ impl Store {
     /// [`Store::apply`]: an extension the store has not heard of yet cannot save the blob. If it fails half-way or the
     /// caller goes away, calling it again finishes the work.
     pub async fn expire(&self, epoch: Epoch) -> Result<u64, StoreError> {
-        let bytes = self.remove(|| Change::Expire { epoch }).await?;
+        let rows_max = self.inner.removed_at_once;
+        let bytes = self.remove(|| Change::Expire { epoch, rows_max }).await?;
         // What was written again left holes where it had been. They stay noted if the disk does not take them now.
         loop {
             match self.give_back().await {
@@ -252,7 +253,8 @@ impl Store {
 
     /// Removes the bytes of unregistered blobs that came before that time; returns how many went.
     pub async fn forget_pending(&self, before_ms: u64) -> Result<u64, StoreError> {
-        self.remove(|| Change::Forget { before_ms }).await
+        let rows_max = self.inner.removed_at_once;
+        self.remove(|| Change::Forget { before_ms, rows_max }).await
     }
 
     /// What the store takes and what is left.

@@ -76,6 +76,7 @@ impl Door {
                 Protocol::Blob => limits::BLOB_PLACES,
                 Protocol::Symbol => limits::SYMBOL_PLACES,
                 Protocol::Verdict => limits::VERDICT_PLACES,
+                Protocol::Reach => limits::REACH_PLACES,
             }),
         };
         let members = Mutex::default();

@@ -2,13 +2,12 @@
 //!
 //! Does not: join the peer-to-peer network, or ask any node but the one of the configuration.
 
-mod running;
-
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::commission::authority_json;
 use super::operator::{Operator, metadata};
+use super::running::Running;
 use crate::calendar::Calendar;
 use crate::cli::Cli;
 use crate::cli::output::{Output, size};
@@ -17,7 +16,6 @@ use crate::error::Result;
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, ExitStep, OwnNode, Selection, receiver_text};
 use crate::words::{self, label, percent, wal, wal_json};
-use running::Running;
 
 /// Show the wallet's nodes as the ledger has them
 ///

@@ -37,6 +37,11 @@ impl ClockDifference {
         ClockDifference { ahead_ms: if explains { left_ms } else { self.ahead_ms }, ..self }
     }
 
+    /// What is not well about it, if it is more than is allowed.
+    pub fn condition(self) -> Option<Condition> {
+        condition(self)
+    }
+
     /// Whether it is more than is allowed.
     pub fn is_too_much(self) -> bool {
         self.ahead_ms.unsigned_abs() > self.allowed_ms

@@ -37,7 +37,7 @@ fn lacking(store: &Store) -> (bool, Vec<(u32, u16)>, u64) {
 }
 
 /// Changes a bit of a value behind the back of the store's writer.
-fn spoil<K: Key + 'static>(
+pub(super) fn spoil<K: Key + 'static>(
     store: &Store,
     table: TableDefinition<'static, K, &'static [u8]>,
     key: K::SelfType<'_>,

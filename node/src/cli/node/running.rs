@@ -1,4 +1,4 @@
-//! What the operator's running node says of itself, beside what the ledger says of it.
+//! What a running node says of itself.
 //!
 //! Promises: only the endpoint of the configuration is asked; a node that is not the wallet's is
 //! never taken for it.
@@ -24,6 +24,12 @@ impl Running {
         Running { endpoint, health: probe::health(endpoint).await }
     }
 
+    /// What was heard there, as a test says.
+    #[cfg(test)]
+    pub(super) fn heard(endpoint: SocketAddr, health: Option<Health>) -> Running {
+        Running { endpoint, health }
+    }
+
     /// Whether the answer is of the node with this peer id.
     pub(super) fn is_of(&self, peer: Option<PeerId>) -> bool {
         let told = self.health.as_ref().and_then(|health| health.text("peer_id"));
@@ -40,6 +46,16 @@ impl Running {
                 label(peer)
             ),
         }
+    }
+
+    /// What was heard.
+    pub(super) fn health(&self) -> Option<&Health> {
+        self.health.as_ref()
+    }
+
+    /// Where it was asked.
+    pub(super) fn endpoint(&self) -> SocketAddr {
+        self.endpoint
     }
 
     /// One line: how it is, in which epoch, and what it lacks.
