@@ -3,7 +3,8 @@
 //! Promises: for every epoch the store says which of our shards are here before the ledger hears of
 //! it, and a shard that is not here is named aloud and never reported; any node sends the steps that
 //! anybody may send, in its turn, and stops when somebody did; what nobody pays for any more goes,
-//! once verified checkpoints prove that its time is over.
+//! once verified checkpoints prove that its time is over; what is here of others' shards goes once
+//! their owners told the ledger that they have them.
 //! Does not: fill shards (recovery does), or move them from their former owners.
 
 use std::collections::BTreeSet;
@@ -18,17 +19,17 @@ use haulout_protocol::machine::epoch_change::{self, Facts, Holding, Plan};
 use haulout_protocol::machine::epoch_steps::{self, Effect, EpochSteps, Input, Situation, Step};
 use haulout_protocol::machine::{Machine, Timestamp};
 use haulout_protocol::sliver::ShardIndex;
-use haulout_storage::{Store, StoreError};
+use haulout_storage::{Kept, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info, warn};
 
 use crate::chain::{CallError, Chain, Wallet};
 use crate::context::Context;
 use crate::limits;
 use crate::position::Position;
-use crate::tasks::Tasks;
+use crate::tasks::{Alarm, Tasks, follow};
 
 /// The actor.
 pub(crate) struct EpochActor;
@@ -69,20 +70,15 @@ pub(crate) struct State {
     looking: bool,
     /// Whether shards that are others' are being removed.
     releasing: bool,
+    /// For which epoch, and after so many reports of members, that was begun last.
+    released: Option<(Epoch, usize)>,
     /// The key to our node, once it was needed.
     cap: Option<NodeCap>,
     /// The ledger's time, and when we heard of it.
     heard: (u64, Instant),
     tasks: Tasks,
-    watcher: AbortHandle,
-    alarm: Option<AbortHandle>,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.watcher.abort();
-        self.alarm.take().inspect(AbortHandle::abort);
-    }
+    _watcher: AbortOnDropHandle<()>,
+    alarm: Alarm,
 }
 
 impl Actor for EpochActor {
@@ -102,11 +98,12 @@ impl Actor for EpochActor {
                  and earns nothing; set wallet.key_file"
             );
         }
-        let watcher = tokio::spawn(watch(context.clone(), myself)).abort_handle();
+        let _watcher = follow(&context.position, myself, || Message::PositionAdvanced);
         let heard = (context.position.current().ledger_ms, Instant::now());
         let machine = EpochSteps::default();
         let (judged, judging, looking, releasing) = (None, false, false, false);
-        let (cap, alarm) = (None, None);
+        let released = None;
+        let (cap, alarm) = (None, Alarm::default());
         let tasks = Tasks::default();
         Ok(State {
             context,
@@ -115,10 +112,11 @@ impl Actor for EpochActor {
             judging,
             looking,
             releasing,
+            released,
             cap,
             heard,
             tasks,
-            watcher,
+            _watcher,
             alarm,
         })
     }
@@ -145,7 +143,10 @@ impl Actor for EpochActor {
             Message::ExpiredRemoved(bytes) => report_expired(unless_put_off(bytes)?.unwrap_or(0)),
             Message::ShardsReleased(bytes) => {
                 state.releasing = false;
-                report_released(unless_put_off(bytes)?.unwrap_or(0));
+                match unless_put_off(bytes)? {
+                    Some(bytes) => report_released(bytes),
+                    None => state.released = None,
+                }
             }
             Message::StepSent(step, sent) => state.sent(&myself, step, sent),
             Message::TimeReached => state.advance(&myself, Input::TimeReached),
@@ -179,6 +180,7 @@ impl State {
             self.tasks
                 .spawn(myself, async move { Message::MissingLooked(are_held(store, ours).await) });
         }
+        self.release(myself, &position);
         let situation = self.situation(&position);
         self.advance(myself, Input::Moved(situation));
     }
@@ -223,20 +225,22 @@ impl State {
         self.judged = Some((epoch, plan));
         let store = self.context.store.clone();
         self.tasks.spawn(myself, async move { Message::ExpiredRemoved(store.expire(epoch).await) });
-        self.release(myself, epoch);
         self.follow(myself);
     }
 
-    /// Removes what is stored of shards that are others', one run at a time.
-    fn release(&mut self, myself: &ActorRef<Message>, epoch: Epoch) {
-        if self.releasing {
-            return; // what is left is removed in the next epoch
+    /// Removes what is stored of shards that others say they have, one run at a time, whenever more of them said so.
+    fn release(&mut self, myself: &ActorRef<Message>, position: &Position) {
+        let judged = self.judged.as_ref().map(|(epoch, _)| *epoch);
+        let told = (position.epoch, position.synced.len());
+        let is_news = judged == Some(position.epoch) && self.released != Some(told);
+        if self.releasing || !is_news || !self.context.trust.may_act(position) {
+            return;
         }
-        self.releasing = true;
-        let (store, parameters) =
-            (self.context.store.clone(), self.context.position.current().parameters);
+        (self.releasing, self.released) = (true, Some(told));
+        let (store, parameters) = (self.context.store.clone(), position.parameters);
+        let (epoch, synced) = (position.epoch, position.synced_shards());
         self.tasks.spawn(myself, async move {
-            Message::ShardsReleased(release(store, epoch, parameters).await)
+            Message::ShardsReleased(release(store, (epoch, synced), parameters).await)
         });
     }
 
@@ -289,18 +293,11 @@ impl State {
 
     /// Wakes us when the machine wants to be called again.
     fn set_alarm(&mut self, myself: &ActorRef<Message>) {
-        self.alarm.take().inspect(AbortHandle::abort);
-        let Some(deadline) = self.machine.deadline() else { return };
-        let wait = deadline.0.saturating_sub(self.now().0);
+        let now = self.now();
+        let wait = self.machine.deadline().map(|deadline| deadline.0.saturating_sub(now.0));
         // Longer waits end with the ledger's heartbeat, which calls us anyway.
-        let wait = Duration::from_millis(wait).min(limits::EPOCH_ALARM_MAX);
-        let myself = myself.clone();
-        let alarm = tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            // An actor that is gone needs no alarm.
-            drop(myself.cast(Message::TimeReached));
-        });
-        self.alarm = Some(alarm.abort_handle());
+        let wait = wait.map(|wait| Duration::from_millis(wait).min(limits::EPOCH_ALARM_MAX));
+        self.alarm.set(myself, wait, Message::TimeReached);
     }
 
     /// The ledger's time, as far as we can tell: never ahead of it.
@@ -343,17 +340,6 @@ impl Call {
     }
 }
 
-/// Tells the actor whenever the position moved; several moves may be one message.
-async fn watch(context: Context, actor: ActorRef<Message>) {
-    let mut position = context.position.subscribe();
-    loop {
-        position.mark_unchanged();
-        if actor.cast(Message::PositionAdvanced).is_err() || position.changed().await.is_err() {
-            return; // the actor is gone; its successor starts its own watch
-        }
-    }
-}
-
 /// Whether the store says that all of these shards are held.
 async fn are_held(store: Store, ours: Vec<ShardIndex>) -> Result<bool, StoreError> {
     let known = tokio::task::spawn_blocking(move || store.shards()).await;
@@ -366,22 +352,39 @@ async fn judge(store: Store, epoch: Epoch, ours: Vec<ShardIndex>) -> Result<Plan
     let reader = store.clone();
     let judged = tokio::task::spawn_blocking(move || {
         let (known, census) = (reader.shards()?, reader.census(epoch)?);
-        let facts = Facts { epoch, ours: &ours, known: &known, live_blobs: census.live };
-        Ok::<_, StoreError>(epoch_change::plan(&facts))
+        let last = judged_last(&reader)?;
+        let facts =
+            Facts { epoch, ours: &ours, judged: last, known: &known, live_blobs: census.live };
+        Ok::<_, StoreError>((epoch_change::plan(&facts), last))
     });
-    let plan = judged.await.expect("judging neither panics nor is cut off")?;
+    let (plan, last) = judged.await.expect("judging neither panics nor is cut off")?;
     if !plan.changes.is_empty() {
         store.set_shards(plan.changes.clone()).await?;
+    }
+    // After what follows from it: between the two, it is judged once more.
+    if last != Some(epoch) {
+        store.keep(Kept::Judged, epoch.0.to_le_bytes().to_vec()).await?;
     }
     Ok(plan)
 }
 
-/// Removes what is stored of shards that others have had for long enough, a little at a time, and what an earlier run began.
-async fn release(store: Store, epoch: Epoch, parameters: Parameters) -> Result<u64, StoreError> {
+/// The epoch whose committee was judged last.
+fn judged_last(store: &Store) -> Result<Option<Epoch>, StoreError> {
+    let kept = store.kept(Kept::Judged)?;
+    let number = kept.and_then(|bytes| bytes.first_chunk().copied()).map(u32::from_le_bytes);
+    Ok(number.map(Epoch))
+}
+
+/// Removes what is stored of shards whose owners in this epoch have them, a little at a time, and what an earlier run began.
+async fn release(
+    store: Store,
+    of: (Epoch, BTreeSet<ShardIndex>),
+    parameters: Parameters,
+) -> Result<u64, StoreError> {
     let mut bytes = 0;
     let mut done = BTreeSet::new();
     // Each time anew: a shard may be ours again by now, or be lost again.
-    while let Some(shard) = next_released(&store, epoch, &done).await? {
+    while let Some(shard) = next_released(&store, &of, &done).await? {
         match store.drop_shard(shard, &parameters).await {
             Err(StoreError::ShardInUse { .. }) => drop(done.insert(shard)), // it is ours again
             dropped => {
@@ -400,13 +403,13 @@ async fn release(store: Store, epoch: Epoch, parameters: Parameters) -> Result<u
 /// A shard that may go and was not seen to its end.
 async fn next_released(
     store: &Store,
-    epoch: Epoch,
+    of: &(Epoch, BTreeSet<ShardIndex>),
     done: &BTreeSet<ShardIndex>,
 ) -> Result<Option<ShardIndex>, StoreError> {
-    let reader = store.clone();
+    let (reader, (epoch, synced)) = (store.clone(), of.clone());
     let shards = tokio::task::spawn_blocking(move || {
         let known = reader.shards()?;
-        let mut shards = epoch_change::released(&known, epoch);
+        let mut shards = epoch_change::released(&known, epoch, |shard| synced.contains(&shard));
         // What an earlier run began has no row any more; if it has one, it is somebody's matter again.
         shards.extend(reader.leaving()?.into_iter().filter(|shard| !known.contains_key(shard)));
         Ok::<_, StoreError>(shards)

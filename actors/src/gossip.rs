@@ -14,7 +14,7 @@ use haulout_protocol::wire::announcement::Announcement;
 use haulout_storage::StoreError;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 use crate::context::Context;
@@ -51,13 +51,7 @@ pub(crate) struct State {
     context: Context,
     network: Network,
     tasks: Tasks,
-    ear: AbortHandle,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.ear.abort();
-    }
+    _ear: AbortOnDropHandle<()>,
 }
 
 impl Actor for GossipActor {
@@ -72,8 +66,8 @@ impl Actor for GossipActor {
     ) -> Result<State, ActorProcessingErr> {
         let Arguments { context, network } = arguments;
         let listener = network.listen(Topic::Blob).await;
-        let ear = tokio::spawn(listen(listener, myself)).abort_handle();
-        Ok(State { context, network, tasks: Tasks::default(), ear })
+        let _ear = AbortOnDropHandle::new(tokio::spawn(listen(listener, myself)));
+        Ok(State { context, network, tasks: Tasks::default(), _ear })
     }
 
     async fn handle(

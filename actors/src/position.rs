@@ -3,6 +3,7 @@
 //! Promises: whoever watches sees positions in the order in which they were set, the last one at least.
 //! Does not: read the ledger (`chain_sync` does), or say what anything costs (`market` does).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use haulout_protocol::chain::object::staking::EpochState;
@@ -42,6 +43,9 @@ pub struct Position {
     pub previous: Option<Arc<Committee>>,
     /// Who else served in the epoch before, or is chosen for the next; nobody where the ledger was not asked.
     pub neighbours: Arc<[Neighbour]>,
+    /// Members that told the ledger in this epoch that they have their shards; nobody where the ledger was not asked, and those
+    /// who did so since it was asked last are not among them.
+    pub synced: Arc<[NodeId]>,
     /// How blobs are encoded on this network.
     pub parameters: Parameters,
     /// What storage costs, and on which terms it is sold.
@@ -77,6 +81,13 @@ impl Position {
     pub fn shards_of(&self, peer: &PeerId) -> &[ShardIndex] {
         let member = self.committee.member_by_peer(peer);
         member.map_or(&[], |index| self.committee.members()[index].shards.as_slice())
+    }
+
+    /// The shards whose owners told the ledger that they have them.
+    pub fn synced_shards(&self) -> BTreeSet<ShardIndex> {
+        let members = self.committee.members().iter();
+        let synced = members.filter(|member| self.synced.contains(&member.node_id));
+        synced.flat_map(|member| member.shards.iter().copied()).collect()
     }
 
     /// The node behind a peer, if it is a member of the current committee.

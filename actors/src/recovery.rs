@@ -11,14 +11,17 @@ mod blob;
 mod handover;
 mod job;
 mod looking;
+mod memory;
 mod question;
 mod rebuilding;
 mod segment;
 mod serve;
 mod short;
 mod short_fault;
+mod survey;
 mod told;
 mod verdict;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,18 +35,19 @@ use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
 use haulout_storage::{Lacking, PageEnd, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::Semaphore;
-use tokio::task::AbortHandle;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
 use self::blob::{Repair, Repaired};
 use self::looking::{Look, Seen};
+use self::memory::Memory;
 use self::told::Told;
 use crate::asking::Clock;
 use crate::context::Context;
 use crate::limits;
 use crate::network::{Network, Protocol};
 use crate::serving::{Counter, Service, Serving};
-use crate::tasks::Tasks;
+use crate::tasks::{Alarm, Tasks, follow};
 
 /// The actor.
 pub(crate) struct RecoveryActor;
@@ -82,19 +86,13 @@ pub(crate) struct State {
     next: Option<PageEnd>,
     /// What is missing of the last page's blobs.
     lacking: BTreeMap<BlobId, Lacking>,
-    memory: blob::Memory,
+    memory: Memory,
+    serving: Serving,
     told: Told,
     tasks: Tasks,
     counters: Vec<Counter>,
-    watcher: AbortHandle,
-    alarm: Option<AbortHandle>,
-}
-
-impl Drop for State {
-    fn drop(&mut self) {
-        self.watcher.abort();
-        self.alarm.take().inspect(AbortHandle::abort);
-    }
+    _watcher: AbortOnDropHandle<()>,
+    alarm: Alarm,
 }
 
 impl Actor for RecoveryActor {
@@ -125,7 +123,7 @@ impl Actor for RecoveryActor {
         });
         let at_once = context.repairs_at_once;
         Ok(State {
-            watcher: tokio::spawn(watch(context.clone(), myself)).abort_handle(),
+            _watcher: follow(&context.position, myself, || Message::PositionAdvanced),
             context,
             network,
             machine: Backlog::new(at_once),
@@ -134,11 +132,12 @@ impl Actor for RecoveryActor {
             arriving: 0,
             next: None,
             lacking: BTreeMap::new(),
-            memory: blob::Memory::default(),
+            memory: Memory::default(),
+            serving,
             told: Told::default(),
             tasks: Tasks::default(),
             counters: vec![symbols, verdicts],
-            alarm: None,
+            alarm: Alarm::default(),
         })
     }
 
@@ -190,7 +189,8 @@ impl State {
         self.told.repaired(&repaired);
         self.context.metrics.repaired(repaired.pairs, repaired.bytes);
         self.context.vitals.note_repaired(repaired.pairs, repaired.bytes);
-        self.advance(myself, Input::Done { blob, outcome: repaired.outcome });
+        let Repaired { outcome, left, .. } = repaired;
+        self.advance(myself, Input::Done { blob, outcome, left });
         self.told.say_now_and_then(&self.machine);
     }
 
@@ -236,6 +236,8 @@ impl State {
             network: self.network.clone(),
             position: self.context.position.current(),
             memory: self.memory.clone(),
+            serving: self.serving.clone(),
+            failures: self.machine.failures(&blob),
             lacking,
         };
         self.tasks
@@ -253,30 +255,11 @@ impl State {
 
     /// Wakes us when the machine wants to be called again.
     fn set_alarm(&mut self, myself: &ActorRef<Message>) {
-        self.alarm.take().inspect(AbortHandle::abort);
-        let wanted = self
-            .machine
-            .deadline()
-            .map(|deadline| Duration::from_millis(deadline.0.saturating_sub(self.clock.now().0)));
+        let now = self.clock.now();
+        let deadline = self.machine.deadline();
+        let wanted = deadline.map(|it| Duration::from_millis(it.0.saturating_sub(now.0)));
         let arriving = (self.arriving > 0).then_some(limits::ARRIVING_LOOK_EVERY);
-        let Some(wait) = [wanted, arriving].into_iter().flatten().min() else { return };
-        let myself = myself.clone();
-        let alarm = tokio::spawn(async move {
-            tokio::time::sleep(wait).await;
-            // An actor that is gone needs no alarm.
-            drop(myself.cast(Message::TimeReached));
-        });
-        self.alarm = Some(alarm.abort_handle());
-    }
-}
-
-/// Tells the actor whenever the position moved; several moves may be one message.
-async fn watch(context: Context, actor: ActorRef<Message>) {
-    let mut position = context.position.subscribe();
-    loop {
-        position.mark_unchanged();
-        if actor.cast(Message::PositionAdvanced).is_err() || position.changed().await.is_err() {
-            return; // the actor is gone; its successor starts its own watch
-        }
+        let wait = [wanted, arriving].into_iter().flatten().min();
+        self.alarm.set(myself, wait, Message::TimeReached);
     }
 }

@@ -70,6 +70,7 @@ pub(crate) fn position_of(committee: Committee) -> Position {
         committee: Arc::new(committee),
         previous: None,
         neighbours: Arc::default(),
+        synced: Arc::default(),
         market: Market { prices: Prices::default(), header_replicas: 10, epochs_ahead_max: 53 },
     }
 }

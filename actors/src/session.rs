@@ -16,6 +16,7 @@ mod progress;
 mod symbols;
 
 pub use self::client::Session;
+pub(crate) use self::holdings::held_segments;
 pub(crate) use self::locate::held_header;
 pub(crate) use self::node::pair_proof;
 pub use self::progress::{Observer, Pending, Progress, Unhelpful};

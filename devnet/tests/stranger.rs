@@ -181,6 +181,29 @@ fn a_stranger_with_a_ticket_is_in_the_next_committee_by_the_commands_it_was_told
     let garbled = init(&ticket[..ticket.len() - 3]);
     let garbled: Value = serde_json::from_slice(&garbled.stdout).unwrap();
     assert_eq!(garbled["error"]["kind"], "USAGE", "{garbled}");
+    // An address whose peer is another one is told as such.
+    let peers =
+        [0, 1].map(|at| invited["bootstrap"][at].as_str().unwrap().rsplit_once("/p2p/").unwrap());
+    let swapped = format!("{}/p2p/{}", peers[0].0, peers[1].1);
+    let other = [
+        "haulout",
+        "--json",
+        "node",
+        "init",
+        "--ticket",
+        &ticket,
+        "--data-dir",
+        "node",
+        "--http",
+        &http,
+    ];
+    let other = desk.run(
+        "stranger",
+        &[&other[..], &["--listen", &listen[1], "--bootstrap", &swapped]].concat(),
+    );
+    let other: Value = serde_json::from_slice(&other.stdout).unwrap();
+    assert_eq!(other["error"]["kind"], "NO_NETWORK", "{other}");
+    assert!(other["error"]["message"].as_str().unwrap().contains("another key"), "{other}");
     assert!(!desk.path("stranger/node").exists(), "nothing is made");
     let made = init(&ticket);
     assert!(made.status.success(), "{}\n{}", text(&made.stdout), text(&made.stderr));

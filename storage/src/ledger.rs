@@ -19,6 +19,8 @@ pub enum Kept {
     Validators,
     /// What the network was like when it was last read.
     Network,
+    /// The epoch whose committee was judged last; nothing in stores that were written before this was kept.
+    Judged,
 }
 
 impl Kept {
@@ -28,6 +30,7 @@ impl Kept {
             Kept::Checkpoint => "checkpoint",
             Kept::Validators => "validators",
             Kept::Network => "network",
+            Kept::Judged => "judged",
         }
     }
 }

@@ -28,6 +28,7 @@ mod reading;
 mod recovery;
 mod refusals;
 mod restart;
+mod returning;
 mod scrubbing;
 mod several_ledgers;
 mod short;

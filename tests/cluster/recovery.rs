@@ -15,7 +15,7 @@ use crate::losing::wipe;
 use crate::owner::bare;
 
 /// How long a repair may take on a machine that others keep busy.
-const REPAIRED_WITHIN: Duration = Duration::from_secs(120);
+pub(crate) const REPAIRED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Five nodes with four of twenty shards each, and short blobs beside long ones.
 async fn devnet(seed: u64) -> Devnet {
@@ -36,7 +36,12 @@ async fn store_some(client: &LightClient, seed: u64) -> Vec<(BlobId, Vec<u8>)> {
 }
 
 /// Waits until a node says that it holds so many shards' share of every blob.
-async fn holds_all(client: &LightClient, member: usize, shards: u16, stored: &[(BlobId, Vec<u8>)]) {
+pub(crate) async fn holds_all(
+    client: &LightClient,
+    member: usize,
+    shards: u16,
+    stored: &[(BlobId, Vec<u8>)],
+) {
     for (id, blob) in stored {
         let fact = format!("node {member} has its share of {} bytes", blob.len());
         in_time(&fact, REPAIRED_WITHIN, async || {
@@ -64,6 +69,36 @@ async fn a_node_that_lost_its_disk_has_everything_again_and_says_so() {
     // What was rebuilt is what was lost: the nodes that were never wiped do not suffice for every pair.
     devnet.stop_node(1).await;
     devnet.stop_node(2).await;
+    let client = devnet.client("bob").await.unwrap();
+    for (id, blob) in &stored {
+        assert!(get(&client, id).await.unwrap() == *blob, "{} bytes", blob.len());
+    }
+    devnet.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_of_five_disks_are_lost_at_once_and_what_two_nodes_hold_brings_everything_back() {
+    // Eight of twenty shards are left: as many as a read takes, and six fewer than symbols have to come from.
+    let mut devnet = devnet(64).await;
+    let client = devnet.client("alice").await.unwrap();
+    let stored = store_some(&client, 64).await;
+    for member in [1, 2, 4] {
+        devnet.stop_node(member).await;
+        devnet.wipe_node(member).unwrap();
+    }
+    for member in [1, 2, 4] {
+        devnet.start_node(member).await.unwrap();
+    }
+    let client = devnet.client("bob").await.unwrap();
+    for (id, blob) in &stored {
+        assert!(get(&client, id).await.unwrap() == *blob, "{} bytes, meanwhile", blob.len());
+    }
+    for member in [1, 2, 4] {
+        holds_all(&client, member, 4, &stored).await;
+    }
+    // What was rebuilt is right: without those that lost nothing it is all there is.
+    devnet.stop_node(0).await;
+    devnet.stop_node(3).await;
     let client = devnet.client("bob").await.unwrap();
     for (id, blob) in &stored {
         assert!(get(&client, id).await.unwrap() == *blob, "{} bytes", blob.len());

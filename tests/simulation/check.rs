@@ -26,6 +26,8 @@ pub(crate) enum Invariant {
     Listing,
     SoundStore,
     Recovery,
+    SoundRepair,
+    NoFalseReport,
     Scrubbing,
 }
 
@@ -45,7 +47,7 @@ const fn waits(number: &'static str, says: &'static str) -> Line {
 }
 
 /// All of them.
-pub(crate) const TABLE: [Line; 22] = [
+pub(crate) const TABLE: [Line; 24] = [
     line(
         "I-1",
         Invariant::Durability,
@@ -71,7 +73,7 @@ pub(crate) const TABLE: [Line; 22] = [
     line(
         "I-7",
         Invariant::Recovery,
-        "at the end: with f faulty shards every honest node has its share of what is certified",
+        "at the end: with f faulty shards every honest node has its share of what is certified, also after disks were lost until a reader's share was left",
     ),
     waits("I-8", "recovery cost: the machine's tests count symbols, no run does yet"),
     line(
@@ -113,6 +115,12 @@ pub(crate) const TABLE: [Line; 22] = [
         "+4",
         Invariant::Listing,
         "every sweep: the store lists what it lacks of certified blobs, and nothing else",
+    ),
+    line("+8", Invariant::SoundRepair, "every repair: what is kept is the pair that was written"),
+    line(
+        "+7",
+        Invariant::NoFalseReport,
+        "every report of shards: a power cut at that instant leaves all that was certified before in those that are new",
     ),
     line(
         "+5",

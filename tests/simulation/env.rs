@@ -3,18 +3,22 @@
 //! Promises: things happen in the order of their times and, at the same time, in the order in which they were asked for;
 //! messages of one stream keep their order, and none arrives after one that was lost. Does not: know what messages mean.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Arguments;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::committee::{Committee, Member, NodeId};
 use haulout_protocol::crypto::{PeerId, PublicKey, SecretKey};
-use haulout_protocol::encoding::header_of;
+use haulout_protocol::encoding::{EncodedSegment, SegmentPosition, encode_segment, header_of};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::Timestamp;
+use haulout_protocol::machine::roster::Roster;
 use haulout_protocol::message::NetworkId;
+use haulout_protocol::sliver::ShardIndex;
 
 use crate::check::{Invariant, Violation};
 use crate::ledger::{FIRST_EPOCH, Ledger};
@@ -146,6 +150,8 @@ pub(crate) struct Env {
     public_keys: Vec<PublicKey>,
     pub(crate) blobs: Vec<Known>,
     pub(crate) violation: Option<Violation>,
+    /// Nodes that reported their shards in the ledger's epoch.
+    synced: BTreeSet<usize>,
     /// Whether faults are over.
     pub(crate) is_calm: bool,
     /// How many messages of a thousand are lost now.
@@ -167,7 +173,7 @@ fn committee(settings: &Settings, keys: &[PublicKey], epoch: Epoch) -> Committee
             shards: shards.clone(),
         }
     };
-    let members = settings.shards.iter().enumerate().map(member).collect();
+    let members = settings.shards_in(epoch).iter().enumerate().map(member).collect();
     Committee::new(epoch, settings.parameters.shards(), members).expect("every shard is dealt once")
 }
 
@@ -195,6 +201,7 @@ impl Env {
             public_keys,
             blobs: settings.blobs.iter().map(known).collect(),
             violation: None,
+            synced: BTreeSet::new(),
             is_calm: false,
             loss: settings.loss,
             hasher: blake3::Hasher::new(),
@@ -211,6 +218,72 @@ impl Env {
     /// The committee of this epoch.
     pub(crate) fn committee(&self, epoch: Epoch) -> Committee {
         committee(&self.settings, &self.public_keys, epoch)
+    }
+
+    /// Whom to ask in this epoch: its members, and who had before what moved.
+    pub(crate) fn roster(&self, epoch: Epoch) -> Roster {
+        let previous = (epoch > FIRST_EPOCH).then(|| self.committee(Epoch(epoch.0 - 1)));
+        let is_syncing = epoch == self.ledger.epoch() && !self.is_synced();
+        let phase = match is_syncing {
+            true => EpochState::Sync { weight: 0, started_ms: 0 },
+            false => EpochState::Done { since_ms: 0 },
+        };
+        Roster::new(Arc::new(self.committee(epoch)), previous.as_ref(), &phase)
+    }
+
+    /// A node says that it has its shards.
+    pub(crate) fn report(&mut self, node: usize, epoch: Epoch) {
+        self.note(format_args!("n{node} reports its shards in {epoch}"));
+        if epoch == self.ledger.epoch() {
+            self.synced.insert(node);
+        }
+    }
+
+    /// Shards whose owners in this epoch said so.
+    pub(crate) fn synced(&self, epoch: Epoch) -> BTreeSet<ShardIndex> {
+        let synced = self.synced.iter().filter(|_| epoch == self.ledger.epoch());
+        synced.flat_map(|node| self.settings.shards_in(epoch)[*node].iter().copied()).collect()
+    }
+
+    /// Whether a quorum said so in the ledger's epoch.
+    fn is_synced(&self) -> bool {
+        let epoch = self.ledger.epoch();
+        self.synced(epoch).len() >= usize::from(self.committee(epoch).quorum())
+    }
+
+    /// Ends the epoch, unless more would be on its way then than can be rebuilt; whether it ended.
+    pub(crate) fn end_epoch(&mut self) -> bool {
+        let settings = self.settings.clone();
+        let shards = settings.shards_in(self.ledger.epoch());
+        let is_doubtful = |(node, _): &(usize, &Vec<ShardIndex>)| {
+            settings.lies[*node].is_some() || !self.synced.contains(node)
+        };
+        let doubtful = shards.iter().enumerate().filter(is_doubtful);
+        let doubtful: usize = doubtful.map(|(_, shards)| shards.len()).sum();
+        let is_too_early = doubtful > usize::from(settings.parameters.faults());
+        if !settings.moves.is_empty() && is_too_early {
+            self.note(format_args!("the epoch cannot end yet"));
+            return false;
+        }
+        self.end_epoch_now();
+        true
+    }
+
+    /// Ends the epoch, whoever has which shards.
+    pub(crate) fn end_epoch_now(&mut self) {
+        let next = self.committee(Epoch(self.ledger.epoch().0 + 1));
+        self.synced.clear();
+        self.ledger.next_epoch(&next);
+    }
+
+    /// A segment of a blob, as its writer encodes it.
+    pub(crate) fn encoded(&self, blob_id: &BlobId, segment: u32) -> EncodedSegment {
+        let known = self.blobs.iter().find(|known| known.blob_id == *blob_id).expect("a blob");
+        let parameters = &self.settings.parameters;
+        let position = SegmentPosition { segment, blob_bytes: known.header.length };
+        let length = usize::try_from(position.length(parameters)).expect("small");
+        let start = usize::try_from(segment * parameters.segment_bytes()).expect("small");
+        encode_segment(parameters, position, known.bytes.slice(start..start + length))
     }
 
     /// Notes what happened.

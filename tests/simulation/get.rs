@@ -1,44 +1,29 @@
-//! A reader: asks for the header, then carries out what the machine of each segment's download decides.
+//! A reader: asks for the header, then reads segment by segment.
 //!
 //! Promises: what it hands over is compared with what was written. Does not: remember anything from one read to the next.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use haulout_protocol::blob::BlobHeader;
-use haulout_protocol::encoding::{
-    Buffers, SegmentPosition, SliverVerifier, decode_segment_checked,
-};
-use haulout_protocol::machine::download::{self, Effect, Failure, SegmentDownload, Terms};
+use haulout_protocol::machine::Machine;
+use haulout_protocol::machine::download::{self, Terms};
 use haulout_protocol::machine::inquiry::{self, Inquiry};
 use haulout_protocol::machine::responsiveness::Pace;
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::roster::Roster;
-use haulout_protocol::machine::{Machine, RequestId};
-use haulout_protocol::pairs::PairProof;
-use haulout_protocol::sliver::{Axis, PairIndex};
+use haulout_protocol::wire;
 use haulout_protocol::wire::blob::{self, Answer, Question};
-use haulout_protocol::wire::sliver::{Part as Wanted, Reply, Request};
-use haulout_protocol::wire::{self, Refusal};
+use haulout_protocol::wire::sliver::Reply;
 
 use crate::check::Invariant;
 use crate::env::{Env, Event, Part, Parts, StreamId, TaskId};
+use crate::reading::{Of, Reading, end_of};
 use crate::task::State;
 
 /// How long a reader waits for anything new.
 const PATIENCE_MS: u64 = 20_000;
 /// Members asked for a header at once.
 const WIDTH: usize = 2;
-
-/// One request for slivers.
-struct Ask {
-    request: RequestId,
-    member: usize,
-    axis: Axis,
-    part: Wanted,
-    owed: Vec<u16>,
-}
 
 /// One read.
 pub(crate) struct Get {
@@ -49,27 +34,15 @@ pub(crate) struct Get {
     headers: BTreeMap<StreamId, usize>,
     header: Option<BlobHeader>,
     segment: u32,
-    machine: Option<SegmentDownload>,
-    asks: BTreeMap<StreamId, Ask>,
-    slivers: BTreeMap<(Axis, PairIndex), Bytes>,
-    proofs: BTreeMap<PairIndex, PairProof>,
-    decoded: Bytes,
+    reading: Option<Reading>,
     bytes: Vec<u8>,
     wake_at: Option<u64>,
     pub(crate) state: State,
 }
 
-fn end_of(refusal: &Refusal) -> End {
-    match refusal {
-        Refusal::Busy { retry_after_ms } => End::Again { after_ms: u64::from(*retry_after_ms) },
-        refusal if refusal.is_transient() => End::Again { after_ms: 0 },
-        _ => End::Never,
-    }
-}
-
 impl Get {
     pub(crate) fn new(env: &mut Env, id: TaskId, blob: usize) -> Get {
-        let roster = Roster::settled(Arc::new(env.committee(env.ledger.epoch())));
+        let roster = env.roster(env.ledger.epoch());
         let mut order: Vec<usize> = (0..roster.len()).collect();
         env.random.shuffle(&mut order);
         let noise = env.random.next();
@@ -81,11 +54,7 @@ impl Get {
             headers: BTreeMap::new(),
             header: None,
             segment: 0,
-            machine: None,
-            asks: BTreeMap::new(),
-            slivers: BTreeMap::new(),
-            proofs: BTreeMap::new(),
-            decoded: Bytes::new(),
+            reading: None,
             bytes: Vec::new(),
             wake_at: None,
             state: State::Running,
@@ -102,7 +71,7 @@ impl Get {
 
     fn close_all(&mut self, env: &mut Env) {
         std::mem::take(&mut self.headers).into_keys().for_each(|stream| env.close(stream));
-        std::mem::take(&mut self.asks).into_keys().for_each(|stream| env.close(stream));
+        self.reading.iter_mut().for_each(|reading| reading.close(env));
     }
 
     // The header.
@@ -148,138 +117,39 @@ impl Get {
     // Segments.
 
     fn begin_segment(&mut self, env: &mut Env) {
-        let known = &env.blobs[self.blob];
         let terms = Terms {
             paces: vec![Pace::Untried; self.roster.len()],
             patience_ms: PATIENCE_MS,
             noise: env.random.next(),
             certified: None,
         };
-        let parameters = env.settings.parameters;
-        let machine =
-            SegmentDownload::new(parameters, &self.roster, &known.blob_id, self.segment, terms);
-        self.machine = Some(machine);
-        self.slivers.clear();
-        self.proofs.clear();
-        self.feed(env, download::Input::Started);
+        let header = self.header.clone().expect("it comes first");
+        let of = Of { blob_id: env.blobs[self.blob].blob_id, header, segment: self.segment };
+        let who = format!("get {}", self.id);
+        let nothing = BTreeMap::new();
+        let reading = Reading::begin(env, (self.id, who), &self.roster, of, terms, nothing);
+        self.reading = Some(reading);
+        self.go_on(env);
     }
 
-    fn feed(&mut self, env: &mut Env, input: download::Input) {
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
-            let Some(machine) = self.machine.as_mut() else { return };
-            for effect in machine.handle(env.timestamp(), input) {
-                env.note(format_args!("get {}: {effect:?}", self.id));
-                inputs.extend(self.perform(env, effect));
-                if self.state != State::Running {
-                    return;
-                }
-            }
+    /// Looks whether the segment was read.
+    fn go_on(&mut self, env: &mut Env) {
+        match self.reading.as_mut().and_then(|reading| reading.end.take()) {
+            None => self.set_alarm(env),
+            Some(Ok(bytes)) => self.finish_segment(env, &bytes),
+            Some(Err(failure)) => self.end(env, State::Failed(failure.to_string())),
         }
-        self.set_alarm(env);
     }
 
-    fn perform(&mut self, env: &mut Env, effect: Effect) -> Option<download::Input> {
-        match effect {
-            Effect::Ask { request, member, axis, part, pairs } => {
-                let owed = pairs.iter().map(|pair| pair.0).collect();
-                self.ask(env, Ask { request, member, axis, part, owed });
-            }
-            Effect::Cancel { request } => {
-                let found = self.asks.iter().find(|(_, ask)| ask.request == request);
-                if let Some((stream, _)) = found.map(|(stream, ask)| (*stream, ask.member)) {
-                    self.asks.remove(&stream);
-                    env.close(stream);
-                }
-            }
-            Effect::Decode { axis, pairs, .. } => return Some(self.decode(env, axis, &pairs)),
-            Effect::Verify { axis, pairs } => return Some(self.verify(env, axis, &pairs)),
-            Effect::Silent { .. } | Effect::Missed { .. } => {}
-            Effect::Blame { member, reason } => {
-                if env.settings.lies[member].is_none() {
-                    let what = format!("get {} blames n{member}: {reason}", self.id);
-                    env.violated(Invariant::NobodyHonestBlamed, what);
-                }
-            }
-            Effect::Finish => self.finish_segment(env),
-            Effect::Fail(failure) => {
-                if failure == Failure::Inconsistent {
-                    let what = format!("get {} calls a sound blob wrongly encoded", self.id);
-                    env.violated(Invariant::ReadAgreement, what);
-                }
-                self.end(env, State::Failed(failure.to_string()));
-            }
-        }
-        None
-    }
-
-    fn ask(&mut self, env: &mut Env, ask: Ask) {
-        let stream = env.open(self.id, ask.member);
-        let request = Request::Get {
-            blob_id: *env.blobs[self.blob].blob_id.as_bytes(),
-            segment: self.segment,
-            axis: ask.axis,
-            part: ask.part,
-            pairs: ask.owed.clone(),
-            trace: None,
-        };
-        self.asks.insert(stream, ask);
-        env.send_up(stream, vec![Part::frame(wire::encode(&request))]);
-    }
-
-    fn position(&self, env: &Env) -> SegmentPosition {
-        SegmentPosition { segment: self.segment, blob_bytes: env.blobs[self.blob].header.length }
-    }
-
-    fn held(&self, env: &Env, axis: Axis, pairs: &[PairIndex]) -> Vec<(PairIndex, u16, Bytes)> {
-        let parameters = &env.settings.parameters;
-        let sliver = |pair: &PairIndex| {
-            let bytes = self.slivers.get(&(axis, *pair))?.clone();
-            Some((*pair, pair.sliver_index(axis, parameters), bytes))
-        };
-        pairs.iter().filter_map(sliver).collect()
-    }
-
-    fn decode(&mut self, env: &Env, axis: Axis, pairs: &[PairIndex]) -> download::Input {
-        let held = self.held(env, axis, pairs).into_iter();
-        let slivers: Vec<_> = held.map(|(_, index, bytes)| (index, bytes)).collect();
-        let header = self.header.as_ref().expect("it comes first");
-        let index = usize::try_from(self.segment).expect("small");
-        let content = &header.segments[index].content;
-        let (parameters, position) = (&env.settings.parameters, self.position(env));
-        let buffers = Buffers::new(0);
-        let decoded =
-            decode_segment_checked(&buffers, parameters, position, axis, &slivers, content);
-        let matches = decoded.is_ok();
-        self.decoded = decoded.unwrap_or_default();
-        download::Input::Decoded { matches }
-    }
-
-    fn verify(&mut self, env: &Env, axis: Axis, pairs: &[PairIndex]) -> download::Input {
-        let parameters = &env.settings.parameters;
-        let mut verifier = SliverVerifier::new(parameters, self.position(env).length(parameters));
-        let mut wrong = Vec::new();
-        for (pair, index, bytes) in self.held(env, axis, pairs) {
-            let root = self.proofs.get(&pair).map(|proof| *proof.roots.of(axis));
-            let is_right =
-                root.is_some_and(|root| verifier.verify(axis, index, &bytes, &root).is_ok());
-            if !is_right {
-                wrong.push(pair);
-            }
-        }
-        download::Input::Verified { wrong }
-    }
-
-    fn finish_segment(&mut self, env: &mut Env) {
-        let decoded = std::mem::take(&mut self.decoded);
-        self.bytes.extend_from_slice(&decoded);
+    fn finish_segment(&mut self, env: &mut Env, decoded: &[u8]) {
+        self.bytes.extend_from_slice(decoded);
         self.close_all(env);
         self.segment += 1;
         let segments = self.header.as_ref().map_or(0, |header| header.segments.len());
         if usize::try_from(self.segment).expect("small") < segments {
             return self.begin_segment(env);
         }
-        self.machine = None;
+        self.reading = None;
         if self.bytes != env.blobs[self.blob].bytes {
             let what = format!("get {} hands over other bytes than were written", self.id);
             env.violated(Invariant::ReadIntegrity, what);
@@ -291,15 +161,13 @@ impl Get {
 
     /// A stream is lost, or silent for too long.
     pub(crate) fn lost(&mut self, env: &mut Env, stream: StreamId) {
-        self.ended(env, stream, End::Again { after_ms: 0 });
-    }
-
-    fn ended(&mut self, env: &mut Env, stream: StreamId, end: End) {
         env.close(stream);
+        let end = End::Again { after_ms: 0 };
         if let Some(member) = self.headers.remove(&stream) {
             self.inquire(env, inquiry::Input::Ended { member, end });
-        } else if let Some(ask) = self.asks.remove(&stream) {
-            self.feed(env, download::Input::Ended { request: ask.request, end });
+        } else if let Some(reading) = self.reading.as_mut() {
+            reading.ended(env, stream, end);
+            self.go_on(env);
         }
     }
 
@@ -315,78 +183,19 @@ impl Get {
             }
             return;
         }
-        let mut parts = parts.iter();
-        while let Some(part) = parts.next() {
-            let (Some(ask), Ok(reply)) = (self.asks.get_mut(&stream), wire::decode(&part.frame))
-            else {
-                return;
-            };
-            let segment = self.segment;
-            let taken = match reply {
-                Reply::Missing { pair } => take(&mut ask.owed, pair).map(|()| (pair, None, None)),
-                Reply::Sliver { pair, .. } if !ask.part.has_proof() => {
-                    take(&mut ask.owed, pair).map(|()| (pair, Some(part.raw.clone()), None))
-                }
-                Reply::Proof { pair, .. } if ask.part.has_proof() => {
-                    let sliver = match ask.part.has_sliver() {
-                        true => parts.next().map(|part| part.raw.clone()),
-                        false => None,
-                    };
-                    take(&mut ask.owed, pair).map(|()| (pair, sliver, Some(part.raw.clone())))
-                }
-                Reply::End => return self.ended(env, stream, End::Done),
-                Reply::Refused(refusal) => return self.ended(env, stream, end_of(&refusal)),
-                _ => None,
-            };
-            let (request, axis) = (ask.request, ask.axis);
-            let input = taken.and_then(|(pair, sliver, proof)| {
-                let pair = PairIndex(pair);
-                if sliver.is_none() && proof.is_none() {
-                    return Some(download::Input::Missing { request, pair });
-                }
-                self.keep(env, (segment, axis, pair), sliver, proof)?;
-                Some(download::Input::Arrived { request, pair })
-            });
-            match input {
-                Some(input) => self.feed(env, input),
-                None => return self.ended(env, stream, End::Never),
-            }
+        if let Some(reading) = self.reading.as_mut() {
+            reading.take(env, stream, parts);
+            self.go_on(env);
         }
-    }
-
-    /// Keeps what came of a pair, if it is as long as it must be and its proof holds.
-    fn keep(
-        &mut self,
-        env: &Env,
-        (segment, axis, pair): (u32, Axis, PairIndex),
-        sliver: Option<Bytes>,
-        proof: Option<Bytes>,
-    ) -> Option<()> {
-        let parameters = &env.settings.parameters;
-        if let Some(proof) = proof {
-            let header = self.header.as_ref()?;
-            let root = &header.segments[usize::try_from(segment).expect("small")].slivers_root;
-            let proof = PairProof::read_verified(&proof, pair, parameters, root).ok()?;
-            self.proofs.insert(pair, proof);
-        }
-        if let Some(sliver) = sliver {
-            let length = self.position(env).length(parameters);
-            if sliver.len() != parameters.sliver_bytes(axis, length) {
-                return None;
-            }
-            self.slivers.insert((axis, pair), sliver);
-        }
-        Some(())
     }
 
     // Time.
 
     fn deadline(&self) -> Option<u64> {
-        let deadline = match &self.machine {
-            Some(machine) => machine.deadline(),
-            None => self.inquiry.deadline(),
-        };
-        deadline.map(|deadline| deadline.0)
+        match &self.reading {
+            Some(reading) => reading.deadline(),
+            None => self.inquiry.deadline().map(|deadline| deadline.0),
+        }
     }
 
     fn set_alarm(&mut self, env: &mut Env) {
@@ -408,15 +217,12 @@ impl Get {
         if self.deadline().is_none_or(|deadline| deadline > env.now) {
             return self.set_alarm(env);
         }
-        match &self.machine {
-            Some(_) => self.feed(env, download::Input::TimeReached),
+        match self.reading.as_mut() {
+            Some(reading) => {
+                reading.feed(env, download::Input::TimeReached);
+                self.go_on(env);
+            }
             None => self.inquire(env, inquiry::Input::TimeReached),
         }
     }
-}
-
-fn take(owed: &mut Vec<u16>, pair: u16) -> Option<()> {
-    let at = owed.iter().position(|owed| *owed == pair)?;
-    owed.swap_remove(at);
-    Some(())
 }

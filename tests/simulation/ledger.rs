@@ -35,11 +35,20 @@ const CAPACITY: u64 = 1 << 40;
 pub(crate) struct Ledger {
     system: System,
     params: Params,
-    members: Vec<BlsMember>,
     /// The blob objects there are.
     pub(crate) blobs: BTreeMap<ObjectId, Blob>,
     /// What each checkpoint says, from 0 on.
     pub(crate) checkpoints: Vec<Vec<Event>>,
+}
+
+/// The members of a committee as the ledger knows them.
+fn bls_members(committee: &Committee) -> Vec<BlsMember> {
+    let member = |(index, member): (usize, &haulout_protocol::committee::Member)| BlsMember {
+        public_key: member.public_key.to_bytes().to_vec(),
+        weight: committee.weight(index),
+        node_id: member.node_id.into(),
+    };
+    committee.members().iter().enumerate().map(member).collect()
 }
 
 fn id(number: u8) -> ObjectId {
@@ -47,14 +56,9 @@ fn id(number: u8) -> ObjectId {
 }
 
 impl Ledger {
-    /// A ledger whose committee is this one, in every epoch.
+    /// A ledger whose first committee is this one.
     pub(crate) fn new(network: NetworkId, parameters: &Parameters, committee: &Committee) -> Self {
-        let member = |(index, member): (usize, &haulout_protocol::committee::Member)| BlsMember {
-            public_key: member.public_key.to_bytes().to_vec(),
-            weight: committee.weight(index),
-            node_id: member.node_id.into(),
-        };
-        let members: Vec<_> = committee.members().iter().enumerate().map(member).collect();
+        let members = bls_members(committee);
         let first = FIRST_EPOCH.0;
         let network_id = ObjectId::from_bytes(*network.as_bytes());
         let system = System {
@@ -86,7 +90,7 @@ impl Ledger {
         };
         // The first checkpoint says nothing: nodes begin there.
         let checkpoints = vec![Vec::new()];
-        Ledger { system, params, members, blobs: BTreeMap::new(), checkpoints }
+        Ledger { system, params, blobs: BTreeMap::new(), checkpoints }
     }
 
     /// The epoch.
@@ -208,11 +212,11 @@ impl Ledger {
         })
     }
 
-    /// Ends the epoch.
-    pub(crate) fn next_epoch(&mut self) {
+    /// Ends the epoch; the next one has this committee.
+    pub(crate) fn next_epoch(&mut self, committee: &Committee) {
         let epoch = self.epoch().0 + 1;
         let committee: BlsCommittee =
-            bls::new_committee(epoch, self.members.clone()).expect("as before");
+            bls::new_committee(epoch, bls_members(committee)).expect("sound members");
         let prices = Asks { storage: 1, write: 1 };
         let opening =
             Opening { burned: 0, treasury: 0, dust: 0, committee, capacity: CAPACITY, prices };

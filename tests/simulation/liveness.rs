@@ -4,11 +4,13 @@
 //! case everybody learns what the ledger says, and nothing is kept that is over. Does not: excuse anybody but liars.
 
 use haulout_protocol::blob::BlobId;
-use haulout_protocol::sliver::Axis;
+use haulout_protocol::sliver::{Axis, ShardIndex};
 
 use crate::check::Invariant;
 use crate::ledger::EPOCHS_AHEAD;
+use crate::node::Node;
 use crate::put::Order;
+use crate::settings::Fault;
 use crate::task::State;
 use crate::world::World;
 
@@ -28,6 +30,7 @@ impl World {
             self.check_scrubbed();
         }
         self.check_reads();
+        self.check_severe_losses();
         self.check_records();
         self.check_deletion();
     }
@@ -142,11 +145,42 @@ impl World {
         }
     }
 
-    /// Slivers of a segment at nodes that hand them out.
+    /// Slivers of a segment at nodes that hand them out, also of shards that are others' by now.
     fn held(&self, blob_id: &BlobId, segment: u32) -> (u16, u16) {
-        let honest = self.nodes.iter().filter(|node| node.lie.is_none());
-        let held = honest.map(|node| node.holds_of(blob_id, segment));
-        held.fold((0, 0), |sum, held| (sum.0 + held.0, sum.1 + held.1))
+        let (mut primary, mut secondary) = (0, 0);
+        for shard in (0..self.env.settings.parameters.shards()).map(ShardIndex) {
+            let honest = self.nodes.iter().filter(|node| node.lie.is_none());
+            let held = honest.map(|node| node.holds_of(blob_id, segment, shard));
+            let [one, other] = held.fold([false; 2], |all, it| [all[0] | it[0], all[1] | it[1]]);
+            (primary, secondary) = (primary + u16::from(one), secondary + u16::from(other));
+        }
+        (primary, secondary)
+    }
+
+    /// Honest nodes lose their disks, all at once, and what is left is as much as a reader needs.
+    fn check_severe_losses(&mut self) {
+        if self.env.violation.is_some() || !self.env.settings.is_severe {
+            return;
+        }
+        let least = usize::from(self.env.settings.parameters.source(Axis::Primary));
+        let honest = |node: &&mut Node| node.lie.is_none();
+        let World { env, nodes, .. } = self;
+        let mut left: usize = nodes.iter_mut().filter(honest).map(|node| node.shards.len()).sum();
+        let mut order: Vec<usize> = (0..nodes.len()).collect();
+        env.random.shuffle(&mut order);
+        for node in order {
+            let weight = nodes[node].shards.len();
+            if nodes[node].lie.is_none() && left >= least + weight {
+                left -= weight;
+                env.note(format_args!("n{node} loses its disk"));
+                nodes[node].suffer(env, 0, &Fault::Wipe { down_ms: 10 });
+            }
+        }
+        let until = self.env.now + 100;
+        self.run_until(until);
+        self.catch_up();
+        self.check_repairs();
+        self.check_reads();
     }
 
     /// Certified blobs are read.
@@ -207,7 +241,7 @@ impl World {
     /// When everything is over nothing is kept.
     fn check_deletion(&mut self) {
         for _ in 0..=EPOCHS_AHEAD {
-            self.env.ledger.next_epoch();
+            self.env.end_epoch_now();
         }
         self.catch_up();
         let until = self.env.now + 2 * self.env.settings.pending_ms;

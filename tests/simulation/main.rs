@@ -17,6 +17,7 @@ mod liveness;
 mod node;
 mod put;
 mod random;
+mod reading;
 mod repair;
 mod scrub;
 mod serve;
@@ -162,10 +163,12 @@ fn explain(settings: &Settings, outcome: &Outcome, runtime: &Rc<Runtime>) {
     let same = if again.trace_hash == outcome.trace_hash { "same" } else { "OTHER" };
     text += &format!("  trace {}, and the {same} when played again\n", outcome.trace_hash);
     text += &format!(
-        "  {} nodes, {} shards, loss {}, lies {:?}\n",
+        "  {} nodes, {} shards, loss {}, {} moves, severe {}, lies {:?}\n",
         settings.shards.len(),
         settings.parameters.shards(),
         settings.loss,
+        settings.moves.len(),
+        settings.is_severe,
         settings.lies
     );
     for (at, operation) in &least.operations {

@@ -53,11 +53,19 @@ pub(crate) struct Node {
     read_at: u64,
     /// Whether the network must be read before going on.
     is_stale: bool,
-    judged: Option<Epoch>,
+    pub(crate) judged: Option<Epoch>,
+    /// Whether all of its shards are held, as it judged, and in which epoch it said so.
+    may_report: bool,
+    reported: Option<Epoch>,
+    /// Shards that were gained, or lost with a disk, since it said that it has its shards.
+    unsure: BTreeSet<ShardIndex>,
+    has_rotted: bool,
+    /// The epoch whose shards these are.
+    shards_of: Epoch,
     deaf_until: u64,
     doubts_until: u64,
     /// What it signed.
-    pub(crate) confirmed: BTreeSet<(BlobId, Persistence)>,
+    pub(crate) confirmed: BTreeMap<(BlobId, Persistence), Vec<ShardIndex>>,
     runtime: Rc<Runtime>,
     random: Random,
 }
@@ -83,9 +91,14 @@ impl Node {
             read_at: 0,
             is_stale: true,
             judged: None,
+            may_report: false,
+            reported: None,
+            unsure: BTreeSet::new(),
+            has_rotted: false,
+            shards_of: crate::ledger::FIRST_EPOCH,
             deaf_until: 0,
             doubts_until: 0,
-            confirmed: BTreeSet::new(),
+            confirmed: BTreeMap::new(),
             runtime,
             random: Random::of(settings.seed, &format!("node {index}")),
         };
@@ -146,6 +159,8 @@ impl Node {
         (self.checkpoint, self.read_at) = (position, position.unwrap_or(0));
         self.epoch = kept.map_or(crate::ledger::FIRST_EPOCH, Epoch);
         (self.judged, self.is_stale) = (None, position.is_some());
+        (self.may_report, self.reported) = (false, None);
+        self.take_shards(env);
         self.store = Some(store);
         self.check_sound(env);
         env.note(format_args!("n{} starts at {position:?} in epoch {}", self.index, self.epoch));
@@ -158,6 +173,19 @@ impl Node {
         env.after(env.settings.look_ms * 2, Event::Repair { node, incarnation });
         env.after(env.settings.pending_ms / 2, Event::Sweep { node, incarnation });
         self.begin_scrub(env);
+    }
+
+    /// Its shards are those of its epoch.
+    fn take_shards(&mut self, env: &Env) {
+        let shards_in = |epoch| &env.settings.shards_in(Epoch(epoch))[self.index];
+        let now = shards_in(self.epoch.0);
+        // What was another's in between is new, too.
+        for epoch in self.shards_of.0..self.epoch.0 {
+            let had = shards_in(epoch);
+            self.unsure.extend(now.iter().filter(|shard| !had.contains(shard)));
+        }
+        self.unsure.retain(|shard| now.contains(shard));
+        (self.shards, self.shards_of) = (now.clone(), self.epoch);
     }
 
     /// The power goes: what was synced stays, and some of the rest.
@@ -217,6 +245,7 @@ impl Node {
                 self.disk = Disk::default();
                 (self.has_lost, self.checkpoint) = (true, None);
                 self.confirmed.clear();
+                self.unsure.extend(&self.shards);
                 env.after(down_ms, Event::Restart { node });
             }
             Fault::Cut { way, for_ms } => {
@@ -278,7 +307,7 @@ impl Node {
             if let Some(start) = found.filter(|_| sliver.len() >= 16) {
                 let at = start + self.random.index(sliver.len());
                 image[at] ^= 1 << self.random.index(8);
-                self.has_lost = true;
+                (self.has_lost, self.has_rotted) = (true, true);
                 env.note(format_args!("n{} rots at {at}", self.index));
             }
         }
@@ -356,6 +385,7 @@ impl Node {
             return self.failed(env, &error);
         }
         (self.epoch, self.read_at, self.is_stale) = (epoch, checkpoint, false);
+        self.take_shards(env);
         env.note(format_args!("n{} is in epoch {epoch}", self.index));
         drop(store);
         self.follow(env);
@@ -365,40 +395,95 @@ impl Node {
     /// Judges the committee if it is time, and lets go what is over.
     pub(crate) fn follow(&mut self, env: &mut Env) {
         let has_caught_up = self.checkpoint.is_some_and(|checkpoint| checkpoint >= self.read_at);
-        if !epoch_change::is_due(self.judged, self.epoch, has_caught_up, self.may_act(env)) {
-            return;
-        }
-        let Some(store) = self.store.clone() else { return };
-        if let Err(error) = self.judge(&store) {
-            drop(store);
-            return self.failed(env, &error);
-        }
-        let epoch = self.epoch;
-        self.judged = Some(epoch);
-        match self.wait(store.expire(epoch)) {
-            Ok(bytes) => env.note(format_args!("n{} removes {bytes} bytes", self.index)),
-            Err(error) => {
-                drop(store);
+        if epoch_change::is_due(self.judged, self.epoch, has_caught_up, self.may_act(env)) {
+            if let Err(error) = self.judge() {
                 return self.failed(env, &error);
             }
+            let Some(store) = self.store.clone() else { return };
+            let epoch = self.epoch;
+            self.judged = Some(epoch);
+            match self.wait(store.expire(epoch)) {
+                Ok(bytes) => env.note(format_args!("n{} removes {bytes} bytes", self.index)),
+                Err(error) => {
+                    drop(store);
+                    return self.failed(env, &error);
+                }
+            }
+            drop(store);
+            self.check_confirmed(env, Invariant::EpochSafety);
+            self.check_sound(env);
+            self.report(env);
         }
-        drop(store);
-        self.check_confirmed(env, Invariant::EpochSafety);
-        self.check_sound(env);
+        if self.judged == Some(self.epoch)
+            && let Err(error) = self.release(env)
+        {
+            self.failed(env, &error);
+        }
     }
 
-    fn judge(&self, store: &Store) -> Result<(), StoreError> {
+    fn judge(&mut self) -> Result<(), StoreError> {
+        let Some(store) = self.store.clone() else { return Ok(()) };
         let (known, census) = (store.shards()?, store.census(self.epoch)?);
+        let last = store.kept(Row::Judged)?.and_then(|bytes| bytes.first_chunk().copied());
         let plan = epoch_change::plan(&Facts {
             epoch: self.epoch,
             ours: &self.shards,
+            judged: last.map(|bytes| Epoch(u32::from_le_bytes(bytes))),
             known: &known,
             live_blobs: census.live,
         });
-        match plan.changes.is_empty() {
-            true => Ok(()),
-            false => self.wait(store.set_shards(plan.changes)),
+        self.may_report = plan.may_report();
+        if !plan.changes.is_empty() {
+            self.wait(store.set_shards(plan.changes))?;
         }
+        self.wait(store.keep(Row::Judged, self.epoch.0.to_le_bytes().to_vec()))
+    }
+
+    /// Has the store hold the shards of which nothing is missing any more, and says so if these are all.
+    pub(crate) fn fill(&mut self, env: &mut Env) {
+        if self.judged != Some(self.epoch) || !self.may_act(env) {
+            return;
+        }
+        if let Err(error) = self.hold_filled() {
+            return self.failed(env, &error);
+        }
+        self.report(env);
+    }
+
+    fn hold_filled(&mut self) -> Result<(), StoreError> {
+        let Some(store) = self.store.clone().filter(|_| !self.may_report) else { return Ok(()) };
+        let segments_of = |bytes| self.parameters.segment_count(bytes);
+        let filled = store.filled_shards(self.epoch, segments_of)?;
+        if filled.is_empty() {
+            return Ok(());
+        }
+        self.wait(store.hold_filled(filled))?;
+        drop(store);
+        self.judge()
+    }
+
+    /// Says that it has its shards, once in an epoch.
+    fn report(&mut self, env: &mut Env) {
+        if !self.may_report || self.reported == Some(self.epoch) {
+            return;
+        }
+        self.reported = Some(self.epoch);
+        self.check_report(env);
+        self.unsure.clear();
+        env.report(self.index, self.epoch);
+    }
+
+    /// Removes what is stored of shards that others have, and what an earlier run began.
+    fn release(&mut self, env: &mut Env) -> Result<(), StoreError> {
+        let Some(store) = self.store.clone() else { return Ok(()) };
+        let (known, synced) = (store.shards()?, env.synced(self.epoch));
+        let mut shards = epoch_change::released(&known, self.epoch, |it| synced.contains(&it));
+        shards.extend(store.leaving()?.into_iter().filter(|shard| !known.contains_key(shard)));
+        for shard in shards {
+            while !self.wait(store.drop_shard(shard, &self.parameters))?.is_done {}
+            env.note(format_args!("n{} lets {shard} go", self.index));
+        }
+        Ok(())
     }
 
     /// Forgets what nobody paid for.
@@ -456,7 +541,7 @@ impl Node {
             return;
         }
         let Some(store) = self.store.clone() else { return };
-        for (blob_id, persistence) in self.confirmed.clone() {
+        for ((blob_id, persistence), shards) in self.confirmed.clone() {
             let record = store.blob(&blob_id).expect("readable");
             let is_paid = record.is_some_and(|record| {
                 record.registration(Some(persistence), self.epoch) == Registration::Seen
@@ -469,7 +554,9 @@ impl Node {
             let known = env.blobs.iter().find(|known| known.blob_id == blob_id);
             let segments = known.map_or(0, |known| known.header.segments.len());
             let segments = u32::try_from(segments).expect("few");
-            if !store.holds(&blob_id, segments, &self.shards).expect("readable") {
+            let ours: Vec<_> =
+                shards.into_iter().filter(|shard| self.shards.contains(shard)).collect();
+            if !store.holds(&blob_id, segments, &ours).expect("readable") {
                 let what = format!("n{} signed {} and lacks it", self.index, blob_id.short());
                 return env.violated(invariant, what);
             }
@@ -486,7 +573,10 @@ impl Node {
 
     /// What the store lists as missing is what it lacks.
     fn check_listing(&mut self, env: &mut Env) {
-        let Some(store) = self.store.clone() else { return };
+        // What a new shard lacks is noted when the committee is judged.
+        let Some(store) = self.store.clone().filter(|_| self.judged == Some(self.epoch)) else {
+            return;
+        };
         let scope = Scope { epoch: self.epoch, shards: &self.shards, arriving_since_ms: u64::MAX };
         let segments_of = |bytes| self.parameters.segment_count(bytes);
         let (mut listed, mut after) = (BTreeSet::new(), None);
@@ -515,6 +605,37 @@ impl Node {
         if let Err(error) = self.wait(store.keep(Row::Validators, Vec::new())) {
             drop(store);
             self.failed(env, &error);
+        }
+    }
+
+    /// A report leaves: of shards that are new, a power cut now must leave all that was certified in the epochs before.
+    fn check_report(&mut self, env: &mut Env) {
+        if self.lie.is_some() || self.has_rotted || self.unsure.is_empty() {
+            return;
+        }
+        let image = self.disk.image(Kept::Nothing, &mut self.random);
+        let store = match Store::in_backend(Disk::with(image), 1) {
+            Ok(store) => store,
+            Err(error) => {
+                let what = format!("n{} reports, and after a power cut: {error}", self.index);
+                return env.violated(Invariant::NoFalseReport, what);
+            }
+        };
+        let epoch = self.epoch.0;
+        let new: Vec<_> = self.unsure.iter().copied().collect();
+        let lacks = |known: &&Known| {
+            let mut objects = env.ledger.objects_of(&known.blob_id);
+            let is_owed = objects.any(|blob| {
+                blob.certified_epoch.is_some_and(|certified| certified < epoch)
+                    && epoch < blob.storage.end_epoch
+            });
+            let segments = u32::try_from(known.header.segments.len()).expect("few");
+            is_owed && !store.holds(&known.blob_id, segments, &new).expect("readable")
+        };
+        if let Some(known) = env.blobs.iter().find(lacks) {
+            let blob = known.blob_id.short();
+            let what = format!("n{} reports {new:?} in {epoch} and lacks {blob}", self.index);
+            env.violated(Invariant::NoFalseReport, what);
         }
     }
 

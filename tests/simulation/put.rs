@@ -274,7 +274,14 @@ impl Put {
                 env.gossip(&wire::encode(&Announcement { certificate }));
                 self.feed(env, Input::Certified);
             }
-            Err(Abort::WrongEpoch | Abort::EpochMismatch) => self.again(env),
+            // Where shards moved, the ledger finds other signers or weights in it before it looks at the epoch.
+            Err(
+                Abort::WrongEpoch
+                | Abort::EpochMismatch
+                | Abort::InvalidBitmap
+                | Abort::NotEnoughWeight
+                | Abort::BadSignature,
+            ) if self.committee.epoch() != env.ledger.epoch() => self.again(env),
             // Its owner deleted it, or its time ran out.
             Err(abort @ (Abort::WrongObject | Abort::ResourceBounds)) => {
                 self.end(env, State::Failed(format!("{abort:?}")));

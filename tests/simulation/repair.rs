@@ -1,32 +1,29 @@
 //! A node that repairs what it lacks: looks through its store, asks others for headers and symbols, as the machines decide.
 //!
-//! Promises: what is kept was recognised by the machine. Does not: hand shards over, or prove a writer's fault: nobody encodes
-//! wrongly here.
+//! Promises: one blob at a time; what is kept was recognised by the machine. Does not: hand shards over, or prove a writer's
+//! fault: nobody encodes wrongly here.
+
+mod segment;
+mod streams;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId};
-use haulout_protocol::encoding::recovery_symbols;
 use haulout_protocol::machine::backlog::{self, Backlog, Outcome};
-use haulout_protocol::machine::recovery::{Effect, Failure, Input, SegmentRecovery, Stock, Terms};
+use haulout_protocol::machine::recovery::{Input, SegmentRecovery, Stock, Terms};
 use haulout_protocol::machine::responsiveness::Pace;
-use haulout_protocol::machine::retry::End;
-use haulout_protocol::machine::roster::Roster;
-use haulout_protocol::machine::{Machine, RequestId};
+use haulout_protocol::machine::{Machine, RequestId, download};
 use haulout_protocol::pairs::PairProof;
-use haulout_protocol::rebuild::{RebuiltPair, SourceSymbols, rebuild_pairs};
-use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard, shard_of_pair};
-use haulout_protocol::wire::blob::{self, Answer, Question};
-use haulout_protocol::wire::sliver::{self, Part as Wanted};
-use haulout_protocol::wire::symbol::{Layout, Reply, Request};
-use haulout_protocol::wire::{self, Refusal};
+use haulout_protocol::rebuild::RebuiltPair;
+use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
+use haulout_protocol::wire;
+use haulout_protocol::wire::blob::{self, Question};
 use haulout_storage::{Lacking, PageEnd, Scope, Store, StoreError};
 
-use crate::check::Invariant;
-use crate::env::{Env, Event, Part, Parts, StreamId, TaskId};
+use crate::env::{Env, Event, Part, StreamId, TaskId};
 use crate::node::Node;
+use crate::reading::Reading;
 
 /// Streams of the node with this index belong to the task behind this.
 pub(crate) const REPAIRS: TaskId = 1 << 32;
@@ -67,6 +64,8 @@ struct Segment {
     given: BTreeMap<(Axis, PairIndex), Given>,
     earlier: BTreeMap<(Axis, PairIndex), Given>,
     rebuilt: BTreeMap<PairIndex, RebuiltPair>,
+    /// The read of all of it, once too few give symbols.
+    reading: Option<Reading>,
 }
 
 /// One blob being repaired.
@@ -102,14 +101,6 @@ impl Default for Repairer {
     }
 }
 
-fn end_of(refusal: &Refusal) -> End {
-    match refusal {
-        Refusal::Busy { retry_after_ms } => End::Again { after_ms: u64::from(*retry_after_ms) },
-        refusal if refusal.is_transient() => End::Again { after_ms: 0 },
-        _ => End::Never,
-    }
-}
-
 impl Node {
     fn task(&self) -> TaskId {
         REPAIRS + self.index
@@ -122,9 +113,16 @@ impl Node {
         if self.store.is_none() || self.lie.is_some() || self.is_behind() {
             return;
         }
+        self.fill(env);
         self.drive(env, backlog::Input::Stirred);
-        if self.repairs.job.as_ref().is_some_and(|job| job.current.is_some()) {
-            self.feed(env, Input::TimeReached);
+        let current = self.repairs.job.as_mut().and_then(|job| job.current.as_mut());
+        let Some(current) = current else { return };
+        match current.reading.as_mut() {
+            Some(reading) => {
+                reading.feed(env, download::Input::TimeReached);
+                self.look_at_reading(env);
+            }
+            None => self.feed(env, Input::TimeReached),
         }
     }
 
@@ -208,9 +206,10 @@ impl Node {
         let pair = |shard: &ShardIndex| pair_of_shard(&self.parameters, &blob_id, number, *shard);
         let stock =
             Stock { lost: lost.iter().map(pair).collect(), held, ourselves: Some(self.index) };
-        let roster = Roster::settled(Arc::new(self.committee(env)));
+        let roster = env.roster(self.epoch);
         let terms = Terms {
             paces: vec![Pace::Untried; roster.len()],
+            said: BTreeMap::new(),
             patience_ms: PATIENCE_MS,
             noise: env.random.next(),
         };
@@ -224,6 +223,7 @@ impl Node {
             given: BTreeMap::new(),
             earlier: BTreeMap::new(),
             rebuilt: BTreeMap::new(),
+            reading: None,
         });
         self.feed(env, Input::Started);
     }
@@ -255,355 +255,21 @@ impl Node {
             (true, false) => Outcome::Failed,
         };
         env.note(format_args!("n{} {outcome:?} {}", self.index, job.blob_id.short()));
-        self.drive(env, backlog::Input::Done { blob: job.blob_id, outcome });
+        self.drive(env, backlog::Input::Done { blob: job.blob_id, outcome, left: None });
     }
 
     fn close_asks(&mut self, env: &mut Env) {
+        let current = self.repairs.job.as_mut().and_then(|job| job.current.as_mut());
+        if let Some(reading) = current.and_then(|current| current.reading.as_mut()) {
+            reading.close(env);
+        }
         std::mem::take(&mut self.repairs.asks).into_keys().for_each(|stream| env.close(stream));
-    }
-
-    fn end_segment(&mut self, env: &mut Env, failure: Option<Failure>) {
-        self.close_asks(env);
-        if let Some(failure @ (Failure::Inconsistent | Failure::Unrecognised)) = &failure {
-            let what = format!("n{} calls a sound blob wrongly encoded: {failure}", self.index);
-            env.violated(Invariant::ReadAgreement, what);
-        }
-        if let Some(job) = self.repairs.job.as_mut() {
-            job.has_failed |= failure.is_some();
-            job.current = None;
-        }
-        self.go_on(env);
-    }
-
-    fn feed(&mut self, env: &mut Env, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
-            let job = self.repairs.job.as_mut();
-            let Some(segment) = job.and_then(|job| job.current.as_mut()) else { return };
-            for effect in segment.machine.handle(env.timestamp(), input) {
-                env.note(format_args!("n{} repair: {effect:?}", self.index));
-                match effect {
-                    Effect::Finish => return self.end_segment(env, None),
-                    Effect::Fail(failure) => return self.end_segment(env, Some(failure)),
-                    effect => inputs.extend(self.carry_out(env, effect)),
-                }
-                if self.store.is_none() {
-                    return;
-                }
-            }
-        }
-    }
-
-    fn carry_out(&mut self, env: &mut Env, effect: Effect) -> Option<Input> {
-        let task = self.task();
-        let numbers = |pairs: &[PairIndex]| pairs.iter().map(|pair| pair.0).collect::<Vec<_>>();
-        let job = self.repairs.job.as_mut()?;
-        let blob_id = *job.blob_id.as_bytes();
-        let segment = job.current.as_mut()?;
-        match effect {
-            Effect::Ask { request, member, axis, sources, targets, with_proofs } => {
-                let stream = env.open(task, member);
-                let owed = numbers(&sources);
-                let asked = Request {
-                    blob_id,
-                    segment: segment.number,
-                    axis,
-                    sources: owed.clone(),
-                    targets: numbers(&targets),
-                    with_proofs,
-                    trace: None,
-                };
-                let ask = Ask::Symbols { request, axis, owed, targets, with_proofs };
-                self.repairs.asks.insert(stream, ask);
-                env.send_up(stream, vec![Part::with(wire::encode(&asked), SYMBOLS)]);
-            }
-            Effect::AskProofs { request, member, pairs } => {
-                let stream = env.open(task, member);
-                let asked = sliver::Request::Get {
-                    blob_id,
-                    segment: segment.number,
-                    axis: Axis::Primary,
-                    part: Wanted::Proof,
-                    pairs: numbers(&pairs),
-                    trace: None,
-                };
-                self.repairs.asks.insert(stream, Ask::Proofs { request, owed: numbers(&pairs) });
-                env.send_up(stream, vec![Part::frame(wire::encode(&asked))]);
-            }
-            Effect::Cancel { request } => {
-                let is_it = |ask: &Ask| match ask {
-                    Ask::Header => false,
-                    Ask::Symbols { request: of, .. } | Ask::Proofs { request: of, .. } => {
-                        *of == request
-                    }
-                };
-                let found = self.repairs.asks.iter().find(|(_, ask)| is_it(ask));
-                if let Some(stream) = found.map(|(stream, _)| *stream) {
-                    self.repairs.asks.remove(&stream);
-                    env.close(stream);
-                }
-            }
-            Effect::Restart => {
-                let given = std::mem::take(&mut segment.given);
-                segment.earlier.extend(given);
-            }
-            Effect::Rebuild { targets, sources, .. } => return self.rebuild(&targets, &sources),
-            Effect::Keep { pairs } => self.keep_pairs(env, &pairs),
-            Effect::Silent { .. } => {}
-            Effect::Blame { member, reason } => {
-                if env.settings.lies[member].is_none() {
-                    let what = format!("n{} blames n{member}: {reason}", self.index);
-                    env.violated(Invariant::NobodyHonestBlamed, what);
-                }
-            }
-            Effect::Finish | Effect::Fail(_) => {}
-        }
-        None
-    }
-
-    fn rebuild(&mut self, targets: &[PairIndex], sources: &[Vec<PairIndex>; 2]) -> Option<Input> {
-        let store = self.store.clone()?;
-        let (parameters, job) = (self.parameters, self.repairs.job.as_mut()?);
-        let (blob_id, length) = (job.blob_id, job.header.as_ref()?.length);
-        let segment = job.current.as_mut()?;
-        let length = parameters.segment_length(length, segment.number);
-        let mut all = [Vec::new(), Vec::new()];
-        for (place, axis) in Axis::BOTH.into_iter().enumerate() {
-            for source in &sources[place] {
-                let given = &segment.given[&(axis, *source)];
-                let symbol = |target: &PairIndex| {
-                    let at = given.targets.iter().position(|it| it == target)?;
-                    Some(given.symbols[at].clone())
-                };
-                let symbols: Option<Vec<_>> = targets.iter().map(symbol).collect();
-                let symbols = symbols.expect("symbols came for all targets");
-                all[place].push(SourceSymbols { source: *source, symbols });
-            }
-            let places: Vec<_> =
-                targets.iter().map(|it| it.sliver_index(axis.other(), &parameters)).collect();
-            for source in segment.machine.local() {
-                let shard = shard_of_pair(&parameters, &blob_id, segment.number, *source);
-                let sliver = store.sliver(&blob_id, segment.number, shard, axis).ok().flatten();
-                let symbols = sliver.and_then(|sliver| {
-                    recovery_symbols(&parameters, length, axis, &sliver, &places).ok()
-                });
-                all[place]
-                    .extend(symbols.map(|symbols| SourceSymbols { source: *source, symbols }));
-            }
-        }
-        let [primaries, secondaries] = &all;
-        let rebuilt = rebuild_pairs(&parameters, length, targets, [primaries, secondaries]);
-        // Too few, where a sliver of ours rotted: nothing is recognised then.
-        let rebuilt = rebuilt.unwrap_or_default();
-        segment.rebuilt = rebuilt.into_iter().map(|pair| (pair.pair, pair)).collect();
-        let roots = segment.rebuilt.iter().map(|(pair, it)| (*pair, it.roots)).collect();
-        Some(Input::Rebuilt { roots, is_inconsistent: false })
-    }
-
-    fn keep_pairs(&mut self, env: &mut Env, pairs: &[PairIndex]) {
-        let Some(store) = self.store.clone() else { return };
-        let (parameters, job) =
-            (self.parameters, self.repairs.job.as_mut().expect("it is being done"));
-        let blob_id = job.blob_id;
-        let segment = job.current.as_mut().expect("it is being done");
-        let written = (|| {
-            let mut writer = store.segment_writer(blob_id, segment.number, 0)?;
-            for pair in pairs {
-                let rebuilt = &segment.rebuilt[pair];
-                let proof = segment.machine.known().prove(*pair).expect("it was recognised");
-                let shard = shard_of_pair(&parameters, &blob_id, segment.number, *pair);
-                writer.append_proof(shard, &proof.to_bytes())?;
-                for (axis, sliver) in Axis::BOTH.into_iter().zip(&rebuilt.slivers) {
-                    writer.append(shard, axis, sliver)?;
-                }
-            }
-            Ok::<_, StoreError>(writer)
-        })();
-        job.has_moved = true;
-        let kept = written.and_then(|writer| self.wait(writer.commit()));
-        drop(store);
-        if let Err(error) = kept {
-            self.failed(env, &error);
-        }
-    }
-
-    // Streams.
-
-    /// A stream of a repair is lost.
-    pub(crate) fn repair_lost(&mut self, env: &mut Env, stream: StreamId) {
-        self.ask_ended(env, stream, End::Again { after_ms: 0 });
-    }
-
-    fn ask_ended(&mut self, env: &mut Env, stream: StreamId, end: End) {
-        env.close(stream);
-        match self.repairs.asks.remove(&stream) {
-            None => {}
-            Some(Ask::Header) => self.go_on(env),
-            Some(Ask::Symbols { request, .. } | Ask::Proofs { request, .. }) => {
-                self.feed(env, Input::Ended { request, end });
-            }
-        }
-    }
-
-    /// What came proves nothing.
-    fn ask_lied(&mut self, env: &mut Env, stream: StreamId) {
-        env.close(stream);
-        match self.repairs.asks.remove(&stream) {
-            None => {}
-            Some(Ask::Header) => self.go_on(env),
-            Some(Ask::Symbols { request, .. } | Ask::Proofs { request, .. }) => {
-                self.feed(env, Input::Lied { request });
-            }
-        }
-    }
-
-    /// A message came for a repair.
-    pub(crate) fn repair_take(&mut self, env: &mut Env, stream: StreamId, parts: &Parts) {
-        if self.store.is_none() {
-            return;
-        }
-        match self.repairs.asks.get(&stream) {
-            None => {}
-            Some(Ask::Header) => self.take_header(env, stream, parts),
-            Some(Ask::Proofs { .. }) => self.take_proofs(env, stream, parts),
-            Some(Ask::Symbols { .. }) => self.take_symbols(env, stream, parts),
-        }
-    }
-
-    fn take_header(&mut self, env: &mut Env, stream: StreamId, parts: &Parts) {
-        self.repairs.asks.remove(&stream);
-        env.close(stream);
-        let (Some(part), Some(job)) = (parts.first(), self.repairs.job.as_mut()) else { return };
-        let read = BlobHeader::read_verified(&part.raw, &self.parameters, &job.blob_id);
-        if let (Ok(Answer::Header { .. }), Ok(header)) = (wire::decode(&part.frame), read) {
-            let (blob_id, bytes) = (job.blob_id, header.to_bytes());
-            job.header = Some(header);
-            let Some(store) = self.store.clone() else { return };
-            let kept = self.wait(store.put_header(&blob_id, bytes, 0));
-            drop(store);
-            if let Err(error) = kept {
-                return self.failed(env, &error);
-            }
-        }
-        self.go_on(env);
-    }
-
-    fn take_proofs(&mut self, env: &mut Env, stream: StreamId, parts: &Parts) {
-        for part in parts {
-            let Some(Ask::Proofs { request, owed }) = self.repairs.asks.get_mut(&stream) else {
-                return;
-            };
-            let request = *request;
-            let input = match wire::decode::<sliver::Reply>(&part.frame) {
-                Ok(sliver::Reply::End) => return self.ask_ended(env, stream, End::Done),
-                Ok(sliver::Reply::Refused(refusal)) => {
-                    return self.ask_ended(env, stream, end_of(&refusal));
-                }
-                Ok(sliver::Reply::Missing { pair }) => {
-                    take(owed, pair).map(|pair| Input::Missing { request, pair })
-                }
-                Ok(sliver::Reply::Proof { pair, .. }) => take(owed, pair).and_then(|pair| {
-                    let job = self.repairs.job.as_ref()?;
-                    let number = usize::try_from(job.current.as_ref()?.number).expect("few");
-                    let root = &job.header.as_ref()?.segments[number].slivers_root;
-                    let proof = PairProof::read_verified(&part.raw, pair, &self.parameters, root);
-                    Some(Input::Proved { request, pair, proof: proof.ok()? })
-                }),
-                _ => None,
-            };
-            match input {
-                Some(input) => self.feed(env, input),
-                None => return self.ask_lied(env, stream),
-            }
-        }
-    }
-
-    fn take_symbols(&mut self, env: &mut Env, stream: StreamId, parts: &Parts) {
-        for part in parts {
-            let Some(Ask::Symbols { request, axis, owed, targets, with_proofs }) =
-                self.repairs.asks.get_mut(&stream)
-            else {
-                return;
-            };
-            let (request, axis, targets, with_proofs) =
-                (*request, *axis, targets.clone(), *with_proofs);
-            let source = match wire::decode::<Reply>(&part.frame) {
-                Ok(Reply::End) => return self.ask_ended(env, stream, End::Done),
-                Ok(Reply::Refused(refusal)) => {
-                    return self.ask_ended(env, stream, end_of(&refusal));
-                }
-                Ok(Reply::Missing { source }) => {
-                    let Some(pair) = take(owed, source) else { return self.ask_lied(env, stream) };
-                    self.feed(env, Input::Missing { request, pair });
-                    continue;
-                }
-                Ok(Reply::Symbols { source, .. }) => take(owed, source),
-                // Here all protocols share a stream, and refusals are those of slivers.
-                Err(_) => match wire::decode(&part.frame) {
-                    Ok(sliver::Reply::Refused(refusal)) => {
-                        return self.ask_ended(env, stream, end_of(&refusal));
-                    }
-                    _ => None,
-                },
-            };
-            let read = source.and_then(|source| {
-                let read = self.read_symbols((axis, source), &targets, with_proofs, &part.raw)?;
-                Some((source, read))
-            });
-            let Some((source, (given, proof))) = read else { return self.ask_lied(env, stream) };
-            let Some(segment) = self.repairs.job.as_mut().and_then(|job| job.current.as_mut())
-            else {
-                return;
-            };
-            let before = segment.earlier.remove(&(axis, source));
-            let differs = before.is_some_and(|before| {
-                let same = |(target, symbol): (&PairIndex, &Bytes)| {
-                    let at = before.targets.iter().position(|it| it == target);
-                    at.is_none_or(|at| before.symbols[at] == *symbol)
-                };
-                !given.targets.iter().zip(&given.symbols).all(same)
-            });
-            segment.given.insert((axis, source), given);
-            if differs {
-                self.feed(env, Input::Differs { source });
-            }
-            self.feed(env, Input::Arrived { request, source, proof });
-        }
-    }
-
-    /// The symbols of a source, verified if they are proved.
-    fn read_symbols(
-        &self,
-        (axis, source): (Axis, PairIndex),
-        targets: &[PairIndex],
-        with_proofs: bool,
-        raw: &Bytes,
-    ) -> Option<(Given, Option<PairProof>)> {
-        let job = self.repairs.job.as_ref()?;
-        let (header, segment) = (job.header.as_ref()?, job.current.as_ref()?);
-        let length = self.parameters.segment_length(header.length, segment.number);
-        let layout = Layout::new(&self.parameters, length, source, targets.len(), with_proofs);
-        if raw.len() != layout.bytes() {
-            return None;
-        }
-        let given = Given { targets: targets.to_vec(), symbols: layout.symbols(raw) };
-        if !with_proofs {
-            return Some((given, None));
-        }
-        let (proof, proved) = layout.proved(raw, &self.parameters, (source, axis)).ok()?;
-        let root = &header.segments[usize::try_from(segment.number).expect("few")].slivers_root;
-        proof.verify(source, &self.parameters, root).ok()?;
-        for (target, symbol) in targets.iter().zip(&proved) {
-            let across = axis.other();
-            let place = target.sliver_index(across, &self.parameters);
-            symbol.verify(&self.parameters, length, across, place, proof.roots.of(axis)).ok()?;
-        }
-        Some((given, Some(proof)))
     }
 
     /// Whether nothing of what the ledger keeps is missing here.
     pub(crate) fn is_complete(&self) -> bool {
-        let Some(store) = self.store.as_ref() else { return false };
+        let store = self.store.as_ref().filter(|_| self.judged == Some(self.epoch));
+        let Some(store) = store else { return false };
         let lacking = |store: &Store| {
             let scope =
                 Scope { epoch: self.epoch, shards: &self.shards, arriving_since_ms: u64::MAX };
@@ -614,9 +280,4 @@ impl Node {
         };
         !lacking(store)
     }
-}
-
-fn take(owed: &mut Vec<u16>, pair: u16) -> Option<PairIndex> {
-    let at = owed.iter().position(|owed| *owed == pair)?;
-    Some(PairIndex(owed.swap_remove(at)))
 }

@@ -9,7 +9,7 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::confirmation::{self, Facts, Registration, Verdict};
 use haulout_protocol::message::{Persistence, blob_certificate_message};
 use haulout_protocol::pairs::PairProof;
-use haulout_protocol::sliver::{Axis, PairIndex, pair_of_shard, shard_of_pair};
+use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard, shard_of_pair};
 use haulout_protocol::wire::blob::{Answer, Question};
 use haulout_protocol::wire::sliver::{Part as Wanted, Reply, Request};
 use haulout_protocol::wire::{self, Refusal, blob, symbol};
@@ -273,7 +273,7 @@ impl Node {
         }
         env.note(format_args!("n{} signs {} in {epoch}", self.index, blob_id.short()));
         if self.lie.is_none() {
-            self.confirmed.insert((blob_id, persistence));
+            self.confirmed.insert((blob_id, persistence), self.shards.clone());
             let segments = u32::try_from(session.header.segments.len()).expect("few");
             self.check_durable(env, &blob_id, segments);
             let is_paid = env.ledger.objects_of(&blob_id).next().is_some();
@@ -363,7 +363,13 @@ impl Node {
         };
         let mut raw = found.pop().map(|part| part.raw.to_vec()).unwrap_or_default();
         for place in request.targets.iter().map(place) {
-            raw.extend_from_slice(&expanded.symbol(place));
+            let mut symbol = expanded.symbol(place).to_vec();
+            match self.lie {
+                Some(Lie::WrongSymbols) if !request.with_proofs => symbol[0] ^= 1,
+                Some(Lie::ForgedSymbols) => symbol[0] ^= 1,
+                _ => {}
+            }
+            raw.extend_from_slice(&symbol);
             if request.with_proofs {
                 raw.extend_from_slice(expanded.proof(place).siblings.as_flattened());
             }
@@ -443,11 +449,13 @@ impl Node {
         Ok(vec![Part::with(wire::encode(&frame), header)])
     }
 
-    /// How many slivers of an axis of a segment can be had here.
-    pub(crate) fn holds_of(&self, blob_id: &BlobId, segment: u32) -> (u16, u16) {
-        let Some(store) = &self.store else { return (0, 0) };
-        let counted = store.count_slivers(blob_id, segment..segment + 1, &self.shards);
-        counted.ok().and_then(|counts| counts.first().copied()).unwrap_or((0, 0))
+    /// Whether a shard's primary, and its secondary sliver of a segment can be had here, whoever's it is.
+    pub(crate) fn holds_of(&self, blob_id: &BlobId, segment: u32, shard: ShardIndex) -> [bool; 2] {
+        let Some(store) = &self.store else { return [false, false] };
+        let counted = store.count_slivers(blob_id, segment..segment + 1, &[shard]);
+        let (primary, secondary) =
+            counted.ok().and_then(|counts| counts.first().copied()).unwrap_or((0, 0));
+        [primary > 0, secondary > 0]
     }
 }
 

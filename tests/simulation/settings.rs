@@ -4,10 +4,11 @@
 //! list, of which any part can be played alone. Does not: play anything.
 
 use haulout_protocol::encoding::Parameters;
+use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
 
 use crate::disk::Kept;
-use crate::ledger::EPOCHS_AHEAD;
+use crate::ledger::{EPOCHS_AHEAD, FIRST_EPOCH};
 use crate::random::Random;
 
 /// How long clients and faults are at it, in virtual milliseconds.
@@ -36,9 +37,13 @@ pub(crate) enum Lie {
     OtherEpoch,
     /// Says that it holds every segment already, and confirms.
     HasItAll,
+    /// Symbols with a wrong bit, as long as they need not be proved.
+    WrongSymbols,
+    /// The same, and proofs that do not fit.
+    ForgedSymbols,
 }
 
-const LIES: [Lie; 10] = [
+const LIES: [Lie; 12] = [
     Lie::WrongBytes,
     Lie::WrongProofs,
     Lie::CutShort,
@@ -49,6 +54,8 @@ const LIES: [Lie; 10] = [
     Lie::Forges,
     Lie::OtherEpoch,
     Lie::HasItAll,
+    Lie::WrongSymbols,
+    Lie::ForgedSymbols,
 ];
 
 /// What a client does.
@@ -106,11 +113,15 @@ pub(crate) struct Planned {
 pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) parameters: Parameters,
-    /// The shards of each node.
+    /// The shards of each node in the first epoch.
     pub(crate) shards: Vec<Vec<ShardIndex>>,
     pub(crate) lies: Vec<Option<Lie>>,
     /// Whether more than f shards lie or lose: then nothing is promised but that nobody reads wrong bytes.
     pub(crate) is_beyond: bool,
+    /// Who has which shards in the epochs after the first; the last of these stays.
+    pub(crate) moves: Vec<Vec<Vec<ShardIndex>>>,
+    /// Whether so many honest nodes lose their disks at the end that only a reader's share of the shards is left.
+    pub(crate) is_severe: bool,
     /// Segments that a writer keeps in memory.
     pub(crate) window: usize,
     /// How long messages take.
@@ -158,6 +169,42 @@ fn faulty(random: &mut Random, shards: &[Vec<ShardIndex>], most: usize) -> Vec<u
         fits
     });
     order
+}
+
+/// Moves shards from epoch to epoch, none of them to a node that lies or loses, and no more than may be on their way at once.
+fn moves(
+    seed: u64,
+    first: &[Vec<ShardIndex>],
+    faulty: &[bool],
+    f: usize,
+) -> Vec<Vec<Vec<ShardIndex>>> {
+    let random = &mut Random::of(seed, "moves");
+    let weight = |shards: &[Vec<ShardIndex>]| -> usize {
+        shards.iter().zip(faulty).filter(|(_, is_faulty)| **is_faulty).map(|it| it.0.len()).sum()
+    };
+    let most = f.saturating_sub(weight(first));
+    if most == 0 || random.chance(400) {
+        return Vec::new();
+    }
+    let (mut committees, mut last) = (Vec::new(), first.to_vec());
+    for step in 0..random.within(1..5) {
+        if step == 1 && random.chance(400) {
+            last = first.to_vec(); // back to whom they came from
+            committees.push(last.clone());
+            continue;
+        }
+        for _ in 0..1 + random.index(most) {
+            let (from, to) = (random.index(last.len()), random.index(last.len()));
+            if from != to && !faulty[to] && last[from].len() > 1 {
+                let at = random.index(last[from].len());
+                let shard = last[from].remove(at);
+                last[to].push(shard);
+                last[to].sort_unstable();
+            }
+        }
+        committees.push(last.clone());
+    }
+    committees
 }
 
 fn operations(random: &mut Random, blobs: usize) -> Vec<(u64, Operation)> {
@@ -210,6 +257,15 @@ fn fault(random: &mut Random, kinds: &[u64], may_lose: bool) -> Fault {
 }
 
 impl Settings {
+    /// The shards of each node in an epoch.
+    pub(crate) fn shards_in(&self, epoch: Epoch) -> &[Vec<ShardIndex>] {
+        let later = usize::try_from(epoch.0.saturating_sub(FIRST_EPOCH.0)).expect("small");
+        match later.checked_sub(1) {
+            None => &self.shards,
+            Some(later) => self.moves.get(later).or(self.moves.last()).unwrap_or(&self.shards),
+        }
+    }
+
     /// What this seed draws.
     pub(crate) fn of(seed: u64) -> Settings {
         let random = &mut Random::of(seed, "settings");
@@ -229,6 +285,8 @@ impl Settings {
                 _ => {}
             }
         }
+        let is_faulty: Vec<_> =
+            lies.iter().zip(&may_lose).map(|(lie, may_lose)| lie.is_some() || *may_lose).collect();
         let blobs = usize::try_from(random.within(1..5)).expect("few");
         let sizes = [0, 1, 7, 300, 1023, 1024, 1025, 2048, 3000, 4096];
         let blobs: Vec<_> = (0..blobs)
@@ -251,6 +309,11 @@ impl Settings {
         Settings {
             seed,
             parameters,
+            moves: match is_beyond {
+                true => Vec::new(),
+                false => moves(seed, &dealt, &is_faulty, usize::from(parameters.faults())),
+            },
+            is_severe: !is_beyond && Random::of(seed, "severe").chance(300),
             shards: dealt,
             lies,
             is_beyond,

@@ -202,7 +202,7 @@ impl World {
                 let extended = object.map(|object| self.env.ledger.extend(&object, epochs));
                 self.env.note(format_args!("the ledger says {extended:?}"));
             }
-            Operation::EndEpoch => self.env.ledger.next_epoch(),
+            Operation::EndEpoch => drop(self.env.end_epoch()),
         }
     }
 

@@ -83,6 +83,11 @@ impl From<NetworkObjectsV1> for NetworkObjects {
 }
 
 impl NetworkObjects {
+    /// The same with the state of stake, and the pools of the nodes of other committees that it names.
+    pub(super) fn around(self, state: Vec<u8>, neighbours: Vec<Vec<u8>>) -> NetworkObjects {
+        NetworkObjects { state, neighbours, ..self }
+    }
+
     /// The form in which they are kept.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];

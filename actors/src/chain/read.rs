@@ -180,8 +180,20 @@ impl Chain {
         let pools = self.objects(&pools).await?;
         let mut pools: Vec<_> = pools.iter().map(contents).collect();
         let neighbours = pools.split_off(members.len());
+        self.network_objects((checkpoint, time_ms), [system, staking, params], pools)
+            .around(state, neighbours)
+            .try_view()
+    }
+
+    /// What was read of the network at a checkpoint and its time.
+    fn network_objects(
+        &self,
+        (checkpoint, time_ms): (u64, u64),
+        [system, staking, params]: [Vec<u8>; 3],
+        pools: Vec<Vec<u8>>,
+    ) -> NetworkObjects {
         let since = self.since();
-        let objects = NetworkObjects {
+        NetworkObjects {
             checkpoint,
             time_ms,
             since,
@@ -189,10 +201,8 @@ impl Chain {
             staking,
             params,
             pools,
-            neighbours,
-            state,
-        };
-        objects.try_view()
+            ..NetworkObjects::default()
+        }
     }
 
     /// What objects say of the network after a checkpoint, read at the versions that are proven: `known` looks them up. Of
@@ -222,19 +232,9 @@ impl Chain {
             Err(ViewError::Early) => Default::default(),
             Err(error) => return Err(error),
         };
-        let (checkpoint, time_ms, since) = (last.sequence, last.time_ms, self.since());
-        let objects = NetworkObjects {
-            checkpoint,
-            time_ms,
-            since,
-            system,
-            staking,
-            params,
-            pools,
-            neighbours,
-            state,
-        };
-        match objects.try_view() {
+        let moment = (last.sequence, last.time_ms);
+        let objects = self.network_objects(moment, [system, staking, params], pools);
+        match objects.around(state, neighbours).try_view() {
             Ok(mut view) => {
                 view.position.is_proven = are_fixed_proven && are_pools_proven;
                 Ok(view)

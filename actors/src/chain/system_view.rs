@@ -8,7 +8,7 @@ use std::sync::Arc;
 use haulout_protocol::chain::object::{Params, Staking, StakingPool, System, staking};
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::chain::{self, CommitteeViewError};
-use haulout_protocol::committee::Committee;
+use haulout_protocol::committee::{Committee, NodeId};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::message::NetworkId;
 use tracing::debug;
@@ -80,6 +80,13 @@ impl NetworkObjects {
         }
     }
 
+    /// The members that reported their shards in this epoch; nobody if that is not known.
+    fn synced(&self, epoch: u32) -> Vec<NodeId> {
+        let state = decode::<staking::Staking>(&self.state).ok();
+        let synced = state.filter(|state| state.epoch == epoch).map(|state| state.synced);
+        synced.unwrap_or_default().into_iter().map(NodeId::from).collect()
+    }
+
     /// What they say of the network.
     pub fn view(&self) -> Result<SystemView, CallError> {
         self.try_view().map_err(|error| match error {
@@ -114,6 +121,7 @@ impl NetworkObjects {
             committee: Arc::new(committee),
             previous: previous.map(Arc::new),
             neighbours: outsiders.iter().filter_map(chain::neighbour).collect(),
+            synced: self.synced(staking.epoch).into(),
             parameters,
             market: Market {
                 prices: Prices { storage: system.storage_price, write: system.write_price },

@@ -121,7 +121,8 @@ async fn nothing_is_deleted_on_a_servers_word_or_while_the_ledger_is_not_believe
 }
 
 #[tokio::test]
-async fn a_shard_that_is_anothers_stays_for_an_epoch_and_then_frees_its_bytes() {
+async fn a_shard_that_is_anothers_stays_until_its_owner_says_that_it_has_it_and_then_frees_its_bytes()
+ {
     let (node, tree) = sample_node(certified_elsewhere(1, 9)).await;
     let missing = Holding::Missing { since: Epoch(1) };
     eventually("its shards are missing", || holdings(&node) == [missing; 4]).await;
@@ -143,15 +144,23 @@ async fn a_shard_that_is_anothers_stays_for_an_epoch_and_then_frees_its_bytes() 
         let held = node.store.count_slivers(&blob_id, 0..1, &[ShardIndex(shard)]).unwrap();
         held == [(1, 1)]
     };
-    for epoch in [2, 3] {
-        assert!(there(2) && there(3), "before epoch {epoch}");
+    let other = position.committee.members()[1].node_id;
+    let holding = || node.store.shards().unwrap().get(&ShardIndex(3)).copied();
+    // Two epochs later the other one has not said anything; nor does it help that we have ours.
+    for (epoch, synced) in
+        [(2, vec![other]), (3, vec![]), (4, vec![position.committee.members()[0].node_id])]
+    {
         position.epoch = Epoch(epoch);
+        position.synced = synced.into();
         node.position.set(position.clone());
-        let locked = Holding::Locked { since: Epoch(2) };
-        let expected = if epoch == 2 { Some(locked) } else { None };
-        let holding = || node.store.shards().unwrap().get(&ShardIndex(3)).copied();
-        eventually("what is known of it follows", || holding() == expected).await;
+        let judged = || node.vitals.shards_missing(Epoch(epoch)).is_some();
+        eventually("the epoch is judged", judged).await;
+        assert_eq!(holding(), Some(Holding::Locked { since: Epoch(2) }), "in epoch {epoch}");
+        assert!(there(2) && there(3), "in epoch {epoch}");
     }
+    position.synced = vec![other].into();
+    node.position.set(position.clone());
+    eventually("it is nobody's any more", || holding().is_none()).await;
     eventually("its bytes are gone", || !there(3)).await;
     assert!(there(2), "what is ours stays");
     tree.shutdown().await;

@@ -27,7 +27,7 @@ impl Network {
     }
 
     /// Opens a new connection to a peer at this address, from a port that it never heard of, and closes it again.
-    pub(crate) async fn dial_back(&self, peer: PeerId, ip: IpAddr, door: Door) -> Tried {
+    pub async fn dial_back(&self, peer: PeerId, ip: IpAddr, door: Door) -> Tried {
         let (reply, answer) = oneshot::channel();
         let dial = DialBack { peer: to_libp2p(&peer), address: address(ip, door), reply };
         let tried = async {

@@ -1,7 +1,7 @@
 //! The repair of one blob: its header, then what is missing of its segments, one after the other.
 //!
-//! Promises: repairs hold no more memory together than [`limits::REPAIR_MEMORY`]; what was repaired stays, whatever happens
-//! to the rest. Does not: choose blobs.
+//! Promises: repairs hold no more memory together than [`limits::REPAIR_MEMORY`]; nothing large is fetched before others said
+//! that they hold enough of it; what was repaired stays, whatever happens to the rest. Does not: choose blobs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,18 +12,20 @@ use haulout_protocol::machine::backlog::Outcome;
 use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::sliver::{Axis, ShardIndex};
 use haulout_storage::Lacking;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{Instrument, debug, info_span, warn};
 
 use super::handover::hand_over;
 use super::job::{Faulty, Job, Moved, RepairError};
+use super::memory::{Memory, Room};
 use super::segment::Recovery;
 use super::short;
+use super::survey::Survey;
 use super::verdict::Accusation;
 use crate::context::Context;
 use crate::limits;
 use crate::network::Network;
 use crate::position::Position;
+use crate::serving::Serving;
 use crate::session::{self, Session};
 
 /// One blob to repair.
@@ -33,6 +35,10 @@ pub(super) struct Repair {
     /// Where the ledger is as the repair begins.
     pub(super) position: Position,
     pub(super) memory: Memory,
+    /// Who gives us our turns at a core.
+    pub(super) serving: Serving,
+    /// How often in a row it could not be repaired.
+    pub(super) failures: u32,
     pub(super) lacking: Lacking,
 }
 
@@ -44,6 +50,8 @@ pub(crate) struct Repaired {
     pub(super) pairs: u64,
     /// Bytes that came for it.
     pub(super) bytes: u64,
+    /// How many slivers others may have of the segment of which the fewest are left, if any could not be repaired.
+    pub(super) left: Option<u16>,
 }
 
 impl Repaired {
@@ -51,31 +59,19 @@ impl Repaired {
         self.pairs += moved.pairs;
         self.bytes += moved.bytes;
     }
+
+    /// A part of it could not be repaired.
+    fn note(&mut self, failure: &Failure) {
+        if let Failure::Unavailable { available, .. } = failure {
+            let available = u16::try_from(*available).unwrap_or(u16::MAX);
+            self.left = Some(self.left.map_or(available, |left| left.min(available)));
+        }
+    }
 }
 
 impl Default for Repaired {
     fn default() -> Self {
-        Repaired { outcome: Outcome::Failed, pairs: 0, bytes: 0 }
-    }
-}
-
-/// The memory of all repairs, in KiB.
-#[derive(Clone, Debug)]
-pub(super) struct Memory(Arc<Semaphore>);
-
-impl Default for Memory {
-    fn default() -> Self {
-        Memory(Arc::new(Semaphore::new(limits::REPAIR_MEMORY / 1024)))
-    }
-}
-
-impl Memory {
-    /// Waits for room; what needs more than there is has all of it.
-    async fn room(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let kib = bytes.div_ceil(1024).clamp(1, limits::REPAIR_MEMORY / 1024);
-        let permits = u32::try_from(kib).unwrap_or(u32::MAX);
-        let room = self.0.clone().acquire_many_owned(permits).await;
-        room.expect("we never close the semaphore")
+        Repaired { outcome: Outcome::Failed, pairs: 0, bytes: 0, left: None }
     }
 }
 
@@ -157,7 +153,13 @@ impl Repair {
         if ours.is_empty() {
             return Ok(()); // whoever has no shard any more lacks nothing
         }
-        if self.is_short().await? {
+        if let Some(length) = self.short_length().await? {
+            let parameters = &session.parameters;
+            // Its bytes, and all symbols that these are encoded to.
+            let symbol =
+                usize::try_from(parameters.short_symbol_bytes(length)).unwrap_or(usize::MAX);
+            let symbols = usize::from(parameters.shards()).saturating_mul(symbol);
+            let _room = self.memory.room(symbols.saturating_mul(2)).await;
             let symbols = short::repair(&session, &self.context, blob_id, &ours).await?;
             (repaired.pairs, repaired.bytes) = (symbols.symbols, symbols.bytes);
             return Ok(());
@@ -168,39 +170,56 @@ impl Repair {
         for (segment, shard) in pairs.iter().filter(|(_, shard)| ours.contains(shard)) {
             segments.entry(*segment).or_default().insert(*shard);
         }
+        let survey = self.survey(&session, &header).await;
         let mut failed: Option<RepairError> = None;
         for (segment, lost) in segments {
             if usize::try_from(segment).map_or(true, |it| it >= header.segments.len()) {
                 continue; // the ledger's length promised more segments than there are
             }
-            let _room = self.memory.room(self.bytes_of(&header, segment, lost.len())).await;
+            let room = self.memory.room(self.bytes_of(&header, segment, lost.len())).await;
             let mut job = Job {
                 session: session.clone(),
                 store: store.clone(),
+                serving: self.serving.clone(),
                 blob_id: *blob_id,
                 header: header.clone(),
                 segment,
                 lost,
                 ours: ours.clone(),
+                said: survey.of_segment(segment),
             };
-            match repair_segment(&mut job, repaired).await {
+            match repair_segment(&mut job, room, repaired).await {
                 Ok(()) => (),
                 // Others of its segments may be had.
                 Err(error @ RepairError::Faulty(_)) => failed = Some(error),
-                Err(error @ RepairError::Failed(_)) => drop(failed.get_or_insert(error)),
+                Err(RepairError::Failed(failure)) => {
+                    repaired.note(&failure);
+                    failed.get_or_insert(failure.into());
+                }
                 Err(error) => return Err(error),
             }
         }
         failed.map_or(Ok(()), Err)
     }
 
-    /// Whether the blob is short, by the length that was paid for.
-    async fn is_short(&self) -> Result<bool, RepairError> {
+    /// What others say they hold, where much would be fetched, or was fetched in vain before.
+    async fn survey(&self, session: &Session, header: &BlobHeader) -> Survey {
+        let pairs = self.lacking.pairs.iter();
+        let bytes = pairs.map(|(segment, _)| self.pair_bytes(header, *segment)).sum::<usize>();
+        if self.failures == 0 && bytes < limits::REPAIR_SURVEYED_BYTES {
+            return Survey::default();
+        }
+        Survey::of(session, &self.lacking.blob_id, header).await
+    }
+
+    /// How long the blob is if it is short, by what was paid for.
+    async fn short_length(&self) -> Result<Option<u32>, RepairError> {
         let (store, blob_id) = (self.context.store.clone(), self.lacking.blob_id);
         let record = tokio::task::spawn_blocking(move || store.blob(&blob_id)).await;
         let record = record.map_err(|_| RepairError::Ended)??;
         let length = record.and_then(|record| record.size());
-        Ok(length.is_some_and(|length| self.position.parameters.is_short(length)))
+        let length = length.filter(|length| self.position.parameters.is_short(*length));
+        Ok(length.and_then(|length| u32::try_from(length).ok()))
     }
 
     /// The header, from the store or from others; then it is stored, too.
@@ -232,12 +251,18 @@ impl Repair {
         Ok(Arc::new(header))
     }
 
+    /// Bytes of a pair of a segment.
+    fn pair_bytes(&self, header: &BlobHeader, segment: u32) -> usize {
+        let parameters = &self.position.parameters;
+        let length = parameters.segment_length(header.length, segment);
+        Axis::BOTH.iter().map(|axis| parameters.sliver_bytes(*axis, length)).sum()
+    }
+
     /// Memory for a segment's recovery: the symbols, the pairs, and all symbols of their secondary slivers.
     fn bytes_of(&self, header: &BlobHeader, segment: u32, lost: usize) -> usize {
         let parameters = &self.position.parameters;
         let length = parameters.segment_length(header.length, segment);
-        let pair: usize =
-            Axis::BOTH.iter().map(|axis| parameters.sliver_bytes(*axis, length)).sum();
+        let pair = self.pair_bytes(header, segment);
         let symbol = usize::try_from(parameters.symbol_bytes(length)).unwrap_or(usize::MAX);
         let expanded = usize::from(parameters.shards()).saturating_mul(symbol);
         lost.saturating_mul(pair.saturating_mul(2).saturating_add(expanded))
@@ -245,12 +270,16 @@ impl Repair {
 }
 
 /// Has former owners hand over what they have of a segment, and rebuilds the rest.
-async fn repair_segment(job: &mut Job, repaired: &mut Repaired) -> Result<(), RepairError> {
+async fn repair_segment(
+    job: &mut Job,
+    room: Room,
+    repaired: &mut Repaired,
+) -> Result<(), RepairError> {
     repaired.add(hand_over(job).await?);
     if job.lost.is_empty() {
         return Ok(());
     }
-    let (moved, end) = Recovery::begin(job).await?.run().await;
+    let (moved, end) = Recovery::begin(job, room).await?.run().await;
     repaired.add(moved);
     end
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use haulout_protocol::encoding::SliverVerifier;
 use haulout_protocol::machine::Blame;
+use haulout_protocol::machine::duty::Duty;
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
 use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
@@ -182,8 +183,12 @@ async fn verify(
         }
         (right, has_lied)
     };
-    let (right, has_lied) =
-        tokio::task::spawn_blocking(work).await.map_err(|_| RepairError::Ended)?;
+    let core = job.serving.core(Duty::Repair).await;
+    let verified = tokio::task::spawn_blocking(move || {
+        let _core = core;
+        work()
+    });
+    let (right, has_lied) = verified.await.map_err(|_| RepairError::Ended)?;
     if has_lied {
         job.session.asker().blame(job.session.peer(member), Blame::WrongBytes);
     }

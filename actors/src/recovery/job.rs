@@ -15,6 +15,7 @@ use haulout_protocol::writer_fault::WriterFault;
 use haulout_storage::{Store, StoreError};
 
 use super::question::Given;
+use crate::serving::Serving;
 use crate::session::Session;
 
 /// What is to be repaired, and with what.
@@ -22,6 +23,8 @@ use crate::session::Session;
 pub(super) struct Job {
     pub(super) session: Session,
     pub(super) store: Store,
+    /// Who gives us our turns at a core.
+    pub(super) serving: Serving,
     pub(super) blob_id: BlobId,
     pub(super) header: Arc<BlobHeader>,
     pub(super) segment: u32,
@@ -29,6 +32,8 @@ pub(super) struct Job {
     pub(super) lost: BTreeSet<ShardIndex>,
     /// All of our shards.
     pub(super) ours: Vec<ShardIndex>,
+    /// How many primary and secondary slivers of the segment others say that they hold, by their index among those asked.
+    pub(super) said: BTreeMap<usize, [u16; 2]>,
 }
 
 /// A blob that its writer encoded wrongly.

@@ -1,10 +1,12 @@
 //! The recovery of one segment's pairs: carries out what the machine decides.
 //!
 //! Promises: what is kept was recognised as what was committed to, and is durable; in memory are the symbols of one segment
-//! and the pairs rebuilt from them. Does not: decide whom to ask or blame.
+//! and the pairs rebuilt from them, or the segment while it is read as a whole. Does not: decide whom to ask or blame, or
+//! when to read.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use haulout_protocol::machine::duty::Duty;
 use haulout_protocol::machine::recovery::{Effect, Failure, Input, SegmentRecovery, Stock, Terms};
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::{Blame, Machine, RequestId};
@@ -13,11 +15,13 @@ use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard, shard
 use haulout_protocol::writer_fault::WriterFault;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{Instrument, debug, debug_span, warn};
+use tracing::{Instrument, debug, debug_span, info, warn};
 
 use super::job::{Faulty, Job, Kept, Moved, RepairError};
+use super::memory::Room;
 use super::question::{Event, Given, Question, Wanted};
 use super::rebuilding::{Material, Rebuilt};
+use super::whole::{self, Unread, Whole};
 use crate::asking::{AskError, Clock};
 
 /// Events a segment's requests may have waiting.
@@ -32,6 +36,8 @@ pub(super) struct Recovery<'a> {
     /// What came of sources before everything had to be proved.
     unproved: BTreeMap<(Axis, PairIndex), Given>,
     rebuilt: Rebuilt,
+    /// What it holds of the memory of repairs; nothing only while it waits for another part.
+    room: Option<Room>,
     requests: BTreeMap<RequestId, AbortOnDropHandle<()>>,
     events: mpsc::Sender<Event>,
     inbox: mpsc::Receiver<Event>,
@@ -39,8 +45,8 @@ pub(super) struct Recovery<'a> {
 }
 
 impl<'a> Recovery<'a> {
-    /// Begins with what is here.
-    pub(super) async fn begin(job: &'a Job) -> Result<Recovery<'a>, RepairError> {
+    /// Begins with what is here, and so much memory.
+    pub(super) async fn begin(job: &'a Job, room: Room) -> Result<Recovery<'a>, RepairError> {
         let (session, parameters) = (&job.session, job.session.parameters);
         let (asked, held) = (
             job.clone(),
@@ -59,6 +65,7 @@ impl<'a> Recovery<'a> {
         let targets = u64::try_from(stock.lost.len()).unwrap_or(u64::MAX);
         let terms = Terms {
             paces: session.paces(symbol.saturating_mul(targets)),
+            said: job.said.clone(),
             patience_ms: session.patience_ms(),
             noise: session.noise().wrapping_add(u64::from(job.segment)),
         };
@@ -72,6 +79,7 @@ impl<'a> Recovery<'a> {
             symbols: BTreeMap::new(),
             unproved: BTreeMap::new(),
             rebuilt: Rebuilt::default(),
+            room: Some(room),
             requests: BTreeMap::new(),
             events,
             inbox,
@@ -176,6 +184,7 @@ impl<'a> Recovery<'a> {
             Effect::Rebuild { targets, sources, accuse } => {
                 return self.rebuild(targets, &sources, accuse).await.map(Some);
             }
+            Effect::Read => return self.read().await.map(Some),
             Effect::Keep { pairs } => self.keep(&pairs).await?,
             Effect::Silent { member } => {
                 let session = &self.job.session;
@@ -236,12 +245,36 @@ impl<'a> Recovery<'a> {
             targets,
         };
         let span = debug_span!("rebuild", haulout.segment = self.job.segment);
-        let work = move || material.rebuild(accuse);
+        let core = self.job.serving.core(Duty::Repair).await;
+        let work = move || {
+            let _core = core;
+            material.rebuild(accuse)
+        };
         let rebuilt = tokio::task::spawn_blocking(work).instrument(span).await;
         self.rebuilt = rebuilt.map_err(|_| RepairError::Ended)??;
         let roots = self.rebuilt.pairs.iter().map(|(pair, rebuilt)| (*pair, rebuilt.roots));
         let is_inconsistent = self.rebuilt.fault.is_some();
         Ok(Input::Rebuilt { roots: roots.collect(), is_inconsistent })
+    }
+
+    /// Reads the whole segment; what came of symbols is given back first.
+    async fn read(&mut self) -> Result<Input, RepairError> {
+        let job = self.job;
+        self.symbols.clear();
+        self.unproved.clear();
+        info!(blob_id = %job.blob_id, segment = job.segment, "too few nodes hold symbols of a segment, so all of it is read");
+        if let Some(room) = self.room.take() {
+            self.room = Some(room.instead(whole::memory_bytes(job)).await);
+        }
+        let lost = self.machine.lost().iter().copied().collect();
+        let read = whole::read(job, self.machine.local().clone(), lost).await?;
+        let Whole { pairs, proofs, bytes } = match read {
+            Ok(whole) => whole,
+            Err(Unread { is_inconsistent }) => return Ok(Input::Unread { is_inconsistent }),
+        };
+        self.moved.bytes += bytes;
+        self.rebuilt = Rebuilt { pairs, fault: None };
+        Ok(Input::Read { proofs })
     }
 
     /// Now that it is known what is right, it is known who sent something else before it had to be proved.

@@ -171,6 +171,27 @@ pub async fn get(
     Ok(GetReport { length: header.length, content_hash })
 }
 
+/// Reads one segment of a blob whose header is known, for whoever holds some of its primary slivers itself: its bytes, and how
+/// many came for it.
+pub(crate) async fn segment(
+    session: &Session,
+    blob_id: &BlobId,
+    header: &Arc<BlobHeader>,
+    (segment, held): (u32, BTreeMap<PairIndex, Bytes>),
+) -> Result<(Bytes, u64), GetError> {
+    let of = (header.clone(), None);
+    let default = Consistency::Default;
+    let mut fetch = Fetch::new(session.clone(), Buffers::new(0), *blob_id, of, segment, default);
+    let here: usize = held.values().map(Bytes::len).sum();
+    fetch.machine = fetch.machine.with_held(held.keys().copied());
+    let held = held.into_iter().map(|(pair, sliver)| ((Axis::Primary, pair), sliver));
+    fetch.slivers = held.collect();
+    let end = fetch.work().await;
+    let all: usize = fetch.slivers.values().map(Bytes::len).sum();
+    let bytes = u64::try_from(all.saturating_sub(here)).unwrap_or(u64::MAX);
+    end.map(|()| (fetch.decoded, bytes))
+}
+
 /// The fetch of one segment: carries out what the machine decides.
 struct Fetch {
     session: Session,
@@ -250,12 +271,18 @@ impl Fetch {
     }
 
     async fn run(mut self) -> Result<Bytes, GetError> {
+        self.work().await?;
+        Ok(self.decoded)
+    }
+
+    /// Until the segment is decoded.
+    async fn work(&mut self) -> Result<(), GetError> {
         let mut inputs = VecDeque::from([Input::Started]);
         loop {
             while let Some(input) = inputs.pop_front() {
                 for effect in self.machine.handle(self.clock.now(), input) {
                     match effect {
-                        Effect::Finish => return Ok(self.decoded),
+                        Effect::Finish => return Ok(()),
                         Effect::Fail(failure) => return Err(self.explain(failure)),
                         effect => inputs.extend(self.perform(effect).await?),
                     }

@@ -128,8 +128,8 @@ async fn shape(session: &Session, blob_id: &BlobId, members: Vec<usize>) -> Shap
     Shape::Unknown
 }
 
-/// What one member holds of each segment.
-async fn count(
+/// What one member says it holds of each segment; nothing at all if it has nothing of the blob.
+pub(crate) async fn held_segments(
     session: &Session,
     member: usize,
     blob_id: &BlobId,
@@ -171,7 +171,9 @@ impl<'a> Tally<'a> {
     /// Asks these members.
     async fn ask(&mut self, members: Vec<usize>) {
         let (session, blob_id, segments) = (self.session, self.blob_id, self.shape.segments());
-        let ask = async |member: usize| (member, count(session, member, &blob_id, segments).await);
+        let ask = async |member: usize| {
+            (member, held_segments(session, member, &blob_id, segments).await)
+        };
         let inquiry = Inquiry::start(session.inquiry(usize::MAX), members, ask);
         let judge = |member, answer| {
             let end = self.add(member, answer);

@@ -323,14 +323,21 @@ impl<'a> Task<'a> {
         }))
     }
 
-    /// A certificate of an epoch that ended is refused, and another one can be had.
+    /// A certificate of an epoch that ended is refused, and another one can be had. Where shards moved the ledger finds other
+    /// signers or other weights in it before it looks at the epoch; we checked both against the committee that signed.
     fn not_certified(&self, error: PutError) -> PutError {
         let abort = match &error {
             PutError::Chain(error) => error.abort(),
             _ => None,
         };
         match abort {
-            Some(Abort::WrongEpoch | Abort::EpochMismatch) => self.epoch_ended(),
+            Some(
+                Abort::WrongEpoch
+                | Abort::EpochMismatch
+                | Abort::InvalidBitmap
+                | Abort::NotEnoughWeight
+                | Abort::BadSignature,
+            ) => self.epoch_ended(),
             _ => error,
         }
     }

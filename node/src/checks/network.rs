@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
-use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Transport};
+use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Transport, doors};
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::conditions::ClockDifference;
 use haulout_protocol::message::NetworkId;
+use haulout_protocol::wire::reach::Tried;
 
-use super::Check;
+use super::{Check, ip_of};
 use crate::config::ClientConfig;
 use crate::error::{Error, Kind, Result};
 use crate::keys::{Kind as KeyKind, Secret};
@@ -120,13 +121,28 @@ async fn visit(network: NetworkId, address: &String) -> (&String, Result<Duratio
         let began = Instant::now();
         let opened = network.open(peer, Protocol::Blob).await;
         let took = began.elapsed();
+        let why = if opened.is_err() { closer_look(&network, peer, address).await } else { None };
         supervisor.shutdown().await;
         match opened {
             Ok(_) => Ok(took),
-            Err(error) => Err(Error::new(Kind::NoNetwork, error.to_string())),
+            Err(error) => {
+                Err(Error::new(Kind::NoNetwork, why.unwrap_or_else(|| error.to_string())))
+            }
         }
     };
     (address, visited.await)
+}
+
+/// Why a peer did not answer at its address, where that can be told.
+async fn closer_look(network: &Network, peer: PeerId, address: &str) -> Option<String> {
+    let (ip, doors) = (ip_of(address)?, doors(&[address.to_owned()]));
+    let why = match network.dial_back(peer, ip, *doors.first()?).await {
+        Tried::Stranger => "another peer answers there, with another key than the address names",
+        Tried::Refused => "the machine refuses the connection: nothing listens there",
+        Tried::Silent => "nothing answers there",
+        Tried::Reached | Tried::NotTried => return None,
+    };
+    Some(why.to_owned())
 }
 
 /// The peer that an address names.
@@ -181,6 +197,7 @@ mod tests {
             (1, Outcome::Bad, Kind::NoNetwork)
         );
         assert!(checks[0].found.starts_with(&address), "{}", checks[0].found);
+        assert!(checks[0].found.ends_with("nothing listens there"), "{}", checks[0].found);
         assert_eq!(peers(network, &[address], Some(peer)).await[0].outcome, Outcome::Doubtful);
     }
 }

@@ -57,6 +57,7 @@ pub(crate) fn sample_position() -> Position {
         committee: Arc::new(Committee::new(Epoch(4), 4, vec![member]).expect("a sound committee")),
         previous: None,
         neighbours: Arc::default(),
+        synced: Arc::default(),
         parameters: Parameters::new(4, 1 << 20).expect("sound parameters"),
         market: Market {
             prices: Prices { storage: 5, write: 1 },

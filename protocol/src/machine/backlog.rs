@@ -1,8 +1,9 @@
 //! Which incomplete blobs a node repairs now, which rest, and when it looks for more.
 //!
 //! Promises: what is incomplete is found in the store, page by page, and never remembered; a few blobs are repaired at a
-//! time; one that cannot be repaired rests longer each time and holds up nobody; whatever may have changed is looked at
-//! soon, and the word that nothing is missing follows from a look that began after it. Does not: look, or repair.
+//! time, of those that were tried before the one with the fewest slivers left first; one that cannot be repaired rests longer
+//! each time and holds up nobody; whatever may have changed is looked at soon, and the word that nothing is missing follows
+//! from a look that began after it. Does not: look, or repair.
 //! Source: `protocol.md` section 8.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,8 +18,11 @@ pub const LOOK_PAUSE_MS: u64 = 1_000;
 pub const REST_MIN_MS: u64 = 1_000;
 /// The longest: nodes that were down come back at any time, and nothing else tells us.
 pub const REST_MAX_MS: u64 = 5 * 60_000;
-/// Blobs whose rests are remembered; the rest of one that is forgotten is over.
+/// Blobs whose rests are remembered. One that is forgotten is tried again by the next look, which is why looks are rarer then.
 pub const RESTING_MAX: usize = 4_096;
+/// Looks begin no closer together while so many blobs cannot be repaired that rests are forgotten: each of these is tried
+/// once in that time, and no more.
+pub const CROWDED_PAUSE_MS: u64 = 60_000;
 
 /// What came of the repair of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +57,8 @@ pub enum Input {
         blob: BlobId,
         /// How it ended.
         outcome: Outcome,
+        /// How many slivers others may have of what is missing of it, as far as that became known.
+        left: Option<u16>,
     },
     /// The deadline passed.
     TimeReached,
@@ -76,6 +82,8 @@ pub enum Effect {
 struct Rest {
     until: Timestamp,
     times: u32,
+    /// Slivers that others may have of it.
+    left: u16,
 }
 
 /// Where a look through the store is.
@@ -133,6 +141,11 @@ impl Backlog {
         self.seen
     }
 
+    /// How often in a row a blob could not be repaired, as far as that is remembered.
+    pub fn failures(&self, blob: &BlobId) -> u32 {
+        self.resting.get(blob).map_or(0, |rest| rest.times)
+    }
+
     fn is_resting(&self, now: Timestamp, blob: &BlobId) -> bool {
         self.resting.get(blob).is_some_and(|rest| rest.until > now)
     }
@@ -144,10 +157,13 @@ impl Backlog {
         self.look = Look::Working { is_last };
         self.seen = self.seen.saturating_add(u64::try_from(blobs.len()).unwrap_or(u64::MAX));
         let is_due = |blob: &BlobId| !self.running.contains(blob) && !self.is_resting(now, blob);
-        self.queue = blobs.into_iter().filter(is_due).collect();
+        let mut due: Vec<_> = blobs.into_iter().filter(is_due).collect();
+        // What is about to be lost comes first. Of what was never tried nothing is known.
+        due.sort_by_key(|blob| self.resting.get(blob).map_or(u16::MAX, |rest| rest.left));
+        self.queue = due.into();
     }
 
-    fn done(&mut self, now: Timestamp, blob: BlobId, outcome: Outcome) {
+    fn done(&mut self, now: Timestamp, blob: BlobId, outcome: Outcome, left: Option<u16>) {
         if !self.running.remove(&blob) {
             return;
         }
@@ -161,7 +177,8 @@ impl Backlog {
             Outcome::Failed => REST_MIN_MS.saturating_mul(1 << times.min(20)).min(REST_MAX_MS),
             Outcome::Hopeless => REST_MAX_MS,
         };
-        let rest = Rest { until: now.after(rest), times: times.saturating_add(1) };
+        let left = left.unwrap_or(u16::MAX);
+        let rest = Rest { until: now.after(rest), times: times.saturating_add(1), left };
         self.resting.insert(blob, rest);
         if self.resting.len() > RESTING_MAX {
             let first = self.resting.iter().min_by_key(|(_, rest)| rest.until);
@@ -206,7 +223,11 @@ impl Backlog {
     /// When the next look begins, if there is a reason for one.
     fn begins_at(&self) -> Option<Timestamp> {
         let Some(began) = self.began else { return self.is_stirred.then_some(Timestamp(0)) };
-        if self.has_moved && self.running.is_empty() {
+        let pause = match self.resting.len() < RESTING_MAX {
+            true => LOOK_PAUSE_MS,
+            false => CROWDED_PAUSE_MS,
+        };
+        if self.has_moved && self.running.is_empty() && pause == LOOK_PAUSE_MS {
             return Some(began);
         }
         let rested = match self.seen {
@@ -216,7 +237,7 @@ impl Backlog {
         };
         let stirred = (self.is_stirred || self.has_moved).then_some(began);
         let reason = [rested, stirred].into_iter().flatten().min()?;
-        Some(reason.max(began.after(LOOK_PAUSE_MS)))
+        Some(reason.max(began.after(pause)))
     }
 }
 
@@ -233,7 +254,7 @@ impl Machine for Backlog {
                 (self.look, self.is_stirred, self.seen) = (Look::Idle, true, self.seen.max(1));
                 self.began = Some(now);
             }
-            Input::Done { blob, outcome } => self.done(now, blob, outcome),
+            Input::Done { blob, outcome, left } => self.done(now, blob, outcome, left),
             Input::TimeReached => (),
         }
         let effects = self.advance(now);

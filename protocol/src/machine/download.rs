@@ -265,6 +265,13 @@ impl SegmentDownload {
         download
     }
 
+    /// The same for whoever holds the primary slivers of some pairs itself, verified: they are asked of nobody.
+    pub fn with_held(mut self, pairs: impl IntoIterator<Item = PairIndex>) -> Self {
+        self.held.extend(pairs);
+        self.verified.clone_from(&self.held);
+        self
+    }
+
     fn needed(&self) -> usize {
         let needed = match &self.padding {
             Some(padding) if self.trusts_padding => padding.start,

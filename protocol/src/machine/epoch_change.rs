@@ -1,7 +1,8 @@
 //! What a new committee means for one node: which shards it keeps, gains and loses.
 //!
 //! Promises: a shard counts as held only if everything the network stored in it before is here; what
-//! is not here stays missing, across restarts and epochs, until somebody says that it was filled.
+//! is not here stays missing, across restarts and epochs, until somebody says that it was filled. Who
+//! missed an epoch does not know whose its shards were then, so it looks at all of them.
 //! Does not: move shards, or read the store; facts come in, a plan goes out.
 
 use std::collections::BTreeMap;
@@ -43,6 +44,8 @@ pub struct Facts<'a> {
     pub epoch: Epoch,
     /// Our shards in its committee.
     pub ours: &'a [ShardIndex],
+    /// The epoch that was judged last, as the store says; nothing on a new disk.
+    pub judged: Option<Epoch>,
     /// What the store says of shards, from the epochs before; empty on a new disk.
     pub known: &'a BTreeMap<ShardIndex, Holding>,
     /// Certified blobs that still live.
@@ -76,10 +79,14 @@ pub fn is_due(judged: Option<Epoch>, epoch: Epoch, has_caught_up: bool, may_act:
 /// Judges a committee.
 pub fn plan(facts: &Facts<'_>) -> Plan {
     let mut plan = Plan::default();
+    let next = |judged: Epoch| judged.0.saturating_add(1);
+    let has_followed = facts.judged.is_some_and(|judged| next(judged) >= facts.epoch.0);
     for shard in facts.ours {
         let known = facts.known.get(shard);
         let holding = match known {
-            Some(Holding::Held) => Holding::Held,
+            Some(Holding::Held) if has_followed => Holding::Held,
+            // It may have been another's in between, and what was certified then is not here.
+            Some(Holding::Held) => gained(facts),
             Some(missing @ Holding::Missing { .. }) if facts.live_blobs > 0 => *missing,
             Some(Holding::Missing { .. }) => Holding::Held, // all that was missing is over
             // What was certified while it was another's is not here.
@@ -101,10 +108,17 @@ pub fn plan(facts: &Facts<'_>) -> Plan {
     plan
 }
 
-/// The shards that others have had for a whole epoch: whoever needed them from us has them, and what is here of them goes.
-/// A shard that was lost in this epoch stays: its new owner may still fetch it, and readers, too.
-pub fn released(known: &BTreeMap<ShardIndex, Holding>, epoch: Epoch) -> Vec<ShardIndex> {
-    let is_over = |(_, holding): &(&ShardIndex, &Holding)| matches!(holding, Holding::Locked { since } if *since < epoch);
+/// The shards that others had in the epoch before already, and whose owner in this one told the ledger that it has its shards:
+/// whoever needed them from us has them, and what is here of them goes. However many epochs pass, what the new owner never said
+/// that it has stays: nobody else may have it. A shard that was lost in this epoch stays: readers may still come for it.
+pub fn released(
+    known: &BTreeMap<ShardIndex, Holding>,
+    epoch: Epoch,
+    is_synced: impl Fn(ShardIndex) -> bool,
+) -> Vec<ShardIndex> {
+    let is_over = |(shard, holding): &(&ShardIndex, &Holding)| {
+        matches!(holding, Holding::Locked { since } if *since < epoch) && is_synced(**shard)
+    };
     known.iter().filter(is_over).map(|(shard, _)| *shard).collect()
 }
 
@@ -130,7 +144,57 @@ mod tests {
     /// Plans epoch 5 for shards, from what was known and how many blobs there are.
     fn planned(ours: &[u16], known: &[(u16, Holding)], live_blobs: u64) -> Plan {
         let known = known.iter().map(|(shard, holding)| (ShardIndex(*shard), *holding)).collect();
-        plan(&Facts { epoch: Epoch(5), ours: &shards(ours), known: &known, live_blobs })
+        let judged = Some(Epoch(4));
+        plan(&Facts { epoch: Epoch(5), ours: &shards(ours), judged, known: &known, live_blobs })
+    }
+
+    #[test]
+    fn what_a_committee_means_for_a_shard_is_this_table() {
+        const HELD: Option<Holding> = Some(Holding::Held);
+        let missing = |since| Some(Holding::Missing { since: Epoch(since) });
+        let locked = |since| Some(Holding::Locked { since: Epoch(since) });
+        let judged = |epoch: u32| Some(Epoch(epoch));
+        // In epoch 5: what the store says, the epoch it judged last, whether it is ours, whether anything lives; what follows.
+        let table = [
+            (None, judged(4), true, true, missing(5)),
+            (None, None, true, true, missing(5)),
+            (None, judged(4), true, false, HELD),
+            (None, judged(4), false, true, None),
+            (HELD, judged(4), true, true, HELD),
+            (HELD, judged(5), true, true, HELD),
+            (HELD, judged(3), true, true, missing(5)),
+            (HELD, None, true, true, missing(5)),
+            (HELD, judged(3), true, false, HELD),
+            (HELD, judged(4), false, true, locked(5)),
+            (HELD, judged(1), false, true, locked(5)),
+            (missing(2), judged(4), true, true, missing(2)),
+            (missing(2), judged(4), true, false, HELD),
+            (missing(2), judged(4), false, true, locked(5)),
+            (locked(3), judged(4), true, true, missing(5)),
+            (locked(3), judged(4), true, false, HELD),
+            (locked(3), judged(4), false, true, locked(3)),
+        ];
+        for (before, judged, is_ours, has_blobs, after) in table {
+            let what = format!("{before:?}, judged {judged:?}, ours {is_ours}, blobs {has_blobs}");
+            let shard = ShardIndex(1);
+            let known: BTreeMap<_, _> =
+                before.map(|holding| (shard, holding)).into_iter().collect();
+            let ours: &[ShardIndex] = if is_ours { &[shard] } else { &[] };
+            let live_blobs = u64::from(has_blobs);
+            let facts = Facts { epoch: Epoch(5), ours, judged, known: &known, live_blobs };
+            let planned = plan(&facts);
+            let mut then = known.clone();
+            then.extend(planned.changes.iter().filter_map(|(shard, it)| Some((*shard, (*it)?))));
+            assert_eq!(then.get(&shard).copied(), after, "{what}");
+            let is_full = !is_ours || after == HELD;
+            assert_eq!(planned.may_report(), is_full, "{what}");
+            assert_eq!(planned.missing.is_empty(), is_full, "{what}");
+            let is_lost = !is_ours && before.is_some_and(|before| before.is_ours());
+            assert_eq!(planned.lost.is_empty(), !is_lost, "{what}");
+            // After a crash the same is judged again, and nothing follows from that.
+            let again = plan(&Facts { judged: Some(Epoch(5)), known: &then, ..facts });
+            assert_eq!((again.changes, again.missing), (vec![], planned.missing), "{what}, again");
+        }
     }
 
     #[test]
@@ -142,13 +206,15 @@ mod tests {
     }
 
     #[test]
-    fn what_others_have_had_for_an_epoch_goes_and_nothing_else() {
+    fn what_others_say_that_they_have_goes_an_epoch_later_and_nothing_else() {
         let locked = |since| Holding::Locked { since: Epoch(since) };
         let known =
             [(1, Holding::Held), (2, MISSING), (3, locked(5)), (4, locked(4)), (5, locked(1))];
         let known = known.into_iter().map(|(shard, it)| (ShardIndex(shard), it)).collect();
-        assert_eq!(released(&known, Epoch(5)), shards(&[4, 5]));
-        assert_eq!(released(&known, Epoch(6)), shards(&[3, 4, 5]));
+        let all = |_| true;
+        assert_eq!(released(&known, Epoch(5), all), shards(&[4, 5]));
+        assert_eq!(released(&known, Epoch(6), all), shards(&[3, 4, 5]));
+        assert_eq!(released(&known, Epoch(99), |shard| shard.0 == 3), shards(&[3]));
     }
 
     #[test]

@@ -243,10 +243,13 @@ async fn next_steps(plan: &Plan, made: &Made, seen: &Seen) -> NextSteps {
         || "WAL for the bond".to_owned(),
         |(bond, stake)| format!("WAL for the bond ({}) and stake ({})", wal(bond), wal(stake)),
     );
+    let coins_needed = bond.zip(stake).map_or_else(String::new, |(bond, stake)| {
+        format!(" {}WAL 5SUI", coins(bond.saturating_add(stake)))
+    });
     let account = &made.account;
     NextSteps {
         fund: format!(
-            "send SUI for gas and {needed} to {account}; on a devnet: `devnet faucet {account}`"
+            "send SUI for gas and {needed} to {account}; on a devnet: `devnet faucet {account}{coins_needed}`"
         ),
         commands: vec![
             (

@@ -22,7 +22,7 @@ fn begun(at_once: usize) -> Backlog {
 }
 
 fn done(blob: BlobId, outcome: Outcome) -> Input {
-    Input::Done { blob, outcome }
+    Input::Done { blob, outcome, left: None }
 }
 
 #[test]
@@ -92,6 +92,25 @@ fn rests_are_remembered_of_a_bounded_number_of_blobs() {
         effects = backlog.handle(now, done(blob, Outcome::Failed));
     }
     assert_eq!(backlog.resting.len(), RESTING_MAX);
+    // Whatever is forgotten is tried again by the next look, so that is not soon.
+    assert_eq!(backlog.handle(now, Input::Stirred), []);
+    assert_eq!(backlog.deadline(), Some(Timestamp(10).after(CROWDED_PAUSE_MS)));
+}
+
+#[test]
+fn of_what_was_tried_before_the_blob_with_the_fewest_slivers_left_comes_first() {
+    let mut backlog = begun(3);
+    let [a, b, c, d] = [1, 2, 3, 4].map(blob);
+    let mut now = Timestamp(20);
+    backlog.handle(now, seen(&[a, b, c], true));
+    for (blob, left) in [(a, Some(40)), (b, None), (c, Some(35))] {
+        backlog.handle(now, Input::Done { blob, outcome: Outcome::Failed, left });
+    }
+    assert_eq!((backlog.failures(&c), backlog.failures(&d)), (1, 0));
+    now = now.after(REST_MIN_MS);
+    assert_eq!(backlog.handle(now, Input::TimeReached), [Effect::Look { is_first: true }]);
+    let effects = backlog.handle(now, seen(&[a, b, c, d], true));
+    assert_eq!(effects, [c, a, b].map(Effect::Repair));
 }
 
 #[test]

@@ -166,7 +166,8 @@ impl SegmentDownload {
         }
         // Somebody lied, or the writer did: from here on slivers count with their proofs only.
         self.proving = true;
-        self.claimed = std::mem::take(&mut self.held);
+        self.claimed = self.held.difference(&self.verified).copied().collect();
+        self.held.clone_from(&self.verified);
         self.phase = Phase::Gathering;
         self.progress_at = Some(now);
         self.advance(now)

@@ -458,6 +458,28 @@ fn nodes() -> impl Strategy<Value = Vec<Node>> {
     proptest::collection::vec(node, 4..9)
 }
 
+#[test]
+fn what_a_reader_holds_itself_is_asked_of_nobody_and_never_doubted() {
+    // Nine shards on three nodes, of which five are enough: one node has three, and two are at hand.
+    for (second, blamed) in [(Node::Dead, vec![]), (Node::Liar, vec![1])] {
+        let nodes = [Node::Honest, second, Node::Dead];
+        let roster = roster(3, 9);
+        let mut world = World::new(&nodes, 9);
+        let parameters = world.download.parameters;
+        let owner = |pair: &PairIndex| {
+            let shard = sliver::shard_of_pair(&parameters, &BLOB, 0, *pair);
+            roster.owners(shard, None).expect("there is such a shard").likely
+        };
+        let held: Vec<_> = (0..9).map(PairIndex).filter(|pair| owner(pair) == 2).take(2).collect();
+        world.held.extend(held.iter().map(|pair| (*pair, 0)));
+        world.download = world.download.with_held(held);
+        let world = world.run();
+        assert_eq!(world.end, Some(Effect::Finish), "{second:?}");
+        assert_eq!(world.blamed, blamed.into_iter().collect(), "{second:?}");
+        assert_ne!(World::new(&nodes, 9).run().end, Some(Effect::Finish), "{second:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_said_in_whatever_order_a_download_ends_once_and_well(

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ABSENT_TIMES, Effect, GROUP_PAIRS, SegmentRecovery, Thing};
+use super::{Effect, SegmentRecovery, Thing};
 use crate::machine::Timestamp;
-use crate::pairs::{Member, PairRoots};
+use crate::machine::retry::ABSENT_TIMES;
+use crate::pairs::{GROUP_PAIRS, Member, PairRoots};
 use crate::sliver::PairIndex;
 
 impl SegmentRecovery {

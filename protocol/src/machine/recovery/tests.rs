@@ -54,8 +54,13 @@ struct World {
     blamed: BTreeSet<usize>,
     silent: BTreeSet<usize>,
     widened: usize,
+    reads: usize,
     is_inconsistent: bool,
     end: Option<Effect>,
+}
+
+fn terms() -> Terms {
+    Terms { paces: Vec::new(), said: BTreeMap::new(), patience_ms: PATIENCE_MS, noise: 3 }
 }
 
 /// The last node lost pairs of a segment; the nodes before it are scripted.
@@ -71,7 +76,7 @@ fn world(nodes: &[Node], shards: u16) -> World {
     let lost = committee.members()[us].shards.iter();
     let lost = lost.map(|shard| pair_of_shard(&parameters, &blob, 0, *shard)).collect();
     let stock = Stock { lost, held: BTreeMap::new(), ourselves: Some(us) };
-    let terms = Terms { paces: vec![Pace::Untried; us + 1], patience_ms: PATIENCE_MS, noise: 3 };
+    let terms = terms();
     let root = segment.commitment().slivers_root;
     let recovery = SegmentRecovery::new(
         parameters,
@@ -93,6 +98,7 @@ fn world(nodes: &[Node], shards: u16) -> World {
         blamed: BTreeSet::new(),
         silent: BTreeSet::new(),
         widened: 0,
+        reads: 0,
         is_inconsistent: false,
         end: None,
     }
@@ -204,8 +210,36 @@ impl World {
         Input::Rebuilt { roots, is_inconsistent: self.is_inconsistent && accuse }
     }
 
+    /// What a reader finds: whoever lied to it has to prove what it sends.
+    fn read(&mut self) -> Input {
+        self.reads += 1;
+        let of = |kinds: &[Node]| -> usize {
+            let pairs = (0..self.parameters.shards()).map(PairIndex);
+            let held = pairs.filter(|pair| {
+                let owner = self.nodes.get(self.recovery.owner_of(*pair));
+                owner.is_some_and(|node| kinds.contains(node))
+            });
+            held.count()
+        };
+        let is_lied_to = of(&[Node::Liar, Node::Forger]) > 0;
+        let slivers = match is_lied_to {
+            true => of(&[Node::Honest, Node::Liar]),
+            false => of(&[Node::Honest, Node::Proofless]),
+        };
+        if slivers < usize::from(self.parameters.primary_source()) {
+            return Input::Unread { is_inconsistent: false };
+        }
+        let mut proofs: BTreeMap<_, _> =
+            self.lost().into_iter().map(|pair| (pair, self.segment.pairs().prove(pair))).collect();
+        if self.is_inconsistent {
+            proofs.values_mut().for_each(|proof| proof.roots.primary[0] ^= 1);
+        }
+        Input::Read { proofs }
+    }
+
     fn answer(&mut self, effect: Effect) -> Vec<Input> {
         match effect {
+            Effect::Read => return vec![self.read()],
             Effect::Ask { .. } => return self.ask(&effect),
             Effect::AskProofs { request, member, pairs } => {
                 return self.ask_proofs(request, member, &pairs);
@@ -268,7 +302,7 @@ fn pairs_at_hand_give_symbols_for_nothing() {
     let held = all.map(|pair| (pair, world.segment.pairs().prove(pair))).collect();
     let stock = Stock { lost: [lost].into(), held, ourselves: Some(4) };
     let (committee, _) = sample_committee(5, 20);
-    let terms = Terms { paces: Vec::new(), patience_ms: PATIENCE_MS, noise: 3 };
+    let terms = terms();
     let of = (&BlobId::from_bytes([7; 32]), 0, world.segment.commitment().slivers_root);
     world.recovery = SegmentRecovery::new(
         world.parameters,
@@ -323,15 +357,60 @@ fn pairs_whose_group_nobody_proves_are_rebuilt_together_and_recognised() {
     nodes[2] = Node::Honest;
     let near = world(&nodes, 60).run();
     assert_eq!((near.end, near.widened), (Some(Effect::Finish), 0));
-    // Nobody at all: the whole segment would have to be rebuilt, and there is nobody to rebuild it from.
-    let nobody = world(&[Node::Proofless; 5], 60).run();
+    // Nobody at all: the whole segment would have to be rebuilt, and there is nobody to rebuild it from; so it is read.
+    let nobody = world(&[Node::Proofless; 5], 60);
+    let lost = nobody.lost();
+    let nobody = nobody.run();
     assert!(nobody.widened > 0);
-    assert!(
-        matches!(nobody.end, Some(Effect::Fail(Failure::Unavailable { .. }))),
-        "{:?}",
-        nobody.end
-    );
-    assert!(nobody.kept.is_empty(), "nothing that was not recognised is kept");
+    assert_eq!((nobody.end, nobody.reads, nobody.kept), (Some(Effect::Finish), 1, lost));
+}
+
+/// Two of five nodes are left with eight of twenty pairs, as many as are enough to read.
+const FEW: [Node; 4] = [Node::Empty, Node::Honest, Node::Empty, Node::Honest];
+
+#[test]
+fn a_segment_of_which_too_little_is_left_for_symbols_is_read_as_a_whole() {
+    let world = world(&FEW, 20);
+    let lost = world.lost();
+    let world = world.run();
+    assert_eq!((&world.end, &world.kept, world.reads), (&Some(Effect::Finish), &lost, 1));
+    for pair in lost {
+        assert_eq!(world.recovery.known().prove(pair), Some(world.segment.pairs().prove(pair)));
+    }
+}
+
+#[test]
+fn where_members_say_what_they_hold_nothing_is_fetched_in_vain() {
+    for (nodes, end, reads) in [
+        (FEW, None, 1),
+        // Seven pairs are left: not even a reader comes to its end.
+        ([Node::Empty, Node::Empty, Node::Empty, Node::Honest], Some(4), 0),
+    ] {
+        let mut world = world(&nodes, 20);
+        let said = |(member, node): (usize, &Node)| match node {
+            Node::Empty => (member, [0, 0]),
+            _ => (member, [4, 4]),
+        };
+        world.recovery.said = nodes.iter().enumerate().map(said).collect();
+        let world = world.run();
+        assert_eq!((world.symbols, world.reads), (0, reads), "{:?}", world.end);
+        match end {
+            None => assert_eq!(world.end, Some(Effect::Finish)),
+            Some(left) => assert!(matches!(
+                world.end,
+                Some(Effect::Fail(Failure::Unavailable { available, .. })) if available == left
+            )),
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_reads_well_and_encodes_to_other_pairs_is_its_writers_fault_and_nothing_is_kept() {
+    let mut world = world(&FEW, 20);
+    world.is_inconsistent = true;
+    let world = world.run();
+    assert_eq!(world.end, Some(Effect::Fail(Failure::Inconsistent)));
+    assert!(world.kept.is_empty() && world.blamed.is_empty());
 }
 
 #[test]
@@ -341,7 +420,7 @@ fn a_group_that_was_lost_with_its_proofs_is_recognised_below_a_neighbours_path()
     let lost: BTreeSet<_> = (32..40).map(PairIndex).collect();
     let stock = Stock { lost: lost.clone(), held: BTreeMap::new(), ourselves: None };
     let (committee, _) = sample_committee(4, 40);
-    let terms = Terms { paces: Vec::new(), patience_ms: PATIENCE_MS, noise: 3 };
+    let terms = terms();
     let of = (&BlobId::from_bytes([7; 32]), 0, world.segment.commitment().slivers_root);
     world.recovery = SegmentRecovery::new(
         world.parameters,
@@ -375,7 +454,7 @@ fn a_silent_neighbour_of_a_lost_group_does_not_stop_its_repair() {
         let mut world = world(&[Node::Honest, Node::Honest, Node::Honest, node], 40);
         let lost: BTreeSet<_> = (32..36).map(PairIndex).collect();
         let stock = Stock { lost: lost.clone(), held: BTreeMap::new(), ourselves: Some(4) };
-        let terms = Terms { paces: Vec::new(), patience_ms: PATIENCE_MS, noise: 3 };
+        let terms = terms();
         let of = (&blob, 0, world.segment.commitment().slivers_root);
         let roster = Roster::settled(committee.into());
         world.recovery = SegmentRecovery::new(parameters, &roster, of, stock, terms);
@@ -446,6 +525,10 @@ proptest! {
             Some(Effect::Finish) => prop_assert_eq!(&world.kept, &lost),
             Some(Effect::Fail(Failure::Unavailable { .. })) => {
                 prop_assert!(faulty > usize::from(world.parameters.faults()), "{:?}", nodes);
+                let honest = nodes.iter().enumerate().filter(|(_, node)| **node == Node::Honest);
+                let left: usize = honest.map(|(member, _)| weight(member)).sum();
+                let readable = usize::from(world.parameters.primary_source());
+                prop_assert!(left < readable, "{} of {} are left: {:?}", left, readable, nodes);
             }
             end => prop_assert!(false, "{:?} of {:?}", end, nodes),
         }
