@@ -17,7 +17,7 @@ use axum::routing::get;
 use haulout_actors::context::Context;
 use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
-use haulout_actors::vitals::{self, Repairs, Scrubbing};
+use haulout_actors::vitals::{self, Missing, Repairs, Scrubbing};
 use haulout_protocol::machine::conditions::{self, Condition, Severity};
 use haulout_protocol::machine::reachability::{DoorSeen, Reachability};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -165,7 +165,7 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
         "checkpoint": position.checkpoint,
         "shards": position.shards_of(&peer_id).len(),
         "shards_missing": subject.context.vitals.shards_missing(position.epoch),
-        "repairs": repairs(&subject.context.vitals.repairs()),
+        "repairs": repairs(&subject.context.vitals.repairs(), subject.context.vitals.missing()),
         "scrub": scrub(subject.context.scrub_every, &subject.context.vitals.scrubbing()),
         "reachability": subject.context.vitals.reachability().as_ref().map(reachability),
         "disk": subject.context.vitals.disk().map(|(free, reserve)| json!({
@@ -179,8 +179,11 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
     })
 }
 
-fn repairs(repairs: &Repairs) -> Value {
+fn repairs(repairs: &Repairs, missing: Missing) -> Value {
     json!({
+        "missing_blobs": missing.blobs,
+        "missing_pairs": missing.pairs,
+        "seconds_left": missing.left.map(|left| left.as_secs().max(1)),
         "complete": repairs.complete_at.is_some(),
         "complete_at": repairs.complete_at,
         "incomplete_blobs": repairs.incomplete,

@@ -3,7 +3,7 @@
 //! Promises: an answer comes from memory. Does not: measure, or judge.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::{ClockDifference, Stored};
@@ -22,6 +22,45 @@ pub struct Repairs {
     pub pairs: u64,
     /// Bytes that came for them.
     pub received_bytes: u64,
+}
+
+/// How much is missing of what belongs in a node's shards, counted through the whole store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Missing {
+    /// Blobs of which something is missing.
+    pub blobs: u64,
+    /// Pairs, and symbols of short blobs, that are missing.
+    pub pairs: u64,
+    /// When nothing will be missing any more, if it goes on as since it was counted first; nothing while that cannot be said.
+    pub left: Option<Duration>,
+}
+
+/// A number that should fall to nothing, and where it began.
+#[derive(Clone, Copy, Debug)]
+struct Falling {
+    began: Instant,
+    first: u64,
+    last: u64,
+}
+
+impl Falling {
+    /// The same after another count; a number that rose begins anew.
+    fn next(self, now: Instant, count: u64) -> Falling {
+        match count > self.last {
+            true => Falling { began: now, first: count, last: count },
+            false => Falling { last: count, ..self },
+        }
+    }
+
+    /// How long it takes to nothing, if it goes on so.
+    fn left(self, now: Instant) -> Option<Duration> {
+        let done = self.first.checked_sub(self.last).filter(|done| *done > 0)?;
+        let spent = now.saturating_duration_since(self.began).as_secs_f64();
+        // Both numbers are counts of pairs, and an estimate needs no more digits than a float has.
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let left = spent * self.last as f64 / done as f64;
+        Duration::try_from_secs_f64(left).ok()
+    }
 }
 
 /// How far a node is with reading again what it stores, since it started.
@@ -55,6 +94,8 @@ pub(super) struct Measured {
     /// Shards that are ours in this epoch and not here; nothing before the committee is judged.
     pub(super) shards_missing: Option<(Epoch, usize)>,
     repairs: Repairs,
+    /// Blobs and pairs that are missing, as they were counted last; nothing while nothing is.
+    missing: Option<(u64, Falling)>,
     scrubbing: Scrubbing,
     /// Nothing before anybody was asked.
     pub(super) reachability: Option<Reachability>,
@@ -101,6 +142,21 @@ impl Vitals {
     /// What the node lacks, and what it did about that.
     pub fn repairs(&self) -> Repairs {
         self.measured().repairs
+    }
+
+    /// How much is missing, as it was counted last.
+    pub fn missing(&self) -> Missing {
+        let Some((blobs, pairs)) = self.measured().missing else { return Missing::default() };
+        Missing { blobs, pairs: pairs.last, left: pairs.left(Instant::now()) }
+    }
+
+    /// So many blobs and pairs are missing.
+    pub(crate) fn set_missing(&self, blobs: u64, pairs: u64) {
+        let now = Instant::now();
+        let mut measured = self.measured();
+        let began = Falling { began: now, first: pairs, last: pairs };
+        let falling = measured.missing.map_or(began, |(_, before)| before.next(now, pairs));
+        measured.missing = (blobs > 0).then_some((blobs, falling));
     }
 
     /// Bytes free on the disk, and how many of them are never used; nothing before the first look.
@@ -187,5 +243,36 @@ impl Vitals {
         let mut measured = self.measured();
         measured.time_moved_ms = moved_ms;
         measured.clock = Some(found.explained(moved_ms));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_falls_says_when_it_is_over_and_what_rises_begins_anew() {
+        let began = Instant::now();
+        let after = |seconds| began + Duration::from_secs(seconds);
+        let first = Falling { began, first: 100, last: 100 };
+        assert_eq!(first.left(after(5)), None, "nothing is known of its pace yet");
+        let half = first.next(after(10), 50);
+        assert_eq!(half.left(after(10)), Some(Duration::from_secs(10)));
+        let most = half.next(after(15), 25);
+        assert_eq!(most.left(after(15)), Some(Duration::from_secs(5)));
+        let more = most.next(after(20), 70);
+        assert_eq!((more.first, more.left(after(21))), (70, None));
+    }
+
+    #[test]
+    fn what_is_missing_is_told_until_nothing_is() {
+        let vitals = Vitals::default();
+        assert_eq!(vitals.missing(), Missing::default());
+        vitals.set_missing(3, 60);
+        assert_eq!((vitals.missing().blobs, vitals.missing().pairs), (3, 60));
+        vitals.set_missing(1, 6);
+        assert!(vitals.missing().left.is_some());
+        vitals.set_missing(0, 0);
+        assert_eq!(vitals.missing(), Missing::default());
     }
 }

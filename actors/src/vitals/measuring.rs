@@ -11,7 +11,7 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::Stored;
 use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::ShardIndex;
-use haulout_storage::{Scope, Store, StoreError};
+use haulout_storage::{Lacking, Scope, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::context::{Context, now_ms};
@@ -49,6 +49,7 @@ struct Reasons {
     shards: Vec<ShardIndex>,
     checkpoint: u64,
     rot_found: u64,
+    repaired: u64,
 }
 
 /// What there is not.
@@ -58,6 +59,10 @@ struct Inventory {
     incomplete: u64,
     /// Stored values that a read found to be other bytes than were written, and that are so still.
     rotten: u64,
+    /// Live certified blobs of which something is missing that belongs in any of our shards, also in those that are not whole.
+    missing_blobs: u64,
+    /// What is missing of them: pairs, and symbols of short blobs.
+    missing_pairs: u64,
 }
 
 /// An inventory, what it followed from, and what it took.
@@ -198,6 +203,7 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
         shards: held.map(|(shard, _)| shard).filter(|shard| ours.contains(shard)).collect(),
         checkpoint: position.checkpoint,
         rot_found: store.rot_found(),
+        repaired: context.vitals.repairs().pairs,
     };
     // What the disk says is told before an inventory, which may take minutes.
     let (usage, failure) = (store.usage()?, store.write_error());
@@ -222,13 +228,44 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
                 arriving_since_ms: now_ms().saturating_sub(arriving_ms),
             };
             let segments_of = |bytes| position.parameters.segment_count(bytes);
-            let inventory = take_inventory(store, &scope, segments_of)?;
+            let mut inventory = take_inventory(store, &scope, segments_of)?;
+            let all = Scope { shards: ours, ..scope };
+            if reasons.shards.len() < ours.len() {
+                (inventory.missing_blobs, inventory.missing_pairs) =
+                    count_missing(store, &all, segments_of)?;
+            }
             let ended = Instant::now();
             Taken { inventory, reasons, ended, took: ended.saturating_duration_since(began) }
         }
     };
     let stored = told(taken.inventory);
+    context.vitals.set_missing(taken.inventory.missing_blobs, taken.inventory.missing_pairs);
     Ok((stored, taken))
+}
+
+/// How many pairs are missing of a blob; its header alone counts as one.
+fn missing_of(lacking: &Lacking) -> u64 {
+    u64::try_from(lacking.pairs.len()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Counts what is missing of all our shards, those that are not whole included.
+fn count_missing(
+    store: &Store,
+    scope: &Scope<'_>,
+    segments_of: impl Fn(u64) -> u64,
+) -> Result<(u64, u64), StoreError> {
+    let (mut blobs, mut pairs, mut after, mut last) = (0, 0, None, None);
+    loop {
+        let page = store.missing(scope, &segments_of, after)?;
+        for lacking in &page.lacking {
+            blobs += u64::from(last.replace(lacking.blob_id) != Some(lacking.blob_id));
+            pairs += missing_of(lacking);
+        }
+        after = page.end;
+        if after.is_none() {
+            return Ok((blobs, pairs));
+        }
+    }
 }
 
 /// Counts what is missing, page by page.
@@ -246,9 +283,11 @@ fn take_inventory(
             // A long blob may be in several pages.
             inventory.incomplete +=
                 u64::from(last.replace(lacking.blob_id) != Some(lacking.blob_id));
+            inventory.missing_pairs += missing_of(lacking);
         }
         after = page.end;
         if after.is_none() {
+            inventory.missing_blobs = inventory.incomplete;
             return Ok(inventory);
         }
     }
@@ -261,18 +300,26 @@ mod tests {
     #[test]
     fn an_inventory_follows_its_reasons_and_rests_as_it_took() {
         let second = Duration::from_secs;
-        let reasons = Reasons { epoch: Epoch(1), shards: Vec::new(), checkpoint: 5, rot_found: 0 };
+        let reasons = Reasons {
+            epoch: Epoch(1),
+            shards: Vec::new(),
+            checkpoint: 5,
+            rot_found: 0,
+            repaired: 0,
+        };
         let ended = Instant::now();
         let inventory = Inventory::default();
         let taken = |took| Taken { inventory, reasons: reasons.clone(), ended, took };
         let moved = Reasons { checkpoint: 6, ..reasons.clone() };
         let rotten = Reasons { rot_found: 1, ..moved.clone() };
+        let repaired = Reasons { repaired: 1, ..moved.clone() };
         let pause = limits::INVENTORY_PAUSE;
         for (took, reasons, after, expected) in [
             (second(0), &reasons, second(3_600), false),
             (second(0), &moved, pause - second(1), false),
             (second(0), &moved, pause, true),
             (second(0), &rotten, second(0), true),
+            (second(0), &repaired, second(0), true),
             (second(2), &rotten, second(2) * limits::INVENTORY_REST - second(1), false),
             (second(2), &rotten, second(2) * limits::INVENTORY_REST, true),
         ] {

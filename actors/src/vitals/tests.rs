@@ -146,9 +146,18 @@ async fn incomplete_blobs_and_rot_are_found_counted_and_over_when_they_are_mende
     context.store.apply(0, effects).await.unwrap();
     move_on();
     said(&[Name::BlobsIncomplete]).await;
+    let counted = |expected: (u64, u64)| {
+        let context = context.clone();
+        eventually("the node says how much is missing", move || {
+            let missing = context.vitals.missing();
+            (missing.blobs, missing.pairs) == expected
+        })
+    };
+    counted((1, 4)).await;
     store_segment(&context.store, blob).await;
     move_on();
     said(&[]).await;
+    counted((0, 0)).await;
 
     for folder in std::fs::read_dir(folder.path().join("bundles")).unwrap() {
         for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
@@ -194,6 +203,9 @@ async fn a_missing_shard_is_held_again_once_all_of_it_was_brought_back() {
         shards.values().filter(|holding| **holding == Holding::Held).count()
     };
     assert_eq!(held(&context.store), 2);
+    // What belongs in shards that are not whole is missing, too.
+    let vitals = context.vitals.clone();
+    eventually("all that is missing is counted", move || vitals.missing().pairs == 4).await;
     store_segment(&context.store, blob).await;
     let store = context.store.clone();
     eventually("all four are held", move || held(&store) == 4).await;

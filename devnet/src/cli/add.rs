@@ -62,8 +62,8 @@ struct Added {
     node_id: ObjectId,
     bond: u64,
     stake: u64,
-    /// The first epoch in which its stake counts; nothing if it has none.
-    member_from: Option<u32>,
+    /// The first epoch in which its stake counts, and when that begins; nothing if it has none.
+    member_from: Option<(u32, String)>,
 }
 
 impl Add {
@@ -126,12 +126,13 @@ impl Add {
         say(format!("✓ ledger    registered as {}, a bond of {paid}", node_id.short()))?;
         let mut added =
             Added { name: node.name.clone(), node_id, bond, stake: 0, member_from: None };
+        let from = |epoch| Some((epoch, client.calendar().until(epoch)));
         if let Some(receipt) = staked {
-            (added.stake, added.member_from) = (receipt.principal, Some(receipt.activation_epoch));
+            (added.stake, added.member_from) = (receipt.principal, from(receipt.activation_epoch));
         } else if stake > 0 {
             let plan = client.plan_stake(&node_id.to_string(), stake).await?;
             let receipt = client.stake(&plan).await?;
-            (added.stake, added.member_from) = (stake, Some(receipt.activation_epoch));
+            (added.stake, added.member_from) = (stake, from(receipt.activation_epoch));
         }
         say(format!("✓ stake     {} by its operator", Token::Wal.amount(added.stake)))?;
         Ok(added)
@@ -146,10 +147,10 @@ impl Add {
     ) -> Result<()> {
         let node = node_of(card, &added.name)?;
         let name = &added.name;
-        let next = match added.member_from {
-            Some(epoch) => format!(
-                "{name} is a candidate, and a member from epoch {epoch} on if its stake is worth a shard: \
-                 `devnet epoch next` begins the next epoch now"
+        let next = match &added.member_from {
+            Some((_, when)) => format!(
+                "{name} is a candidate, and a member from {when} on, if its stake is worth a shard then: `devnet epoch next` \
+                 begins the next epoch now"
             ),
             None => format!(
                 "{name} is no candidate before somebody stakes with it: `haulout stake add {name} 500WAL`, then \
@@ -169,7 +170,7 @@ impl Add {
                 "config": terminal::path(&config),
                 "bond_frost": added.bond,
                 "stake_frost": added.stake,
-                "member_from_epoch": added.member_from,
+                "member_from_epoch": added.member_from.as_ref().map(|(epoch, _)| epoch),
                 "next_step": next,
             }));
         }

@@ -4,6 +4,7 @@
 //! not do what it should has a cause and a next step, told once for all nodes that say the same. Does not: ask anybody.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use haulout_node::cli::table::{Align, table};
 use haulout_node::error::Kind;
@@ -19,6 +20,7 @@ use crate::control::Trouble;
 use crate::control::{ProcessState, ProcessStatus};
 use crate::probe::{ChainFacts, Health};
 use crate::state::{Card, NodeCard};
+use crate::typed::typed;
 
 /// How a devnet is, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +132,25 @@ impl NodeView<'_> {
             Some(all) => format!("{}/{all}", self.number("members_connected")),
             None => "–".to_owned(),
         }
+    }
+
+    /// What it has to repair still, and how long that takes.
+    fn repairing(&self) -> Option<Trouble> {
+        let repairs = &self.health.as_ref()?.json()["repairs"];
+        let number = |name: &str| repairs[name].as_u64();
+        let (blobs, pairs) =
+            (number("missing_blobs").filter(|blobs| *blobs > 0)?, number("missing_pairs")?);
+        let left = match number("seconds_left") {
+            Some(seconds) => format!("about {} left", typed(Duration::from_secs(seconds))),
+            None => "how long that takes is not known yet".to_owned(),
+        };
+        let plural = if blobs == 1 { "" } else { "s" };
+        Some(Trouble {
+            cause: format!(
+                "{blobs} blob{plural} to go, of which {pairs} parts are missing here; {left}"
+            ),
+            next_step: "`devnet wait repaired` returns when nothing is missing anywhere".to_owned(),
+        })
     }
 
     fn number(&self, name: &str) -> String {
@@ -375,6 +396,12 @@ impl<'a> Report<'a> {
         for (name, word, trouble) in self.troubles() {
             line(&mut text, &format!(" {name}  {word}: {}", trouble.cause));
             line(&mut text, &format!("   next: {}", trouble.next_step));
+        }
+        for view in &self.views {
+            if let Some(told) = view.repairing() {
+                line(&mut text, &format!(" {}  repairing: {}", view.card.name, told.cause));
+                line(&mut text, &format!("   next: {}", told.next_step));
+            }
         }
         for (told, nodes) in self.conditions() {
             line(&mut text, &format!(" {}  {}: {}", nodes.join(", "), told.name, told.cause));

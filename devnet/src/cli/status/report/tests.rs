@@ -239,6 +239,28 @@ fn a_node_that_has_not_read_the_ledger_catches_up_and_is_not_read_from_yet() {
 }
 
 #[test]
+fn a_node_that_repairs_says_how_much_is_left_and_how_long_it_takes() {
+    let card = sample_card(4, 8);
+    let repairing = |left: Value| {
+        let told = json!({ "missing_blobs": 37, "missing_pairs": 74, "seconds_left": left });
+        Some(Health::from(json!({
+            "status": "degraded", "conditions": [], "shards": 2, "shards_missing": 2, "repairs": told,
+        })))
+    };
+    for (left, expected) in
+        [(json!(90), "about 90s left"), (Value::Null, "how long that takes is not known yet")]
+    {
+        let healths = vec![well(), repairing(left), well(), well()];
+        let text = report(&card, running(ProcessState::Running), chain(), healths).to_text();
+        let line = format!(
+            " n2  repairing: 37 blobs to go, of which 74 parts are missing here; {expected}\n"
+        );
+        assert!(text.contains(&line) && text.contains("`devnet wait repaired`"), "{text}");
+        assert_eq!(text.matches("repairing").count(), 1, "{text}");
+    }
+}
+
+#[test]
 fn whatever_keeps_a_devnet_from_being_healthy_is_told_with_a_next_step() {
     let card = sample_card(4, 8);
     let answer = |status: &str, missing: Value, conditions: Value| {
