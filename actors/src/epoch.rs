@@ -70,7 +70,7 @@ pub(crate) struct State {
     looking: bool,
     /// Whether shards that are others' are being removed.
     releasing: bool,
-    /// For which epoch, and after so many reports of members, that was begun last.
+    /// For which epoch, and after so many reports of members, which only become more, that was begun last.
     released: Option<(Epoch, usize)>,
     /// The key to our node, once it was needed.
     cap: Option<NodeCap>,

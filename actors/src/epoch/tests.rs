@@ -158,7 +158,8 @@ async fn a_shard_that_is_anothers_stays_until_its_owner_says_that_it_has_it_and_
         assert_eq!(holding(), Some(Holding::Locked { since: Epoch(2) }), "in epoch {epoch}");
         assert!(there(2) && there(3), "in epoch {epoch}");
     }
-    position.synced = vec![other].into();
+    let ours = position.committee.members()[0].node_id;
+    position.synced = vec![ours, other].into(); // who said it stays on the list
     node.position.set(position.clone());
     eventually("it is nobody's any more", || holding().is_none()).await;
     eventually("its bytes are gone", || !there(3)).await;
