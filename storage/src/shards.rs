@@ -76,6 +76,9 @@ pub(crate) fn set(
         let before = before.map(|before| from_row(before.value())).transpose()?;
         let was_ours = before.is_some_and(|before| before.is_ours());
         is_new |= !was_ours && state.is_some_and(|state| state.is_ours());
+        // Nor was it looked at by whoever believed that it was whole.
+        let is_missing = |state: Option<Holding>| matches!(state, Some(Holding::Missing { .. }));
+        is_new |= is_missing(*state) && !is_missing(before);
     }
     // What was looked at was looked at without it.
     if is_new { wanting::note_all(tables) } else { Ok(()) }

@@ -65,8 +65,13 @@ struct Dials {
 
 impl Gate {
     pub(super) fn new(inner: Boxed<Connected>, options: &Parsed, shared: &Shared) -> Self {
-        let ours = options.listen.iter().chain(&options.external).chain(&options.bootstrap);
-        let reaches = ours.filter_map(address::ip_of).map(reach).chain([Reach::Public]);
+        let ours = options.listen.iter().chain(&options.external);
+        let ours = ours.filter_map(address::ip_of).map(reach).chain([Reach::Public]);
+        // One private address among public ones, in whatever somebody gave us, opens no private network to hearsay.
+        let theirs: BTreeSet<Reach> =
+            options.bootstrap.iter().filter_map(address::ip_of).map(reach).collect();
+        let theirs = theirs.first().filter(|_| theirs.len() == 1).copied();
+        let reaches = ours.chain(theirs);
         let dials = Dials {
             book: shared.book.clone(),
             bootstrap: options.bootstrap.iter().cloned().map(address::without_peer).collect(),

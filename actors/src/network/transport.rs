@@ -7,6 +7,8 @@
 mod farewell;
 mod knock;
 
+use std::io;
+
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::transport::timeout::TransportTimeout;
@@ -23,6 +25,12 @@ use super::options::{Parsed, Role};
 use super::shared::Shared;
 use crate::limits;
 
+/// What a socket said. It has a name of its own, because libp2p wraps errors into one of two, and whoever walks through the causes
+/// of one of two is not shown that one itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct SocketError(#[source] io::Error);
+
 /// Everything the swarm can be reached by and can dial.
 pub(super) fn transport(
     options: &Parsed,
@@ -34,6 +42,7 @@ pub(super) fn transport(
     let knocks = Knocks::new(shared.book.clone());
     let tcp = knocks
         .of(tcp::tokio::Transport::new(tcp::Config::default()))
+        .map_err(SocketError)
         .upgrade(Version::V1Lazy)
         .authenticate(noise)
         .multiplex(yamux())

@@ -134,7 +134,7 @@ async fn incomplete_blobs_and_rot_are_found_counted_and_over_when_they_are_mende
     let (blob, effects) = certified(1);
     let said = |expected: &'static [Name]| {
         let (context, tree) = (context.clone(), tree.clone());
-        eventually("the node says how it is", move || names(&context, &tree) == expected)
+        eventually("the node says how it is", move || { let n = conditions(&context, &tree); eprintln!("NAMES {n:?}"); names(&context, &tree) == expected })
     };
     said(&[]).await;
     // A new epoch is a reason to look at once, unlike a checkpoint.

@@ -84,6 +84,8 @@ struct Rest {
     times: u32,
     /// Slivers that others may have of it.
     left: u16,
+    /// Whether the look that is under way found it, or its repair ended meanwhile: what is gone needs no rest.
+    is_seen: bool,
 }
 
 /// Where a look through the store is.
@@ -156,6 +158,9 @@ impl Backlog {
         }
         self.look = Look::Working { is_last };
         self.seen = self.seen.saturating_add(u64::try_from(blobs.len()).unwrap_or(u64::MAX));
+        for blob in &blobs {
+            self.resting.entry(*blob).and_modify(|rest| rest.is_seen = true);
+        }
         let is_due = |blob: &BlobId| !self.running.contains(blob) && !self.is_resting(now, blob);
         let mut due: Vec<_> = blobs.into_iter().filter(is_due).collect();
         // What is about to be lost comes first. Of what was never tried nothing is known.
@@ -178,7 +183,7 @@ impl Backlog {
             Outcome::Hopeless => REST_MAX_MS,
         };
         let left = left.unwrap_or(u16::MAX);
-        let rest = Rest { until: now.after(rest), times: times.saturating_add(1), left };
+        let rest = Rest { until: now.after(rest), times: times.saturating_add(1), left, is_seen: true };
         self.resting.insert(blob, rest);
         if self.resting.len() > RESTING_MAX {
             let first = self.resting.iter().min_by_key(|(_, rest)| rest.until);
@@ -204,8 +209,8 @@ impl Backlog {
                 }
                 (true, true) => {
                     self.look = Look::Idle;
+                    self.resting.retain(|_, rest| rest.is_seen);
                     if self.seen == 0 {
-                        self.resting.clear();
                         effects.push(Effect::Complete);
                     }
                 }
@@ -215,6 +220,7 @@ impl Backlog {
         if self.look == Look::Idle && self.begins_at().is_some_and(|at| at <= now) {
             (self.look, self.began, self.seen) = (Look::Reading, Some(now), 0);
             (self.has_moved, self.is_stirred) = (false, false);
+            self.resting.values_mut().for_each(|rest| rest.is_seen = false);
             effects.push(Effect::Look { is_first: true });
         }
         effects

@@ -18,7 +18,7 @@ use crate::network::commands::DialBack;
 impl Driver {
     pub(super) fn dial_back(&mut self, dial: DialBack) {
         let DialBack { peer, address, reply } = dial;
-        self.dials_back.retain(|_, reply| !reply.is_closed());
+        // Whoever waited may be gone: its dial goes on, and takes its place until it has ended and is closed.
         if self.dials_back.len() >= limits::DIALS_BACK_MAX {
             let _ = reply.send(Tried::NotTried);
             return;

@@ -143,3 +143,19 @@ fn answers_nobody_waits_for_change_nothing() {
     backlog.handle(Timestamp(20), seen(&[], true));
     assert_eq!(backlog.handle(Timestamp(20), seen(&[blob(1)], true)), []);
 }
+
+#[test]
+fn the_rest_of_a_blob_that_is_gone_is_forgotten() {
+    let (mut backlog, [a, b]) = (begun(2), [1, 2].map(blob));
+    let now = Timestamp(20);
+    let repairs = [Effect::Repair(a), Effect::Repair(b)];
+    assert_eq!(backlog.handle(now, seen(&[a, b], true)), repairs);
+    for blob in [a, b] {
+        assert_eq!(backlog.handle(now, done(blob, Outcome::Failed)), []);
+    }
+    assert_eq!([a, b].map(|blob| backlog.failures(&blob)), [1, 1]);
+    let next = backlog.deadline().expect("they are tried again");
+    assert_eq!(backlog.handle(next, Input::TimeReached), [Effect::Look { is_first: true }]);
+    assert_eq!(backlog.handle(next, seen(&[b], true)), [Effect::Repair(b)]);
+    assert_eq!([a, b].map(|blob| backlog.failures(&blob)), [0, 1]);
+}
