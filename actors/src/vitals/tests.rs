@@ -134,17 +134,28 @@ async fn incomplete_blobs_and_rot_are_found_counted_and_over_when_they_are_mende
     let (blob, effects) = certified(1);
     let said = |expected: &'static [Name]| {
         let (context, tree) = (context.clone(), tree.clone());
-        eventually("the node says how it is", move || { let n = conditions(&context, &tree); eprintln!("NAMES {n:?}"); names(&context, &tree) == expected })
+        eventually("the node says how it is", move || names(&context, &tree) == expected)
     };
+    // Who has not judged the epoch before knows less of its shards.
+    let judged = async || {
+        let context = context.clone();
+        let is_judged = move || {
+            let epoch = context.position.current().epoch;
+            context.vitals.shards_missing(epoch).is_some()
+        };
+        eventually("the epoch is judged", is_judged).await;
+    };
+    judged().await;
     said(&[]).await;
     // A new epoch is a reason to look at once, unlike a checkpoint.
-    let move_on = || {
+    let move_on = async || {
         let mut position = context.position.current();
         position.epoch = Epoch(position.epoch.0 + 1);
         context.position.set(position);
+        judged().await;
     };
     context.store.apply(0, effects).await.unwrap();
-    move_on();
+    move_on().await;
     said(&[Name::BlobsIncomplete]).await;
     let counted = |expected: (u64, u64)| {
         let context = context.clone();
@@ -155,7 +166,7 @@ async fn incomplete_blobs_and_rot_are_found_counted_and_over_when_they_are_mende
     };
     counted((1, 4)).await;
     store_segment(&context.store, blob).await;
-    move_on();
+    move_on().await;
     said(&[]).await;
     counted((0, 0)).await;
 
@@ -166,10 +177,10 @@ async fn incomplete_blobs_and_rot_are_found_counted_and_over_when_they_are_mende
     }
     let read = context.store.sliver(&blob, 0, ShardIndex(0), Axis::Primary);
     assert!(matches!(read, Err(StoreError::Corrupt { .. })), "{read:?}");
-    move_on();
+    move_on().await;
     said(&[Name::RotFound, Name::BlobsIncomplete]).await;
     store_segment(&context.store, blob).await;
-    move_on();
+    move_on().await;
     said(&[]).await;
     tree.shutdown().await;
 }

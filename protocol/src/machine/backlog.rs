@@ -183,7 +183,8 @@ impl Backlog {
             Outcome::Hopeless => REST_MAX_MS,
         };
         let left = left.unwrap_or(u16::MAX);
-        let rest = Rest { until: now.after(rest), times: times.saturating_add(1), left, is_seen: true };
+        let rest =
+            Rest { until: now.after(rest), times: times.saturating_add(1), left, is_seen: true };
         self.resting.insert(blob, rest);
         if self.resting.len() > RESTING_MAX {
             let first = self.resting.iter().min_by_key(|(_, rest)| rest.until);
