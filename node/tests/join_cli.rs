@@ -59,7 +59,7 @@ fn a_ticket_is_made_of_a_clients_file_and_read_back() {
     assert_eq!(ticket.chain.rpc, ["http://127.0.0.1:9"]);
     assert!((3_500..=3_600).contains(&(ticket.expires_at - ticket::now())));
     let told = json(&run(home.path(), &["--config", "client.toml", "--json", "node", "invite"]));
-    assert!(told["reservations"].as_array().unwrap().len() == 2, "{told}");
+    assert!(told["reservations"].as_array().unwrap().len() == 3, "{told}");
     let wrong =
         failure(home.path(), &["--config", "client.toml", "node", "invite", "--valid-for", "9y"]);
     assert_eq!(wrong["kind"], "USAGE");

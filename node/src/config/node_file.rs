@@ -1,10 +1,12 @@
 //! The file of a new node: what it starts with, with a comment where one helps.
 //!
-//! Promises: what is written is read back as the same settings; it holds no secret, and is never written over another.
+//! Promises: what is written is read back as the same settings; its owner alone reads it, since a server's URL may hold a key; it
+//! is never written over another.
 //! Does not: choose settings, or make keys.
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use haulout_protocol::message::NetworkId;
@@ -86,7 +88,7 @@ impl NodeFile {
         lines.join("\n") + "\n"
     }
 
-    /// Writes the file where none is yet.
+    /// Writes the file where none is yet, for its owner alone (mode 0600).
     ///
     /// # Errors
     /// [`Kind::File`] if there is one, or it cannot be written; [`Kind::Config`] if a setting could not be read back.
@@ -97,8 +99,9 @@ impl NodeFile {
             std::io::ErrorKind::AlreadyExists => exists(path),
             _ => Error::from_io("write", path, error),
         };
+        let mut options = std::fs::OpenOptions::new();
         let mut file =
-            std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+            options.write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
     }
 }
@@ -133,6 +136,8 @@ fn list(texts: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use haulout_protocol::chain::ObjectId;
 
     use super::*;
@@ -185,10 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_there_stays_as_it_is() {
+    fn a_file_is_its_owners_alone_and_one_that_is_there_stays_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.toml");
         sample_file(folder.path()).create(&path).unwrap();
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "its owner alone reads it");
         let before = std::fs::read(&path).unwrap();
         let mut other = sample_file(folder.path());
         other.name = "other".to_owned();

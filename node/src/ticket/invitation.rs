@@ -1,6 +1,7 @@
 //! Making a ticket of what a node or a client knows.
 //!
-//! Promises: the addresses that reach the farthest come first, of as many peers as fit. Does not: see whether anybody is there.
+//! Promises: the addresses that reach the farthest come first, of as many peers as fit; no server goes in whose URL holds a key.
+//! Does not: see whether anybody is there, or notice a key in the path of a URL.
 
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::dialling::{Reach, reach};
@@ -14,7 +15,8 @@ impl Ticket {
     /// A ticket for the network of this configuration; `own` is who listens at its addresses, if anybody does.
     ///
     /// # Errors
-    /// [`Kind::Config`] if the configuration names no peer that others could dial.
+    /// [`Kind::Config`] if the configuration names no peer that others could dial, or a server of the ledger whose URL holds a
+    /// name, a password or a query: whoever gets the ticket would read them.
     pub fn of(
         network: &NetworkConfig,
         chain: &ChainConfig,
@@ -29,6 +31,7 @@ impl Ticket {
                  with --bootstrap /ip4/.../p2p/...",
             ));
         }
+        chain.rpc.iter().enumerate().try_for_each(|(at, server)| may_be_told(at, server))?;
         Ok(Ticket { network: network.id, bootstrap, chain: chain.clone(), expires_at })
     }
 
@@ -43,11 +46,40 @@ impl Ticket {
         } else if self.chain.rpc.iter().all(|server| here(server)) {
             said.push("every server of the ledger in it is of this machine: elsewhere it does not work (chain.rpc)");
         }
+        said.extend(self.doubts());
+        said
+    }
+
+    /// What makes it hard to notice that the ledger lies; nothing if there is nothing to say.
+    pub(crate) fn doubts(&self) -> Vec<&'static str> {
+        let mut said = Vec::new();
         if self.chain.trusted.is_none() {
             said.push("it names no checkpoint to trust (chain.trusted): whoever uses it believes the ledger's first answer");
         }
+        if self.chain.rpc.len() < 2 {
+            said.push(
+                "it names a single server of the ledger (chain.rpc): no other contradicts it",
+            );
+        }
         said
     }
+}
+
+/// Whether strangers may read this server's URL; the error does not repeat it.
+fn may_be_told(at: usize, server: &str) -> Result<()> {
+    // Wherever they stand: programs differ in where they see the end of a host.
+    let secret = match server {
+        it if it.contains('@') => "a name or password",
+        it if it.contains('?') => "a query",
+        _ => return Ok(()),
+    };
+    let message = format!(
+        "server {} of chain.rpc has {secret} in its URL, and whoever gets the ticket would read it",
+        at + 1
+    );
+    Err(Error::new(Kind::Config, message).hint(
+        "name servers that anybody may use, for this ticket alone: `HAULOUT_CHAIN__RPC=https://ledger.example haulout node invite`",
+    ))
 }
 
 /// Addresses to begin at: of many peers rather than of one, those that reach far before others.
@@ -92,6 +124,7 @@ fn peer(address: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use haulout_protocol::chain::ObjectId;
     use haulout_protocol::message::NetworkId;
 
     use super::*;
@@ -128,6 +161,34 @@ mod tests {
             2,
             "both transports where there is nobody else"
         );
+    }
+
+    #[test]
+    fn a_server_whose_url_holds_a_key_is_in_no_ticket_and_in_no_error() {
+        let peers = network(&[], &[], &["/ip4/8.8.4.4/tcp/2/p2p/b"]);
+        let of = |server: &str| {
+            let id = ObjectId::from_bytes([1; 32]);
+            let chain = ChainConfig {
+                rpc: vec!["https://a.example".to_owned(), server.to_owned()],
+                package: id,
+                system: id,
+                staking: id,
+                params: id,
+                treasury: id,
+                trusted: None,
+            };
+            Ticket::of(&peers, &chain, None, 1)
+        };
+        for server in
+            ["https://me:hidden@b.example", "https://hidden@b.example/x", "http://b/?k=hidden"]
+        {
+            let error = of(server).unwrap_err();
+            assert_eq!(error.kind(), Kind::Config);
+            assert!(error.message().contains("server 2 of chain.rpc"), "{error}");
+            assert!(error.next_step().contains("haulout node invite`"), "{}", error.next_step());
+            assert!(!format!("{error} {}", error.next_step()).contains("hidden"), "{error}");
+        }
+        assert!(of("https://b.example:443/path").is_ok());
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub struct Asked {
     pub peer: PeerId,
     /// At which address it sees us, or why it did not say.
     pub answer: Result<IpAddr, String>,
+    /// Whether it came in, by whichever door.
+    pub has_come_in: bool,
 }
 
 /// A way in, as those who tried it say.
@@ -65,6 +67,18 @@ impl Reachability {
         seen
     }
 
+    /// The address at which all see us that came in, if two of them at least say so: one alone may err, or lie.
+    pub fn agreed_at(&self) -> Option<IpAddr> {
+        let came_in = self.asked.iter().filter(|asked| asked.has_come_in);
+        let seen: Vec<IpAddr> = came_in.filter_map(|asked| asked.answer.clone().ok()).collect();
+        match seen.as_slice() {
+            [first, others @ ..] if !others.is_empty() => {
+                others.iter().all(|other| other == first).then_some(*first)
+            }
+            _ => None,
+        }
+    }
+
     /// One more was asked: at which address it sees us, with what became of each door, or why it did not say.
     pub fn note(&mut self, peer: PeerId, answer: Result<(IpAddr, Vec<Tried>), String>) {
         if let Ok((_, tried)) = &answer {
@@ -78,7 +92,8 @@ impl Reachability {
                 }
             }
         }
-        self.asked.push(Asked { peer, answer: answer.map(|(seen_at, _)| seen_at) });
+        let has_come_in = matches!(&answer, Ok((_, tried)) if tried.contains(&Tried::Reached));
+        self.asked.push(Asked { peer, answer: answer.map(|(seen_at, _)| seen_at), has_come_in });
     }
 }
 
@@ -104,5 +119,28 @@ mod tests {
         assert_eq!((quic.reached, quic.tried, quic.failure), (1, 3, Some(Tried::Silent)));
         assert_eq!((tcp.reached, tcp.tried, tcp.failure), (0, 3, Some(Tried::Refused)));
         assert_eq!((found.seen_at(), found.asked.len()), (vec![ip], 5));
+    }
+
+    #[test]
+    fn an_address_is_agreed_on_by_two_that_came_in_and_contradicted_by_none_of_them() {
+        use Tried::{Reached, Silent};
+        let agreed = |told: &[(&str, Tried)]| {
+            let mut found = Reachability::of(&[Door::Tcp(2)]);
+            for (at, (ip, tried)) in (1..).zip(told) {
+                found.note(
+                    PeerId::from_key([at; 32]),
+                    Ok((ip.parse().expect("an address"), vec![*tried])),
+                );
+            }
+            found.agreed_at().map(|ip| ip.to_string())
+        };
+        let (ours, other) = ("203.0.113.7", "203.0.113.9");
+        assert_eq!(agreed(&[]), None);
+        assert_eq!(agreed(&[(ours, Reached)]), None, "one alone");
+        assert_eq!(agreed(&[(ours, Reached), (ours, Silent)]), None, "one did not come in");
+        assert_eq!(agreed(&[(ours, Reached), (other, Reached)]), None, "they differ");
+        assert_eq!(agreed(&[(ours, Reached), (ours, Reached), (other, Reached)]), None);
+        let two = agreed(&[(other, Silent), (ours, Reached), (ours, Reached)]);
+        assert_eq!(two.as_deref(), Some(ours));
     }
 }

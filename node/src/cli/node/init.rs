@@ -4,6 +4,7 @@
 //! with work when pasted. Does not: register the node, or start it.
 
 mod plan;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -127,7 +128,8 @@ async fn look(plan: &mut Plan) -> Seen {
     let (network_key, protocol_key) = plan.keys();
     let key = keys::load(&network_key, KeyKind::Ed25519).ok();
     let own = key.as_ref().map(|key| network::peer_id(*key.bytes()));
-    let mut found = vec![disk.check, checks::keys(&network_key, &protocol_key)];
+    let mut found: Vec<Check> = plan.trust.clone().into_iter().collect();
+    found.extend([disk.check, checks::keys(&network_key, &protocol_key)]);
     let ports = checks::ports(&plan.file.listen, Some(plan.file.http));
     let are_free = checks::first_bad(&ports).is_none();
     found.extend(ports);
@@ -142,13 +144,20 @@ async fn look(plan: &mut Plan) -> Seen {
         true => Some(trial(plan, key, ledger.as_ref()).await),
         false => None,
     };
-    if let Some(Ok(reached)) = &reached {
-        plan.seen_at(&reached.seen_at());
-    }
+    let unsure = match &reached {
+        Some(Ok(reached)) => plan.seen_at(reached),
+        _ => None,
+    };
     found.push(checks::addresses(&plan.file.external, &plan.file.bootstrap));
     match reached {
         None => {}
-        Some(Ok(reached)) => found.extend(checks::reachability(&reached, &plan.file.external)),
+        Some(Ok(reached)) => {
+            found.extend(checks::reachability(&reached, &plan.file.external));
+            if let Some(unsure) = unsure {
+                found.retain(|check| check.name != unsure.name);
+                found.push(unsure);
+            }
+        }
         Some(Err(error)) => found.push(Check::failed("reach", &error)),
     }
     Seen { checks: found, room: disk.room, ledger }
