@@ -30,6 +30,7 @@ pub use nodes::{NodeRow, Role, SortBy, Yield, find_node, rows};
 pub use operators::{Application, ExitStep, OwnNode, bond_free_from, exit_step, own_cap, own_node};
 pub use plans::{JoinPlan, SplitPlan, StakePlan, Which, WithdrawalItem, WithdrawalPlan};
 pub use pools::{rate_at, settled, stake_at};
+pub(crate) use profile::check_name;
 pub use profile::{Profile, ProfileChange};
 pub use receipts::{Position, Stage, Step};
 

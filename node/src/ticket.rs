@@ -175,7 +175,7 @@ pub fn now() -> u64 {
 pub(crate) fn valid_for(text: &str) -> Result<Duration, String> {
     let wrong = || {
         format!(
-            "`{text}` is not a time a ticket can be valid for: write it as in 7d or 12h, up to 366d"
+            "`{text}` is not a time a ticket can be valid for: write it as in 7d or 12h, from 1m to 366d"
         )
     };
     let period = match text.strip_suffix('d') {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use haulout_actors::session::download::Consistency;
 use haulout_devnet::Devnet;
+use haulout_node::LightClient;
 use haulout_node::error::Kind;
 use haulout_protocol::encoding::Parameters;
 use haulout_tests::liar::{Liar, Lie};
@@ -72,8 +73,12 @@ async fn sixty_four_reads_at_once_all_succeed_however_slow_the_nodes_become() {
     let blob = sample_blob(87, 1024 * KIB);
     let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
     let mut reading = tokio::task::JoinSet::new();
+    // How long a reader waits for its turn is its own choice; what must not be is that somebody else gives it up.
+    let mut config = devnet.client_config("bob").unwrap();
+    config.timeout = Duration::from_secs(300);
     for _ in 0..8 {
-        let client = Arc::new(devnet.client("bob").await.unwrap());
+        let client = LightClient::connect(config.clone()).await.unwrap();
+        let client = Arc::new(client);
         for _ in 0..8 {
             let client = client.clone();
             reading.spawn(async move { get(&client, &id).await });
@@ -93,7 +98,7 @@ async fn a_read_without_enough_nodes_ends_with_the_clients_own_timeout() {
     let id = put(&devnet.client("alice").await.unwrap(), &blob).await.unwrap().blob_id;
     let mut config = devnet.client_config("bob").unwrap();
     config.timeout = Duration::from_secs(5);
-    let client = haulout_node::LightClient::connect(config).await.unwrap();
+    let client = LightClient::connect(config).await.unwrap();
     for member in 0..3 {
         devnet.stop_node(member).await;
     }

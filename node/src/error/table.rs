@@ -116,7 +116,7 @@ pages! {
         => "the message carries the ledger's reason; check wallet and context";
     Expired "EXPIRED" 12 false
         "The blob's storage period has ended, and nodes may have deleted it; or a ticket's time is over."
-        => "store it again; whoever gave the ticket makes a new one with `haulout node invite`";
+        => "store it again";
     Full "FULL" 13 true
         "A disk or a quota is full. Nothing that was acknowledged is lost."
         => "free space, then try again";

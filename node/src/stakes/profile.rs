@@ -114,9 +114,11 @@ fn canonical(address: &str) -> Result<String> {
 }
 
 /// Refuses a name that is none or too long.
-pub(super) fn check_name(name: &str) -> Result<()> {
-    if name.trim().is_empty() || name.len() > NAME_BYTES_MAX {
-        let message = format!("a node's name has 1 to {NAME_BYTES_MAX} bytes");
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let is_wrong = name.trim().is_empty() || name.chars().any(char::is_control);
+    if is_wrong || name.len() > NAME_BYTES_MAX {
+        let message =
+            format!("a node's name has 1 to {NAME_BYTES_MAX} bytes and no control characters");
         return Err(Error::new(Kind::Usage, message)
             .hint("give one with --name; `node register` also reads node.name"));
     }

@@ -78,7 +78,7 @@ fn may_be_told(at: usize, server: &str) -> Result<()> {
         at + 1
     );
     Err(Error::new(Kind::Config, message).hint(
-        "name servers that anybody may use, for this ticket alone: `HAULOUT_CHAIN__RPC=https://ledger.example haulout node invite`",
+        "set HAULOUT_CHAIN__RPC to servers that anybody may use, for this ticket alone, and run `haulout node invite` again",
     ))
 }
 

@@ -68,6 +68,8 @@ pub(in crate::cli) struct NodeView<'a> {
     seat: Option<usize>,
     /// It runs, and all that is known is that it did not answer.
     is_unheard: bool,
+    /// It is in an epoch that is over, so what it says of its shards was true then.
+    is_behind: bool,
 }
 
 impl NodeView<'_> {
@@ -99,8 +101,11 @@ impl NodeView<'_> {
         self.health.is_some() && self.missing().is_some()
     }
 
-    /// Shards it was given and does not have; nothing while it does not say.
+    /// Shards it was given and does not have; nothing while it does not say, or speaks of an epoch that is over.
     fn missing(&self) -> Option<usize> {
+        if self.is_behind {
+            return None;
+        }
         let missing = self.health.as_ref().and_then(|health| health.number("shards_missing"))?;
         usize::try_from(missing).ok()
     }
@@ -216,15 +221,18 @@ impl<'a> Report<'a> {
             let stopped = is_stopped(card.pid).then_some(card.pid);
             let is_unheard = health.is_none() && runs && told.is_none() && stopped.is_none();
             let unseen = || silent(&card.name, process.is_some(), stopped);
+            let epoch = health.as_ref().and_then(|health| health.number("epoch"));
+            let is_behind =
+                chain.as_ref().zip(epoch).is_some_and(|(it, own)| own < it.epoch.into());
             let trouble = match &health {
-                Some(health) => behind(health, chain.is_some()),
+                Some(health) => behind(health, is_behind, chain.is_some()),
                 None => told.or_else(|| Some(unseen())).filter(|_| !is_down),
             };
             let facts = chain.as_ref().filter(|_| !is_down);
             let standing = facts.and_then(|facts| standing::of(card, facts));
             let seat = facts.map(|it| it.shards.get(&card.peer_id).map_or(0, Vec::len));
             let is_unheard = is_unheard && !is_down;
-            NodeView { card, process, health, trouble, standing, seat, is_unheard }
+            NodeView { card, process, health, trouble, standing, seat, is_unheard, is_behind }
         });
         let (views, ledger) = (views.collect(), process("ledger"));
         let pid = card.supervisor_pid;
@@ -500,8 +508,8 @@ fn silent(name: &str, is_supervised: bool, stopped: Option<u32>) -> Trouble {
 }
 
 /// Why a node that answers does not say yet what it has of its shards; nothing if it does, or says itself why it fails.
-fn behind(health: &Health, has_ledger: bool) -> Option<Trouble> {
-    if !health.serves() || health.number("shards_missing").is_some() {
+fn behind(health: &Health, is_behind: bool, has_ledger: bool) -> Option<Trouble> {
+    if !health.serves() || health.number("shards_missing").is_some() && !is_behind {
         return None;
     }
     let why = if has_ledger { "" } else { ", which does not answer" };

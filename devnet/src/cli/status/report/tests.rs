@@ -212,16 +212,18 @@ fn whoever_does_not_run_or_answer_has_a_cause_and_a_next_step() {
 #[test]
 fn a_node_that_has_not_read_the_ledger_catches_up_and_is_not_read_from_yet() {
     let card = sample_card(4, 8);
-    let early = || {
-        let told = json!({ "status": "ok", "conditions": [], "shards": 2, "shards_missing": null, "peers": 3 });
-        Some(Health::from(told))
-    };
-    let found = report(
-        &card,
-        running(ProcessState::Running),
-        chain(),
-        vec![early(), well(), well(), well()],
-    );
+    // What it says of its shards while it reads of an epoch that is over was true then.
+    for (epoch, missing) in [(2, json!(null)), (1, json!(0))] {
+        let told = json!({
+            "status": "ok", "conditions": [], "epoch": epoch, "shards": 2, "shards_missing": missing, "peers": 3,
+        });
+        catches_up(&card, Some(Health::from(told)));
+    }
+}
+
+fn catches_up(card: &Card, early: Option<Health>) {
+    let healths = vec![early, well(), well(), well()];
+    let found = report(card, running(ProcessState::Running), chain(), healths);
     let json = json_of(&found);
     assert_eq!(
         (&json["nodes"][0]["state"], &json["shards_up"]),

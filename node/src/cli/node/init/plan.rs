@@ -14,6 +14,7 @@ use crate::config::{self, ClientConfig, NodeFile, WalletPlace, WalletSource};
 use crate::contexts;
 use crate::error::{Error, Kind, Result};
 use crate::keys;
+use crate::stakes;
 use crate::ticket::{self, Ticket};
 
 /// Where a node accepts peers if nothing is said: QUIC and TCP on all addresses.
@@ -65,6 +66,8 @@ impl Plan {
         if !is_external_named {
             external = checks::reached_at(&listen, &client.network.bootstrap);
         }
+        let name = init.name.clone().unwrap_or_else(machine_name);
+        stakes::check_name(&name)?;
         let file = NodeFile {
             network: client.network.id,
             bootstrap: client.network.bootstrap.clone(),
@@ -73,7 +76,7 @@ impl Plan {
             chain: client.chain.clone(),
             wallet,
             data_dir,
-            name: init.name.clone().unwrap_or_else(machine_name),
+            name,
             http: init.http,
         };
         Ok(Plan { file, path, client, trust, is_external_named })
