@@ -254,7 +254,8 @@ impl<'a> Recovery<'a> {
         self.rebuilt = rebuilt.map_err(|_| RepairError::Ended)??;
         let roots = self.rebuilt.pairs.iter().map(|(pair, rebuilt)| (*pair, rebuilt.roots));
         let is_inconsistent = self.rebuilt.fault.is_some();
-        Ok(Input::Rebuilt { roots: roots.collect(), is_inconsistent })
+        let gone = std::mem::take(&mut self.rebuilt.gone);
+        Ok(Input::Rebuilt { roots: roots.collect(), is_inconsistent, gone })
     }
 
     /// Reads the whole segment; what came of symbols is given back first.
@@ -273,7 +274,7 @@ impl<'a> Recovery<'a> {
             Err(Unread { is_inconsistent }) => return Ok(Input::Unread { is_inconsistent }),
         };
         self.moved.bytes += bytes;
-        self.rebuilt = Rebuilt { pairs, fault: None };
+        self.rebuilt = Rebuilt { pairs, ..Rebuilt::default() };
         Ok(Input::Read { proofs })
     }
 
