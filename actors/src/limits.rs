@@ -273,6 +273,8 @@ pub const BLOB_PLACES: guests::Limits =
 /// Streams of `symbol/1` served at once. Only members are served: strangers have one place, on which they are told so.
 pub const SYMBOL_PLACES: guests::Limits =
     guests::Limits { members: 64, payers: 0, strangers: 1, payers_per_blob: 0, ..SLIVER_PLACES };
+/// Streams of `shard/1` served at once: a page of each of many new owners. Only members are served.
+pub const SHARD_PLACES: guests::Limits = SYMBOL_PLACES;
 /// Streams of `verdict/1` served at once: each may hold tens of megabytes of evidence, and writers who encode wrongly gain
 /// nothing by it. Only members are served.
 pub const VERDICT_PLACES: guests::Limits =
@@ -422,8 +424,18 @@ pub const EVIDENCE_REQUESTS: usize = 4;
 pub const VERDICT_PATIENCE: Duration = Duration::from_secs(60);
 /// How soon what may have been on its way is looked at again.
 pub const ARRIVING_LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A former owner that has not handed over a segment's pairs in this time is not waited for: others rebuild them.
+/// A former owner of shards from which nothing came for so long is not waited for: what it owes is rebuilt.
 pub const HANDOVER_PATIENCE: Duration = Duration::from_secs(30);
+/// A former owner that ended no page for so long is slower than repairs are: what it was not asked for yet is rebuilt while it
+/// works at the pages that it has. Two pages in this time are a megabyte a second.
+pub const HANDOVER_LATE: Duration = Duration::from_secs(10);
+/// Pages that former owners are asked for at once, all together: four of them at their work, and a third of the memory of
+/// repairs.
+pub const HANDOVER_PAGES_MAX: usize = 8;
+/// Segments of one page that are made durable at once: the store takes them together.
+pub const HANDOVER_KEEPS_AT_ONCE: usize = 32;
+/// How often a page on its way says that something came.
+pub const HANDOVER_HEARD_EVERY: Duration = Duration::from_secs(1);
 /// Verdicts examined at once: each may take a core for seconds, and nobody is in a hurry.
 pub const VERDICTS_AT_ONCE: usize = 1;
 /// How long header and evidence may be on their way while others wait for a verdict.

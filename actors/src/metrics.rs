@@ -50,6 +50,7 @@ struct Inner {
     shards_missing: Level,
     incomplete: Level,
     repaired_pairs: Counter,
+    handed_pairs: Counter,
     repair_bytes: Counter,
     scrubbed_bytes: Counter,
     scrub_rot: Counter,
@@ -121,6 +122,7 @@ impl Metrics {
             shards_missing: Level::default(),
             incomplete: Level::default(),
             repaired_pairs: Counter::default(),
+            handed_pairs: Counter::default(),
             repair_bytes: Counter::default(),
             scrubbed_bytes: Counter::default(),
             scrub_rot: Counter::default(),
@@ -239,6 +241,12 @@ impl Metrics {
         self.inner.repair_bytes.inc_by(bytes);
     }
 
+    /// Counts pairs that former owners of shards handed over, and the bytes that came for it; they count as repaired, too.
+    pub(crate) fn handed(&self, pairs: u64, bytes: u64) {
+        self.inner.handed_pairs.inc_by(pairs);
+        self.repaired(pairs, bytes);
+    }
+
     /// Counts what was read again to see whether it rotted.
     pub(crate) fn scrubbed(&self, read: &Scrubbed) {
         self.inner.scrubbed_bytes.inc_by(read.bytes);
@@ -335,6 +343,11 @@ impl Inner {
             "repaired_pairs",
             "Pairs, and symbols of short blobs, that were repaired here",
             self.repaired_pairs.clone(),
+        );
+        own.register(
+            "handed_over_pairs",
+            "Of these, pairs and symbols that former owners of shards handed over whole",
+            self.handed_pairs.clone(),
         );
         own.register(
             "repair_received_bytes",

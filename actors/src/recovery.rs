@@ -1,9 +1,10 @@
 //! Finds what is missing of certified blobs here, and repairs it from what others hold.
 //!
 //! Promises: what is missing is asked of the store, so a restart goes on where the last run was; a few blobs are repaired at
-//! a time, within a memory of their own; how far it is is said in the log now and then; a blob that was encoded wrongly ends
+//! a time, within a memory of their own, what former owners of shards have is fetched from these first; how far it is is said in the log now and then; a blob that was encoded wrongly ends
 //! invalid on the ledger, and is missed no more. Symbols for the repairs of others, and signatures that a blob was encoded
-//! wrongly, are for members. Does not: read slivers to see whether they rotted (who serves them does), or move shards.
+//! wrongly, are for members, and so is what shards hold that moved. Does not: read slivers to see whether they rotted (who serves
+//! them does), or say whose shards are.
 //! Source: `protocol.md` section 8.
 
 mod attest;
@@ -23,7 +24,7 @@ mod told;
 mod verdict;
 mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use futures::future::join_all;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::Machine;
 use haulout_protocol::machine::backlog::{Backlog, Effect, Input, Outcome};
+use haulout_protocol::machine::handover::Lost;
 use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
 use haulout_storage::{Lacking, PageEnd, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -39,6 +41,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::error;
 
 use self::blob::{Repair, Repaired};
+use self::handover::{HandingOver, News, Settled, Tools, Way};
 use self::looking::{Look, Seen};
 use self::memory::Memory;
 use self::told::Told;
@@ -58,6 +61,8 @@ pub(crate) enum Message {
     PositionAdvanced,
     /// A page of what is missing was read.
     Looked(Box<Result<Seen, StoreError>>),
+    /// Something became of a page that a former owner of shards was asked for.
+    Handed(News),
     /// The repair of a blob is over.
     RepairEnded(BlobId, Box<Repaired>),
     /// The machine wants to be called again.
@@ -84,8 +89,12 @@ pub(crate) struct State {
     arriving: u64,
     /// Where its next page begins.
     next: Option<PageEnd>,
-    /// What is missing of the last page's blobs.
+    /// What is missing of the last page's blobs, and how long these are, if shards moved.
     lacking: BTreeMap<BlobId, Lacking>,
+    lengths: BTreeMap<BlobId, u64>,
+    /// What former owners are asked for in the look; each has a number.
+    handing_over: Option<HandingOver>,
+    looks: u64,
     memory: Memory,
     serving: Serving,
     told: Told,
@@ -121,6 +130,10 @@ impl Actor for RecoveryActor {
             let is_member = members.is_member(&visit.peer);
             attest::serve(served.clone(), is_member, turns.clone(), visit)
         });
+        let (served, members) = (context.clone(), network.clone());
+        let shards = serving.open(service(Protocol::Shard), move |visit| {
+            handover::serve::serve(served.clone(), members.is_member(&visit.peer), visit)
+        });
         let at_once = context.repairs_at_once;
         Ok(State {
             _watcher: follow(&context.position, myself, || Message::PositionAdvanced),
@@ -132,11 +145,14 @@ impl Actor for RecoveryActor {
             arriving: 0,
             next: None,
             lacking: BTreeMap::new(),
+            lengths: BTreeMap::new(),
+            handing_over: None,
+            looks: 0,
             memory: Memory::default(),
             serving,
             told: Told::default(),
             tasks: Tasks::default(),
-            counters: vec![symbols, verdicts],
+            counters: vec![symbols, verdicts, shards],
             alarm: Alarm::default(),
         })
     }
@@ -150,10 +166,9 @@ impl Actor for RecoveryActor {
         match message {
             Message::PositionAdvanced => state.advance(&myself, Input::Stirred),
             Message::Looked(seen) => state.looked(&myself, *seen),
+            Message::Handed(news) => state.handed(&myself, news),
             Message::RepairEnded(blob, repaired) => state.repaired(&myself, blob, *repaired),
-            // What was on its way is here by now, or it is missing.
-            Message::TimeReached if state.arriving > 0 => state.advance(&myself, Input::Stirred),
-            Message::TimeReached => state.advance(&myself, Input::TimeReached),
+            Message::TimeReached => state.wake(&myself),
         }
         Ok(())
     }
@@ -170,7 +185,7 @@ impl Actor for RecoveryActor {
 
 impl State {
     fn looked(&mut self, myself: &ActorRef<Message>, seen: Result<Seen, StoreError>) {
-        let Seen { lacking, arriving, end } = match seen {
+        let Seen { lacking, lengths, arriving, end } = match seen {
             Ok(seen) => seen,
             Err(failure) => {
                 error!(error = %failure, "the store cannot be looked at, so nothing is repaired");
@@ -181,7 +196,7 @@ impl State {
         self.arriving = self.arriving.saturating_add(arriving);
         let blobs = lacking.iter().map(|lacking| lacking.blob_id).collect();
         let lacking = lacking.into_iter().map(|lacking| (lacking.blob_id, lacking));
-        self.lacking = lacking.collect();
+        (self.lacking, self.lengths) = (lacking.collect(), lengths);
         self.advance(myself, Input::Seen { blobs, is_last: self.next.is_none() });
     }
 
@@ -194,16 +209,91 @@ impl State {
         self.told.say_now_and_then(&self.machine);
     }
 
+    /// Something became of a page of a former owner.
+    fn handed(&mut self, myself: &ActorRef<Message>, news: News) {
+        let (pairs, bytes) = (news.pairs(), news.bytes);
+        if pairs > 0 {
+            self.told.handed(pairs, bytes);
+            self.context.metrics.handed(pairs, bytes);
+            self.context.vitals.note_repaired(pairs, bytes);
+        }
+        let (tasks, clock) = (&mut self.tasks, &self.clock);
+        let way = Way { actor: myself, tasks, clock, message: Message::Handed };
+        let settled = self.handing_over.as_mut().map(|it| it.hear(way, news));
+        self.settle(myself, settled.unwrap_or_default());
+    }
+
+    /// Lets the machines see what time it is.
+    fn wake(&mut self, myself: &ActorRef<Message>) {
+        let (tasks, clock) = (&mut self.tasks, &self.clock);
+        let way = Way { actor: myself, tasks, clock, message: Message::Handed };
+        let settled = self.handing_over.as_mut().map(|it| it.wake(way));
+        self.settle(myself, settled.unwrap_or_default());
+        // What was on its way is here by now, or it is missing.
+        let input = if self.arriving > 0 { Input::Stirred } else { Input::TimeReached };
+        self.advance(myself, input);
+    }
+
+    /// Former owners have nothing more to give of these: what is left of them is repaired.
+    fn settle(&mut self, myself: &ActorRef<Message>, settled: Vec<Settled>) {
+        for settled in settled {
+            let input = self.note_settled(settled);
+            self.advance(myself, input);
+        }
+        self.told.say_now_and_then(&self.machine);
+        self.set_alarm(myself);
+    }
+
+    fn note_settled(&mut self, settled: Settled) -> Input {
+        let Settled { blob, has_header, left } = settled;
+        let is_whole = has_header && left.is_empty();
+        if is_whole {
+            self.told.whole();
+        }
+        if let Some(lacking) = self.lacking.get_mut(&blob) {
+            (lacking.has_header, lacking.pairs) = (has_header, left);
+        }
+        Input::Settled { blob, is_whole }
+    }
+
+    /// Asks former owners for what is missing of these blobs; those that have nothing of one are done with it at once.
+    fn hand_over(&mut self, myself: &ActorRef<Message>, blobs: Vec<BlobId>) -> Vec<Input> {
+        let (mut lost, mut settled) = (Vec::new(), Vec::new());
+        for blob in blobs {
+            let Some(lacking) = self.lacking.get(&blob) else {
+                settled.push(Input::Settled { blob, is_whole: false });
+                continue;
+            };
+            let Lacking { has_header, pairs, .. } = lacking;
+            match self.lengths.get(&blob) {
+                Some(bytes) => {
+                    let (bytes, has_header, pairs) = (*bytes, *has_header, pairs.clone());
+                    lost.push(Lost { blob, bytes, has_header, pairs });
+                }
+                None => settled.push(Input::Settled { blob, is_whole: false }),
+            }
+        }
+        let (tasks, clock) = (&mut self.tasks, &self.clock);
+        let way = Way { actor: myself, tasks, clock, message: Message::Handed };
+        let at_once = self.handing_over.as_mut().map(|it| it.see(way, lost)).unwrap_or_default();
+        settled.extend(at_once.into_iter().map(|it| self.note_settled(it)));
+        settled
+    }
+
     /// Lets the machine decide, carries out what it says, and sets the alarm.
     fn advance(&mut self, myself: &ActorRef<Message>, input: Input) {
         if self.context.repairs_at_once == 0 {
             return; // the operator wants none
         }
-        for effect in self.machine.handle(self.clock.now(), input) {
-            match effect {
-                Effect::Look { is_first } => self.look(myself, is_first),
-                Effect::Repair(blob) => self.repair(myself, blob),
-                Effect::Complete => self.complete(),
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.machine.handle(self.clock.now(), input) {
+                match effect {
+                    Effect::Look { is_first } => self.look(myself, is_first),
+                    Effect::HandOver(blobs) => inputs.extend(self.hand_over(myself, blobs)),
+                    Effect::Repair(blob) => self.repair(myself, blob),
+                    Effect::Complete => self.complete(),
+                }
             }
         }
         self.context.metrics.set_incomplete(self.machine.seen());
@@ -213,7 +303,16 @@ impl State {
 
     fn look(&mut self, myself: &ActorRef<Message>, is_first: bool) {
         if is_first {
-            (self.look, self.next, self.arriving) = (Some(Look::begin(&self.context)), None, 0);
+            let look = Look::begin(&self.context);
+            self.looks = self.looks.wrapping_add(1);
+            let tools = Tools {
+                context: self.context.clone(),
+                serving: self.serving.clone(),
+                memory: self.memory.clone(),
+            };
+            let handing_over = HandingOver::begin(self.looks, tools, &self.network, &look.position);
+            self.handing_over = Some(handing_over);
+            (self.look, self.next, self.arriving) = (Some(look), None, 0);
         }
         let (Some(look), next) = (self.look.clone(), self.next) else { return };
         let store = self.context.store.clone();
@@ -256,7 +355,8 @@ impl State {
     /// Wakes us when the machine wants to be called again.
     fn set_alarm(&mut self, myself: &ActorRef<Message>) {
         let now = self.clock.now();
-        let deadline = self.machine.deadline();
+        let handing_over = self.handing_over.as_ref().and_then(HandingOver::deadline);
+        let deadline = [self.machine.deadline(), handing_over].into_iter().flatten().min();
         let wanted = deadline.map(|it| Duration::from_millis(it.0.saturating_sub(now.0)));
         let arriving = (self.arriving > 0).then_some(limits::ARRIVING_LOOK_EVERY);
         let wait = [wanted, arriving].into_iter().flatten().min();

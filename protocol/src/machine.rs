@@ -18,6 +18,7 @@ pub mod epoch_steps;
 pub mod flows;
 pub mod fusion;
 pub mod guests;
+pub mod handover;
 pub mod holdings;
 pub mod inquiry;
 pub mod ledger_history;

@@ -8,6 +8,7 @@
 pub mod announcement;
 pub mod blob;
 pub mod reach;
+pub mod shard;
 pub mod sliver;
 pub mod symbol;
 pub mod verdict;

@@ -11,6 +11,7 @@ mod discovery;
 mod epochs;
 mod faults;
 mod fifty;
+mod handing_over;
 mod health;
 mod invalid;
 mod ledger_lies;

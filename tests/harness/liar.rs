@@ -11,14 +11,15 @@ use anyhow::Result;
 use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Stream, Transport};
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_devnet::Devnet;
+use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::encoding::{
-    EncodedShort, Parameters, SegmentPosition, encode_segment, encode_short,
+    EncodedShort, Parameters, SegmentPosition, encode_segment, encode_short, header_of,
 };
 use haulout_protocol::message::NetworkId;
 use haulout_protocol::pairs::{PairProof, PairTree};
-use haulout_protocol::sliver::{Axis, PairIndex};
-use haulout_protocol::wire::{self, Refusal, blob, sliver};
+use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
+use haulout_protocol::wire::{self, Refusal, blob, shard, sliver};
 use tokio::task::JoinHandle;
 
 use crate::{eventually, sample_blob};
@@ -50,6 +51,7 @@ pub struct Liar {
     answering: Vec<JoinHandle<()>>,
     told: Arc<AtomicUsize>,
     asked_for_slivers: Arc<AtomicUsize>,
+    asked_for_shards: Arc<AtomicUsize>,
 }
 
 /// What the liar needs to know to lie well.
@@ -58,9 +60,11 @@ struct Script {
     lie: Lie,
     parameters: Parameters,
     blob_bytes: u64,
+    header: Arc<BlobHeader>,
     truth: Arc<Truth>,
     told: Arc<AtomicUsize>,
     asked_for_slivers: Arc<AtomicUsize>,
+    asked_for_shards: Arc<AtomicUsize>,
 }
 
 /// What can be proved of the blob.
@@ -106,20 +110,23 @@ impl Liar {
         })
         .await?;
         let told = Arc::new(AtomicUsize::new(0));
-        let asked_for_slivers = Arc::new(AtomicUsize::new(0));
+        let [asked_for_slivers, asked_for_shards] =
+            [0, 0].map(|none| Arc::new(AtomicUsize::new(none)));
         let script = Script {
             lie,
             parameters,
             blob_bytes: u64::try_from(blob.len())?,
+            header: Arc::new(header_of(&parameters, blob)),
             truth: Arc::new(Truth::of(&parameters, blob)),
             told: told.clone(),
             asked_for_slivers: asked_for_slivers.clone(),
+            asked_for_shards: asked_for_shards.clone(),
         };
-        let answering = [Protocol::Blob, Protocol::Sliver]
+        let answering = [Protocol::Blob, Protocol::Sliver, Protocol::Shard]
             .map(|protocol| tokio::spawn(answer(network.clone(), protocol, script.clone())))
             .into();
         let (peer_id, port) = (network.identity(), keys.port);
-        Ok(Self { supervisor, peer_id, port, answering, told, asked_for_slivers })
+        Ok(Self { supervisor, peer_id, port, answering, told, asked_for_slivers, asked_for_shards })
     }
 
     /// Who it is to its victims.
@@ -135,6 +142,11 @@ impl Liar {
     /// How many requests for slivers or symbols, or to take some, it got so far.
     pub fn asked_for_slivers(&self) -> usize {
         self.asked_for_slivers.load(Ordering::Relaxed)
+    }
+
+    /// How many pages of what shards hold it was asked for so far.
+    pub fn asked_for_shards(&self) -> usize {
+        self.asked_for_shards.load(Ordering::Relaxed)
     }
 
     /// Leaves the network.
@@ -158,6 +170,7 @@ async fn answer(network: Network, protocol: Protocol, script: Script) {
             // The other side may leave in disgust, which is what we want.
             let _ = match protocol {
                 Protocol::Sliver => script.about_slivers(stream).await,
+                Protocol::Shard => script.about_shards(stream).await,
                 _ => script.about_blobs(stream).await,
             };
         });
@@ -230,6 +243,47 @@ impl Script {
             }
         }
         stream.write_frame(&sliver::Reply::End).await?;
+        Ok(stream.close().await?)
+    }
+
+    /// Hands over every pair of its blob that is asked for, and none of them is right; of other blobs it has nothing.
+    async fn about_shards(self, mut stream: Stream) -> Result<()> {
+        let request: shard::Request = stream.read_frame(wire::SMALL_FRAME_BYTES_MAX).await?;
+        self.asked_for_shards.fetch_add(1, Ordering::Relaxed);
+        match self.lie {
+            Lie::Silence => return keep_waiting(stream).await,
+            Lie::OversizedFrames => return oversize(stream).await,
+            Lie::Busy => {
+                stream.write_frame(&shard::Reply::Refused(BUSY)).await?;
+                return Ok(stream.close().await?);
+            }
+            Lie::WrongBytes | Lie::WrongProofs => {}
+        }
+        for entry in request.entries {
+            let blob_id = BlobId::from_bytes(entry.blob_id);
+            if blob_id != self.header.blob_id() || matches!(*self.truth, Truth::Short(_)) {
+                stream.write_frame(&shard::Reply::Absent).await?;
+                continue;
+            }
+            if entry.with_header {
+                let header = self.header.to_bytes();
+                let bytes = u32::try_from(header.len())?;
+                stream.write_frame(&shard::Reply::Header { bytes }).await?;
+                stream.write_all(&header).await?;
+            }
+            for shard in entry.shards.into_iter().map(ShardIndex) {
+                let pair = pair_of_shard(&self.parameters, &blob_id, entry.segment, shard);
+                let mut raw = self.proof(entry.segment, pair);
+                for axis in Axis::BOTH {
+                    let bytes = self.sliver_bytes(entry.segment, axis);
+                    raw.extend(sample_blob(u64::from(pair.0), bytes));
+                }
+                let bytes = u32::try_from(raw.len())?;
+                stream.write_frame(&shard::Reply::Pair { bytes }).await?;
+                stream.write_all(&raw).await?;
+            }
+        }
+        stream.write_frame(&shard::Reply::End).await?;
         Ok(stream.close().await?)
     }
 

@@ -1,8 +1,10 @@
-//! A node that repairs what it lacks: looks through its store, asks others for headers and symbols, as the machines decide.
+//! A node that repairs what it lacks: looks through its store, asks former owners of shards for pairs, and others for headers
+//! and symbols, as the machines decide.
 //!
-//! Promises: one blob at a time; what is kept was recognised by the machine. Does not: hand shards over, or prove a writer's
-//! fault: nobody encodes wrongly here.
+//! Promises: one blob at a time, and former owners beside it; what is kept was recognised by the machine. Does not: prove a
+//! writer's fault: nobody encodes wrongly here.
 
+pub(crate) mod handing;
 mod segment;
 mod streams;
 
@@ -11,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::machine::backlog::{self, Backlog, Outcome};
+use haulout_protocol::machine::handover;
 use haulout_protocol::machine::recovery::{Input, SegmentRecovery, Stock, Terms};
 use haulout_protocol::machine::responsiveness::Pace;
 use haulout_protocol::machine::{Machine, RequestId, download};
@@ -19,11 +22,13 @@ use haulout_protocol::rebuild::RebuiltPair;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
 use haulout_protocol::wire;
 use haulout_protocol::wire::blob::{self, Question};
+use haulout_protocol::wire::shard::Entry;
 use haulout_storage::{Lacking, PageEnd, Scope, Store, StoreError};
 
 use crate::env::{Env, Event, Part, StreamId, TaskId};
 use crate::node::Node;
 use crate::reading::Reading;
+use crate::repair::handing::Handing;
 
 /// Streams of the node with this index belong to the task behind this.
 pub(crate) const REPAIRS: TaskId = 1 << 32;
@@ -47,6 +52,10 @@ enum Ask {
     Proofs {
         request: RequestId,
         owed: Vec<u16>,
+    },
+    Page {
+        request: RequestId,
+        entries: Vec<Entry>,
     },
 }
 
@@ -87,6 +96,7 @@ pub(crate) struct Repairer {
     lacking: BTreeMap<BlobId, Lacking>,
     job: Option<Job>,
     asks: BTreeMap<StreamId, Ask>,
+    handing: Option<Handing>,
 }
 
 impl Default for Repairer {
@@ -97,6 +107,7 @@ impl Default for Repairer {
             lacking: BTreeMap::new(),
             job: None,
             asks: BTreeMap::new(),
+            handing: None,
         }
     }
 }
@@ -114,6 +125,7 @@ impl Node {
             return;
         }
         self.fill(env);
+        self.handed(env, handover::Input::TimeReached);
         self.drive(env, backlog::Input::Stirred);
         let current = self.repairs.job.as_mut().and_then(|job| job.current.as_mut());
         let Some(current) = current else { return };
@@ -134,8 +146,12 @@ impl Node {
                     backlog::Effect::Look { is_first } => {
                         if is_first {
                             self.repairs.next = None;
+                            self.begin_handing(env);
                         }
                         inputs.push_back(self.page());
+                    }
+                    backlog::Effect::HandOver(blobs) => {
+                        inputs.extend(self.hand_over(env, &blobs));
                     }
                     backlog::Effect::Repair(blob) => self.begin(env, blob),
                     backlog::Effect::Complete => {}
@@ -258,12 +274,18 @@ impl Node {
         self.drive(env, backlog::Input::Done { blob: job.blob_id, outcome, left: None });
     }
 
+    /// Pages of former owners go on.
     fn close_asks(&mut self, env: &mut Env) {
         let current = self.repairs.job.as_mut().and_then(|job| job.current.as_mut());
         if let Some(reading) = current.and_then(|current| current.reading.as_mut()) {
             reading.close(env);
         }
-        std::mem::take(&mut self.repairs.asks).into_keys().for_each(|stream| env.close(stream));
+        let is_page = |ask: &Ask| matches!(ask, Ask::Page { .. });
+        let asks = std::mem::take(&mut self.repairs.asks);
+        let (pages, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            asks.into_iter().partition(|(_, ask)| is_page(ask));
+        self.repairs.asks = pages;
+        others.into_keys().for_each(|stream| env.close(stream));
     }
 
     /// Whether nothing of what the ledger keeps is missing here.

@@ -12,13 +12,14 @@ use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard, shard_of_pair};
 use haulout_protocol::wire::blob::{Answer, Question};
 use haulout_protocol::wire::sliver::{Part as Wanted, Reply, Request};
-use haulout_protocol::wire::{self, Refusal, blob, symbol};
+use haulout_protocol::wire::{self, Refusal, blob, shard, symbol};
 use haulout_storage::{Store, StoreError};
 
 use crate::check::Invariant;
 use crate::env::{Env, Event, NETWORK, Part, Parts, StreamId};
 use crate::node::Node;
 use crate::repair::SYMBOLS;
+use crate::repair::handing::SHARDS;
 use crate::settings::Lie;
 
 /// How long a session waits for a registration.
@@ -66,6 +67,11 @@ impl Node {
         let Some(first) = parts.first() else { return };
         if first.raw == SYMBOLS {
             let taken = self.send_symbols(env, &store, first);
+            drop(store);
+            return self.reply(env, stream, taken);
+        }
+        if first.raw == SHARDS {
+            let taken = self.send_page(env, &store, first);
             drop(store);
             return self.reply(env, stream, taken);
         }
@@ -342,6 +348,67 @@ impl Node {
         parts.push(Part::frame(wire::encode(&symbol::Reply::End)));
         env.note(format_args!("n{} gives symbols of {}", self.index, blob_id.short()));
         Ok(parts)
+    }
+
+    /// A page for the new owner of shards that were ours.
+    fn send_page(&mut self, env: &mut Env, store: &Store, part: &Part) -> Result<Parts, Stop> {
+        let request = wire::decode::<shard::Request>(&part.frame).map_err(invalid)?;
+        let length_of = |blob_id: &BlobId| self.registered(store, blob_id).ok();
+        let is_sound = request.is_sound(self.parameters.shards());
+        if !is_sound || !request.fits(&self.parameters, length_of) {
+            let what = format!("n{} is asked for a page that nobody may ask for", self.index);
+            env.violated(Invariant::NobodyHonestBlamed, what);
+        }
+        let mut parts = Vec::new();
+        for entry in &request.entries {
+            match self.page_entry(store, entry)? {
+                Some(found) if self.lie != Some(Lie::Withholds) => parts.extend(found),
+                _ => parts.push(Part::frame(wire::encode(&shard::Reply::Absent))),
+            }
+        }
+        parts.push(Part::frame(wire::encode(&shard::Reply::End)));
+        env.note(format_args!("n{} hands over {} entries", self.index, request.entries.len()));
+        Ok(parts)
+    }
+
+    /// What there is of an entry of a page, or what a liar gives in its place; nothing if it has to be absent.
+    fn page_entry(&self, store: &Store, entry: &shard::Entry) -> Result<Option<Parts>, StoreError> {
+        let blob_id = BlobId::from_bytes(entry.blob_id);
+        let length = match self.registered(store, &blob_id) {
+            Ok(length) => length,
+            Err(Stop::Disk(error)) => return Err(error),
+            Err(Stop::Refuse(_)) => return Ok(None),
+        };
+        if u64::from(entry.segment) >= self.parameters.segment_count(length) {
+            return Ok(None);
+        }
+        let mut parts = Vec::new();
+        if entry.with_header {
+            let Some(header) = self.sound(store, store.header(&blob_id))? else { return Ok(None) };
+            let mut header = header.to_vec();
+            if matches!(self.lie, Some(Lie::WrongBytes | Lie::WrongProofs)) {
+                header[9] ^= 1;
+            }
+            let reply = shard::Reply::Header { bytes: length_of(&header) };
+            parts.push(Part::with(wire::encode(&reply), header));
+        }
+        for shard in entry.shards.iter().copied().map(ShardIndex) {
+            let pair = pair_of_shard(&self.parameters, &blob_id, entry.segment, shard);
+            let of = |axis, part| (&blob_id, entry.segment, axis, part);
+            let first = self.read_pair(store, of(Axis::Primary, Wanted::Both), pair)?;
+            let second = self.read_pair(store, of(Axis::Secondary, Wanted::Sliver), pair)?;
+            parts.push(match (first, second) {
+                (Some(first), Some(second)) => {
+                    let raw: Vec<_> =
+                        first.iter().chain(&second).map(|part| &part.raw[..]).collect();
+                    let raw = raw.concat();
+                    let reply = shard::Reply::Pair { bytes: length_of(&raw) };
+                    Part::with(wire::encode(&reply), raw)
+                }
+                _ => Part::frame(wire::encode(&shard::Reply::Missing)),
+            });
+        }
+        Ok(Some(parts))
     }
 
     /// What one source gives, or what a liar gives in its place.

@@ -237,6 +237,12 @@ fn operations(random: &mut Random, blobs: usize) -> Vec<(u64, Operation)> {
     operations
 }
 
+/// Epochs that end once something is stored, so that there is something to hand over.
+fn more_epochs(random: &mut Random) -> Vec<(u64, Operation)> {
+    let epochs = random.within(0..5);
+    (0..epochs).map(|_| (random.within(SAFETY_MS / 4..SAFETY_MS), Operation::EndEpoch)).collect()
+}
+
 fn fault(random: &mut Random, kinds: &[u64], may_lose: bool) -> Fault {
     let for_ms = random.within(100..20_000);
     match random.choose(kinds) {
@@ -306,13 +312,14 @@ impl Settings {
             .collect();
         faults.sort_by_key(|planned| planned.at_ms);
         let fast = random.within(1..50);
-        Settings {
+        let moves = match is_beyond {
+            true => Vec::new(),
+            false => moves(seed, &dealt, &is_faulty, usize::from(parameters.faults())),
+        };
+        let mut settings = Settings {
             seed,
             parameters,
-            moves: match is_beyond {
-                true => Vec::new(),
-                false => moves(seed, &dealt, &is_faulty, usize::from(parameters.faults())),
-            },
+            moves,
             is_severe: !is_beyond && Random::of(seed, "severe").chance(300),
             shards: dealt,
             lies,
@@ -329,6 +336,11 @@ impl Settings {
             operations: operations(random, blobs.len()),
             blobs,
             faults,
+        };
+        if !settings.moves.is_empty() {
+            settings.operations.extend(more_epochs(&mut Random::of(seed, "handover")));
+            settings.operations.sort_by_key(|(at, _)| *at);
         }
+        settings
     }
 }

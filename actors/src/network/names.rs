@@ -15,6 +15,8 @@ pub enum Protocol {
     Sliver,
     /// Symbols for the repair of lost pairs.
     Symbol,
+    /// What shards hold, for their new owners.
+    Shard,
     /// Signatures that a blob was encoded wrongly.
     Verdict,
     /// Dials back to whoever asks, to see whether it is reached.
@@ -22,8 +24,14 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    pub(super) const ALL: [Protocol; 5] =
-        [Protocol::Blob, Protocol::Sliver, Protocol::Symbol, Protocol::Verdict, Protocol::Reach];
+    pub(super) const ALL: [Protocol; 6] = [
+        Protocol::Blob,
+        Protocol::Sliver,
+        Protocol::Symbol,
+        Protocol::Shard,
+        Protocol::Verdict,
+        Protocol::Reach,
+    ];
 
     /// What traces call it.
     pub(crate) fn service(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Protocol {
             Protocol::Blob => "haulout/blob/1",
             Protocol::Sliver => "haulout/sliver/1",
             Protocol::Symbol => "haulout/symbol/1",
+            Protocol::Shard => "haulout/shard/1",
             Protocol::Verdict => "haulout/verdict/1",
             Protocol::Reach => "haulout/reach/1",
         }
@@ -41,6 +50,7 @@ impl Protocol {
         match self {
             Protocol::Blob | Protocol::Sliver | Protocol::Reach => Duty::Clients,
             Protocol::Symbol | Protocol::Verdict => Duty::Repair,
+            Protocol::Shard => Duty::Handover,
         }
     }
 
@@ -49,6 +59,7 @@ impl Protocol {
             Protocol::Blob => "blob",
             Protocol::Sliver => "sliver",
             Protocol::Symbol => "symbol",
+            Protocol::Shard => "shard",
             Protocol::Verdict => "verdict",
             Protocol::Reach => "reach",
         };

@@ -14,7 +14,6 @@ use haulout_protocol::sliver::{Axis, ShardIndex};
 use haulout_storage::Lacking;
 use tracing::{Instrument, debug, info_span, warn};
 
-use super::handover::hand_over;
 use super::job::{Faulty, Job, Moved, RepairError};
 use super::memory::{Memory, Room};
 use super::segment::Recovery;
@@ -177,7 +176,7 @@ impl Repair {
                 continue; // the ledger's length promised more segments than there are
             }
             let room = self.memory.room(self.bytes_of(&header, segment, lost.len())).await;
-            let mut job = Job {
+            let job = Job {
                 session: session.clone(),
                 store: store.clone(),
                 serving: self.serving.clone(),
@@ -188,7 +187,7 @@ impl Repair {
                 ours: ours.clone(),
                 said: survey.of_segment(segment),
             };
-            match repair_segment(&mut job, room, repaired).await {
+            match repair_segment(&job, room, repaired).await {
                 Ok(()) => (),
                 // Others of its segments may be had.
                 Err(error @ RepairError::Faulty(_)) => failed = Some(error),
@@ -272,16 +271,8 @@ impl Repair {
     }
 }
 
-/// Has former owners hand over what they have of a segment, and rebuilds the rest.
-async fn repair_segment(
-    job: &mut Job,
-    room: Room,
-    repaired: &mut Repaired,
-) -> Result<(), RepairError> {
-    repaired.add(hand_over(job).await?);
-    if job.lost.is_empty() {
-        return Ok(());
-    }
+/// Rebuilds what is lost of a segment.
+async fn repair_segment(job: &Job, room: Room, repaired: &mut Repaired) -> Result<(), RepairError> {
     let (moved, end) = Recovery::begin(job, room).await?.run().await;
     repaired.add(moved);
     end

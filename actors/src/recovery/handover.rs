@@ -1,196 +1,196 @@
-//! Fetches lost pairs from whoever had their shards before: nothing has to be rebuilt then.
+//! Former owners of shards are asked for what is missing of them, as the machine decides, page by page.
 //!
-//! Promises: what is kept has its proof, and both slivers match it; at the first lie, refusal or silence of a former owner the
-//! rest is left to be rebuilt from what all others hold; what came before stays. Does not: ask anybody else.
+//! Promises: the machine hears how each page ended, whatever became of it; a page that nobody waits for any more is dropped,
+//! with what it had of the memory of repairs; a new look through the store begins with a new machine, so an owner that was
+//! given up is asked again then. Does not: decide whom to ask, or rebuild what former owners do not have.
 //! Source: `protocol.md` section 8.
 
+mod arrived;
+mod keep;
+mod page;
+pub(super) mod serve;
+mod tools;
+
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use haulout_protocol::encoding::SliverVerifier;
-use haulout_protocol::machine::Blame;
-use haulout_protocol::machine::duty::Duty;
-use haulout_protocol::pairs::PairProof;
-use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
-use haulout_protocol::wire::SMALL_FRAME_BYTES_MAX;
-use haulout_protocol::wire::sliver::{Part, Reply, Request};
-use tracing::debug;
+use haulout_protocol::blob::BlobId;
+use haulout_protocol::machine::handover::{Effect, Handover, Input, Lost, Terms};
+use haulout_protocol::machine::{Machine, RequestId, Timestamp};
+use haulout_protocol::sliver::ShardIndex;
+use haulout_protocol::wire::shard::Entry;
+use ractor::{ActorRef, Message};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, warn};
 
-use super::job::{Job, Kept, Moved, RepairError};
-use crate::asking::{AskError, Asked, nonsense};
+use self::page::Page;
+pub(super) use self::tools::Tools;
+use crate::asking::Clock;
 use crate::limits;
-use crate::network::{Protocol, StreamError};
-use crate::session::pair_proof;
-use crate::trace;
+use crate::network::Network;
+use crate::position::Position;
+use crate::session::Session;
+use crate::tasks::Tasks;
 
-/// What came of one pair.
-#[derive(Debug, Default)]
-struct Came {
-    proof: Option<PairProof>,
-    slivers: [Option<Bytes>; 2],
+/// What the machine is told, of the handover of which look, and what came with it.
+pub(crate) struct News {
+    look: u64,
+    input: Input,
+    /// Bytes of what is whole now.
+    pub(super) bytes: u64,
 }
 
-/// Fetches what former owners have of the job's lost shards; these are not lost any more.
-pub(super) async fn hand_over(job: &mut Job) -> Result<Moved, RepairError> {
-    let mut moved = Moved::default();
-    for (member, shards) in former_owners(job) {
-        let pair = |shard: &ShardIndex| {
-            pair_of_shard(&job.session.parameters, &job.blob_id, job.segment, *shard)
-        };
-        let pairs: BTreeMap<_, _> = shards.iter().map(|shard| (pair(shard), *shard)).collect();
-        let mut came = BTreeMap::new();
-        let asked = fetch(job, member, &pairs, &mut came);
-        // What came until then is kept.
-        let asked = tokio::time::timeout(limits::HANDOVER_PATIENCE, asked).await;
-        let asked = asked.unwrap_or(Err(AskError::Stream(StreamError::TooSlow)));
-        if let Err(error) = asked {
-            let session = &job.session;
-            debug!(member = %session.name(member), %error, "a former owner does not hand over");
-            session.asker().report(session.peer(member), &error);
-        }
-        let kept = verify(job, member, came).await?;
-        let kept: Vec<_> = kept
-            .into_iter()
-            .filter_map(|(pair, proof, slivers)| {
-                let shard = *pairs.get(&pair)?;
-                Some(Kept { shard, proof: proof.to_bytes(), slivers })
-            })
-            .collect();
-        let bytes =
-            |kept: &Kept| kept.slivers.iter().map(Bytes::len).sum::<usize>() + kept.proof.len();
-        let bytes: usize = kept.iter().map(bytes).sum();
-        moved.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
-        moved.pairs += u64::try_from(kept.len()).unwrap_or(u64::MAX);
-        let shards: Vec<_> = kept.iter().map(|kept| kept.shard).collect();
-        job.keep(kept).await?;
-        for shard in shards {
-            job.lost.remove(&shard);
+impl News {
+    /// Pairs that are whole now.
+    pub(super) fn pairs(&self) -> u64 {
+        match &self.input {
+            Input::Ended { came, .. } => u64::try_from(came.kept.len()).unwrap_or(u64::MAX),
+            _ => 0,
         }
     }
-    Ok(moved)
 }
 
-/// Who had lost shards before they were ours, with those shards.
-fn former_owners(job: &Job) -> BTreeMap<usize, Vec<ShardIndex>> {
-    let roster = &job.session.roster;
-    let ours = job.ourselves();
-    let mut owners: BTreeMap<usize, Vec<ShardIndex>> = BTreeMap::new();
-    for shard in &job.lost {
-        let former = roster.owners(*shard, None).into_iter().flat_map(|owners| owners.iter());
-        if let Some(member) = former.into_iter().find(|member| Some(*member) != ours) {
-            owners.entry(member).or_default().push(*shard);
+/// A blob of which former owners have nothing more to give.
+#[derive(Debug)]
+pub(super) struct Settled {
+    pub(super) blob: BlobId,
+    pub(super) has_header: bool,
+    pub(super) left: Vec<(u32, ShardIndex)>,
+}
+
+/// How the actor is told: itself, where its tasks run, its time, and what its messages of news are.
+pub(super) struct Way<'a, M> {
+    pub(super) actor: &'a ActorRef<M>,
+    pub(super) tasks: &'a mut Tasks,
+    pub(super) clock: &'a Clock,
+    pub(super) message: fn(News) -> M,
+}
+
+/// The handover of one look.
+pub(super) struct HandingOver {
+    look: u64,
+    tools: Tools,
+    session: Session,
+    machine: Handover,
+    /// How long the blobs are of which something is missing.
+    lengths: BTreeMap<BlobId, u64>,
+    pages: BTreeMap<RequestId, DropGuard>,
+}
+
+impl HandingOver {
+    /// The handover of a look that begins here; each has another number.
+    pub(super) fn begin(look: u64, tools: Tools, network: &Network, position: &Position) -> Self {
+        let roster = Arc::new(position.roster());
+        let session = Session {
+            network: network.clone(),
+            network_id: tools.context.network,
+            roster,
+            committee: position.committee.clone(),
+            parameters: position.parameters,
+            checkpoint: position.checkpoint,
+            patience: limits::HANDOVER_PATIENCE,
+        };
+        let milliseconds = |it: Duration| u64::try_from(it.as_millis()).unwrap_or(u64::MAX);
+        let terms = Terms {
+            patience_ms: milliseconds(limits::HANDOVER_PATIENCE),
+            late_ms: milliseconds(limits::HANDOVER_LATE),
+            pages_max: limits::HANDOVER_PAGES_MAX,
+            noise: session.noise(),
+        };
+        let own = network.identity();
+        let ourselves = session.roster.members().position(|member| member.peer_id == own);
+        let machine = Handover::new(session.parameters, &session.roster, ourselves, terms);
+        let (lengths, pages) = (BTreeMap::new(), BTreeMap::new());
+        HandingOver { look, tools, session, machine, lengths, pages }
+    }
+
+    /// These are missing; what nobody can hand over is settled at once.
+    pub(super) fn see<M: Message>(&mut self, way: Way<'_, M>, lost: Vec<Lost>) -> Vec<Settled> {
+        // Whatever was missing before is settled: another page of the look is only read then.
+        self.lengths = lost.iter().map(|lost| (lost.blob, lost.bytes)).collect();
+        self.feed(way, Input::Seen(lost))
+    }
+
+    /// Hears of one of its pages.
+    pub(super) fn hear<M: Message>(&mut self, way: Way<'_, M>, news: News) -> Vec<Settled> {
+        match news.look == self.look {
+            true => self.feed(way, news.input),
+            false => Vec::new(), // an earlier look's
         }
     }
-    owners
-}
 
-/// Asks one member for pairs, primary slivers with the proofs first.
-async fn fetch(
-    job: &Job,
-    member: usize,
-    pairs: &BTreeMap<PairIndex, ShardIndex>,
-    came: &mut BTreeMap<PairIndex, Came>,
-) -> Result<(), AskError> {
-    let length = job.length();
-    for (place, (axis, part)) in
-        [(Axis::Primary, Part::Both), (Axis::Secondary, Part::Sliver)].into_iter().enumerate()
-    {
-        // What has no proof is of no use.
-        let wanted = pairs.keys().filter(|pair| axis == Axis::Primary || came.contains_key(*pair));
-        let wanted: Vec<_> = wanted.map(|pair| pair.0).collect();
-        if wanted.is_empty() {
-            return Ok(());
+    /// The machine's time may have come.
+    pub(super) fn wake<M: Message>(&mut self, way: Way<'_, M>) -> Vec<Settled> {
+        self.feed(way, Input::TimeReached)
+    }
+
+    /// When the machine wants to be called again.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        self.machine.deadline()
+    }
+
+    fn feed<M: Message>(&mut self, mut way: Way<'_, M>, input: Input) -> Vec<Settled> {
+        if let Input::Ended { request, .. } = &input {
+            self.pages.remove(request);
         }
-        let request = Request::Get {
-            blob_id: *job.blob_id.as_bytes(),
-            segment: job.segment,
-            axis,
-            part,
-            pairs: wanted.clone(),
-            trace: trace::current(),
-        };
-        let peer = job.session.peer(member);
-        let mut asked = job.session.asker().ask(peer, Protocol::Sliver, &request).await?;
-        let expected = job.session.parameters.sliver_bytes(axis, length);
-        let mut owed = wanted;
-        let mut take = |pair: u16| {
-            let at = owed.iter().position(|owed| *owed == pair).ok_or_else(nonsense)?;
-            Ok::<_, AskError>(PairIndex(owed.swap_remove(at)))
-        };
-        loop {
-            let pair = match asked.frame(SMALL_FRAME_BYTES_MAX).await? {
-                Reply::Missing { pair } => {
-                    take(pair)?;
-                    continue;
+        let mut settled = Vec::new();
+        for effect in self.machine.handle(way.clock.now(), input) {
+            match effect {
+                Effect::Ask { request, owner, entries } => {
+                    self.ask(&mut way, request, owner, entries);
                 }
-                Reply::Proof { pair, bytes } if part.has_proof() => {
-                    let pair = take(pair)?;
-                    let root = &job.header.segments[job.segment as usize].slivers_root;
-                    let proof =
-                        pair_proof(&mut asked, &job.session.parameters, (pair, root), bytes)
-                            .await?;
-                    came.entry(pair).or_default().proof = Some(proof);
-                    match asked.frame(SMALL_FRAME_BYTES_MAX).await? {
-                        Reply::Sliver { pair: sent, bytes } if sent == pair.0 => (pair, bytes),
-                        _ => return Err(nonsense()),
-                    }
+                Effect::Cancel { request } => drop(self.pages.remove(&request)),
+                Effect::Settled { blob, has_header, left } => {
+                    settled.push(Settled { blob, has_header, left });
                 }
-                Reply::Sliver { pair, bytes } if !part.has_proof() => (take(pair)?, bytes),
-                Reply::End => break,
-                _ => return Err(nonsense()),
-            };
-            let (pair, bytes) = pair;
-            let sliver = read(&mut asked, bytes, expected).await?;
-            came.entry(pair).or_default().slivers[place] = Some(sliver);
-        }
-        asked.set_whole(true);
-    }
-    Ok(())
-}
-
-async fn read(asked: &mut Asked, bytes: u32, expected: usize) -> Result<Bytes, AskError> {
-    if usize::try_from(bytes).ok() != Some(expected) {
-        return Err(nonsense());
-    }
-    let mut sliver = vec![0; expected];
-    asked.exact(&mut sliver).await?;
-    Ok(sliver.into())
-}
-
-/// Keeps the pairs of which everything came and matches its proof; whoever sent others lied.
-async fn verify(
-    job: &Job,
-    member: usize,
-    came: BTreeMap<PairIndex, Came>,
-) -> Result<Vec<(PairIndex, PairProof, [Bytes; 2])>, RepairError> {
-    let (parameters, length) = (job.session.parameters, job.length());
-    let work = move || {
-        let mut verifier = SliverVerifier::new(&parameters, length);
-        let (mut right, mut has_lied) = (Vec::new(), false);
-        for (pair, came) in came {
-            let (Some(proof), [Some(primary), Some(secondary)]) = (came.proof, came.slivers) else {
-                continue;
-            };
-            let slivers = [primary, secondary];
-            let is_right = Axis::BOTH.into_iter().zip(&slivers).all(|(axis, sliver)| {
-                let index = pair.sliver_index(axis, &parameters);
-                verifier.verify(axis, index, sliver, proof.roots.of(axis)).is_ok()
-            });
-            match is_right {
-                true => right.push((pair, proof, slivers)),
-                false => has_lied = true,
+                Effect::Silent { owner } => {
+                    let peer = self.session.peer(owner);
+                    debug!(member = %self.session.name(owner), "a former owner says nothing");
+                    self.session.asker().fell_silent(peer);
+                }
+                Effect::Blame { owner, reason } => {
+                    warn!(member = %self.session.name(owner), %reason, "a former owner of shards lies");
+                    self.session.asker().blame(self.session.peer(owner), reason);
+                }
             }
         }
-        (right, has_lied)
-    };
-    let core = job.serving.core(Duty::Repair).await;
-    let verified = tokio::task::spawn_blocking(move || {
-        let _core = core;
-        work()
-    });
-    let (right, has_lied) = verified.await.map_err(|_| RepairError::Ended)?;
-    if has_lied {
-        job.session.asker().blame(job.session.peer(member), Blame::WrongBytes);
+        settled
     }
-    Ok(right)
+
+    fn ask<M: Message>(
+        &mut self,
+        way: &mut Way<'_, M>,
+        request: RequestId,
+        owner: usize,
+        entries: Vec<Entry>,
+    ) {
+        let length = |entry: &Entry| {
+            let blob = BlobId::from_bytes(entry.blob_id);
+            Some((blob, *self.lengths.get(&blob)?))
+        };
+        let page = Page {
+            tools: self.tools.clone(),
+            session: self.session.clone(),
+            owner,
+            lengths: entries.iter().filter_map(length).collect(),
+            entries,
+        };
+        let (look, actor, message) = (self.look, way.actor.clone(), way.message);
+        // An actor that is gone has no use for it.
+        let tell = move |input| drop(actor.cast(message(News { look, input, bytes: 0 })));
+        let stop = CancellationToken::new();
+        self.pages.insert(request, stop.clone().drop_guard());
+        way.tasks.spawn(way.actor, async move {
+            let news = tokio::select! {
+                over = page.run(request, tell) => {
+                    let input = Input::Ended { request, came: over.came, how: over.how };
+                    News { look, input, bytes: over.bytes }
+                }
+                // The machine knows; it only has its time told.
+                () = stop.cancelled() => News { look, input: Input::TimeReached, bytes: 0 },
+            };
+            message(news)
+        });
+    }
 }

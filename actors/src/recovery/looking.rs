@@ -3,6 +3,9 @@
 //! Promises: of a shard that is not whole, also what may still be on its way is seen, because it is reported only when nothing
 //! is missing of it. Does not: repair, or say when a shard is whole (`vitals` does).
 
+use std::collections::BTreeMap;
+
+use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::epoch_change::Holding;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{Lacking, PageEnd, Scope, Store, StoreError};
@@ -24,6 +27,8 @@ pub(super) struct Look {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     pub(crate) lacking: Vec<Lacking>,
+    /// How long these blobs are, if shards moved: their former owners may be asked.
+    pub(crate) lengths: BTreeMap<BlobId, u64>,
     /// Incomplete blobs that may be on their way.
     pub(crate) arriving: u64,
     pub(crate) end: Option<PageEnd>,
@@ -60,7 +65,24 @@ impl Look {
         };
         let segments_of = |bytes| self.position.parameters.segment_count(bytes);
         let page = store.missing(&scope, segments_of, after)?;
-        Ok(Seen { lacking: page.lacking, arriving: page.arriving, end: page.end })
+        let lengths = self.lengths(store, &page.lacking)?;
+        Ok(Seen { lacking: page.lacking, lengths, arriving: page.arriving, end: page.end })
+    }
+
+    fn lengths(
+        &self,
+        store: &Store,
+        lacking: &[Lacking],
+    ) -> Result<BTreeMap<BlobId, u64>, StoreError> {
+        let mut lengths = BTreeMap::new();
+        if self.position.roster().moved() == 0 {
+            return Ok(lengths);
+        }
+        for Lacking { blob_id, .. } in lacking {
+            let length = store.blob(blob_id)?.and_then(|record| record.size());
+            lengths.extend(length.map(|length| (*blob_id, length)));
+        }
+        Ok(lengths)
     }
 
     /// Our shards of which the store says that something is missing.

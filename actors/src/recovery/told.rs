@@ -27,6 +27,17 @@ impl Told {
         self.bytes += repaired.bytes;
     }
 
+    /// Former owners of shards gave so many pairs.
+    pub(super) fn handed(&mut self, pairs: u64, bytes: u64) {
+        self.pairs += pairs;
+        self.bytes += bytes;
+    }
+
+    /// Nothing is missing of a blob any more, and nothing had to be repaired.
+    pub(super) fn whole(&mut self) {
+        self.blobs += 1;
+    }
+
     /// Says how far it is, unless that was said a moment ago.
     pub(super) fn say_now_and_then(&mut self, backlog: &Backlog) {
         if self.pairs == 0

@@ -1,7 +1,8 @@
 //! Which incomplete blobs a node repairs now, which rest, and when it looks for more.
 //!
-//! Promises: what is incomplete is found in the store, page by page, and never remembered; a few blobs are repaired at a
-//! time, of those that were tried before the one with the fewest slivers left first; one that cannot be repaired rests longer
+//! Promises: what is incomplete is found in the store, page by page, and never remembered; a blob is repaired once former
+//! owners of shards have nothing more to give of it, and those of which they have are waited for while others are repaired; a
+//! few blobs are repaired at a time, of those that were tried before the one with the fewest slivers left first; one that cannot be repaired rests longer
 //! each time and holds up nobody; whatever may have changed is looked at soon, and the word that nothing is missing follows
 //! from a look that began after it. Does not: look, or repair.
 //! Source: `protocol.md` section 8.
@@ -49,6 +50,13 @@ pub enum Input {
         /// Whether there is no page after it.
         is_last: bool,
     },
+    /// Former owners have nothing more to give of a blob.
+    Settled {
+        /// Which.
+        blob: BlobId,
+        /// Whether nothing is missing of it any more, as far as was seen.
+        is_whole: bool,
+    },
     /// The store could not be read.
     LookFailed,
     /// A repair is over.
@@ -72,6 +80,8 @@ pub enum Effect {
         /// Whether it is the first; else the one after the last.
         is_first: bool,
     },
+    /// See whether former owners of shards have what is missing of these blobs of the last page; each is to be settled.
+    HandOver(Vec<BlobId>),
     /// Repair this blob, of the last page.
     Repair(BlobId),
     /// Nothing is missing, as far as was known when the look began.
@@ -112,6 +122,8 @@ pub struct Backlog {
     has_moved: bool,
     /// Whether something may have changed since it began.
     is_stirred: bool,
+    /// Blobs of the last page that are not settled.
+    awaited: BTreeSet<BlobId>,
     queue: VecDeque<BlobId>,
     running: BTreeSet<BlobId>,
     resting: BTreeMap<BlobId, Rest>,
@@ -127,6 +139,7 @@ impl Backlog {
             seen: 0,
             has_moved: false,
             is_stirred: false,
+            awaited: BTreeSet::new(),
             queue: VecDeque::new(),
             running: BTreeSet::new(),
             resting: BTreeMap::new(),
@@ -152,9 +165,9 @@ impl Backlog {
         self.resting.get(blob).is_some_and(|rest| rest.until > now)
     }
 
-    fn saw(&mut self, now: Timestamp, blobs: Vec<BlobId>, is_last: bool) {
+    fn saw(&mut self, now: Timestamp, blobs: Vec<BlobId>, is_last: bool) -> Vec<Effect> {
         if self.look != Look::Reading {
-            return;
+            return Vec::new();
         }
         self.look = Look::Working { is_last };
         self.seen = self.seen.saturating_add(u64::try_from(blobs.len()).unwrap_or(u64::MAX));
@@ -163,9 +176,28 @@ impl Backlog {
         }
         let is_due = |blob: &BlobId| !self.running.contains(blob) && !self.is_resting(now, blob);
         let mut due: Vec<_> = blobs.into_iter().filter(is_due).collect();
-        // What is about to be lost comes first. Of what was never tried nothing is known.
-        due.sort_by_key(|blob| self.resting.get(blob).map_or(u16::MAX, |rest| rest.left));
-        self.queue = due.into();
+        due.sort_by_key(|blob| self.left(blob));
+        self.awaited = due.iter().copied().collect();
+        if due.is_empty() { Vec::new() } else { vec![Effect::HandOver(due)] }
+    }
+
+    /// What is about to be lost comes first. Of what was never tried nothing is known.
+    fn left(&self, blob: &BlobId) -> u16 {
+        self.resting.get(blob).map_or(u16::MAX, |rest| rest.left)
+    }
+
+    fn settled(&mut self, blob: BlobId, is_whole: bool) {
+        if !self.awaited.remove(&blob) {
+            return;
+        }
+        if is_whole {
+            self.has_moved = true;
+            self.resting.remove(&blob);
+            return;
+        }
+        let left = self.left(&blob);
+        let place = self.queue.partition_point(|other| self.left(other) <= left);
+        self.queue.insert(place, blob);
     }
 
     fn done(&mut self, now: Timestamp, blob: BlobId, outcome: Outcome, left: Option<u16>) {
@@ -203,7 +235,7 @@ impl Backlog {
                 self.running.insert(blob);
                 effects.push(Effect::Repair(blob));
             }
-            match (self.queue.is_empty(), is_last) {
+            match (self.queue.is_empty() && self.awaited.is_empty(), is_last) {
                 (true, false) => {
                     self.look = Look::Reading;
                     effects.push(Effect::Look { is_first: false });
@@ -253,9 +285,11 @@ impl Machine for Backlog {
     type Effect = Effect;
 
     fn handle(&mut self, now: Timestamp, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
         match input {
             Input::Stirred => self.is_stirred = true,
-            Input::Seen { blobs, is_last } => self.saw(now, blobs, is_last),
+            Input::Seen { blobs, is_last } => effects = self.saw(now, blobs, is_last),
+            Input::Settled { blob, is_whole } => self.settled(blob, is_whole),
             Input::LookFailed => {
                 // Nothing is known of what there is, so nothing is called complete.
                 (self.look, self.is_stirred, self.seen) = (Look::Idle, true, self.seen.max(1));
@@ -264,7 +298,7 @@ impl Machine for Backlog {
             Input::Done { blob, outcome, left } => self.done(now, blob, outcome, left),
             Input::TimeReached => (),
         }
-        let effects = self.advance(now);
+        effects.extend(self.advance(now));
         debug_assert!(self.running.len() <= self.at_once, "only a few are repaired at once");
         debug_assert!(self.resting.len() <= RESTING_MAX, "few rests are remembered");
         debug_assert!(

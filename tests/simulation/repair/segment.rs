@@ -92,7 +92,7 @@ impl Node {
             }
             Effect::Cancel { request } => {
                 let is_it = |ask: &Ask| match ask {
-                    Ask::Header => false,
+                    Ask::Header | Ask::Page { .. } => false,
                     Ask::Symbols { request: of, .. } | Ask::Proofs { request: of, .. } => {
                         *of == request
                     }

@@ -44,6 +44,7 @@ impl Node {
         match self.repairs.asks.remove(&stream) {
             None => {}
             Some(Ask::Header) => self.go_on(env),
+            Some(Ask::Page { request, .. }) => self.page_lost(env, request),
             Some(Ask::Symbols { request, .. } | Ask::Proofs { request, .. }) => {
                 self.feed(env, Input::Ended { request, end });
             }
@@ -54,7 +55,7 @@ impl Node {
     fn ask_lied(&mut self, env: &mut Env, stream: StreamId) {
         env.close(stream);
         match self.repairs.asks.remove(&stream) {
-            None => {}
+            None | Some(Ask::Page { .. }) => {} // pages are judged as they are read
             Some(Ask::Header) => self.go_on(env),
             Some(Ask::Symbols { request, .. } | Ask::Proofs { request, .. }) => {
                 self.feed(env, Input::Lied { request });
@@ -76,6 +77,7 @@ impl Node {
             Some(Ask::Header) => self.take_header(env, stream, parts),
             Some(Ask::Proofs { .. }) => self.take_proofs(env, stream, parts),
             Some(Ask::Symbols { .. }) => self.take_symbols(env, stream, parts),
+            Some(Ask::Page { .. }) => self.take_page(env, stream, parts),
         }
     }
 

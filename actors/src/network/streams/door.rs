@@ -75,6 +75,7 @@ impl Door {
                 Protocol::Sliver => limits::SLIVER_PLACES,
                 Protocol::Blob => limits::BLOB_PLACES,
                 Protocol::Symbol => limits::SYMBOL_PLACES,
+                Protocol::Shard => limits::SHARD_PLACES,
                 Protocol::Verdict => limits::VERDICT_PLACES,
                 Protocol::Reach => limits::REACH_PLACES,
             }),

@@ -21,6 +21,17 @@ fn begun(at_once: usize) -> Backlog {
     backlog
 }
 
+/// Tells it of a page of which former owners have nothing; what it starts.
+fn saw(backlog: &mut Backlog, now: Timestamp, blobs: &[BlobId], is_last: bool) -> Vec<Effect> {
+    let mut effects = backlog.handle(now, seen(blobs, is_last));
+    let Some(Effect::HandOver(due)) = effects.first().cloned() else { return effects };
+    effects.remove(0);
+    for blob in due {
+        effects.extend(backlog.handle(now, Input::Settled { blob, is_whole: false }));
+    }
+    effects
+}
+
 fn done(blob: BlobId, outcome: Outcome) -> Input {
     Input::Done { blob, outcome, left: None }
 }
@@ -29,15 +40,15 @@ fn done(blob: BlobId, outcome: Outcome) -> Input {
 fn a_few_are_repaired_at_a_time_and_pages_follow_each_other() {
     let (mut backlog, now) = (begun(2), Timestamp(20));
     let [a, b, c] = [1, 2, 3].map(blob);
-    let effects = backlog.handle(now, seen(&[a, b, c], false));
+    let effects = saw(&mut backlog, now, &[a, b, c], false);
     assert_eq!(effects, [Effect::Repair(a), Effect::Repair(b)]);
     let effects = backlog.handle(now, done(a, Outcome::Repaired));
     assert_eq!(effects, [Effect::Repair(c), Effect::Look { is_first: false }]);
     assert_eq!(backlog.handle(now, done(b, Outcome::Repaired)), []);
-    assert_eq!(backlog.handle(now, seen(&[], true)), [], "one is still being repaired");
+    assert_eq!(saw(&mut backlog, now, &[], true), [], "one is still being repaired");
     let effects = backlog.handle(now, done(c, Outcome::Repaired));
     assert_eq!(effects, [Effect::Look { is_first: true }], "was that all?");
-    assert_eq!(backlog.handle(now, seen(&[], true)), [Effect::Complete]);
+    assert_eq!(saw(&mut backlog, now, &[], true), [Effect::Complete]);
     assert_eq!(backlog.deadline(), None);
 }
 
@@ -45,7 +56,7 @@ fn a_few_are_repaired_at_a_time_and_pages_follow_each_other() {
 fn what_changes_is_looked_at_soon_but_not_again_and_again() {
     let mut backlog = begun(2);
     assert_eq!(backlog.handle(Timestamp(20), Input::Stirred), []);
-    assert_eq!(backlog.handle(Timestamp(30), seen(&[], true)), [Effect::Complete]);
+    assert_eq!(saw(&mut backlog, Timestamp(30), &[], true), [Effect::Complete]);
     let next = Timestamp(10 + LOOK_PAUSE_MS);
     assert_eq!(backlog.deadline(), Some(next), "what was stirred meanwhile may have been missed");
     assert_eq!(backlog.handle(Timestamp(40), Input::TimeReached), []);
@@ -58,7 +69,7 @@ fn what_cannot_be_repaired_rests_longer_each_time_and_is_never_called_complete()
     let mut now = Timestamp(20);
     let mut rests = Vec::new();
     for _ in 0..12 {
-        assert_eq!(backlog.handle(now, seen(&[a], true)), [Effect::Repair(a)]);
+        assert_eq!(saw(&mut backlog, now, &[a], true), [Effect::Repair(a)]);
         assert_eq!(backlog.handle(now, done(a, Outcome::Failed)), []);
         let next = backlog.deadline().expect("it is tried again");
         rests.push(next.0 - now.0);
@@ -67,7 +78,7 @@ fn what_cannot_be_repaired_rests_longer_each_time_and_is_never_called_complete()
     }
     assert_eq!(&rests[..3], [REST_MIN_MS, 2 * REST_MIN_MS, 4 * REST_MIN_MS]);
     assert_eq!(rests.last(), Some(&REST_MAX_MS));
-    assert_eq!(backlog.handle(now, seen(&[a], true)), [Effect::Repair(a)]);
+    assert_eq!(saw(&mut backlog, now, &[a], true), [Effect::Repair(a)]);
     assert_eq!(backlog.handle(now, done(a, Outcome::Hopeless)), []);
     assert_eq!(backlog.deadline(), Some(now.after(REST_MAX_MS)));
 }
@@ -76,18 +87,18 @@ fn what_cannot_be_repaired_rests_longer_each_time_and_is_never_called_complete()
 fn who_rests_holds_up_nobody() {
     let (mut backlog, now) = (begun(1), Timestamp(20));
     let [a, b] = [1, 2].map(blob);
-    assert_eq!(backlog.handle(now, seen(&[a, b], true)), [Effect::Repair(a)]);
+    assert_eq!(saw(&mut backlog, now, &[a, b], true), [Effect::Repair(a)]);
     assert_eq!(backlog.handle(now, done(a, Outcome::Failed)), [Effect::Repair(b)]);
     let effects = backlog.handle(now, done(b, Outcome::Advanced));
     assert_eq!(effects, [Effect::Look { is_first: true }]);
-    assert_eq!(backlog.handle(now, seen(&[a, b], true)), [Effect::Repair(b)]);
+    assert_eq!(saw(&mut backlog, now, &[a, b], true), [Effect::Repair(b)]);
 }
 
 #[test]
 fn rests_are_remembered_of_a_bounded_number_of_blobs() {
     let (mut backlog, now) = (begun(1), Timestamp(20));
     let blobs: Vec<_> = (0..5_000).map(blob).collect();
-    let mut effects = backlog.handle(now, seen(&blobs, true));
+    let mut effects = saw(&mut backlog, now, &blobs, true);
     while let Some(Effect::Repair(blob)) = effects.pop() {
         effects = backlog.handle(now, done(blob, Outcome::Failed));
     }
@@ -102,14 +113,14 @@ fn of_what_was_tried_before_the_blob_with_the_fewest_slivers_left_comes_first() 
     let mut backlog = begun(3);
     let [a, b, c, d] = [1, 2, 3, 4].map(blob);
     let mut now = Timestamp(20);
-    backlog.handle(now, seen(&[a, b, c], true));
+    saw(&mut backlog, now, &[a, b, c], true);
     for (blob, left) in [(a, Some(40)), (b, None), (c, Some(35))] {
         backlog.handle(now, Input::Done { blob, outcome: Outcome::Failed, left });
     }
     assert_eq!((backlog.failures(&c), backlog.failures(&d)), (1, 0));
     now = now.after(REST_MIN_MS);
     assert_eq!(backlog.handle(now, Input::TimeReached), [Effect::Look { is_first: true }]);
-    let effects = backlog.handle(now, seen(&[a, b, c, d], true));
+    let effects = saw(&mut backlog, now, &[a, b, c, d], true);
     assert_eq!(effects, [c, a, b].map(Effect::Repair));
 }
 
@@ -117,12 +128,12 @@ fn of_what_was_tried_before_the_blob_with_the_fewest_slivers_left_comes_first() 
 fn a_repair_that_lasts_keeps_nobody_from_looking_for_more() {
     let (mut backlog, now) = (begun(2), Timestamp(20));
     let [a, b] = [1, 2].map(blob);
-    assert_eq!(backlog.handle(now, seen(&[a], true)), [Effect::Repair(a)]);
+    assert_eq!(saw(&mut backlog, now, &[a], true), [Effect::Repair(a)]);
     assert_eq!(backlog.deadline(), None, "nothing has changed");
     assert_eq!(backlog.handle(now, Input::Stirred), []);
     let next = Timestamp(10 + LOOK_PAUSE_MS);
     assert_eq!(backlog.handle(next, Input::TimeReached), [Effect::Look { is_first: true }]);
-    assert_eq!(backlog.handle(next, seen(&[a, b], true)), [Effect::Repair(b)]);
+    assert_eq!(saw(&mut backlog, next, &[a, b], true), [Effect::Repair(b)]);
     assert_eq!(backlog.handle(next, done(b, Outcome::Repaired)), []);
     assert_eq!(backlog.deadline(), Some(next.after(LOOK_PAUSE_MS)));
 }
@@ -140,8 +151,8 @@ fn a_store_that_cannot_be_read_is_looked_at_again_and_never_called_complete() {
 fn answers_nobody_waits_for_change_nothing() {
     let mut backlog = begun(1);
     assert_eq!(backlog.handle(Timestamp(20), done(blob(1), Outcome::Repaired)), []);
-    backlog.handle(Timestamp(20), seen(&[], true));
-    assert_eq!(backlog.handle(Timestamp(20), seen(&[blob(1)], true)), []);
+    saw(&mut backlog, Timestamp(20), &[], true);
+    assert_eq!(saw(&mut backlog, Timestamp(20), &[blob(1)], true), []);
 }
 
 #[test]
@@ -149,13 +160,32 @@ fn the_rest_of_a_blob_that_is_gone_is_forgotten() {
     let (mut backlog, [a, b]) = (begun(2), [1, 2].map(blob));
     let now = Timestamp(20);
     let repairs = [Effect::Repair(a), Effect::Repair(b)];
-    assert_eq!(backlog.handle(now, seen(&[a, b], true)), repairs);
+    assert_eq!(saw(&mut backlog, now, &[a, b], true), repairs);
     for blob in [a, b] {
         assert_eq!(backlog.handle(now, done(blob, Outcome::Failed)), []);
     }
     assert_eq!([a, b].map(|blob| backlog.failures(&blob)), [1, 1]);
     let next = backlog.deadline().expect("they are tried again");
     assert_eq!(backlog.handle(next, Input::TimeReached), [Effect::Look { is_first: true }]);
-    assert_eq!(backlog.handle(next, seen(&[b], true)), [Effect::Repair(b)]);
+    assert_eq!(saw(&mut backlog, next, &[b], true), [Effect::Repair(b)]);
     assert_eq!([a, b].map(|blob| backlog.failures(&blob)), [0, 1]);
+}
+
+#[test]
+fn others_are_repaired_while_former_owners_are_waited_for_and_the_next_page_waits_for_them() {
+    let (mut backlog, now) = (begun(1), Timestamp(20));
+    let [a, b, c] = [1, 2, 3].map(blob);
+    let settled = |blob, is_whole| Input::Settled { blob, is_whole };
+    let effects = backlog.handle(now, seen(&[a, b, c], false));
+    assert_eq!(effects, [Effect::HandOver(vec![a, b, c])]);
+    assert_eq!(backlog.handle(now, settled(b, false)), [Effect::Repair(b)]);
+    assert_eq!(backlog.handle(now, settled(c, false)), [], "one at a time");
+    assert_eq!(backlog.handle(now, done(b, Outcome::Repaired)), [Effect::Repair(c)]);
+    assert_eq!(backlog.handle(now, done(c, Outcome::Failed)), []);
+    let effects = backlog.handle(now, settled(a, true));
+    assert_eq!(effects, [Effect::Look { is_first: false }], "nothing is left of it to repair");
+    assert_eq!(backlog.handle(now, settled(a, false)), [], "nobody waits for that");
+    let effects = backlog.handle(now, seen(&[], true));
+    assert_eq!(effects, [Effect::Look { is_first: true }], "was that all?");
+    assert_eq!(backlog.handle(now, seen(&[c], true)), [], "it rests");
 }
