@@ -8,7 +8,7 @@ use std::time::Duration;
 use haulout_protocol::machine::budgets::Budget;
 use haulout_protocol::machine::duty::PerDuty;
 use haulout_protocol::machine::places::Room;
-use haulout_protocol::machine::{flows, guests, pacing, rations};
+use haulout_protocol::machine::{dials_back, flows, guests, pacing, rations};
 
 // ---- network: streams ------------------------------------------------------------------------
 
@@ -283,10 +283,11 @@ pub const REACH_PLACES: guests::Limits =
 /// How often one address may have us dial it back. A node asks a few times an hour, and its operator by hand; a devnet is
 /// many nodes at one address.
 pub const REACH_OF_ADDRESS: Budget = Budget { burst: 24, refill_ms: 10_000 };
-/// Addresses that asked lately; while all of them are remembered nobody new is served, and they are forgotten in minutes.
+/// Hosts of strangers that asked lately, and members apart; while all of them are remembered no new one is served, and they
+/// are forgotten in minutes.
 pub const REACH_ADDRESSES_REMEMBERED: usize = 1024;
-/// Dials back under way at once, for all who ask.
-pub const DIALS_BACK_MAX: usize = 16;
+/// Dials back under way at once: for members, and for all strangers who ask.
+pub const DIALS_BACK: dials_back::Places = dials_back::Places { members: 16, strangers: 16 };
 /// How long one dial back may take, with its way through the swarm: somewhat longer than any dial.
 pub const DIAL_BACK_TIMEOUT: Duration = Duration::from_secs(6);
 /// Peers that a node asks at once to dial it back: one may be wrong, or near it.

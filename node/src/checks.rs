@@ -14,7 +14,7 @@ use crate::error::{Error, Kind};
 use crate::words;
 
 pub(crate) use address::ip_of;
-pub(crate) use reach::{name as door_name, told as told_reach, word as tried_word};
+pub(crate) use reach::{failure as door_failure, name as door_name, told as told_reach};
 
 pub use address::{addresses, at, reached_at};
 pub use machine::{Disk, disk, keys, ports};

@@ -212,7 +212,7 @@ fn reachability(found: &Reachability) -> Value {
             "door": checks::door_name(seen.door),
             "reached": seen.reached,
             "tried": seen.tried,
-            "failure": seen.failure.map(checks::tried_word),
+            "failure": checks::door_failure(seen),
         })
     };
     json!({

@@ -140,7 +140,7 @@ async fn closer_look(network: &Network, peer: PeerId, address: &str) -> Option<S
         Tried::Stranger => "another peer answers there, with another key than the address names",
         Tried::Refused => "the machine refuses the connection: nothing listens there",
         Tried::Silent => "nothing answers there",
-        Tried::Reached | Tried::NotTried => return None,
+        Tried::Reached | Tried::NotTried | Tried::NotReached => return None,
     };
     Some(why.to_owned())
 }
