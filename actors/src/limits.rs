@@ -298,6 +298,10 @@ pub const REACH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 pub const REACH_PAUSE: Duration = Duration::from_secs(60);
 /// The same while nobody was there to say.
 pub const REACH_PAUSE_UNKNOWN: Duration = Duration::from_secs(10);
+/// Blobs of which it is remembered how many of their slivers a repair found, so that some can be named that cannot be repaired.
+pub const STUCK_REMEMBERED_MAX: usize = 64;
+/// Of these, those that are named to whoever asks.
+pub const STUCK_TOLD_MAX: usize = 5;
 /// What each duty gets of something scarce when all of them want it: clients half, because people wait for them; repair and
 /// handover a fifth each, for data is at stake while they are late; challenges a tenth, which are few and small.
 pub const DUTY_WEIGHTS: PerDuty<u64> =

@@ -134,6 +134,10 @@ impl Ticket {
             // One ticket, one text: no second way to write an address or a server.
             .filter(|ticket| ticket.to_text().is_ok_and(|written| written == text))
             .ok_or_else(|| garbled("its parts make no sense"))?;
+        // Nobody writes such a ticket, and whoever reads one would send the name and password on, and into its own file.
+        for (at, server) in ticket.chain.rpc.iter().enumerate() {
+            invitation::may_be_told(at, server).map_err(|error| garbled(&format!("{error}")))?;
+        }
         match ticket.expires_at < now {
             true => Err(expired(now - ticket.expires_at)),
             false => Ok(ticket),

@@ -107,6 +107,8 @@ fn a_ticket_with_a_part_that_cannot_be_used_is_none() {
         body(|body| body.servers.clear()),
         body(|body| body.servers = vec!["ftp://a".to_owned()]),
         body(|body| body.servers = vec!["http://a b".to_owned()]),
+        body(|body| body.servers = vec!["http://me:hidden@a".to_owned()]),
+        body(|body| body.servers = vec!["http://a/?key=hidden".to_owned()]),
         body(|body| body.servers = vec!["http://a\u{1b}[2J".to_owned()]),
         body(|body| body.servers = vec!["http://a".to_owned(); 2]),
         body(|body| body.servers = (0..17).map(|at| format!("http://{at}")).collect()),

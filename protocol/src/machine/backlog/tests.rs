@@ -159,3 +159,21 @@ fn the_rest_of_a_blob_that_is_gone_is_forgotten() {
     assert_eq!(backlog.handle(next, seen(&[b], true)), [Effect::Repair(b)]);
     assert_eq!([a, b].map(|blob| backlog.failures(&blob)), [0, 1]);
 }
+
+#[test]
+fn a_blob_is_stuck_once_it_failed_twice_in_a_row_and_no_more_when_something_of_it_came() {
+    let (mut backlog, a) = (begun(1), blob(1));
+    let mut now = Timestamp(20);
+    for (outcome, expected) in
+        [(Outcome::Failed, 0), (Outcome::Failed, 1), (Outcome::Failed, 1), (Outcome::Advanced, 0)]
+    {
+        let effects = backlog.handle(now, seen(&[a], true));
+        assert_eq!(effects, [Effect::Repair(a)]);
+        backlog.handle(now, done(a, outcome));
+        assert_eq!((backlog.stuck(), backlog.is_stuck(&a)), (expected, expected == 1));
+        let Some(next) = backlog.deadline() else { break };
+        now = next;
+        assert_eq!(backlog.handle(now, Input::TimeReached), [Effect::Look { is_first: true }]);
+    }
+    assert_eq!(backlog.stuck(), 0);
+}
