@@ -96,8 +96,8 @@ fn nodes(text: &mut String, card: &Card) {
 
 fn commands(text: &mut String, card: &Card) {
     // One that has shards: without a candidate nothing would be missed in any case.
-    let serving = card.nodes.iter().filter(|node| !node.shards.is_empty() && !node.is_leaving);
-    let last = serving.last().map_or("n1", |node| node.name.as_str());
+    let mut serving = card.nodes.iter().filter(|node| !node.shards.is_empty() && !node.is_leaving);
+    let last = serving.next_back().map_or("n1", |node| node.name.as_str());
     let named =
         if card.name == "default" { String::new() } else { format!(" --name {}", card.name) };
     line(

@@ -137,7 +137,22 @@ mod tests {
             Outcome::Doubtful
         );
         assert_eq!(of(&["/ip4/8.8.4.4/tcp/1"], &["/ip4/8.8.8.8/tcp/2/p2p/x"]), Outcome::Good);
-        assert_eq!(of(&["/dns4/me.example/tcp/1"], &["/ip4/8.8.8.8/tcp/2/p2p/x"]), Outcome::Good);
         assert_eq!(of(&[], &[]), Outcome::Doubtful);
+    }
+
+    #[test]
+    fn an_address_at_which_nobody_came_in_is_not_called_confirmed() {
+        let seen = [IpAddr::from([203, 0, 113, 7])];
+        let peers = texts(&["/ip4/8.8.8.8/tcp/2/p2p/x"]);
+        for (stated, outcome) in [
+            ("/ip4/203.0.113.7/tcp/1", Outcome::Good),
+            ("/ip4/203.0.113.9/tcp/1", Outcome::Doubtful),
+            ("/dns4/me.example/tcp/1", Outcome::Doubtful),
+        ] {
+            let found = addresses(&texts(&[stated]), &peers, &seen);
+            assert_eq!(found.outcome, outcome, "{found:?}");
+            let is_said = found.found.contains("not confirmed");
+            assert_eq!(is_said, outcome == Outcome::Doubtful, "{found:?}");
+        }
     }
 }

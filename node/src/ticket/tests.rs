@@ -75,9 +75,8 @@ fn what_is_no_ticket_is_told_with_a_next_step() {
 }
 
 /// The text of a ticket with this body, whatever is in it.
-fn sealed(mut bytes: Vec<u8>) -> String {
-    bytes.extend(checksum(&bytes));
-    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+fn sealed(bytes: Vec<u8>) -> String {
+    Ticket::sealed(&bytes)
 }
 
 fn body(change: impl Fn(&mut Body)) -> String {
