@@ -408,10 +408,10 @@ pub const PAIRS_PER_GET_MAX: usize = 4096;
 
 /// Blobs repaired at once: a repair waits for peers most of its time, and one that lasts does not hold up small ones.
 pub const REPAIRS_AT_ONCE: usize = 8;
-/// Bytes that all repairs hold together: one full segment of a node that has a fifth of a network of a hundred shards. A whole
-/// segment that is read because too few give symbols takes four times its bytes while it is encoded: the largest has all of
-/// this for itself, and a third more.
-pub const REPAIR_MEMORY: usize = 96 * 1024 * 1024;
+/// Bytes that all repairs hold together: two full segments of a node that has a fifth of a network of a hundred shards, so that
+/// one comes while the other is computed. A whole segment that is read because too few give symbols takes four times its bytes
+/// while it is encoded: the largest fits.
+pub const REPAIR_MEMORY: usize = 136 * 1024 * 1024;
 /// A repair that gets nothing new for so long is given up, and tried again later.
 pub const REPAIR_PATIENCE: Duration = Duration::from_secs(15);
 /// Whoever wants to fetch so many bytes of a blob first asks others what they hold of it: a question costs a kilobyte, and what

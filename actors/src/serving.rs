@@ -6,6 +6,7 @@
 //! duties they serve by weight, each of which has a part that no other can take; whoever breaks off, and why, is told, blamed
 //! and counted in one way. Does not: know what is asked, or what is answered.
 
+mod background;
 mod cores;
 mod counter;
 mod fault;

@@ -54,26 +54,30 @@ pub fn rebuild_pairs(
     };
     let recover =
         |axis, symbols: &[(u16, Bytes)]| recover_sliver(parameters, segment_length, axis, symbols);
+    let rows: Vec<_> = targets.iter().map(|it| it.sliver_index(Axis::Primary, parameters)).collect();
     let mut secondaries = Vec::with_capacity(targets.len());
     for place in 0..targets.len() {
         let symbols = symbols_at(parameters, Axis::Primary, from_primaries, place);
         let sliver = recover(Axis::Secondary, &symbols)?;
-        secondaries.push((sliver.clone(), expand(Axis::Secondary, sliver)));
+        let expanded = expand(Axis::Secondary, sliver.clone());
+        // Copies: slices would keep all symbols of all secondary slivers in memory.
+        let shared = rows.iter().map(|row| Bytes::copy_from_slice(&expanded.symbol(*row)));
+        secondaries.push((sliver, expanded.root(), shared.collect::<Vec<_>>()));
     }
     let mut rebuilt = Vec::with_capacity(targets.len());
     for (place, pair) in targets.iter().enumerate() {
-        let row = pair.sliver_index(Axis::Primary, parameters);
         let mut symbols = symbols_at(parameters, Axis::Secondary, from_secondaries, place);
-        for (target, (_, secondary)) in targets.iter().zip(&secondaries) {
-            symbols.push((target.sliver_index(Axis::Secondary, parameters), secondary.symbol(row)));
+        for (target, (.., shared)) in targets.iter().zip(&secondaries) {
+            let source = target.sliver_index(Axis::Secondary, parameters);
+            symbols.push((source, shared[place].clone()));
         }
         let primary = recover(Axis::Primary, &symbols)?;
         let primary_root = expand(Axis::Primary, primary.clone()).root();
-        let (secondary, expanded) = &secondaries[place];
+        let (secondary, secondary_root, _) = &secondaries[place];
         rebuilt.push(RebuiltPair {
             pair: *pair,
             slivers: [primary, secondary.clone()],
-            roots: PairRoots { primary: primary_root, secondary: expanded.root() },
+            roots: PairRoots { primary: primary_root, secondary: *secondary_root },
         });
     }
     Ok(rebuilt)

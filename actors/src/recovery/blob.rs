@@ -263,14 +263,17 @@ impl Repair {
         Axis::BOTH.iter().map(|axis| parameters.sliver_bytes(*axis, length)).sum()
     }
 
-    /// Memory for a segment's recovery: the symbols, the pairs, and all symbols of their secondary slivers.
+    /// Memory for a segment's recovery: the symbols, the pairs, and what these share.
     fn bytes_of(&self, header: &BlobHeader, segment: u32, lost: usize) -> usize {
         let parameters = &self.position.parameters;
         let length = parameters.segment_length(header.length, segment);
         let pair = self.pair_bytes(header, segment);
         let symbol = usize::try_from(parameters.symbol_bytes(length)).unwrap_or(usize::MAX);
+        let shared = lost.saturating_mul(symbol);
+        // Of one secondary sliver at a time all symbols.
         let expanded = usize::from(parameters.shards()).saturating_mul(symbol);
-        lost.saturating_mul(pair.saturating_mul(2).saturating_add(expanded))
+        let pairs = lost.saturating_mul(pair.saturating_mul(2).saturating_add(shared));
+        pairs.saturating_add(expanded)
     }
 }
 

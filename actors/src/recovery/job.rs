@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::encoding::ExpandedSliver;
+use haulout_protocol::machine::duty::Duty;
 use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
@@ -97,7 +98,7 @@ impl Job {
             return Ok(());
         }
         let (store, blob_id, segment) = (self.store.clone(), self.blob_id, self.segment);
-        let written = tokio::task::spawn_blocking(move || {
+        let written = self.serving.in_background(Duty::Repair, move || {
             // Time zero: nobody brings these any more, so they are not on their way.
             let mut writer = store.segment_writer(blob_id, segment, 0)?;
             for Kept { shard, proof, slivers } in &kept {
@@ -108,7 +109,7 @@ impl Job {
             }
             Ok::<_, StoreError>(writer)
         });
-        let writer = written.await.map_err(|_| RepairError::Ended)??;
+        let writer = written.await.ok_or(RepairError::Ended)??;
         Ok(writer.commit().await?)
     }
 

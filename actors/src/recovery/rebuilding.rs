@@ -33,6 +33,8 @@ pub(super) struct Rebuilt {
     pub(super) pairs: BTreeMap<PairIndex, RebuiltPair>,
     /// What proves the writer's fault.
     pub(super) fault: Option<Box<InconsistencyProof>>,
+    /// Pairs that are not here any more.
+    pub(super) gone: BTreeSet<PairIndex>,
 }
 
 impl Material {
@@ -42,8 +44,8 @@ impl Material {
         if accuse {
             rebuilt.fault = self.accuse()?;
         }
-        // Too few symbols, because a sliver of ours rotted a moment ago, give nothing now.
-        let pairs = self.pairs()?.unwrap_or_default();
+        // Too few symbols, because a sliver of ours went missing a moment ago, give nothing now.
+        let pairs = self.pairs(&mut rebuilt.gone)?.unwrap_or_default();
         rebuilt.pairs = pairs.into_iter().map(|pair| (pair.pair, pair)).collect();
         Ok(rebuilt)
     }
@@ -53,7 +55,10 @@ impl Material {
         session.parameters.segment_length(header.length, *segment)
     }
 
-    fn pairs(&self) -> Result<Result<Vec<RebuiltPair>, RecoverError>, StoreError> {
+    fn pairs(
+        &self,
+        gone: &mut BTreeSet<PairIndex>,
+    ) -> Result<Result<Vec<RebuiltPair>, RecoverError>, StoreError> {
         let parameters = &self.job.session.parameters;
         let mut sources = [Vec::new(), Vec::new()];
         for (axis, (sources, given)) in
@@ -75,7 +80,10 @@ impl Material {
                 if sources.len() >= across {
                     break;
                 }
-                let Some(sliver) = self.sliver(*source, axis)? else { continue };
+                let Some(sliver) = self.sliver(*source, axis)? else {
+                    gone.insert(*source);
+                    continue;
+                };
                 let symbols = recovery_symbols(parameters, self.length(), axis, &sliver, &places);
                 let symbols =
                     symbols.ok().map(|symbols| SourceSymbols { source: *source, symbols });

@@ -245,16 +245,13 @@ impl<'a> Recovery<'a> {
             targets,
         };
         let span = debug_span!("rebuild", haulout.segment = self.job.segment);
-        let core = self.job.serving.core(Duty::Repair).await;
-        let work = move || {
-            let _core = core;
-            material.rebuild(accuse)
-        };
-        let rebuilt = tokio::task::spawn_blocking(work).instrument(span).await;
-        self.rebuilt = rebuilt.map_err(|_| RepairError::Ended)??;
+        let work = move || span.in_scope(|| material.rebuild(accuse));
+        let rebuilt = self.job.serving.in_background(Duty::Repair, work).await;
+        self.rebuilt = rebuilt.ok_or(RepairError::Ended)??;
         let roots = self.rebuilt.pairs.iter().map(|(pair, rebuilt)| (*pair, rebuilt.roots));
         let is_inconsistent = self.rebuilt.fault.is_some();
-        Ok(Input::Rebuilt { roots: roots.collect(), is_inconsistent })
+        let gone = std::mem::take(&mut self.rebuilt.gone);
+        Ok(Input::Rebuilt { roots: roots.collect(), is_inconsistent, gone })
     }
 
     /// Reads the whole segment; what came of symbols is given back first.
@@ -263,17 +260,17 @@ impl<'a> Recovery<'a> {
         self.symbols.clear();
         self.unproved.clear();
         info!(blob_id = %job.blob_id, segment = job.segment, "too few nodes hold symbols of a segment, so all of it is read");
-        if let Some(room) = self.room.take() {
-            self.room = Some(room.instead(whole::memory_bytes(job)).await);
-        }
+        let room = self.room.take().ok_or(RepairError::Ended)?;
+        let (fetched, encoded) = whole::memory_bytes(job);
+        let room = self.room.insert(room.instead(fetched, encoded).await);
         let lost = self.machine.lost().iter().copied().collect();
-        let read = whole::read(job, self.machine.local().clone(), lost).await?;
+        let read = whole::read(job, self.machine.local().clone(), lost, room).await?;
         let Whole { pairs, proofs, bytes } = match read {
             Ok(whole) => whole,
             Err(Unread { is_inconsistent }) => return Ok(Input::Unread { is_inconsistent }),
         };
         self.moved.bytes += bytes;
-        self.rebuilt = Rebuilt { pairs, fault: None };
+        self.rebuilt = Rebuilt { pairs, ..Rebuilt::default() };
         Ok(Input::Read { proofs })
     }
 
@@ -286,9 +283,10 @@ impl<'a> Recovery<'a> {
         let (job, kept) =
             (self.job.clone(), kept.iter().map(|kept| (kept.shard, kept.slivers.clone())));
         let kept: Vec<_> = kept.collect();
-        let judged = tokio::task::spawn_blocking(move || job.liars(&kept, &unproved)).await;
+        let judged = move || job.liars(&kept, &unproved);
+        let judged = self.job.serving.in_background(Duty::Repair, judged).await;
         let session = &self.job.session;
-        for source in judged.map_err(|_| RepairError::Ended)? {
+        for source in judged.ok_or(RepairError::Ended)? {
             let member = self.machine.owner_of(source);
             warn!(member = %session.name(member), "a member gave wrong symbols");
             session.asker().blame(session.peer(member), Blame::WrongBytes);

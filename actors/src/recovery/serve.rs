@@ -57,13 +57,8 @@ async fn answer(context: &Context, is_member: bool, visit: &mut Visit) -> Result
             sleep(turn).await;
         }
         let _room = visit.room(charged(wanted.memory_bytes(&layout))).await?;
-        let core = visit.core().await;
         let (store, asked) = (context.store.clone(), wanted.clone());
-        let found = blocking(move || {
-            let _core = core;
-            asked.look_up(&store, source)
-        });
-        match found.await?? {
+        match visit.in_background(move || asked.look_up(&store, source)).await?? {
             None => visit.stream.write_frame(&Reply::Missing { source: source.0 }).await?,
             Some(raw) => {
                 let bytes = u32::try_from(raw.len()).map_err(|_| Fault::Panicked)?;

@@ -15,6 +15,7 @@ use haulout_storage::StoreError;
 use tracing::{debug, debug_span};
 
 use super::job::{Job, RepairError};
+use super::memory::Room;
 use crate::session::download::{self, GetError};
 
 /// Pairs of a segment that was read and encoded.
@@ -34,9 +35,10 @@ pub(super) struct Unread {
     pub(super) is_inconsistent: bool,
 }
 
-/// Bytes that this takes: the slivers or what they are encoded to, and the segment.
-pub(super) fn memory_bytes(job: &Job) -> usize {
-    usize::try_from(job.length()).unwrap_or(usize::MAX).saturating_mul(4)
+/// Bytes that this takes while it is fetched, and when it is encoded: the slivers or what they are encoded to, and the segment.
+pub(super) fn memory_bytes(job: &Job) -> (usize, usize) {
+    let length = usize::try_from(job.length()).unwrap_or(usize::MAX);
+    (length.saturating_mul(2), length.saturating_mul(4))
 }
 
 /// Reads the segment, from what is here of these pairs and from others, and gives the lost ones.
@@ -44,6 +46,7 @@ pub(super) async fn read(
     job: &Job,
     local: BTreeSet<PairIndex>,
     lost: Vec<PairIndex>,
+    room: &mut Room,
 ) -> Result<Result<Whole, Unread>, RepairError> {
     let reader = job.clone();
     let held = tokio::task::spawn_blocking(move || held(&reader, local));
@@ -58,14 +61,12 @@ pub(super) async fn read(
             return Ok(Err(Unread { is_inconsistent }));
         }
     };
-    let core = job.serving.core(Duty::Repair).await;
+    room.grow().await;
     let span = debug_span!("encode", haulout.segment = job.segment);
     let encoder = job.clone();
-    let encoded = tokio::task::spawn_blocking(move || {
-        let _core = core;
-        span.in_scope(|| encode(&encoder, content, &lost))
-    });
-    let (pairs, proofs) = encoded.await.map_err(|_| RepairError::Ended)?;
+    let encoded = move || span.in_scope(|| encode(&encoder, content, &lost));
+    let encoded = job.serving.in_background(Duty::Repair, encoded).await;
+    let (pairs, proofs) = encoded.ok_or(RepairError::Ended)?;
     Ok(Ok(Whole { pairs, proofs, bytes }))
 }
 

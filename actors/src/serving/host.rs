@@ -11,6 +11,7 @@ use haulout_protocol::machine::guests::Progress;
 use haulout_protocol::machine::{pacing, rations};
 use tracing::debug;
 
+use super::background::Background;
 use super::cores::{Core, Cores};
 use super::memory::Memory;
 use super::readers::Readers;
@@ -52,19 +53,25 @@ pub(super) struct Shared {
     pub(super) readers: Readers,
     /// The right to keep a core busy.
     pub(super) cores: Cores,
+    /// The same for what runs behind everything else: none of it is held while a client waits.
+    pub(super) idle_cores: Cores,
+    pub(super) background: Background,
 }
 
 impl Serving {
     /// Nobody is served yet.
     pub(crate) fn new(network: &Network, metrics: &Metrics, limits: Limits) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = cores.min(limits::CORES_BUSY_MAX);
         let shared = Shared {
             network: network.clone(),
             metrics: metrics.clone(),
             memory: Memory::new(limits.memory),
             uploads: Memory::new(limits::HEADER_MEMORY),
             readers: Readers::new(limits.readers, limits::FLOWS),
-            cores: Cores::new(cores.min(limits::CORES_BUSY_MAX), limits::DUTY_WEIGHTS),
+            cores: Cores::new(cores, limits::DUTY_WEIGHTS),
+            idle_cores: Cores::new(cores, limits::DUTY_WEIGHTS),
+            background: Background::new(cores),
         };
         Serving { shared: Arc::new(shared) }
     }
@@ -72,6 +79,21 @@ impl Serving {
     /// Waits for the right to keep a core busy, for whatever a node does in this duty.
     pub(crate) async fn core(&self, duty: Duty) -> Core {
         self.shared.cores.core(duty).await
+    }
+
+    /// Waits for a core and does this behind everything else that wants one, for whatever a node does in this duty; nothing
+    /// comes if it panics. It may block.
+    pub(crate) async fn in_background<T: Send + 'static>(
+        &self,
+        duty: Duty,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let core = self.shared.idle_cores.core(duty).await;
+        let work = move || {
+            let _core = core;
+            work()
+        };
+        self.shared.background.run(work).await.ok()
     }
 
     /// A visitor lost its place to another. Whoever never came to say what it wants is slow; others were just slower than

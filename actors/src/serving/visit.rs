@@ -114,6 +114,14 @@ impl Visit {
         self.serving.core(self.duty()).await
     }
 
+    /// Waits for a core and does this behind everything else that wants one. It may block.
+    pub(crate) async fn in_background<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.serving.in_background(self.duty(), work).await.ok_or(Fault::Panicked)
+    }
+
     /// The visitor wants something: whoever reads beside it has company.
     pub(crate) fn note(&self) {
         self.serving.shared.readers.note(&self.place);

@@ -82,6 +82,8 @@ pub enum Input {
         roots: BTreeMap<PairIndex, PairRoots>,
         /// Whether proved symbols prove the writer's fault.
         is_inconsistent: bool,
+        /// Pairs that were here when the recovery began and are not any more: they rotted, or nobody pays for them now.
+        gone: BTreeSet<PairIndex>,
     },
     /// The segment was read and encoded.
     Read {
@@ -376,8 +378,8 @@ impl Machine for SegmentRecovery {
             Input::Differs { source } => return self.differs(source),
             Input::Lied { request } => effects = self.lied(now, request),
             Input::Ended { request, end } => self.ended(now, request, end),
-            Input::Rebuilt { roots, is_inconsistent } => {
-                return self.rebuilt(now, &roots, is_inconsistent);
+            Input::Rebuilt { roots, is_inconsistent, gone } => {
+                return self.rebuilt(now, &roots, is_inconsistent, &gone);
             }
             Input::Read { proofs } => return self.read(&proofs),
             Input::Unread { is_inconsistent } => return self.unread(is_inconsistent),

@@ -2,7 +2,7 @@
 //!
 //! Promises: what is kept is what was written, or that is a violation. Does not: choose segments.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use haulout_protocol::encoding::{SegmentPosition, encode_segment, recovery_symbols};
 use haulout_protocol::machine::recovery::{Effect, Failure, Input};
@@ -128,7 +128,7 @@ impl Node {
         let (blob_id, length) = (job.blob_id, job.header.as_ref()?.length);
         let segment = job.current.as_mut()?;
         let length = parameters.segment_length(length, segment.number);
-        let mut all = [Vec::new(), Vec::new()];
+        let (mut all, mut gone) = ([Vec::new(), Vec::new()], BTreeSet::new());
         for (place, axis) in Axis::BOTH.into_iter().enumerate() {
             for source in &sources[place] {
                 let given = &segment.given[&(axis, *source)];
@@ -145,20 +145,22 @@ impl Node {
             for source in segment.machine.local() {
                 let shard = shard_of_pair(&parameters, &blob_id, segment.number, *source);
                 let sliver = store.sliver(&blob_id, segment.number, shard, axis).ok().flatten();
-                let symbols = sliver.and_then(|sliver| {
-                    recovery_symbols(&parameters, length, axis, &sliver, &places).ok()
-                });
+                let Some(sliver) = sliver else {
+                    gone.insert(*source);
+                    continue;
+                };
+                let symbols = recovery_symbols(&parameters, length, axis, &sliver, &places).ok();
                 all[place]
                     .extend(symbols.map(|symbols| SourceSymbols { source: *source, symbols }));
             }
         }
         let [primaries, secondaries] = &all;
         let rebuilt = rebuild_pairs(&parameters, length, targets, [primaries, secondaries]);
-        // Too few, where a sliver of ours rotted: nothing is recognised then.
+        // Too few, where a sliver of ours went missing: nothing is recognised then.
         let rebuilt = rebuilt.unwrap_or_default();
         segment.rebuilt = rebuilt.into_iter().map(|pair| (pair.pair, pair)).collect();
         let roots = segment.rebuilt.iter().map(|(pair, it)| (*pair, it.roots)).collect();
-        Some(Input::Rebuilt { roots, is_inconsistent: false })
+        Some(Input::Rebuilt { roots, is_inconsistent: false, gone })
     }
 
     fn keep_pairs(&mut self, env: &mut Env, pairs: &[PairIndex]) {

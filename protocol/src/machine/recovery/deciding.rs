@@ -2,7 +2,7 @@
 //!
 //! Promises: nothing is kept that was not recognised; it ends once. Does not: choose whom to ask.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effect, Failure, Phase, SegmentRecovery, Stage, Thing};
 use crate::machine::retry::{ABSENT_TIMES, End};
@@ -194,12 +194,14 @@ impl SegmentRecovery {
         if self.is_proving() { vec![blame] } else { Vec::new() }
     }
 
-    /// What the symbols gave: keeps what was committed to, and has the rest proved.
+    /// What the symbols gave: keeps what was committed to, and has the rest proved. Where pairs of ours went missing meanwhile
+    /// nobody lied: others give what those would have given.
     pub(super) fn rebuilt(
         &mut self,
         now: Timestamp,
         roots: &BTreeMap<PairIndex, PairRoots>,
         is_inconsistent: bool,
+        gone: &BTreeSet<PairIndex>,
     ) -> Vec<Effect> {
         if self.phase != Phase::Rebuilding {
             return Vec::new();
@@ -212,8 +214,12 @@ impl SegmentRecovery {
         if !pairs.is_empty() {
             effects.push(Effect::Keep { pairs });
         }
+        let here = self.local.len();
+        self.local.retain(|pair| !gone.contains(pair));
+        let is_robbed = self.local.len() < here;
         effects.extend(match (self.lost.is_empty(), is_inconsistent, self.stage) {
             (true, ..) => self.end(Effect::Finish),
+            (false, false, stage) if is_robbed => self.go_on(now, stage, Vec::new()),
             (false, true, _) => self.end(Effect::Fail(Failure::Inconsistent)),
             (false, false, Stage::Accusing) => self.end(Effect::Fail(Failure::Unrecognised)),
             (false, false, Stage::Proving) => self.go_on(now, Stage::Accusing, Vec::new()),

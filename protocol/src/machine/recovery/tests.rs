@@ -56,6 +56,8 @@ struct World {
     widened: usize,
     reads: usize,
     is_inconsistent: bool,
+    /// Pairs that go missing here before anything is rebuilt.
+    gone: BTreeSet<PairIndex>,
     end: Option<Effect>,
 }
 
@@ -100,6 +102,7 @@ fn world(nodes: &[Node], shards: u16) -> World {
         widened: 0,
         reads: 0,
         is_inconsistent: false,
+        gone: BTreeSet::new(),
         end: None,
     }
 }
@@ -195,19 +198,21 @@ impl World {
         let of = |axis: Axis, pairs: &[PairIndex]| -> Vec<SourceSymbols> {
             let came = |pair: &PairIndex| self.came[&(axis, *pair)].0.clone();
             let mut symbols: Vec<_> = pairs.iter().map(came).collect();
-            let local = self.recovery.local().iter();
+            let local = self.recovery.local().iter().filter(|pair| !self.gone.contains(pair));
             symbols.extend(local.map(|pair| self.give(axis, *pair, targets, false)));
             symbols
         };
         let [primary, secondary] = sources;
         let (primary, secondary) = (of(Axis::Primary, primary), of(Axis::Secondary, secondary));
         let rebuilt = rebuild_pairs(&self.parameters, LENGTH, targets, [&primary, &secondary]);
-        let mut roots: BTreeMap<_, _> =
-            rebuilt.expect("enough symbols").into_iter().map(|it| (it.pair, it.roots)).collect();
+        let gone: BTreeSet<_> = self.recovery.local().intersection(&self.gone).copied().collect();
+        assert!(rebuilt.is_ok() || !gone.is_empty(), "enough symbols");
+        let rebuilt = rebuilt.unwrap_or_default().into_iter();
+        let mut roots: BTreeMap<_, _> = rebuilt.map(|it| (it.pair, it.roots)).collect();
         if self.is_inconsistent {
             roots.values_mut().for_each(|roots| roots.primary[0] ^= 1);
         }
-        Input::Rebuilt { roots, is_inconsistent: self.is_inconsistent && accuse }
+        Input::Rebuilt { roots, is_inconsistent: self.is_inconsistent && accuse, gone }
     }
 
     /// What a reader finds: whoever lied to it has to prove what it sends.
@@ -294,8 +299,8 @@ fn honest_nodes_move_less_than_the_lost_pairs_hold() {
     assert_eq!(world.symbols, 4 * (8 + 14 - 4), "the pairs hold {} symbols", 4 * (8 + 14));
 }
 
-#[test]
-fn pairs_at_hand_give_symbols_for_nothing() {
+/// One pair is lost, and its node has the other three; with that pair.
+fn with_three_at_hand() -> (World, PairIndex) {
     let mut world = world(&[Node::Honest; 4], 20);
     let mut all = world.lost().into_iter();
     let lost = all.next().expect("there are four");
@@ -311,9 +316,26 @@ fn pairs_at_hand_give_symbols_for_nothing() {
         stock,
         terms,
     );
+    (world, lost)
+}
+
+#[test]
+fn pairs_at_hand_give_symbols_for_nothing() {
+    let (world, lost) = with_three_at_hand();
     let world = world.run();
     assert_eq!((world.end, world.kept), (Some(Effect::Finish), [lost].into()));
     assert_eq!(world.symbols, 8 + 14 - 2 * 3 - 1);
+}
+
+#[test]
+fn a_pair_at_hand_that_rots_meanwhile_is_made_up_for_by_others_and_nobody_is_suspected() {
+    let (mut world, lost) = with_three_at_hand();
+    world.gone.extend(world.recovery.local().first().copied());
+    let world = world.run();
+    assert_eq!((world.end, world.kept), (Some(Effect::Finish), [lost].into()));
+    // What came stays of use: one more of each kind is asked for.
+    assert_eq!(world.symbols, 8 + 14 - 2 * 3 - 1 + 2);
+    assert!(world.blamed.is_empty() && world.earlier.is_empty());
 }
 
 #[test]
