@@ -15,6 +15,11 @@ pub(super) fn is_of(condition: &str) -> bool {
     [Name::BlobsIncomplete, Name::ShardsMissing].iter().any(|name| name.as_str() == condition)
 }
 
+/// Whether a node says that it has something to repair.
+pub(super) fn repairs(health: &Health) -> bool {
+    line(health).is_some()
+}
+
 /// What there is to say of these nodes; nothing if nobody repairs.
 pub(super) fn lines<'a>(nodes: impl Iterator<Item = (&'a str, &'a Health)>) -> Vec<String> {
     let mut lines = Vec::new();

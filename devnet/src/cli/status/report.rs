@@ -73,7 +73,11 @@ pub(in crate::cli) struct NodeView<'a> {
     is_behind: bool,
 }
 
-impl NodeView<'_> {
+impl<'a> NodeView<'a> {
+    fn name(&self) -> &'a str {
+        &self.card.name
+    }
+
     fn word(&self) -> &str {
         match (&self.process, &self.health) {
             (Some(ProcessStatus { doing: Some(doing), .. }), _) => doing,
@@ -419,17 +423,17 @@ impl<'a> Report<'a> {
             line(&mut text, &format!(" {name}  {word}: {}", trouble.cause));
             line(&mut text, &format!("   next: {}", trouble.next_step));
         }
-        let repairing = repairing::lines(
-            self.views
-                .iter()
-                .filter_map(|view| Some((view.card.name.as_str(), view.health.as_ref()?))),
-        );
-        for told in &repairing {
+        let nodes = || self.views.iter().filter_map(|view| Some((view.name(), view.health.as_ref()?)));
+        for told in &repairing::lines(nodes()) {
             line(&mut text, told);
         }
-        // That something is missing was just said, with how much and with what brings it back.
-        let is_said = |told: &Told| !repairing.is_empty() && repairing::is_of(&told.name);
-        for (told, nodes) in self.conditions().into_iter().filter(|(told, _)| !is_said(told)) {
+        let repairing: Vec<&str> =
+            nodes().filter(|(_, health)| repairing::repairs(health)).map(|(name, _)| name).collect();
+        // That something is missing was just said of these, with how much and with what brings it back.
+        let is_said = |(told, nodes): &(Told, Vec<&str>)| {
+            repairing::is_of(&told.name) && nodes.iter().all(|name| repairing.contains(name))
+        };
+        for (told, nodes) in self.conditions().into_iter().filter(|told| !is_said(told)) {
             line(&mut text, &format!(" {}  {}: {}", nodes.join(", "), told.name, told.cause));
             line(&mut text, &format!("   next: {}", told.next_step));
         }
