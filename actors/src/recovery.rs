@@ -48,7 +48,7 @@ use crate::limits;
 use crate::network::{Network, Protocol};
 use crate::serving::{Counter, Service, Serving};
 use crate::tasks::{Alarm, Tasks, follow};
-use crate::vitals::Stuck;
+use crate::vitals::measured::Stuck;
 
 /// The actor.
 pub(crate) struct RecoveryActor;

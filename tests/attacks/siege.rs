@@ -224,7 +224,7 @@ impl Siege {
         let card: Value = serde_json::from_slice(&card.stdout).unwrap();
         let last = self.targets.last_mut().unwrap();
         let of_node = |node: &&Value| node["name"] == name.as_str();
-        let node = card["processes"].as_array().unwrap().iter().find(of_node).unwrap();
+        let node = card["nodes"].as_array().unwrap().iter().find(of_node).unwrap();
         last.pid = node["pid"].as_u64().unwrap();
         let doors = async || {
             let health = probe::health(last.health).await?;

@@ -423,12 +423,15 @@ impl<'a> Report<'a> {
             line(&mut text, &format!(" {name}  {word}: {}", trouble.cause));
             line(&mut text, &format!("   next: {}", trouble.next_step));
         }
-        let nodes = || self.views.iter().filter_map(|view| Some((view.name(), view.health.as_ref()?)));
+        let nodes =
+            || self.views.iter().filter_map(|view| Some((view.name(), view.health.as_ref()?)));
         for told in &repairing::lines(nodes()) {
             line(&mut text, told);
         }
-        let repairing: Vec<&str> =
-            nodes().filter(|(_, health)| repairing::repairs(health)).map(|(name, _)| name).collect();
+        let repairing: Vec<&str> = nodes()
+            .filter(|(_, health)| repairing::repairs(health))
+            .map(|(name, _)| name)
+            .collect();
         // That something is missing was just said of these, with how much and with what brings it back.
         let is_said = |(told, nodes): &(Told, Vec<&str>)| {
             repairing::is_of(&told.name) && nodes.iter().all(|name| repairing.contains(name))
