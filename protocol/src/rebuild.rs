@@ -54,7 +54,8 @@ pub fn rebuild_pairs(
     };
     let recover =
         |axis, symbols: &[(u16, Bytes)]| recover_sliver(parameters, segment_length, axis, symbols);
-    let rows: Vec<_> = targets.iter().map(|it| it.sliver_index(Axis::Primary, parameters)).collect();
+    let rows: Vec<_> =
+        targets.iter().map(|it| it.sliver_index(Axis::Primary, parameters)).collect();
     let mut secondaries = Vec::with_capacity(targets.len());
     for place in 0..targets.len() {
         let symbols = symbols_at(parameters, Axis::Primary, from_primaries, place);

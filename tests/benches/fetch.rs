@@ -1,8 +1,8 @@
-//! How fast a client reads a blob from five nodes, beside a raw stream of the same bytes.
+//! How fast a client writes a blob to five nodes and reads it, beside a raw stream of the same bytes.
 //!
 //! Run with `cargo bench -p haulout-tests --bench fetch`; `-- --mib 64` reads less, `-- --short` only reads a short blob again
 //! and again, over connections that are open, and says how long that takes. Five real nodes and two clients live
-//! in this process and share its cores. For QUIC and for TCP, rounds alternate between a raw stream of our own
+//! in this process and share its cores. For QUIC and for TCP, rounds alternate between a `put`, a raw stream of our own
 //! swarm to one peer (nothing but bytes) and a `get` through the public client (five nodes, slivers, decoding, content
 //! check). The ratio of the medians is the result; absolute figures are this machine's.
 
@@ -158,12 +158,14 @@ async fn measure(bytes: usize, prefer: Prefer) -> Result<()> {
     };
     let network = Network5::start(prefer).await?;
     let client = network.client().await?;
-    let source = Source::Memory(sample_blob(1, bytes).into());
     let options = PutOptions { epochs: 1, deletable: false, force: false };
-    let blob_id = client.put(source, options, &quiet()).await?.blob_id;
     let raw = Raw::start(transport).await?;
-    let (mut raw_seconds, mut get_seconds) = (Vec::new(), Vec::new());
+    let (mut raw_seconds, mut get_seconds, mut put_seconds) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
+        let source = Source::Memory(sample_blob(round as u64, bytes).into());
+        let started = Instant::now();
+        let blob_id = client.put(source, options, &quiet()).await?.blob_id;
+        let put_round = started.elapsed().as_secs_f64();
         let raw_round = raw.read(bytes).await?;
         let started = Instant::now();
         client.get(&blob_id, Consistency::Default, &mut tokio::io::sink(), &quiet()).await?;
@@ -172,6 +174,7 @@ async fn measure(bytes: usize, prefer: Prefer) -> Result<()> {
         if round > 0 {
             raw_seconds.push(raw_round);
             get_seconds.push(get_round);
+            put_seconds.push(put_round);
         }
     }
     let speed = |seconds: f64| (bytes / MIB) as f64 / seconds;
@@ -179,6 +182,7 @@ async fn measure(bytes: usize, prefer: Prefer) -> Result<()> {
     let ratio = get_speed / raw_speed;
     println!("{name:<5} raw stream         {raw_speed:>7.0} MiB/s");
     println!("{name:<5} get from 5 nodes   {get_speed:>7.0} MiB/s   {ratio:.2} of raw");
+    println!("{name:<5} put to 5 nodes     {:>7.0} MiB/s", speed(median(put_seconds)));
     client.close().await;
     for supervisor in raw.supervisors {
         supervisor.shutdown().await;

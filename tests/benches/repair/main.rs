@@ -1,6 +1,6 @@
 //! What repair costs and how long it takes, on a devnet of real processes, with readers beside it.
 //!
-//! `cargo bench -p haulout-tests --bench repair` does all of it; `-- rounds`, `-- rebuild`, `-- missed`, `-- moving` a part.
+//! `cargo bench -p haulout-tests --bench repair` does all of it; `-- rounds`, `-- rebuild`, `-- missed`, `-- moving`, `-- silent` a part.
 //! `--rounds 20`, `--blobs 200`, `--mib 1024`, `--changes 20` say how much. The devnet is this very program, started again
 //! under its name. Figures are this machine's; ratios are of things measured in the same run. Ends with a failure if a
 //! reader got other bytes, or none.
@@ -13,6 +13,7 @@ mod network;
 mod readers;
 mod rebuild;
 mod rounds;
+mod silent;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -20,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 /// What is measured if nothing is named.
-const PARTS: [&str; 4] = ["rounds", "rebuild", "missed", "moving"];
+const PARTS: [&str; 5] = ["rounds", "rebuild", "missed", "moving", "silent"];
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
@@ -49,6 +50,7 @@ async fn measure() -> Result<()> {
             "rounds" => rounds::measure(number("--rounds", 20)?, number("--blobs", 200)?).await?,
             "rebuild" => rebuild::measure(number("--mib", 1024)?).await?,
             "missed" => missed::measure(number("--puts", 100)?).await?,
+            "silent" => silent::measure(number("--mib", 1024)?).await?,
             _ => moving::measure(number("--changes", 20)?).await?,
         }
     }

@@ -17,10 +17,10 @@ const EPOCH: &str = "30s";
 /// Blobs of these lengths, some of each.
 const LENGTHS: [usize; 6] = [0, 500, 20 << 10, 300 << 10, 1 << 20, 4 << 20];
 const OF_EACH: usize = 6;
-/// Of the stake of all others, so much with one node has three of ten shards go to it.
-const MOVED_PERCENT: u64 = 43;
-/// Receipts that stay staked; older ones are asked back.
-const KEPT: usize = 1;
+/// With so many nodes is staked at a time: of ten none may have more than a fifth of the shards.
+const FAVOURITES: usize = 3;
+/// Of the stake of all, so much with each of them brings it to that fifth.
+const EACH_PERCENT: u64 = 25;
 /// A node is killed so many reads after a change at most.
 const READS_BEFORE_A_KILL: usize = 40;
 const WAL: u64 = 1_000_000_000;
@@ -84,19 +84,21 @@ impl<'a> Staker<'a> {
     async fn new(network: &Arc<Network>, ledger: &'a LedgerClient) -> Result<Self> {
         let book = ledger.stake_book().await?;
         let all: u64 = stakes::rows(&book, SortBy::Stake).iter().map(|row| row.stake).sum();
-        let amount = all / 100 * MOVED_PERCENT / WAL * WAL;
-        let wanted = format!("{}WAL", amount / WAL * 6);
+        let amount = all / 100 * EACH_PERCENT / WAL * WAL;
+        let wanted = format!("{}WAL", amount / WAL * 6 * FAVOURITES as u64);
         network.devnet(&["faucet", "alice", &wanted, "100SUI"]).await?;
         let epoch = u64::from(book.staking.epoch);
         Ok(Staker { ledger, receipts: Vec::new(), amount, epoch })
     }
 
-    /// Stakes with the next node, and asks back what was staked before.
+    /// Stakes with the next nodes, and asks back what was staked before.
     async fn move_stake(&mut self, change: usize) -> Result<()> {
-        let name = format!("n{}", change * 3 % NODES + 1);
-        let plan = self.ledger.plan_stake(&name, self.amount).await?;
-        self.receipts.push(self.ledger.stake(&plan).await?.object);
-        let old = self.receipts.len().saturating_sub(KEPT);
+        for place in 0..FAVOURITES {
+            let name = format!("n{}", (change * FAVOURITES + place) % NODES + 1);
+            let plan = self.ledger.plan_stake(&name, self.amount).await?;
+            self.receipts.push(self.ledger.stake(&plan).await?.object);
+        }
+        let old = self.receipts.len().saturating_sub(FAVOURITES);
         for receipt in self.receipts[..old].iter().copied() {
             // What cannot be asked back now can be later.
             if let Ok(plan) = self.ledger.plan_withdrawal(Which::Receipt(receipt)).await {
