@@ -20,6 +20,8 @@ use crate::encoding::{
 use crate::pairs::{GroupProof, KnownPairs, PairProofError, PairRoots};
 use crate::sliver::{Axis, PairIndex, pair_of_sliver};
 
+mod encoded;
+
 /// Evidence that anyone can check who has the segment's commitment.
 #[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum InconsistencyProof {

@@ -21,7 +21,7 @@ use super::job::{Faulty, Job, Kept, Moved, RepairError};
 use super::memory::Room;
 use super::question::{Event, Given, Question, Wanted};
 use super::rebuilding::{Material, Rebuilt};
-use super::whole::{self, Unread, Whole};
+use super::whole::{self, Found, Whole};
 use crate::asking::{AskError, Clock};
 
 /// Events a segment's requests may have waiting.
@@ -264,14 +264,17 @@ impl<'a> Recovery<'a> {
         let (fetched, encoded) = whole::memory_bytes(job);
         let room = self.room.insert(room.instead(fetched, encoded).await);
         let lost = self.machine.lost().iter().copied().collect();
-        let read = whole::read(job, self.machine.local().clone(), lost, room).await?;
-        let Whole { pairs, proofs, bytes } = match read {
-            Ok(whole) => whole,
-            Err(Unread { is_inconsistent }) => return Ok(Input::Unread { is_inconsistent }),
-        };
+        let here = (self.machine.local().clone(), self.machine.known().clone());
+        let Whole { found, fault, bytes } = whole::read(job, here, lost, room).await?;
         self.moved.bytes += bytes;
-        self.rebuilt = Rebuilt { pairs, ..Rebuilt::default() };
-        Ok(Input::Read { proofs })
+        let (pairs, input) = match found {
+            Found::Pairs { pairs, proofs } => (pairs, Input::Read { proofs }),
+            Found::Nothing { is_inconsistent } => {
+                (BTreeMap::new(), Input::Unread { is_inconsistent })
+            }
+        };
+        self.rebuilt = Rebuilt { pairs, fault, ..Rebuilt::default() };
+        Ok(input)
     }
 
     /// Now that it is known what is right, it is known who sent something else before it had to be proved.

@@ -171,14 +171,24 @@ pub async fn get(
     Ok(GetReport { length: header.length, content_hash })
 }
 
-/// Reads one segment of a blob whose header is known, for whoever holds some of its primary slivers itself: its bytes, and how
-/// many came for it.
+/// What a segment was decoded from.
+#[derive(Debug)]
+pub(crate) struct Came {
+    pub(crate) slivers: BTreeMap<(Axis, PairIndex), Bytes>,
+    /// Proofs that came with them, verified.
+    pub(crate) proofs: BTreeMap<PairIndex, PairProof>,
+    /// Bytes that came.
+    pub(crate) bytes: u64,
+}
+
+/// Reads one segment of a blob whose header is known, for whoever holds some of its primary slivers itself: its bytes, and what
+/// came for it.
 pub(crate) async fn segment(
     session: &Session,
     blob_id: &BlobId,
     header: &Arc<BlobHeader>,
     (segment, held): (u32, BTreeMap<PairIndex, Bytes>),
-) -> Result<(Bytes, u64), GetError> {
+) -> (Result<Bytes, GetError>, Came) {
     let of = (header.clone(), None);
     let default = Consistency::Default;
     let mut fetch = Fetch::new(session.clone(), Buffers::new(0), *blob_id, of, segment, default);
@@ -189,7 +199,7 @@ pub(crate) async fn segment(
     let end = fetch.work().await;
     let all: usize = fetch.slivers.values().map(Bytes::len).sum();
     let bytes = u64::try_from(all.saturating_sub(here)).unwrap_or(u64::MAX);
-    end.map(|()| (fetch.decoded, bytes))
+    (end.map(|()| fetch.decoded), Came { slivers: fetch.slivers, proofs: fetch.proofs, bytes })
 }
 
 /// The fetch of one segment: carries out what the machine decides.
