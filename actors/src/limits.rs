@@ -8,7 +8,7 @@ use std::time::Duration;
 use haulout_protocol::machine::budgets::Budget;
 use haulout_protocol::machine::duty::PerDuty;
 use haulout_protocol::machine::places::Room;
-use haulout_protocol::machine::{flows, guests, pacing, rations};
+use haulout_protocol::machine::{dials_back, flows, guests, pacing, rations};
 
 // ---- network: streams ------------------------------------------------------------------------
 
@@ -285,10 +285,11 @@ pub const REACH_PLACES: guests::Limits =
 /// How often one address may have us dial it back. A node asks a few times an hour, and its operator by hand; a devnet is
 /// many nodes at one address.
 pub const REACH_OF_ADDRESS: Budget = Budget { burst: 24, refill_ms: 10_000 };
-/// Addresses that asked lately; while all of them are remembered nobody new is served, and they are forgotten in minutes.
+/// Hosts of strangers that asked lately, and members apart; while all of them are remembered no new one is served, and they
+/// are forgotten in minutes.
 pub const REACH_ADDRESSES_REMEMBERED: usize = 1024;
-/// Dials back under way at once, for all who ask.
-pub const DIALS_BACK_MAX: usize = 16;
+/// Dials back under way at once: for members, and for all strangers who ask.
+pub const DIALS_BACK: dials_back::Places = dials_back::Places { members: 16, strangers: 16 };
 /// How long one dial back may take, with its way through the swarm: somewhat longer than any dial.
 pub const DIAL_BACK_TIMEOUT: Duration = Duration::from_secs(6);
 /// Peers that a node asks at once to dial it back: one may be wrong, or near it.
@@ -299,6 +300,10 @@ pub const REACH_INTERVAL: Duration = Duration::from_secs(10 * 60);
 pub const REACH_PAUSE: Duration = Duration::from_secs(60);
 /// The same while nobody was there to say.
 pub const REACH_PAUSE_UNKNOWN: Duration = Duration::from_secs(10);
+/// Blobs of which it is remembered how many of their slivers a repair found, so that some can be named that cannot be repaired.
+pub const STUCK_REMEMBERED_MAX: usize = 64;
+/// Of these, those that are named to whoever asks.
+pub const STUCK_TOLD_MAX: usize = 5;
 /// What each duty gets of something scarce when all of them want it: clients half, because people wait for them; repair and
 /// handover a fifth each, for data is at stake while they are late; challenges a tenth, which are few and small.
 pub const DUTY_WEIGHTS: PerDuty<u64> =

@@ -51,6 +51,7 @@ use crate::limits;
 use crate::network::{Network, Protocol};
 use crate::serving::{Counter, Service, Serving};
 use crate::tasks::{Alarm, Tasks, follow};
+use crate::vitals::measured::Stuck;
 
 /// The actor.
 pub(crate) struct RecoveryActor;
@@ -98,6 +99,8 @@ pub(crate) struct State {
     memory: Memory,
     serving: Serving,
     told: Told,
+    /// What the last repair of blobs that could not be repaired found of them.
+    stuck: BTreeMap<BlobId, Stuck>,
     tasks: Tasks,
     counters: Vec<Counter>,
     _watcher: AbortOnDropHandle<()>,
@@ -151,6 +154,7 @@ impl Actor for RecoveryActor {
             memory: Memory::default(),
             serving,
             told: Told::default(),
+            stuck: BTreeMap::new(),
             tasks: Tasks::default(),
             counters: vec![symbols, verdicts, shards],
             alarm: Alarm::default(),
@@ -204,7 +208,12 @@ impl State {
         self.told.repaired(&repaired);
         self.context.metrics.repaired(repaired.pairs, repaired.bytes);
         self.context.vitals.note_repaired(repaired.pairs, repaired.bytes);
-        let Repaired { outcome, left, .. } = repaired;
+        let Repaired { outcome, left, needed, .. } = repaired;
+        let stuck =
+            Stuck { have: left.unwrap_or(0), needed, is_faulty: outcome == Outcome::Hopeless };
+        if left.is_some() || stuck.is_faulty {
+            self.stuck.insert(blob, stuck);
+        }
         self.advance(myself, Input::Done { blob, outcome, left });
         self.told.say_now_and_then(&self.machine);
     }
@@ -298,7 +307,19 @@ impl State {
         }
         self.context.metrics.set_incomplete(self.machine.seen());
         self.context.vitals.set_incomplete(self.machine.seen());
+        self.tell_stuck();
         self.set_alarm(myself);
+    }
+
+    /// Says which blobs cannot be repaired now, a few of them by name.
+    fn tell_stuck(&mut self) {
+        self.stuck.retain(|blob, _| self.machine.failures(blob) > 0);
+        while self.stuck.len() > limits::STUCK_REMEMBERED_MAX {
+            self.stuck.pop_last();
+        }
+        let stuck = self.stuck.iter().filter(|(blob, _)| self.machine.is_stuck(blob));
+        let named = stuck.take(limits::STUCK_TOLD_MAX).map(|(blob, stuck)| (*blob, *stuck));
+        self.context.vitals.set_stuck(self.machine.stuck(), named.collect());
     }
 
     fn look(&mut self, myself: &ActorRef<Message>, is_first: bool) {

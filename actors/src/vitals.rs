@@ -9,7 +9,7 @@ pub(crate) mod measuring;
 use haulout_protocol::machine::conditions::{self, Condition, Facts};
 
 use self::measured::Measured;
-pub use self::measured::{Missing, Repairs, Scrubbing, Vitals};
+pub use self::measured::{Missing, Repairs, Scrubbing, Stuck, Vitals};
 use crate::context::Context;
 use crate::supervisor::{ChildState, Health};
 use crate::tree::Tree;

@@ -13,7 +13,7 @@ use haulout_protocol::encoding::Parameters;
 
 use crate::control::Phase;
 use crate::state::{Card, NodeCard};
-use crate::typed::typed;
+use crate::typed::{counted, typed};
 
 /// The first line.
 pub(crate) fn title(name: &str, folder: &Path) -> String {
@@ -89,12 +89,15 @@ fn nodes(text: &mut String, card: &Card) {
     line(text, format_args!("\n Nodes      {}, {}", card.nodes.len(), tolerance.summary()));
     for node in &card.nodes {
         let NodeCard { name, address, shards, .. } = node;
-        line(text, format_args!("   {name:<4} {address}   {} shards", shards.len()));
+        let shards = counted(u16::try_from(shards.len()).unwrap_or(u16::MAX), "shard");
+        line(text, format_args!("   {name:<4} {address}   {shards}"));
     }
 }
 
 fn commands(text: &mut String, card: &Card) {
-    let last = card.nodes.last().map_or("n1", |node| node.name.as_str());
+    // One that has shards: without a candidate nothing would be missed in any case.
+    let mut serving = card.nodes.iter().filter(|node| !node.shards.is_empty() && !node.is_leaving);
+    let last = serving.next_back().map_or("n1", |node| node.name.as_str());
     let named =
         if card.name == "default" { String::new() } else { format!(" --name {}", card.name) };
     line(

@@ -37,12 +37,36 @@ pub(crate) enum Request {
     Join { target: String, node_id: String },
     /// Let the node go when others have its shards.
     Leave { target: String },
-    /// End the node at once, and for good.
-    Forget { target: String },
+    /// End the node at once, and for good; with `force` also if files can be read no more then.
+    Forget {
+        target: String,
+        #[serde(default)]
+        force: bool,
+    },
     /// Go on when the terminal that started the supervisor goes away.
     Detach,
     /// Stop everything in order and end.
     Down,
+}
+
+impl Request {
+    /// With which process something is done that takes a while, and what, in a word.
+    pub(crate) fn doing(&self) -> Option<(&str, &'static str)> {
+        match self {
+            Request::Kill { target } => Some((target, "stopping")),
+            Request::Forget { target, .. } => Some((target, "removing")),
+            Request::Restart { target, .. } => Some((target, "restarting")),
+            Request::Join { target, .. } => Some((target, "starting")),
+            Request::Follow
+            | Request::Status
+            | Request::Pause { .. }
+            | Request::Resume { .. }
+            | Request::Add
+            | Request::Leave { .. }
+            | Request::Detach
+            | Request::Down => None,
+        }
+    }
 }
 
 /// What the supervisor answers.
@@ -90,6 +114,9 @@ pub(crate) struct ProcessStatus {
     /// Why it does not do what it should, and what to do about it.
     #[serde(default)]
     pub(crate) trouble: Option<Trouble>,
+    /// What the supervisor is doing with it at this moment, in a word as in "stopping"; nothing most of the time.
+    #[serde(default)]
+    pub(crate) doing: Option<String>,
 }
 
 /// Why a process does not do what it should.

@@ -35,6 +35,7 @@ use self::members::Member;
 mod card;
 mod coming;
 mod departures;
+mod loss;
 mod members;
 mod recovery;
 mod trouble;
@@ -233,8 +234,11 @@ impl Fleet {
 
     /// Stops the nodes, all at once, then the ledger.
     pub(crate) async fn stop(&mut self) {
-        join_all(self.members.iter_mut().map(|member| member.process.stop())).await;
-        self.ledger.stop().await;
+        let mut ended = join_all(self.members.iter_mut().map(|one| one.process.stop())).await;
+        ended.push(self.ledger.stop().await);
+        for error in ended.into_iter().filter_map(Result::err) {
+            tracing::error!(%error, "the kernel ends it with this process, as soon as it can");
+        }
         if let Err(error) = self.keep_card("stopped") {
             tracing::warn!(%error, "devnet.json could not be updated");
         }
@@ -258,7 +262,7 @@ impl Fleet {
             Request::Add => return self.add().map(|name| Reply::Node { name }),
             Request::Join { target, node_id } => self.join(&target, &node_id).await?,
             Request::Leave { target } => self.leave(&target)?,
-            Request::Forget { target } => self.forget(&target).await?,
+            Request::Forget { target, force } => self.forget(&target, force).await?,
             Request::Follow | Request::Detach | Request::Down => {
                 return Err(Error::new(Kind::Internal, "this verb is not for the fleet"));
             }
@@ -284,7 +288,7 @@ impl Fleet {
             return Err(Error::new(Kind::Usage, "the ledger cannot be wiped alone")
                 .hint("`devnet up --fresh` deletes everything and starts over"));
         }
-        process.stop().await;
+        process.stop().await?;
         if wipe {
             self.wipe(std::slice::from_ref(&target))?;
         }

@@ -3,7 +3,7 @@
 //! Promises: every question is bounded in time, and readiness is an answer, never a delay.
 //! Does not: change anything.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use haulout_node::probe::ask;
 use haulout_node::stakes::{self, Role, SortBy};
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::object::staking::{EpochState, Staking};
+use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::conditions::Name;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -46,8 +47,12 @@ pub(crate) struct ChainFacts {
     pub(crate) next_choice: u32,
     /// The shards of each member, by the id of its peer.
     pub(crate) shards: BTreeMap<String, Vec<u16>>,
+    /// What each member is called, by the id of its peer.
+    pub(crate) names: BTreeMap<String, String>,
     /// Where each node serves, by its id; nothing where that was not asked.
     pub(crate) roles: BTreeMap<String, Role>,
+    /// Peers of nodes that told the ledger that they leave; nothing where that was not asked.
+    pub(crate) leaving: BTreeSet<String>,
 }
 
 impl ChainFacts {
@@ -64,8 +69,9 @@ pub(crate) async fn chain(place: &ChainPlace) -> Result<ChainFacts> {
     let phase = phase(&position);
     let is_chosen = matches!(position.phase, EpochState::Selected { .. });
     let next_choice = position.epoch.0.saturating_add(if is_chosen { 2 } else { 1 });
-    let members = position.committee.members().iter();
-    let shards = members.map(|member| {
+    let members = || position.committee.members().iter();
+    let names = members().map(|member| (member.peer_id.to_string(), member.name.clone())).collect();
+    let shards = members().map(|member| {
         let shards = member.shards.iter().map(|shard| shard.0).collect();
         (member.peer_id.to_string(), shards)
     });
@@ -75,15 +81,24 @@ pub(crate) async fn chain(place: &ChainPlace) -> Result<ChainFacts> {
         phase,
         next_choice,
         shards: shards.collect(),
+        names,
         roles: BTreeMap::new(),
+        leaving: BTreeSet::new(),
     })
 }
 
-/// Where each node serves, by its id.
-pub(crate) async fn roles(place: &ChainPlace) -> Result<BTreeMap<String, Role>> {
+/// Adds where each node serves, and who leaves.
+pub(crate) async fn add_roles(facts: &mut ChainFacts, place: &ChainPlace) -> Result<()> {
     let book = connect(place, Duration::ZERO).await?.stake_book().await.map_err(unreadable)?;
     let rows = stakes::rows(&book, SortBy::Stake);
-    Ok(rows.into_iter().map(|row| (row.node_id.to_string(), row.role)).collect())
+    facts.roles = rows.into_iter().map(|row| (row.node_id.to_string(), row.role)).collect();
+    let has_left = |node: &ObjectId| {
+        book.staking.pools.get(node).is_some_and(|pool| pool.node.status != stakes::ACTIVE)
+    };
+    let leaving = book.staking.by_peer.iter().filter(|(_, node)| has_left(node));
+    let peers = leaving.filter_map(|(key, _)| key.as_slice().try_into().ok());
+    facts.leaving = peers.map(|key| PeerId::from_key(key).to_string()).collect();
+    Ok(())
 }
 
 /// The state of stake and epochs.

@@ -98,6 +98,11 @@ impl Process {
         self.state == ProcessState::Running
     }
 
+    /// Whether there is a process, paused or not, as of now.
+    pub(crate) fn is_there(&mut self) -> bool {
+        self.alive().is_ok()
+    }
+
     /// What it is doing, as of now.
     pub(crate) fn look(&mut self) -> Seen<'_> {
         self.notice_end();
@@ -151,7 +156,7 @@ impl Process {
         let ready = match outcome {
             Ok(ready) => ready,
             Err(error) => {
-                self.end(Signal::KILL).await;
+                self.end(Signal::KILL).await?;
                 self.enter(ProcessState::Exited);
                 return Err(error);
             }
@@ -236,7 +241,7 @@ impl Process {
     /// SIGKILL: what is not on disk is gone.
     pub(crate) async fn kill(&mut self) -> Result<()> {
         self.alive()?;
-        self.end(Signal::KILL).await;
+        self.end(Signal::KILL).await?;
         self.failure = None;
         self.enter(ProcessState::Killed);
         Ok(())
@@ -260,28 +265,37 @@ impl Process {
     }
 
     /// Asks it to stop, waits, and kills it if it does not. Fine if it does not run.
-    pub(crate) async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         if self.alive().is_ok() {
             self.signal(Signal::CONT);
-            self.end(Signal::TERM).await;
+            self.end(Signal::TERM).await?;
             self.failure = None;
             self.last_words = None;
             self.enter(ProcessState::Exited);
         }
+        Ok(())
     }
 
-    /// Sends a last signal and reaps the child; one that ignores it is killed.
-    async fn end(&mut self, signal: Signal) {
+    /// Sends a last signal and reaps the child; one that ignores it is killed. One that even that does not end, because the
+    /// system is busy for it, is still there, and said to be.
+    async fn end(&mut self, signal: Signal) -> Result<()> {
         self.signal(signal);
         if let Some(child) = &mut self.child
             && tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err()
         {
             tracing::warn!(name = self.name, "did not stop when asked, so it is killed");
             // An error means that it has ended meanwhile, which is what we want.
-            let _ = child.kill().await;
+            let _ = child.start_kill();
+            if tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err() {
+                let message = format!("{} was killed and does not end", self.name);
+                return Err(Error::new(Kind::Timeout, message).hint(
+                    "a process ends when the disk or the file system that it waits for answers; then do the same again",
+                ));
+            }
         }
         self.child = None;
         self.pipe = None;
+        Ok(())
     }
 
     fn alive(&mut self) -> Result<()> {

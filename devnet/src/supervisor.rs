@@ -5,6 +5,7 @@
 //! after a blob went in and came out, or could not because too few nodes started; when it was started from a terminal and that goes away
 //! without `detach`, everything stops. Does not: print; `devnet up` does that.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -143,28 +144,57 @@ async fn serve(
     stop: &mut watch::Receiver<bool>,
     detach: &watch::Sender<bool>,
 ) {
+    let mut waiting = VecDeque::new();
     loop {
-        let (request, answer) = tokio::select! {
-            command = commands.recv() => match command {
-                Some(command) => command,
-                None => return,
+        let next = match waiting.pop_front() {
+            Some(command) => Some(command),
+            None => tokio::select! {
+                command = commands.recv() => command,
+                due = fleet.due() => {
+                    let known = fleet.statuses_while(due.doing());
+                    beside(fleet.act(due), &known, commands, &mut waiting).await;
+                    continue;
+                }
+                _ = stop.wait_for(|stop| *stop) => return,
             },
-            due = fleet.due() => {
-                fleet.act(due).await;
-                continue;
-            }
-            _ = stop.wait_for(|stop| *stop) => return,
         };
+        let Some((request, answer)) = next else { return };
         tracing::info!(?request, "asked");
         let reply = match request {
             Request::Detach => {
                 detach.send_replace(true);
                 Ok(done("detached".to_owned()))
             }
-            other => fleet.obey(other).await,
+            other => {
+                let known = fleet.statuses_while(other.doing());
+                beside(fleet.obey(other), &known, commands, &mut waiting).await
+            }
         };
         // Whoever asked may have gone; what was asked is done all the same.
         let _ = answer.send(reply.unwrap_or_else(|error| Reply::from(&error)));
+    }
+}
+
+/// Does something that may take a while. Whoever asks meanwhile what runs hears what was known before it began, and what is
+/// being done; other verbs wait.
+async fn beside<T>(
+    work: impl Future<Output = T>,
+    known: &Reply,
+    commands: &mut mpsc::Receiver<Command>,
+    waiting: &mut VecDeque<Command>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        let (request, answer) = tokio::select! {
+            biased;
+            done = &mut work => return done,
+            Some(command) = commands.recv(), if waiting.len() < COMMANDS_WAITING_MAX => command,
+        };
+        match request {
+            // Whoever asked may have gone.
+            Request::Status => drop(answer.send(known.clone())),
+            other => waiting.push_back((other, answer)),
+        }
     }
 }
 

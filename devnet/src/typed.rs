@@ -1,6 +1,6 @@
-//! Lengths of time as people type them.
+//! Lengths of time as people type them, and numbers of things as they say them.
 //!
-//! Promises: what comes out can be typed in again. Does not: read what was typed.
+//! Promises: a length that comes out can be typed in again. Does not: read what was typed.
 
 use std::time::Duration;
 
@@ -11,4 +11,11 @@ pub(crate) fn typed(length: Duration) -> String {
     let whole = units.into_iter().find(|(unit, _)| milliseconds.is_multiple_of(*unit));
     let (unit, word) = whole.filter(|_| milliseconds > 0).unwrap_or((1_000, "s"));
     format!("{}{word}", milliseconds / unit)
+}
+
+/// A number of things: `1 shard`, `2 shards`.
+pub(crate) fn counted(number: impl Into<u64>, thing: &str) -> String {
+    let number = number.into();
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }

@@ -183,6 +183,24 @@ fn a_node_that_comes_gets_shards_and_one_that_leaves_in_peace_takes_nothing_alon
 }
 
 #[test]
+fn of_two_nodes_that_are_removed_at_once_one_stays_if_reads_need_it() {
+    let desk = Desk { folder: tempfile::tempdir().unwrap() };
+    desk.does(UP);
+    let stored = desk.puts();
+    desk.does("wait repaired --timeout 180s");
+    // Of ten shards n1 and n2 have three each and the others two; reads need four.
+    desk.does("kill n4");
+    let gone = std::thread::scope(|scope| {
+        let desk = &desk;
+        let removes = ["n1", "n2"]
+            .map(|node| scope.spawn(move || desk.run(&format!("remove {node}")).status.success()));
+        removes.map(|remove| remove.join().unwrap())
+    });
+    assert_eq!(gone.iter().filter(|is_gone| **is_gone).count(), 1, "{gone:?}");
+    desk.reads(&stored);
+}
+
+#[test]
 fn a_node_is_not_cut_off_unasked_if_reads_need_it() {
     let desk = Desk { folder: tempfile::tempdir().unwrap() };
     desk.does(UP);

@@ -264,6 +264,23 @@ fn a_stranger_with_a_ticket_is_in_the_next_committee_by_the_commands_it_was_told
     for copy in ["host/copy", "stranger/copy"] {
         assert_eq!(fs::read(desk.path(copy)).unwrap(), vec![7; 300_000]);
     }
+
+    // The devnet counts the stranger while it is there, and says so when it is not.
+    let other = |desk: &Desk| {
+        let status = desk.run("host", &["--name", "host", "--json", "status"]);
+        let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+        (status["others"][0].clone(), status["health"].clone(), status["shards_up"].clone())
+    };
+    let (tern, health, up) = other(&desk);
+    assert_eq!((&tern["name"], &tern["connected"]), (&"tern".into(), &true.into()), "{tern}");
+    assert!(health == "degraded" && up.as_u64() >= Some(7), "{health} {up}");
+    let mut node = desk.nodes.pop().unwrap();
+    drop(node.stdin.take());
+    node.wait().unwrap();
+    desk.eventually("the devnet misses the stranger", || {
+        let (tern, health, _) = other(&desk);
+        tern["connected"] == false && health != "healthy"
+    });
 }
 
 /// A port that was free a moment ago, for UDP and TCP.

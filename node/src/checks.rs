@@ -14,10 +14,10 @@ use crate::error::{Error, Kind};
 use crate::words;
 
 pub(crate) use address::ip_of;
-pub(crate) use reach::{name as door_name, told as told_reach, word as tried_word};
+pub(crate) use reach::{failure as door_failure, name as door_name, told as told_reach};
 
 pub use address::{addresses, at, reached_at};
-pub use machine::{Disk, disk, keys, ports};
+pub use machine::{Disk, disk, keys, open_files, ports};
 pub use network::{clock, ledger, peers};
 pub use reach::{Trial, reachability};
 

@@ -17,7 +17,7 @@ use axum::routing::get;
 use haulout_actors::context::Context;
 use haulout_actors::supervisor::{ChildState, Health};
 use haulout_actors::tree::Tree;
-use haulout_actors::vitals::{self, Missing, Repairs, Scrubbing};
+use haulout_actors::vitals::{self, Scrubbing, Vitals};
 use haulout_protocol::machine::conditions::{self, Condition, Severity};
 use haulout_protocol::machine::reachability::{DoorSeen, Reachability};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -146,13 +146,14 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
     let position = subject.context.position.current();
     let network = subject.tree.network();
     let peer_id = network.identity();
-    let (peers, members) = {
+    let (peers, members, away) = {
         let peers = network.peers();
         let peers = peers.borrow();
         let others = position.committee.members().iter().map(|member| member.peer_id);
         let (connected, away): (Vec<_>, Vec<_>) =
             others.filter(|other| *other != peer_id).partition(|other| peers.is_connected(other));
-        (peers.connected.len(), (connected.len(), connected.len() + away.len()))
+        let away_names: Vec<String> = away.iter().map(ToString::to_string).collect();
+        (peers.connected.len(), (connected.len(), connected.len() + away.len()), away_names)
     };
     json!({
         "status": status(conditions),
@@ -165,7 +166,7 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
         "checkpoint": position.checkpoint,
         "shards": position.shards_of(&peer_id).len(),
         "shards_missing": subject.context.vitals.shards_missing(position.epoch),
-        "repairs": repairs(&subject.context.vitals.repairs(), subject.context.vitals.missing()),
+        "repairs": repairs(&subject.context.vitals),
         "scrub": scrub(subject.context.scrub_every, &subject.context.vitals.scrubbing()),
         "reachability": subject.context.vitals.reachability().as_ref().map(reachability),
         "disk": subject.context.vitals.disk().map(|(free, reserve)| json!({
@@ -175,12 +176,24 @@ fn report(subject: &Subject, conditions: &[Condition]) -> Value {
         "peers": peers,
         "members": members.1,
         "members_connected": members.0,
+        "members_away": away,
         "actors": subject.tree.health().iter().map(actor).collect::<Vec<_>>(),
     })
 }
 
-fn repairs(repairs: &Repairs, missing: Missing) -> Value {
+fn repairs(vitals: &Vitals) -> Value {
+    let (repairs, missing, (stuck, named)) = (vitals.repairs(), vitals.missing(), vitals.stuck());
+    let named = named.iter().map(|(blob, stuck)| {
+        json!({
+            "blob_id": blob.to_string(),
+            "slivers_left": stuck.have,
+            "slivers_needed": stuck.needed,
+            "is_faulty": stuck.is_faulty,
+        })
+    });
     json!({
+        "stuck_blobs": stuck,
+        "stuck": named.collect::<Vec<_>>(),
         "missing_blobs": missing.blobs,
         "missing_pairs": missing.pairs,
         "seconds_left": missing.left.map(|left| left.as_secs().max(1)),
@@ -212,7 +225,7 @@ fn reachability(found: &Reachability) -> Value {
             "door": checks::door_name(seen.door),
             "reached": seen.reached,
             "tried": seen.tried,
-            "failure": seen.failure.map(checks::tried_word),
+            "failure": checks::door_failure(seen),
         })
     };
     json!({

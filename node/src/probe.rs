@@ -81,6 +81,28 @@ impl Health {
     }
 }
 
+/// What brings back a blob that repair alone does not.
+pub const STUCK_STEP: &str = "next: bring back the nodes that are away, each of which may have some of it; or whoever has the file \
+                              runs `haulout put FILE --repair`";
+
+/// The blobs that a node says it could not repair again and again, a few of them, each with why.
+pub fn stuck(health: &Health) -> Vec<String> {
+    let named = health.0["repairs"]["stuck"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let line = |blob: &Value| {
+        let number = |name: &str| blob[name].as_u64().unwrap_or(0);
+        let id = blob["blob_id"].as_str().unwrap_or("?");
+        match blob["is_faulty"].as_bool().unwrap_or(false) {
+            true => format!("{id}: its writer encoded it wrongly"),
+            false => format!(
+                "{id}: {} of {} slivers that it takes can be had",
+                number("slivers_left"),
+                number("slivers_needed")
+            ),
+        }
+    };
+    named.iter().map(line).collect()
+}
+
 impl From<Value> for Health {
     fn from(answer: Value) -> Self {
         Health(answer)

@@ -25,7 +25,7 @@ use haulout_protocol::chain::params::ParamKey;
 
 pub use collectable::{Collectable, collectable};
 pub use commission::{RateChange, check_receiver, collector, first_epoch, receiver_text};
-pub use line::least_for_a_shard;
+pub use line::{least_for_a_shard, stake_for_a_shard};
 pub use nodes::{NodeRow, Role, SortBy, Yield, find_node, rows};
 pub use operators::{Application, ExitStep, OwnNode, bond_free_from, exit_step, own_cap, own_node};
 pub use plans::{JoinPlan, SplitPlan, StakePlan, Which, WithdrawalItem, WithdrawalPlan};

@@ -80,9 +80,7 @@ impl Ticket {
             servers: chain.rpc.clone(),
             peers: peers.collect::<Result<_, _>>()?,
         };
-        let mut bytes = wire::encode(&body);
-        bytes.extend(checksum(&bytes));
-        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes));
+        let text = Ticket::sealed(&wire::encode(&body));
         match text.len() {
             0..=CHARS_MAX => Ok(text),
             long => {
@@ -92,6 +90,12 @@ impl Ticket {
                     .hint("name fewer or shorter servers in chain.rpc"))
             }
         }
+    }
+
+    /// The text of these bytes under their checksum, whatever they are: what somebody could write who means harm.
+    pub fn sealed(bytes: &[u8]) -> String {
+        let bytes = [bytes, &checksum(bytes)].concat();
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// Reads a ticket; white space in it is left out, because mail breaks lines.
@@ -134,6 +138,10 @@ impl Ticket {
             // One ticket, one text: no second way to write an address or a server.
             .filter(|ticket| ticket.to_text().is_ok_and(|written| written == text))
             .ok_or_else(|| garbled("its parts make no sense"))?;
+        // Nobody writes such a ticket, and whoever reads one would send the name and password on, and into its own file.
+        for (at, server) in ticket.chain.rpc.iter().enumerate() {
+            invitation::may_be_told(at, server).map_err(|error| garbled(&format!("{error}")))?;
+        }
         match ticket.expires_at < now {
             true => Err(expired(now - ticket.expires_at)),
             false => Ok(ticket),

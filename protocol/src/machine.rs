@@ -11,6 +11,7 @@ pub mod conditions;
 pub mod confirmation;
 pub mod credit;
 pub mod dialling;
+pub mod dials_back;
 pub mod download;
 pub mod duty;
 pub mod epoch_change;

@@ -132,6 +132,13 @@ impl Assault {
         self.named = Some(condition);
     }
 
+    /// The members must still reach a member of theirs that starts under the attack.
+    pub(crate) async fn members_reach_each_other(&mut self) {
+        let (tried, enough) = (self.tried.clone(), self.wanted * 9 / 10);
+        until("the strangers are there", || tried.load(Ordering::Relaxed) >= enough).await;
+        assert!(self.siege.is_last_node_reached_anew().await, "strangers took every dial back");
+    }
+
     /// Lets honest clients work under the attack; fails if one noticed, a node ended, or grew too large.
     pub(crate) async fn judge(mut self, attack: &str) {
         let (tried, enough) = (self.tried.clone(), self.wanted * 9 / 10);

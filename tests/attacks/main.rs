@@ -10,6 +10,7 @@
 
 mod assault;
 mod dials;
+mod doors;
 mod floods;
 mod handshakes;
 mod identities;
@@ -33,6 +34,10 @@ fn trials() -> Vec<Trial> {
         ),
         trial("many_identities_keep_nobody_out", identities::many_identities),
         trial("nodes_do_not_dial_what_strangers_name", dials::named_victims),
+        trial(
+            "strangers_who_are_dialled_back_learn_nothing_and_take_no_members_turn",
+            doors::ports_of_others,
+        ),
         trial("floods_of_questions_keep_nobody_out", kademlia::floods_of_questions),
         trial("noise_keeps_nobody_out", floods::noise),
         trial("announcements_that_are_none_keep_nobody_out", floods::announcements),

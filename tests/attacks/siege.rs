@@ -215,6 +215,28 @@ impl Siege {
         }
     }
 
+    /// Starts the last node again, and waits until it says whether others reach it: whether they do.
+    pub(crate) async fn is_last_node_reached_anew(&mut self) -> bool {
+        let name = format!("n{}", self.targets.len());
+        let restarted = devnet(self.folder.path(), &["restart", &name]);
+        assert!(restarted.status.success(), "{}", String::from_utf8_lossy(&restarted.stderr));
+        let card = devnet(self.folder.path(), &["status", "--json"]);
+        let card: Value = serde_json::from_slice(&card.stdout).unwrap();
+        let last = self.targets.last_mut().unwrap();
+        let of_node = |node: &&Value| node["name"] == name.as_str();
+        let node = card["nodes"].as_array().unwrap().iter().find(of_node).unwrap();
+        last.pid = node["pid"].as_u64().unwrap();
+        let doors = async || {
+            let health = probe::health(last.health).await?;
+            let doors = health.json()["reachability"]["doors"].as_array()?.clone();
+            let tried = |door: &Value| door["tried"].as_u64().unwrap_or(0) > 0;
+            doors.iter().any(tried).then_some(doors)
+        };
+        eventually("others tried to reach the node", async || doors().await.is_some()).await;
+        let doors = doors().await.unwrap_or_default();
+        doors.iter().any(|door| door["reached"].as_u64().unwrap_or(0) > 0)
+    }
+
     /// Memory each node holds, in KiB.
     pub(crate) fn memory(&self) -> Vec<u64> {
         self.targets.iter().map(|target| resident(target.pid).unwrap()).collect()

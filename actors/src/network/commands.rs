@@ -2,6 +2,8 @@
 //!
 //! Promises: whoever waits for an answer has a channel of its own for it. Does not: carry anything out.
 
+use std::net::IpAddr;
+
 use haulout_protocol::wire::reach::Tried;
 use libp2p::{Multiaddr, PeerId, gossipsub};
 use tokio::sync::oneshot;
@@ -37,6 +39,7 @@ pub(super) enum Command {
 #[derive(Debug)]
 pub(super) struct DialBack {
     pub(super) peer: PeerId,
+    pub(super) ip: IpAddr,
     pub(super) address: Multiaddr,
     pub(super) reply: oneshot::Sender<Tried>,
 }

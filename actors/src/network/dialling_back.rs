@@ -1,6 +1,6 @@
 //! How the network's handle dials a peer back.
 //!
-//! Promises: only the address that is given is dialled, within the gate's budgets, and the wait is bounded. Does not: know who asked.
+//! Promises: only the address that is given is dialled, within the budget of its class, and the wait is bounded. Does not: know who asked.
 
 use std::net::IpAddr;
 
@@ -29,7 +29,7 @@ impl Network {
     /// Opens a new connection to a peer at this address, from a port that it never heard of, and closes it again.
     pub async fn dial_back(&self, peer: PeerId, ip: IpAddr, door: Door) -> Tried {
         let (reply, answer) = oneshot::channel();
-        let dial = DialBack { peer: to_libp2p(&peer), address: address(ip, door), reply };
+        let dial = DialBack { peer: to_libp2p(&peer), ip, address: address(ip, door), reply };
         let tried = async {
             match self.shared.command(Command::DialBack(Box::new(dial))).await {
                 true => answer.await.unwrap_or(Tried::NotTried),

@@ -13,6 +13,7 @@ mod handshakes;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -20,7 +21,9 @@ use std::task::{Context, Poll};
 use haulout_protocol::machine::Timestamp;
 use haulout_protocol::machine::dialling::{Hearsay, Reach, reach};
 use libp2p::core::muxing::StreamMuxerBox;
-use libp2p::core::transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent};
+use libp2p::core::transport::{
+    Boxed, DialOpts, ListenerId, PortUse, TransportError, TransportEvent,
+};
 use libp2p::multiaddr::Protocol as Part;
 use libp2p::{Multiaddr, PeerId};
 use tokio::sync::Semaphore;
@@ -102,8 +105,8 @@ impl Dials {
         self.bootstrap.contains(address) || lock(&self.book).is_stated(address)
     }
 
-    /// Pays for a dial, or says why it should not be.
-    fn pay(&self, address: &Multiaddr) -> io::Result<()> {
+    /// The address of somebody that reaches no further than it should, or why it is none.
+    fn within_reach(&self, address: &Multiaddr) -> io::Result<IpAddr> {
         let refused = |why| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         let Some(ip) = address::ip_of(address) else {
             return refused("only the operator and the ledger may state names");
@@ -111,10 +114,16 @@ impl Dials {
         if !self.reaches.contains(&reach(ip)) {
             return refused("an address that somebody named is inside a network we are not in");
         }
+        Ok(ip)
+    }
+
+    /// Pays for a dial, or says why it should not be.
+    fn pay(&self, ip: IpAddr) -> io::Result<()> {
         let elapsed = self.started.elapsed().as_millis();
         let now = Timestamp(u64::try_from(elapsed).unwrap_or(u64::MAX));
         if !lock(&self.spent).may_dial(ip, now) {
-            return refused("an address that somebody named was dialled often enough for now");
+            let why = "an address that somebody named was dialled often enough for now";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
         }
         Ok(())
     }
@@ -152,15 +161,22 @@ impl libp2p::Transport for Gate {
         address: Multiaddr,
         options: DialOpts,
     ) -> Result<Upgrade, TransportError<io::Error>> {
+        // Only whoever asked for it is dialled from a new port. `swarm` has paid for that from what such dials may cost: they
+        // shall take nothing from the search for peers.
+        let is_paid = options.port_use == PortUse::New;
         let dial = self.inner.dial(address.clone(), options)?;
         let dials = self.hearsay.clone();
         Ok(Box::pin(async move {
             if dials.is_stated(&address::without_peer(address.clone())) {
                 return dial.await;
             }
+            let ip = dials.within_reach(&address)?;
+            if is_paid {
+                return dial.await;
+            }
             let busy = |_| io::Error::from(io::ErrorKind::QuotaExceeded);
             let _permit = dials.at_once.try_acquire().map_err(busy)?;
-            dials.pay(&address)?;
+            dials.pay(ip)?;
             let connected = dial.await?;
             dials.answered(&address, &connected);
             Ok(connected)

@@ -18,7 +18,7 @@ use super::actor::NetworkActor;
 use super::commands::Command;
 use super::errors::{NetworkError, OpenError, PublishError};
 use super::frames::Stream;
-use super::identity::to_libp2p;
+use super::identity::{from_libp2p, to_libp2p};
 use super::inbound::{Incoming, Listener};
 use super::life::Watched;
 use super::names::{Protocol, Topic};
@@ -126,7 +126,8 @@ impl Network {
     /// streams have places that nobody else can take.
     pub(crate) fn set_members(&self, members: BTreeSet<PeerId>) {
         self.shared.book().set_members(members.clone());
-        self.shared.door.set_members(members);
+        let chosen = self.shared.options.bootstrap_peers.iter().filter_map(from_libp2p);
+        self.shared.door.set_members(members.into_iter().chain(chosen).collect());
     }
 
     /// Whether a peer always gets in because the ledger names it.

@@ -15,7 +15,6 @@ use futures::StreamExt;
 use haulout_protocol::crypto;
 use haulout_protocol::machine::conditions::Entrance;
 use haulout_protocol::machine::guests::Class;
-use haulout_protocol::wire::reach::Tried;
 use libp2p::core::ConnectedPoint;
 use libp2p::core::transport::ListenerId;
 use libp2p::memory_connection_limits::MemoryUsageLimitExceeded;
@@ -25,7 +24,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, ListenError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, connection_limits, gossipsub, identify, kad, ping};
 use prometheus_client::registry::Registry;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, info, warn};
 
@@ -57,7 +56,7 @@ pub(super) struct Driver {
     /// Walks under way, and for whom.
     walks: HashMap<kad::QueryId, PeerId>,
     /// Dials back under way, and who waits for them.
-    dials_back: HashMap<ConnectionId, oneshot::Sender<Tried>>,
+    dials_back: dialling_back::UnderWay,
     bootstrap_due: Instant,
     bootstrap_pauses: Pauses,
     /// A listener closed unasked: only a new swarm hears everybody again.
@@ -95,7 +94,7 @@ impl Driver {
             listeners: HashMap::new(),
             strangers: Strangers::new(),
             walks: HashMap::new(),
-            dials_back: HashMap::new(),
+            dials_back: dialling_back::UnderWay::new(),
             bootstrap_due: Instant::now(),
             bootstrap_pauses: Pauses::between(
                 limits::BOOTSTRAP_PAUSE_MIN,

@@ -51,6 +51,8 @@ pub(crate) struct Repaired {
     pub(super) bytes: u64,
     /// How many slivers others may have of the segment of which the fewest are left, if any could not be repaired.
     pub(super) left: Option<u16>,
+    /// How many of them it takes.
+    pub(super) needed: u16,
 }
 
 impl Repaired {
@@ -61,16 +63,19 @@ impl Repaired {
 
     /// A part of it could not be repaired.
     fn note(&mut self, failure: &Failure) {
-        if let Failure::Unavailable { available, .. } = failure {
-            let available = u16::try_from(*available).unwrap_or(u16::MAX);
-            self.left = Some(self.left.map_or(available, |left| left.min(available)));
+        if let Failure::Unavailable { available, needed, .. } = failure {
+            let small = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+            let available = small(*available);
+            if self.left.is_none_or(|left| available < left) {
+                (self.left, self.needed) = (Some(available), small(*needed));
+            }
         }
     }
 }
 
 impl Default for Repaired {
     fn default() -> Self {
-        Repaired { outcome: Outcome::Failed, pairs: 0, bytes: 0, left: None }
+        Repaired { outcome: Outcome::Failed, pairs: 0, bytes: 0, left: None, needed: 0 }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use haulout_protocol::blob::BlobId;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::conditions::{ClockDifference, Stored};
 use haulout_protocol::machine::reachability::Reachability;
@@ -22,6 +23,17 @@ pub struct Repairs {
     pub pairs: u64,
     /// Bytes that came for them.
     pub received_bytes: u64,
+}
+
+/// A blob that could not be repaired several times in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// How many slivers of it others may have, of the segment of which the fewest are left.
+    pub have: u16,
+    /// How many of them it takes.
+    pub needed: u16,
+    /// Whether its writer encoded it wrongly, so that no number is enough.
+    pub is_faulty: bool,
 }
 
 /// How much is missing of what belongs in a node's shards, counted through the whole store.
@@ -94,6 +106,8 @@ pub(super) struct Measured {
     /// Shards that are ours in this epoch and not here; nothing before the committee is judged.
     pub(super) shards_missing: Option<(Epoch, usize)>,
     repairs: Repairs,
+    /// How many blobs cannot be repaired now, and some of them.
+    stuck: (usize, Vec<(BlobId, Stuck)>),
     /// Blobs and pairs that are missing, as they were counted last; nothing while nothing is.
     missing: Option<(u64, Falling)>,
     scrubbing: Scrubbing,
@@ -147,7 +161,20 @@ impl Vitals {
     /// How much is missing, as it was counted last.
     pub fn missing(&self) -> Missing {
         let Some((blobs, pairs)) = self.measured().missing else { return Missing::default() };
-        Missing { blobs, pairs: pairs.last, left: pairs.left(Instant::now()) }
+        let is_stuck = self.measured().stuck.0 > 0;
+        // What cannot be repaired has no pace.
+        let left = pairs.left(Instant::now()).filter(|_| !is_stuck);
+        Missing { blobs, pairs: pairs.last, left }
+    }
+
+    /// How many blobs could not be repaired again and again, and some of them by name.
+    pub fn stuck(&self) -> (usize, Vec<(BlobId, Stuck)>) {
+        self.measured().stuck.clone()
+    }
+
+    /// So many blobs cannot be repaired now, these among them.
+    pub(crate) fn set_stuck(&self, count: usize, named: Vec<(BlobId, Stuck)>) {
+        self.measured().stuck = (count, named);
     }
 
     /// So many blobs and pairs are missing.
@@ -272,6 +299,10 @@ mod tests {
         assert_eq!((vitals.missing().blobs, vitals.missing().pairs), (3, 60));
         vitals.set_missing(1, 6);
         assert!(vitals.missing().left.is_some());
+        let stuck = Stuck { have: 2, needed: 3, is_faulty: false };
+        vitals.set_stuck(1, vec![(BlobId::from_bytes([1; 32]), stuck)]);
+        assert_eq!(vitals.missing().left, None, "nobody can say when what cannot end is over");
+        vitals.set_stuck(0, Vec::new());
         vitals.set_missing(0, 0);
         assert_eq!(vitals.missing(), Missing::default());
     }

@@ -4,18 +4,21 @@
 //! is a reason for one, and so seldom that it takes a [`limits::INVENTORY_REST`]th of the time; a store that cannot be
 //! read is a fact, too. Does not: mend anything, or end because of what it finds.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use haulout_protocol::chain::object::staking::EpochState;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
-use haulout_protocol::machine::conditions::Stored;
-use haulout_protocol::machine::epoch_change::Holding;
+use haulout_protocol::machine::conditions::{Stored, Unclaimed};
+use haulout_protocol::machine::epoch_change::{self, Holding};
 use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{Lacking, Scope, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::context::{Context, now_ms};
 use crate::limits;
+use crate::position::Position;
 use crate::tasks::Tasks;
 
 /// The actor.
@@ -197,6 +200,7 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
         let missing = ours.iter().filter(|shard| !is_held(&shards[shard])).count();
         context.vitals.set_shards_missing(position.epoch, missing);
     }
+    let shards_known = shards.clone();
     let held = shards.into_iter().filter(|(_, holding)| is_held(holding));
     let reasons = Reasons {
         epoch: position.epoch,
@@ -205,6 +209,7 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
         rot_found: store.rot_found(),
         repaired: context.vitals.repairs().pairs,
     };
+    let unclaimed = unclaimed(&shards_known, &position);
     // What the disk says is told before an inventory, which may take minutes.
     let (usage, failure) = (store.usage()?, store.write_error());
     let told = |inventory: Inventory| Stored {
@@ -213,6 +218,7 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
         failure: failure.clone(),
         rotten: inventory.rotten,
         incomplete: inventory.incomplete,
+        unclaimed: unclaimed.clone(),
         ..Stored::default()
     };
     let before = last.as_ref().map_or_else(Inventory::default, |last| last.inventory);
@@ -241,6 +247,20 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
     let stored = told(taken.inventory);
     context.vitals.set_missing(taken.inventory.missing_blobs, taken.inventory.missing_pairs);
     Ok((stored, taken))
+}
+
+/// Who never said that it has the shards that are kept here for it.
+fn unclaimed(known: &BTreeMap<ShardIndex, Holding>, position: &Position) -> Vec<Unclaimed> {
+    let is_chosen = matches!(position.phase, EpochState::Selected { .. });
+    let synced = position.synced_shards();
+    let late =
+        epoch_change::unclaimed(known, position.epoch, is_chosen, |shard| synced.contains(&shard));
+    let members = position.committee.members().iter();
+    let owners = members.map(|member| Unclaimed {
+        owner: format!("{} ({})", member.name, member.node_id),
+        shards: member.shards.iter().filter(|shard| late.contains(shard)).count(),
+    });
+    owners.filter(|owner| owner.shards > 0).collect()
 }
 
 /// How many pairs are missing of a blob; its header alone counts as one.

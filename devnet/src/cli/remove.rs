@@ -64,11 +64,6 @@ impl Remove {
         let Some(node) = card.nodes.iter().find(|node| node.name == self.node) else {
             return Err(no_process(&self.node, names()));
         };
-        if card.nodes.len() == 1 {
-            let message = format!("{} is the last node, and a devnet has at least one", self.node);
-            return Err(Error::new(Kind::Permission, message)
-                .hint("`devnet add` adds another one; `devnet down --purge` removes everything"));
-        }
         match self.graceful && !node.node_id.is_empty() {
             true => self.leave(directory, &card, node, json).await,
             false => self.cut_off(directory, &card, node, json).await,
@@ -85,18 +80,8 @@ impl Remove {
     ) -> Result<()> {
         let report = status::look(directory, card).await?;
         let (reads, writes) = report.without(&self.node);
-        if !reads.is_enough() && !self.force {
-            let message = format!(
-                "without {} {} shards are left that can be read from, and reads need {}",
-                self.node, reads.up, reads.needed
-            );
-            return Err(Error::new(Kind::Permission, message).hint(format!(
-                "`devnet remove {} --graceful` lets others have its shards first; `devnet status` says who is missing; \
-                 `devnet remove {} --force` does it all the same, and what was stored may be lost",
-                self.node, self.node
-            )));
-        }
-        let forget = Request::Forget { target: self.node.clone() };
+        // Whether it may go is the supervisor's to say, which does one thing after the other.
+        let forget = Request::Forget { target: self.node.clone(), force: self.force };
         connect(directory).await?.ask(&forget, PATIENCE).await?;
         let config = terminal::path(&directory.join(&self.node).join("node.toml"));
         let duties = match node.node_id.is_empty() {
@@ -187,19 +172,14 @@ impl Remove {
         say: &impl Fn(String) -> Result<()>,
     ) -> Result<Farewell> {
         let book = client.stake_book().await?;
-        let others = stakes::rows(&book, stakes::SortBy::Stake);
-        if !others.iter().any(|row| row.node_id != *id && row.next_stake > 0) {
-            let message = format!(
-                "no other node than {} has stake, so there is no committee without it",
-                self.node
-            );
-            return Err(Error::new(Kind::Permission, message).hint(
-                "`devnet add` adds a node with stake; after `devnet epoch next` it can take over",
-            ));
-        }
         let cap =
             stakes::own_cap(&book.staking, &client.node_caps().await?, Some(&id.to_string()))?;
         let own = stakes::own_node(&book, &cap)?;
+        own.check_successors(&book).map_err(|error| {
+            Error::new(error.kind(), error.message()).hint(
+                "`devnet add` adds a node with stake; after `devnet epoch next` it can take over",
+            )
+        })?;
         if own.exit == ExitStep::Request {
             client.request_exit(&cap).await?;
         }

@@ -3,8 +3,11 @@
 //! Promises: works when the devnet is down or half dead, and says so, also by its exit code; asks all at once and answers
 //! within a second, whoever is stopped; one that is not is only slow, and has more time. Does not: change anything.
 
+mod others;
+mod repairing;
 mod report;
 mod service;
+mod silence;
 mod standing;
 mod supervised;
 #[cfg(test)]
@@ -60,8 +63,9 @@ pub(super) async fn look<'a>(directory: &StateDirectory, card: &'a Card) -> Resu
 /// What the ledger says; of nodes that have no part in this epoch also what they wait for.
 async fn facts(place: &ChainPlace, card: &Card) -> Result<ChainFacts> {
     let mut facts = probe::chain(place).await?;
-    if card.nodes.iter().any(|node| !facts.shards.contains_key(&node.peer_id)) {
-        facts.roles = probe::roles(place).await?;
+    let is_outside = |node: &NodeCard| !facts.shards.contains_key(&node.peer_id);
+    if card.nodes.iter().any(is_outside) || !card.removed.is_empty() {
+        probe::add_roles(&mut facts, place).await?;
     }
     Ok(facts)
 }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::members::Member;
 use super::{Fleet, trouble};
-use crate::control::{ProcessState, ProcessStatus, Trouble};
+use crate::control::{ProcessState, ProcessStatus, Reply, Trouble};
 use crate::genesis;
 use crate::state::{AccountCard, Card, ChainCard, NodeCard, Packages};
 
@@ -38,9 +38,20 @@ impl Fleet {
                         true => Some(unfinished(seen.name)),
                         false => trouble::of(&seen, resumes_in_ms),
                     },
+                    doing: None,
                 }
             })
             .collect()
+    }
+
+    /// What each process does while something is done with one of them, for whoever asks meanwhile.
+    pub(crate) fn statuses_while(&mut self, doing: Option<(&str, &str)>) -> Reply {
+        let mut processes = self.statuses();
+        for process in &mut processes {
+            let word = doing.filter(|(name, _)| *name == process.name).map(|(_, word)| word);
+            process.doing = word.map(str::to_owned);
+        }
+        Reply::Status { processes }
     }
 
     /// Replaces `devnet.json`.

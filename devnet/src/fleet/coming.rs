@@ -4,16 +4,30 @@
 //! it; a node that was given up is never started again, and its keys are nobody else's. Does not: tell the ledger; whoever
 //! asks for this does.
 
+use std::time::Duration;
+
 use haulout_node::contexts;
 use haulout_node::error::{Error, Kind, Result};
 
-use super::{Fleet, Member, members, recovery};
+use futures::future::join_all;
+use tokio::time::Instant;
+
+use super::{Fleet, Member, loss, members, recovery};
+use crate::banner::source_shards;
+use crate::control::ProcessState;
 use crate::ports;
+use crate::probe;
 use crate::processes::Process;
 use crate::state::Added;
 
 /// How many nodes may come after the devnet was born, those that went again included: more than one desk can run.
 const ADDED_MAX: usize = 500;
+
+/// How long nodes may take to say that they have everything, before others must do without one.
+const LOOKED_WITHIN: Duration = Duration::from_secs(3);
+
+/// Between two questions to them.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Fleet {
     /// A place for one more node: number, ports, keys and configuration. One that was added before and never registered
@@ -72,12 +86,48 @@ impl Fleet {
         Ok(format!("{target} goes when others have its shards"))
     }
 
-    /// Ends a node at once and for good; what it stored is deleted, its keys stay.
-    pub(super) async fn forget(&mut self, target: &str) -> Result<String> {
+    /// Ends a node at once and for good; what it stored is deleted, its keys stay. Verbs are obeyed one at a time, so two of
+    /// them cannot each count on the node that the other one ends.
+    pub(super) async fn forget(&mut self, target: &str, force: bool) -> Result<String> {
         let place = self.place(target)?;
-        // A process that does not run needs no end.
-        let _ = self.members[place].process.kill().await;
+        if self.members.len() == 1 {
+            let message = format!("{target} is the last node, and a devnet has at least one");
+            return Err(Error::new(Kind::Permission, message)
+                .hint("`devnet add` adds another one; `devnet down --purge` removes everything"));
+        }
+        let is_registered = self.members[place].node_id.is_some();
+        if is_registered && !force {
+            let needed = source_shards(self.settings.shards, self.settings.segment_bytes);
+            loss::check(target, self.held_without(place, needed).await, needed)?;
+        }
+        // What it stored is not touched while its process may still write.
+        let process = &mut self.members[place].process;
+        if process.is_there() {
+            process.kill().await?;
+        }
         self.give_up(place)
+    }
+
+    /// Shards that the nodes without this one hold with all that belongs in them, as they say. Who has not looked yet does so
+    /// in a moment, and is asked again.
+    async fn held_without(&mut self, place: usize, needed: usize) -> u64 {
+        let others = (0..).zip(&mut self.members).filter(|(other, _)| *other != place);
+        let mut ports = Vec::new();
+        for (_, member) in others {
+            let seen = member.process.look();
+            if seen.state == ProcessState::Running && !seen.is_stopped {
+                ports.push(member.ports.http);
+            }
+        }
+        let until = Instant::now() + LOOKED_WITHIN;
+        loop {
+            let healths = join_all(ports.iter().map(|port| probe::health(*port))).await;
+            let held = healths.iter().map(|health| loss::held(health.as_ref())).sum();
+            if u64::try_from(needed).is_ok_and(|needed| held >= needed) || Instant::now() >= until {
+                return held;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// A node whose process has ended is none of ours any more.

@@ -2,7 +2,8 @@
 //! them any more.
 //!
 //! Promises: a node goes only when the ledger gives it no shard, now and in the next epoch, the nodes say that they hold
-//! theirs, and each other node that runs says that it has everything, so that reads need it no more; waiting is cut off
+//! theirs, and each other node that runs says that it has everything, so that reads need it no more, with members that are none
+//! of ours as far as the ledger heard of them; waiting is cut off
 //! anywhere without harm. Does not:
 //! ask the ledger to let a node go; `devnet remove` does.
 
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use super::Fleet;
 use crate::banner::source_shards;
 use crate::control::ProcessState;
+use crate::genesis;
 use crate::probe;
 use crate::processes::Process;
 
@@ -30,6 +32,16 @@ pub(crate) enum Due {
     Resume(String),
     /// A node that leaves is not needed any more.
     Gone(String),
+}
+
+impl Due {
+    /// With which process something is done that takes a while, and what, in a word.
+    pub(crate) fn doing(&self) -> Option<(&str, &'static str)> {
+        match self {
+            Due::Resume(_) => None,
+            Due::Gone(name) => Some((name, "stopping")),
+        }
+    }
 }
 
 impl Fleet {
@@ -66,7 +78,7 @@ impl Fleet {
 
     async fn let_go(&mut self, target: &str) -> Result<()> {
         let place = self.place(target)?;
-        self.members[place].process.stop().await;
+        self.members[place].process.stop().await?;
         let message = self.give_up(place)?;
         tracing::info!("{message}: others have its shards");
         Ok(())
@@ -110,8 +122,28 @@ impl Fleet {
                 held += health.number("shards").unwrap_or(0);
             }
         }
+        held += self.held_by_others(&staking);
         let needed = source_shards(self.settings.shards, self.settings.segment_bytes);
         (held >= u64::try_from(needed).unwrap_or(u64::MAX)).then_some(name)
+    }
+}
+
+impl Fleet {
+    /// Shards of members that are no nodes of this devnet, and told the ledger that they have them.
+    fn held_by_others(&self, staking: &Staking) -> u64 {
+        let removed = self.settings.removed.iter().filter_map(|number| {
+            let peer = genesis::peer_id_of(self.settings.seed, *number);
+            staking.by_peer.get(peer.key().as_slice()).copied()
+        });
+        let removed: Vec<ObjectId> = removed.collect();
+        let is_ours = |node: &ObjectId| {
+            removed.contains(node) || self.members.iter().any(|one| one.node_id == Some(*node))
+        };
+        let others = staking
+            .committee
+            .iter()
+            .filter(|member| !is_ours(&member.key) && staking.synced.contains(&member.key));
+        others.map(|member| u64::try_from(member.value.len()).unwrap_or(0)).sum()
     }
 }
 

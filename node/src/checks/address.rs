@@ -56,8 +56,9 @@ fn source_towards(bootstrap: &[String], is_ipv6: bool) -> Option<IpAddr> {
     Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }
 
-/// Whether the addresses under which a node will be known reach as far as its peers.
-pub fn addresses(known_at: &[String], bootstrap: &[String]) -> Check {
+/// Whether the addresses under which a node will be known reach as far as its peers, and somebody came in at one of them: these
+/// are those at which `came_in` peers see this machine.
+pub fn addresses(known_at: &[String], bootstrap: &[String], came_in: &[IpAddr]) -> Check {
     let next = "name the address others reach this machine at: --external /ip4/203.0.113.7/udp/31416/quic-v1 (network.external)";
     if known_at.is_empty() {
         return Check::doubtful(
@@ -78,7 +79,15 @@ pub fn addresses(known_at: &[String], bootstrap: &[String]) -> Check {
             let found = format!("{shown}: this is within {}, and the peers are not", place(ours));
             Check::doubtful("address", found, next)
         }
-        _ => Check::good("address", shown),
+        _ if known_at.iter().filter_map(|it| ip_of(it)).any(|ip| came_in.contains(&ip)) => {
+            Check::good("address", shown)
+        }
+        // Peers dial the address that they see, never the one that is stated.
+        _ => Check::doubtful(
+            "address",
+            format!("{shown}: not confirmed, no peer came in there"),
+            "see from outside whether this machine is reached there; once peers see it at that address they confirm it by themselves",
+        ),
     }
 }
 
@@ -118,14 +127,32 @@ mod tests {
 
     #[test]
     fn an_address_that_reaches_less_far_than_the_peers_is_told() {
-        let of = |ours: &[&str], peers: &[&str]| addresses(&texts(ours), &texts(peers)).outcome;
+        let of = |ours: &[&str], peers: &[&str]| {
+            let here: Vec<IpAddr> = ours.iter().filter_map(|it| ip_of(it)).collect();
+            addresses(&texts(ours), &texts(peers), &here).outcome
+        };
         assert_eq!(of(&["/ip4/127.0.0.1/tcp/1"], &["/ip4/127.0.0.1/tcp/2/p2p/x"]), Outcome::Good);
         assert_eq!(
             of(&["/ip4/192.168.1.5/tcp/1"], &["/ip4/8.8.8.8/tcp/2/p2p/x"]),
             Outcome::Doubtful
         );
         assert_eq!(of(&["/ip4/8.8.4.4/tcp/1"], &["/ip4/8.8.8.8/tcp/2/p2p/x"]), Outcome::Good);
-        assert_eq!(of(&["/dns4/me.example/tcp/1"], &["/ip4/8.8.8.8/tcp/2/p2p/x"]), Outcome::Good);
         assert_eq!(of(&[], &[]), Outcome::Doubtful);
+    }
+
+    #[test]
+    fn an_address_at_which_nobody_came_in_is_not_called_confirmed() {
+        let seen = [IpAddr::from([203, 0, 113, 7])];
+        let peers = texts(&["/ip4/8.8.8.8/tcp/2/p2p/x"]);
+        for (stated, outcome) in [
+            ("/ip4/203.0.113.7/tcp/1", Outcome::Good),
+            ("/ip4/203.0.113.9/tcp/1", Outcome::Doubtful),
+            ("/dns4/me.example/tcp/1", Outcome::Doubtful),
+        ] {
+            let found = addresses(&texts(&[stated]), &peers, &seen);
+            assert_eq!(found.outcome, outcome, "{found:?}");
+            let is_said = found.found.contains("not confirmed");
+            assert_eq!(is_said, outcome == Outcome::Doubtful, "{found:?}");
+        }
     }
 }

@@ -19,6 +19,9 @@ const FSYNC_SLOW: Duration = Duration::from_millis(250);
 /// Less room than this beyond what is kept free is soon full.
 const ROOM_LITTLE: u64 = 10 << 30;
 
+/// Open files of a busy node: a socket for each connection over TCP, and the files it reads and writes.
+const OPEN_FILES_MIN: u64 = 4096;
+
 /// What was found of a disk.
 #[derive(Debug)]
 pub struct Disk {
@@ -96,6 +99,25 @@ fn existing(folder: &Path) -> PathBuf {
     found.map_or_else(|| PathBuf::from("/"), Path::to_path_buf)
 }
 
+/// Whether the system lets this user's processes open as many files as a busy node has: connections, and what it stores.
+pub fn open_files() -> Check {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    judge_open_files(limit)
+}
+
+/// Nothing is no limit.
+fn judge_open_files(limit: Option<u64>) -> Check {
+    match limit {
+        Some(limit @ ..OPEN_FILES_MIN) => Check::doubtful(
+            "files",
+            format!("{limit} open files are allowed, and a busy node has up to {OPEN_FILES_MIN}"),
+            "start the node where more are: `ulimit -n 65536` in the shell before, or LimitNOFILE=65536 in its service file",
+        ),
+        Some(limit) => Check::good("files", format!("{limit} open files are allowed")),
+        None => Check::good("files", "any number of open files is allowed"),
+    }
+}
+
 /// Whether the ports are free, a check for each address.
 pub fn ports(listen: &[String], http: Option<SocketAddr>) -> Vec<Check> {
     let taken = |error: &Error| match error.kind() {
@@ -103,8 +125,8 @@ pub fn ports(listen: &[String], http: Option<SocketAddr>) -> Vec<Check> {
             "port",
             Kind::PortInUse,
             error.message(),
-            "if a node runs here already, look at it with `haulout node status`; else `ss -lptun` names the program that has the \
-             port: stop it, or choose another port",
+            "`ss -lptun` names the program that has the port: stop it, or choose another port (network.listen, http.listen; --listen \
+             and --http of a new node)",
         ),
         Kind::Permission => {
             Check::bad("port", Kind::Permission, error.message(), "choose a port of 1024 or more")

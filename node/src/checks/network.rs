@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
-use haulout_actors::network::{Network, NetworkOptions, Protocol, Role, Transport, doors};
+use haulout_actors::network::{
+    Network, NetworkOptions, OpenError, Protocol, Role, Transport, doors,
+};
 use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::conditions::ClockDifference;
@@ -84,28 +86,30 @@ pub async fn peers(network: NetworkId, bootstrap: &[String], own: Option<PeerId>
         )];
     }
     let some_answer = visits.iter().any(|(_, visit)| visit.is_ok());
-    let check = |(address, visit): (&String, Result<Duration>)| match visit {
+    let check = |(address, visit): (&String, Result<Duration, Missed>)| match visit {
         Ok(took) => {
             Check::good("peer", format!("{address} answers with its key, {} ms", took.as_millis()))
         }
-        Err(error) if some_answer => {
-            let next = "one that answers is enough; leave this one out, or see whether it runs";
-            Check::doubtful("peer", format!("{address}: {}", error.message()), next)
-        }
-        Err(error) => {
-            let next = "see whether it runs and whether your firewall lets UDP and TCP out; another node's operator gives you a \
-                        ticket with `haulout node invite`";
-            Check::bad("peer", Kind::NoNetwork, format!("{address}: {}", error.message()), next)
+        Err(missed) => {
+            let found = format!("{address}: {}", missed.found);
+            match some_answer {
+                true => Check::doubtful(
+                    "peer",
+                    found,
+                    format!("one that answers is enough; {}", missed.beside),
+                ),
+                false => Check::bad("peer", Kind::NoNetwork, found, missed.next),
+            }
         }
     };
     visits.into_iter().map(check).collect()
 }
 
 /// Connects to a peer as a stranger would; how long it took.
-async fn visit(network: NetworkId, address: &String) -> (&String, Result<Duration>) {
+async fn visit(network: NetworkId, address: &String) -> (&String, Result<Duration, Missed>) {
     let visited = async {
-        let peer = peer_of(address)?;
-        let secret = Secret::generate(KeyKind::Ed25519)?;
+        let peer = peer_of(address).map_err(Missed::of)?;
+        let secret = Secret::generate(KeyKind::Ed25519).map_err(Missed::of)?;
         let options = NetworkOptions {
             secret_key: *secret.bytes(),
             network,
@@ -116,33 +120,87 @@ async fn visit(network: NetworkId, address: &String) -> (&String, Result<Duratio
             prefer: Transport::Quic,
             registry: Arc::default(),
         };
-        let (network, supervisor) = start(options).await?;
+        let (network, supervisor) = start(options).await.map_err(Missed::of)?;
         network.add_addresses(peer, vec![address.clone()]);
         let began = Instant::now();
         let opened = network.open(peer, Protocol::Blob).await;
         let took = began.elapsed();
-        let why = if opened.is_err() { closer_look(&network, peer, address).await } else { None };
+        let missed = match opened {
+            Ok(_) => None,
+            Err(OpenError::Unsupported) => Some(Missed::elsewhere()),
+            Err(error) => Some(closer_look(&network, peer, address, &error).await),
+        };
         supervisor.shutdown().await;
-        match opened {
-            Ok(_) => Ok(took),
-            Err(error) => {
-                Err(Error::new(Kind::NoNetwork, why.unwrap_or_else(|| error.to_string())))
-            }
-        }
+        missed.map_or(Ok(took), Err)
     };
     (address, visited.await)
 }
 
-/// Why a peer did not answer at its address, where that can be told.
-async fn closer_look(network: &Network, peer: PeerId, address: &str) -> Option<String> {
-    let (ip, doors) = (ip_of(address)?, doors(&[address.to_owned()]));
-    let why = match network.dial_back(peer, ip, *doors.first()?).await {
-        Tried::Stranger => "another peer answers there, with another key than the address names",
-        Tried::Refused => "the machine refuses the connection: nothing listens there",
-        Tried::Silent => "nothing answers there",
-        Tried::Reached | Tried::NotTried => return None,
-    };
-    Some(why.to_owned())
+/// A peer that did not answer as it should.
+struct Missed {
+    found: String,
+    /// What to do if nobody else answers.
+    next: String,
+    /// What to do beside others that answer.
+    beside: &'static str,
+}
+
+impl Missed {
+    /// For what was found of it.
+    fn silent(found: impl Into<String>) -> Missed {
+        Missed {
+            found: found.into(),
+            next: "see whether it runs and whether your firewall lets UDP and TCP out; another node's operator gives you a ticket with \
+                   `haulout node invite`"
+                .to_owned(),
+            beside: "leave this one out, or see whether it runs",
+        }
+    }
+
+    /// Somebody else has its address.
+    fn stranger() -> Missed {
+        let next = "the address is an old one, or its node has got new keys: ask its operator for its present one, which `haulout node \
+                    invite` prints there (network.bootstrap, --bootstrap)";
+        Missed {
+            found: "another peer answers there, with another key than the address names".to_owned(),
+            next: next.to_owned(),
+            beside: "put its present address in place of this one (network.bootstrap)",
+        }
+    }
+
+    /// It is there, and knows nothing of this network.
+    fn elsewhere() -> Missed {
+        let next = "it belongs to another network, or runs a program of another version: name peers of this network (network.bootstrap, \
+                    --bootstrap), or, if it is the network that is wrong, ask for a right ticket (network.id)";
+        Missed {
+            found: "it answers with its key, and does not serve this network".to_owned(),
+            next: next.to_owned(),
+            beside: "leave out this one, which belongs to another network or version (network.bootstrap)",
+        }
+    }
+
+    /// It could not be tried.
+    fn of(error: Error) -> Missed {
+        Missed {
+            found: error.message(),
+            next: error.next_step().to_owned(),
+            beside: "mend or leave out this one (network.bootstrap)",
+        }
+    }
+}
+
+/// Why a peer did not answer at its address, as far as that can be told.
+async fn closer_look(network: &Network, peer: PeerId, address: &str, error: &OpenError) -> Missed {
+    let dialled = ip_of(address).zip(doors(&[address.to_owned()]).first().copied());
+    let Some((ip, door)) = dialled else { return Missed::silent(error.to_string()) };
+    match network.dial_back(peer, ip, door).await {
+        Tried::Stranger => Missed::stranger(),
+        Tried::Refused => {
+            Missed::silent("the machine refuses the connection: nothing listens there")
+        }
+        Tried::Silent => Missed::silent("nothing answers there"),
+        Tried::Reached | Tried::NotTried | Tried::NotReached => Missed::silent(error.to_string()),
+    }
 }
 
 /// The peer that an address names.
@@ -183,6 +241,41 @@ mod tests {
         assert!(behind.found.contains("3600 s behind"), "{}", behind.found);
         assert_eq!(of(HOUR_MS, 2 * HOUR_MS, HOUR_MS).outcome, Outcome::Good);
         assert_eq!(of(2 * HOUR_MS, HOUR_MS, 0).outcome, Outcome::Bad);
+    }
+
+    /// A peer of a network, and where it is.
+    async fn listening(network: NetworkId) -> (Supervisor, String) {
+        let options = NetworkOptions {
+            secret_key: [5; 32],
+            network,
+            listen: vec!["/ip4/127.0.0.1/tcp/0".to_owned()],
+            external: Vec::new(),
+            bootstrap: Vec::new(),
+            role: Role::Client,
+            prefer: Transport::Quic,
+            registry: Arc::default(),
+        };
+        let (there, supervisor) = start(options).await.unwrap();
+        let mut addresses = there.addresses();
+        let shown = addresses.wait_for(|shown| !shown.is_empty()).await.unwrap().clone();
+        (supervisor, format!("{}/p2p/{}", shown[0], there.identity()))
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_peer_of_another_network_and_one_with_another_key_are_told_with_what_mends_each() {
+        let (network, other) = (NetworkId::from_bytes([1; 32]), NetworkId::from_bytes([2; 32]));
+        let (supervisor, address) = listening(other).await;
+        let found = peers(network, std::slice::from_ref(&address), None).await.remove(0);
+        assert!(found.found.ends_with("does not serve this network"), "{found:?}");
+        assert!(found.next_step.unwrap().contains("network.id"));
+        let named = PeerId::from_key([7; 32]);
+        let (place, _) = address.rsplit_once("/p2p/").unwrap();
+        let wrong = format!("{place}/p2p/{named}");
+        let found = peers(other, &[wrong], None).await.remove(0);
+        assert!(found.found.contains("another key"), "{found:?}");
+        let next = found.next_step.unwrap();
+        assert!(next.contains("present one") && !next.contains("firewall"), "{next}");
+        supervisor.shutdown().await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

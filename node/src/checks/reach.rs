@@ -8,9 +8,9 @@ use std::sync::Arc;
 use haulout_actors::network::{Network, NetworkOptions, Role, Transport, doors};
 use haulout_actors::{limits, network, reach};
 use haulout_protocol::crypto::PeerId;
-use haulout_protocol::machine::reachability::Reachability;
+use haulout_protocol::machine::reachability::{DoorSeen, Reachability};
 use haulout_protocol::message::NetworkId;
-use haulout_protocol::wire::reach::{Door, Tried};
+use haulout_protocol::wire::reach::{Door, PORT_MIN, Tried};
 use serde_json::Value;
 
 use super::network::start;
@@ -107,6 +107,9 @@ pub fn reachability(found: &Reachability, external: &[String]) -> Vec<Check> {
             let who = |reached: usize| {
                 format!("{door}: {reached} of {tried} peers that dialled back came in")
             };
+            if !seen.door.is_dialled() {
+                return low(&door);
+            }
             match (seen.reached, seen.failure) {
                 (0, None | Some(Tried::NotTried)) => Check::doubtful(
                     "reach",
@@ -134,6 +137,23 @@ pub fn reachability(found: &Reachability, external: &[String]) -> Vec<Check> {
     }
     checks.extend(seen(&found.seen_at(), external));
     checks
+}
+
+/// What a running node says of a door that nobody dials.
+const LOW: &str = "not tried: its port is too low";
+
+/// What became of the dials of a door, in words.
+pub(crate) fn failure(seen: &DoorSeen) -> Option<&'static str> {
+    match seen.door.is_dialled() {
+        true => seen.failure.map(word),
+        false => Some(LOW),
+    }
+}
+
+/// A door that nobody is asked to dial.
+fn low(door: &str) -> Check {
+    let found = format!("{door}: peers dial back no port below {PORT_MIN}");
+    Check::doubtful("reach", found, "see from outside your network whether the port is open")
 }
 
 /// What to do where nobody tried.
@@ -201,13 +221,14 @@ pub(crate) fn name(door: Door) -> String {
 }
 
 /// What became of a dial, in words.
-pub(crate) fn word(tried: Tried) -> &'static str {
+fn word(tried: Tried) -> &'static str {
     match tried {
         Tried::Reached => "reached",
         Tried::Refused => "refused",
         Tried::Silent => "no answer",
         Tried::Stranger => "another node answered",
         Tried::NotTried => "not tried",
+        Tried::NotReached => "not reached",
     }
 }
 
@@ -221,6 +242,7 @@ pub(crate) fn told(health: &Value) -> Option<Vec<Check>> {
         let (name, failure) =
             (door["door"].as_str().unwrap_or("?"), door["failure"].as_str().unwrap_or("no answer"));
         match (reached, tried) {
+            (0, 0) if failure == LOW => low(name),
             (0, 0) => Check::doubtful("reach", format!("{name}: no peer tried yet"), UNTRIED),
             (0, tried) => {
                 let found =
@@ -248,7 +270,7 @@ mod tests {
     use super::*;
 
     fn found(answers: &[[Tried; 2]]) -> Reachability {
-        let mut found = Reachability::of(&[Door::Quic(7), Door::Tcp(8)]);
+        let mut found = Reachability::of(&[Door::Quic(7007), Door::Tcp(8008)]);
         for (at, tried) in (1..).zip(answers) {
             found.note(
                 PeerId::from_key([at; 32]),
@@ -265,12 +287,15 @@ mod tests {
     #[test]
     fn one_way_in_is_enough_and_none_is_bad() {
         use Tried::{NotTried, Reached, Refused, Silent};
-        let external = ["/ip4/203.0.113.7/tcp/8".to_owned()];
+        let external = ["/ip4/203.0.113.7/tcp/8008".to_owned()];
         let of = |answers: &[[Tried; 2]]| reachability(&found(answers), &external);
         assert_eq!(outcomes(&of(&[[Reached, Reached]])), [Outcome::Good; 3]);
         let half = of(&[[Reached, Refused]]);
         assert_eq!(outcomes(&half), [Outcome::Good, Outcome::Doubtful, Outcome::Good]);
-        assert!(half[1].next_step.as_ref().unwrap().contains("`sudo ufw allow 8/tcp`"), "{half:?}");
+        assert!(
+            half[1].next_step.as_ref().unwrap().contains("`sudo ufw allow 8008/tcp`"),
+            "{half:?}"
+        );
         assert_eq!(outcomes(&of(&[[Silent, Refused]])[..2]), [Outcome::Bad; 2]);
         assert_eq!(outcomes(&of(&[[NotTried, NotTried]])[..2]), [Outcome::Doubtful; 2]);
         let nobody = of(&[]);
@@ -279,9 +304,16 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_no_peer_dials_is_told_as_one_and_not_as_shut() {
+        let checks = reachability(&Reachability::of(&[Door::Tcp(443)]), &[]);
+        assert_eq!(outcomes(&checks), [Outcome::Doubtful]);
+        assert!(checks[0].found.contains("below 1024"), "{checks:?}");
+    }
+
+    #[test]
     fn an_address_that_peers_do_not_see_is_told() {
         let checks =
-            reachability(&found(&[[Tried::Reached; 2]]), &["/ip4/10.0.0.1/tcp/8".to_owned()]);
+            reachability(&found(&[[Tried::Reached; 2]]), &["/ip4/10.0.0.1/tcp/8008".to_owned()]);
         assert_eq!(outcomes(&checks), [Outcome::Good, Outcome::Good, Outcome::Doubtful]);
         assert!(checks[2].found.contains("203.0.113.7") && checks[2].found.contains("10.0.0.1"));
     }

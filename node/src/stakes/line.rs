@@ -5,11 +5,12 @@
 
 use haulout_actors::chain::StakeBook;
 use haulout_protocol::chain::ObjectId;
+use haulout_protocol::chain::amount::SMALLEST_PER_COIN;
 use haulout_protocol::chain::object::staking::Pool;
 use haulout_protocol::chain::params::ParamKey;
 use haulout_protocol::rules::{active_set, apportion};
 
-use super::{ACTIVE, next_vote, param, stake_at};
+use super::{ACTIVE, min_stake, next_vote, param, stake_at};
 
 /// The least stake, in FROST, that gives a node one shard if the next committee were chosen now and nobody else's stake
 /// changed; nothing if no stake is enough. A node that is not registered yet asks the price in force.
@@ -29,6 +30,13 @@ pub fn least_for_a_shard(book: &StakeBook, node: Option<&ObjectId>) -> Option<u6
         }
     }
     Some(high)
+}
+
+/// What a new node should have staked with it to get a shard, in whole coins; one more than enough now, as others may stake
+/// meanwhile.
+pub fn stake_for_a_shard(book: &StakeBook) -> Option<u64> {
+    let least = least_for_a_shard(book, None)?.max(min_stake(book));
+    Some((least / SMALLEST_PER_COIN).saturating_add(1).saturating_mul(SMALLEST_PER_COIN))
 }
 
 /// Everybody else who may be chosen, with the stake that counts.

@@ -13,12 +13,12 @@ use haulout_protocol::crypto::PeerId;
 use serde_json::json;
 
 use super::collectable::{Collectable, collectable};
-use super::nodes::{NodeRow, find_node, row};
+use super::nodes::{NodeRow, SortBy, find_node, row, rows};
 use super::plans::affordable;
 use super::profile::{self, Profile};
 use super::{ACTIVE, EXITED, EXITING, in_current, in_next, min_bond, status_name};
 use crate::error::{Error, Kind, Result};
-use crate::words::wal;
+use crate::words::{label, wal};
 
 /// Epochs between the wish to leave and the bond.
 const EXIT_EPOCHS: u32 = 2;
@@ -190,6 +190,21 @@ impl OwnNode {
                 Err(Error::new(Kind::Permission, message).hint("see `haulout node show`"))
             }
         }
+    }
+
+    /// Whether somebody is left for a committee when this node leaves. The ledger does not ask, and its epoch could never end.
+    pub fn check_successors(&self, book: &StakeBook) -> Result<()> {
+        let others = rows(book, SortBy::Stake);
+        if others.iter().any(|row| row.node_id != self.row.node_id && row.next_stake > 0) {
+            return Ok(());
+        }
+        let name = label(&self.row.name);
+        let message = format!(
+            "no other node than {name} has stake, so that there would be no committee without it, and this epoch would never end"
+        );
+        Err(Error::new(Kind::Permission, message).hint(
+            "`haulout stake nodes` shows all nodes; once another one has stake (`haulout stake add NODE 500WAL`), this one may leave",
+        ))
     }
 
     /// Whether the bond can be had back. `date` turns an epoch into words.

@@ -1,7 +1,7 @@
 //! Making a ticket of what a node or a client knows.
 //!
 //! Promises: the addresses that reach the farthest come first, of as many peers as fit; no server goes in whose URL holds a key.
-//! Does not: see whether anybody is there, or notice a key in the path of a URL.
+//! Does not: see whether anybody is there, or know whether a part of a URL's path is a key: that there is one is told.
 
 use haulout_protocol::crypto::PeerId;
 use haulout_protocol::machine::dialling::{Reach, reach};
@@ -46,6 +46,12 @@ impl Ticket {
         } else if self.chain.rpc.iter().all(|server| here(server)) {
             said.push("every server of the ledger in it is of this machine: elsewhere it does not work (chain.rpc)");
         }
+        if self.chain.rpc.iter().any(|server| has_path(server)) {
+            said.push(
+                "a server of the ledger in it has a path in its URL (chain.rpc): if a part of that is a key, whoever gets the ticket \
+                 reads it",
+            );
+        }
         said.extend(self.doubts());
         said
     }
@@ -65,8 +71,14 @@ impl Ticket {
     }
 }
 
+/// Whether something stands behind the host of a URL.
+fn has_path(server: &str) -> bool {
+    let behind = server.split_once("://").map_or(server, |(_, behind)| behind);
+    behind.split_once('/').is_some_and(|(_, path)| !path.is_empty())
+}
+
 /// Whether strangers may read this server's URL; the error does not repeat it.
-fn may_be_told(at: usize, server: &str) -> Result<()> {
+pub(super) fn may_be_told(at: usize, server: &str) -> Result<()> {
     // Wherever they stand: programs differ in where they see the end of a host.
     let secret = match server {
         it if it.contains('@') => "a name or password",
@@ -188,7 +200,10 @@ mod tests {
             assert!(error.next_step().contains("haulout node invite`"), "{}", error.next_step());
             assert!(!format!("{error} {}", error.next_step()).contains("hidden"), "{error}");
         }
-        assert!(of("https://b.example:443/path").is_ok());
+        let said = |server: &str| of(server).unwrap().reservations().concat();
+        assert!(said("https://b.example:443/v1/0123abcd").contains("has a path"));
+        assert!(!said("https://b.example:443").contains("has a path"));
+        assert!(!said("https://b.example/").contains("has a path"));
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub const RESTING_MAX: usize = 4_096;
 /// once in that time, and no more.
 pub const CROWDED_PAUSE_MS: u64 = 60_000;
 
+/// So many repairs in a row that brought nothing are no accident.
+pub const STUCK_AFTER: u32 = 2;
+
 /// What came of the repair of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -159,6 +162,17 @@ impl Backlog {
     /// How often in a row a blob could not be repaired, as far as that is remembered.
     pub fn failures(&self, blob: &BlobId) -> u32 {
         self.resting.get(blob).map_or(0, |rest| rest.times)
+    }
+
+    /// How many blobs could not be repaired at least twice in a row, as far as that is remembered: others do not have enough of
+    /// them now, and waiting alone brings nothing.
+    pub fn stuck(&self) -> usize {
+        self.resting.values().filter(|rest| rest.times >= STUCK_AFTER).count()
+    }
+
+    /// Whether a blob is one of these.
+    pub fn is_stuck(&self, blob: &BlobId) -> bool {
+        self.failures(blob) >= STUCK_AFTER
     }
 
     fn is_resting(&self, now: Timestamp, blob: &BlobId) -> bool {

@@ -107,6 +107,8 @@ names! {
     ClockWrong Degraded "clock wrong";
     /// Connections of members were refused.
     MembersRefused Degraded "members refused";
+    /// Shards that went to others are kept, because these never said that they have them.
+    ShardsUnclaimed Degraded "shards unclaimed";
     /// Connections of strangers were refused.
     StrangersRefused Degraded "strangers refused";
     /// Streams were refused, or lost their places to others.
@@ -130,7 +132,7 @@ pub struct Condition {
     pub cause: String,
     /// What to do.
     pub next_step: String,
-    /// Whether only strangers feel it: whoever wants a node to seem ill can bring it about, and a restart mends nothing.
+    /// Whether this node does all that it owes all the same: others can bring it about, and a restart mends nothing.
     pub only_strangers: bool,
 }
 
@@ -183,7 +185,21 @@ pub struct Stored {
     pub incomplete: u64,
     /// Our shards that are not here.
     pub shards_missing: usize,
+    /// Who has shards that were ours, and let a whole epoch pass without a word that it has them.
+    pub unclaimed: Vec<Unclaimed>,
 }
+
+/// An owner that does not say that it has its shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unclaimed {
+    /// What people call it.
+    pub owner: String,
+    /// How many of its shards are kept here until it does.
+    pub shards: usize,
+}
+
+/// Owners that a condition names; the others are counted.
+const OWNERS_NAMED: usize = 5;
 
 /// Everything that conditions follow from.
 #[derive(Clone, Debug, Default)]
@@ -284,7 +300,29 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
              brings them back with `haulout put FILE --repair`",
         ));
     }
+    found.extend(unclaimed(&stored.unclaimed));
     found
+}
+
+fn unclaimed(owners: &[Unclaimed]) -> Option<Condition> {
+    let shards: usize = owners.iter().map(|owner| owner.shards).sum();
+    let named = owners.iter().take(OWNERS_NAMED);
+    let mut named: Vec<_> =
+        named.map(|Unclaimed { owner, shards }| format!("{owner} ({shards})")).collect();
+    if let more @ 1.. = owners.len().saturating_sub(OWNERS_NAMED) {
+        named.push(format!("{more} others"));
+    }
+    let condition = Condition::new(
+        Name::ShardsUnclaimed,
+        format!(
+            "what was stored of {shards} shards that went to others is kept, and takes room, because a whole epoch passed in which \
+             these did not tell the ledger that they have them: {}",
+            named.join(", ")
+        ),
+        "ask their operators to see `haulout node status`: a node reports its shards once nothing is missing of them, and needs a \
+         wallet with gas for it; then this node frees the room by itself",
+    );
+    (shards > 0).then_some(Condition { only_strangers: true, ..condition })
 }
 
 fn of_ledger(ledger: &Ledger) -> Vec<Condition> {

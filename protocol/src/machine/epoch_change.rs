@@ -122,6 +122,25 @@ pub fn released(
     known.iter().filter(is_over).map(|(shard, _)| *shard).collect()
 }
 
+/// The shards that are kept for others, who let a whole epoch pass, or this one until the next committee was chosen, without a
+/// word that they have them.
+pub fn unclaimed(
+    known: &BTreeMap<ShardIndex, Holding>,
+    epoch: Epoch,
+    is_chosen: bool,
+    is_synced: impl Fn(ShardIndex) -> bool,
+) -> Vec<ShardIndex> {
+    let had = |since: Epoch| epoch.0.saturating_sub(since.0);
+    let is_late = |(shard, holding): &(&ShardIndex, &Holding)| match holding {
+        // In the epoch after the one in which it was lost its owner can be heard first.
+        Holding::Locked { since } => {
+            (had(*since) > 1 || had(*since) == 1 && is_chosen) && !is_synced(**shard)
+        }
+        Holding::Held | Holding::Missing { .. } => false,
+    };
+    known.iter().filter(is_late).map(|(shard, _)| *shard).collect()
+}
+
 /// What we have of a shard that was not ours before: all of nothing, or not all. Whether all came meanwhile the slivers tell,
 /// one by one; that a blob is known, or a part of it is here, says nothing of this shard.
 fn gained(facts: &Facts<'_>) -> Holding {
@@ -146,6 +165,20 @@ mod tests {
         let known = known.iter().map(|(shard, holding)| (ShardIndex(*shard), *holding)).collect();
         let judged = Some(Epoch(4));
         plan(&Facts { epoch: Epoch(5), ours: &shards(ours), judged, known: &known, live_blobs })
+    }
+
+    #[test]
+    fn a_shard_is_unclaimed_once_its_owner_said_nothing_for_a_whole_epoch() {
+        let locked = |since| Holding::Locked { since: Epoch(since) };
+        let known =
+            [(1, Holding::Held), (2, MISSING), (3, locked(5)), (4, locked(4)), (5, locked(3))];
+        let known: BTreeMap<_, _> = known.map(|(shard, it)| (ShardIndex(shard), it)).into();
+        let of = |is_chosen, synced: u16| {
+            unclaimed(&known, Epoch(5), is_chosen, |shard| shard == ShardIndex(synced))
+        };
+        assert_eq!(of(false, 0), [ShardIndex(5)]);
+        assert_eq!(of(true, 0), [ShardIndex(4), ShardIndex(5)]);
+        assert_eq!(of(true, 5), [ShardIndex(4)]);
     }
 
     #[test]

@@ -67,6 +67,15 @@ impl Reachability {
         seen
     }
 
+    /// The addresses at which those see us that came in, each once.
+    pub fn came_in_at(&self) -> Vec<IpAddr> {
+        let came_in = self.asked.iter().filter(|asked| asked.has_come_in);
+        let mut seen: Vec<IpAddr> = came_in.filter_map(|asked| asked.answer.clone().ok()).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        seen
+    }
+
     /// The address at which all see us that came in, if two of them at least say so: one alone may err, or lie.
     pub fn agreed_at(&self) -> Option<IpAddr> {
         let came_in = self.asked.iter().filter(|asked| asked.has_come_in);

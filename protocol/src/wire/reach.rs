@@ -3,6 +3,9 @@
 //! One [`Request`] frame, then one [`Reply`] frame. Whoever asks names ports, never an address: only the address that the
 //! question came from is dialled, so nobody can be made to dial a third.
 //!
+//! Whoever shares an address with others could ask about their ports, too. So ports below [`PORT_MIN`], where a machine's own
+//! services are, are dialled for nobody, and strangers hear whether the node that asked was reached, never why not.
+//!
 //! Promises: frames are small, and a request for more than [`DOORS_MAX`] ports is none. Does not: dial.
 
 use std::net::IpAddr;
@@ -13,6 +16,9 @@ use super::{Refusable, Refusal};
 
 /// Most ports of one request: QUIC and TCP, and as many again.
 pub const DOORS_MAX: usize = 4;
+
+/// Lower ports are not dialled: services of the machine listen there, and who asks may share its address only.
+pub const PORT_MIN: u16 = 1024;
 
 /// A way in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -29,6 +35,11 @@ impl Door {
         match self {
             Door::Quic(port) | Door::Tcp(port) => port,
         }
+    }
+
+    /// Whether it is dialled for whoever asks.
+    pub fn is_dialled(self) -> bool {
+        self.port() >= PORT_MIN
     }
 }
 
@@ -60,8 +71,21 @@ pub enum Tried {
     Silent,
     /// Somebody else answered.
     Stranger,
-    /// It was not dialled: too many were lately, or the address is within a network that the other side is not in.
+    /// It was not dialled: too many were lately, the port is below [`PORT_MIN`], or the address is within a network that the
+    /// other side is not in.
     NotTried,
+    /// The node that asked was not reached. Only members hear why.
+    NotReached,
+}
+
+impl Tried {
+    /// The same for a stranger: what tells a closed port from a filtered or a foreign one is left out.
+    pub fn for_strangers(self) -> Tried {
+        match self {
+            Tried::Refused | Tried::Silent | Tried::Stranger => Tried::NotReached,
+            Tried::Reached | Tried::NotTried | Tried::NotReached => self,
+        }
+    }
 }
 
 /// What a node answers.
@@ -114,7 +138,7 @@ mod tests {
         let fields = ["0200000000000000", "000000000201", "010000000403"];
         assert_eq!(hex::encode(&bytes), fields.concat());
         assert_eq!(decode(&bytes), Ok(request));
-        let tried = vec![Tried::Reached, Tried::Refused, Tried::Silent, Tried::NotTried];
+        let tried = vec![Tried::Reached, Tried::Refused, Tried::NotTried, Tried::NotReached];
         for ip in ["203.0.113.7", "2001:db8::1"] {
             let reply = Reply::dialled(ip.parse().unwrap(), tried.clone());
             let bytes = encode(&reply);
@@ -123,6 +147,14 @@ mod tests {
             let Reply::Dialled { seen_at, .. } = reply else { unreachable!("it was made so") };
             assert_eq!(IpAddr::from(seen_at).to_canonical(), ip.parse::<IpAddr>().unwrap());
         }
+    }
+
+    #[test]
+    fn a_stranger_hears_one_word_for_a_port_that_is_closed_filtered_or_foreign() {
+        let ways = [Tried::Refused, Tried::Silent, Tried::Stranger];
+        assert_eq!(ways.map(Tried::for_strangers), [Tried::NotReached; 3]);
+        assert_eq!(Tried::Reached.for_strangers(), Tried::Reached);
+        assert!(!Door::Tcp(1023).is_dialled() && Door::Quic(1024).is_dialled());
     }
 
     #[test]

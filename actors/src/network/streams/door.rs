@@ -84,7 +84,7 @@ impl Door {
         Door { desks: Protocol::ALL.into_iter().map(desk).collect(), refusals, members }
     }
 
-    /// From now on these serve in the committee, and have places of their own.
+    /// From now on these have places of their own: they serve in the committee, or we start from them.
     pub(in crate::network) fn set_members(&self, members: BTreeSet<crypto::PeerId>) {
         *lock(&self.members) = members;
     }

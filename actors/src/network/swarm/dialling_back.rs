@@ -1,28 +1,72 @@
 //! Dialling back whoever asked for it.
 //!
-//! Promises: a dial has its own connection, from a port of its own, which is closed when it stands; few are under way at once.
-//! Does not: choose the address; the gate still decides whether it may be dialled.
+//! Promises: a dial has its own connection, from a port of its own, which is closed when it stands; few are under way at once,
+//! and members never wait for strangers. Does not: choose the address; the gate still decides whether it reaches too far.
 
+use std::collections::HashMap;
 use std::io;
+use std::net::IpAddr;
 
+use haulout_protocol::machine::dials_back::DialsBack;
+use haulout_protocol::machine::guests::Class;
 use haulout_protocol::wire::reach::Tried;
 use libp2p::core::transport::TransportError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
+use tokio::sync::oneshot;
 use tracing::debug;
 
 use super::Driver;
 use crate::limits;
+use crate::network::address;
 use crate::network::commands::DialBack;
+
+/// Dials back under way, and what there may be.
+pub(super) struct UnderWay {
+    dials: HashMap<ConnectionId, Dial>,
+    room: DialsBack,
+}
+
+/// One of them: who waits for it, and what it counts for.
+struct Dial {
+    reply: oneshot::Sender<Tried>,
+    class: Class,
+    ip: IpAddr,
+    is_stated: bool,
+}
+
+impl UnderWay {
+    /// None yet.
+    pub(super) fn new() -> Self {
+        UnderWay { dials: HashMap::new(), room: DialsBack::new(limits::DIALS_BACK) }
+    }
+
+    /// A dial is over: whoever waits hears what became of it. Whether there was one.
+    fn end(&mut self, connection: ConnectionId, tried: Tried) -> bool {
+        let dial = self.dials.remove(&connection);
+        dial.map(|dial| self.tell(dial, tried)).is_some()
+    }
+
+    fn tell(&mut self, dial: Dial, tried: Tried) {
+        self.room.end(dial.class, dial.ip, dial.is_stated, tried == Tried::Reached);
+        let _ = dial.reply.send(tried);
+    }
+}
 
 impl Driver {
     pub(super) fn dial_back(&mut self, dial: DialBack) {
-        let DialBack { peer, address, reply } = dial;
+        let DialBack { peer, ip, address, reply } = dial;
+        let is_stated = self.shared.book().is_stated(&address::without_peer(address.clone()));
+        let class = match self.is_trusted(&peer) {
+            true => Class::Member,
+            false => Class::Stranger,
+        };
         // Whoever waited may be gone: its dial goes on, and takes its place until it has ended and is closed.
-        if self.dials_back.len() >= limits::DIALS_BACK_MAX {
+        if !self.dials_back.room.begin(class, ip, is_stated, self.shared.now()) {
             let _ = reply.send(Tried::NotTried);
             return;
         }
+        let dial = Dial { reply, class, ip, is_stated };
         // The peer is connected already, and a port that it spoke to would pass routers that let no stranger in.
         let options = DialOpts::peer_id(peer)
             .addresses(vec![address])
@@ -31,24 +75,22 @@ impl Driver {
             .build();
         let connection = options.connection_id();
         match self.swarm.dial(options) {
-            Ok(()) => drop(self.dials_back.insert(connection, reply)),
-            Err(error) => drop(reply.send(judge(&error))),
+            Ok(()) => drop(self.dials_back.dials.insert(connection, dial)),
+            Err(error) => self.dials_back.tell(dial, judge(&error)),
         }
     }
 
     /// A connection stands: maybe one that was asked for.
     pub(super) fn dialled_back(&mut self, connection: ConnectionId) {
-        if let Some(reply) = self.dials_back.remove(&connection) {
-            let _ = reply.send(Tried::Reached);
+        if self.dials_back.end(connection, Tried::Reached) {
             self.swarm.close_connection(connection);
         }
     }
 
     /// A dial failed: maybe one that was asked for.
     pub(super) fn not_dialled_back(&mut self, connection: ConnectionId, error: &DialError) {
-        if let Some(reply) = self.dials_back.remove(&connection) {
+        if self.dials_back.end(connection, judge(error)) {
             debug!(%error, "a peer that asked to be dialled back was not reached");
-            let _ = reply.send(judge(error));
         }
     }
 }

@@ -4,23 +4,24 @@
 //! not do what it should has a cause and a next step, told once for all nodes that say the same. Does not: ask anybody.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use haulout_node::cli::table::{Align, table};
 use haulout_node::error::Kind;
 use haulout_node::probe::Told;
 use serde_json::{Value, json};
 
+use super::others::{self, Other};
+use super::repairing;
 pub(in crate::cli) use super::service::Verdict;
 use super::service::{Part, Service, Sum, WaitsFor};
+use super::silence::{behind, handled, silent, unsupervised};
 use super::standing::{self, Standing};
-use super::supervised::{ANSWER_WITHIN_IF_IT_RUNS, Supervised};
+use super::supervised::Supervised;
 use crate::banner::Tolerance;
 use crate::control::Trouble;
 use crate::control::{ProcessState, ProcessStatus};
 use crate::probe::{ChainFacts, Health};
 use crate::state::{Card, NodeCard};
-use crate::typed::typed;
 
 /// How a devnet is, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +73,14 @@ pub(in crate::cli) struct NodeView<'a> {
     is_behind: bool,
 }
 
-impl NodeView<'_> {
-    fn word(&self) -> &'static str {
+impl<'a> NodeView<'a> {
+    fn name(&self) -> &'a str {
+        &self.card.name
+    }
+
+    fn word(&self) -> &str {
         match (&self.process, &self.health) {
+            (Some(ProcessStatus { doing: Some(doing), .. }), _) => doing,
             (Some(process), _) if process.state != ProcessState::Running => process.state.word(),
             (_, None) => "SILENT",
             (_, Some(health)) if !health.serves() => "failing",
@@ -87,7 +93,9 @@ impl NodeView<'_> {
 
     /// Whether nothing is to be done about it.
     fn is_well(&self) -> bool {
+        let is_handled = self.process.as_ref().is_some_and(|process| process.doing.is_some());
         self.is_unfinished()
+            || is_handled && self.card.is_leaving
             || self.trouble.is_none() && self.health.as_ref().is_some_and(Health::is_ok)
     }
 
@@ -139,25 +147,6 @@ impl NodeView<'_> {
         }
     }
 
-    /// What it has to repair still, and how long that takes.
-    fn repairing(&self) -> Option<Trouble> {
-        let repairs = &self.health.as_ref()?.json()["repairs"];
-        let number = |name: &str| repairs[name].as_u64();
-        let (blobs, pairs) =
-            (number("missing_blobs").filter(|blobs| *blobs > 0)?, number("missing_pairs")?);
-        let left = match number("seconds_left") {
-            Some(seconds) => format!("about {} left", typed(Duration::from_secs(seconds))),
-            None => "how long that takes is not known yet".to_owned(),
-        };
-        let plural = if blobs == 1 { "" } else { "s" };
-        Some(Trouble {
-            cause: format!(
-                "{blobs} blob{plural} to go, of which {pairs} parts are missing here; {left}"
-            ),
-            next_step: "`devnet wait repaired` returns when nothing is missing anywhere".to_owned(),
-        })
-    }
-
     fn number(&self, name: &str) -> String {
         let value = self.health.as_ref().and_then(|health| health.number(name));
         value.map_or("–".to_owned(), |value| value.to_string())
@@ -194,6 +183,8 @@ pub(in crate::cli) struct Report<'a> {
     pub(in crate::cli) views: Vec<NodeView<'a>>,
     /// Nodes that were removed and on which the ledger counts still.
     gone: Vec<(String, Trouble)>,
+    /// Members that are no nodes of this devnet.
+    others: Vec<Other>,
 }
 
 impl<'a> Report<'a> {
@@ -217,7 +208,9 @@ impl<'a> Report<'a> {
             let process = process(&card.name);
             let runs = process.as_ref().is_none_or(|it| it.state == ProcessState::Running);
             let health = health.filter(|_| runs && !is_down);
-            let told = process.as_ref().and_then(|process| process.trouble.clone());
+            let doing = process.as_ref().and_then(|process| process.doing.as_deref());
+            let doing = doing.map(|doing| handled(doing, card.is_leaving));
+            let told = doing.or_else(|| process.as_ref().and_then(|it| it.trouble.clone()));
             let stopped = is_stopped(card.pid).then_some(card.pid);
             let is_unheard = health.is_none() && runs && told.is_none() && stopped.is_none();
             let unseen = || silent(&card.name, process.is_some(), stopped);
@@ -234,13 +227,20 @@ impl<'a> Report<'a> {
             let is_unheard = is_unheard && !is_down;
             NodeView { card, process, health, trouble, standing, seat, is_unheard, is_behind }
         });
-        let (views, ledger) = (views.collect(), process("ledger"));
+        let (views, ledger): (Vec<NodeView<'a>>, _) = (views.collect(), process("ledger"));
         let pid = card.supervisor_pid;
         let supervisor_trouble =
             (supervisor == "silent").then(|| unsupervised(is_stopped(pid).then_some(pid)));
         let chain = chain.filter(|_| !is_down);
         let gone = chain.as_ref().map(|facts| standing::gone(card, facts)).unwrap_or_default();
-        Report { card, supervisor, supervisor_trouble, ledger, chain, views, gone }
+        let heard: Vec<&Health> = views
+            .iter()
+            .filter(|view| view.is_in() && !view.is_behind)
+            .filter_map(|view| view.health.as_ref())
+            .collect();
+        let others =
+            chain.as_ref().map(|facts| others::of(card, facts, &heard)).unwrap_or_default();
+        Report { card, supervisor, supervisor_trouble, ledger, chain, views, gone, others }
     }
 
     fn is_running(&self) -> bool {
@@ -259,14 +259,25 @@ impl<'a> Report<'a> {
     }
 
     fn service(&self) -> Service {
-        let parts: Vec<Part> = self.views.iter().map(NodeView::part).collect();
+        let parts: Vec<Part> = self
+            .views
+            .iter()
+            .map(NodeView::part)
+            .chain(self.others.iter().map(Other::part))
+            .collect();
         Service::of(&parts, Tolerance::needed(self.card), self.has_ledger())
+    }
+
+    /// Shards of members that are no nodes of this devnet, and may be there.
+    pub(in crate::cli) fn shards_of_others(&self) -> usize {
+        self.others.iter().filter(|other| !other.is_away()).map(|other| other.shards).sum()
     }
 
     /// What is left for reads, and for writes, without one node.
     pub(in crate::cli) fn without(&self, name: &str) -> (Sum, Sum) {
         let others = self.views.iter().filter(|view| view.card.name != name);
-        let parts: Vec<Part> = others.map(NodeView::part).collect();
+        let parts: Vec<Part> =
+            others.map(NodeView::part).chain(self.others.iter().map(Other::part)).collect();
         let service = Service::of(&parts, Tolerance::needed(self.card), self.has_ledger());
         (service.reads, service.writes)
     }
@@ -275,6 +286,7 @@ impl<'a> Report<'a> {
     pub(in crate::cli) fn health(&self) -> Headline {
         let is_well = self.views.iter().all(NodeView::is_well)
             && self.gone.is_empty()
+            && self.others.iter().all(Other::is_well)
             && self.has_ledger()
             && self.supervisor == "running";
         match (self.is_running(), self.works()) {
@@ -320,7 +332,7 @@ impl<'a> Report<'a> {
     }
 
     /// Who does not run, does not answer or is behind, how that is called, and why.
-    pub(in crate::cli) fn troubles(&self) -> Vec<(&str, &'static str, Trouble)> {
+    pub(in crate::cli) fn troubles(&self) -> Vec<(&str, &str, Trouble)> {
         let supervisor = self.supervisor_trouble.clone().map(|told| ("supervisor", "SILENT", told));
         let ledger = self.ledger_trouble().map(|told| ("ledger", self.ledger_state(), told));
         let nodes = self
@@ -328,7 +340,9 @@ impl<'a> Report<'a> {
             .iter()
             .filter_map(|view| Some((view.card.name.as_str(), view.word(), view.told()?.clone())));
         let gone = self.gone.iter().map(|(name, told)| (name.as_str(), "GONE", told.clone()));
-        supervisor.into_iter().chain(ledger).chain(nodes).chain(gone).collect()
+        let away = self.others.iter();
+        let away = away.filter_map(|other| Some((other.name.as_str(), "AWAY", other.trouble()?)));
+        supervisor.into_iter().chain(ledger).chain(nodes).chain(gone).chain(away).collect()
     }
 
     fn ledger_trouble(&self) -> Option<Trouble> {
@@ -380,6 +394,7 @@ impl<'a> Report<'a> {
             "gone": self.gone.iter().map(|(name, told)| json!({
                 "name": name, "cause": spoken(&told.cause), "next_step": spoken(&told.next_step),
             })).collect::<Vec<_>>(),
+            "others": self.others.iter().map(Other::to_json).collect::<Vec<_>>(),
             "nodes": self.views.iter().map(|view| view.to_json(&spoken)).collect::<Vec<_>>(),
             "conditions": conditions.collect::<Vec<_>>(),
             "shards_up": service.reads.up,
@@ -401,17 +416,27 @@ impl<'a> Report<'a> {
         for row in table(&COLUMNS, &rows).lines() {
             line(&mut text, &format!(" {row}"));
         }
+        for other in &self.others {
+            line(&mut text, &format!(" {}", other.line()));
+        }
         for (name, word, trouble) in self.troubles() {
             line(&mut text, &format!(" {name}  {word}: {}", trouble.cause));
             line(&mut text, &format!("   next: {}", trouble.next_step));
         }
-        for view in &self.views {
-            if let Some(told) = view.repairing() {
-                line(&mut text, &format!(" {}  repairing: {}", view.card.name, told.cause));
-                line(&mut text, &format!("   next: {}", told.next_step));
-            }
+        let nodes =
+            || self.views.iter().filter_map(|view| Some((view.name(), view.health.as_ref()?)));
+        for told in &repairing::lines(nodes()) {
+            line(&mut text, told);
         }
-        for (told, nodes) in self.conditions() {
+        let repairing: Vec<&str> = nodes()
+            .filter(|(_, health)| repairing::repairs(health))
+            .map(|(name, _)| name)
+            .collect();
+        // That something is missing was just said of these, with how much and with what brings it back.
+        let is_said = |(told, nodes): &(Told, Vec<&str>)| {
+            repairing::is_of(&told.name) && nodes.iter().all(|name| repairing.contains(name))
+        };
+        for (told, nodes) in self.conditions().into_iter().filter(|told| !is_said(told)) {
             line(&mut text, &format!(" {}  {}: {}", nodes.join(", "), told.name, told.cause));
             line(&mut text, &format!("   next: {}", told.next_step));
         }
@@ -479,65 +504,6 @@ fn known(verdict: Verdict) -> Option<bool> {
         Verdict::InDoubt => None,
         Verdict::Fails => Some(false),
     }
-}
-
-/// Why a process that runs, as far as anybody knows, does not answer; stopped are those with a pid.
-fn silent(name: &str, is_supervised: bool, stopped: Option<u32>) -> Trouble {
-    let within = ANSWER_WITHIN_IF_IT_RUNS.as_secs();
-    let (cause, next_step) = match (stopped, is_supervised) {
-        (Some(pid), _) => (
-            "its process is stopped (SIGSTOP)".to_owned(),
-            format!("`kill -CONT {pid}` lets it go on"),
-        ),
-        (None, true) => (
-            format!(
-                "its process runs, and did not answer within {within} s: it is busy, or it hangs"
-            ),
-            format!(
-                "ask again; if it lasts, `devnet logs {name}` may say why, and `devnet restart {name}` starts it anew"
-            ),
-        ),
-        (None, false) => (
-            format!(
-                "it did not answer within {within} s, and the supervisor, which knows whether it runs, did not either"
-            ),
-            "mend the supervisor first".to_owned(),
-        ),
-    };
-    Trouble { cause, next_step }
-}
-
-/// Why a node that answers does not say yet what it has of its shards; nothing if it does, or says itself why it fails.
-fn behind(health: &Health, is_behind: bool, has_ledger: bool) -> Option<Trouble> {
-    if !health.serves() || health.number("shards_missing").is_some() && !is_behind {
-        return None;
-    }
-    let why = if has_ledger { "" } else { ", which does not answer" };
-    let next_step = match has_ledger {
-        true => {
-            "nothing, it does so by itself in a moment: `devnet wait ready` returns when it has"
-        }
-        false => "mend the ledger first; the node then goes on by itself",
-    };
-    let cause = format!(
-        "it has not read the ledger to its end yet{why}, so it cannot tell what it has of its shards"
-    );
-    Some(Trouble { cause, next_step: next_step.to_owned() })
-}
-
-/// Why the supervisor does not answer.
-fn unsupervised(stopped: Option<u32>) -> Trouble {
-    let (cause, next_step) = match stopped {
-        Some(pid) => (
-            "its process is stopped (SIGSTOP)".to_owned(),
-            format!("`kill -CONT {pid}` lets it go on"),
-        ),
-        None => (
-            "it starts another process, or it is busy; the others are told as they are".to_owned(),
-            "ask again; if it lasts, see `devnet logs supervisor`".to_owned(),
-        ),
-    };
-    Trouble { cause, next_step }
 }
 
 /// What the table of nodes says.

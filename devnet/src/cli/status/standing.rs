@@ -9,6 +9,7 @@ use crate::control::Trouble;
 use crate::genesis;
 use crate::probe::ChainFacts;
 use crate::state::{Card, NodeCard};
+use crate::typed::counted;
 
 /// How such a node stands.
 pub(super) struct Standing {
@@ -34,7 +35,10 @@ pub(super) fn of(card: &NodeCard, facts: &ChainFacts) -> Option<Standing> {
             ),
             _ => standing(
                 "leaving",
-                format!("it serves its {shards} shards until a later epoch gives them to others"),
+                format!(
+                    "it serves {} until a later epoch gives others what is in them",
+                    counted(u16::try_from(shards).unwrap_or(u16::MAX), "shard")
+                ),
                 format!("`devnet epoch next`, then `devnet wait {name}=gone`"),
             ),
         };
@@ -77,13 +81,24 @@ pub(super) fn gone(card: &Card, facts: &ChainFacts) -> Vec<(String, Trouble)> {
         let shards = facts.shards.get(&peer).map(Vec::len).filter(|shards| *shards > 0)?;
         let folder = card.client_config.parent()?.join(name);
         let config = terminal::path(&folder.join("node.toml"));
-        let cause = format!(
-            "it was removed, and the ledger counts on its {shards} shards as long as it has stake"
-        );
-        let next_step = format!(
-            "`haulout --config {config} node exit --yes` tells the ledger; from the epoch after it (`devnet epoch next`) on \
-             others have them"
-        );
+        let shards = counted(u16::try_from(shards).unwrap_or(u16::MAX), "shard");
+        let (cause, next_step) = match facts.leaving.contains(&peer) {
+            true => (
+                format!(
+                    "it was removed, and has told the ledger; it counts on {shards} of it until a later epoch gives them to others"
+                ),
+                "`devnet epoch next` ends this epoch; what was in them is repaired by their new owners".to_owned(),
+            ),
+            false => (
+                format!(
+                    "it was removed, and the ledger counts on {shards} of it as long as it has stake"
+                ),
+                format!(
+                    "`haulout --config {config} node exit --yes` tells the ledger; from the epoch after it (`devnet epoch next`) on \
+                     others have them"
+                ),
+            ),
+        };
         Some((name.clone(), Trouble { cause, next_step }))
     });
     left.collect()
@@ -99,14 +114,8 @@ mod tests {
     #[test]
     fn whoever_has_no_part_in_this_epoch_hears_what_it_waits_for_and_what_brings_it() {
         let card = sample_card(4, 8);
-        let mut facts = ChainFacts {
-            epoch: 2,
-            checkpoint: 9,
-            phase: String::new(),
-            next_choice: 4,
-            shards: BTreeMap::new(),
-            roles: BTreeMap::new(),
-        };
+        let mut facts = crate::cli::status::tests::chain().unwrap();
+        (facts.next_choice, facts.shards) = (4, BTreeMap::new());
         let node = NodeCard { name: "n6".into(), ..card.nodes[0].clone() };
         for (role, cause, step) in [
             (Role::Next, "chosen for epoch 3", "`devnet epoch next`"),
@@ -123,7 +132,7 @@ mod tests {
         assert!(told.next_step.starts_with("`devnet wait n6=gone`"), "{told:?}");
         facts.shards.insert(node.peer_id.clone(), vec![1, 5]);
         let told = of(&leaving, &facts).unwrap().told;
-        assert!(told.cause.contains("its 2 shards"), "{told:?}");
+        assert!(told.cause.contains("serves 2 shards"), "{told:?}");
         assert!(told.next_step.starts_with("`devnet epoch next`"), "{told:?}");
         assert!(of(&node, &facts).is_none(), "who serves and stays waits for nothing");
     }
@@ -138,5 +147,10 @@ mod tests {
         assert_eq!((told.len(), told[0].0.as_str()), (1, "n7"));
         let step = &told[0].1.next_step;
         assert!(step.starts_with("`haulout --config /n7/node.toml node exit --yes`"), "{step}");
+        assert!(told[0].1.cause.contains("counts on 1 shard of it"), "{told:?}");
+        facts.leaving.insert(genesis::peer_id_of(card.seed, 7).to_string());
+        let (_, told) = gone(&card, &facts).remove(0);
+        assert!(told.next_step.starts_with("`devnet epoch next`"), "it was told already: {told:?}");
+        assert!(!told.next_step.contains("node exit"), "{told:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Devnets as they may be found, for the tests of whoever judges them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,15 @@ pub(super) fn process(name: &str, state: ProcessState) -> ProcessStatus {
     let trouble = Trouble { cause: format!("{name} is so"), next_step: format!("mend {name}") };
     let trouble = (state != ProcessState::Running).then_some(trouble);
     let name = name.to_owned();
-    ProcessStatus { name, state, pid: Some(7), seconds: 1, resumes_in_ms: None, trouble }
+    ProcessStatus {
+        name,
+        state,
+        pid: Some(7),
+        seconds: 1,
+        resumes_in_ms: None,
+        trouble,
+        doing: None,
+    }
 }
 
 pub(super) fn chain() -> Option<ChainFacts> {
@@ -51,7 +59,9 @@ pub(super) fn chain() -> Option<ChainFacts> {
         phase: "next in 5 s".to_owned(),
         next_choice: 3,
         shards: shards.collect(),
+        names: BTreeMap::new(),
         roles: BTreeMap::new(),
+        leaving: BTreeSet::new(),
     })
 }
 

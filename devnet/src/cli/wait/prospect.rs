@@ -22,6 +22,9 @@ pub(super) enum Prospect {
 
 /// Whether a process runs and answers.
 pub(super) fn of_running(process: &ProcessStatus, answers: bool) -> Prospect {
+    if process.doing.is_some() {
+        return Prospect::MayCome; // it is being stopped or started at this moment
+    }
     let is_left_alone = process.resumes_in_ms.is_none();
     match (process.state, &process.trouble) {
         (ProcessState::Running, _) if answers => Prospect::True,
@@ -94,6 +97,7 @@ pub(super) fn of_ready(card: &Card, report: &Report<'_>) -> Prospect {
         }
     }
     let there: usize = report.views.iter().map(NodeView::shards).sum::<usize>()
+        + report.shards_of_others()
         - away.iter().map(|one| one.1).sum::<usize>();
     let (_, quorum) = Tolerance::needed(card);
     match (away.first(), report.works()) {
@@ -121,7 +125,7 @@ mod tests {
         let trouble = Trouble { cause: "it is so".into(), next_step: "`devnet help`".into() };
         let trouble = (state != ProcessState::Running).then_some(trouble);
         let (name, pid) = ("n2".to_owned(), Some(7));
-        ProcessStatus { name, state, pid, seconds: 1, resumes_in_ms, trouble }
+        ProcessStatus { name, state, pid, seconds: 1, resumes_in_ms, trouble, doing: None }
     }
 
     /// `true`, `may come`, or the command that brings it.

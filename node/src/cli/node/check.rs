@@ -16,7 +16,7 @@ use crate::config::{ClientConfig, Config, NodeConfig};
 use crate::error::Result;
 use crate::keys::{self, Kind as KeyKind, Secret};
 use crate::ledger_client::LedgerClient;
-use crate::words::label;
+use crate::words::{count, label};
 
 /// Look at everything this node needs: keys, disk, ports, ledger, clock, peers, and whether peers reach it
 ///
@@ -36,6 +36,7 @@ impl Check {
         let running = running(&config, own).await;
         let mut found = vec![checks::keys(&node.network_key, &node.protocol_key)];
         found.push(checks::disk(&node.data_dir, node.keep_free).check);
+        found.push(checks::open_files());
         match &running {
             Some(running) => {
                 let text = format!("the node runs, and answers at http://{}", running.endpoint());
@@ -73,7 +74,7 @@ fn registered(ledger: &LedgerClient, own: PeerId) -> Vec<Finding> {
         let shards = member.shards.len();
         Finding::good(
             "committee",
-            format!("{} is in it, with {shards} shards", label(&member.name)),
+            format!("{} is in it, with {}", label(&member.name), count(shards, "shard")),
         )
     });
     found.into_iter().collect()
@@ -104,7 +105,6 @@ async fn of_trial(
         true => checks::reached_at(&network.listen, &network.bootstrap),
         false => network.external.clone(),
     };
-    found.push(checks::addresses(&external, &network.bootstrap));
     // What cannot be listened on was told above.
     if found.iter().all(|check| check.name != "port" || check.outcome == checks::Outcome::Good) {
         let trial = Trial {
@@ -116,7 +116,11 @@ async fn of_trial(
             ledger,
         };
         match trial.run().await {
-            Ok(reached) => found.extend(checks::reachability(&reached, &external)),
+            Ok(reached) => {
+                let came_in = reached.came_in_at();
+                found.push(checks::addresses(&external, &network.bootstrap, &came_in));
+                found.extend(checks::reachability(&reached, &external));
+            }
             Err(error) => found.push(Finding::failed("reach", &error)),
         }
     }

@@ -39,6 +39,7 @@ impl Exit {
 
     async fn leave(&self, held: &Held, output: &Output) -> Result<()> {
         held.node.check_exit()?;
+        held.node.check_successors(&held.book)?;
         let (id, free) = (held.cap.node_id.to_string(), self.free_from(held));
         let calendar = held.client.calendar();
         let json = |done: Option<&Receipt>| leaving_json(held, free, done);
@@ -55,8 +56,10 @@ impl Exit {
             let done = held.client.request_exit(&held.cap).await?;
             one_word(&done);
             let gas = sui(done.gas);
-            let text =
-                format!("✓ {text}  then  `haulout node exit --withdraw-bond`\n  gas   {gas}\n");
+            let flags = self.operator.flags();
+            let text = format!(
+                "✓ {text}  then  `haulout node exit --withdraw-bond{flags}`\n  gas   {gas}\n"
+            );
             output.result(&json(Some(&done)), &id, &text);
         }
         Ok(())

@@ -129,7 +129,7 @@ async fn look(plan: &mut Plan) -> Seen {
     let key = keys::load(&network_key, KeyKind::Ed25519).ok();
     let own = key.as_ref().map(|key| network::peer_id(*key.bytes()));
     let mut found: Vec<Check> = plan.trust.clone().into_iter().collect();
-    found.extend([disk.check, checks::keys(&network_key, &protocol_key)]);
+    found.extend([disk.check, checks::open_files(), checks::keys(&network_key, &protocol_key)]);
     let ports = checks::ports(&plan.file.listen, Some(plan.file.http));
     let are_free = checks::first_bad(&ports).is_none();
     found.extend(ports);
@@ -148,7 +148,11 @@ async fn look(plan: &mut Plan) -> Seen {
         Some(Ok(reached)) => plan.seen_at(reached),
         _ => None,
     };
-    found.push(checks::addresses(&plan.file.external, &plan.file.bootstrap));
+    let came_in = match &reached {
+        Some(Ok(reached)) => reached.came_in_at(),
+        _ => Vec::new(),
+    };
+    found.push(checks::addresses(&plan.file.external, &plan.file.bootstrap, &came_in));
     match reached {
         None => {}
         Some(Ok(reached)) => {
@@ -234,11 +238,7 @@ async fn next_steps(plan: &Plan, made: &Made, seen: &Seen) -> NextSteps {
         None => None,
     };
     let bond = book.as_ref().map(stakes::min_bond);
-    let stake = book.as_ref().and_then(|book| {
-        let least = stakes::least_for_a_shard(book, None)?.max(stakes::min_stake(book));
-        // Whole coins, and one more: others may stake meanwhile.
-        Some((least / 1_000_000_000).saturating_add(1).saturating_mul(1_000_000_000))
-    });
+    let stake = book.as_ref().and_then(stakes::stake_for_a_shard);
     let amount = stake.map_or_else(|| "AMOUNT".to_owned(), |stake| format!("{}WAL", coins(stake)));
     let gibibytes = seen.room.map(|room| (room / 100 * OFFERED_PERCENT) >> 30);
     let capacity = match gibibytes {

@@ -55,6 +55,14 @@ pub(super) struct Earner {
 }
 
 impl Purse {
+    /// The flag as it was typed, for commands about the same wallet.
+    pub(super) fn flags(&self) -> String {
+        let wallet = self.wallet.as_ref();
+        let wallet =
+            wallet.map(|path| format!(" --wallet {}", terminal::shell(&path.to_string_lossy())));
+        wallet.unwrap_or_default()
+    }
+
     /// The flag as a setting.
     pub(super) fn settings(&self) -> Result<Vec<Setting>> {
         let Some(path) = &self.wallet else { return Ok(Vec::new()) };
@@ -68,6 +76,17 @@ impl Operator {
     /// The flags as settings.
     pub(super) fn settings(&self) -> Result<Vec<Setting>> {
         self.purse.settings()
+    }
+
+    /// The wallet's flag as it was typed.
+    pub(super) fn wallet(&self) -> String {
+        self.purse.flags()
+    }
+
+    /// The flags as they were typed, for commands about the same node: ` --node tern --wallet my.key`.
+    pub(super) fn flags(&self) -> String {
+        let node = self.node.as_ref().map(|node| format!(" --node {}", terminal::shell(node)));
+        node.unwrap_or_default() + &self.purse.flags()
     }
 
     /// Reaches the ledger.

@@ -23,7 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::keys::{self, Kind as KeyKind, Secret};
 use crate::ledger_client::LedgerClient;
 use crate::stakes::{self, Application, Selection};
-use crate::words::{self, percent, sui, wal, wal_json};
+use crate::words::{self, coins, percent, sui, wal, wal_json};
 
 /// Register this node on the ledger
 ///
@@ -83,7 +83,10 @@ impl Register {
         application.check(&book)?;
         let (balances, calendar) = (client.balances().await?, client.calendar());
         let selection = stakes::next_selection(&book);
-        let offer = Offer { application, balances, selection, calendar };
+        let stake = stakes::stake_for_a_shard(&book);
+        let stake = stake.map_or_else(|| "500WAL".to_owned(), |it| format!("{}WAL", coins(it)));
+        let wallet = self.purse.flags();
+        let offer = Offer { application, balances, selection, calendar, stake, wallet };
         if self.consent.dry_run {
             output.result(&offer.to_json(None), &offer.name(), &offer.to_text());
             return Ok(());
@@ -154,6 +157,10 @@ struct Offer {
     balances: Balances,
     selection: Selection,
     calendar: Calendar,
+    /// What gives it a shard, as a command takes it.
+    stake: String,
+    /// The wallet that was named, as a flag.
+    wallet: String,
 }
 
 impl Offer {
@@ -210,13 +217,14 @@ impl Offer {
         let node = done.node_id.to_string();
         format!(
             "✓ Registered  {}\n  node  {node}\n  paid  a bond of {} + {} gas\n  next  it \
-             serves once it has stake enough; anybody may give it:\n          haulout stake add \
-             {node} AMOUNT\n        {}\n        run it: haulout --config FILE node run\n        \
-             watch it: `haulout node show`\n",
+             serves once it has stake enough; anybody may give it, and about so much gives it a shard:\n          `haulout stake \
+             add {node} {}`\n        {}\n        run it: `haulout node run`\n        watch it: `haulout node show{}`\n",
             self.name(),
             wal(self.application.registration.bond),
             sui(done.receipt.gas),
+            self.stake,
             selection_text(&self.selection, &self.calendar),
+            self.wallet,
         )
     }
 }

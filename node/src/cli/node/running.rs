@@ -78,7 +78,8 @@ impl Running {
             None => "it cannot tell which are missing".to_owned(),
         };
         let peers = count(usize::try_from(number("peers")).unwrap_or(usize::MAX), "peer");
-        format!("{state}, epoch {epoch}{behind}, {} shards, {missing}, {peers}", number("shards"))
+        let shards = count(usize::try_from(number("shards")).unwrap_or(usize::MAX), "shard");
+        format!("{state}, epoch {epoch}{behind}, {shards}, {missing}, {peers}")
     }
 
     /// What is not well with it and what to do, a line each; names and texts are its own.

@@ -50,6 +50,7 @@ impl Show {
             is_selected: staking.next.is_some(),
             selection: stakes::next_selection(&book),
             calendar: client.calendar(),
+            wallet: self.operator.wallet(),
         };
         let ids: Vec<String> =
             facts.nodes.iter().map(|node| node.row.node_id.to_string()).collect();
@@ -66,6 +67,8 @@ struct Facts {
     is_selected: bool,
     selection: Selection,
     calendar: Calendar,
+    /// The wallet that was named, as a flag for commands about the same nodes.
+    wallet: String,
 }
 
 impl Facts {
@@ -195,7 +198,9 @@ impl Facts {
     fn prospects(&self, node: &OwnNode) -> String {
         match (node.row.next_shards, node.exit) {
             (Some(0), _) if self.is_selected => ", not in the next committee".to_owned(),
-            (Some(shards), _) => format!(", in the next committee with {shards} shards"),
+            (Some(shards), _) => {
+                format!(", in the next committee with {}", words::count(shards, "shard"))
+            }
             (None, ExitStep::Request) if node.row.next_stake == 0 => {
                 ", cannot be chosen without stake".to_owned()
             }
@@ -208,7 +213,13 @@ impl Facts {
         match node.exit {
             ExitStep::Request | ExitStep::Jailed => String::new(),
             ExitStep::Wait(epoch) => format!(", held until {}", self.calendar.until(epoch)),
-            ExitStep::WithdrawBond => ", free: `haulout node exit --withdraw-bond`".to_owned(),
+            ExitStep::WithdrawBond => {
+                let several = match self.nodes.len() {
+                    1 => String::new(),
+                    _ => format!(" --node {}", node.row.node_id),
+                };
+                format!(", free: `haulout node exit --withdraw-bond{several}{}`", self.wallet)
+            }
             ExitStep::Gone => ", paid back".to_owned(),
         }
     }
@@ -235,6 +246,7 @@ mod tests {
             is_selected: false,
             selection: stakes::next_selection(&book),
             calendar: sample_calendar(),
+            wallet: String::new(),
         }
     }
 
@@ -249,6 +261,18 @@ mod tests {
         assert_eq!(json["nodes"][0]["commission"]["free"]["wal_frost"], 0);
         assert_eq!(json["nodes"][0]["exit_epoch"], Value::Null);
         assert_eq!(json["running"], Value::Null);
+    }
+
+    #[test]
+    fn a_free_bond_is_had_back_by_a_command_that_names_the_node_and_the_wallet_it_takes() {
+        let mut facts = facts(1);
+        facts.nodes[0].exit = ExitStep::WithdrawBond;
+        assert!(facts.to_text().contains("`haulout node exit --withdraw-bond`"));
+        facts.wallet = " --wallet my.key".to_owned();
+        facts.nodes.push(facts.nodes[0].clone());
+        let id = facts.nodes[0].row.node_id;
+        let command = format!("`haulout node exit --withdraw-bond --node {id} --wallet my.key`");
+        assert!(facts.to_text().contains(&command), "{}", facts.to_text());
     }
 
     #[test]

@@ -189,3 +189,21 @@ fn others_are_repaired_while_former_owners_are_waited_for_and_the_next_page_wait
     assert_eq!(effects, [Effect::Look { is_first: true }], "was that all?");
     assert_eq!(backlog.handle(now, seen(&[c], true)), [], "it rests");
 }
+
+#[test]
+fn a_blob_is_stuck_once_it_failed_twice_in_a_row_and_no_more_when_something_of_it_came() {
+    let (mut backlog, a) = (begun(1), blob(1));
+    let mut now = Timestamp(20);
+    for (outcome, expected) in
+        [(Outcome::Failed, 0), (Outcome::Failed, 1), (Outcome::Failed, 1), (Outcome::Advanced, 0)]
+    {
+        let effects = saw(&mut backlog, now, &[a], true);
+        assert_eq!(effects, [Effect::Repair(a)]);
+        backlog.handle(now, done(a, outcome));
+        assert_eq!((backlog.stuck(), backlog.is_stuck(&a)), (expected, expected == 1));
+        let Some(next) = backlog.deadline() else { break };
+        now = next;
+        assert_eq!(backlog.handle(now, Input::TimeReached), [Effect::Look { is_first: true }]);
+    }
+    assert_eq!(backlog.stuck(), 0);
+}

@@ -1,10 +1,14 @@
 //! Whom a node turned away, and whether anybody but strangers feels it.
 //!
-//! Promises: what members feel is told apart from what strangers can bring about. Does not: turn anybody away.
+//! Promises: what members feel is told apart from what strangers can bring about; a few streams that found no room are nothing to tell. Does not: turn anybody away.
 
 use super::{Condition, Name};
 use crate::machine::guests::Class;
 use crate::machine::recent::WINDOW_SECONDS;
+
+/// Streams, and sessions, that find no room in the last [`WINDOW_SECONDS`] before that is told: whoever was turned away comes
+/// again by itself, so that a few at once say nothing of the node.
+pub(super) const TURNED_AWAY_MIN: u64 = 6;
 
 /// Whom we turned away in the last [`WINDOW_SECONDS`], and why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,15 +62,16 @@ pub(super) fn conditions(turned_away: &TurnedAway) -> Vec<Condition> {
         *turned_away;
     let log = "the log names who came at level debug (RUST_LOG=debug)";
     let mut found = Vec::new();
-    let mut add = |count: u64, of_members: u64, name, cause: String, next_step: &str| {
-        if count > 0 {
-            let cause = format!("in the last {WINDOW_SECONDS} s {cause}");
-            let only_strangers = of_members == 0;
-            found.push(Condition { only_strangers, ..Condition::new(name, cause, next_step) });
-        }
-    };
+    let mut add =
+        |(count, least): (u64, u64), of_members: u64, name, cause: String, next_step: &str| {
+            if count >= least {
+                let cause = format!("in the last {WINDOW_SECONDS} s {cause}");
+                let only_strangers = of_members == 0;
+                found.push(Condition { only_strangers, ..Condition::new(name, cause, next_step) });
+            }
+        };
     add(
-        members,
+        (members, 1),
         members,
         Name::MembersRefused,
         format!("{members} connections of members of the committee were refused"),
@@ -75,7 +80,7 @@ pub(super) fn conditions(turned_away: &TurnedAway) -> Vec<Condition> {
         ),
     );
     add(
-        strangers,
+        (strangers, TURNED_AWAY_MIN),
         0,
         Name::StrangersRefused,
         format!(
@@ -87,7 +92,7 @@ pub(super) fn conditions(turned_away: &TurnedAway) -> Vec<Condition> {
         ),
     );
     add(
-        streams,
+        (streams, TURNED_AWAY_MIN),
         streams_of_members,
         Name::PlacesExhausted,
         format!(
@@ -96,7 +101,7 @@ pub(super) fn conditions(turned_away: &TurnedAway) -> Vec<Condition> {
         &format!("nothing, if it passes; if it lasts, the node has more to do than it can: {log}"),
     );
     add(
-        memory,
+        (memory, TURNED_AWAY_MIN),
         memory_of_members,
         Name::MemoryExhausted,
         format!(

@@ -44,6 +44,7 @@ impl Name {
             | Name::LedgerServerSilent
             | Name::ClockWrong
             | Name::MembersRefused
+            | Name::ShardsUnclaimed
             | Name::StrangersRefused
             | Name::PlacesExhausted
             | Name::MemoryExhausted => Duty::Done,
@@ -73,6 +74,7 @@ impl Name {
             | Name::LedgerServerSilent
             | Name::ClockWrong
             | Name::MembersRefused
+            | Name::ShardsUnclaimed
             | Name::StrangersRefused
             | Name::PlacesExhausted
             | Name::MemoryExhausted => Duty::Done,

@@ -15,9 +15,14 @@ fn stored(stored: Stored) -> Facts {
     Facts { stored, ..Facts::default() }
 }
 
+fn unclaimed() -> Facts {
+    let owner = |name: &str, shards| Unclaimed { owner: name.to_owned(), shards };
+    stored(Stored { unclaimed: vec![owner("n3", 2), owner("n4", 1)], ..Stored::default() })
+}
+
 fn turned_away(entrance: Entrance, class: Class) -> Facts {
     let mut turned_away = TurnedAway::default();
-    turned_away.add(entrance, class, 3);
+    turned_away.add(entrance, class, crowd::TURNED_AWAY_MIN);
     Facts { turned_away, ..Facts::default() }
 }
 
@@ -84,10 +89,11 @@ fn table() -> Vec<(Name, Facts, &'static str)> {
         (Name::LedgerServerBehind, server(Standing::Behind { by_ms: 9_500 }), "http://a is 10 s"),
         (Name::LedgerServerSilent, server(Standing::Silent), "connection refused"),
         (Name::ClockWrong, clock(-61_000), "61 s behind"),
-        (Name::MembersRefused, turned_away(Entrance::Connection, Class::Member), "60 s 3"),
-        (Name::StrangersRefused, turned_away(Entrance::Connection, Class::Stranger), "60 s 3"),
-        (Name::PlacesExhausted, turned_away(Entrance::Stream, Class::Member), "3 of them members'"),
-        (Name::MemoryExhausted, turned_away(Entrance::Memory, Class::Payer), "60 s 3"),
+        (Name::MembersRefused, turned_away(Entrance::Connection, Class::Member), "60 s 6"),
+        (Name::ShardsUnclaimed, unclaimed(), "n3 (2)"),
+        (Name::StrangersRefused, turned_away(Entrance::Connection, Class::Stranger), "60 s 6"),
+        (Name::PlacesExhausted, turned_away(Entrance::Stream, Class::Member), "6 of them members'"),
+        (Name::MemoryExhausted, turned_away(Entrance::Memory, Class::Payer), "60 s 6"),
     ]
 }
 
@@ -121,13 +127,44 @@ fn what_only_strangers_feel_leaves_the_node_ready_and_all_else_does_not() {
         assert!(!is_ready(&found), "{found:?}");
     }
     for (name, facts, _) in table() {
-        let is_crowd = name >= Name::StrangersRefused;
+        let is_crowd = name >= Name::ShardsUnclaimed;
         let mut found = conditions(&facts);
         assert!(is_crowd || !is_ready(&found), "{name}");
         found.extend(conditions(&turned_away(Entrance::Connection, Class::Stranger)));
         assert!(is_crowd || !is_ready(&found), "{name} is not covered up by strangers");
     }
     assert!(is_ready(&[]));
+}
+
+#[test]
+fn a_few_streams_that_found_no_place_are_no_condition_and_a_refused_member_is() {
+    for class in [Class::Member, Class::Payer, Class::Stranger] {
+        for door in [Entrance::Stream, Entrance::Memory] {
+            let mut turned_away = TurnedAway::default();
+            turned_away.add(door, class, crowd::TURNED_AWAY_MIN - 1);
+            assert!(conditions(&Facts { turned_away, ..Facts::default() }).is_empty());
+            turned_away.add(door, class, 1);
+            assert_eq!(conditions(&Facts { turned_away, ..Facts::default() }).len(), 1);
+        }
+    }
+    let mut turned_away = TurnedAway::default();
+    turned_away.add(Entrance::Connection, Class::Member, 1);
+    assert_eq!(conditions(&Facts { turned_away, ..Facts::default() }).len(), 1);
+}
+
+#[test]
+fn shards_that_others_never_claimed_are_counted_and_their_owners_named_as_far_as_there_is_room() {
+    let found = conditions(&unclaimed());
+    assert!(found[0].cause.contains("3 shards") && found[0].cause.contains("n4 (1)"), "{found:?}");
+    assert!(is_ready(&found), "it does all that it owes, and a restart mends nothing");
+    let owner = |at: usize| Unclaimed { owner: format!("owner-{at}"), shards: 1 };
+    let many = stored(Stored { unclaimed: (0..100).map(owner).collect(), ..Stored::default() });
+    let found = conditions(&many);
+    assert!(
+        found[0].cause.contains("100 shards") && found[0].cause.contains("95 others"),
+        "{found:?}"
+    );
+    assert!(!found[0].cause.contains("owner-5"), "{found:?}");
 }
 
 #[test]

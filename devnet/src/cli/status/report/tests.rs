@@ -294,3 +294,82 @@ fn whatever_keeps_a_devnet_from_being_healthy_is_told_with_a_next_step() {
         }
     }
 }
+
+#[test]
+fn a_repair_that_cannot_end_names_the_blobs_once_and_says_no_time_and_nothing_twice() {
+    let card = sample_card(4, 8);
+    let stuck =
+        json!([{ "blob_id": "abc", "slivers_left": 2, "slivers_needed": 4, "is_faulty": false }]);
+    let repairs = json!({
+        "missing_blobs": 1, "missing_pairs": 1, "seconds_left": 90, "stuck_blobs": 1, "stuck": stuck,
+    });
+    let told = json!([{ "name": "blobs incomplete", "severity": "degraded", "cause": "not here: 1", "next_step": "" }]);
+    let node = || {
+        Some(Health::from(json!({
+            "status": "degraded", "conditions": told, "shards": 2, "shards_missing": 0, "repairs": repairs,
+        })))
+    };
+    let healths = vec![node(), node(), well(), well()];
+    let text = report(&card, running(ProcessState::Running), chain(), healths).to_text();
+    let line = "repairing: 1 blob to go, of which 1 part is missing here; 1 of them cannot be repaired now\n";
+    assert_eq!(text.matches(line).count(), 2, "{text}");
+    assert_eq!(text.matches("abc: 2 of 4 slivers that it takes can be had\n").count(), 1, "{text}");
+    assert_eq!(text.matches("next:").count(), 1, "{text}");
+    assert!(!text.contains("left") && text.contains("`haulout put FILE --repair`"), "{text}");
+}
+
+/// A devnet of four nodes with two shards each, beside a member with so many.
+fn beside(shards: u16) -> Option<ChainFacts> {
+    let mut facts = chain()?;
+    facts.shards.insert("12D3KooWother".to_owned(), (100..100 + shards).collect());
+    facts.names.insert("12D3KooWother".to_owned(), "tern".to_owned());
+    Some(facts)
+}
+
+/// A node that says from which members it is cut off.
+fn cut_off_from(away: &[&str]) -> Option<Health> {
+    Some(Health::from(json!({
+        "status": "ok", "conditions": [], "shards": 2, "shards_missing": 0, "members_away": away,
+    })))
+}
+
+#[test]
+fn members_that_are_no_nodes_of_the_devnet_count_while_a_node_is_connected_with_them() {
+    let card = Card { shards: 20, ..sample_card(4, 8) };
+    let others = [None, None, None].map(|_: Option<()>| cut_off_from(&["12D3KooWother"]));
+    let with = |first: Option<Health>| {
+        let healths = [first].into_iter().chain(others.clone()).collect();
+        report(&card, running(ProcessState::Running), beside(12), healths)
+    };
+    // 20 shards, of which a read needs 8 and a write 14: without the twelve of the other member writes fail.
+    let connected = with(cut_off_from(&[]));
+    assert_eq!(connected.health(), Headline::Healthy, "{}", connected.to_text());
+    assert!(connected.to_text().contains(" tern  connected  12 shards"), "{}", connected.to_text());
+    let away = with(cut_off_from(&["12D3KooWother"]));
+    assert_eq!(away.works(), (Verdict::Works, Verdict::Fails), "{}", away.to_text());
+    assert!(away.to_text().contains(" tern  AWAY: "), "{}", away.to_text());
+    assert_eq!(json_of(&away)["others"][0]["connected"], false);
+    // One that is away and not needed is still not well.
+    let card = sample_card(4, 8);
+    let healths = vec![cut_off_from(&["12D3KooWother"]); 4];
+    let found = report(&card, running(ProcessState::Running), beside(1), healths);
+    assert_eq!(found.health(), Headline::Degraded);
+}
+
+#[test]
+fn a_node_that_left_and_is_being_stopped_is_said_to_be_and_is_well() {
+    let mut card = sample_card(4, 8);
+    card.nodes[3].is_leaving = true;
+    let mut processes: Vec<_> =
+        (1..=4).map(|number| process(&format!("n{number}"), ProcessState::Running)).collect();
+    processes[3].doing = Some("stopping".to_owned());
+    processes.push(process("ledger", ProcessState::Running));
+    let mut facts = chain().unwrap();
+    facts.shards.remove(&card.nodes[3].peer_id);
+    let healths = vec![well(), well(), well(), None];
+    let found = report(&card, Supervised::Running(processes), Some(facts), healths);
+    let text = found.to_text();
+    assert!(text.contains(" n4  stopping: the supervisor is stopping it: it has left"), "{text}");
+    assert!(!text.contains("SILENT") && !text.contains("mend"), "{text}");
+    assert_eq!(found.health(), Headline::Healthy, "{text}");
+}

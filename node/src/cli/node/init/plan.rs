@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use crate::checks::Outcome;
 
-    const GUESS: &str = "/ip4/10.0.0.5/tcp/8";
+    const GUESS: &str = "/ip4/10.0.0.5/tcp/8008";
 
     /// A node that listens on all addresses of IPv4, and guesses that it is reached at [`GUESS`].
     fn plan() -> Plan {
@@ -239,7 +239,7 @@ mod tests {
         let file = NodeFile {
             network,
             bootstrap: Vec::new(),
-            listen: vec!["/ip4/0.0.0.0/tcp/8".to_owned()],
+            listen: vec!["/ip4/0.0.0.0/tcp/8008".to_owned()],
             external: vec![GUESS.to_owned()],
             chain: chain.clone(),
             wallet: PathBuf::new(),
@@ -259,7 +259,7 @@ mod tests {
 
     /// Peers that came in and see the machine at these addresses.
     fn told(addresses: &[&str]) -> Reachability {
-        let mut found = Reachability::of(&[Door::Tcp(8)]);
+        let mut found = Reachability::of(&[Door::Tcp(8008)]);
         for (at, ip) in (1..).zip(addresses) {
             let answer = (ip.parse().unwrap(), vec![Tried::Reached]);
             found.note(PeerId::from_key([at; 32]), Ok(answer));
@@ -274,10 +274,10 @@ mod tests {
         assert_eq!(alone.file.external, [GUESS]);
         assert_eq!(check.outcome, Outcome::Doubtful);
         let next = check.next_step.unwrap();
-        assert!(next.ends_with("--external /ip4/203.0.113.9/tcp/8"), "{next}");
+        assert!(next.ends_with("--external /ip4/203.0.113.9/tcp/8008"), "{next}");
         let mut agreed = plan();
         assert!(agreed.seen_at(&told(&["203.0.113.7"; 2])).is_none());
-        assert_eq!(agreed.file.external, ["/ip4/203.0.113.7/tcp/8"]);
+        assert_eq!(agreed.file.external, ["/ip4/203.0.113.7/tcp/8008"]);
         let mut as_guessed = plan();
         assert!(
             as_guessed.seen_at(&told(&["10.0.0.5"])).is_none(),

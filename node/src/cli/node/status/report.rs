@@ -12,7 +12,7 @@ use crate::cli::output::size;
 use crate::cli::stake::{selection_json, selection_text, shards};
 use crate::error::Result;
 use crate::periods;
-use crate::probe::Health;
+use crate::probe::{self, Health};
 use crate::stakes::{NodeRow, Role, Selection};
 use crate::words::{count, label, wal, wal_json};
 
@@ -29,12 +29,14 @@ pub(super) struct Place {
 }
 
 /// What a node lacks and does about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Repairs {
     incomplete: u64,
     pairs: u64,
     bytes: u64,
     is_complete: bool,
+    /// How many cannot be repaired now, and some of them with why.
+    stuck: (u64, Vec<String>),
     /// About how long it takes, as fast as it was while it was watched.
     left: Option<Duration>,
 }
@@ -59,6 +61,7 @@ impl Repairs {
                 pairs: number("repaired_pairs"),
                 bytes: number("received_bytes"),
                 is_complete: told["complete"].as_bool().unwrap_or(false),
+                stuck: (number("stuck_blobs"), probe::stuck(health)),
                 left: None,
             }
         };
@@ -73,13 +76,31 @@ impl Repairs {
 
     /// How long it takes if it goes on as it went on between two questions.
     fn left(&self, after: &Repairs, watched: Duration) -> Option<Duration> {
+        if after.stuck.0 > 0 {
+            return None; // what cannot be repaired has no pace
+        }
         let done = self.incomplete.checked_sub(after.incomplete).filter(|done| *done > 0)?;
         let left = watched.as_secs_f64() * after.incomplete as f64 / done as f64;
         Duration::try_from_secs_f64(left.ceil()).ok()
     }
 
-    fn to_text(self) -> String {
-        let done = format!("{} pairs repaired from {}", self.pairs, size(self.bytes));
+    /// The blobs that wait alone does not bring back, and what does.
+    fn stuck_text(&self) -> Vec<String> {
+        let (count, named) = &self.stuck;
+        let mut lines: Vec<String> = named.iter().map(|blob| label(blob)).collect();
+        match count.saturating_sub(u64::try_from(named.len()).unwrap_or(u64::MAX)) {
+            0 => {}
+            more => lines.push(format!("and {more} more")),
+        }
+        if *count > 0 {
+            lines.push(probe::STUCK_STEP.to_owned());
+        }
+        lines
+    }
+
+    fn to_text(&self) -> String {
+        let pairs = count(usize::try_from(self.pairs).unwrap_or(usize::MAX), "pair");
+        let done = format!("{pairs} repaired from {}", size(self.bytes));
         let left = match self.left {
             Some(left) => {
                 format!("; about {} more, as fast as in the last seconds", periods::spoken(left))
@@ -89,7 +110,14 @@ impl Repairs {
         match (self.incomplete, self.is_complete) {
             (0, true) => format!("nothing is missing; {done}"),
             (0, false) => format!("it still looks for what is missing; {done}"),
-            (some, _) => format!("{some} blobs INCOMPLETE; {done}{left}"),
+            (some, _) => {
+                let blobs = count(usize::try_from(some).unwrap_or(usize::MAX), "blob");
+                let stuck = match self.stuck.0 {
+                    0 => String::new(),
+                    stuck => format!(", {stuck} of them CANNOT BE REPAIRED now"),
+                };
+                format!("{blobs} INCOMPLETE{stuck}; {done}{left}")
+            }
         }
     }
 }
@@ -141,6 +169,8 @@ impl Report {
                 "incomplete_blobs": self.repairs.incomplete,
                 "repaired_pairs": self.repairs.pairs,
                 "received_bytes": self.repairs.bytes,
+                "stuck_blobs": self.repairs.stuck.0,
+                "stuck": told("repairs").map(|repairs| repairs["stuck"].clone()),
                 "seconds_left": self.repairs.left.map(|left| left.as_secs()),
             },
             "reachability": told("reachability"),
@@ -158,6 +188,7 @@ impl Report {
                 let version = label(health.text("version").unwrap_or("?"));
                 line("running", &format!("{}, version {version}", self.running.to_text(epoch)));
                 line("repairs", &self.repairs.to_text());
+                self.repairs.stuck_text().iter().for_each(|stuck| line("", &format!("  {stuck}")));
                 self.reach(health).iter().enumerate().for_each(|(at, reach)| {
                     line(if at == 0 { "reachable" } else { "" }, reach);
                 });
@@ -357,6 +388,28 @@ mod tests {
         );
         assert_eq!((report.is_well(), report.word()), (false, "down"));
         assert_eq!(report.to_json()["running"], Value::Null);
+    }
+
+    #[test]
+    fn a_repair_that_cannot_end_names_blobs_and_why_and_no_time() {
+        let stuck = json!([{ "blob_id": "abc", "slivers_left": 2, "slivers_needed": 7, "is_faulty": false }]);
+        let repairs = json!({
+            "complete": false, "incomplete_blobs": 1, "repaired_pairs": 1, "received_bytes": 0, "stuck_blobs": 2, "stuck": stuck,
+        });
+        let report = report(Some(json!({ "status": "degraded", "repairs": repairs })), Some(1));
+        let text = report.to_text();
+        for said in [
+            "1 blob INCOMPLETE, 2 of them CANNOT BE REPAIRED now; 1 pair repaired",
+            "abc: 2 of 7 slivers that it takes can be had\n",
+            "and 1 more\n",
+            "`haulout put FILE --repair`",
+        ] {
+            assert!(text.contains(said), "{said}\n{text}");
+        }
+        assert_eq!(report.to_json()["repairs"]["stuck"], stuck);
+        let before = Repairs { incomplete: 5, ..Repairs::default() };
+        let after = Repairs { incomplete: 4, stuck: (1, Vec::new()), ..Repairs::default() };
+        assert_eq!(before.left(&after, Duration::from_secs(1)), None);
     }
 
     #[test]
