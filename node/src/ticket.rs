@@ -80,7 +80,7 @@ impl Ticket {
             servers: chain.rpc.clone(),
             peers: peers.collect::<Result<_, _>>()?,
         };
-        let text = Ticket::sealed(&wire::encode(&body));
+        let text = sealed(&wire::encode(&body));
         match text.len() {
             0..=CHARS_MAX => Ok(text),
             long => {
@@ -90,12 +90,6 @@ impl Ticket {
                     .hint("name fewer or shorter servers in chain.rpc"))
             }
         }
-    }
-
-    /// The text of these bytes under their checksum, whatever they are: what somebody could write who means harm.
-    pub fn sealed(bytes: &[u8]) -> String {
-        let bytes = [bytes, &checksum(bytes)].concat();
-        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// Reads a ticket; white space in it is left out, because mail breaks lines.
@@ -219,6 +213,12 @@ fn expired(seconds_ago: u64) -> Error {
     Error::new(Kind::Expired, message).hint(
         "ask for a new one, which `haulout node invite` prints; if the clock is wrong, `timedatectl set-ntp true` lets it be set",
     )
+}
+
+/// The text of these bytes under their checksum.
+fn sealed(bytes: &[u8]) -> String {
+    let bytes = [bytes, &checksum(bytes)].concat();
+    format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
 }
 
 #[cfg(test)]
