@@ -480,6 +480,8 @@ impl Node {
         let mut shards = epoch_change::released(&known, self.epoch, |it| synced.contains(&it));
         shards.extend(store.leaving()?.into_iter().filter(|shard| !known.contains_key(shard)));
         for shard in shards {
+            // If it comes back, it has to be fetched like one that was never here.
+            self.confirmed.values_mut().for_each(|shards| shards.retain(|it| *it != shard));
             while !self.wait(store.drop_shard(shard, &self.parameters))?.is_done {}
             env.note(format_args!("n{} lets {shard} go", self.index));
         }

@@ -194,8 +194,13 @@ fn moves(
             continue;
         }
         for _ in 0..1 + random.index(most) {
-            let (from, to) = (random.index(last.len()), random.index(last.len()));
-            if from != to && !faulty[to] && last[from].len() > 1 {
+            let givers: Vec<_> = (0..last.len()).filter(|node| last[*node].len() > 1).collect();
+            let takers: Vec<_> = (0..last.len()).filter(|node| !faulty[*node]).collect();
+            if givers.is_empty() || takers.is_empty() {
+                continue;
+            }
+            let (from, to) = (*random.choose(&givers), *random.choose(&takers));
+            if from != to {
                 let at = random.index(last[from].len());
                 let shard = last[from].remove(at);
                 last[to].push(shard);
@@ -282,7 +287,11 @@ impl Settings {
         let parameters = Parameters::new(shards, segment_bytes).expect("sound parameters");
         let dealt = deal(random, nodes, shards);
         let is_beyond = random.chance(100);
-        let most = if is_beyond { usize::from(shards) } else { usize::from(parameters.faults()) };
+        // Shards move only as far as those that lie or lose leave room for it, so half of the seeds leave some.
+        let room = &mut Random::of(seed, "room");
+        let faults = usize::from(parameters.faults());
+        let left = if room.chance(500) { 1 + room.index(faults) } else { 0 };
+        let most = if is_beyond { usize::from(shards) } else { faults - left };
         let (mut lies, mut may_lose) = (vec![None; nodes], vec![false; nodes]);
         for node in faulty(random, &dealt, most) {
             match random.within(0..3) {
