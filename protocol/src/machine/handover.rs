@@ -35,6 +35,10 @@ use paging::Piece;
 
 /// Pages that one owner is asked for at once: while one is on its way, the other is being read.
 pub const PAGES_OF_OWNER: usize = 2;
+/// Whoever sends a page more slowly than this is not waited for, however regularly a little of it comes.
+const PAGE_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
+/// Beside that a page may take so many times the patience: its owner reads, and we check and write what came.
+const PAGE_PATIENCES: u64 = 3;
 
 /// A pair, or a symbol of a short blob: of which blob and segment, on which shard.
 pub type Pair = (BlobId, u32, ShardIndex);
@@ -168,6 +172,8 @@ struct Owner {
 struct Page {
     owner: usize,
     asked_at: Option<Timestamp>,
+    /// What it holds, at most.
+    bytes: u64,
     owed: BTreeSet<Pair>,
 }
 
@@ -242,6 +248,13 @@ impl Handover {
     /// The pages that an owner has been asked for.
     fn owes(&self, owner: usize) -> bool {
         self.pages.values().any(|page| page.owner == owner && page.asked_at.is_some())
+    }
+
+    /// When a page has taken so long that its owner is not waited for.
+    fn page_ends(&self, page: &Page) -> Option<Timestamp> {
+        let sent_ms = page.bytes.saturating_mul(1000) / PAGE_BYTES_PER_SECOND_MIN;
+        let begun_ms = self.terms.patience_ms.saturating_mul(PAGE_PATIENCES);
+        page.asked_at.map(|asked| asked.after(begun_ms.saturating_add(sent_ms)))
     }
 
     /// Something is missing: its former owners come first, where there are any.
@@ -342,7 +355,7 @@ impl Handover {
 
     /// What follows from the way in which a page ended.
     fn close(&mut self, now: Timestamp, page: Page, how: How) -> Vec<Effect> {
-        let Page { owner, asked_at, owed } = page;
+        let Page { owner, asked_at, owed, .. } = page;
         let others = self.owes(owner);
         match how {
             How::Over(End::Done) => {
@@ -386,7 +399,9 @@ impl Handover {
             |since: Option<Timestamp>, wait| since.is_some_and(|it| it.after(wait) <= now);
         for owner in self.owners.keys().copied().collect::<Vec<_>>() {
             let Owner { silent_since, behind_since, .. } = self.owners[&owner];
-            if is_over(silent_since, self.terms.patience_ms) {
+            let mut pages = self.pages.values().filter(|page| page.owner == owner);
+            let is_dripping = pages.any(|page| self.page_ends(page).is_some_and(|end| end <= now));
+            if is_over(silent_since, self.terms.patience_ms) || is_dripping {
                 if self.owes(owner) {
                     effects.push(Effect::Silent { owner });
                 }
@@ -399,10 +414,10 @@ impl Handover {
             }
         }
         while let Some(owner) = self.next_owner(now) {
-            let (entries, owed) = self.page(owner);
+            let (entries, owed, bytes) = self.page(owner);
             let request = RequestId(self.asked);
             self.asked += 1;
-            self.pages.insert(request, Page { owner, asked_at: None, owed });
+            self.pages.insert(request, Page { owner, asked_at: None, bytes, owed });
             effects.push(Effect::Ask { request, owner, entries });
         }
         let pages = &self.pages;
@@ -466,7 +481,8 @@ impl Machine for Handover {
             [silent, late.filter(|_| !owner.queue.is_empty())].into_iter().flatten().min()
         };
         let rested = self.members.next(self.seen).filter(|_| !self.owners.is_empty());
-        self.owners.values().filter_map(of).chain(rested).min()
+        let pages = self.pages.values().filter_map(|page| self.page_ends(page));
+        self.owners.values().filter_map(of).chain(rested).chain(pages).min()
     }
 }
 

@@ -38,11 +38,11 @@ impl Piece {
 }
 
 impl Handover {
-    /// The next page of an owner, off its queue, and what that owes.
-    pub(super) fn page(&mut self, owner: usize) -> (Vec<Entry>, BTreeSet<Pair>) {
+    /// The next page of an owner, off its queue, what that owes, and how many bytes it holds.
+    pub(super) fn page(&mut self, owner: usize) -> (Vec<Entry>, BTreeSet<Pair>, u64) {
         let (mut entries, mut owed) = (Vec::<Entry>::new(), BTreeSet::new());
         let (mut bytes, mut headers) = (0_u64, BTreeSet::new());
-        let Some(owner) = self.owners.get_mut(&owner) else { return (entries, owed) };
+        let Some(owner) = self.owners.get_mut(&owner) else { return (entries, owed, bytes) };
         while entries.len() < ENTRIES_MAX
             && let Some(piece) = owner.queue.front_mut()
         {
@@ -76,6 +76,6 @@ impl Handover {
                 owner.queue.pop_front();
             }
         }
-        (entries, owed)
+        (entries, owed, bytes)
     }
 }
