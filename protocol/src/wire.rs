@@ -104,6 +104,25 @@ pub trait Refusable: bincode::Encode + bincode::Decode<()> + Send + Sync {
     fn unless_refused(self) -> Result<Self, Refusal>;
 }
 
+/// Has an enum whose variant `Refused` holds a [`Refusal`] be [`Refusable`].
+macro_rules! refusable {
+    ($frame:ty) => {
+        impl $crate::wire::Refusable for $frame {
+            fn refusing(refusal: $crate::wire::Refusal) -> Self {
+                Self::Refused(refusal)
+            }
+
+            fn unless_refused(self) -> Result<Self, $crate::wire::Refusal> {
+                match self {
+                    Self::Refused(refusal) => Err(refusal),
+                    answer => Ok(answer),
+                }
+            }
+        }
+    };
+}
+use refusable;
+
 impl Refusal {
     /// Whether asking the same node again can help.
     pub fn is_transient(&self) -> bool {

@@ -3,7 +3,7 @@
 
 use bincode::{Decode, Encode};
 
-use super::{Refusable, Refusal, TraceContext};
+use super::{Refusal, TraceContext};
 use crate::blob::SegmentProof;
 
 /// A question about a blob.
@@ -79,18 +79,7 @@ pub enum Answer {
     Object(ObjectStatus),
 }
 
-impl Refusable for Answer {
-    fn refusing(refusal: Refusal) -> Self {
-        Answer::Refused(refusal)
-    }
-
-    fn unless_refused(self) -> Result<Self, Refusal> {
-        match self {
-            Answer::Refused(refusal) => Err(refusal),
-            answer => Ok(answer),
-        }
-    }
-}
+super::refusable!(Answer);
 
 /// Segments counted in one answer to [`Question::Holdings`]: 32 GiB of a blob, 4 KiB of a frame, and rows a node walks in
 /// some milliseconds.

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use bincode::{Decode, Encode};
 
-use super::{Refusable, Refusal};
+use super::Refusal;
 
 /// Most ports of one request: QUIC and TCP, and as many again.
 pub const DOORS_MAX: usize = 4;
@@ -113,18 +113,7 @@ impl Reply {
     }
 }
 
-impl Refusable for Reply {
-    fn refusing(refusal: Refusal) -> Self {
-        Reply::Refused(refusal)
-    }
-
-    fn unless_refused(self) -> Result<Self, Refusal> {
-        match self {
-            Reply::Refused(refusal) => Err(refusal),
-            answer => Ok(answer),
-        }
-    }
-}
+super::refusable!(Reply);
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use bincode::{Decode, Encode};
 use bytes::Bytes;
 
-use super::{Refusable, Refusal, TraceContext};
+use super::{Refusal, TraceContext};
 use crate::blob::{BlobHeader, BlobId};
 use crate::encoding::Parameters;
 use crate::pairs::PairProof;
@@ -85,18 +85,7 @@ pub enum Reply {
     Refused(Refusal),
 }
 
-impl Refusable for Reply {
-    fn refusing(refusal: Refusal) -> Self {
-        Reply::Refused(refusal)
-    }
-
-    fn unless_refused(self) -> Result<Self, Refusal> {
-        match self {
-            Reply::Refused(refusal) => Err(refusal),
-            answer => Ok(answer),
-        }
-    }
-}
+super::refusable!(Reply);
 
 /// What the parts of a segment count in a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@
 
 use bincode::{Decode, Encode};
 
-use super::{Refusable, Refusal, TraceContext};
+use super::{Refusal, TraceContext};
 use crate::chain::ObjectId;
 use crate::message::Persistence;
 use crate::sliver::Axis;
@@ -174,18 +174,7 @@ pub enum Reply {
     Refused(Refusal),
 }
 
-impl Refusable for Reply {
-    fn refusing(refusal: Refusal) -> Self {
-        Reply::Refused(refusal)
-    }
-
-    fn unless_refused(self) -> Result<Self, Refusal> {
-        match self {
-            Reply::Refused(refusal) => Err(refusal),
-            answer => Ok(answer),
-        }
-    }
-}
+super::refusable!(Reply);
 
 impl Request {
     /// The persistence a [`Request::Finish`] or [`Request::Confirm`] asks to confirm.

@@ -11,7 +11,7 @@
 use bincode::{Decode, Encode};
 use bytes::Bytes;
 
-use super::{Refusable, Refusal, TraceContext};
+use super::{Refusal, TraceContext};
 use crate::encoding::{Parameters, RecoverySymbol};
 use crate::merkle::{self, Proof};
 use crate::pairs::{PairProof, PairProofError};
@@ -57,18 +57,7 @@ pub enum Reply {
     Refused(Refusal),
 }
 
-impl Refusable for Reply {
-    fn refusing(refusal: Refusal) -> Self {
-        Reply::Refused(refusal)
-    }
-
-    fn unless_refused(self) -> Result<Self, Refusal> {
-        match self {
-            Reply::Refused(refusal) => Err(refusal),
-            answer => Ok(answer),
-        }
-    }
-}
+super::refusable!(Reply);
 
 /// The symbols of one source as they are on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 
 use bincode::{Decode, Encode};
 
-use super::{Refusable, Refusal};
+use super::Refusal;
 
 /// What a member asks.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -37,18 +37,7 @@ pub enum Reply {
     Refused(Refusal),
 }
 
-impl Refusable for Reply {
-    fn refusing(refusal: Refusal) -> Self {
-        Reply::Refused(refusal)
-    }
-
-    fn unless_refused(self) -> Result<Self, Refusal> {
-        match self {
-            Reply::Refused(refusal) => Err(refusal),
-            answer => Ok(answer),
-        }
-    }
-}
+super::refusable!(Reply);
 
 #[cfg(test)]
 mod tests {
