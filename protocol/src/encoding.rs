@@ -12,6 +12,7 @@ mod buffers;
 mod codeword;
 pub(crate) mod content;
 mod decoder;
+mod direct;
 mod encoder;
 mod engine;
 mod expanded;

@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use reed_solomon_simd::DecoderResult;
 use reed_solomon_simd::rate::{DecoderWork, DefaultRateDecoder, RateDecoder};
 
 use super::SegmentPosition;
 use super::buffers::Buffers;
 use super::content::ContentHasher;
+use super::direct::Direct;
 use super::engine::FastEngine;
 use super::layout::{BLOCK, Layout, copy};
 use super::matrix::Shape;
@@ -193,7 +193,7 @@ pub(super) fn decode_matrix(
     copy_source(shape, axis, slivers, matrix, advance);
     if slivers.iter().any(|(index, _)| *index >= shape.source(axis)) {
         let rows = matrix.len() / shape.row_bytes();
-        Rebuild { shape, axis, slivers, rows }.run(matrix);
+        Rebuild::new(shape, axis, slivers, rows).run(matrix);
     }
 }
 
@@ -233,82 +233,100 @@ fn copy_source(
     }
 }
 
+/// What decodes shards, one call after another.
+enum Coder {
+    /// Sums of what is given.
+    Direct {
+        direct: Direct,
+        /// Memory for one shard.
+        shard: Vec<u8>,
+    },
+    /// The library, and the memory it had at the last call.
+    Library(Option<DecoderWork>),
+}
+
 /// Decoding of the systematic slivers that are missing: a codeword runs across the slivers.
 struct Rebuild<'a> {
     shape: &'a Shape,
     axis: Axis,
     slivers: &'a [(usize, &'a [u8])],
-    /// Rows that are wanted.
-    rows: usize,
+    /// Systematic slivers that are wanted and not given, in order.
+    wanted: Vec<usize>,
+    /// Codewords that are wanted.
+    codewords: usize,
 }
 
-impl Rebuild<'_> {
-    fn run(&self, matrix: &mut [u8]) {
-        let Shape { shards, columns, symbol, .. } = *self.shape;
-        let codewords = match self.axis {
-            Axis::Primary => columns,
-            Axis::Secondary => self.rows,
+impl<'a> Rebuild<'a> {
+    /// For so many rows.
+    fn new(shape: &'a Shape, axis: Axis, slivers: &'a [(usize, &'a [u8])], rows: usize) -> Self {
+        let (systematic, codewords) = match axis {
+            Axis::Primary => (rows, shape.columns),
+            Axis::Secondary => (shape.columns, rows),
         };
+        let is_given = |sliver: &usize| slivers.binary_search_by_key(sliver, |it| it.0).is_ok();
+        let wanted = (0..systematic).filter(|sliver| !is_given(sliver)).collect();
+        Rebuild { shape, axis, slivers, wanted, codewords }
+    }
+
+    fn run(&self, matrix: &mut [u8]) {
+        let Shape { shards, symbol, .. } = *self.shape;
         let width = WORKING_SET / (2 * shards.next_power_of_two());
         let width = width.max(BLOCK) / BLOCK * BLOCK;
-        let mut work = None;
+        let group = (width / symbol).clamp(1, self.codewords);
+        let mut coder = self.coder();
         if symbol <= width {
-            let group = width / symbol;
-            for start in (0..codewords).step_by(group) {
-                let group = start..codewords.min(start + group);
-                work = Some(self.decode_group(group, work, matrix));
+            for start in (0..self.codewords).step_by(group) {
+                let group = start..self.codewords.min(start + group);
+                self.decode_group(group, &mut coder, matrix);
             }
         } else {
-            for codeword in 0..codewords {
+            for codeword in 0..self.codewords {
                 for start in (0..symbol).step_by(width) {
                     let piece = start..symbol.min(start + width);
-                    work = Some(self.decode_piece(codeword, piece, work, matrix));
+                    self.decode_piece(codeword, piece, &mut coder, matrix);
                 }
             }
         }
     }
 
-    fn decoder(&self, bytes: usize, work: Option<DecoderWork>) -> DefaultRateDecoder<FastEngine> {
-        let source = self.shape.source(self.axis);
-        let repair = self.shape.shards - source;
-        DefaultRateDecoder::new(source, repair, bytes, FastEngine::new(), work)
-            .expect("the library codes every split of the shards, and symbol sizes are even")
+    /// The fastest way to decode them.
+    fn coder(&self) -> Coder {
+        let bytes = self.codewords * self.shape.symbol;
+        let (source, total) = (self.shape.source(self.axis), self.shape.shards);
+        let given: Vec<_> = self.slivers.iter().map(|(sliver, _)| *sliver).collect();
+        match Direct::decode([source, total], &given, &self.wanted, bytes) {
+            Some(direct) => Coder::Direct { direct, shard: Vec::new() },
+            None => Coder::Library(None),
+        }
     }
 
     /// Decodes a group of codewords, packed into one call.
-    fn decode_group(
-        &self,
-        group: Range<usize>,
-        work: Option<DecoderWork>,
-        matrix: &mut [u8],
-    ) -> DecoderWork {
+    fn decode_group(&self, group: Range<usize>, coder: &mut Coder, matrix: &mut [u8]) {
         let symbol = self.shape.symbol;
         let layout = Layout::new(symbol, group.len());
-        let mut decoder = self.decoder(layout.shard_bytes(), work);
-        let mut shard = vec![0; layout.shard_bytes()];
-        for (sliver, bytes) in self.slivers {
-            let bytes = &bytes[group.start * symbol..group.end * symbol];
-            if layout.is_plain() {
-                self.add(&mut decoder, *sliver, bytes);
-            } else {
-                layout.pack_all(bytes, &mut shard);
-                self.add(&mut decoder, *sliver, &shard);
+        let of_group = |bytes: &'a [u8]| &bytes[group.start * symbol..group.end * symbol];
+        let mut packed = Vec::new();
+        let given: Vec<&[u8]> = if layout.is_plain() {
+            self.slivers.iter().map(|(_, bytes)| of_group(bytes)).collect()
+        } else {
+            packed.resize(self.slivers.len() * layout.shard_bytes(), 0);
+            let shards = packed.chunks_exact_mut(layout.shard_bytes());
+            for ((_, bytes), shard) in self.slivers.iter().zip(shards) {
+                layout.pack_all(of_group(bytes), shard);
             }
-        }
-        let result = decoder.decode().expect("as many shards as needed were added");
-        for (sliver, shard) in self.wanted(&result) {
+            packed.chunks_exact(layout.shard_bytes()).collect()
+        };
+        self.restore(coder, &given, |sliver, shard| {
             let start = self.place(sliver, group.start);
             if self.axis == Axis::Primary {
                 layout.unpack_all(shard, &mut matrix[start..start + group.len() * symbol]);
-                continue;
+                return;
             }
             for (place, codeword) in group.clone().enumerate() {
                 let start = self.place(sliver, codeword);
                 layout.unpack(place, shard, &mut matrix[start..start + symbol]);
             }
-        }
-        drop(result);
-        decoder.into_parts().1
+        });
     }
 
     /// Decodes the same piece of all symbols of one codeword.
@@ -316,38 +334,50 @@ impl Rebuild<'_> {
         &self,
         codeword: usize,
         piece: Range<usize>,
-        work: Option<DecoderWork>,
+        coder: &mut Coder,
         matrix: &mut [u8],
-    ) -> DecoderWork {
-        let mut decoder = self.decoder(piece.len(), work);
-        for (sliver, bytes) in self.slivers {
-            let symbol = &bytes[codeword * self.shape.symbol..];
-            self.add(&mut decoder, *sliver, &symbol[piece.clone()]);
-        }
-        let result = decoder.decode().expect("as many shards as needed were added");
-        for (sliver, shard) in self.wanted(&result) {
+    ) {
+        let start = codeword * self.shape.symbol;
+        let piece_of = |bytes: &'a [u8]| &bytes[start + piece.start..start + piece.end];
+        let given: Vec<_> = self.slivers.iter().map(|(_, bytes)| piece_of(bytes)).collect();
+        self.restore(coder, &given, |sliver, shard| {
             let start = self.place(sliver, codeword);
             matrix[start + piece.start..start + piece.end].copy_from_slice(shard);
+        });
+    }
+
+    /// Decodes one shard of each sliver; `keep` sees those that are wanted.
+    fn restore(&self, coder: &mut Coder, given: &[&[u8]], mut keep: impl FnMut(usize, &[u8])) {
+        let bytes = given[0].len();
+        let work = match coder {
+            Coder::Direct { direct, shard } => {
+                shard.resize(bytes, 0);
+                for (place, sliver) in self.wanted.iter().enumerate() {
+                    direct.compute(place, given, shard);
+                    keep(*sliver, shard);
+                }
+                return;
+            }
+            Coder::Library(work) => work,
+        };
+        let source = self.shape.source(self.axis);
+        let repair = self.shape.shards - source;
+        let engine = FastEngine::new();
+        let mut decoder = DefaultRateDecoder::new(source, repair, bytes, engine, work.take())
+            .expect("the library codes every split of the shards, and symbol sizes are even");
+        for ((sliver, _), shard) in self.slivers.iter().zip(given) {
+            let added = match sliver.checked_sub(source) {
+                None => decoder.add_original_shard(*sliver, shard),
+                Some(repair) => decoder.add_recovery_shard(repair, shard),
+            };
+            added.expect("slivers are distinct, in range and equally long");
+        }
+        let result = decoder.decode().expect("as many shards as needed were added");
+        for sliver in &self.wanted {
+            keep(*sliver, result.restored_original(*sliver).expect("wanted slivers are missing"));
         }
         drop(result);
-        decoder.into_parts().1
-    }
-
-    fn add(&self, decoder: &mut DefaultRateDecoder<FastEngine>, sliver: usize, shard: &[u8]) {
-        let added = match sliver.checked_sub(self.shape.source(self.axis)) {
-            None => decoder.add_original_shard(sliver, shard),
-            Some(repair) => decoder.add_recovery_shard(repair, shard),
-        };
-        added.expect("slivers are distinct, in range and equally long");
-    }
-
-    /// The restored symbols that lie in rows that are wanted.
-    fn wanted<'r>(&self, result: &'r DecoderResult<'_>) -> impl Iterator<Item = (usize, &'r [u8])> {
-        let end = match self.axis {
-            Axis::Primary => self.rows,
-            Axis::Secondary => self.shape.columns,
-        };
-        result.restored_original_iter().take_while(move |(sliver, _)| *sliver < end)
+        *work = Some(decoder.into_parts().1);
     }
 
     /// Where the symbol of a systematic sliver in a codeword starts in the matrix.

@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::codeword::{Extender, hash_wide, repair};
+use super::direct::Direct;
 use super::lanes::LeafHasher;
 use super::layout::copy;
 use super::matrix::Shape;
@@ -147,7 +148,15 @@ fn extend(shape: &Shape, axis: Axis, bytes: &[u8], wanted: &[usize]) -> Vec<u8> 
     if wanted.is_empty() {
         return symbols;
     }
-    let mut extender = Extender::new(shape.source(axis.other()), shape.shards, symbol);
+    let source = shape.source(axis.other());
+    if let Some(direct) = Direct::extend([source, shape.shards], wanted, symbol) {
+        let given: Vec<_> = bytes.chunks_exact(symbol).collect();
+        for (place, target) in symbols.chunks_exact_mut(symbol).enumerate() {
+            direct.compute(place, &given, target);
+        }
+        return symbols;
+    }
+    let mut extender = Extender::new(source, shape.shards, symbol);
     for piece in extender.pieces() {
         let given = |i: usize| &bytes[i * symbol..][piece.clone()];
         let result = extender.extend(piece.len(), given);

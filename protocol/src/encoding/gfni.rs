@@ -65,6 +65,11 @@ impl Gfni {
         Some(Gfni { token, matrices: &MATRICES, skew: tables::get_skew() })
     }
 
+    /// Adds to each block of a sum the block at its place, times a factor, given by its logarithm.
+    pub(super) fn multiply_add(&self, sum: &mut [Block], x: &[Block], log_m: GfElement) {
+        add_product(self.token, sum, x, &self.matrices[usize::from(log_m)]);
+    }
+
     /// Matrices of the factor at this place of the transforms; a logarithm past all others stands for zero there.
     fn skew(&self, place: usize) -> &Matrices {
         match self.skew[place] {
@@ -134,6 +139,15 @@ fn multiply(token: X64V4xToken, x: &mut [Block], matrices: &Matrices) {
     for x in x {
         let product = multiply_add(token, _mm512_setzero_si512(), _mm512_loadu_si512(&*x), factor);
         _mm512_storeu_si512(x, product);
+    }
+}
+
+#[arcane(import_intrinsics)]
+fn add_product(token: X64V4xToken, sum: &mut [Block], x: &[Block], matrices: &Matrices) {
+    let factor = factor(token, matrices);
+    for (sum, x) in sum.iter_mut().zip(x) {
+        let (before, x) = (_mm512_loadu_si512(&*sum), _mm512_loadu_si512(x));
+        _mm512_storeu_si512(sum, multiply_add(token, before, x, factor));
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Operation {
     DecodeSystematic,
     /// The segment from repair primaries, content checked. Limit: the library's decoder, and hashing the content.
     DecodeRepair,
+    /// The segment from primaries of which a tenth are repair, as if one of ten nodes were silent, content checked. Limit: as above.
+    DecodeFewRepair,
     /// The segment from secondaries, as many of them repair as there are, content checked. Limit: as above.
     DecodeSecondary,
     /// One primary sliver against its root. Limit: one call of that shape, and hashing its symbols once.
@@ -69,11 +71,12 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Operation; 19] = [
+    pub const ALL: [Operation; 20] = [
         Operation::Encode,
         Operation::Identify,
         Operation::DecodeSystematic,
         Operation::DecodeRepair,
+        Operation::DecodeFewRepair,
         Operation::DecodeSecondary,
         Operation::VerifyPrimary,
         Operation::VerifySecondary,
@@ -111,6 +114,7 @@ impl Operation {
             Operation::Identify => "identify",
             Operation::DecodeSystematic => "decode-systematic",
             Operation::DecodeRepair => "decode-repair",
+            Operation::DecodeFewRepair => "decode-few-repair",
             Operation::DecodeSecondary => "decode-secondary",
             Operation::VerifyPrimary => "verify-primary",
             Operation::VerifySecondary => "verify-secondary",
@@ -148,8 +152,11 @@ impl Workload {
             Operation::Encode => blob().encode(),
             Operation::Identify => blob().identify(),
             Operation::DecodeSystematic => blob().decode_systematic(),
-            Operation::DecodeRepair => blob().decode_repair(Axis::Primary),
-            Operation::DecodeSecondary => blob().decode_repair(Axis::Secondary),
+            Operation::DecodeRepair => blob().decode_repair(Axis::Primary, u16::MAX),
+            Operation::DecodeFewRepair => {
+                blob().decode_repair(Axis::Primary, parameters.primary_source().div_ceil(10))
+            }
+            Operation::DecodeSecondary => blob().decode_repair(Axis::Secondary, u16::MAX),
             Operation::VerifyPrimary => blob().verify(Axis::Primary),
             Operation::VerifySecondary => blob().verify(Axis::Secondary),
             Operation::ServeSymbol => blob().serve_symbol(),

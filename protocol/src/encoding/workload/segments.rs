@@ -69,9 +69,10 @@ impl Blob {
         Workload { limit: self.content_limit(), work: self.decode(Axis::Primary, source) }
     }
 
-    pub(super) fn decode_repair(self, axis: Axis) -> Workload {
-        let shards = self.parameters.shards();
+    /// From slivers of which at most so many are repair.
+    pub(super) fn decode_repair(self, axis: Axis, most: u16) -> Workload {
         let source = self.parameters.source(axis);
+        let first = most.min(self.parameters.shards() - source);
         let mut parts = vec![self.content_limit()];
         for shape in self.shapes() {
             let codewords = match axis {
@@ -80,7 +81,7 @@ impl Blob {
             };
             parts.push(raw_decode(shape.source(axis), shape.shards, codewords * shape.symbol));
         }
-        Workload { limit: all(parts), work: self.decode(axis, shards - source..shards) }
+        Workload { limit: all(parts), work: self.decode(axis, first..first + source) }
     }
 
     /// Decoding from these slivers, and the check of what comes out.
