@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::chain::object::staking::EpochState;
 use crate::committee::tests::sample_committee;
+use crate::machine::Blame;
 use crate::machine::roster::tests::moved;
 use crate::wire::shard::{ENTRIES_MAX, Request};
 
