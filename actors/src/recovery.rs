@@ -60,8 +60,8 @@ pub(crate) struct RecoveryActor;
 pub(crate) enum Message {
     /// The ledger moved on: something may be missing, or be had, that was not before.
     PositionAdvanced,
-    /// A page of what is missing was read.
-    Looked(Box<Result<Seen, StoreError>>),
+    /// A page of what is missing was read, of the look with this number.
+    Looked(u64, Box<Result<Seen, StoreError>>),
     /// Something became of a page that a former owner of shards was asked for.
     Handed(News),
     /// The repair of a blob is over.
@@ -168,8 +168,10 @@ impl Actor for RecoveryActor {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::PositionAdvanced => state.advance(&myself, Input::Stirred),
-            Message::Looked(seen) => state.looked(&myself, *seen),
+            Message::PositionAdvanced => state.moved_on(&myself),
+            // Of a look that is out of date nothing is of use.
+            Message::Looked(look, seen) if look == state.looks => state.looked(&myself, *seen),
+            Message::Looked(..) => {}
             Message::Handed(news) => state.handed(&myself, news),
             Message::RepairEnded(blob, repaired) => state.repaired(&myself, blob, *repaired),
             Message::TimeReached => state.wake(&myself),
@@ -188,6 +190,12 @@ impl Actor for RecoveryActor {
 }
 
 impl State {
+    /// The ledger moved on; a look of another epoch asks former owners of other shards than those that are missing now.
+    fn moved_on(&mut self, myself: &ActorRef<Message>) {
+        let is_outdated = self.look.as_ref().is_some_and(|look| look.is_outdated(&self.context));
+        self.advance(myself, if is_outdated { Input::Outdated } else { Input::Stirred });
+    }
+
     fn looked(&mut self, myself: &ActorRef<Message>, seen: Result<Seen, StoreError>) {
         let Seen { lacking, lengths, arriving, end } = match seen {
             Ok(seen) => seen,
@@ -336,11 +344,11 @@ impl State {
             (self.look, self.next, self.arriving) = (Some(look), None, 0);
         }
         let (Some(look), next) = (self.look.clone(), self.next) else { return };
-        let store = self.context.store.clone();
+        let (store, number) = (self.context.store.clone(), self.looks);
         self.tasks.spawn(myself, async move {
             let seen = tokio::task::spawn_blocking(move || look.page(&store, next)).await;
             let seen = seen.expect("looking neither panics nor is cut off");
-            Message::Looked(Box::new(seen))
+            Message::Looked(number, Box::new(seen))
         });
     }
 

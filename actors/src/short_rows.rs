@@ -10,7 +10,7 @@ use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::encoding::{Parameters, ShortError, check_short};
 use haulout_protocol::merkle::{MultiProof, PartialTree};
 use haulout_protocol::sliver::{ShardIndex, pair_of_shard};
-use haulout_storage::ShortBlob;
+use haulout_storage::{ShortBlob, Store, StoreError};
 use tokio::sync::{Mutex, MutexGuard};
 
 /// Locks of rows: two blobs rarely share one.
@@ -33,6 +33,27 @@ impl ShortRows {
     /// Waits until nobody else changes the blob's row. To be held while it is read and written again.
     pub(crate) async fn lock(&self, blob_id: &BlobId) -> MutexGuard<'_, ()> {
         self.0[usize::from(blob_id.as_bytes()[31]) % LOCKS].lock().await
+    }
+
+    /// Makes what was checked durable, with what is there; how many symbols there are then. Nobody waits here for a turn at a
+    /// core, because others wait for the row. Time zero: nobody brings it any more, so it is not on its way.
+    pub(crate) async fn add(
+        &self,
+        store: &Store,
+        parameters: Parameters,
+        header: BlobHeader,
+        row: CheckedRow,
+    ) -> Result<usize, StoreError> {
+        let (blob_id, reader) = (header.blob_id(), store.clone());
+        let _alone = self.lock(&blob_id).await;
+        let all = tokio::task::spawn_blocking(move || {
+            let old = reader.short(&blob_id).ok().flatten(); // a damaged one is replaced
+            row.with(&parameters, &header, old).expect("both rows prove all that they hold")
+        });
+        let all = all.await.expect("merging neither panics nor is cut off");
+        let symbols = all.symbols.len();
+        store.put_short(&blob_id, all, 0).await?;
+        Ok(symbols)
     }
 }
 
@@ -59,6 +80,73 @@ pub(crate) fn check(
     check_short(parameters, header, symbols, &proof)
 }
 
+/// Symbols that were checked against their blob's header, and what they tell of its tree.
+pub(crate) struct CheckedRow {
+    row: ShortBlob,
+    known: PartialTree,
+}
+
+impl CheckedRow {
+    /// Checks what came.
+    pub(crate) fn new(
+        parameters: &Parameters,
+        header: &BlobHeader,
+        row: ShortBlob,
+    ) -> Result<Self, ShortError> {
+        let symbols = placed(parameters, &header.blob_id(), &row);
+        Ok(CheckedRow { known: check(parameters, header, &symbols, &row.proof)?, row })
+    }
+
+    /// Only these of its symbols.
+    pub(crate) fn only(
+        mut self,
+        parameters: &Parameters,
+        blob_id: &BlobId,
+        shards: &[ShardIndex],
+    ) -> Result<Self, ShortError> {
+        let before = self.row.symbols.len();
+        self.row.symbols.retain(|(shard, _)| shards.contains(shard));
+        if self.row.symbols.len() < before {
+            self.row = proved(parameters, blob_id, self.row, &self.known)?;
+        }
+        Ok(self)
+    }
+
+    /// With the symbols that were there before and do not come: a row only grows.
+    fn with(
+        mut self,
+        parameters: &Parameters,
+        header: &BlobHeader,
+        old: Option<ShortBlob>,
+    ) -> Result<ShortBlob, ShortError> {
+        let (blob_id, new) = (header.blob_id(), self.row);
+        let came = |shard: &ShardIndex| new.symbols.iter().any(|(other, _)| other == shard);
+        let Some(old) = old.filter(|old| old.symbols.iter().any(|(shard, _)| !came(shard))) else {
+            return Ok(new);
+        };
+        let symbols = placed(parameters, &blob_id, &old);
+        let Ok(before) = check(parameters, header, &symbols, &old.proof) else { return Ok(new) };
+        self.known.merge(&before);
+        let kept = old.symbols.into_iter().filter(|(shard, _)| !came(shard));
+        let mut symbols: Vec<_> = kept.chain(new.symbols.iter().cloned()).collect();
+        symbols.sort_by_key(|(shard, _)| pair_of_shard(parameters, &blob_id, 0, *shard));
+        proved(parameters, &blob_id, ShortBlob { symbols, ..new }, &self.known)
+    }
+}
+
+/// A row with the proof of just its symbols.
+fn proved(
+    parameters: &Parameters,
+    blob_id: &BlobId,
+    row: ShortBlob,
+    known: &PartialTree,
+) -> Result<ShortBlob, ShortError> {
+    let symbols = placed(parameters, blob_id, &row);
+    let places: Vec<_> = symbols.iter().map(|(place, _)| usize::from(*place)).collect();
+    let proof = known.prove_many(&places).ok_or(ShortError::Unproved)?;
+    Ok(ShortBlob { proof: proof.to_bytes().into(), ..row })
+}
+
 /// What came, once it is checked, with the symbols that were there before and do not come: a row only grows.
 pub(crate) fn with_symbols_of(
     parameters: &Parameters,
@@ -66,22 +154,7 @@ pub(crate) fn with_symbols_of(
     new: ShortBlob,
     old: Option<ShortBlob>,
 ) -> Result<ShortBlob, ShortError> {
-    let blob_id = header.blob_id();
-    let in_order = |blob: &ShortBlob| placed(parameters, &blob_id, blob);
-    let mut known = check(parameters, header, &in_order(&new), &new.proof)?;
-    let came = |shard: &ShardIndex| new.symbols.iter().any(|(other, _)| other == shard);
-    let Some(old) = old.filter(|old| old.symbols.iter().any(|(shard, _)| !came(shard))) else {
-        return Ok(new);
-    };
-    let Ok(before) = check(parameters, header, &in_order(&old), &old.proof) else { return Ok(new) };
-    known.merge(&before);
-    let kept = old.symbols.into_iter().filter(|(shard, _)| !came(shard));
-    let mut symbols: Vec<_> = kept.chain(new.symbols.iter().cloned()).collect();
-    symbols.sort_by_key(|(shard, _)| pair_of_shard(parameters, &blob_id, 0, *shard));
-    let all = ShortBlob { symbols, ..new };
-    let places: Vec<_> = in_order(&all).iter().map(|(place, _)| usize::from(*place)).collect();
-    let proof = known.prove_many(&places).ok_or(ShortError::Unproved)?;
-    Ok(ShortBlob { proof: proof.to_bytes().into(), ..all })
+    CheckedRow::new(parameters, header, new)?.with(parameters, header, old)
 }
 
 /// A node's symbols, each with its place in the blob.
@@ -114,6 +187,9 @@ mod tests {
                 proof: proof.into(),
             }
         };
+        let checked = CheckedRow::new(&parameters, header, row(0..6)).expect("it is right");
+        let some = checked.only(&parameters, &blob_id, &[2, 3, 7].map(ShardIndex));
+        assert_eq!(some.expect("they are known").row, row(2..4), "as if no more had come");
         let all = with_symbols_of(&parameters, header, row(2..6), Some(row(0..4)));
         assert_eq!(all, Ok(row(0..6)), "as if all had come at once");
         assert_eq!(with_symbols_of(&parameters, header, row(2..6), None), Ok(row(2..6)));

@@ -84,6 +84,8 @@ pub struct Page {
     pub rotten: u64,
     /// Where the next page begins; none if this was the last.
     pub end: Option<PageEnd>,
+    /// Whether a blob is in it that has a header of its own, and lacks that.
+    pub(crate) is_headless: bool,
     /// Blobs of which nothing is missing, each with the number of the note that had it looked at.
     pub(crate) whole: Vec<(BlobKey, u64)>,
 }
@@ -139,9 +141,12 @@ pub(crate) fn filled(
         // What is on its way is not here.
         let scope = Scope { epoch, shards: &shards, arriving_since_ms: u64::MAX };
         let page = page(view, &scope, &segments_of, after)?;
+        if page.is_headless {
+            filled.clear(); // no shard is whole without the header
+        }
         for lacking in page.lacking {
             if lacking.pairs.is_empty() {
-                filled.clear(); // none is whole without the header
+                filled.clear(); // a row that is damaged is nobody's
             }
             filled.retain(|shard, _| !lacking.pairs.iter().any(|(_, lacks)| lacks == shard));
         }
@@ -211,7 +216,10 @@ impl Look<'_> {
         match lacking.has_header && lacking.pairs.is_empty() {
             true => {}
             false if is_arriving => page.arriving += 1, // its writer may be at it: the row stays
-            false => page.lacking.push(lacking),
+            false => {
+                page.is_headless |= !is_short && !lacking.has_header;
+                page.lacking.push(lacking);
+            }
         }
         Ok(end)
     }

@@ -126,7 +126,10 @@ impl Node {
         }
         self.fill(env);
         self.handed(env, handover::Input::TimeReached);
-        self.drive(env, backlog::Input::Stirred);
+        // Whoever had shards in another epoch is not asked for those of this one.
+        let is_outdated = self.repairs.handing.as_ref().is_some_and(|it| it.epoch != self.epoch);
+        let input = if is_outdated { backlog::Input::Outdated } else { backlog::Input::Stirred };
+        self.drive(env, input);
         let current = self.repairs.job.as_mut().and_then(|job| job.current.as_mut());
         let Some(current) = current else { return };
         match current.reading.as_mut() {

@@ -19,7 +19,7 @@ use haulout_protocol::blob::BlobId;
 use haulout_protocol::machine::handover::{Effect, Handover, Input, Lost, Terms};
 use haulout_protocol::machine::{Machine, RequestId, Timestamp};
 use haulout_protocol::sliver::ShardIndex;
-use haulout_protocol::wire::shard::Entry;
+use haulout_protocol::wire::shard::{Entry, PAIRS_MAX};
 use ractor::{ActorRef, Message};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
@@ -96,6 +96,7 @@ impl HandingOver {
             patience_ms: milliseconds(limits::HANDOVER_PATIENCE),
             late_ms: milliseconds(limits::HANDOVER_LATE),
             pages_max: limits::HANDOVER_PAGES_MAX,
+            pairs_max: PAIRS_MAX,
             noise: session.noise(),
         };
         let own = network.identity();

@@ -13,7 +13,7 @@ use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex, ShardIndex, pair_of_shard};
 use haulout_protocol::writer_fault::WriterFault;
-use haulout_storage::{Store, StoreError};
+use haulout_storage::{SegmentWriter, Store, StoreError};
 
 use super::question::Given;
 use crate::serving::Serving;
@@ -80,6 +80,24 @@ pub(super) struct Kept {
     pub(super) slivers: [Bytes; 2],
 }
 
+/// Writes pairs of one segment, each with its proof and both of its slivers: they are durable once the writer commits. Blocks.
+pub(super) fn write_pairs<'a>(
+    store: &Store,
+    blob_id: BlobId,
+    segment: u32,
+    pairs: impl Iterator<Item = (ShardIndex, &'a [u8], &'a [Bytes; 2])>,
+) -> Result<SegmentWriter, StoreError> {
+    // Time zero: nobody brings these any more, so they are not on their way.
+    let mut writer = store.segment_writer(blob_id, segment, 0)?;
+    for (shard, proof, slivers) in pairs {
+        writer.append_proof(shard, proof)?;
+        for (axis, sliver) in Axis::BOTH.into_iter().zip(slivers) {
+            writer.append(shard, axis, sliver)?;
+        }
+    }
+    Ok(writer)
+}
+
 impl Job {
     /// How long the segment is, in bytes.
     pub(super) fn length(&self) -> u32 {
@@ -99,15 +117,8 @@ impl Job {
         }
         let (store, blob_id, segment) = (self.store.clone(), self.blob_id, self.segment);
         let written = self.serving.in_background(Duty::Repair, move || {
-            // Time zero: nobody brings these any more, so they are not on their way.
-            let mut writer = store.segment_writer(blob_id, segment, 0)?;
-            for Kept { shard, proof, slivers } in &kept {
-                writer.append_proof(*shard, proof)?;
-                for (axis, sliver) in Axis::BOTH.into_iter().zip(slivers) {
-                    writer.append(*shard, axis, sliver)?;
-                }
-            }
-            Ok::<_, StoreError>(writer)
+            let pairs = kept.iter().map(|it| (it.shard, &it.proof[..], &it.slivers));
+            write_pairs(&store, blob_id, segment, pairs)
         });
         let writer = written.await.ok_or(RepairError::Ended)??;
         Ok(writer.commit().await?)

@@ -46,6 +46,11 @@ impl Look {
         }
     }
 
+    /// Whether another epoch began since.
+    pub(super) fn is_outdated(&self, context: &Context) -> bool {
+        self.position.epoch != context.position.current().epoch
+    }
+
     /// Whether the store had read the ledger to its end when it began.
     pub(super) fn knows_all(&self) -> bool {
         self.position.checkpoint >= self.position.read_at

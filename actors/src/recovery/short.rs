@@ -15,7 +15,7 @@ use super::short_fault;
 use crate::context::Context;
 use crate::session::Session;
 use crate::session::download::{self, Consistency, GetError};
-use crate::short_rows::{places_of, with_symbols_of};
+use crate::short_rows::{CheckedRow, places_of};
 
 /// What was repaired.
 pub(super) struct Symbols {
@@ -42,9 +42,7 @@ pub(super) async fn repair(
     }
     let blob: Bytes = blob.into();
     let bytes = u64::try_from(blob.len()).unwrap_or(u64::MAX);
-    let _alone = context.short_rows.lock(blob_id).await;
-    let (parameters, of, ours, reader) =
-        (session.parameters, *blob_id, ours.to_vec(), context.store.clone());
+    let (parameters, of, ours) = (session.parameters, *blob_id, ours.to_vec());
     let read = blob.clone();
     let row = tokio::task::spawn_blocking(move || {
         let encoded = encode_short(&parameters, &blob);
@@ -57,16 +55,15 @@ pub(super) async fn repair(
             symbols: places.iter().map(|(place, shard)| (*shard, encoded.symbol(*place))).collect(),
             proof: proof.to_bytes().into(),
         };
-        let old = reader.short(&of).ok().flatten(); // a damaged one is replaced
-        with_symbols_of(&parameters, header, new, old).ok()
+        let checked = CheckedRow::new(&parameters, header, new).ok()?;
+        Some((header.clone(), checked))
     });
     // Content that is right and encodes to another root is the writer's fault.
-    let Some(row) = row.await.map_err(|_| RepairError::Ended)? else {
+    let Some((header, row)) = row.await.map_err(|_| RepairError::Ended)? else {
         return Err(faulty(session, blob_id, Some(read.into())).await);
     };
-    let symbols = u64::try_from(row.symbols.len()).unwrap_or(u64::MAX);
-    context.store.put_short(blob_id, row, 0).await?;
-    Ok(Symbols { symbols, bytes })
+    let symbols = context.short_rows.add(&context.store, parameters, header, row).await?;
+    Ok(Symbols { symbols: u64::try_from(symbols).unwrap_or(u64::MAX), bytes })
 }
 
 /// The writer is to blame, if that can be shown now.

@@ -24,7 +24,7 @@ use crate::state::Added;
 const ADDED_MAX: usize = 500;
 
 /// How long nodes may take to say that they have everything, before others must do without one.
-const LOOKED_WITHIN: Duration = Duration::from_secs(3);
+const LOOKED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Between two questions to them.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -108,8 +108,8 @@ impl Fleet {
         self.give_up(place)
     }
 
-    /// Shards that the nodes without this one hold with all that belongs in them, as they say. Who has not looked yet does so
-    /// in a moment, and is asked again.
+    /// Shards that the nodes without this one hold with all that belongs in them of what the ledger has now, as they say. Who
+    /// has not looked since does so in a moment, and is asked again; while the ledger says nothing, nobody counts.
     async fn held_without(&mut self, place: usize, needed: usize) -> u64 {
         let others = (0..).zip(&mut self.members).filter(|(other, _)| *other != place);
         let mut ports = Vec::new();
@@ -120,9 +120,21 @@ impl Fleet {
             }
         }
         let until = Instant::now() + LOOKED_WITHIN;
+        let mut since = None;
         loop {
+            if since.is_none() {
+                let chain = tokio::time::timeout_at(until, probe::chain(&self.chain)).await;
+                since = chain.ok().and_then(Result::ok).map(|chain| chain.checkpoint);
+            }
+            let Some(since) = since else {
+                if Instant::now() >= until {
+                    return 0;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+                continue;
+            };
             let healths = join_all(ports.iter().map(|port| probe::health(*port))).await;
-            let held = healths.iter().map(|health| loss::held(health.as_ref())).sum();
+            let held = healths.iter().map(|health| loss::held(health.as_ref(), since)).sum();
             if u64::try_from(needed).is_ok_and(|needed| held >= needed) || Instant::now() >= until {
                 return held;
             }

@@ -6,10 +6,10 @@ use haulout_node::error::{Error, Kind, Result};
 
 use crate::probe::{self, Health};
 
-/// Shards of a node in which everything is that belongs there, as it says; none of one that says nothing, or that lacks
-/// something of them.
-pub(super) fn held(health: Option<&Health>) -> u64 {
-    let full = health.filter(|health| probe::has_everything(health, 0));
+/// Shards of a node in which everything is that belongs there of what the ledger had at a checkpoint, as it says; none of one
+/// that says nothing, that lacks something of them, or that looked before that.
+pub(super) fn held(health: Option<&Health>, checkpoint: u64) -> u64 {
+    let full = health.filter(|health| probe::has_everything(health, checkpoint));
     full.and_then(|health| health.number("shards")).unwrap_or(0)
 }
 
@@ -51,9 +51,10 @@ mod tests {
             (Some(told(0, 7.into(), lacks)), 0),
             (Some(told(3, 7.into(), json!([]))), 0),
             (Some(told(0, Value::Null, json!([]))), 0),
+            (Some(told(0, 6.into(), json!([]))), 0),
             (None, 0),
         ] {
-            assert_eq!(held(health.as_ref()), expected, "{health:?}");
+            assert_eq!(held(health.as_ref(), 7), expected, "{health:?}");
         }
     }
 

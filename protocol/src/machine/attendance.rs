@@ -76,9 +76,9 @@ impl Attendance {
         self.silent.extend(members);
     }
 
-    /// A member lied.
-    pub(super) fn lied(&mut self, member: usize) {
-        self.liars.insert(member);
+    /// A member lied; whether that was not known.
+    pub(super) fn lied(&mut self, member: usize) -> bool {
+        self.liars.insert(member)
     }
 
     /// Whether nothing will come of this member any more.

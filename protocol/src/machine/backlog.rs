@@ -62,6 +62,9 @@ pub enum Input {
     },
     /// The store could not be read.
     LookFailed,
+    /// What the look that is under way began with is not so any more: other shards are ours, or others had them. If none is
+    /// under way, something may be missing.
+    Outdated,
     /// A repair is over.
     Done {
         /// Which blob's.
@@ -214,6 +217,16 @@ impl Backlog {
         self.queue.insert(place, blob);
     }
 
+    /// Begins again at once; repairs that run go on, because what they bring is of use if the shard still is ours.
+    fn outdated(&mut self) {
+        self.is_stirred = true;
+        if self.look != Look::Idle {
+            (self.look, self.began, self.seen) = (Look::Idle, None, self.seen.max(1));
+            self.awaited.clear();
+            self.queue.clear();
+        }
+    }
+
     fn done(&mut self, now: Timestamp, blob: BlobId, outcome: Outcome, left: Option<u16>) {
         if !self.running.remove(&blob) {
             return;
@@ -309,6 +322,7 @@ impl Machine for Backlog {
                 (self.look, self.is_stirred, self.seen) = (Look::Idle, true, self.seen.max(1));
                 self.began = Some(now);
             }
+            Input::Outdated => self.outdated(),
             Input::Done { blob, outcome, left } => self.done(now, blob, outcome, left),
             Input::TimeReached => (),
         }

@@ -7,29 +7,32 @@
 //!                                                       -> the page broke off -> in the queue again
 //!      the owner ends no page for a while    -> its queue is left, its pages go on: both ways at once
 //!      the owner lies, refuses, says nothing -> all that it owes is left
+//!      all that it sends of a page has come  -> it owes nothing of that: we check and keep it, whatever becomes of the owner
 //! ```
 //!
 //! Promises: each pair that was seen is kept or left, once, and its blob is settled as soon as all of its pairs are; pages in
 //! flight are bounded, all together and of each owner, and several owners have some; after its first lie, after a refusal for
-//! good and after its silence an owner is asked nothing more by this machine; one that names a time is asked again then. No
+//! good and after its silence an owner is asked nothing more by this machine; one that names a time is asked again then, and one
+//! that is not there, which may just be starting again, until its silence ends. No
 //! place is remembered: whoever starts again sees what is still missing. Does not: verify, keep, or rebuild.
 //! Source: `protocol.md` section 8.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::attendance::Attendance;
-use super::retry::{ABSENT_TIMES, End};
+use super::retry::End;
 use super::roster::Roster;
-use super::{Blame, Machine, RequestId, Timestamp};
+use super::{Machine, RequestId, Timestamp};
 use crate::blob::BlobId;
 use crate::encoding::Parameters;
 use crate::sliver::ShardIndex;
-use crate::wire::shard::Entry;
 
 mod checking;
 mod paging;
+mod talk;
 
 pub use checking::{Checked, Sound, check};
+pub use talk::{Came, Effect, How, Input, Lost, Pair, Terms};
 
 use paging::Piece;
 
@@ -37,125 +40,8 @@ use paging::Piece;
 pub const PAGES_OF_OWNER: usize = 2;
 /// Whoever sends a page more slowly than this is not waited for, however regularly a little of it comes.
 const PAGE_BYTES_PER_SECOND_MIN: u64 = 32 * 1024;
-/// Beside that a page may take so many times the patience: its owner reads, and we check and write what came.
+/// Beside that a page may take so many times the patience: its owner reads, and others have their share of the line.
 const PAGE_PATIENCES: u64 = 3;
-
-/// A pair, or a symbol of a short blob: of which blob and segment, on which shard.
-pub type Pair = (BlobId, u32, ShardIndex);
-
-/// What is missing of a blob.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// Which blob.
-    pub blob: BlobId,
-    /// How long it is.
-    pub bytes: u64,
-    /// Whether its header is here.
-    pub has_header: bool,
-    /// The pairs that are not whole here, by segment and shard, each once.
-    pub pairs: Vec<(u32, ShardIndex)>,
-}
-
-/// What came of a page.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Came {
-    /// Blobs whose headers are here now.
-    pub headers: Vec<BlobId>,
-    /// What was verified and is durable.
-    pub kept: Vec<Pair>,
-    /// What the owner says it lacks, or is of no use here.
-    pub missing: Vec<Pair>,
-}
-
-/// How a page ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
-    /// Well or not; what it still owes will not come by it.
-    Over(End),
-    /// With something that is not what was committed to.
-    Lied(Blame),
-}
-
-/// What can happen to a handover.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// This is missing, and nobody asks for it yet.
-    Seen(Vec<Lost>),
-    /// The request has left; until then its owner owes nothing.
-    Asked {
-        /// Which.
-        request: RequestId,
-    },
-    /// Something came of a page.
-    Heard {
-        /// Of which request.
-        request: RequestId,
-    },
-    /// A page is over.
-    Ended {
-        /// Which request.
-        request: RequestId,
-        /// What came of it.
-        came: Came,
-        /// How it ended.
-        how: How,
-    },
-    /// The deadline passed.
-    TimeReached,
-}
-
-/// What a handover can ask for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Ask a former owner for a page.
-    Ask {
-        /// Names the request in later inputs.
-        request: RequestId,
-        /// Index of the owner on the roster.
-        owner: usize,
-        /// The page.
-        entries: Vec<Entry>,
-    },
-    /// Nobody waits for this request any more.
-    Cancel {
-        /// Which.
-        request: RequestId,
-    },
-    /// Former owners have nothing more to give of this blob.
-    Settled {
-        /// Which blob.
-        blob: BlobId,
-        /// Whether its header is here.
-        has_header: bool,
-        /// What is still missing of it, in order: to be rebuilt.
-        left: Vec<(u32, ShardIndex)>,
-    },
-    /// An owner owes an answer and says nothing.
-    Silent {
-        /// Which.
-        owner: usize,
-    },
-    /// An owner lied.
-    Blame {
-        /// Which.
-        owner: usize,
-        /// How.
-        reason: Blame,
-    },
-}
-
-/// How a handover asks.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    /// An owner from which nothing came for so long is not waited for, in milliseconds.
-    pub patience_ms: u64,
-    /// An owner that ended no page for so long is asked for no more while it works at those it has, in milliseconds.
-    pub late_ms: u64,
-    /// Pages in flight, of all owners together.
-    pub pages_max: usize,
-    /// Spreads the pauses of many nodes; any number.
-    pub noise: u64,
-}
 
 /// An owner that has something to give.
 #[derive(Debug, Default)]
@@ -172,6 +58,8 @@ struct Owner {
 struct Page {
     owner: usize,
     asked_at: Option<Timestamp>,
+    /// Whether all that its owner sends has come, and for how long that had ended no page then, in milliseconds.
+    arrived: Option<Option<u64>>,
     /// What it holds, at most.
     bytes: u64,
     owed: BTreeSet<Pair>,
@@ -200,8 +88,15 @@ pub struct Handover {
     silent: BTreeSet<usize>,
     pages: BTreeMap<RequestId, Page>,
     blobs: BTreeMap<BlobId, Blob>,
-    asked: u64,
+    requests: u64,
     seen: Timestamp,
+}
+
+impl Page {
+    /// Whether its owner has been asked for it, and something of it is still to come.
+    fn is_owed(&self) -> bool {
+        self.asked_at.is_some() && self.arrived.is_none()
+    }
 }
 
 impl Handover {
@@ -228,7 +123,7 @@ impl Handover {
             silent: BTreeSet::new(),
             pages: BTreeMap::new(),
             blobs: BTreeMap::new(),
-            asked: 0,
+            requests: 0,
             seen: Timestamp(0),
         }
     }
@@ -240,21 +135,20 @@ impl Handover {
 
     /// Whether nothing more is expected of an owner.
     fn is_gone(&self, owner: usize) -> bool {
-        self.members.is_gone(owner)
-            || self.members.is_absent(owner, ABSENT_TIMES)
-            || self.silent.contains(&owner)
+        self.members.is_gone(owner) || self.silent.contains(&owner)
     }
 
-    /// The pages that an owner has been asked for.
+    /// Whether something is to come of an owner that has been asked for it.
     fn owes(&self, owner: usize) -> bool {
-        self.pages.values().any(|page| page.owner == owner && page.asked_at.is_some())
+        self.pages.values().any(|page| page.owner == owner && page.is_owed())
     }
 
     /// When a page has taken so long that its owner is not waited for.
     fn page_ends(&self, page: &Page) -> Option<Timestamp> {
         let sent_ms = page.bytes.saturating_mul(1000) / PAGE_BYTES_PER_SECOND_MIN;
         let begun_ms = self.terms.patience_ms.saturating_mul(PAGE_PATIENCES);
-        page.asked_at.map(|asked| asked.after(begun_ms.saturating_add(sent_ms)))
+        let asked_at = page.asked_at.filter(|_| page.is_owed());
+        asked_at.map(|asked| asked.after(begun_ms.saturating_add(sent_ms)))
     }
 
     /// Something is missing: its former owners come first, where there are any.
@@ -313,9 +207,10 @@ impl Handover {
         self.leave(pairs.collect::<Vec<_>>())
     }
 
-    /// All that an owner owes is left.
+    /// All that an owner owes is left; what has come of it is being kept.
     fn part(&mut self, owner: usize) -> Vec<Effect> {
-        let requests = self.pages.iter().filter(|(_, page)| page.owner == owner);
+        let is_due = |page: &Page| page.owner == owner && page.arrived.is_none();
+        let requests = self.pages.iter().filter(|(_, page)| is_due(page));
         let requests: Vec<_> = requests.map(|(request, _)| *request).collect();
         let mut effects = Vec::new();
         for request in requests {
@@ -346,41 +241,93 @@ impl Handover {
         has_come |= !missing.is_empty();
         effects.extend(self.leave(missing));
         effects.extend(kept.iter().filter_map(|blob| self.settle(blob)));
-        if has_come {
+        // What we did with what came is nothing that was heard.
+        if has_come && page.arrived.is_none() {
             self.heard(now, page.owner);
         }
         effects.extend(self.close(now, page, how));
         effects
     }
 
+    /// A request has left: its owner owes something.
+    fn asked(&mut self, now: Timestamp, request: RequestId) {
+        let Some(page) = self.pages.get_mut(&request).filter(|page| page.arrived.is_none()) else {
+            return;
+        };
+        page.asked_at.get_or_insert(now);
+        if let Some(owner) = self.owners.get_mut(&page.owner) {
+            owner.silent_since.get_or_insert(now);
+            owner.behind_since.get_or_insert(now);
+        }
+    }
+
+    /// All that an owner sends of a page has come: what follows is our own work, for which it is not to blame.
+    fn arrived(&mut self, now: Timestamp, request: RequestId) {
+        let Some(page) = self.pages.get_mut(&request).filter(|page| page.arrived.is_none()) else {
+            return;
+        };
+        let owner = page.owner;
+        let behind_since = self.owners.get(&owner).and_then(|owner| owner.behind_since);
+        page.arrived = Some(behind_since.map(|since| now.0.saturating_sub(since.0)));
+        self.heard(now, owner);
+        let others = self.owes(owner);
+        if let Some(owner) = self.owners.get_mut(&owner) {
+            owner.behind_since = others.then_some(now);
+        }
+    }
+
     /// What follows from the way in which a page ended.
     fn close(&mut self, now: Timestamp, page: Page, how: How) -> Vec<Effect> {
-        let Page { owner, asked_at, owed, .. } = page;
-        let others = self.owes(owner);
+        let owner = page.owner;
+        let asked_at = page.asked_at.unwrap_or(now);
         match how {
             How::Over(End::Done) => {
-                if let Some(owner) = self.owners.get_mut(&owner) {
-                    owner.behind_since = others.then_some(now);
+                let others = self.owes(owner).then_some(now);
+                if let Some(owner) = self.owners.get_mut(&owner)
+                    && page.arrived.is_none()
+                {
+                    owner.behind_since = others;
+                    owner.silent_since = owner.silent_since.and(others);
                 }
-                self.leave(owed)
+                self.leave(page.owed)
             }
             How::Over(end @ (End::Again { .. } | End::Absent)) => {
-                self.members.ended(now, owner, asked_at.unwrap_or(now), end);
-                let queue = &mut self.owners.entry(owner).or_default().queue;
-                Piece::of(owed).into_iter().rev().for_each(|piece| queue.push_front(piece));
-                Vec::new()
+                self.members.ended(now, owner, asked_at, end);
+                self.broke_off(now, page, end)
             }
             How::Over(End::Never) => {
-                self.members.ended(now, owner, asked_at.unwrap_or(now), End::Never);
-                self.leave(owed)
+                self.members.ended(now, owner, asked_at, End::Never);
+                self.leave(page.owed)
             }
             How::Lied(reason) => {
-                self.members.lied(owner);
-                let mut effects = vec![Effect::Blame { owner, reason }];
-                effects.extend(self.leave(owed));
-                effects
+                let is_new = self.members.lied(owner);
+                let blame = is_new.then_some(Effect::Blame { owner, reason });
+                blame.into_iter().chain(self.leave(page.owed)).collect()
             }
         }
+    }
+
+    /// What a page still owes is asked for again, if anything is expected of its owner.
+    fn broke_off(&mut self, now: Timestamp, page: Page, end: End) -> Vec<Effect> {
+        let Page { owner, owed, arrived, .. } = page;
+        if self.is_gone(owner) {
+            return self.leave(owed); // it went while we kept what had come
+        }
+        let others = self.owes(owner);
+        let entry = self.owners.entry(owner).or_default();
+        // Whoever is not there, or is busy, is waited for as one that says nothing, from its first refusal on.
+        entry.silent_since.get_or_insert(now);
+        match (end, arrived) {
+            // It is not slower than repairs are: it is not there.
+            (End::Absent, _) if !others => entry.behind_since = None,
+            (_, Some(Some(behind_ms))) => {
+                let since = Timestamp(now.0.saturating_sub(behind_ms));
+                entry.behind_since = Some(entry.behind_since.map_or(since, |it| it.min(since)));
+            }
+            _ => drop(entry.behind_since.get_or_insert(now)),
+        }
+        Piece::of(owed).into_iter().rev().for_each(|piece| entry.queue.push_front(piece));
+        Vec::new()
     }
 
     /// Something came of an owner.
@@ -411,18 +358,23 @@ impl Handover {
                 effects.extend(self.part(owner));
             } else if is_over(behind_since, self.terms.late_ms) {
                 effects.extend(self.leave_queue(owner));
+                // Who has no page to work at is asked again for what is seen next, until its silence ends.
+                let still = behind_since.filter(|_| self.owes(owner));
+                self.owners.entry(owner).and_modify(|owner| owner.behind_since = still);
             }
         }
         while let Some(owner) = self.next_owner(now) {
             let (entries, owed, bytes) = self.page(owner);
-            let request = RequestId(self.asked);
-            self.asked += 1;
-            self.pages.insert(request, Page { owner, asked_at: None, bytes, owed });
+            let request = RequestId(self.requests);
+            self.requests += 1;
+            self.pages.insert(request, Page { owner, asked_at: None, arrived: None, bytes, owed });
             effects.push(Effect::Ask { request, owner, entries });
         }
         let pages = &self.pages;
         self.owners.retain(|owner, it| {
-            !it.queue.is_empty() || pages.values().any(|page| page.owner == *owner)
+            // Its silence goes on while repairs are faster.
+            let is_silent = it.silent_since.is_some();
+            is_silent || !it.queue.is_empty() || pages.values().any(|page| page.owner == *owner)
         });
         effects
     }
@@ -450,20 +402,17 @@ impl Machine for Handover {
         let mut effects = match input {
             Input::Seen(lost) => self.saw(lost),
             Input::Asked { request } => {
-                let owner = self.pages.get_mut(&request).map(|page| {
-                    page.asked_at.get_or_insert(now);
-                    page.owner
-                });
-                if let Some(owner) = owner.and_then(|owner| self.owners.get_mut(&owner)) {
-                    owner.silent_since.get_or_insert(now);
-                    owner.behind_since.get_or_insert(now);
-                }
+                self.asked(now, request);
                 Vec::new()
             }
             Input::Heard { request } => {
-                if let Some(owner) = self.pages.get(&request).map(|page| page.owner) {
-                    self.heard(now, owner);
+                if let Some(page) = self.pages.get(&request).filter(|page| page.is_owed()) {
+                    self.heard(now, page.owner);
                 }
+                Vec::new()
+            }
+            Input::Arrived { request } => {
+                self.arrived(now, request);
                 Vec::new()
             }
             Input::Ended { request, came, how } => self.ended(now, request, came, how),

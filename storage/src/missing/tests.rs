@@ -256,6 +256,20 @@ async fn a_missing_shard_is_held_once_nothing_of_it_is_missing() {
 }
 
 #[tokio::test]
+async fn no_shard_is_held_without_a_header_though_another_lacks_more() {
+    let store = Store::in_memory().expect("opens");
+    store.apply(0, certified(1).to_vec()).await.expect("applied");
+    let gained = [1, 2].map(|shard| (ShardIndex(shard), missing_since(3)));
+    store.set_shards(gained.to_vec()).await.expect("set");
+    for segment in 0..2 {
+        write_segment(&store, 1, segment, &shards(1..2), 10, 0).await.expect("stored");
+    }
+    assert_eq!(fill(&store).await, [], "of shard 1 all is here but the header");
+    store.put_header(&sample_blob(1), vec![1], 0).await.expect("stored");
+    assert_eq!(fill(&store).await, [1]);
+}
+
+#[tokio::test]
 async fn a_shard_that_changed_since_a_look_is_not_held_because_of_it() {
     let store = Store::in_memory().expect("opens");
     store.set_shards(vec![(ShardIndex(1), missing_since(3))]).await.expect("set");

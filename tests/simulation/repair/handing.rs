@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use haulout_protocol::blob::{BlobHeader, BlobId};
+use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::backlog;
 use haulout_protocol::machine::handover::{
     Came, Effect, Handover, How, Input, Lost, Sound, Terms, check,
@@ -31,9 +32,13 @@ pub(crate) const SHARDS: &[u8] = b"shard/1";
 const PATIENCE_MS: u64 = 5_000;
 const LATE_MS: u64 = 2_000;
 const PAGES_MAX: usize = 3;
+/// Few, so that a former owner is asked for several pages.
+const PAIRS_MAX: usize = 2;
 
 /// The handover of one look.
 pub(super) struct Handing {
+    /// Of which epoch it is.
+    pub(super) epoch: Epoch,
     machine: Handover,
     lengths: BTreeMap<BlobId, u64>,
     /// Who was caught lying in this look.
@@ -61,13 +66,14 @@ impl Node {
             patience_ms: PATIENCE_MS,
             late_ms: LATE_MS,
             pages_max: PAGES_MAX,
+            pairs_max: PAIRS_MAX,
             noise: env.random.next(),
         };
         let roster = env.roster(self.epoch);
         let machine = Handover::new(self.parameters, &roster, Some(self.index), terms);
         self.close_pages(env);
         let (lengths, liars) = (BTreeMap::new(), BTreeSet::new());
-        self.repairs.handing = Some(Handing { machine, lengths, liars });
+        self.repairs.handing = Some(Handing { epoch: self.epoch, machine, lengths, liars });
     }
 
     fn close_pages(&mut self, env: &mut Env) {

@@ -31,6 +31,12 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
+    /// Whether its owner said anything of it.
+    pub(super) fn has_something(&self) -> bool {
+        let has_bytes = self.header.is_some() || self.short.is_some();
+        has_bytes || !self.pairs.is_empty() || !self.missing.is_empty()
+    }
+
     /// The owner has nothing of it.
     pub(super) fn lack(&mut self, entry: &Entry) {
         self.missing = entry.shards.iter().copied().map(ShardIndex).collect();

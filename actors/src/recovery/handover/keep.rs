@@ -12,14 +12,15 @@ use haulout_protocol::encoding::Parameters;
 use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::duty::Duty;
 use haulout_protocol::machine::handover::{Came, Checked, Sound, check};
-use haulout_protocol::sliver::Axis;
+use haulout_protocol::sliver::ShardIndex;
 use haulout_storage::{ShortBlob, Store, StoreError};
 use tracing::warn;
 
+use super::super::job::write_pairs;
 use super::arrived::{Arrived, ShortRow};
 use super::tools::Tools;
 use crate::limits;
-use crate::short_rows::with_symbols_of;
+use crate::short_rows::CheckedRow;
 
 /// Whoever keeps what came of a page.
 pub(super) struct Keeper<'a> {
@@ -41,7 +42,7 @@ impl Keeper<'_> {
     /// Verifies entry after entry, and makes durable what is right.
     pub(super) async fn keep(&self, arrived: Vec<Arrived>) -> Kept {
         let mut kept = Kept::default();
-        let (mut headers, mut segments) = (BTreeMap::new(), Vec::new());
+        let (mut headers, mut segments, mut rows) = (BTreeMap::new(), Vec::new(), Vec::new());
         let ours = self.tools.context.position.current();
         let ours = ours.shards_of(&self.tools.context.peer).to_vec();
         for mut entry in arrived {
@@ -49,7 +50,7 @@ impl Keeper<'_> {
             let missing = entry.missing.iter().map(|shard| (blob_id, segment, *shard));
             kept.came.missing.extend(missing);
             if let Some(row) = entry.short.take() {
-                self.keep_short(&blob_id, row, &mut kept).await;
+                rows.push((blob_id, row));
             } else if !entry.pairs.is_empty() || entry.header.is_some() {
                 entry.pairs.retain(|(shard, _)| {
                     let is_ours = ours.contains(shard);
@@ -75,6 +76,7 @@ impl Keeper<'_> {
             }
         }
         self.store(segments, &mut kept).await;
+        self.keep_rows(rows, &ours, &mut kept).await;
         kept
     }
 
@@ -157,39 +159,59 @@ impl Keeper<'_> {
         }
     }
 
-    /// Adds symbols of a short blob to those that are here.
-    async fn keep_short(&self, blob_id: &BlobId, row: ShortRow, kept: &mut Kept) {
-        let ShortRow { header, symbols, proof } = row;
-        let pairs: Vec<_> = symbols.iter().map(|(shard, _)| (*blob_id, 0, *shard)).collect();
-        let bytes = symbols.iter().map(|(_, symbol)| symbol.len()).sum::<usize>() + proof.len();
-        let context = &self.tools.context;
-        let _alone = context.short_rows.lock(blob_id).await;
-        let (parameters, of, store) = (self.parameters, *blob_id, context.store.clone());
-        let added = self.tools.serving.in_background(Duty::Handover, move || {
-            let known = BlobHeader::read_verified(&header, &parameters, &of).ok()?;
-            let old = store.short(&of).ok().flatten(); // a damaged one is replaced
-            let new = ShortBlob { header: header.into(), symbols, proof: proof.into() };
-            with_symbols_of(&parameters, &known, new, old).ok()
-        });
-        let stored = match added.await {
-            Some(Some(row)) => context.store.put_short(blob_id, row, 0).await,
-            Some(None) => {
-                kept.lie = Some(Blame::WrongProof);
-                return;
+    /// Verifies rows of short blobs and makes them durable, several at once; after the first that is wrong no more are begun.
+    async fn keep_rows(&self, rows: Vec<(BlobId, ShortRow)>, ours: &[ShardIndex], kept: &mut Kept) {
+        let keep = async |(blob_id, row)| self.keep_row(blob_id, row, ours).await;
+        let mut all = stream::iter(rows.into_iter().map(keep))
+            .buffer_unordered(limits::HANDOVER_KEEPS_AT_ONCE);
+        while let Some(one) = all.next().await {
+            kept.came.headers.extend(one.came.headers);
+            kept.came.kept.extend(one.came.kept);
+            kept.came.missing.extend(one.came.missing);
+            kept.bytes += one.bytes;
+            if one.lie.is_some() {
+                kept.lie = kept.lie.or(one.lie);
+                break;
             }
-            None => return, // a fault of the program, or we are shutting down
+        }
+    }
+
+    /// Adds symbols of a short blob, as far as they are ours, to those that are here.
+    async fn keep_row(&self, blob_id: BlobId, row: ShortRow, ours: &[ShardIndex]) -> Kept {
+        let (mut kept, context) = (Kept::default(), &self.tools.context);
+        let ShortRow { header, symbols, proof } = row;
+        let (useful, useless): (Vec<_>, Vec<_>) =
+            symbols.iter().map(|(shard, _)| *shard).partition(|shard| ours.contains(shard));
+        kept.came.missing.extend(useless.iter().map(|shard| (blob_id, 0, *shard)));
+        if useful.is_empty() {
+            return kept;
+        }
+        let pairs: Vec<_> = useful.iter().map(|shard| (blob_id, 0, *shard)).collect();
+        let bytes = symbols.iter().map(|(_, symbol)| symbol.len()).sum::<usize>() + proof.len();
+        let parameters = self.parameters;
+        let checked = self.tools.serving.in_background(Duty::Handover, move || {
+            let known = BlobHeader::read_verified(&header, &parameters, &blob_id).ok()?;
+            let row = ShortBlob { header: header.into(), symbols, proof: proof.into() };
+            let row = CheckedRow::new(&parameters, &known, row).ok()?;
+            Some((row.only(&parameters, &blob_id, &useful).ok()?, known))
+        });
+        let (row, header) = match checked.await {
+            Some(Some(checked)) => checked,
+            Some(None) => return Kept { lie: Some(Blame::WrongProof), ..kept },
+            None => return kept, // a fault of the program, or we are shutting down
         };
-        match stored {
-            Ok(()) => {
+        match context.short_rows.add(&context.store, parameters, header, row).await {
+            Ok(_) => {
                 kept.came.kept.extend(pairs);
-                kept.came.headers.push(*blob_id);
-                kept.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+                kept.came.headers.push(blob_id);
+                kept.bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
             }
             Err(error) => {
                 warn!(%blob_id, %error, "a short blob that was handed over cannot be kept");
                 kept.came.missing.extend(pairs);
             }
         }
+        kept
     }
 }
 
@@ -201,15 +223,8 @@ async fn write(
     sound: Vec<Sound>,
 ) -> Result<(), StoreError> {
     let written = tokio::task::spawn_blocking(move || {
-        // Time zero: nobody brings these any more, so they are not on their way.
-        let mut writer = store.segment_writer(blob_id, segment, 0)?;
-        for Sound { shard, proof, slivers } in &sound {
-            writer.append_proof(*shard, proof)?;
-            for (axis, sliver) in Axis::BOTH.into_iter().zip(slivers) {
-                writer.append(*shard, axis, sliver)?;
-            }
-        }
-        Ok::<_, StoreError>(writer)
+        let pairs = sound.iter().map(|it| (it.shard, &it.proof[..], &it.slivers));
+        write_pairs(&store, blob_id, segment, pairs)
     });
     written.await.expect("writing neither panics nor is cut off")?.commit().await
 }

@@ -44,7 +44,7 @@ pub(super) struct Over {
 }
 
 impl Page {
-    /// Asks for it, keeps what comes, and says on the way that it asked and that something came.
+    /// Asks for it, keeps what comes, and says on the way that it asked, that something came, and that all has come.
     pub(super) async fn run(self, request: RequestId, tell: impl Fn(Input)) -> Over {
         let room = self.tools.memory.room(self.memory_bytes()).await;
         tell(Input::Asked { request });
@@ -60,6 +60,10 @@ impl Page {
             Ok(()) => How::Over(End::Done),
             Err(error) => self.broke_off(&error),
         };
+        // From here on its owner is not to blame for the time that it takes.
+        if how == How::Over(End::Done) || arrived.iter().any(Arrived::has_something) {
+            tell(Input::Arrived { request });
+        }
         let keeper = Keeper { tools: &self.tools, parameters: self.session.parameters };
         let kept = keeper.keep(arrived).await;
         drop(room);

@@ -148,6 +148,27 @@ fn a_store_that_cannot_be_read_is_looked_at_again_and_never_called_complete() {
 }
 
 #[test]
+fn a_look_that_is_out_of_date_begins_again_at_once_and_nothing_of_it_is_waited_for() {
+    let first = Effect::Look { is_first: true };
+    let mut backlog = begun(1);
+    assert_eq!(backlog.handle(Timestamp(20), Input::Outdated), [first.clone()], "while it reads");
+    let seen = Input::Seen { blobs: vec![blob(1), blob(2)], is_last: true };
+    let effects = backlog.handle(Timestamp(21), seen);
+    assert_eq!(effects, [Effect::HandOver(vec![blob(1), blob(2)])]);
+    assert_eq!(
+        backlog.handle(Timestamp(22), Input::Outdated),
+        [first],
+        "while owners are waited for"
+    );
+    let settled = Input::Settled { blob: blob(1), is_whole: false };
+    assert_eq!(backlog.handle(Timestamp(23), settled), [], "of the look before");
+    let seen = Input::Seen { blobs: Vec::new(), is_last: true };
+    assert_eq!(backlog.handle(Timestamp(24), seen), [Effect::Complete]);
+    assert_eq!(backlog.handle(Timestamp(25), Input::Outdated), [], "none is under way");
+    assert_eq!(backlog.deadline(), Some(Timestamp(22 + LOOK_PAUSE_MS)));
+}
+
+#[test]
 fn answers_nobody_waits_for_change_nothing() {
     let mut backlog = begun(1);
     assert_eq!(backlog.handle(Timestamp(20), done(blob(1), Outcome::Repaired)), []);

@@ -183,7 +183,9 @@ impl SegmentDownload {
             self.held.remove(pair);
         }
         self.verified = self.held.clone();
-        liars.iter().for_each(|liar| self.members.lied(*liar));
+        for liar in &liars {
+            self.members.lied(*liar);
+        }
         self.phase = Phase::Gathering;
         self.progress_at = Some(now);
         let blame = |member| Effect::Blame { member, reason: Blame::WrongBytes };

@@ -42,6 +42,7 @@ impl Handover {
     pub(super) fn page(&mut self, owner: usize) -> (Vec<Entry>, BTreeSet<Pair>, u64) {
         let (mut entries, mut owed) = (Vec::<Entry>::new(), BTreeSet::new());
         let (mut bytes, mut headers) = (0_u64, BTreeSet::new());
+        let pairs_max = self.terms.pairs_max.clamp(1, PAIRS_MAX);
         let Some(owner) = self.owners.get_mut(&owner) else { return (entries, owed, bytes) };
         while entries.len() < ENTRIES_MAX
             && let Some(piece) = owner.queue.front_mut()
@@ -60,7 +61,7 @@ impl Handover {
             let room = PAGE_BYTES_MAX.saturating_sub(bytes);
             let room = room.saturating_sub(cost.of_pairs(0, with_header)) / cost.pair.max(1);
             let fits = usize::try_from(room).unwrap_or(usize::MAX);
-            let fits = fits.min(PAIRS_MAX - owed.len()).min(piece.shards.len());
+            let fits = fits.min(pairs_max - owed.len()).min(piece.shards.len());
             // A pair that is larger than a page has one for itself.
             let fits = if entries.is_empty() { fits.max(1) } else { fits };
             if fits == 0 {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use super::*;
 use crate::chain::object::staking::EpochState;
 use crate::committee::tests::sample_committee;
+use crate::machine::Blame;
 use crate::machine::roster::tests::moved;
 use crate::wire::shard::{ENTRIES_MAX, Request};
 
 mod any;
+mod coming;
 
-const TERMS: Terms = Terms { patience_ms: 30_000, late_ms: 10_000, pages_max: 3, noise: 1 };
+const TERMS: Terms =
+    Terms { patience_ms: 30_000, late_ms: 10_000, pages_max: 3, pairs_max: usize::MAX, noise: 1 };
 const AGAIN: How = How::Over(End::Again { after_ms: 500 });
 const DONE: How = How::Over(End::Done);
 
@@ -226,23 +229,14 @@ fn who_is_busy_for_ever_is_not_waited_for_longer_than_one_who_is_silent() {
 }
 
 #[test]
-fn who_refuses_for_good_or_is_not_there_twice_is_asked_nothing_more() {
-    for how in [How::Over(End::Never), How::Over(End::Absent)] {
-        let mut handover = handover();
-        handover.handle(Timestamp(0), Input::Seen(vec![lost(1, &[1])]));
-        leave(&mut handover, 0, &[0]);
-        let mut effects = handover.handle(Timestamp(1), ended(0, Came::default(), how));
-        if how == How::Over(End::Absent) {
-            assert_eq!(effects, [], "it may just be starting again");
-            let back = handover.deadline().expect("it rests");
-            assert_eq!(asks(&handover.handle(back, Input::TimeReached)).len(), 1);
-            leave(&mut handover, back.0, &[1]);
-            effects = handover.handle(back, ended(1, Came::default(), how));
-        }
-        assert_eq!(effects, [settled(1, &[1])]);
-        let effects = handover.handle(Timestamp(5_000), Input::Seen(vec![lost(2, &[1])]));
-        assert_eq!(effects, [settled(2, &[1])]);
-    }
+fn who_refuses_for_good_is_asked_nothing_more() {
+    let mut handover = handover();
+    handover.handle(Timestamp(0), Input::Seen(vec![lost(1, &[1])]));
+    leave(&mut handover, 0, &[0]);
+    let effects = handover.handle(Timestamp(1), ended(0, Came::default(), How::Over(End::Never)));
+    assert_eq!(effects, [settled(1, &[1])]);
+    let effects = handover.handle(Timestamp(5_000), Input::Seen(vec![lost(2, &[1])]));
+    assert_eq!(effects, [settled(2, &[1])]);
 }
 
 #[test]

@@ -17,6 +17,9 @@ enum Deed {
     IsSilent,
 }
 
+/// Longer than anybody's patience.
+const KEEPING_MS: u64 = 35_000;
+
 fn deeds() -> impl Strategy<Value = Vec<(Deed, u64, usize)>> {
     let deed = prop_oneof![
         4 => Just(Deed::Gives),
@@ -38,6 +41,8 @@ struct Flight {
     at: u64,
     deed: Deed,
     part: usize,
+    /// Whether all of it has come, and is being kept.
+    has_come: bool,
 }
 
 impl Flight {
@@ -91,9 +96,13 @@ impl Run {
                     let (deed, wait, part) = deeds.next().expect("there is always another");
                     let (request, at) = (request.0, self.now + wait);
                     let pairs = pairs.collect();
-                    self.flights.push(Flight { request, pairs, at, deed, part });
+                    self.flights.push(Flight { request, pairs, at, deed, part, has_come: false });
                 }
-                Effect::Cancel { request } => self.flights.retain(|it| it.request != request.0),
+                Effect::Cancel { request } => {
+                    let place = self.flights.iter().position(|it| it.request == request.0);
+                    let flight = self.flights.swap_remove(place.expect("it is on its way"));
+                    assert!(!flight.has_come, "what has come is kept");
+                }
                 Effect::Settled { blob, left, .. } => {
                     let of: Vec<_> = self.open.iter().filter(|it| it.0 == blob).copied().collect();
                     assert!(!of.is_empty(), "settled twice");
@@ -126,8 +135,15 @@ impl Run {
             (Some((at, request)), deadline) if deadline.is_none_or(|it| at <= it) => {
                 self.now = at;
                 let place = self.flights.iter().position(|it| it.request == request);
-                let flight = self.flights.swap_remove(place.expect("it was just found"));
-                let input = flight.end();
+                let place = place.expect("it was just found");
+                let flight = &mut self.flights[place];
+                // Of every other page what came is not kept at once.
+                if request % 2 == 1 && !flight.has_come {
+                    (flight.has_come, flight.at) = (true, self.now + KEEPING_MS);
+                    let input = Input::Arrived { request: RequestId(request) };
+                    return self.feed(deeds, input);
+                }
+                let input = self.flights.swap_remove(place).end();
                 self.feed(deeds, input);
             }
             (_, Some(deadline)) => {
@@ -167,6 +183,6 @@ proptest! {
         }
         prop_assert_eq!(run.handover.pages(), 0);
         // Each owner may come to its patience's end once, after it gave something now and then.
-        prop_assert!(run.now <= 40 * 40_000 + 60_000, "{}", run.now);
+        prop_assert!(run.now <= 40 * (40_000 + KEEPING_MS) + 60_000, "{}", run.now);
     }
 }
