@@ -31,18 +31,18 @@ impl Default for ShortRows {
 
 impl ShortRows {
     /// Waits until nobody else changes the blob's row. To be held while it is read and written again.
-    pub(crate) async fn lock(&self, blob_id: &BlobId) -> MutexGuard<'_, ()> {
+    async fn lock(&self, blob_id: &BlobId) -> MutexGuard<'_, ()> {
         self.0[usize::from(blob_id.as_bytes()[31]) % LOCKS].lock().await
     }
 
     /// Makes what was checked durable, with what is there; how many symbols there are then. Nobody waits here for a turn at a
-    /// core, because others wait for the row. Time zero: nobody brings it any more, so it is not on its way.
+    /// core, because others wait for the row. With the time at which it came; zero says that nobody brings it any more.
     pub(crate) async fn add(
         &self,
         store: &Store,
         parameters: Parameters,
         header: BlobHeader,
-        row: CheckedRow,
+        (row, came_at_ms): (CheckedRow, u64),
     ) -> Result<usize, StoreError> {
         let (blob_id, reader) = (header.blob_id(), store.clone());
         let _alone = self.lock(&blob_id).await;
@@ -52,7 +52,7 @@ impl ShortRows {
         });
         let all = all.await.expect("merging neither panics nor is cut off");
         let symbols = all.symbols.len();
-        store.put_short(&blob_id, all, 0).await?;
+        store.put_short(&blob_id, all, came_at_ms).await?;
         Ok(symbols)
     }
 }
@@ -147,16 +147,6 @@ fn proved(
     Ok(ShortBlob { proof: proof.to_bytes().into(), ..row })
 }
 
-/// What came, once it is checked, with the symbols that were there before and do not come: a row only grows.
-pub(crate) fn with_symbols_of(
-    parameters: &Parameters,
-    header: &BlobHeader,
-    new: ShortBlob,
-    old: Option<ShortBlob>,
-) -> Result<ShortBlob, ShortError> {
-    CheckedRow::new(parameters, header, new)?.with(parameters, header, old)
-}
-
 /// A node's symbols, each with its place in the blob.
 pub(crate) fn placed(parameters: &Parameters, blob_id: &BlobId, blob: &ShortBlob) -> Symbols {
     let place = |shard| pair_of_shard(parameters, blob_id, 0, shard).0;
@@ -168,6 +158,15 @@ mod tests {
     use haulout_protocol::encoding::encode_short;
 
     use super::*;
+
+    fn with_symbols_of(
+        parameters: &Parameters,
+        header: &BlobHeader,
+        new: ShortBlob,
+        old: Option<ShortBlob>,
+    ) -> Result<ShortBlob, ShortError> {
+        CheckedRow::new(parameters, header, new)?.with(parameters, header, old)
+    }
 
     #[test]
     fn a_row_grows_by_what_comes_and_proves_all_of_it() {

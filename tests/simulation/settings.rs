@@ -58,6 +58,10 @@ const LIES: [Lie; 12] = [
     Lie::ForgedSymbols,
 ];
 
+/// Those that show in what is handed over.
+const LIES_OF_PAGES: [Lie; 6] =
+    [Lie::WrongBytes, Lie::WrongProofs, Lie::CutShort, Lie::OtherPair, Lie::Withholds, Lie::Silent];
+
 /// What a client does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -173,7 +177,7 @@ fn faulty(random: &mut Random, shards: &[Vec<ShardIndex>], most: usize) -> Vec<u
 
 /// Moves shards from epoch to epoch, none of them to a node that lies or loses, and no more than may be on their way at once.
 fn moves(
-    seed: u64,
+    (seed, must): (u64, bool),
     first: &[Vec<ShardIndex>],
     faulty: &[bool],
     f: usize,
@@ -183,7 +187,7 @@ fn moves(
         shards.iter().zip(faulty).filter(|(_, is_faulty)| **is_faulty).map(|it| it.0.len()).sum()
     };
     let most = f.saturating_sub(weight(first));
-    if most == 0 || random.chance(400) {
+    if most == 0 || random.chance(400) && !must {
         return Vec::new();
     }
     let (mut committees, mut last) = (Vec::new(), first.to_vec());
@@ -199,7 +203,11 @@ fn moves(
             if givers.is_empty() || takers.is_empty() {
                 continue;
             }
-            let (from, to) = (*random.choose(&givers), *random.choose(&takers));
+            // Whom something is asked of lies or lost it in half of the cases where it can be so.
+            let wrong: Vec<_> = givers.iter().copied().filter(|node| faulty[*node]).collect();
+            let wrong = if random.chance(500) { wrong } else { Vec::new() };
+            let from = random.choose(if wrong.is_empty() { &givers } else { &wrong });
+            let (from, to) = (*from, *random.choose(&takers));
             if from != to {
                 let at = random.index(last[from].len());
                 let shard = last[from].remove(at);
@@ -243,8 +251,8 @@ fn operations(random: &mut Random, blobs: usize) -> Vec<(u64, Operation)> {
 }
 
 /// Epochs that end once something is stored, so that there is something to hand over.
-fn more_epochs(random: &mut Random) -> Vec<(u64, Operation)> {
-    let epochs = random.within(0..5);
+fn more_epochs(random: &mut Random, least: u64) -> Vec<(u64, Operation)> {
+    let epochs = random.within(least..5);
     (0..epochs).map(|_| (random.within(SAFETY_MS / 4..SAFETY_MS), Operation::EndEpoch)).collect()
 }
 
@@ -290,15 +298,26 @@ impl Settings {
         // Shards move only as far as those that lie or lose leave room for it, so half of the seeds leave some.
         let room = &mut Random::of(seed, "room");
         let faults = usize::from(parameters.faults());
+        // In some, much is handed over by somebody who lies.
+        let handing = &mut Random::of(seed, "handing");
+        let is_handing = !is_beyond && faults > 2 && handing.chance(300);
         let left = if room.chance(500) { 1 + room.index(faults) } else { 0 };
+        let left = if is_handing { 1 } else { left };
         let most = if is_beyond { usize::from(shards) } else { faults - left };
         let (mut lies, mut may_lose) = (vec![None; nodes], vec![false; nodes]);
-        for node in faulty(random, &dealt, most) {
+        let wrong = faulty(random, &dealt, most);
+        for node in wrong.iter().copied() {
             match random.within(0..3) {
                 0 => lies[node] = Some(*random.choose(&LIES)),
                 1 => may_lose[node] = true,
                 _ => {}
             }
+        }
+        let giver = wrong.into_iter().filter(|node| dealt[*node].len() > 1);
+        let giver = giver.max_by_key(|node| dealt[*node].len());
+        let is_handing = is_handing && giver.is_some();
+        if let Some(giver) = giver.filter(|_| is_handing) {
+            (lies[giver], may_lose[giver]) = (Some(*handing.choose(&LIES_OF_PAGES)), false);
         }
         let is_faulty: Vec<_> =
             lies.iter().zip(&may_lose).map(|(lie, may_lose)| lie.is_some() || *may_lose).collect();
@@ -307,7 +326,7 @@ impl Settings {
         let blobs: Vec<_> = (0..blobs)
             .map(|_| {
                 let size = *random.choose(&sizes);
-                random.bytes(size)
+                random.bytes(if is_handing { 4096 } else { size })
             })
             .collect();
         let mut kinds: Vec<u64> = (0..8).filter(|_| random.chance(400)).collect();
@@ -323,7 +342,9 @@ impl Settings {
         let fast = random.within(1..50);
         let moves = match is_beyond {
             true => Vec::new(),
-            false => moves(seed, &dealt, &is_faulty, usize::from(parameters.faults())),
+            false => {
+                moves((seed, is_handing), &dealt, &is_faulty, usize::from(parameters.faults()))
+            }
         };
         let mut settings = Settings {
             seed,
@@ -347,7 +368,8 @@ impl Settings {
             faults,
         };
         if !settings.moves.is_empty() {
-            settings.operations.extend(more_epochs(&mut Random::of(seed, "handover")));
+            let epochs = more_epochs(&mut Random::of(seed, "handover"), u64::from(is_handing));
+            settings.operations.extend(epochs);
             settings.operations.sort_by_key(|(at, _)| *at);
         }
         settings

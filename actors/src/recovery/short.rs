@@ -62,7 +62,7 @@ pub(super) async fn repair(
     let Some((header, row)) = row.await.map_err(|_| RepairError::Ended)? else {
         return Err(faulty(session, blob_id, Some(read.into())).await);
     };
-    let symbols = context.short_rows.add(&context.store, parameters, header, row).await?;
+    let symbols = context.short_rows.add(&context.store, parameters, header, (row, 0)).await?;
     Ok(Symbols { symbols: u64::try_from(symbols).unwrap_or(u64::MAX), bytes })
 }
 

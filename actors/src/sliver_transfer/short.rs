@@ -20,7 +20,7 @@ use super::session::Session;
 use crate::context::now_ms;
 use crate::network::{Blame, StreamError};
 use crate::serving::{Fault, blocking, busy, charged};
-use crate::short_rows::{Symbols, check, placed, places_of, with_symbols_of};
+use crate::short_rows::{CheckedRow, Symbols, check, placed, places_of};
 
 /// What metrics call a symbol.
 const SYMBOL: &str = "symbol";
@@ -76,22 +76,20 @@ impl Session {
         let count = symbols.len();
         let header = upload.header.to_bytes().into();
         let new = ShortBlob { header, symbols, proof: proof.into() };
-        // Two streams may bring symbols of different shards: each adds to what is there.
-        let shared = self.shared.clone();
-        let _alone = shared.context.short_rows.lock(&upload.blob_id).await;
-        let (store, core) = (shared.context.store.clone(), self.visit.core().await);
-        let (header, blob_id) = (upload.header.clone(), upload.blob_id);
+        let (core, header) = (self.visit.core().await, upload.header.clone());
         let checked = blocking(move || {
             let _core = core;
-            let old = store.short(&blob_id).ok().flatten(); // a damaged one is replaced
-            with_symbols_of(&parameters, &header, new, old)
+            CheckedRow::new(&parameters, &header, new)
         });
+        let blob_id = upload.blob_id;
         let checked = checked.instrument(debug_span!("verify", haulout.blob.id = %blob_id));
-        let stored = checked.await?.map_err(|error| Fault::Blamed {
+        let row = checked.await?.map_err(|error| Fault::Blamed {
             blame: Blame::WrongProof,
             reason: error.to_string(),
         })?;
-        let kept = self.shared.context.store.put_short(&blob_id, stored, now_ms());
+        // Two streams may bring symbols of different shards: each adds to what is there.
+        let (context, header) = (&self.shared.context, BlobHeader::clone(&upload.header));
+        let kept = context.short_rows.add(&context.store, parameters, header, (row, now_ms()));
         kept.instrument(debug_span!("store", haulout.blob.id = %blob_id)).await?;
         upload.unstored = None;
         if let Some(claim) = claim {

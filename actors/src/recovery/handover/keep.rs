@@ -200,7 +200,7 @@ impl Keeper<'_> {
             Some(None) => return Kept { lie: Some(Blame::WrongProof), ..kept },
             None => return kept, // a fault of the program, or we are shutting down
         };
-        match context.short_rows.add(&context.store, parameters, header, row).await {
+        match context.short_rows.add(&context.store, parameters, header, (row, 0)).await {
             Ok(_) => {
                 kept.came.kept.extend(pairs);
                 kept.came.headers.push(blob_id);

@@ -151,7 +151,11 @@ fn a_store_that_cannot_be_read_is_looked_at_again_and_never_called_complete() {
 fn a_look_that_is_out_of_date_begins_again_at_once_and_nothing_of_it_is_waited_for() {
     let first = Effect::Look { is_first: true };
     let mut backlog = begun(1);
-    assert_eq!(backlog.handle(Timestamp(20), Input::Outdated), [first.clone()], "while it reads");
+    assert_eq!(
+        backlog.handle(Timestamp(20), Input::Outdated),
+        *std::slice::from_ref(&first),
+        "while it reads"
+    );
     let seen = Input::Seen { blobs: vec![blob(1), blob(2)], is_last: true };
     let effects = backlog.handle(Timestamp(21), seen);
     assert_eq!(effects, [Effect::HandOver(vec![blob(1), blob(2)])]);
