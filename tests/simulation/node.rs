@@ -143,6 +143,12 @@ impl Node {
             Ok(store) => store,
             // Its power may go again while it starts.
             Err(error) if self.disk.is_broken() => return self.failed(env, &error),
+            // The index lies beside the slivers here, and after some crashes all of it is read: another disk is put in.
+            Err(error) if self.has_rotted => {
+                env.note(format_args!("n{} gets another disk: {error}", self.index));
+                self.lose_disk();
+                Store::in_backend(self.disk.clone(), 1).expect("an empty disk opens")
+            }
             Err(error) => {
                 let what = format!("n{} does not open its store: {error}", self.index);
                 return env.violated(Invariant::CrashSafety, what);
@@ -242,10 +248,7 @@ impl Node {
                 if self.store.is_some() {
                     self.lose_power(env, Kept::Nothing);
                 }
-                self.disk = Disk::default();
-                (self.has_lost, self.checkpoint) = (true, None);
-                self.confirmed.clear();
-                self.unsure.extend(&self.shards);
+                self.lose_disk();
                 env.after(down_ms, Event::Restart { node });
             }
             Fault::Cut { way, for_ms } => {
@@ -279,6 +282,14 @@ impl Node {
             self.lose_power(env, kept);
         }
         env.after(down_ms, Event::Restart { node: self.index });
+    }
+
+    /// What it had is gone, and what it promised with it.
+    fn lose_disk(&mut self) {
+        self.disk = Disk::default();
+        (self.has_lost, self.checkpoint) = (true, None);
+        self.confirmed.clear();
+        self.unsure.extend(&self.shards);
     }
 
     /// Loses power, and bits of slivers on the disk flip.
