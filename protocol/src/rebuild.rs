@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 
-use crate::encoding::{ExpandedSliver, Parameters, RecoverError, recover_sliver};
+use crate::encoding::{Parameters, RecoverError, SliverVerifier, recover_sliver};
 use crate::pairs::PairRoots;
 use crate::sliver::{Axis, PairIndex};
 
@@ -48,10 +48,7 @@ pub fn rebuild_pairs(
     targets: &[PairIndex],
     [from_primaries, from_secondaries]: [&[SourceSymbols]; 2],
 ) -> Result<Vec<RebuiltPair>, RecoverError> {
-    let expand = |axis, bytes: Bytes| {
-        let expanded = ExpandedSliver::new(parameters, segment_length, axis, bytes);
-        expanded.expect("a recovered sliver has its length")
-    };
+    let mut hasher = SliverVerifier::new(parameters, segment_length);
     let recover =
         |axis, symbols: &[(u16, Bytes)]| recover_sliver(parameters, segment_length, axis, symbols);
     let rows: Vec<_> =
@@ -60,10 +57,8 @@ pub fn rebuild_pairs(
     for place in 0..targets.len() {
         let symbols = symbols_at(parameters, Axis::Primary, from_primaries, place);
         let sliver = recover(Axis::Secondary, &symbols)?;
-        let expanded = expand(Axis::Secondary, sliver.clone());
-        // Copies: slices would keep all symbols of all secondary slivers in memory.
-        let shared = rows.iter().map(|row| Bytes::copy_from_slice(&expanded.symbol(*row)));
-        secondaries.push((sliver, expanded.root(), shared.collect::<Vec<_>>()));
+        let (root, shared) = hasher.root_and_symbols(Axis::Secondary, &sliver, &rows);
+        secondaries.push((sliver, root, shared));
     }
     let mut rebuilt = Vec::with_capacity(targets.len());
     for (place, pair) in targets.iter().enumerate() {
@@ -73,7 +68,7 @@ pub fn rebuild_pairs(
             symbols.push((source, shared[place].clone()));
         }
         let primary = recover(Axis::Primary, &symbols)?;
-        let primary_root = expand(Axis::Primary, primary.clone()).root();
+        let (primary_root, _) = hasher.root_and_symbols(Axis::Primary, &primary, &[]);
         let (secondary, secondary_root, _) = &secondaries[place];
         rebuilt.push(RebuiltPair {
             pair: *pair,
