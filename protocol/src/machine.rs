@@ -22,6 +22,7 @@ pub mod guests;
 pub mod handover;
 pub mod holdings;
 pub mod inquiry;
+mod lately;
 pub mod ledger_history;
 pub mod ledger_servers;
 pub mod node_keys;

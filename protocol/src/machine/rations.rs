@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use super::Timestamp;
 use super::duty::{Duty, PerDuty};
 use super::guests::{Class, Guest};
+use super::lately::Lately;
 use crate::crypto::PeerId;
 
 /// How much there is.
@@ -27,9 +28,6 @@ pub struct Limits {
     pub users_max: usize,
 }
 
-/// What was used is forgotten by half in this time.
-const HALF_LIFE_MS: u64 = 1_000;
-
 /// Names a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
@@ -41,29 +39,15 @@ struct Request {
     amount: u64,
 }
 
-/// What somebody used lately.
-#[derive(Clone, Copy, Debug, Default)]
-struct Use {
-    amount: u64,
-    at: Timestamp,
-}
-
-impl Use {
-    fn now(&self, now: Timestamp) -> u64 {
-        let halves = now.0.saturating_sub(self.at.0) / HALF_LIFE_MS;
-        u32::try_from(halves).ok().and_then(|halves| self.amount.checked_shr(halves)).unwrap_or(0)
-    }
-}
-
 /// Who holds something, who waits, and who used how much lately.
 #[derive(Clone, Debug)]
 pub struct Rations {
     limits: Limits,
     held: BTreeMap<Ticket, Request>,
     waiting: BTreeMap<Ticket, Request>,
-    hosts: BTreeMap<Option<IpAddr>, Use>,
-    peers: BTreeMap<PeerId, Use>,
-    duties: PerDuty<Use>,
+    hosts: BTreeMap<Option<IpAddr>, Lately>,
+    peers: BTreeMap<PeerId, Lately>,
+    duties: PerDuty<Lately>,
     next: u64,
 }
 
@@ -240,14 +224,13 @@ impl Rations {
         self.held.insert(ticket, request);
         note(&mut self.hosts, request.guest.host(), request.amount, now, self.limits.users_max);
         note(&mut self.peers, request.guest.peer, request.amount, now, self.limits.users_max);
-        let used = self.duties.of_mut(request.duty);
-        *used = Use { amount: used.now(now).saturating_add(request.amount), at: now };
+        self.duties.of_mut(request.duty).add(request.amount, now);
     }
 }
 
 /// Adds to what somebody used lately.
 fn note<Who: Ord + Copy>(
-    users: &mut BTreeMap<Who, Use>,
+    users: &mut BTreeMap<Who, Lately>,
     who: Who,
     amount: u64,
     now: Timestamp,
@@ -260,8 +243,7 @@ fn note<Who: Ord + Copy>(
             least.map(|least| users.remove(&least));
         }
     }
-    let used = users.entry(who).or_default();
-    *used = Use { amount: used.now(now).saturating_add(amount), at: now };
+    users.entry(who).or_default().add(amount, now);
 }
 
 #[cfg(test)]
@@ -411,11 +393,31 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_is_forgotten() {
-        let used = Use { amount: 1_000, at: Timestamp(5_000) };
-        assert_eq!(used.now(Timestamp(5_999)), 1_000);
-        assert_eq!(used.now(Timestamp(6_000)), 500);
-        assert_eq!(used.now(Timestamp(500_000)), 0);
+    fn clients_who_read_a_little_all_day_have_their_weight_beside_a_repair_that_begins() {
+        let member = |peer| guest(peer, peer, Class::Member);
+        let mut rations = Rations::new(SHARED);
+        for now in (0..3_600_000).step_by(500) {
+            let ticket = rations.ask(member(1), Duty::Clients, 10);
+            rations.grant(Timestamp(now));
+            rations.release(ticket);
+        }
+        // Now both want more than there is, and every ten milliseconds somebody gives ten back.
+        let (mut held, mut got) = (std::collections::VecDeque::new(), [0_u64; 2]);
+        let mut asked = BTreeMap::new();
+        for now in (3_600_000..3_660_000).step_by(10) {
+            for (place, duty) in [Duty::Clients, Duty::Repair].into_iter().enumerate() {
+                let waiting = rations.waiting.values().filter(|one| one.duty == duty).count();
+                let who = [1, 2][place];
+                asked.extend((waiting..20).map(|_| (rations.ask(member(who), duty, 10), place)));
+            }
+            held.pop_front().into_iter().for_each(|ticket| rations.release(ticket));
+            for ticket in rations.grant(Timestamp(now)) {
+                got[asked[&ticket]] += 1;
+                held.push_back(ticket);
+            }
+        }
+        let [clients, repair] = got;
+        assert!(clients >= 2 * repair, "clients {clients} and repair {repair}, by weight 4 and 1");
     }
 
     proptest! {
