@@ -20,6 +20,7 @@ mod order;
 mod places;
 mod reconcile;
 mod rot;
+pub mod row;
 mod schema;
 mod scrub;
 mod sealed;

@@ -103,7 +103,8 @@ impl Node {
     pub(crate) fn rotten(&self, env: &Env) -> Option<String> {
         let store = self.store.as_ref()?;
         for known in env.blobs.iter().filter(|known| env.ledger.is_certified(&known.blob_id)) {
-            if let Err(error) = store.header(&known.blob_id) {
+            let (header, row) = (store.header(&known.blob_id), store.short(&known.blob_id));
+            if let Some(error) = header.err().or(row.err()) {
                 return Some(error.to_string());
             }
             for segment in 0..u32::try_from(known.header.segments.len()).expect("few") {

@@ -309,6 +309,10 @@ impl Settings {
         let shards = u16::try_from(random.within(least..least * 2 + 1)).expect("few");
         let segment_bytes = 1024;
         let parameters = Parameters::new(shards, segment_bytes).expect("sound parameters");
+        // In half of them some blobs are short.
+        let short_bytes_max = *Random::of(seed, "short").choose(&[0, 0, 300, 1024]);
+        let parameters =
+            parameters.with_short_blobs(short_bytes_max).expect("no longer than a segment");
         let dealt = deal(random, nodes, shards);
         let is_beyond = random.chance(100);
         // Shards move only as far as those that lie or lose leave room for it, so half of the seeds leave some.

@@ -174,6 +174,8 @@ impl Node {
         for known in &env.blobs {
             let blob_id = &known.blob_id;
             values.extend(store.header(blob_id).ok().flatten());
+            let row = store.short(blob_id).ok().flatten();
+            values.extend(row.into_iter().flat_map(|row| row.symbols).map(|(_, symbol)| symbol));
             for segment in 0..u32::try_from(known.header.segments.len()).expect("few") {
                 for shard in &self.shards {
                     values.extend(store.pair_proof(blob_id, segment, *shard).ok().flatten());
