@@ -42,10 +42,14 @@ impl ShortRows {
         let (blob_id, reader) = (header.blob_id(), store.clone());
         let _alone = self.lock(&blob_id).await;
         let all = tokio::task::spawn_blocking(move || {
-            let old = reader.short(&blob_id).ok().flatten(); // a damaged one is replaced
-            row.with(&parameters, &header, old).expect("both rows prove all that they hold")
+            let old = match reader.short(&blob_id) {
+                Err(StoreError::Corrupt { .. }) => None, // a damaged one is replaced
+                old => old?,
+            };
+            let all = row.with(&parameters, &header, old);
+            Ok::<_, StoreError>(all.expect("both rows prove all that they hold"))
         });
-        let all = all.await.expect("merging neither panics nor is cut off");
+        let all = all.await.expect("merging neither panics nor is cut off")?;
         let symbols = all.symbols.len();
         store.put_short(&blob_id, all, came_at_ms).await?;
         Ok(symbols)

@@ -92,7 +92,13 @@ impl Actor for SliverTransferActor {
         match message {
             Message::SweepDue => state.sweep(&myself),
             Message::SweepDone(done) => {
-                done?; // our own store fails: we are broken, and the supervisor should know
+                match done {
+                    // What of it can be read is served; the store named the damage.
+                    Err(error @ StoreError::DamagedIndex { .. }) => {
+                        debug!(%error, "what is pending cannot be looked at");
+                    }
+                    done => done?, // our own store fails: we are broken, and the supervisor should know
+                }
                 drop(myself.send_after(state.shared.patience.sweep_interval, || Message::SweepDue));
             }
         }

@@ -222,3 +222,48 @@ async fn a_missing_shard_is_held_again_once_all_of_it_was_brought_back() {
     eventually("all four are held", move || held(&store) == 4).await;
     drop(tree);
 }
+
+/// Makes the page that holds the one header of a closed store a page that cannot be read.
+fn spoil_header(folder: &std::path::Path, header: &[u8], blob: &haulout_protocol::blob::BlobId) {
+    const PAGE: usize = 4096;
+    let path = folder.join("index.redb");
+    let image = std::fs::read(&path).unwrap();
+    let holds_it = |page: &[u8]| page.windows(header.len()).any(|bytes| bytes == header);
+    let pages = image.chunks(PAGE).enumerate().filter(|(_, page)| holds_it(page));
+    let is_it = |number: usize| {
+        let mut spoilt = image.clone();
+        spoilt[number * PAGE + 7] ^= 0x80; // where the header ends
+        std::fs::write(&path, spoilt).unwrap();
+        // Pages that are used for something else by now may hold what is left of it.
+        let store = Store::open(folder, without_reserve());
+        store.is_ok_and(|it| matches!(it.header(blob), Err(StoreError::DamagedIndex { .. })))
+    };
+    assert!(pages.map(|(number, _)| number).any(is_it), "it lies somewhere");
+}
+
+/// How often anything was started again.
+fn restarts(tree: &[Health]) -> u64 {
+    tree.iter().map(|part| part.restarts + restarts(&part.children)).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_index_is_named_with_what_to_do_and_no_actor_ends_at_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (blob, effects) = certified(1);
+    let header = [0x5a; 300];
+    let store = Store::open(folder.path(), without_reserve()).unwrap();
+    store.apply(0, effects).await.unwrap();
+    store.put_header(&blob, header.to_vec(), 0).await.unwrap();
+    drop(store);
+    spoil_header(folder.path(), &header, &blob);
+    let (context, tree) = start(folder.path(), without_reserve()).await;
+    // The inventory looks for that header.
+    eventually("it is named", || names(&context, &tree) == [Name::DiskFailing]).await;
+    let condition = conditions(&context, &tree).remove(0);
+    assert!(condition.cause.contains("is damaged"), "{condition:?}");
+    assert!(condition.next_step.contains("move `store` in node.data_dir away"), "{condition:?}");
+    context.store.put_certificate(&blob, vec![7; 90]).await.unwrap();
+    assert!(context.store.certificate(&blob).unwrap().is_some(), "the rest is served");
+    assert_eq!(restarts(&tree.health()), 0);
+    tree.shutdown().await;
+}

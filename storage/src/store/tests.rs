@@ -8,6 +8,7 @@ mod reading;
 mod removing;
 mod repairing;
 mod room;
+mod rotten_pages;
 mod scrubbing;
 mod writing;
 

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
-use redb::ReadableTableMetadata;
+use redb::{ReadableDatabase, ReadableTableMetadata};
 
 use super::{Store, Usage};
 use crate::census::{self, Census};
@@ -53,7 +54,7 @@ impl Store {
 
     /// The shards this node has. Those it never had or gave up are not among them.
     pub fn shards(&self) -> Result<BTreeMap<ShardIndex, Holding>, StoreError> {
-        shards::read(&self.view()?)
+        self.read(shards::read)
     }
 
     /// Changes what is known of some shards, all in one transaction; none removes a shard, of two changes to one shard
@@ -69,10 +70,11 @@ impl Store {
 
     /// How far our shards are filled, for people; what decides is [`Store::filled_shards`].
     pub fn filling(&self) -> Result<Filling, StoreError> {
-        let view = self.view()?;
-        let certified = view.open_table(PLACES)?.len()?;
-        let noted = view.open_table(WANTING)?.len()?.min(certified);
-        Ok(Filling { certified, noted })
+        self.read(|view| {
+            let certified = view.open_table(PLACES)?.len()?;
+            let noted = view.open_table(WANTING)?.len()?.min(certified);
+            Ok(Filling { certified, noted })
+        })
     }
 
     /// Removes a part of what is stored of a shard that is not ours any more, and gives the disk room back. To be called again
@@ -99,7 +101,7 @@ impl Store {
 
     /// Shards of which [`Store::drop_shard`] removed something and was not done.
     pub fn leaving(&self) -> Result<Vec<ShardIndex>, StoreError> {
-        leaving::read(&self.view()?)
+        self.read(leaving::read)
     }
 
     /// Gives the disk back what nothing points to in some of the bundles that others still need; whether it may have left some.
@@ -108,7 +110,7 @@ impl Store {
         let store = self.clone();
         let punched = tokio::task::spawn_blocking(move || {
             store.inner.poison.check()?;
-            let hollow = holes::first(&store.view()?, PUNCHED_MAX)?;
+            let hollow = store.read(|view| holes::first(view, PUNCHED_MAX))?;
             for one in &hollow {
                 bundles.punch(one.bundle, &one.ranges)?;
             }
@@ -125,7 +127,7 @@ impl Store {
     /// Tells the store the network's numbers, which say how many bytes each shard stores of a blob; to be told again at every
     /// start, which costs a look.
     pub async fn set_parameters(&self, parameters: &Parameters) -> Result<(), StoreError> {
-        if order::known_parameters(&self.view()?)?.as_ref() == Some(parameters) {
+        if self.read(order::known_parameters)?.as_ref() == Some(parameters) {
             return Ok(());
         }
         self.write(Change::Parameters { parameters: *parameters }, 1).await.map(drop)
@@ -133,13 +135,14 @@ impl Store {
 
     /// Live certified blobs in the order of their certification, with the bytes that each shard stores of them; as it is now.
     pub fn order(&self) -> Result<Order, StoreError> {
-        Order::new(self.view()?)
+        let door = Arc::clone(self.index().door());
+        self.index().pass(|database| Order::new(database.begin_read()?, door))
     }
 
     /// Counts the blobs the network answers for in that epoch. Goes through every object on chain and blocks on the
     /// disk: call it where blocking is allowed, and seldom.
     pub fn census(&self, epoch: Epoch) -> Result<Census, StoreError> {
-        census::take(&self.view()?, epoch)
+        self.read(|view| census::take(view, epoch))
     }
 
     // How it is.
@@ -147,7 +150,7 @@ impl Store {
     /// What the index says that contradicts itself: nothing, in a sound store. Goes through all of it, and keeps a little of
     /// each blob in memory: call it where blocking is allowed, in tests, or when a store is in doubt.
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
-        check::check(&self.view()?)
+        self.read(check::check)
     }
 
     /// How many slivers of the given shards are here and not known to be damaged, primary and secondary ones, in each of these
@@ -158,7 +161,7 @@ impl Store {
         segments: Range<u32>,
         shards: &[ShardIndex],
     ) -> Result<Vec<(u16, u16)>, StoreError> {
-        slivers::count(&self.view()?, blob_id, segments, &slivers::sorted(shards))
+        self.read(|view| slivers::count(view, blob_id, segments, &slivers::sorted(shards)))
     }
 
     /// A page of what should be here and is not; `segments_of` says how many segments a blob of so many bytes has. It reads
@@ -170,7 +173,7 @@ impl Store {
         segments_of: impl Fn(u64) -> u64,
         after: Option<PageEnd>,
     ) -> Result<Page, StoreError> {
-        let mut page = missing::page(&self.view()?, scope, segments_of, after)?;
+        let mut page = self.read(|view| missing::page(view, scope, segments_of, after))?;
         let whole = std::mem::take(&mut page.whole);
         if !whole.is_empty() {
             self.mention(Change::Whole { blobs: whole });
@@ -185,7 +188,7 @@ impl Store {
         epoch: Epoch,
         segments_of: impl Fn(u64) -> u64,
     ) -> Result<Vec<(ShardIndex, Epoch)>, StoreError> {
-        missing::filled(&self.view()?, epoch, segments_of)
+        self.read(|view| missing::filled(view, epoch, segments_of))
     }
 
     /// What [`Store::filled_shards`] found is held from now on, unless the caller said something else of it since. What is
@@ -197,7 +200,7 @@ impl Store {
 
     /// How many headers, pair proofs, short blobs and certificates that a read found rotten are so still.
     pub fn rotten_values(&self) -> Result<u64, StoreError> {
-        self.inner.rot.look_again(&self.view()?)
+        self.read(|view| self.inner.rot.look_again(view))
     }
 
     /// How often a read found bytes that are not those that were written: a change is a reason to look for what is missing.
@@ -205,9 +208,15 @@ impl Store {
         self.inner.rot.times()
     }
 
-    /// Why nothing is written any more, if a disk error made that so.
-    pub fn write_error(&self) -> Option<String> {
-        self.inner.poison.recorded().map(str::to_owned)
+    /// Why the store cannot be relied upon any more: nothing is written since an error of the disk, or the index is damaged.
+    pub fn failure(&self) -> Option<String> {
+        let refuses = |reason| format!("nothing more is written since an error: {reason}");
+        let poison = self.inner.poison.recorded().map(refuses);
+        match self.index().door().found() {
+            Some(damage) if poison.is_some() => Some(format!("{damage}; nothing more is written")),
+            Some(damage) => Some(damage.to_owned()),
+            None => poison,
+        }
     }
 
     // Room.
@@ -236,13 +245,13 @@ impl Store {
 
     /// Bytes of blobs that no object on chain stands for.
     pub fn pending_bytes(&self) -> Result<u64, StoreError> {
-        Ok(tables::number(&self.view()?, meta::PENDING_BYTES)?.unwrap_or(0))
+        Ok(self.read(|view| tables::number(view, meta::PENDING_BYTES))?.unwrap_or(0))
     }
 
     /// Since when bytes of the blob are pending, in milliseconds of the writers' clock; nothing if there are none, or somebody
     /// pays for them.
     pub fn pending_since(&self, blob_id: &BlobId) -> Result<Option<u64>, StoreError> {
-        content::pending_since(&self.view()?, blob_id.as_bytes())
+        self.read(|view| content::pending_since(view, blob_id.as_bytes()))
     }
 
     /// Lets what is pending of the blob be so from that time on, if it is not later already: to be done before a writer who
@@ -259,10 +268,13 @@ impl Store {
 
     /// What the store takes and what is left.
     pub fn usage(&self) -> Result<Usage, StoreError> {
-        let view = self.view()?;
+        let [content_bytes, pending_bytes] = self.read(|view| {
+            let number = |name| tables::number(view, name).map(Option::unwrap_or_default);
+            Ok([number(meta::CONTENT_BYTES)?, number(meta::PENDING_BYTES)?])
+        })?;
         Ok(Usage {
-            content_bytes: tables::number(&view, meta::CONTENT_BYTES)?.unwrap_or(0),
-            pending_bytes: tables::number(&view, meta::PENDING_BYTES)?.unwrap_or(0),
+            content_bytes,
+            pending_bytes,
             free_bytes: self.bundles().map(|bundles| bundles.free_bytes()).transpose()?,
             reserve_bytes: self.bundles().map_or(0, |bundles| bundles.reserve_bytes()),
         })
