@@ -14,6 +14,7 @@ use redb::ReadableTableMetadata;
 
 use super::{Store, Usage};
 use crate::census::{self, Census};
+use crate::certificates::{self, CertificateGaps, CertificatePlace};
 use crate::check;
 use crate::content;
 use crate::error::StoreError;
@@ -174,6 +175,22 @@ impl Store {
         let whole = std::mem::take(&mut page.whole);
         if !whole.is_empty() {
             self.mention(Change::Whole { blobs: whole });
+        }
+        Ok(page)
+    }
+
+    /// A page of live certified blobs whose certificate is not here or rotted, from a place on. They are not among the
+    /// [missing](Store::missing). Blocks on the disk: call it where blocking is allowed.
+    pub fn without_certificate(
+        &self,
+        epoch: Epoch,
+        from: CertificatePlace,
+    ) -> Result<CertificateGaps, StoreError> {
+        let size = (certificates::PAGE_ROWS_MAX, certificates::PAGE_BLOBS_MAX);
+        let mut page = certificates::page(&self.view()?, epoch, &from, size)?;
+        for rotten in std::mem::take(&mut page.rotten) {
+            // Reading it is what counts it and has it marked.
+            drop(self.certificate(&rotten));
         }
         Ok(page)
     }
