@@ -17,6 +17,7 @@ pub mod trust;
 pub mod vitals;
 
 mod asking;
+mod certificates;
 mod epoch;
 mod pauses;
 mod recovery;

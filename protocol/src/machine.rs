@@ -6,6 +6,8 @@ pub mod announcement;
 mod attendance;
 pub mod backlog;
 pub mod budgets;
+pub mod certificate_answers;
+pub mod certificate_tours;
 pub mod chain_sync;
 pub mod conditions;
 pub mod confirmation;

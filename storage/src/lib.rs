@@ -3,6 +3,7 @@
 mod blobs;
 mod bundles;
 mod census;
+mod certificates;
 mod check;
 mod content;
 mod cursor;
@@ -42,6 +43,7 @@ mod testing;
 
 pub use blobs::{BlobObject, BlobRecord};
 pub use census::Census;
+pub use certificates::{CertificateGaps, CertificatePlace};
 pub use effects::BlobEffect;
 pub use error::StoreError;
 pub use expiry::KEPT_EPOCHS;

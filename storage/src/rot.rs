@@ -109,8 +109,8 @@ impl Rot {
     }
 }
 
-/// Has the blob of a rotten value looked at. A certificate that is still rotten goes: no look asks for it, and the next
-/// announcement brings it again.
+/// Has the blob of a rotten value looked at. A certificate that is still rotten goes instead: whoever looks for blobs without
+/// one (`certificates.rs`) finds it missing.
 pub(crate) fn mark(tables: &mut Tables<'_>, value: &Sealed) -> Result<(), StoreError> {
     let Sealed::Certificate(blob) = value else { return wanting::note(tables, &value.blob()) };
     let stored = tables.certificates.get(blob)?;

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
+mod certificates;
 mod changing;
 mod charges;
 mod crossing;

@@ -25,7 +25,8 @@ pub struct Scrubbed {
 
 impl Store {
     /// Reads what is stored from a place on, about so many bytes of it, and checks that it is what was written. What is not
-    /// is missing from then on, and found by [`Store::missing`]; a certificate is forgotten, for nobody looks for it.
+    /// is missing from then on, and found by [`Store::missing`]; a certificate is forgotten, and its blob found by
+    /// [`Store::without_certificate`].
     ///
     /// # Errors
     /// The index cannot be read, or does not take what was found; then nothing of it is known.

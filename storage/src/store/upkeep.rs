@@ -15,6 +15,7 @@ use redb::{ReadableDatabase, ReadableTableMetadata};
 
 use super::{Store, Usage};
 use crate::census::{self, Census};
+use crate::certificates::{self, CertificateGaps, CertificatePlace};
 use crate::check;
 use crate::content;
 use crate::error::StoreError;
@@ -177,6 +178,22 @@ impl Store {
         let whole = std::mem::take(&mut page.whole);
         if !whole.is_empty() {
             self.mention(Change::Whole { blobs: whole });
+        }
+        Ok(page)
+    }
+
+    /// A page of live certified blobs whose certificate is not here or rotted, from a place on. They are not among the
+    /// [missing](Store::missing). Blocks on the disk: call it where blocking is allowed.
+    pub fn without_certificate(
+        &self,
+        epoch: Epoch,
+        from: CertificatePlace,
+    ) -> Result<CertificateGaps, StoreError> {
+        let size = (certificates::PAGE_ROWS_MAX, certificates::PAGE_BLOBS_MAX);
+        let mut page = self.read(|view| certificates::page(view, epoch, &from, size))?;
+        for rotten in std::mem::take(&mut page.rotten) {
+            // Reading it is what counts it and has it marked.
+            drop(self.certificate(&rotten));
         }
         Ok(page)
     }
