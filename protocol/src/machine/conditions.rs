@@ -69,7 +69,7 @@ macro_rules! names {
 names! {
     /// A part of the program does not run.
     PartsDown Failing "parts down";
-    /// The disk failed: nothing more is written.
+    /// The disk failed, or what the store keeps its order in is damaged.
     DiskFailing Failing "disk failing";
     /// Our keys are not those that the ledger lists.
     KeysWrong Failing "keys wrong";
@@ -251,7 +251,8 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
             Name::DiskFailing,
             format!("the store fails: {reason}"),
             "check the disk (`dmesg` names what failed), then restart the node; what can be read is served meanwhile. If it fails \
-             again, stop the node, move `store` in node.data_dir away and start it: the other nodes fill it again",
+             again, stop the node, move `store` in node.data_dir away (keep it until all is well) and start it: the other nodes fill \
+             a new one",
         ));
     }
     if let Some(free) = stored.free_bytes.filter(|free| *free < stored.reserve_bytes) {
