@@ -12,7 +12,7 @@ use haulout_protocol::sliver::{Axis, ShardIndex};
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::shard::{Cost, Entry, PairLayout, Reply, Request};
 use haulout_storage::row::chosen;
-use haulout_storage::{ShortBlob, Store, StoreError};
+use haulout_storage::{Store, StoreError};
 use tokio::time::sleep;
 use tracing::warn;
 
