@@ -1,7 +1,7 @@
 //! One page of blobs without a certificate: each is asked for among the members, and kept if the answers prove it.
 //!
 //! Promises: [`limits::CERTIFICATES_AT_ONCE`] blobs at a time, [`limits::CERTIFICATE_REQUESTS`] members of each, and
-//! [`limits::CERTIFICATE_PATIENCE`] for all of them. Does not: say when, or come back to what nobody gave.
+//! [`limits::CERTIFICATE_PATIENCE`] for each blob. Does not: say when, or come back to what nobody gave.
 
 use std::sync::Arc;
 
