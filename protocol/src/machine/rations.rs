@@ -28,6 +28,9 @@ pub struct Limits {
     pub users_max: usize,
 }
 
+/// What a user took is forgotten by half in this time.
+const HALF_LIFE_MS: u64 = 1_000;
+
 /// Names a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
@@ -39,14 +42,29 @@ struct Request {
     amount: u64,
 }
 
+/// What a user took. Only whoever takes nothing for a while is forgiven: many who each take a little all the time would pass
+/// those who come now and then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Use {
+    amount: u64,
+    at: Timestamp,
+}
+
+impl Use {
+    fn now(&self, now: Timestamp) -> u64 {
+        let halves = now.0.saturating_sub(self.at.0) / HALF_LIFE_MS;
+        u32::try_from(halves).ok().and_then(|halves| self.amount.checked_shr(halves)).unwrap_or(0)
+    }
+}
+
 /// Who holds something, who waits, and who used how much lately.
 #[derive(Clone, Debug)]
 pub struct Rations {
     limits: Limits,
     held: BTreeMap<Ticket, Request>,
     waiting: BTreeMap<Ticket, Request>,
-    hosts: BTreeMap<Option<IpAddr>, Lately>,
-    peers: BTreeMap<PeerId, Lately>,
+    hosts: BTreeMap<Option<IpAddr>, Use>,
+    peers: BTreeMap<PeerId, Use>,
     duties: PerDuty<Lately>,
     next: u64,
 }
@@ -230,7 +248,7 @@ impl Rations {
 
 /// Adds to what somebody used lately.
 fn note<Who: Ord + Copy>(
-    users: &mut BTreeMap<Who, Lately>,
+    users: &mut BTreeMap<Who, Use>,
     who: Who,
     amount: u64,
     now: Timestamp,
@@ -243,7 +261,8 @@ fn note<Who: Ord + Copy>(
             least.map(|least| users.remove(&least));
         }
     }
-    users.entry(who).or_default().add(amount, now);
+    let used = users.entry(who).or_default();
+    *used = Use { amount: used.now(now).saturating_add(amount), at: now };
 }
 
 #[cfg(test)]
