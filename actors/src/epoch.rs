@@ -23,7 +23,7 @@ use haulout_storage::{Kept, Store, StoreError};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::chain::{CallError, Chain, Wallet};
 use crate::context::Context;
@@ -129,13 +129,6 @@ impl Actor for EpochActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::PositionAdvanced => state.follow(&myself),
-            // The next try would read the same pages: what is under way stays so, until the node has another store.
-            Message::CommitteeJudged(_, Err(failure @ StoreError::DamagedIndex { .. }))
-            | Message::MissingLooked(Err(failure @ StoreError::DamagedIndex { .. }))
-            | Message::ExpiredRemoved(Err(failure @ StoreError::DamagedIndex { .. }))
-            | Message::ShardsReleased(Err(failure @ StoreError::DamagedIndex { .. })) => {
-                error!(error = %failure, "the store does not follow the epochs any more");
-            }
             Message::CommitteeJudged(epoch, plan) => {
                 state.judging = false;
                 if let Some(plan) = unless_put_off(plan)? {

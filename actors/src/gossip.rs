@@ -78,10 +78,6 @@ impl Actor for GossipActor {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::MessageHeard(heard, permit) => state.judge(&myself, *heard, permit),
-            // A part of the index that cannot be read is no reason to hear nothing more; the store named it.
-            Message::MessageJudged(Err(error @ StoreError::DamagedIndex { .. })) => {
-                debug!(%error, "an announcement cannot be judged");
-            }
             Message::MessageJudged(judged) => judged?,
         }
         Ok(())

@@ -17,7 +17,6 @@ pub mod trust;
 pub mod vitals;
 
 mod asking;
-mod certificates;
 mod epoch;
 mod pauses;
 mod recovery;

@@ -477,15 +477,6 @@ pub const ARRIVAL_MAX: Duration = UPLOAD_PAUSE_MAX;
 /// Announcements being checked at once; a check is one pairing, about a millisecond.
 pub const ANNOUNCEMENT_CHECKS_MAX: usize = 16;
 
-// ---- certificates that are not here ----------------------------------------------------------
-
-/// Blobs whose certificates are asked for at once: nobody waits for them, and whoever lost its disk lacks many.
-pub const CERTIFICATES_AT_ONCE: usize = 4;
-/// Members that are asked for one at once; one is enough in its epoch, and more than a third of the shards later.
-pub const CERTIFICATE_REQUESTS: usize = 4;
-/// How long members are asked for one that nobody gave yet; the next tour asks again.
-pub const CERTIFICATE_PATIENCE: Duration = Duration::from_secs(10);
-
 // ---- sessions of clients ---------------------------------------------------------------------
 
 /// The most that is paid for a unit of gas, in MIST. Sui's validators have asked for 500 to 1,000; ten times that leaves them

@@ -168,7 +168,7 @@ async fn read(
 async fn measured(context: &Context) -> Result<u64, StoreError> {
     let store = context.store.clone();
     let usage = tokio::task::spawn_blocking(move || store.usage()).await;
-    usage.expect("the store does not panic, and is not cut off").map(|usage| usage.content_bytes)
+    usage.expect("measuring neither panics nor is cut off").map(|usage| usage.content_bytes)
 }
 
 #[cfg(test)]

@@ -21,4 +21,4 @@ pub(crate) use self::fault::{Fault, busy};
 pub(crate) use self::host::{Limits, Serving};
 pub(crate) use self::memory::Held;
 pub(crate) use self::service::Service;
-pub(crate) use self::visit::{Ended, InBackground, Visit, blocking, charged};
+pub(crate) use self::visit::{Ended, Visit, blocking, charged};

@@ -18,7 +18,7 @@ mod symbols;
 pub use self::client::Session;
 pub(crate) use self::holdings::held_segments;
 pub(crate) use self::locate::held_header;
-pub(crate) use self::node::{certificate, pair_proof};
+pub(crate) use self::node::pair_proof;
 pub use self::progress::{Observer, Pending, Progress, Unhelpful};
 pub(crate) use self::symbols::{Came, symbols};
 pub use crate::asking::Obstacle;

@@ -92,13 +92,7 @@ impl Actor for SliverTransferActor {
         match message {
             Message::SweepDue => state.sweep(&myself),
             Message::SweepDone(done) => {
-                match done {
-                    // What of it can be read is served; the store named the damage.
-                    Err(error @ StoreError::DamagedIndex { .. }) => {
-                        debug!(%error, "what is pending cannot be looked at");
-                    }
-                    done => done?, // our own store fails: we are broken, and the supervisor should know
-                }
+                done?; // our own store fails: we are broken, and the supervisor should know
                 drop(myself.send_after(state.shared.patience.sweep_interval, || Message::SweepDue));
             }
         }

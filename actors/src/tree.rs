@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use crate::certificates::{self, CertificatesActor};
 use crate::chain_sync::{self, ChainSyncActor, Follow};
 use crate::context::Context;
 use crate::epoch::{self, EpochActor};
@@ -144,9 +143,6 @@ fn services(context: &Context, network: &Network, role: Role) -> Vec<Child> {
     if role == Role::StorageNode {
         let arguments = gossip::Arguments { context: context.clone(), network: network.clone() };
         services.push(Child::actor("gossip", move || (GossipActor, arguments.clone())));
-        let arguments =
-            certificates::Arguments { context: context.clone(), network: network.clone() };
-        services.push(Child::actor("certificates", move || (CertificatesActor, arguments.clone())));
         let arguments = measuring::Arguments { context: context.clone() };
         services.push(Child::actor("vitals", move || (VitalsActor, arguments.clone())));
         let arguments = epoch::Arguments { context: context.clone() };

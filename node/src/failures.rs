@@ -190,7 +190,6 @@ impl From<StoreError> for Error {
                 _ => Kind::File,
             },
             StoreError::Corrupt { .. }
-            | StoreError::DamagedIndex { .. }
             | StoreError::Damaged { .. }
             | StoreError::Poisoned { .. }
             | StoreError::Database { .. } => Kind::Damaged,
@@ -202,30 +201,13 @@ impl From<StoreError> for Error {
             StoreError::AlreadyRunning { pid, .. } => *pid,
             _ => None,
         };
-        // What is at fault lies in the store's folder.
-        let folder = match &error {
-            StoreError::Damaged { path, .. } => path.parent().map(Path::to_owned),
-            _ => None,
-        };
         let retryable = error.is_transient();
-        let mut converted = Error::new(kind, error.to_string()).because(error).retryable(retryable);
-        if let Some(folder) = folder {
-            converted = converted.hint(start_over(&folder));
-        }
+        let converted = Error::new(kind, error.to_string()).because(error).retryable(retryable);
         match pid {
             Some(pid) => converted.detail("pid", pid),
             None => converted,
         }
     }
-}
-
-/// What to do about a store that cannot be opened.
-fn start_over(folder: &Path) -> String {
-    let folder = terminal::path(folder);
-    format!(
-        "check the disk (`dmesg` names what failed), move {folder} away (keep it until all is well) and start the node again: \
-         the other nodes fill a new one; keys and configuration lie elsewhere"
-    )
 }
 
 impl From<LocateError> for Error {

@@ -10,7 +10,7 @@
 
 use bytes::Bytes;
 
-use crate::encoding::{Parameters, RecoverError, SliverVerifier, recover_sliver};
+use crate::encoding::{ExpandedSliver, Parameters, RecoverError, recover_sliver};
 use crate::pairs::PairRoots;
 use crate::sliver::{Axis, PairIndex};
 
@@ -48,7 +48,10 @@ pub fn rebuild_pairs(
     targets: &[PairIndex],
     [from_primaries, from_secondaries]: [&[SourceSymbols]; 2],
 ) -> Result<Vec<RebuiltPair>, RecoverError> {
-    let mut hasher = SliverVerifier::new(parameters, segment_length);
+    let expand = |axis, bytes: Bytes| {
+        let expanded = ExpandedSliver::new(parameters, segment_length, axis, bytes);
+        expanded.expect("a recovered sliver has its length")
+    };
     let recover =
         |axis, symbols: &[(u16, Bytes)]| recover_sliver(parameters, segment_length, axis, symbols);
     let rows: Vec<_> =
@@ -57,8 +60,10 @@ pub fn rebuild_pairs(
     for place in 0..targets.len() {
         let symbols = symbols_at(parameters, Axis::Primary, from_primaries, place);
         let sliver = recover(Axis::Secondary, &symbols)?;
-        let (root, shared) = hasher.root_and_symbols(Axis::Secondary, &sliver, &rows);
-        secondaries.push((sliver, root, shared));
+        let expanded = expand(Axis::Secondary, sliver.clone());
+        // Copies: slices would keep all symbols of all secondary slivers in memory.
+        let shared = rows.iter().map(|row| Bytes::copy_from_slice(&expanded.symbol(*row)));
+        secondaries.push((sliver, expanded.root(), shared.collect::<Vec<_>>()));
     }
     let mut rebuilt = Vec::with_capacity(targets.len());
     for (place, pair) in targets.iter().enumerate() {
@@ -68,7 +73,7 @@ pub fn rebuild_pairs(
             symbols.push((source, shared[place].clone()));
         }
         let primary = recover(Axis::Primary, &symbols)?;
-        let (primary_root, _) = hasher.root_and_symbols(Axis::Primary, &primary, &[]);
+        let primary_root = expand(Axis::Primary, primary.clone()).root();
         let (secondary, secondary_root, _) = &secondaries[place];
         rebuilt.push(RebuiltPair {
             pair: *pair,

@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -157,12 +158,13 @@ impl Bundles {
         length: u32,
         reading: Reading,
     ) -> io::Result<Vec<u8>> {
-        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
         let file = File::open(self.path(id))?;
         match reading {
-            Reading::Fast => files::read(&file, offset, length),
-            Reading::FromDisk => files::read_from_disk(&file, offset, length),
+            Reading::Fast => file.read_exact_at(&mut bytes, offset)?,
+            Reading::FromDisk => files::read_from_disk(&file, offset, &mut bytes)?,
         }
+        Ok(bytes)
     }
 
     /// Gives the disk parts of a bundle back; fine if the bundle is gone. Where files cannot have holes the bytes stay until

@@ -36,15 +36,6 @@ pub enum StoreError {
         /// Which bytes.
         what: String,
     },
-    /// The index cannot be read where it was asked: nobody knows what is stored there, so nothing of it counts as missing.
-    #[error(
-        "the index of the store is damaged ({reason}); check the disk, then move the store's folder away and start again: \
-         what belongs in it is fetched from other nodes"
-    )]
-    DamagedIndex {
-        /// What was found.
-        reason: String,
-    },
     /// The store cannot be opened as it is. Nothing was changed.
     #[error(
         "the store cannot be opened because of {}: {reason}; no file of it was removed", path.display()
@@ -75,10 +66,8 @@ pub enum StoreError {
         /// The one given.
         found: u64,
     },
-    /// An earlier failure made what is written untrustworthy: this handle refuses all writes.
-    #[error(
-        "the store refuses writes since an earlier error ({reason}); check the disk, then restart"
-    )]
+    /// An earlier failure made the disk untrustworthy: this handle refuses all writes.
+    #[error("the store refuses writes since a disk error ({reason}); check the disk, then restart")]
     Poisoned {
         /// The earlier failure.
         reason: String,
@@ -126,7 +115,6 @@ impl StoreError {
             StoreError::Full { .. } | StoreError::Io { .. } => true,
             StoreError::AlreadyRunning { .. }
             | StoreError::Corrupt { .. }
-            | StoreError::DamagedIndex { .. }
             | StoreError::Damaged { .. }
             | StoreError::UnknownSchema { .. }
             | StoreError::Gap { .. }
@@ -154,14 +142,8 @@ fn holder(pid: Option<u32>) -> String {
 impl From<redb::Error> for StoreError {
     fn from(error: redb::Error) -> Self {
         match error {
-            redb::Error::Corrupted(reason) => StoreError::DamagedIndex { reason },
-            // Every table was made with the store, as what it is: one that is gone or another was there.
-            error @ (redb::Error::TableDoesNotExist(_)
-            | redb::Error::TableTypeMismatch { .. }
-            | redb::Error::TableIsMultimap(_)
-            | redb::Error::TableIsNotMultimap(_)
-            | redb::Error::TypeDefinitionChanged { .. }) => {
-                StoreError::DamagedIndex { reason: error.to_string() }
+            redb::Error::Corrupted(detail) => {
+                StoreError::Corrupt { what: format!("the index database ({detail})") }
             }
             other => StoreError::Database { source: Box::new(other) },
         }
@@ -240,7 +222,6 @@ mod tests {
         let never = [
             StoreError::AlreadyRunning { path: path.clone(), pid: None },
             StoreError::Corrupt { what: "a sliver".to_owned() },
-            StoreError::DamagedIndex { reason: "a page".to_owned() },
             StoreError::Damaged { path, reason: "noise".to_owned() },
             StoreError::UnknownSchema { found: 1, supported: 2 },
             StoreError::Gap { expected: 1, found: 2 },
@@ -271,15 +252,9 @@ mod tests {
     }
 
     #[test]
-    fn a_corrupt_index_is_damaged_and_any_other_failure_of_it_is_not() {
-        for of_index in [
-            redb::Error::Corrupted("a page".to_owned()),
-            redb::Error::TableDoesNotExist("a page".to_owned()),
-        ] {
-            let damaged = StoreError::from(of_index);
-            let StoreError::DamagedIndex { reason } = &damaged else { panic!("{damaged:?}") };
-            assert!(reason.contains("a page") && damaged.to_string().contains("move"), "{damaged}");
-        }
+    fn a_corrupt_index_is_corrupt_and_any_other_failure_of_it_is_not() {
+        let corrupt = StoreError::from(redb::Error::Corrupted("a page".to_owned()));
+        assert!(matches!(&corrupt, StoreError::Corrupt { what } if what.contains("a page")));
         let other = StoreError::from(redb::Error::PreviousIo);
         assert!(matches!(other, StoreError::Database { .. }), "{other:?}");
     }

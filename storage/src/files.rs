@@ -6,11 +6,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 #[cfg(test)]
 use std::sync::Arc;
 
 use crate::error::StoreError;
+#[cfg(target_os = "linux")]
 use crate::tables::bytes_of;
 
 /// A change to files or folders.
@@ -170,28 +172,11 @@ fn punch(_: &File, _: u64, _: u64) -> std::io::Result<()> {
 
 /// Reads a part of a file from the disk, also if the system has it in memory, and has the system keep nothing of it. Where it
 /// cannot be told so, the bytes may be those in memory.
-pub(crate) fn read_from_disk(file: &File, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
-    advise(file, offset, length);
-    let bytes = read(file, offset, length);
-    advise(file, offset, length);
-    bytes
-}
-
-/// Reads a part of a file. Its memory is not cleared before: that would cost more than to read what the system has in memory.
-pub(crate) fn read(file: &File, offset: u64, length: usize) -> std::io::Result<Vec<u8>> {
-    use rustix::buffer::spare_capacity;
-    use rustix::io::{Errno, pread};
-    let mut bytes = Vec::with_capacity(length);
-    while bytes.len() < length {
-        let place = offset.saturating_add(bytes_of(bytes.len()));
-        match pread(file, spare_capacity(&mut bytes), place) {
-            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    bytes.truncate(length); // an allocator may give more than was asked for
-    Ok(bytes)
+pub(crate) fn read_from_disk(file: &File, offset: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+    advise(file, offset, bytes.len());
+    let read = file.read_exact_at(bytes, offset);
+    advise(file, offset, bytes.len());
+    read
 }
 
 #[cfg(target_os = "linux")]
@@ -222,22 +207,6 @@ mod tests {
         files.remove(&directory.path().join("nothing")).expect("fine");
         let refused = files.remove(directory.path());
         assert!(matches!(refused, Err(StoreError::Io { action: "remove", .. })), "{refused:?}");
-    }
-
-    #[test]
-    fn a_part_is_read_whole_or_not_at_all() {
-        let mut file = tempfile::tempfile().expect("created");
-        let content: Vec<u8> = (0..10_000_u32).map(|i| (i % 251) as u8).collect();
-        file.write_all(&content).expect("written");
-        for (offset, length) in [(0, 0), (0, 10_000), (4_097, 5_000), (9_999, 1), (10_000, 0)] {
-            let (start, place) = (usize::try_from(offset).expect("small"), offset);
-            let expected = &content[start..start + length];
-            assert_eq!(read(&file, place, length).expect("it is there"), expected);
-            assert_eq!(read_from_disk(&file, place, length).expect("it is there"), expected);
-        }
-        for (offset, length) in [(0, 10_001), (10_000, 1), (u64::MAX - 9, 5)] {
-            assert!(read(&file, offset, length).is_err(), "{length} bytes from {offset}");
-        }
     }
 
     #[test]

@@ -192,7 +192,7 @@ impl Look<'_> {
         let (mut end, mut rotten, mut is_short) = (done, 0, false);
         if let Some(bytes) = bytes {
             let header = slivers::has_header(self.view, blob)?;
-            if header.is_none() && is_short_here(self.view, blob)? {
+            if header.is_none() && short::read(self.view, blob).map_or(true, |row| row.is_some()) {
                 is_short = true;
                 lacking.has_header = short::holds(self.view, blob, &[])?;
                 let symbols = short::lacking(self.view, blob, &self.shards)?;
@@ -264,14 +264,6 @@ impl Look<'_> {
             }
         }
         Ok(rotten)
-    }
-}
-
-/// Whether the row of a short blob is here, rotten or not.
-fn is_short_here(view: &ReadTransaction, blob: &BlobKey) -> Result<bool, StoreError> {
-    match short::read(view, blob) {
-        Err(StoreError::Corrupt { .. }) => Ok(true),
-        row => Ok(row?.is_some()),
     }
 }
 

@@ -17,7 +17,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::encoding::Parameters;
@@ -25,7 +24,6 @@ use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::Axis;
 use redb::{ReadTransaction, ReadableTable};
 
-use crate::door::Door;
 use crate::error::StoreError;
 use crate::tables::{
     self, BlobKey, DueKey, EventKey, ObjectKey, PLACED, SUMS, Tables, bytes_of, event_key, meta,
@@ -256,7 +254,6 @@ fn lowest_bit(place: u64) -> u64 {
 #[derive(Debug)]
 pub struct Order {
     view: ReadTransaction,
-    door: Arc<Door>,
     last: u64,
     epoch: Option<Epoch>,
     checkpoint: Option<u64>,
@@ -277,13 +274,12 @@ pub struct StoredByte {
 }
 
 impl Order {
-    /// The order in that snapshot; the door is the index's.
-    pub(crate) fn new(view: ReadTransaction, door: Arc<Door>) -> Result<Self, StoreError> {
+    pub(crate) fn new(view: ReadTransaction) -> Result<Self, StoreError> {
         let last = tables::number(&view, meta::ORDER_LAST)?.unwrap_or(0);
         let epoch = tables::number(&view, meta::ORDER_EPOCH)?;
         let epoch = epoch.and_then(|epoch| u32::try_from(epoch).ok()).map(Epoch);
         let checkpoint = tables::number(&view, meta::CHECKPOINT)?;
-        Ok(Order { view, door, last, epoch, checkpoint })
+        Ok(Order { view, last, epoch, checkpoint })
     }
 
     /// The last epoch for which [`Store::expire`](crate::Store::expire) took out what was over; none if it never did.
@@ -298,16 +294,12 @@ impl Order {
 
     /// Bytes that each shard stores of all of them.
     pub fn bytes(&self) -> Result<u64, StoreError> {
-        self.door.pass(|| self.bytes_until(self.last))
+        self.bytes_until(self.last)
     }
 
     /// Bytes that each shard stores of those that were certified before an event: in an earlier checkpoint, or in this one with
     /// fewer effects on blobs before it.
     pub fn bytes_before(&self, checkpoint: u64, effects: u32) -> Result<u64, StoreError> {
-        self.door.pass(|| self.find_bytes_before(checkpoint, effects))
-    }
-
-    fn find_bytes_before(&self, checkpoint: u64, effects: u32) -> Result<u64, StoreError> {
         let (event, placed) = (event_key(checkpoint, effects), self.view.open_table(PLACED)?);
         // The last place whose event came before; places without a blob are passed over.
         let (mut before, mut from) = (0, self.last.saturating_add(1));
@@ -323,10 +315,6 @@ impl Order {
 
     /// The byte at a position, counted from zero; nothing past the last one.
     pub fn byte_at(&self, position: u64) -> Result<Option<StoredByte>, StoreError> {
-        self.door.pass(|| self.find_byte(position))
-    }
-
-    fn find_byte(&self, position: u64) -> Result<Option<StoredByte>, StoreError> {
         let sums = self.view.open_table(SUMS)?;
         let (mut place, mut offset) = (0_u64, position);
         let mut step = if self.last == 0 { 0 } else { 1_u64 << self.last.ilog2() };

@@ -1,9 +1,9 @@
 //! Which sealed values turned out to be other bytes than were written, and how often that was found.
 //!
-//! Promises: what was found is known until it is right again, replaced or gone, or [`KNOWN_MAX`] others were found since. Does
+//! Promises: what was found is known until it is right again, replaced or gone; memory is bounded by [`KNOWN_MAX`]. Does
 //! not: know slivers one by one, whose rows say in the store that they are damaged; or last: who starts again finds it again.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -45,18 +45,11 @@ impl Sealed {
 #[derive(Debug, Default)]
 pub(crate) struct Rot {
     found: AtomicU64,
-    known: Mutex<Known>,
-}
-
-/// Values, each with the number under which it was found.
-#[derive(Debug, Default)]
-struct Known {
-    values: BTreeMap<Sealed, u64>,
-    last: u64,
+    known: Mutex<BTreeSet<Sealed>>,
 }
 
 impl Rot {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, BTreeSet<Sealed>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -70,37 +63,20 @@ impl Rot {
         self.found.load(Ordering::Relaxed)
     }
 
-    /// Remembers that a sealed value was wrong; whether that was not known. The one that was found first makes room.
+    /// Remembers that a sealed value was wrong; whether that was not known.
     pub(crate) fn remember(&self, value: Sealed) -> bool {
         self.found();
         let mut known = self.known();
-        if known.values.contains_key(&value) {
-            return false;
-        }
-        if known.values.len() >= KNOWN_MAX {
-            let first = known.values.iter().min_by_key(|(_, number)| **number);
-            if let Some(first) = first.map(|(value, _)| *value) {
-                known.values.remove(&first);
-            }
-        }
-        known.last = known.last.saturating_add(1);
-        let number = known.last;
-        known.values.insert(value, number);
-        true
-    }
-
-    /// The value was not noted in the store, so whoever finds it again is to note it.
-    pub(crate) fn forget(&self, value: &Sealed) {
-        self.known().values.remove(value);
+        known.len() < KNOWN_MAX && known.insert(value)
     }
 
     /// Looks at what was wrong again, and says how much of it still is.
     pub(crate) fn look_again(&self, view: &ReadTransaction) -> Result<u64, StoreError> {
-        let known: Vec<_> = self.known().values.keys().copied().collect();
+        let known = self.known().clone();
         let mut wrong = 0;
         for value in known {
             match read(view, &value) {
-                Ok(_) => self.forget(&value),
+                Ok(_) => drop(self.known().remove(&value)),
                 Err(StoreError::Corrupt { .. }) => wrong += 1,
                 Err(error) => return Err(error),
             }
@@ -109,8 +85,8 @@ impl Rot {
     }
 }
 
-/// Has the blob of a rotten value looked at. A certificate that is still rotten goes instead: whoever looks for blobs without
-/// one (`certificates.rs`) finds it missing.
+/// Has the blob of a rotten value looked at. A certificate that is still rotten goes: no look asks for it, and the next
+/// announcement brings it again.
 pub(crate) fn mark(tables: &mut Tables<'_>, value: &Sealed) -> Result<(), StoreError> {
     let Sealed::Certificate(blob) = value else { return wanting::note(tables, &value.blob()) };
     let stored = tables.certificates.get(blob)?;
@@ -160,42 +136,39 @@ mod tests {
     #[test]
     fn a_sealed_value_that_is_wrong_counts_until_it_is_right_or_gone() {
         let backend = redb::backends::InMemoryBackend::new();
-        let index = schema::create_in(backend, 1 << 20).expect("created");
-        let database = index.database();
+        let database = schema::create_in(backend, 1 << 20).expect("created");
         let rot = Rot::default();
         let mut sealed = tables::seal(b"header");
-        read_written(database, &rot, &sealed).expect("right");
-        assert_eq!((rot.times(), rot.look_again(&view(database)).expect("read")), (0, 0));
+        read_written(&database, &rot, &sealed).expect("right");
+        assert_eq!((rot.times(), rot.look_again(&view(&database)).expect("read")), (0, 0));
         sealed[35] ^= 1;
         for times in [1, 2] {
-            assert!(read_written(database, &rot, &sealed).is_err());
-            assert_eq!((rot.times(), rot.look_again(&view(database)).expect("read")), (times, 1));
+            assert!(read_written(&database, &rot, &sealed).is_err());
+            assert_eq!((rot.times(), rot.look_again(&view(&database)).expect("read")), (times, 1));
         }
         sealed[35] ^= 1;
-        read_written(database, &rot, &sealed).expect("right again");
-        assert_eq!(rot.look_again(&view(database)).expect("read"), 0);
+        read_written(&database, &rot, &sealed).expect("right again");
+        assert_eq!(rot.look_again(&view(&database)).expect("read"), 0);
         sealed[0] ^= 1;
-        assert!(read_written(database, &rot, &sealed).is_err());
+        assert!(read_written(&database, &rot, &sealed).is_err());
         let write = database.begin_write().expect("begins");
         write.open_table(HEADERS).expect("opens").remove(&BLOB).expect("removed");
         write.commit().expect("committed");
-        assert_eq!(rot.look_again(&view(database)).expect("read"), 0, "gone");
+        assert_eq!(rot.look_again(&view(&database)).expect("read"), 0, "gone");
     }
 
     #[test]
-    fn however_much_is_wrong_only_so_much_is_remembered_and_what_is_new_is_news() {
+    fn however_much_is_wrong_only_so_much_is_remembered() {
         let rot = Rot::default();
-        let proof = |number: u32| {
+        for number in 0..2 * u32::try_from(KNOWN_MAX).expect("small") {
             let mut pair = [0; 38];
             pair[32..36].copy_from_slice(&number.to_be_bytes());
-            Sealed::Proof(pair)
-        };
-        let most = u32::try_from(KNOWN_MAX).expect("small");
-        assert!((0..2 * most).all(|number| rot.remember(proof(number))));
-        assert_eq!(rot.known().values.len(), KNOWN_MAX);
-        assert_eq!(rot.times(), 2 * u64::from(most));
-        assert!((most..2 * most).all(|number| !rot.remember(proof(number))), "these are known");
-        assert!(rot.remember(proof(0)), "and this made room");
-        assert!(!rot.remember(proof(most + 1)) && rot.remember(proof(most)), "as the first does");
+            assert_eq!(
+                rot.remember(Sealed::Proof(pair)),
+                usize::try_from(number).unwrap() < KNOWN_MAX
+            );
+        }
+        assert_eq!(rot.known().len(), KNOWN_MAX);
+        assert_eq!(rot.times(), 2 * u64::try_from(KNOWN_MAX).expect("small"));
     }
 }

@@ -3,24 +3,22 @@
 //! Promises: a database under its final name is complete and has a version; the version before is taken over; one that is
 //! damaged, of any other version or missing while bundles exist is refused, and no file is removed. Does not: fetch again what a damaged or older store held: a node that starts over begins empty.
 
-use std::fs::{File, OpenOptions};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::epoch_change::Holding;
-use redb::backends::FileBackend;
 use redb::{
-    Database, Durability, ReadTransaction, ReadableTable, StorageBackend, TableDefinition,
-    TableError, WriteTransaction,
+    Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition, TableError, WriteTransaction,
 };
 
 use crate::bundles::Bundles;
 use crate::error::StoreError;
 use crate::files::Files;
-use crate::index::Index;
 use crate::order;
 use crate::shards;
-use crate::tables::{CONTENT, META, Tables, meta};
+use crate::tables::{META, Tables, meta};
 use crate::wanting;
 
 /// Version of the layout in `tables.rs` and of the bundle files. 7 brought the order of certification. 6 brought states of shards that are more than
@@ -34,12 +32,12 @@ const SCHEMA_OLDEST: u64 = 4;
 /// Shards as versions 4 and 5 had them: since when their older slivers are missing, if they are.
 const SHARDS_OF_5: TableDefinition<'static, u16, Option<u32>> = TableDefinition::new("shards");
 
-/// Opens the index of a data directory, or creates it where there is no store yet.
+/// Opens the database of a data directory, or creates it where there is no store yet.
 pub(crate) fn open(
     directory: &Path,
     cache_bytes: usize,
     files: &Files,
-) -> Result<Index, StoreError> {
+) -> Result<Database, StoreError> {
     let path = directory.join("index.redb");
     if !path.exists() {
         if Bundles::exist_in(directory)? {
@@ -47,42 +45,29 @@ pub(crate) fn open(
         }
         create(directory, &path, cache_bytes, files)?;
     }
-    let file = OpenOptions::new().read(true).write(true).open(&path);
-    let file = file.map_err(StoreError::io("open", &path))?;
-    let length = file.metadata().map_err(StoreError::io("read", &path))?.len();
-    if length == 0 {
-        // redb would make a new database of it.
-        return Err(damaged(&path, "it is empty"));
-    }
-    let index = open_file(file, cache_bytes, directory).map_err(|error| match error {
-        StoreError::Database { source } => damaged(&path, source),
-        error => as_damaged(directory, error),
-    })?;
-    let checked = check_version(&index);
-    checked.map(|()| index).map_err(|error| as_damaged(directory, error))
-}
-
-fn open_file(file: File, cache_bytes: usize, directory: &Path) -> Result<Index, StoreError> {
-    let backend = FileBackend::new(file).map_err(redb::Error::from)?;
-    Index::open_in(backend, cache_bytes, directory)
-}
-
-/// What stops the opening of the store in that directory, if it is the index.
-pub(crate) fn as_damaged(directory: &Path, error: StoreError) -> StoreError {
-    match error {
-        StoreError::DamagedIndex { reason } => damaged(&directory.join("index.redb"), reason),
-        error => error,
+    // redb checks little before it trusts a file; a damaged one may make it panic.
+    let opened = catch_unwind(|| Builder::new().set_cache_size(cache_bytes).open(&path));
+    let database = match opened {
+        Ok(Ok(database)) => database,
+        Ok(Err(error)) => return Err(damaged(&path, error)),
+        Err(_) => return Err(damaged(&path, "it is not a valid redb file")),
+    };
+    match catch_unwind(AssertUnwindSafe(|| check_version(&database))) {
+        Ok(Err(StoreError::Corrupt { what })) => Err(damaged(&path, what)),
+        Ok(checked) => checked.map(|()| database),
+        Err(_) => Err(damaged(&path, "its tables cannot be read")),
     }
 }
 
-/// Opens the index in the backend, or makes a new one if that is empty.
+/// Makes a new database in the backend.
 pub(crate) fn create_in(
     backend: impl StorageBackend,
     cache_bytes: usize,
-) -> Result<Index, StoreError> {
-    let index = Index::open_in(backend, cache_bytes, Path::new("memory"))?;
-    initialise(&index)?;
-    Ok(index)
+) -> Result<Database, StoreError> {
+    let created = Builder::new().set_cache_size(cache_bytes).create_with_backend(backend);
+    let database = created.map_err(|error| StoreError::from(redb::Error::from(error)))?;
+    initialise(&database)?;
+    Ok(database)
 }
 
 /// Creates beside and renames, so that a crash in between leaves no half-made index under the final name.
@@ -95,24 +80,33 @@ fn create(
     let new = directory.join("index.redb.new");
     files.remove(&new)?;
     let file = files.create(&new)?;
-    let database = OpenOptions::new().read(true).write(true).open(&new);
-    let index = open_file(database.map_err(StoreError::io("open", &new))?, cache_bytes, directory)?;
-    initialise(&index)?;
-    drop(index);
+    let created = Builder::new().set_cache_size(cache_bytes).create(&new);
+    let database = created.map_err(|error| StoreError::from(redb::Error::from(error)))?;
+    initialise(&database)?;
+    drop(database);
     // What redb wrote when it closed the file is to be there as well.
     files.sync(&file, &new)?;
     files.rename(&new, path)?;
     files.sync_folder(directory)
 }
 
-/// Every table that is not there yet, empty, and the version; in one durable transaction.
-fn initialise(index: &Index) -> Result<(), StoreError> {
-    index.pass(|database| {
-        let transaction = begin(database)?;
-        Tables::open(&transaction)?.meta.insert(meta::SCHEMA, SCHEMA)?;
-        transaction.commit()?;
+/// Every table that is not there yet, empty, and the version.
+fn initialise(database: &Database) -> Result<(), StoreError> {
+    change(database, |tables| {
+        tables.meta.insert(meta::SCHEMA, SCHEMA)?;
         Ok(())
     })
+}
+
+/// One durable transaction over all tables; those that are not there yet are made.
+fn change(
+    database: &Database,
+    change: impl FnOnce(&mut Tables<'_>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let transaction = begin(database)?;
+    change(&mut Tables::open(&transaction)?)?;
+    transaction.commit()?;
+    Ok(())
 }
 
 /// Begins a durable transaction.
@@ -125,25 +119,18 @@ fn begin(database: &Database) -> Result<WriteTransaction, StoreError> {
 }
 
 /// Takes over what an older version wrote.
-fn check_version(index: &Index) -> Result<(), StoreError> {
-    match index.read(read_version)? {
+fn check_version(database: &Database) -> Result<(), StoreError> {
+    let view = database.begin_read()?;
+    let found = match view.open_table(META) {
+        Ok(table) => table.get(meta::SCHEMA)?.map(|version| version.value()),
+        Err(TableError::Storage(error)) => return Err(error.into()),
+        Err(_) => None,
+    };
+    drop(view);
+    match found {
         Some(SCHEMA) => Ok(()),
-        Some(older @ SCHEMA_OLDEST..SCHEMA) => index.pass(|database| take_over(database, older)),
+        Some(older @ SCHEMA_OLDEST..SCHEMA) => take_over(database, older),
         found => Err(StoreError::UnknownSchema { found: found.unwrap_or(0), supported: SCHEMA }),
-    }
-}
-
-/// The version; nothing in what no version of ours wrote.
-fn read_version(view: &ReadTransaction) -> Result<Option<u64>, StoreError> {
-    let gone = || StoreError::DamagedIndex { reason: "its version is gone".to_owned() };
-    match view.open_table(META) {
-        Ok(table) => table.get(meta::SCHEMA)?.map(|version| Some(version.value())).ok_or_else(gone),
-        // Somebody else's, or one whose table of numbers lost its name.
-        Err(TableError::TableDoesNotExist(_)) => match view.open_table(CONTENT) {
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            _ => Err(gone()),
-        },
-        Err(error) => Err(error.into()),
     }
 }
 

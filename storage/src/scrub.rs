@@ -2,14 +2,12 @@
 //!
 //! Promises: whoever reads slice after slice from a place to the end has read every header, certificate, short blob, proof and
 //! sliver that was there all the while, each once, slivers of bundles from the disk and not from memory; a slice goes
-//! on after what cannot be read: a damaged page of the index costs the value, proofs or slivers of the blob it was met at, or a
-//! [`LEAP`] where it hides which blobs there are. Does not: read index rows, whose rot shows as that of what they describe, or as an error of the
+//! on after what cannot be read. Does not: read index rows, whose rot shows as that of what they describe, or as an error of the
 //! database; read what is known to be damaged; mark what it finds, which the store does.
 
 use redb::{ReadTransaction, TableDefinition};
 
 use crate::bundles::{Bundles, Reading};
-use crate::door::Door;
 use crate::error::StoreError;
 use crate::places::SliverRow;
 use crate::rot::Sealed;
@@ -21,9 +19,6 @@ use crate::tables::{
 
 /// What a value counts at least: finding it costs as much as reading so many bytes.
 const VALUE_BYTES_MIN: u64 = 256;
-/// How many 256ths of all blob ids are passed over where the index does not say which blobs there are. Ids are hashes, so these
-/// are as many 256ths of the blobs.
-const LEAP: u8 = 1;
 
 /// A place among all that is stored, in the order in which it is read; the default is the beginning.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +65,7 @@ pub(crate) struct Slice {
     pub(crate) slivers: Vec<(SliverKey, SliverRow)>,
     /// Other values that are not what was written.
     pub(crate) values: Vec<Sealed>,
-    /// Slivers and parts of the index that could not be read now, and why not the last of them.
+    /// Slivers that could not be read now, and why not the last of them.
     pub(crate) unreadable: u64,
     pub(crate) refusal: Option<StoreError>,
     /// Where the next slice begins; nothing if this was the last.
@@ -82,40 +77,19 @@ impl Slice {
         self.bytes = self.bytes.saturating_add(bytes);
         self.weight = self.weight.saturating_add(bytes.max(VALUE_BYTES_MIN));
     }
-
-    /// Notes what cannot be read now, if it is that; any other error ends the slice.
-    pub(crate) fn pass_over(&mut self, error: StoreError) -> Result<(), StoreError> {
-        match error {
-            StoreError::Io { .. } | StoreError::DamagedIndex { .. } => {
-                self.count(0);
-                self.unreadable += 1;
-                self.refusal = Some(error);
-                Ok(())
-            }
-            error => Err(error),
-        }
-    }
 }
 
 /// Reads a slice of about so many bytes from a place on: one value more at most.
 pub(crate) fn slice(
     view: &ReadTransaction,
-    (bundles, door): (Option<&Bundles>, &Door),
+    bundles: Option<&Bundles>,
     from: &ScrubPlace,
     bytes: u64,
 ) -> Result<Slice, StoreError> {
-    let mut reader = Reader { view, bundles, door, bytes, slice: Slice::default() };
+    let mut reader = Reader { view, bundles, bytes, slice: Slice::default() };
     let mut next = Some(*from);
     while let Some(place) = next {
-        let blob = match door.pass(|| next_blob(view, &place.blob)) {
-            Ok(Some(blob)) => blob,
-            Ok(None) => break,
-            Err(error) => {
-                reader.slice.pass_over(error)?;
-                next = leap(&place.blob);
-                continue;
-            }
-        };
+        let Some(blob) = next_blob(view, &place.blob)? else { break };
         let part = if blob == place.blob { place.part } else { Part::Values };
         if let Some(part) = reader.read_blob(&blob, part)? {
             reader.slice.next = Some(ScrubPlace { blob, part });
@@ -125,13 +99,6 @@ pub(crate) fn slice(
     }
     debug_assert!(reader.slice.next.is_none_or(|next| next > *from), "a slice leads on");
     Ok(reader.slice)
-}
-
-/// A part of all blob ids further on; nothing past the last.
-fn leap(from: &BlobKey) -> Option<ScrubPlace> {
-    let mut further = [0; 32];
-    further[0] = from[0].checked_add(LEAP)?;
-    Some(ScrubPlace::drawn(further))
 }
 
 /// The first blob from there on of which anything is stored.
@@ -146,7 +113,6 @@ fn next_blob(view: &ReadTransaction, from: &BlobKey) -> Result<Option<BlobKey>, 
 struct Reader<'a> {
     view: &'a ReadTransaction,
     bundles: Option<&'a Bundles>,
-    door: &'a Door,
     bytes: u64,
     slice: Slice,
 }
@@ -154,15 +120,6 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn is_full(&self) -> bool {
         self.slice.weight >= self.bytes
-    }
-
-    /// Reads a part of a blob, or notes that it cannot be read now; where that ended, unless there is no more of it.
-    fn attempt<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<Option<T>, StoreError>,
-    ) -> Result<Option<T>, StoreError> {
-        let door = self.door;
-        door.pass(|| read(self)).or_else(|error| self.slice.pass_over(error).map(|()| None))
     }
 
     /// Reads a blob from one of its parts on; where that ended, unless it is done.
@@ -173,36 +130,31 @@ impl Reader<'_> {
             part = ScrubPlace::after_values(blob);
         }
         if let Part::Proofs(first) = part {
-            part = match self.attempt(|reader| reader.read_proofs(blob, &first))? {
+            part = match self.read_proofs(blob, &first)? {
                 Some(next) => return Ok(Some(Part::Proofs(next))),
                 None => ScrubPlace::after_proofs(blob),
             };
         }
         let Part::Slivers(first) = part else { return Ok(None) };
-        Ok(self.attempt(|reader| reader.read_slivers(blob, &first))?.map(Part::Slivers))
+        Ok(self.read_slivers(blob, &first)?.map(Part::Slivers))
     }
 
     fn read_values(&mut self, blob: &BlobKey) -> Result<(), StoreError> {
-        let values = [
-            (HEADERS, Sealed::Header(*blob)),
-            (CERTIFICATES, Sealed::Certificate(*blob)),
-            (SHORT, Sealed::Short(*blob)),
-            (SHORT_PROOFS, Sealed::Short(*blob)),
-        ];
-        for (table, named) in values {
-            self.attempt(|reader| reader.read_value(table, blob, named))?;
-        }
-        Ok(())
+        self.read_value(HEADERS, blob, Sealed::Header)?;
+        self.read_value(CERTIFICATES, blob, Sealed::Certificate)?;
+        self.read_value(SHORT, blob, Sealed::Short)?;
+        self.read_value(SHORT_PROOFS, blob, Sealed::Short)
     }
 
     fn read_value(
         &mut self,
         table: TableDefinition<'static, &'static BlobKey, &'static [u8]>,
         blob: &BlobKey,
-        named: Sealed,
-    ) -> Result<Option<()>, StoreError> {
-        let value = self.view.open_table(table)?.get(blob)?;
-        Ok(value.map(|value| self.check(value.value(), named)))
+        named: fn(BlobKey) -> Sealed,
+    ) -> Result<(), StoreError> {
+        let Some(value) = self.view.open_table(table)?.get(blob)? else { return Ok(()) };
+        self.check(value.value(), named(*blob));
+        Ok(())
     }
 
     fn check(&mut self, sealed: &[u8], value: Sealed) {
@@ -255,7 +207,10 @@ impl Reader<'_> {
         match slivers::read(self.view, self.bundles, key, row, Reading::FromDisk) {
             Ok(Found::Bytes(_) | Found::Nothing) => {}
             Ok(Found::Damaged(_) | Found::Gone(_)) => self.slice.slivers.push((*key, row)),
-            Err(error @ StoreError::Io { .. }) => self.slice.pass_over(error)?,
+            Err(error @ StoreError::Io { .. }) => {
+                self.slice.unreadable += 1;
+                self.slice.refusal = Some(error);
+            }
             Err(error) => return Err(error),
         }
         Ok(())

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::chain::ObjectId;
 use haulout_protocol::sliver::{Axis, ShardIndex};
-use redb::{ReadTransaction, StorageBackend};
+use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::blobs::{self, BlobRecord};
@@ -20,7 +20,6 @@ use crate::bundles::Bundles;
 use crate::effects::BlobEffect;
 use crate::error::{Poison, StoreError};
 use crate::files::Files;
-use crate::index::Index;
 use crate::ledger::{self, Kept, Proof};
 use crate::lock::DirectoryLock;
 use crate::rot::{Rot, Sealed};
@@ -93,8 +92,8 @@ struct Inner {
     removed_at_once: usize,
     bundles: Option<Arc<Bundles>>,
     poison: Arc<Poison>,
-    rot: Arc<Rot>,
-    index: Arc<Index>,
+    rot: Rot,
+    database: Arc<Database>,
     /// Last: released when everything else is closed.
     _lock: Option<DirectoryLock>,
 }
@@ -107,10 +106,6 @@ impl Drop for Inner {
             && writer.join().is_err()
         {
             tracing::error!("the store's writer thread had panicked");
-        }
-        if self.poison.recorded().is_some() {
-            // What redb would write on closing follows from what it failed to write before.
-            self.index.give_up();
         }
     }
 }
@@ -128,13 +123,13 @@ impl Store {
     fn open_with(path: &Path, options: Options, files: &Files) -> Result<Store, StoreError> {
         create_durably(files, path)?;
         let lock = DirectoryLock::acquire(path)?;
-        let index = schema::open(path, options.cache_bytes, files)?;
-        Store::over(index, path, options, files.clone(), Some(lock))
+        let database = schema::open(path, options.cache_bytes, files)?;
+        Store::over(database, path, options, files.clone(), Some(lock))
     }
 
-    /// A store of that index and of the bundle files in that directory.
+    /// A store of that database and of the bundle files in that directory.
     fn over(
-        index: Index,
+        database: Database,
         path: &Path,
         options: Options,
         files: Files,
@@ -142,9 +137,8 @@ impl Store {
     ) -> Result<Store, StoreError> {
         let poison = Arc::new(Poison::default());
         let bundles = Bundles::open(path, options.reserve_bytes, Arc::clone(&poison), files)?;
-        let reconciled = reconcile::run(&index, &bundles);
-        reconciled.map_err(|error| schema::as_damaged(path, error))?;
-        Store::start(index, Some(Arc::new(bundles)), poison, lock, (options, QUEUE_REQUESTS_MAX))
+        reconcile::run(&database, &bundles)?;
+        Store::start(database, Some(Arc::new(bundles)), poison, lock, (options, QUEUE_REQUESTS_MAX))
     }
 
     /// A store that forgets everything when the last clone goes: for tests and light clients. Same code, no files.
@@ -156,26 +150,25 @@ impl Store {
     /// rows, too. For simulations, which bring a disk that fails, and want every change that waits to have a commit of its
     /// own (`together` is 1), or the same run would write differently each time.
     pub fn in_backend(backend: impl StorageBackend, together: usize) -> Result<Store, StoreError> {
-        let index = schema::create_in(backend, MEMORY_CACHE_BYTES)?;
+        let database = schema::create_in(backend, MEMORY_CACHE_BYTES)?;
         let options = (Options::default(), together);
-        Store::start(index, None, Arc::new(Poison::default()), None, options)
+        Store::start(database, None, Arc::new(Poison::default()), None, options)
     }
 
     fn start(
-        index: Index,
+        database: Database,
         bundles: Option<Arc<Bundles>>,
         poison: Arc<Poison>,
         lock: Option<DirectoryLock>,
         (options, together): (Options, usize),
     ) -> Result<Store, StoreError> {
         let Options { queue_bytes, removed_at_once, .. } = options;
-        let (index, rot) = (Arc::new(index), Arc::new(Rot::default()));
+        let database = Arc::new(database);
         let (sender, requests) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let writer = Writer {
-            index: Arc::clone(&index),
+            database: Arc::clone(&database),
             bundles: bundles.clone(),
             poison: Arc::clone(&poison),
-            rot: Arc::clone(&rot),
             requests,
             together,
         };
@@ -192,8 +185,8 @@ impl Store {
             removed_at_once,
             bundles,
             poison,
-            rot,
-            index,
+            rot: Rot::default(),
+            database,
             _lock: lock,
         };
         Ok(Store { inner: Arc::new(inner) })
@@ -203,7 +196,7 @@ impl Store {
 
     /// The last checkpoint whose effects are in the store.
     pub fn position(&self) -> Result<Option<u64>, StoreError> {
-        self.read(|view| tables::number(view, meta::CHECKPOINT))
+        tables::number(&self.view()?, meta::CHECKPOINT)
     }
 
     /// Records a checkpoint's effects and that it was seen, in one transaction.
@@ -236,18 +229,18 @@ impl Store {
 
     /// What was kept of the ledger.
     pub fn kept(&self, row: Kept) -> Result<Option<Bytes>, StoreError> {
-        self.read(|view| ledger::read(view, row))
+        ledger::read(&self.view()?, row)
     }
 
     /// The version and digest that verified checkpoints prove for an object on the ledger; nothing for one that they did
     /// not write.
     pub fn proven(&self, object: &ObjectId) -> Result<Option<(u64, [u8; 32])>, StoreError> {
-        self.read(|view| ledger::proven(view, object))
+        ledger::proven(&self.view()?, object)
     }
 
     /// What the chain says of the blob; none if it says nothing.
     pub fn blob(&self, blob_id: &BlobId) -> Result<Option<BlobRecord>, StoreError> {
-        self.read(|view| blobs::read(view, blob_id))
+        blobs::read(&self.view()?, blob_id)
     }
 
     // Bytes in.
@@ -294,7 +287,7 @@ impl Store {
     /// The blob's header, be it short or not.
     pub fn header(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the header of blob {blob_id}");
-        let read = self.read(|view| sealed::read(view, HEADERS, blob_id.as_bytes(), what));
+        let read = sealed::read(&self.view()?, HEADERS, blob_id.as_bytes(), what);
         match self.watch(Sealed::Header(*blob_id.as_bytes()), read)? {
             None => Ok(self.short(blob_id)?.map(|blob| blob.header)),
             header => Ok(header),
@@ -303,14 +296,14 @@ impl Store {
 
     /// What is stored of a short blob.
     pub fn short(&self, blob_id: &BlobId) -> Result<Option<ShortBlob>, StoreError> {
-        let read = self.read(|view| short::read(view, blob_id.as_bytes()));
+        let read = short::read(&self.view()?, blob_id.as_bytes());
         self.watch(Sealed::Short(*blob_id.as_bytes()), read)
     }
 
     /// The blob's certificate.
     pub fn certificate(&self, blob_id: &BlobId) -> Result<Option<Bytes>, StoreError> {
         let what = || format!("the certificate of blob {blob_id}");
-        let read = self.read(|view| sealed::read(view, CERTIFICATES, blob_id.as_bytes(), what));
+        let read = sealed::read(&self.view()?, CERTIFICATES, blob_id.as_bytes(), what);
         self.watch(Sealed::Certificate(*blob_id.as_bytes()), read)
     }
 
@@ -324,7 +317,7 @@ impl Store {
         let key = tables::pair_key(&tables::segment_key(blob_id.as_bytes(), segment), shard);
         let what =
             || format!("the pair proof of shard {shard} in segment {segment} of blob {blob_id}");
-        let read = self.read(|view| sealed::read(view, PROOFS, &key, what));
+        let read = sealed::read(&self.view()?, PROOFS, &key, what);
         self.watch(Sealed::Proof(key), read)
     }
 
@@ -364,7 +357,7 @@ impl Store {
         blob_id: &BlobId,
         shards: &[ShardIndex],
     ) -> Result<Vec<u32>, StoreError> {
-        self.read(|view| slivers::complete_segments(view, blob_id, shards))
+        slivers::complete_segments(&self.view()?, blob_id, shards)
     }
 
     /// Whether the header and, for segments `0..segments`, the proof and both slivers of every given shard are durable.
@@ -374,7 +367,7 @@ impl Store {
         segments: u32,
         shards: &[ShardIndex],
     ) -> Result<bool, StoreError> {
-        self.read(|view| slivers::holds(view, blob_id, segments, shards))
+        slivers::holds(&self.view()?, blob_id, segments, shards)
     }
 
     // For this crate.
@@ -383,14 +376,13 @@ impl Store {
     fn find_sliver(&self, key: &SliverKey) -> Result<Found, StoreError> {
         let mut found = Found::Nothing;
         for _ in 0..READ_ATTEMPTS {
-            let bundles = self.bundles().map(Arc::as_ref);
-            found = self.read(|view| slivers::find(view, bundles, key))?;
+            found = slivers::find(&self.view()?, self.bundles().map(Arc::as_ref), key)?;
             // Its bundle may be gone, or its bytes given back to the disk, because the row changed since.
             let has_changed = match &found {
                 Found::Bytes(_) | Found::Nothing => false,
                 Found::Gone(_) => true,
                 Found::Damaged(row) => {
-                    !row.damaged && self.read(|view| slivers::row(view, key))? != Some(*row)
+                    !row.damaged && slivers::row(&self.view()?, key)? != Some(*row)
                 }
             };
             if !has_changed {
@@ -401,48 +393,34 @@ impl Store {
     }
 
     /// Passes on what a read of a sealed value gave. Rot is remembered, and its blob looked at, once: nobody can have the
-    /// store write by reading, as long as no more is rotten than is remembered.
+    /// store write by reading.
     fn watch<T>(&self, value: Sealed, read: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Corrupt { .. }) = &read
             && self.inner.rot.remember(value)
-            && !self.mention(Change::Rotten { slivers: Vec::new(), values: vec![value] })
         {
-            self.inner.rot.forget(&value);
+            self.mention(Change::Rotten { slivers: Vec::new(), values: vec![value] });
         }
         read
     }
 
-    /// Queues a change that somebody finds again if the queue is full; whether it was taken.
-    pub(crate) fn mention(&self, change: Change) -> bool {
+    /// Queues a change that somebody finds again if the queue is full.
+    pub(crate) fn mention(&self, change: Change) {
         let permit = Arc::clone(&self.inner.queue).try_acquire_owned();
-        let (Ok(sender), Ok(permit)) = (self.sender(), permit) else { return false };
-        let (request, _) = Request::new(change, Some(permit));
-        sender.try_send(request).is_ok()
-    }
-
-    /// The index itself.
-    pub(crate) fn index(&self) -> &Index {
-        &self.inner.index
+        if let (Ok(sender), Ok(permit)) = (self.sender(), permit) {
+            let (request, _) = Request::new(change, Some(permit));
+            let _ = sender.try_send(request);
+        }
     }
 
     /// The database itself, for tests that spoil it.
     #[cfg(test)]
-    pub(crate) fn database(&self) -> &redb::Database {
-        self.inner.index.database()
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
     }
 
-    /// A snapshot for tests that look past the door.
-    #[cfg(test)]
+    /// A snapshot.
     pub(crate) fn view(&self) -> Result<ReadTransaction, StoreError> {
-        Ok(redb::ReadableDatabase::begin_read(self.database())?)
-    }
-
-    /// Looks at a snapshot. All that is read of the index is read in here, so that a damaged one is an error and no panic.
-    pub(crate) fn read<T>(
-        &self,
-        look: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        self.inner.index.read(look)
+        Ok(self.inner.database.begin_read()?)
     }
 
     /// The bundle files, unless everything is in memory.

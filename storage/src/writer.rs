@@ -19,12 +19,11 @@ use crate::content::{self, Removed};
 use crate::effects::BlobEffect;
 use crate::error::{Poison, StoreError};
 use crate::holes;
-use crate::index::Index;
 use crate::leaving;
 use crate::ledger::{self, Kept, Proof};
 use crate::order;
 use crate::places::SliverRow;
-use crate::rot::{self, Rot, Sealed};
+use crate::rot::{self, Sealed};
 use crate::segment::SegmentChange;
 use crate::shards;
 use crate::short;
@@ -119,13 +118,11 @@ impl Request {
 #[derive(Debug)]
 pub(crate) struct Writer {
     /// The index.
-    pub(crate) index: Arc<Index>,
+    pub(crate) database: Arc<Database>,
     /// The bundle files, unless everything is in memory.
     pub(crate) bundles: Option<Arc<Bundles>>,
     /// Shared with everybody who writes.
     pub(crate) poison: Arc<Poison>,
-    /// What is known to be rotten.
-    pub(crate) rot: Arc<Rot>,
     /// The queue.
     pub(crate) requests: mpsc::Receiver<Request>,
     /// Requests that share a commit at most.
@@ -153,8 +150,7 @@ impl Writer {
             return;
         }
         let mut unused = BTreeSet::new();
-        let write = |database: &Database| write(database, &mut batch, &mut unused);
-        let written = self.poison.check().and_then(|()| self.index.pass(write));
+        let written = self.poison.check().and_then(|()| self.write(&mut batch, &mut unused));
         match written {
             Ok(results) => {
                 if let Some(bundles) = &self.bundles {
@@ -192,50 +188,46 @@ impl Writer {
                 continue;
             };
             for request in requests {
-                if let Change::Rotten { values, .. } = &request.change {
-                    values.iter().for_each(|value| self.rot.forget(value)); // to be found again
-                }
                 let _ = request.reply.send(Err(StoreError::Full { free, needed }));
             }
         }
         accepted
     }
-}
 
-/// Writes a batch in one transaction. A panic or an error in it drops the transaction, and nothing of it is there.
-fn write(
-    database: &Database,
-    batch: &mut [Request],
-    unused: &mut BTreeSet<u64>,
-) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
-    let mut transaction = database.begin_write()?;
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(|error| StoreError::from(redb::Error::from(error)))?;
-    transaction.set_quick_repair(true);
-    let mut results = Vec::with_capacity(batch.len());
-    {
-        let mut tables = Tables::open(&transaction)?;
-        for request in batch.iter() {
-            match request.change.apply(&mut tables, unused) {
-                // Refused before anything was written: the others go on.
-                Err(refused @ (StoreError::Gap { .. } | StoreError::ShardInUse { .. })) => {
-                    results.push(Err(refused));
+    fn write(
+        &self,
+        batch: &mut [Request],
+        unused: &mut BTreeSet<u64>,
+    ) -> Result<Vec<Result<Done, StoreError>>, StoreError> {
+        let mut transaction = self.database.begin_write()?;
+        transaction
+            .set_durability(Durability::Immediate)
+            .map_err(|error| StoreError::from(redb::Error::from(error)))?;
+        transaction.set_quick_repair(true);
+        let mut results = Vec::with_capacity(batch.len());
+        {
+            let mut tables = Tables::open(&transaction)?;
+            for request in batch.iter() {
+                match request.change.apply(&mut tables, unused) {
+                    // Refused before anything was written: the others go on.
+                    Err(refused @ (StoreError::Gap { .. } | StoreError::ShardInUse { .. })) => {
+                        results.push(Err(refused));
+                    }
+                    other => results.push(Ok(other?)),
                 }
-                other => results.push(Ok(other?)),
+            }
+            let is_unused = |id: &u64| tables.bundles.get(*id).is_ok_and(|row| row.is_none());
+            debug_assert!(unused.iter().all(is_unused), "files go after all rows that name them");
+        }
+        for request in batch.iter_mut() {
+            // If the commit fails half-way it may still be found after a restart: the files must stay until then.
+            if let Change::Segment(segment) = &mut request.change {
+                segment.keep_bundle();
             }
         }
-        let is_unused = |id: &u64| tables.bundles.get(*id).is_ok_and(|row| row.is_none());
-        debug_assert!(unused.iter().all(is_unused), "files go after all rows that name them");
+        transaction.commit()?;
+        Ok(results)
     }
-    for request in batch.iter_mut() {
-        // If the commit fails half-way it may still be found after a restart: the files must stay until then.
-        if let Change::Segment(segment) = &mut request.change {
-            segment.keep_bundle();
-        }
-    }
-    transaction.commit()?;
-    Ok(results)
 }
 
 impl Change {

@@ -4,7 +4,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, helpers of tests too")]
 
-mod certificates;
 mod changing;
 mod charges;
 mod crossing;

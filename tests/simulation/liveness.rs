@@ -23,16 +23,11 @@ impl World {
     pub(crate) fn check_liveness(&mut self) {
         self.check_rest();
         if !self.env.settings.is_beyond {
-            // Before anybody writes again, which would bring back what was lost.
+            self.check_writes();
             self.check_durability();
             self.run_tours();
             self.check_repairs();
             self.check_scrubbed();
-            self.check_reads();
-            self.env.loss = 0; // a writer who lost too many streams puts again
-            self.check_writes();
-            self.check_durability();
-            self.check_repairs();
         }
         self.check_reads();
         self.check_severe_losses();
@@ -191,7 +186,7 @@ impl World {
     /// Certified blobs are read.
     fn check_reads(&mut self) {
         let is_due = !self.env.settings.is_beyond;
-        // A reader asks again where a stream was lost.
+        // A reader asks again where a stream was lost; a writer who lost too many streams puts again.
         self.env.loss = self.env.settings.loss.min(LOSS_IN_CALM_MAX);
         for blob in 0..self.env.blobs.len() {
             let blob_id = self.env.blobs[blob].blob_id;

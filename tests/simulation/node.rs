@@ -418,9 +418,7 @@ impl Node {
             is_certified && !holds
         };
         let lacking: BTreeSet<_> = env.blobs.iter().filter(lacks).map(|one| one.blob_id).collect();
-        // What rotted is not listed before it was read.
-        let may_rest = self.has_rotted && self.scrubber.tours == 0 && listed.is_subset(&lacking);
-        if listed != lacking && !may_rest {
+        if listed != lacking {
             let what = format!("n{} lists {listed:?} and lacks {lacking:?}", self.index);
             env.violated(Invariant::Listing, what);
         }

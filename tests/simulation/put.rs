@@ -10,9 +10,7 @@ use haulout_protocol::chain::ObjectId;
 use haulout_protocol::chain::abort::Abort;
 use haulout_protocol::committee::Committee;
 use haulout_protocol::crypto::Signature;
-use haulout_protocol::encoding::{
-    EncodedSegment, EncodedShort, SegmentPosition, encode_segment, encode_short,
-};
+use haulout_protocol::encoding::{EncodedSegment, SegmentPosition, encode_segment};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::upload::{Effect, Input, Upload};
 use haulout_protocol::machine::{Blame, Machine};
@@ -24,7 +22,6 @@ use haulout_protocol::wire::sliver::{Reply, Request};
 use crate::check::Invariant;
 use crate::env::{ChainStep, Env, Event, NETWORK, Part, Parts, StreamId, TaskId};
 use crate::serve::share;
-use crate::serve::short::row;
 use crate::task::State;
 
 /// Attempts, one for each committee.
@@ -41,19 +38,13 @@ pub(crate) struct Order {
     pub(crate) pays: bool,
 }
 
-/// A segment or a short blob, encoded.
-enum Encoded {
-    Segment(EncodedSegment),
-    Short(EncodedShort),
-}
-
 /// One put.
 pub(crate) struct Put {
     id: TaskId,
     pub(crate) order: Order,
     committee: Committee,
     machine: Upload,
-    encoded: BTreeMap<u32, Encoded>,
+    encoded: BTreeMap<u32, EncodedSegment>,
     streams: BTreeMap<usize, StreamId>,
     ready_weight: u16,
     object: Option<ObjectId>,
@@ -170,15 +161,10 @@ impl Put {
     fn encode(&mut self, env: &mut Env, segment: u32) -> Input {
         let known = &env.blobs[self.order.blob];
         let parameters = env.settings.parameters;
-        let encoded = if parameters.is_short(known.header.length) {
-            Encoded::Short(encode_short(&parameters, &known.bytes))
-        } else {
-            let position = SegmentPosition { segment, blob_bytes: known.header.length };
-            let start = usize::try_from(segment * parameters.segment_bytes()).expect("small");
-            let end = start + usize::try_from(position.length(&parameters)).expect("small");
-            let bytes = known.bytes.slice(start..end);
-            Encoded::Segment(encode_segment(&parameters, position, bytes))
-        };
+        let position = SegmentPosition { segment, blob_bytes: known.header.length };
+        let start = usize::try_from(segment * parameters.segment_bytes()).expect("small");
+        let end = start + usize::try_from(position.length(&parameters)).expect("small");
+        let encoded = encode_segment(&parameters, position, known.bytes.slice(start..end));
         self.encoded.insert(segment, encoded);
         if self.encoded.len() > env.settings.window {
             let what = format!("put {} has {} segments in memory", self.id, self.encoded.len());
@@ -194,11 +180,7 @@ impl Put {
         };
         let shards = &self.committee.members()[member].shards;
         let blob_id = env.blobs[self.order.blob].blob_id;
-        let parameters = &env.settings.parameters;
-        let parts = match encoded {
-            Encoded::Segment(encoded) => share(parameters, &blob_id, (segment, encoded), shards),
-            Encoded::Short(encoded) => vec![row(parameters, &blob_id, encoded, shards)],
-        };
+        let parts = share(&env.settings.parameters, &blob_id, (segment, encoded), shards);
         let stream = *stream;
         env.send_up(stream, parts);
         let takes = env.random.within(0..50);

@@ -5,16 +5,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
+use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::encoding::{
-    Buffers, SegmentPosition, SliverVerifier, check_short, decode_segment_checked, decode_short,
-    decode_short_committed,
+    Buffers, SegmentPosition, SliverVerifier, decode_segment_checked,
 };
 use haulout_protocol::machine::download::{Effect, Failure, Input, SegmentDownload, Terms};
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::machine::roster::Roster;
 use haulout_protocol::machine::{Machine, RequestId};
-use haulout_protocol::merkle::MultiProof;
 use haulout_protocol::pairs::PairProof;
 use haulout_protocol::sliver::{Axis, PairIndex};
 use haulout_protocol::wire::sliver::{Part as Wanted, Reply, Request};
@@ -75,15 +73,7 @@ impl Reading {
         held: BTreeMap<PairIndex, Bytes>,
     ) -> Reading {
         let parameters = env.settings.parameters;
-        let machine = match of.header.encoding {
-            Encoding::Segments => {
-                SegmentDownload::new(parameters, roster, &of.blob_id, of.segment, terms)
-            }
-            Encoding::Short => {
-                let length = u32::try_from(of.header.length).expect("short");
-                SegmentDownload::of_short(parameters, roster, &of.blob_id, length, terms)
-            }
-        };
+        let machine = SegmentDownload::new(parameters, roster, &of.blob_id, of.segment, terms);
         let machine = machine.with_held(held.keys().copied());
         let slivers = held.into_iter().map(|(pair, sliver)| ((Axis::Primary, pair), sliver));
         let mut reading = Reading {
@@ -138,9 +128,7 @@ impl Reading {
                     env.close(stream);
                 }
             }
-            Effect::Decode { axis, pairs, padded } => {
-                return Some(self.decode(env, axis, &pairs, padded));
-            }
+            Effect::Decode { axis, pairs, .. } => return Some(self.decode(env, axis, &pairs)),
             Effect::Verify { axis, pairs } => return Some(self.verify(env, axis, &pairs)),
             Effect::Silent { .. } | Effect::Missed { .. } => {}
             Effect::Blame { member, reason } => {
@@ -163,22 +151,13 @@ impl Reading {
 
     fn ask(&mut self, env: &mut Env, ask: Ask) {
         let stream = env.open(self.task, ask.member);
-        let blob_id = *self.of.blob_id.as_bytes();
-        let request = match self.of.header.encoding {
-            Encoding::Segments => Request::Get {
-                blob_id,
-                segment: self.of.segment,
-                axis: ask.axis,
-                part: ask.part,
-                pairs: ask.owed.clone(),
-                trace: None,
-            },
-            Encoding::Short => Request::GetShort {
-                blob_id,
-                symbols: ask.owed.clone(),
-                with_proof: ask.part.has_proof(),
-                trace: None,
-            },
+        let request = Request::Get {
+            blob_id: *self.of.blob_id.as_bytes(),
+            segment: self.of.segment,
+            axis: ask.axis,
+            part: ask.part,
+            pairs: ask.owed.clone(),
+            trace: None,
         };
         self.asks.insert(stream, ask);
         env.send_up(stream, vec![Part::frame(wire::encode(&request))]);
@@ -197,21 +176,16 @@ impl Reading {
         pairs.iter().filter_map(sliver).collect()
     }
 
-    fn decode(&mut self, env: &Env, axis: Axis, pairs: &[PairIndex], padded: bool) -> Input {
+    fn decode(&mut self, env: &Env, axis: Axis, pairs: &[PairIndex]) -> Input {
         let held = self.held(env, axis, pairs).into_iter();
         let slivers: Vec<_> = held.map(|(_, index, bytes)| (index, bytes)).collect();
         let index = usize::try_from(self.of.segment).expect("small");
         let content = &self.of.header.segments[index].content;
         let (parameters, position) = (&env.settings.parameters, self.position());
-        let (buffers, header) = (Buffers::new(0), &self.of.header);
-        let decoded = match (header.encoding, padded) {
-            (Encoding::Segments, _) => {
-                decode_segment_checked(&buffers, parameters, position, axis, &slivers, content).ok()
-            }
-            (Encoding::Short, true) => decode_short(parameters, header, &slivers).ok(),
-            (Encoding::Short, false) => decode_short_committed(parameters, header, &slivers).ok(),
-        };
-        let matches = decoded.is_some();
+        let buffers = Buffers::new(0);
+        let decoded =
+            decode_segment_checked(&buffers, parameters, position, axis, &slivers, content);
+        let matches = decoded.is_ok();
         self.decoded = decoded.unwrap_or_default();
         Input::Decoded { matches }
     }
@@ -248,9 +222,6 @@ impl Reading {
 
     /// A message came on one of its streams.
     pub(crate) fn take(&mut self, env: &mut Env, stream: StreamId, parts: &Parts) {
-        if self.of.header.encoding == Encoding::Short {
-            return self.take_symbols(env, stream, parts);
-        }
         let mut parts = parts.iter();
         while let Some(part) = parts.next() {
             let (Some(ask), Ok(reply)) = (self.asks.get_mut(&stream), wire::decode(&part.frame))
@@ -287,59 +258,6 @@ impl Reading {
                 None => return self.ended(env, stream, End::Never),
             }
         }
-    }
-
-    /// Symbols of a short blob came, all together.
-    fn take_symbols(&mut self, env: &mut Env, stream: StreamId, parts: &Parts) {
-        let (Some(part), Some(ask)) = (parts.first(), self.asks.get(&stream)) else { return };
-        let (request, owed, with_proof) = (ask.request, ask.owed.clone(), ask.part.has_proof());
-        let came = match wire::decode(&part.frame) {
-            Ok(Reply::Refused(refusal)) => return self.ended(env, stream, end_of(&refusal)),
-            Ok(Reply::Short { symbols, proof_bytes }) => {
-                self.symbols(env, (&owed, with_proof), &symbols, (proof_bytes, &part.raw))
-            }
-            _ => None,
-        };
-        let Some(came) = came else { return self.ended(env, stream, End::Never) };
-        let is_missing = |place: &u16| !came.iter().any(|(came, _)| came == place);
-        let missing: Vec<_> = owed.iter().copied().filter(is_missing).map(PairIndex).collect();
-        let arrived: Vec<_> = came.iter().map(|(place, _)| PairIndex(*place)).collect();
-        self.slivers
-            .extend(came.into_iter().map(|(place, it)| ((Axis::Primary, PairIndex(place)), it)));
-        for pair in arrived {
-            self.feed(env, Input::Arrived { request, pair });
-        }
-        for pair in missing {
-            self.feed(env, Input::Missing { request, pair });
-        }
-        self.ended(env, stream, End::Done);
-    }
-
-    /// The symbols behind a frame, if they were asked for, have their length, and are proved where they were to be.
-    fn symbols(
-        &self,
-        env: &Env,
-        (owed, with_proof): (&[u16], bool),
-        places: &[u16],
-        (proof_bytes, raw): (u32, &Bytes),
-    ) -> Option<Vec<(u16, Bytes)>> {
-        let (parameters, header) = (&env.settings.parameters, &self.of.header);
-        let length = u32::try_from(header.length).ok()?;
-        let symbol = usize::try_from(parameters.short_symbol_bytes(length)).ok()?;
-        let (all, proof) = (places.len() * symbol, usize::try_from(proof_bytes).ok()?);
-        let is_asked = |place: &u16| owed.contains(place);
-        let is_ascending = places.windows(2).all(|two| two[0] < two[1]);
-        if raw.len() != all + proof || !is_ascending || !places.iter().all(is_asked) {
-            return None;
-        }
-        let slice =
-            |(at, place): (usize, &u16)| (*place, raw.slice(at * symbol..(at + 1) * symbol));
-        let symbols: Vec<_> = places.iter().enumerate().map(slice).collect();
-        if with_proof {
-            let proof = MultiProof::from_bytes(&raw[all..])?;
-            check_short(parameters, header, &symbols, &proof).ok()?;
-        }
-        Some(symbols)
     }
 
     /// Keeps what came of a pair, if it is as long as it must be and its proof holds.

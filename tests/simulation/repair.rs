@@ -6,13 +6,12 @@
 
 pub(crate) mod handing;
 mod segment;
-mod short;
 mod streams;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
-use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
+use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::machine::backlog::{self, Backlog, Outcome};
 use haulout_protocol::machine::handover;
 use haulout_protocol::machine::recovery::{Input, SegmentRecovery, Stock, Terms};
@@ -86,8 +85,6 @@ struct Job {
     members: Vec<usize>,
     segments: VecDeque<(u32, BTreeSet<ShardIndex>)>,
     current: Option<Segment>,
-    /// The read of a short blob.
-    row: Option<Reading>,
     has_failed: bool,
     has_moved: bool,
 }
@@ -133,12 +130,8 @@ impl Node {
         let is_outdated = self.repairs.handing.as_ref().is_some_and(|it| it.epoch != self.epoch);
         let input = if is_outdated { backlog::Input::Outdated } else { backlog::Input::Stirred };
         self.drive(env, input);
-        let Some(job) = self.repairs.job.as_mut() else { return };
-        if let Some(row) = job.row.as_mut() {
-            row.feed(env, download::Input::TimeReached);
-            return self.look_at_row(env);
-        }
-        let Some(current) = job.current.as_mut() else { return };
+        let current = self.repairs.job.as_mut().and_then(|job| job.current.as_mut());
+        let Some(current) = current else { return };
         match current.reading.as_mut() {
             Some(reading) => {
                 reading.feed(env, download::Input::TimeReached);
@@ -201,7 +194,6 @@ impl Node {
             members,
             segments: segments.into_iter().collect(),
             current: None,
-            row: None,
             has_failed: false,
             has_moved: false,
         });
@@ -223,9 +215,6 @@ impl Node {
             let blob_id = *job.blob_id.as_bytes();
             let request = blob::Request { blob_id, question: Question::Header, trace: None };
             return env.send_up(stream, vec![Part::frame(wire::encode(&request))]);
-        }
-        if job.header.as_ref().is_some_and(|header| header.encoding == Encoding::Short) {
-            return self.begin_row(env);
         }
         let Some((number, lost)) = job.segments.pop_front() else { return self.end_job(env) };
         let blob_id = job.blob_id;
@@ -290,9 +279,9 @@ impl Node {
 
     /// Pages of former owners go on.
     fn close_asks(&mut self, env: &mut Env) {
-        if let Some(job) = self.repairs.job.as_mut() {
-            let of_segment = job.current.as_mut().and_then(|current| current.reading.as_mut());
-            job.row.iter_mut().chain(of_segment).for_each(|reading| reading.close(env));
+        let current = self.repairs.job.as_mut().and_then(|job| job.current.as_mut());
+        if let Some(reading) = current.and_then(|current| current.reading.as_mut()) {
+            reading.close(env);
         }
         let is_page = |ask: &Ask| matches!(ask, Ask::Page { .. });
         let asks = std::mem::take(&mut self.repairs.asks);

@@ -99,21 +99,15 @@ impl Node {
         Ok(Input::Read { bytes: read.bytes, next: read.next, stored })
     }
 
-    /// Something of what is certified that is not what was written, if there is anything.
+    /// A sliver of what is certified that is not what was written, if there is one.
     pub(crate) fn rotten(&self, env: &Env) -> Option<String> {
         let store = self.store.as_ref()?;
         for known in env.blobs.iter().filter(|known| env.ledger.is_certified(&known.blob_id)) {
-            let (header, row) = (store.header(&known.blob_id), store.short(&known.blob_id));
-            if let Some(error) = header.err().or(row.err()) {
-                return Some(error.to_string());
-            }
             for segment in 0..u32::try_from(known.header.segments.len()).expect("few") {
                 for (shard, axis) in
                     self.shards.iter().flat_map(|shard| Axis::BOTH.map(|axis| (*shard, axis)))
                 {
-                    let proof = store.pair_proof(&known.blob_id, segment, shard);
-                    let sliver = store.sliver(&known.blob_id, segment, shard, axis);
-                    if let Some(error) = proof.err().or(sliver.err()) {
+                    if let Err(error) = store.sliver(&known.blob_id, segment, shard, axis) {
                         return Some(error.to_string());
                     }
                 }

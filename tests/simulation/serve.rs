@@ -3,9 +3,7 @@
 //! Promises: everything is checked before it is stored, by the functions and machines that real nodes use. Does not: admit,
 //! pace or bound: one stream more or less is nothing here.
 
-pub(crate) mod short;
-
-use haulout_protocol::blob::{BlobHeader, BlobId, Encoding};
+use haulout_protocol::blob::{BlobHeader, BlobId};
 use haulout_protocol::encoding::{ExpandedSliver, SliverVerifier};
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::machine::confirmation::{self, Facts, Registration, Verdict};
@@ -84,10 +82,6 @@ impl Node {
             Ok(Request::Segment { segment, pairs }) => {
                 self.take_segment(env, &store, stream, (segment, pairs), &parts[1..])
             }
-            Ok(Request::Short { symbols, proof_bytes }) => {
-                let announced = (&symbols[..], proof_bytes);
-                self.take_row(env, &store, stream, announced, &first.raw)
-            }
             Ok(Request::Finish { deletable }) => {
                 let until = env.now + REGISTRATION_WAIT_MS;
                 if let Some(session) = self.sessions.get_mut(&stream) {
@@ -100,10 +94,6 @@ impl Node {
             Ok(Request::Get { blob_id, segment, axis, part, pairs, .. }) => {
                 let wanted = (BlobId::from_bytes(blob_id), segment, axis, part);
                 self.send_slivers(env, &store, wanted, &pairs)
-            }
-            Ok(Request::GetShort { blob_id, symbols, with_proof, .. }) => {
-                let blob_id = BlobId::from_bytes(blob_id);
-                self.send_row(env, &store, &blob_id, (&symbols, with_proof))
             }
             Ok(_) => Err(invalid("not spoken here")),
             Err(_) => match wire::decode::<blob::Request>(&first.frame) {
@@ -140,8 +130,7 @@ impl Node {
         let blob_id = BlobId::from_bytes(blob_id);
         let header = BlobHeader::read_verified(&part.raw, &self.parameters, &blob_id);
         let header = header.map_err(invalid)?;
-        // That of a short blob comes with its symbols.
-        let unstored = (header.encoding == Encoding::Segments).then(|| part.raw.to_vec());
+        let unstored = Some(part.raw.to_vec());
         let mut session = Session { blob_id, header, unstored, asked: None };
         let record = store.blob(&blob_id)?;
         if record.is_some_and(|record| record.is_registered(self.epoch)) {
@@ -392,9 +381,6 @@ impl Node {
         };
         if u64::from(entry.segment) >= self.parameters.segment_count(length) {
             return Ok(None);
-        }
-        if self.parameters.is_short(length) {
-            return self.page_row(store, (&blob_id, entry));
         }
         let mut parts = Vec::new();
         if entry.with_header {

@@ -275,22 +275,6 @@ fn fault(random: &mut Random, kinds: &[u64], may_lose: bool) -> Fault {
     }
 }
 
-/// Bits that flip while the power is off, late enough that something is stored.
-fn rot(random: &mut Random, may_lose: &[bool]) -> Option<Planned> {
-    let may_rot: Vec<_> = (0..may_lose.len()).filter(|node| may_lose[*node]).collect();
-    if may_rot.is_empty() || random.chance(500) {
-        return None;
-    }
-    let fault = Fault::Crash {
-        after_changes: random.within(0..500),
-        kept: *random.choose(&Kept::ALL),
-        down_ms: random.within(10..5_000),
-        rots: random.within(1..10),
-    };
-    let at_ms = random.within(SAFETY_MS / 2..SAFETY_MS);
-    Some(Planned { at_ms, node: *random.choose(&may_rot), fault })
-}
-
 impl Settings {
     /// The shards of each node in an epoch.
     pub(crate) fn shards_in(&self, epoch: Epoch) -> &[Vec<ShardIndex>] {
@@ -309,10 +293,6 @@ impl Settings {
         let shards = u16::try_from(random.within(least..least * 2 + 1)).expect("few");
         let segment_bytes = 1024;
         let parameters = Parameters::new(shards, segment_bytes).expect("sound parameters");
-        // In half of them some blobs are short.
-        let short_bytes_max = *Random::of(seed, "short").choose(&[0, 0, 300, 1024]);
-        let parameters =
-            parameters.with_short_blobs(short_bytes_max).expect("no longer than a segment");
         let dealt = deal(random, nodes, shards);
         let is_beyond = random.chance(100);
         // Shards move only as far as those that lie or lose leave room for it, so half of the seeds leave some.
@@ -358,7 +338,6 @@ impl Settings {
                 Planned { at_ms, node, fault: fault(random, &kinds, may_lose[node]) }
             })
             .collect();
-        faults.extend(rot(&mut Random::of(seed, "rot"), &may_lose));
         faults.sort_by_key(|planned| planned.at_ms);
         let fast = random.within(1..50);
         let moves = match is_beyond {

@@ -1,8 +1,8 @@
 //! No file of a crate uses another that uses it, directly or round about.
 //!
-//! Promises: a circle is named with the files in it; what `use` and paths name below `crate`, `self` and `super` counts. Does
-//! not: part a face from its own parts, which are private to it: it may name them, and they it (`tests/README.md`); read modules
-//! of tests; or follow what macros write.
+//! Promises: a circle is named with the files in it; what `use` and paths name below `crate`, `self` and `super` counts. A face
+//! may name its own parts without that, to declare and to re-export them. Does not: read modules of tests, or follow what
+//! macros write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -11,7 +11,7 @@ use haulout_protocol::blob::BlobHeader;
 use haulout_protocol::machine::backlog::Outcome;
 use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::sliver::{Axis, ShardIndex};
-use haulout_storage::{Lacking, StoreError};
+use haulout_storage::Lacking;
 use tracing::{Instrument, debug, info_span, warn};
 
 use super::job::{Faulty, Job, Moved, RepairError};
@@ -236,15 +236,11 @@ impl Repair {
         if is_here {
             let (store, parameters) = (store.clone(), session.parameters);
             let read = tokio::task::spawn_blocking(move || {
-                let bytes = match store.header(&blob_id) {
-                    // One that rotted a moment ago is fetched like one that was never here.
-                    Err(StoreError::Corrupt { .. }) => None,
-                    bytes => bytes?,
-                };
-                let header = bytes.and_then(|it| BlobHeader::from_bytes(&it, &parameters).ok());
-                Ok::<_, StoreError>(header)
+                let bytes = store.header(&blob_id).ok().flatten()?;
+                BlobHeader::from_bytes(&bytes, &parameters).ok()
             });
-            if let Some(header) = read.await.map_err(|_| RepairError::Ended)?? {
+            // One that rotted a moment ago is fetched like one that was never here.
+            if let Some(header) = read.await.map_err(|_| RepairError::Ended)? {
                 return Ok(Arc::new(header));
             }
         }

@@ -3,8 +3,6 @@
 //! Promises: nothing is read before there is room for it, nothing coded without a core; a sliver that rotted counts as
 //! missing; only members are served, and only of blobs that somebody pays for. Does not: prove what was not asked to be.
 
-use std::time::Duration;
-
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::encoding::{ExpandedSliver, Parameters, recovery_symbols};
 use haulout_protocol::sliver::{PairIndex, shard_of_pair};
@@ -16,7 +14,7 @@ use tracing::warn;
 
 use crate::context::Context;
 use crate::limits;
-use crate::serving::{Ended, Fault, Held, InBackground, Visit, blocking, charged};
+use crate::serving::{Ended, Fault, Visit, blocking, charged};
 
 /// What metrics call what is served.
 const SYMBOL: &str = "recovery_symbols";
@@ -51,65 +49,27 @@ async fn answer(context: &Context, is_member: bool, visit: &mut Visit) -> Result
     }
     let length = parameters.segment_length(blob_bytes, request.segment);
     let wanted = Wanted { parameters, blob_id, length, request };
-    let mut ahead: Option<Coming> = None;
     for source in wanted.request.sources.iter().copied().map(PairIndex) {
         let layout = wanted.layout(source);
-        let turn = visit.turn(layout.bytes());
-        if !matches!(turn, Ok(Duration::ZERO)) {
-            // What was computed already goes out first.
-            if let Some(coming) = ahead.take() {
-                coming.send(context, visit).await?;
-            }
+        let turn = visit.turn(layout.bytes())?;
+        if !turn.is_zero() {
             visit.stream.flush().await?;
-            sleep(turn?).await;
+            sleep(turn).await;
         }
-        // The next symbols are computed while those before are sent; but whoever holds memory never waits for more.
-        let bytes = charged(wanted.memory_bytes(&layout));
-        let room = match (ahead.is_some().then(|| visit.try_room(bytes)).flatten(), &mut ahead) {
-            (Some(room), _) => room,
-            (None, ahead) => {
-                if let Some(coming) = ahead.take() {
-                    coming.send(context, visit).await?;
-                }
-                visit.room(bytes).await?
-            }
-        };
+        let _room = visit.room(charged(wanted.memory_bytes(&layout))).await?;
         let (store, asked) = (context.store.clone(), wanted.clone());
-        let task = visit.begin_in_background(move || asked.look_up(&store, source));
-        if let Some(coming) = ahead.replace(Coming { source, _room: room, task }) {
-            coming.send(context, visit).await?;
+        match visit.in_background(move || asked.look_up(&store, source)).await?? {
+            None => visit.stream.write_frame(&Reply::Missing { source: source.0 }).await?,
+            Some(raw) => {
+                let bytes = u32::try_from(raw.len()).map_err(|_| Fault::Panicked)?;
+                visit.stream.write_frame(&Reply::Symbols { source: source.0, bytes }).await?;
+                visit.stream.write_all(&raw).await?;
+                context.metrics.sliver_served(SYMBOL, u64::from(bytes));
+            }
         }
-    }
-    if let Some(coming) = ahead {
-        coming.send(context, visit).await?;
     }
     visit.stream.write_frame(&Reply::End).await?;
     Ok(visit.stream.flush().await?)
-}
-
-/// What a source gives, as it is sent; nothing if it is not here.
-type Raw = Result<Option<Vec<u8>>, StoreError>;
-
-/// The symbols of a source, being computed.
-struct Coming {
-    source: PairIndex,
-    _room: Held,
-    task: InBackground<Raw>,
-}
-
-impl Coming {
-    /// Sends them, or says that there are none.
-    async fn send(self, context: &Context, visit: &mut Visit) -> Result<(), Fault> {
-        let Coming { source, _room, task } = self;
-        let Some(raw) = task.done().await?? else {
-            return Ok(visit.stream.write_frame(&Reply::Missing { source: source.0 }).await?);
-        };
-        let bytes = u32::try_from(raw.len()).map_err(|_| Fault::Panicked)?;
-        visit.stream.write_frame(&Reply::Symbols { source: source.0, bytes }).await?;
-        visit.stream.write_all(&raw).await?;
-        context.metrics.sliver_served(SYMBOL, u64::from(bytes));
-        Ok(())
-    }
 }
 
 /// Whether each source and target is named once, there are such pairs, and none is both.
@@ -147,8 +107,8 @@ impl Wanted {
         sliver.saturating_add(layout.bytes()).saturating_add(expanded)
     }
 
-    /// What a source gives. Blocks.
-    fn look_up(&self, store: &Store, source: PairIndex) -> Raw {
+    /// What a source gives, as it is sent; nothing if it is not here. Blocks.
+    fn look_up(&self, store: &Store, source: PairIndex) -> Result<Option<Vec<u8>>, StoreError> {
         match self.read(store, source) {
             Err(StoreError::Corrupt { what }) => {
                 warn!(blob_id = %self.blob_id, what, "a stored sliver or its proof rotted; not serving it");
@@ -158,7 +118,7 @@ impl Wanted {
         }
     }
 
-    fn read(&self, store: &Store, source: PairIndex) -> Raw {
+    fn read(&self, store: &Store, source: PairIndex) -> Result<Option<Vec<u8>>, StoreError> {
         let Wanted { parameters, blob_id, length, request } = self;
         let shard = shard_of_pair(parameters, blob_id, request.segment, source);
         let Some(sliver) = store.sliver(blob_id, request.segment, shard, request.axis)? else {

@@ -8,7 +8,6 @@ use haulout_protocol::encoding::encode_short;
 use haulout_protocol::machine::recovery::Failure;
 use haulout_protocol::sliver::{Axis, ShardIndex};
 use haulout_storage::ShortBlob;
-use haulout_storage::row::{CheckedRow, places_of};
 use tracing::debug;
 
 use super::job::RepairError;
@@ -16,6 +15,7 @@ use super::short_fault;
 use crate::context::Context;
 use crate::session::Session;
 use crate::session::download::{self, Consistency, GetError};
+use crate::short_rows::{CheckedRow, places_of};
 
 /// What was repaired.
 pub(super) struct Symbols {

@@ -72,8 +72,6 @@ impl Fault {
             Fault::Store(StoreError::Full { .. }) => {
                 Some("the disk is full, so a peer's bytes were not taken")
             }
-            // The store named it, once; peers ask as often as they like.
-            Fault::Store(StoreError::DamagedIndex { .. }) => None,
             Fault::Store(_) => Some("the store failed, so a peer was not served"),
             Fault::Panicked => Some("a fault of the program, so a peer was not served"),
             Fault::Refused(_) | Fault::Blamed { .. } | Fault::Stream(_) => None,

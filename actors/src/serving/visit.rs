@@ -10,7 +10,6 @@ use haulout_protocol::machine::conditions::Entrance;
 use haulout_protocol::machine::duty::Duty;
 use haulout_protocol::wire::Refusable;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, error, warn};
 
 use super::cores::Core;
@@ -38,17 +37,6 @@ pub(crate) struct Visit {
 /// Says that a visit was ended properly: [`Visit::end`] makes one.
 #[derive(Debug)]
 pub(crate) struct Ended(());
-
-/// Work that waits for a core, or has one; dropped before, it is not begun.
-#[derive(Debug)]
-pub(crate) struct InBackground<T>(AbortOnDropHandle<Option<T>>);
-
-impl<T> InBackground<T> {
-    /// What came of it.
-    pub(crate) async fn done(self) -> Result<T, Fault> {
-        self.0.await.ok().flatten().ok_or(Fault::Panicked)
-    }
-}
 
 /// Runs something that blocks where blocking is allowed.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -126,14 +114,12 @@ impl Visit {
         self.serving.core(self.duty()).await
     }
 
-    /// Waits for a core and does this behind everything else that wants one, while the visit goes on. It may block.
-    pub(crate) fn begin_in_background<T: Send + 'static>(
+    /// Waits for a core and does this behind everything else that wants one. It may block.
+    pub(crate) async fn in_background<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> InBackground<T> {
-        let (serving, duty) = (self.serving.clone(), self.duty());
-        let done = tokio::spawn(async move { serving.in_background(duty, work).await });
-        InBackground(AbortOnDropHandle::new(done))
+    ) -> Result<T, Fault> {
+        self.serving.in_background(self.duty(), work).await.ok_or(Fault::Panicked)
     }
 
     /// The visitor wants something: whoever reads beside it has company.

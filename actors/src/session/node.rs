@@ -140,21 +140,6 @@ pub(super) async fn holdings(
     .await
 }
 
-/// The certificate of the blob that the member has, as it came: nothing of it is verified.
-pub(crate) async fn certificate(
-    session: &Session,
-    member: usize,
-    blob_id: &BlobId,
-) -> Result<Vec<u8>, AskError> {
-    reported(session, member, async {
-        match ask(session, member, blob_id, Question::Certificate).await? {
-            Answer::Certificate(bytes) => Ok(bytes),
-            _ => Err(nonsense()),
-        }
-    })
-    .await
-}
-
 /// Reads a pair's proof of so many bytes, verified against the slivers root of its segment.
 pub(crate) async fn pair_proof(
     asked: &mut Asked,

@@ -10,7 +10,6 @@ use haulout_protocol::merkle::MultiProof;
 use haulout_protocol::sliver::ShardIndex;
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::sliver::Reply;
-use haulout_storage::row::{CheckedRow, Symbols, check, placed, places_of};
 use haulout_storage::{ShortBlob, StoreError};
 use tokio::time::sleep;
 use tracing::{Instrument, debug_span, warn};
@@ -21,6 +20,7 @@ use super::session::Session;
 use crate::context::now_ms;
 use crate::network::{Blame, StreamError};
 use crate::serving::{Fault, blocking, busy, charged};
+use crate::short_rows::{CheckedRow, Symbols, check, placed, places_of};
 
 /// What metrics call a symbol.
 const SYMBOL: &str = "symbol";

@@ -40,7 +40,7 @@ async fn answers(node: &Tree, client: &Network) -> bool {
 async fn the_node_goes_on_after_any_actor_is_killed() {
     let (node, client, _client_tree) = start().await;
     assert!(answers(&node, &client).await);
-    for actor in ["gossip", "certificates", "sliver_transfer", "services", "shards", "network"] {
+    for actor in ["gossip", "sliver_transfer", "services", "shards", "network"] {
         let before = restarts(&node.health());
         assert!(node.kill(actor), "{actor} is in the tree");
         let back = || node.is_healthy() && restarts(&node.health()) > before;

@@ -145,13 +145,7 @@ impl State {
                 stored
             }
             Err(error) => {
-                // A damaged index was named once, by the store; each look meets it again.
-                match &error {
-                    StoreError::DamagedIndex { .. } => {
-                        tracing::debug!(%error, "the store cannot be looked at");
-                    }
-                    error => tracing::error!(%error, "the store cannot be looked at"),
-                }
+                tracing::error!(%error, "the store cannot be looked at");
                 Stored { failure: Some(error.to_string()), ..Stored::default() }
             }
         };
@@ -171,11 +165,7 @@ async fn tell(context: &Context) -> Result<(), StoreError> {
         refused => refused,
     };
     match told {
-        Err(error @ (StoreError::Poisoned { .. } | StoreError::DamagedIndex { .. })) => {
-            tracing::debug!(%error, "the store was told nothing");
-            Ok(())
-        }
-        Err(error) if error.is_transient() => {
+        Err(error) if error.is_transient() || matches!(error, StoreError::Poisoned { .. }) => {
             tracing::debug!(%error, "the store was told nothing");
             Ok(())
         }
@@ -221,7 +211,7 @@ fn look(context: &Context, last: Option<Taken>) -> Result<(Stored, Taken), Store
     };
     let unclaimed = unclaimed(&shards_known, &position);
     // What the disk says is told before an inventory, which may take minutes.
-    let (usage, failure) = (store.usage()?, store.failure());
+    let (usage, failure) = (store.usage()?, store.write_error());
     let told = |inventory: Inventory| Stored {
         free_bytes: usage.free_bytes,
         reserve_bytes: usage.reserve_bytes,

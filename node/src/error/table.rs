@@ -130,10 +130,10 @@ pages! {
         "The stored data, or the other side, is of a version this program does not speak."
         => "use the program version that wrote the data, or upgrade";
     Damaged "DAMAGED" 16 false
-        "What this machine stored is damaged or missing on its disk, or the disk fails. Nothing wrong was delivered, and the \
-         network serves without it while enough others are up."
-        => "check the disk (`dmesg` names what failed) and start the node again; if that fails, move `store` in node.data_dir \
-            away (it is not needed, but keep it until all is well) and start again: the other nodes fill a new one";
+        "What this machine stored is damaged or missing on its disk, or the disk fails. Nothing wrong was delivered; what \
+         was lost is not fetched again by itself."
+        => "check the disk (`dmesg` names what failed), and if there is a copy of node.data_dir, put it back; else leave it as \
+            it is: no node can fetch yet what it lost, and the network serves without it while enough others are up";
     Degraded "DEGRADED" 17 true
         "A devnet or a node runs, and not all of it is well: a process does not run or does not answer, a node says that \
          something is wrong with it, or reads or writes do not work."

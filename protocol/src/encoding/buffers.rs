@@ -36,7 +36,7 @@ impl Buffers {
             }
             None => {
                 drop(free);
-                zeros(bytes)
+                vec![0; bytes]
             }
         }
     }
@@ -56,18 +56,6 @@ impl Buffers {
             free.push(buffer);
         }
     }
-}
-
-/// So many zeros, in memory that the program has already if it has some. Allocators get what `vec![0; bytes]` asks for from
-/// the system, page by page, because that is zero anyway: for a buffer that is filled at once this takes several times as
-/// long as to write the zeros.
-pub(super) fn zeros(bytes: usize) -> Vec<u8> {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    let mut buffer = Vec::with_capacity(bytes);
-    while buffer.len() < bytes {
-        buffer.extend_from_slice(&ZEROS[..ZEROS.len().min(bytes - buffer.len())]);
-    }
-    buffer
 }
 
 /// Owner of a shared buffer.

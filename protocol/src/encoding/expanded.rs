@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::buffers::zeros;
 use super::codeword::{Extender, hash_wide, repair};
 use super::direct::Direct;
 use super::lanes::LeafHasher;
@@ -68,7 +67,7 @@ impl ExpandedSliver {
         check_length(parameters, segment_length, axis, &bytes)?;
         let shape = Shape::new(parameters, segment_length);
         let symbol = shape.symbol;
-        let mut repair = zeros(shape.shards * symbol - bytes.len());
+        let mut repair = vec![0; shape.shards * symbol - bytes.len()];
         let mut leaves = vec![[0; 32]; shape.shards];
         let keep = |index: usize, piece: Range<usize>, bytes: &[u8]| {
             copy(&mut repair[index * symbol..][piece], bytes);
@@ -145,7 +144,7 @@ pub fn recovery_symbols(
 /// The wanted repair symbols of a sliver, one after another.
 fn extend(shape: &Shape, axis: Axis, bytes: &[u8], wanted: &[usize]) -> Vec<u8> {
     let symbol = shape.symbol;
-    let mut symbols = zeros(wanted.len() * symbol);
+    let mut symbols = vec![0; wanted.len() * symbol];
     if wanted.is_empty() {
         return symbols;
     }
@@ -226,35 +225,5 @@ impl Expander {
             keep(index, 0..symbol, bytes);
         }
         self.hasher.hash_slots(digests);
-    }
-
-    /// Leaf digests of a sliver, and its symbols for these targets, each named once, in their order.
-    pub(super) fn hash_and_keep(
-        &mut self,
-        axis: Axis,
-        bytes: &[u8],
-        targets: &[u16],
-        digests: &mut [Digest],
-    ) -> Vec<Bytes> {
-        let symbol = self.shape.symbol;
-        let source = self.shape.source(axis.other());
-        let mut kept = zeros(targets.len() * symbol);
-        let mut repair = Vec::new();
-        for (place, target) in targets.iter().map(|target| usize::from(*target)).enumerate() {
-            match target.checked_sub(source) {
-                Some(index) => repair.push((index, place * symbol)),
-                None => kept[place * symbol..][..symbol]
-                    .copy_from_slice(&bytes[target * symbol..][..symbol]),
-            }
-        }
-        repair.sort_unstable();
-        let keep = |index: usize, piece: Range<usize>, bytes: &[u8]| {
-            if let Ok(at) = repair.binary_search_by_key(&index, |(index, _)| *index) {
-                copy(&mut kept[repair[at].1..][piece], bytes);
-            }
-        };
-        self.hash(axis, bytes, keep, digests);
-        let kept = Bytes::from(kept);
-        (0..targets.len()).map(|place| kept.slice(place * symbol..(place + 1) * symbol)).collect()
     }
 }

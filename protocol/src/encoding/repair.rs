@@ -9,7 +9,6 @@
 
 use bytes::Bytes;
 
-use super::buffers::zeros;
 use super::decoder::decode_matrix;
 use super::matrix::Shape;
 use super::parameters::Parameters;
@@ -84,7 +83,7 @@ pub fn recover_sliver(
         symbols.iter().map(|(source, bytes)| (usize::from(*source), bytes.as_ref())).collect();
     chosen.sort_unstable_by_key(|(source, _)| *source);
     chosen.truncate(line.source(axis.other()));
-    let mut sliver = zeros(line.rows * line.row_bytes());
+    let mut sliver = vec![0; line.rows * line.row_bytes()];
     decode_matrix(&line, axis.other(), &chosen, &mut sliver, |_| ());
     Ok(sliver.into())
 }

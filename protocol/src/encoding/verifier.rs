@@ -1,8 +1,6 @@
-//! Checks single slivers against their roots, or finds those roots, by extending and hashing them.
+//! Checks single slivers against their roots by extending and hashing them.
 //!
 //! Promises: accepts exactly the bytes that the root was made of. Does not: check the root itself, which a pair proof does.
-
-use bytes::Bytes;
 
 use super::expanded::Expander;
 use super::matrix::Shape;
@@ -80,36 +78,12 @@ impl SliverVerifier {
         if bytes.len() != expected {
             return Err(SliverError::WrongLength { axis, index, expected, found: bytes.len() });
         }
-        if self.root_of(axis, bytes) == *root {
+        self.expander.hash(axis, bytes, |_, _, _| (), &mut self.digests);
+        if merkle::root(&self.digests) == *root {
             Ok(())
         } else {
             Err(SliverError::WrongRoot { axis, index })
         }
-    }
-
-    /// The root of a sliver of the right length.
-    fn root_of(&mut self, axis: Axis, bytes: &[u8]) -> Digest {
-        self.expander.hash(axis, bytes, |_, _, _| (), &mut self.digests);
-        merkle::root(&self.digests)
-    }
-
-    /// The root of a sliver, and the symbols that it shares with these slivers of the other axis, in their order, copied.
-    ///
-    /// # Panics
-    /// If the sliver has not its length, or a target is not below the shard count or named twice.
-    pub fn root_and_symbols(
-        &mut self,
-        axis: Axis,
-        bytes: &[u8],
-        targets: &[u16],
-    ) -> (Digest, Vec<Bytes>) {
-        assert_eq!(bytes.len(), self.parameters.sliver_bytes(axis, self.segment_length));
-        assert!(targets.iter().all(|target| *target < self.parameters.shards()));
-        if targets.is_empty() {
-            return (self.root_of(axis, bytes), Vec::new());
-        }
-        let symbols = self.expander.hash_and_keep(axis, bytes, targets, &mut self.digests);
-        (merkle::root(&self.digests), symbols)
     }
 }
 

@@ -69,7 +69,7 @@ macro_rules! names {
 names! {
     /// A part of the program does not run.
     PartsDown Failing "parts down";
-    /// The disk failed, or what the store keeps its order in is damaged.
+    /// The disk failed: nothing more is written.
     DiskFailing Failing "disk failing";
     /// Our keys are not those that the ledger lists.
     KeysWrong Failing "keys wrong";
@@ -249,10 +249,8 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
     if let Some(reason) = &stored.failure {
         found.push(Condition::new(
             Name::DiskFailing,
-            format!("the store fails: {reason}"),
-            "check the disk (`dmesg` names what failed), then restart the node; what can be read is served meanwhile. If it fails \
-             again, stop the node, move `store` in node.data_dir away (keep it until all is well) and start it: the other nodes fill \
-             a new one",
+            format!("the store fails, so nothing more is written: {reason}"),
+            "check the disk (`dmesg` names what failed), then restart the node; what can be read is served meanwhile",
         ));
     }
     if let Some(free) = stored.free_bytes.filter(|free| *free < stored.reserve_bytes) {
@@ -274,9 +272,8 @@ fn of_store(stored: &Stored) -> Vec<Condition> {
                  served: {}",
                 stored.rotten
             ),
-            "check the disk (`dmesg` names what failed) and keep the node running: all else is served, and it repairs these from \
-             what other nodes hold. If the number does not fall, whoever has a file brings its parts back with `haulout put FILE \
-             --repair`",
+            "check the disk (`dmesg` names what failed) and leave the store as it is: all else in it is served, and whoever has \
+             a file brings its parts back with `haulout put FILE --repair`",
         ));
     }
     if stored.incomplete > 0 {

@@ -306,11 +306,9 @@ impl SegmentDownload {
         (self.preferences[member], is_new, is_repair, index)
     }
 
-    /// What a member is asked for of a pair: whoever sent its sliver for the proof alone. Another one may have another sliver,
-    /// and does not answer for this one.
-    fn part(&self, pair: PairIndex, member: usize) -> Part {
-        let is_here = self.claimed.contains(&pair) && self.owners.sender(pair) == member;
-        match (self.proving, is_here) {
+    /// What a pair is asked for.
+    fn part(&self, pair: PairIndex) -> Part {
+        match (self.proving, self.claimed.contains(&pair)) {
             (false, _) => Part::Sliver,
             // One proof for all symbols that it comes with.
             (true, true) if self.padding.is_none() => Part::Proof,
@@ -365,7 +363,7 @@ impl SegmentDownload {
             if self.owners.is_moved(pair) {
                 self.questions.waive(pair);
             }
-            by_member.entry((member, self.part(pair, member))).or_default().push(pair);
+            by_member.entry((member, self.part(pair))).or_default().push(pair);
             missing -= usize::from(self.paces[member] != Pace::OnTrial);
         }
         let mut effects = Vec::new();

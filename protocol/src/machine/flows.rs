@@ -7,7 +7,6 @@
 
 use super::Timestamp;
 use super::duty::{Duty, PerDuty};
-use super::lately::Lately;
 use super::pacing::{Rate, Turn};
 
 /// How much each duty may send.
@@ -23,6 +22,9 @@ pub struct Limits {
     pub wait_max_ms: u64,
 }
 
+/// What clients were sent lately is forgotten by half in this time.
+const HALF_LIFE_MS: u64 = 1_000;
+
 /// What each duty has sent.
 #[derive(Clone, Debug)]
 pub struct Flows {
@@ -31,20 +33,20 @@ pub struct Flows {
     until_us: PerDuty<u64>,
     /// When clients asked last.
     clients: Option<Timestamp>,
-    /// What they were sent lately.
-    sent: Lately,
+    /// What they were sent lately, as of then.
+    sent: u64,
 }
 
 impl Flows {
     /// Nothing was sent.
     pub fn new(limits: Limits) -> Self {
-        Flows { limits, until_us: PerDuty::default(), clients: None, sent: Lately::default() }
+        Flows { limits, until_us: PerDuty::default(), clients: None, sent: 0 }
     }
 
     /// So many bytes are to be sent for this duty; unless they are refused, they count as sent.
     pub fn ask(&mut self, duty: Duty, bytes: u64, now: Timestamp) -> Turn {
         if duty == Duty::Clients {
-            self.sent.add(bytes, now);
+            self.sent = self.lately(now).saturating_add(bytes);
             self.clients = Some(now);
             return Turn::Now;
         }
@@ -71,9 +73,19 @@ impl Flows {
     fn rate(&self, duty: Duty, now: Timestamp) -> Rate {
         let least = *self.limits.least.of(duty);
         let weights = &self.limits.weights;
-        let share =
-            self.sent.per_second(now).saturating_mul(*weights.of(duty)) / weights.clients.max(1);
+        // Each second adds what a half-life takes: what was sent lately is two seconds' worth.
+        let of_clients = self.lately(now) / 2;
+        let share = of_clients.saturating_mul(*weights.of(duty)) / weights.clients.max(1);
         Rate { bytes_per_second: least.bytes_per_second.max(share), ..least }
+    }
+
+    fn lately(&self, now: Timestamp) -> u64 {
+        let Some(at) = self.clients else { return 0 };
+        let passed = now.0.saturating_sub(at.0);
+        let halves = u32::try_from(passed / HALF_LIFE_MS).unwrap_or(u32::MAX);
+        let whole = self.sent.checked_shr(halves).unwrap_or(0);
+        // Between two halvings as on a line, which is close enough.
+        whole - whole / 2 * (passed % HALF_LIFE_MS) / HALF_LIFE_MS
     }
 
     fn has_company(&self, now: Timestamp) -> bool {

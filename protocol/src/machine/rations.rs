@@ -10,7 +10,6 @@ use std::net::IpAddr;
 use super::Timestamp;
 use super::duty::{Duty, PerDuty};
 use super::guests::{Class, Guest};
-use super::lately::Lately;
 use crate::crypto::PeerId;
 
 /// How much there is.
@@ -28,7 +27,7 @@ pub struct Limits {
     pub users_max: usize,
 }
 
-/// What a user took is forgotten by half in this time.
+/// What was used is forgotten by half in this time.
 const HALF_LIFE_MS: u64 = 1_000;
 
 /// Names a request.
@@ -42,8 +41,7 @@ struct Request {
     amount: u64,
 }
 
-/// What a user took. Only whoever takes nothing for a while is forgiven: many who each take a little all the time would pass
-/// those who come now and then.
+/// What somebody used lately.
 #[derive(Clone, Copy, Debug, Default)]
 struct Use {
     amount: u64,
@@ -65,7 +63,7 @@ pub struct Rations {
     waiting: BTreeMap<Ticket, Request>,
     hosts: BTreeMap<Option<IpAddr>, Use>,
     peers: BTreeMap<PeerId, Use>,
-    duties: PerDuty<Lately>,
+    duties: PerDuty<Use>,
     next: u64,
 }
 
@@ -242,7 +240,8 @@ impl Rations {
         self.held.insert(ticket, request);
         note(&mut self.hosts, request.guest.host(), request.amount, now, self.limits.users_max);
         note(&mut self.peers, request.guest.peer, request.amount, now, self.limits.users_max);
-        self.duties.of_mut(request.duty).add(request.amount, now);
+        let used = self.duties.of_mut(request.duty);
+        *used = Use { amount: used.now(now).saturating_add(request.amount), at: now };
     }
 }
 
@@ -412,31 +411,11 @@ mod tests {
     }
 
     #[test]
-    fn clients_who_read_a_little_all_day_have_their_weight_beside_a_repair_that_begins() {
-        let member = |peer| guest(peer, peer, Class::Member);
-        let mut rations = Rations::new(SHARED);
-        for now in (0..3_600_000).step_by(500) {
-            let ticket = rations.ask(member(1), Duty::Clients, 10);
-            rations.grant(Timestamp(now));
-            rations.release(ticket);
-        }
-        // Now both want more than there is, and every ten milliseconds somebody gives ten back.
-        let (mut held, mut got) = (std::collections::VecDeque::new(), [0_u64; 2]);
-        let mut asked = BTreeMap::new();
-        for now in (3_600_000..3_660_000).step_by(10) {
-            for (place, duty) in [Duty::Clients, Duty::Repair].into_iter().enumerate() {
-                let waiting = rations.waiting.values().filter(|one| one.duty == duty).count();
-                let who = [1, 2][place];
-                asked.extend((waiting..20).map(|_| (rations.ask(member(who), duty, 10), place)));
-            }
-            held.pop_front().into_iter().for_each(|ticket| rations.release(ticket));
-            for ticket in rations.grant(Timestamp(now)) {
-                got[asked[&ticket]] += 1;
-                held.push_back(ticket);
-            }
-        }
-        let [clients, repair] = got;
-        assert!(clients >= 2 * repair, "clients {clients} and repair {repair}, by weight 4 and 1");
+    fn what_was_used_is_forgotten() {
+        let used = Use { amount: 1_000, at: Timestamp(5_000) };
+        assert_eq!(used.now(Timestamp(5_999)), 1_000);
+        assert_eq!(used.now(Timestamp(6_000)), 500);
+        assert_eq!(used.now(Timestamp(500_000)), 0);
     }
 
     proptest! {

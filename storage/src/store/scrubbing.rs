@@ -17,7 +17,7 @@ pub struct Scrubbed {
     pub bytes: u64,
     /// Values among them that are not what was written and were not known to be so.
     pub rotten: u64,
-    /// Slivers that the system did not let us read now, and parts of a damaged index: nobody knows how they are.
+    /// Slivers that the system did not let us read now: nobody knows how they are.
     pub unreadable: u64,
     /// Where the next slice begins; nothing if this was the last.
     pub next: Option<ScrubPlace>,
@@ -25,8 +25,7 @@ pub struct Scrubbed {
 
 impl Store {
     /// Reads what is stored from a place on, about so many bytes of it, and checks that it is what was written. What is not
-    /// is missing from then on, and found by [`Store::missing`]; a certificate is forgotten, and its blob found by
-    /// [`Store::without_certificate`].
+    /// is missing from then on, and found by [`Store::missing`]; a certificate is forgotten, for nobody looks for it.
     ///
     /// # Errors
     /// The index cannot be read, or does not take what was found; then nothing of it is known.
@@ -36,7 +35,7 @@ impl Store {
         let Slice { bytes, slivers, values, unreadable, refusal, next, .. } =
             read.map_err(|_| self.stopped())??;
         if let Some(error) = refusal {
-            tracing::warn!(unreadable, %error, "what is stored could not be read to see whether it rotted");
+            tracing::warn!(unreadable, %error, "stored slivers could not be read to see whether they rotted");
         }
         let mut rotten = slivers.len();
         if !(slivers.is_empty() && values.is_empty()) {
@@ -54,14 +53,17 @@ impl Store {
 
     fn read_slice(&self, from: &ScrubPlace, bytes: u64) -> Result<Slice, StoreError> {
         let bundles = self.bundles().map(AsRef::as_ref);
-        let means = (bundles, self.index().door().as_ref());
-        let mut slice = self.read(|view| scrub::slice(view, means, from, bytes))?;
+        let mut slice = scrub::slice(&self.view()?, bundles, from, bytes)?;
         let mut rotten = Vec::new();
         for (key, _) in std::mem::take(&mut slice.slivers) {
             // The row may have changed since, and its bundle be gone with it.
             match self.find_sliver(&key) {
                 Ok(found) => rotten.extend(found.rotten().map(|row| (key, row))),
-                Err(error) => slice.pass_over(error)?,
+                Err(error @ StoreError::Io { .. }) => {
+                    slice.unreadable += 1;
+                    slice.refusal = Some(error);
+                }
+                Err(error) => return Err(error),
             }
         }
         slice.slivers = rotten;

@@ -8,7 +8,6 @@ mod reading;
 mod removing;
 mod repairing;
 mod room;
-mod rotten_pages;
 mod scrubbing;
 mod writing;
 

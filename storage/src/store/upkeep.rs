@@ -5,17 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use haulout_protocol::blob::BlobId;
 use haulout_protocol::encoding::Parameters;
 use haulout_protocol::epoch::Epoch;
 use haulout_protocol::sliver::ShardIndex;
-use redb::{ReadableDatabase, ReadableTableMetadata};
+use redb::ReadableTableMetadata;
 
 use super::{Store, Usage};
 use crate::census::{self, Census};
-use crate::certificates::{self, CertificateGaps, CertificatePlace};
 use crate::check;
 use crate::content;
 use crate::error::StoreError;
@@ -55,7 +53,7 @@ impl Store {
 
     /// The shards this node has. Those it never had or gave up are not among them.
     pub fn shards(&self) -> Result<BTreeMap<ShardIndex, Holding>, StoreError> {
-        self.read(shards::read)
+        shards::read(&self.view()?)
     }
 
     /// Changes what is known of some shards, all in one transaction; none removes a shard, of two changes to one shard
@@ -71,11 +69,10 @@ impl Store {
 
     /// How far our shards are filled, for people; what decides is [`Store::filled_shards`].
     pub fn filling(&self) -> Result<Filling, StoreError> {
-        self.read(|view| {
-            let certified = view.open_table(PLACES)?.len()?;
-            let noted = view.open_table(WANTING)?.len()?.min(certified);
-            Ok(Filling { certified, noted })
-        })
+        let view = self.view()?;
+        let certified = view.open_table(PLACES)?.len()?;
+        let noted = view.open_table(WANTING)?.len()?.min(certified);
+        Ok(Filling { certified, noted })
     }
 
     /// Removes a part of what is stored of a shard that is not ours any more, and gives the disk room back. To be called again
@@ -102,7 +99,7 @@ impl Store {
 
     /// Shards of which [`Store::drop_shard`] removed something and was not done.
     pub fn leaving(&self) -> Result<Vec<ShardIndex>, StoreError> {
-        self.read(leaving::read)
+        leaving::read(&self.view()?)
     }
 
     /// Gives the disk back what nothing points to in some of the bundles that others still need; whether it may have left some.
@@ -111,7 +108,7 @@ impl Store {
         let store = self.clone();
         let punched = tokio::task::spawn_blocking(move || {
             store.inner.poison.check()?;
-            let hollow = store.read(|view| holes::first(view, PUNCHED_MAX))?;
+            let hollow = holes::first(&store.view()?, PUNCHED_MAX)?;
             for one in &hollow {
                 bundles.punch(one.bundle, &one.ranges)?;
             }
@@ -128,7 +125,7 @@ impl Store {
     /// Tells the store the network's numbers, which say how many bytes each shard stores of a blob; to be told again at every
     /// start, which costs a look.
     pub async fn set_parameters(&self, parameters: &Parameters) -> Result<(), StoreError> {
-        if self.read(order::known_parameters)?.as_ref() == Some(parameters) {
+        if order::known_parameters(&self.view()?)?.as_ref() == Some(parameters) {
             return Ok(());
         }
         self.write(Change::Parameters { parameters: *parameters }, 1).await.map(drop)
@@ -136,14 +133,13 @@ impl Store {
 
     /// Live certified blobs in the order of their certification, with the bytes that each shard stores of them; as it is now.
     pub fn order(&self) -> Result<Order, StoreError> {
-        let door = Arc::clone(self.index().door());
-        self.index().pass(|database| Order::new(database.begin_read()?, door))
+        Order::new(self.view()?)
     }
 
     /// Counts the blobs the network answers for in that epoch. Goes through every object on chain and blocks on the
     /// disk: call it where blocking is allowed, and seldom.
     pub fn census(&self, epoch: Epoch) -> Result<Census, StoreError> {
-        self.read(|view| census::take(view, epoch))
+        census::take(&self.view()?, epoch)
     }
 
     // How it is.
@@ -151,7 +147,7 @@ impl Store {
     /// What the index says that contradicts itself: nothing, in a sound store. Goes through all of it, and keeps a little of
     /// each blob in memory: call it where blocking is allowed, in tests, or when a store is in doubt.
     pub fn check(&self) -> Result<Vec<String>, StoreError> {
-        self.read(check::check)
+        check::check(&self.view()?)
     }
 
     /// How many slivers of the given shards are here and not known to be damaged, primary and secondary ones, in each of these
@@ -162,7 +158,7 @@ impl Store {
         segments: Range<u32>,
         shards: &[ShardIndex],
     ) -> Result<Vec<(u16, u16)>, StoreError> {
-        self.read(|view| slivers::count(view, blob_id, segments, &slivers::sorted(shards)))
+        slivers::count(&self.view()?, blob_id, segments, &slivers::sorted(shards))
     }
 
     /// A page of what should be here and is not; `segments_of` says how many segments a blob of so many bytes has. It reads
@@ -174,26 +170,10 @@ impl Store {
         segments_of: impl Fn(u64) -> u64,
         after: Option<PageEnd>,
     ) -> Result<Page, StoreError> {
-        let mut page = self.read(|view| missing::page(view, scope, segments_of, after))?;
+        let mut page = missing::page(&self.view()?, scope, segments_of, after)?;
         let whole = std::mem::take(&mut page.whole);
         if !whole.is_empty() {
             self.mention(Change::Whole { blobs: whole });
-        }
-        Ok(page)
-    }
-
-    /// A page of live certified blobs whose certificate is not here or rotted, from a place on. They are not among the
-    /// [missing](Store::missing). Blocks on the disk: call it where blocking is allowed.
-    pub fn without_certificate(
-        &self,
-        epoch: Epoch,
-        from: CertificatePlace,
-    ) -> Result<CertificateGaps, StoreError> {
-        let size = (certificates::PAGE_ROWS_MAX, certificates::PAGE_BLOBS_MAX);
-        let mut page = self.read(|view| certificates::page(view, epoch, &from, size))?;
-        for rotten in std::mem::take(&mut page.rotten) {
-            // Reading it is what counts it and has it marked.
-            drop(self.certificate(&rotten));
         }
         Ok(page)
     }
@@ -205,7 +185,7 @@ impl Store {
         epoch: Epoch,
         segments_of: impl Fn(u64) -> u64,
     ) -> Result<Vec<(ShardIndex, Epoch)>, StoreError> {
-        self.read(|view| missing::filled(view, epoch, segments_of))
+        missing::filled(&self.view()?, epoch, segments_of)
     }
 
     /// What [`Store::filled_shards`] found is held from now on, unless the caller said something else of it since. What is
@@ -217,7 +197,7 @@ impl Store {
 
     /// How many headers, pair proofs, short blobs and certificates that a read found rotten are so still.
     pub fn rotten_values(&self) -> Result<u64, StoreError> {
-        self.read(|view| self.inner.rot.look_again(view))
+        self.inner.rot.look_again(&self.view()?)
     }
 
     /// How often a read found bytes that are not those that were written: a change is a reason to look for what is missing.
@@ -225,15 +205,9 @@ impl Store {
         self.inner.rot.times()
     }
 
-    /// Why the store cannot be relied upon any more: nothing is written since an error of the disk, or the index is damaged.
-    pub fn failure(&self) -> Option<String> {
-        let refuses = |reason| format!("nothing more is written since an error: {reason}");
-        let poison = self.inner.poison.recorded().map(refuses);
-        match self.index().door().found() {
-            Some(damage) if poison.is_some() => Some(format!("{damage}; nothing more is written")),
-            Some(damage) => Some(damage.to_owned()),
-            None => poison,
-        }
+    /// Why nothing is written any more, if a disk error made that so.
+    pub fn write_error(&self) -> Option<String> {
+        self.inner.poison.recorded().map(str::to_owned)
     }
 
     // Room.
@@ -262,13 +236,13 @@ impl Store {
 
     /// Bytes of blobs that no object on chain stands for.
     pub fn pending_bytes(&self) -> Result<u64, StoreError> {
-        Ok(self.read(|view| tables::number(view, meta::PENDING_BYTES))?.unwrap_or(0))
+        Ok(tables::number(&self.view()?, meta::PENDING_BYTES)?.unwrap_or(0))
     }
 
     /// Since when bytes of the blob are pending, in milliseconds of the writers' clock; nothing if there are none, or somebody
     /// pays for them.
     pub fn pending_since(&self, blob_id: &BlobId) -> Result<Option<u64>, StoreError> {
-        self.read(|view| content::pending_since(view, blob_id.as_bytes()))
+        content::pending_since(&self.view()?, blob_id.as_bytes())
     }
 
     /// Lets what is pending of the blob be so from that time on, if it is not later already: to be done before a writer who
@@ -285,13 +259,10 @@ impl Store {
 
     /// What the store takes and what is left.
     pub fn usage(&self) -> Result<Usage, StoreError> {
-        let [content_bytes, pending_bytes] = self.read(|view| {
-            let number = |name| tables::number(view, name).map(Option::unwrap_or_default);
-            Ok([number(meta::CONTENT_BYTES)?, number(meta::PENDING_BYTES)?])
-        })?;
+        let view = self.view()?;
         Ok(Usage {
-            content_bytes,
-            pending_bytes,
+            content_bytes: tables::number(&view, meta::CONTENT_BYTES)?.unwrap_or(0),
+            pending_bytes: tables::number(&view, meta::PENDING_BYTES)?.unwrap_or(0),
             free_bytes: self.bundles().map(|bundles| bundles.free_bytes()).transpose()?,
             reserve_bytes: self.bundles().map_or(0, |bundles| bundles.reserve_bytes()),
         })

@@ -66,23 +66,6 @@ async fn read(
     Ok(took)
 }
 
-/// The slowest reads, each with how long after the first it began, in the order of time.
-pub(crate) fn slowest(took: &[Duration], count: usize) -> String {
-    let begins = took.iter().scan(Duration::ZERO, |passed, took| {
-        let began = *passed;
-        *passed += *took;
-        Some((began, *took))
-    });
-    let mut reads: Vec<_> = begins.collect();
-    reads.sort_unstable_by_key(|(_, took)| std::cmp::Reverse(*took));
-    reads.truncate(count);
-    reads.sort_unstable();
-    let reads = reads.iter().map(|(began, took)| {
-        format!("{:.0} ms at {:.1} s", took.as_secs_f64() * 1_000.0, began.as_secs_f64())
-    });
-    reads.collect::<Vec<_>>().join(", ")
-}
-
 /// The time that so many percent of the reads did not exceed, in milliseconds.
 pub(crate) fn quantile(took: &[Duration], percent: usize) -> f64 {
     let mut sorted = took.to_vec();

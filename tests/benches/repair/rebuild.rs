@@ -11,7 +11,7 @@ use haulout_actors::supervisor::{Budget, Plan, Strategy, Supervisor};
 use haulout_protocol::message::NetworkId;
 
 use crate::network::Network;
-use crate::readers::{Reader, quantile, slowest, some};
+use crate::readers::{Reader, quantile, some};
 
 const NODES: usize = 5;
 const MIB: usize = 1 << 20;
@@ -21,10 +21,7 @@ const BLOB: usize = 64 * MIB;
 const KEPT_PERCENT: usize = 91;
 /// What is read meanwhile.
 const READ: usize = MIB;
-/// Reads before the repair, and as many after it: the one percent that is slowest has to be more than a few of them.
-const READS: usize = 800;
-/// The slowest reads are told one by one: more of them than are beyond the p99.
-const SLOWEST: usize = 24;
+const READS: usize = 400;
 
 /// A node loses about so many mebibytes of slivers.
 pub(crate) async fn measure(mib: usize) -> Result<()> {
@@ -34,7 +31,7 @@ pub(crate) async fn measure(mib: usize) -> Result<()> {
     let read = network.store(&[READ; 4], 2_900).await?;
     let node = network.nodes.last().context("no nodes")?.clone();
     let lost = network.disk(&node)?;
-    let mut calm = some(&network, &read, READS).await?;
+    let calm = some(&network, &read, READS).await?;
     let raw = raw_stream(lost.min(1 << 30)).await?;
 
     let before = network.processor_seconds().await?;
@@ -44,7 +41,6 @@ pub(crate) async fn measure(mib: usize) -> Result<()> {
     let seconds = began.elapsed().as_secs_f64();
     let busy = reader.stop().await?;
     let after = network.processor_seconds().await?;
-    calm.extend(some(&network, &read, READS).await?);
 
     let received = network.repairs(&node).await?["received_bytes"].as_u64().unwrap_or(0);
     let ratio = received as f64 / lost as f64;
@@ -64,13 +60,18 @@ pub(crate) async fn measure(mib: usize) -> Result<()> {
         let used = if name == node.name { used } else { used - was };
         println!("  {name} used {used:.1} s of processor time");
     }
-    let of = |took| [50, 99].map(|percent| quantile(took, percent));
-    let ([busy_p50, busy_p99], [calm_p50, calm_p99]) = (of(&busy), of(&calm));
-    println!(
-        "  reads of 1 MiB: p50 {busy_p50:.0} ms, p99 {busy_p99:.0} ms; without repair {calm_p50:.0} and {calm_p99:.0}: {:.2} of the p99",
-        busy_p99 / calm_p99
+    let (calm, busy) = (
+        [50, 99].map(|percent| quantile(&calm, percent)),
+        [50, 99].map(|percent| quantile(&busy, percent)),
     );
-    println!("  the slowest of {}: {}", busy.len(), slowest(&busy, SLOWEST));
+    println!(
+        "  reads of 1 MiB: p50 {:.0} ms, p99 {:.0} ms; without repair {:.0} and {:.0}: {:.2} of the p99",
+        busy[0],
+        busy[1],
+        calm[0],
+        calm[1],
+        busy[1] / calm[1]
+    );
     // Alone, without a reader.
     let began = Instant::now();
     network.lose_and_heal(&[&node.name]).await?;

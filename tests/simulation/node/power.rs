@@ -2,7 +2,6 @@
 //!
 //! Promises: a node goes on from what its disk says; what it loses is noted where the checkers look. Does not: lie.
 
-use bytes::Bytes;
 use haulout_protocol::epoch::Epoch;
 use haulout_storage::{Kept as Row, Store, StoreError};
 
@@ -24,6 +23,12 @@ impl Node {
             Ok(store) => store,
             // Its power may go again while it starts.
             Err(error) if self.disk.is_broken() => return self.failed(env, &error),
+            // The index lies beside the slivers here, and after some crashes all of it is read: another disk is put in.
+            Err(error) if self.has_rotted => {
+                env.note(format_args!("n{} gets another disk: {error}", self.index));
+                self.lose_disk();
+                Store::in_backend(self.disk.clone(), 1).expect("an empty disk opens")
+            }
             Err(error) => {
                 let what = format!("n{} does not open its store: {error}", self.index);
                 return env.violated(Invariant::CrashSafety, what);
@@ -167,45 +172,31 @@ impl Node {
         self.unsure.extend(&self.shards);
     }
 
-    /// What may rot: values of rows, which the store has to notice. Zeros are everywhere on a disk, also where it has none.
-    fn perishable(&self, env: &Env) -> Vec<Bytes> {
-        let Some(store) = &self.store else { return Vec::new() };
-        let mut values = Vec::new();
+    /// Loses power, and bits of slivers on the disk flip.
+    fn rot(&mut self, env: &mut Env, kept: Kept, rots: u64) {
+        let Some(store) = self.store.clone() else { return };
+        let mut targets = Vec::new();
         for known in &env.blobs {
-            let blob_id = &known.blob_id;
-            values.extend(store.header(blob_id).ok().flatten());
-            let row = store.short(blob_id).ok().flatten();
-            values.extend(row.into_iter().flat_map(|row| row.symbols).map(|(_, symbol)| symbol));
             for segment in 0..u32::try_from(known.header.segments.len()).expect("few") {
                 for shard in &self.shards {
-                    values.extend(store.pair_proof(blob_id, segment, *shard).ok().flatten());
                     for axis in haulout_protocol::sliver::Axis::BOTH {
-                        let sliver = store.sliver(blob_id, segment, *shard, axis);
-                        values.extend(sliver.ok().flatten());
+                        let sliver = store.sliver(&known.blob_id, segment, *shard, axis);
+                        targets.extend(sliver.ok().flatten());
                     }
                 }
             }
         }
-        values.retain(|value| value.len() >= 16 && value.iter().any(|byte| *byte != value[0]));
-        values
-    }
-
-    /// Loses power, and bits of what is on the disk flip.
-    fn rot(&mut self, env: &mut Env, kept: Kept, rots: u64) {
-        let targets = self.perishable(env);
+        drop(store);
         self.lose_power(env, kept);
         let mut image = self.disk.image(Kept::Everything, &mut self.random);
         for _ in 0..rots {
             if targets.is_empty() {
                 break;
             }
-            let value = self.random.choose(&targets).clone();
-            // Also where it was once: nobody may read that.
-            let places = image.windows(value.len()).enumerate();
-            let places = places.filter(|(_, bytes)| *bytes == value).map(|(place, _)| place);
-            let places: Vec<_> = places.collect();
-            if !places.is_empty() {
-                let at = self.random.choose(&places) + self.random.index(value.len());
+            let sliver = self.random.choose(&targets).clone();
+            let found = image.windows(sliver.len()).position(|bytes| bytes == sliver);
+            if let Some(start) = found.filter(|_| sliver.len() >= 16) {
+                let at = start + self.random.index(sliver.len());
                 image[at] ^= 1 << self.random.index(8);
                 (self.has_lost, self.has_rotted) = (true, true);
                 env.note(format_args!("n{} rots at {at}", self.index));

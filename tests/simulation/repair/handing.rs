@@ -18,7 +18,7 @@ use haulout_protocol::sliver::{Axis, ShardIndex};
 use haulout_protocol::wire;
 use haulout_protocol::wire::shard::{Entry, PairLayout, Reply, Request};
 use haulout_protocol::wire::sliver;
-use haulout_storage::{ShortBlob, StoreError};
+use haulout_storage::StoreError;
 
 use super::Ask;
 use crate::check::Invariant;
@@ -49,7 +49,6 @@ pub(super) struct Handing {
 struct Read<'a> {
     entry: &'a Entry,
     header: Option<Bytes>,
-    row: Option<ShortBlob>,
     pairs: Vec<(ShardIndex, Bytes)>,
     missing: Vec<ShardIndex>,
 }
@@ -212,7 +211,7 @@ impl Node {
         let mut all = || {
             for entry in entries {
                 let (pairs, missing) = (Vec::new(), Vec::new());
-                read.push(Read { entry, header: None, row: None, pairs, missing });
+                read.push(Read { entry, header: None, pairs, missing });
                 let of = read.last_mut().ok_or(Stop::Nonsense)?;
                 self.read_entry(of, &mut next)?;
             }
@@ -234,22 +233,6 @@ impl Node {
         let handing = self.repairs.handing.as_ref().ok_or(Stop::Nonsense)?;
         let bytes = handing.lengths.get(&blob_id).copied().ok_or(Stop::Nonsense)?;
         let shards = of.entry.shards.iter().copied().map(ShardIndex);
-        if self.parameters.is_short(bytes) {
-            let wanted: Vec<_> = shards.collect();
-            let (reply, raw) = next()?;
-            match reply {
-                Reply::Absent => of.missing = wanted,
-                Reply::Short { shards, header_bytes, proof_bytes } => {
-                    let lengths = (header_bytes, proof_bytes);
-                    let row = self.read_row(&wanted, &shards, lengths, &raw);
-                    of.row = Some(row.ok_or(Stop::Nonsense)?);
-                    let came = |shard: &ShardIndex| shards.contains(&shard.0);
-                    of.missing = wanted.into_iter().filter(|shard| !came(shard)).collect();
-                }
-                _ => return Err(Stop::Nonsense),
-            }
-            return Ok(());
-        }
         if of.entry.with_header {
             match next()? {
                 (Reply::Header { .. }, raw) => of.header = Some(raw),
@@ -286,13 +269,9 @@ impl Node {
         came: &mut Came,
     ) -> Result<Option<Blame>, StoreError> {
         let Some(store) = self.store.clone() else { return Ok(None) };
-        let Read { entry, header, row, pairs, missing } = of;
+        let Read { entry, header, pairs, missing } = of;
         let (blob_id, segment) = (BlobId::from_bytes(entry.blob_id), entry.segment);
         came.missing.extend(missing.iter().map(|shard| (blob_id, segment, *shard)));
-        if let Some(row) = row {
-            drop(store);
-            return self.keep_row(env, &blob_id, row, came);
-        }
         if let Some(bytes) = header {
             if BlobHeader::read_verified(&bytes, &self.parameters, &blob_id).is_err() {
                 return Ok(Some(Blame::WrongProof));

@@ -3,7 +3,7 @@
 //! Promises: what was to be proved is, before the machine hears of it. Does not: decide what follows.
 
 use bytes::Bytes;
-use haulout_protocol::blob::{BlobHeader, Encoding};
+use haulout_protocol::blob::BlobHeader;
 use haulout_protocol::machine::recovery::Input;
 use haulout_protocol::machine::retry::End;
 use haulout_protocol::pairs::PairProof;
@@ -27,18 +27,16 @@ impl Node {
         match self.reading_on(stream) {
             Some(reading) => {
                 reading.ended(env, stream, end);
-                self.look_at_row(env);
                 self.look_at_reading(env);
             }
             None => self.ask_ended(env, stream, end),
         }
     }
 
-    /// The read of a whole segment, or of a short blob, to which a stream belongs.
+    /// The read of a whole segment to which a stream belongs.
     fn reading_on(&mut self, stream: StreamId) -> Option<&mut Reading> {
-        let job = self.repairs.job.as_mut()?;
-        let of_segment = job.current.as_mut().and_then(|current| current.reading.as_mut());
-        job.row.iter_mut().chain(of_segment).find(|reading| reading.owns(stream))
+        let current = self.repairs.job.as_mut()?.current.as_mut()?;
+        current.reading.as_mut().filter(|reading| reading.owns(stream))
     }
 
     fn ask_ended(&mut self, env: &mut Env, stream: StreamId, end: End) {
@@ -72,7 +70,6 @@ impl Node {
         }
         if let Some(reading) = self.reading_on(stream) {
             reading.take(env, stream, parts);
-            self.look_at_row(env);
             return self.look_at_reading(env);
         }
         match self.repairs.asks.get(&stream) {
@@ -91,11 +88,7 @@ impl Node {
         let read = BlobHeader::read_verified(&part.raw, &self.parameters, &job.blob_id);
         if let (Ok(Answer::Header { .. }), Ok(header)) = (wire::decode(&part.frame), read) {
             let (blob_id, bytes) = (job.blob_id, header.to_bytes());
-            let is_short = header.encoding == Encoding::Short;
             job.header = Some(header);
-            if is_short {
-                return self.go_on(env); // it comes with the symbols
-            }
             let Some(store) = self.store.clone() else { return };
             let kept = self.wait(store.put_header(&blob_id, bytes, 0));
             drop(store);

@@ -13,7 +13,6 @@ use haulout_protocol::machine::Blame;
 use haulout_protocol::machine::duty::Duty;
 use haulout_protocol::machine::handover::{Came, Checked, Sound, check};
 use haulout_protocol::sliver::ShardIndex;
-use haulout_storage::row::CheckedRow;
 use haulout_storage::{ShortBlob, Store, StoreError};
 use tracing::warn;
 
@@ -21,6 +20,7 @@ use super::super::job::write_pairs;
 use super::arrived::{Arrived, ShortRow};
 use super::tools::Tools;
 use crate::limits;
+use crate::short_rows::CheckedRow;
 
 /// Whoever keeps what came of a page.
 pub(super) struct Keeper<'a> {

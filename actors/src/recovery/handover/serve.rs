@@ -11,14 +11,14 @@ use haulout_protocol::encoding::Parameters;
 use haulout_protocol::sliver::{Axis, ShardIndex};
 use haulout_protocol::wire::Refusal;
 use haulout_protocol::wire::shard::{Cost, Entry, PairLayout, Reply, Request};
-use haulout_storage::row::chosen;
-use haulout_storage::{Store, StoreError};
+use haulout_storage::{ShortBlob, Store, StoreError};
 use tokio::time::sleep;
 use tracing::warn;
 
 use crate::context::Context;
 use crate::position::Position;
 use crate::serving::{Ended, Fault, Visit, blocking, charged};
+use crate::short_rows::{check, placed};
 
 /// What metrics call what is served.
 const HANDOVER: &str = "handover";
@@ -205,7 +205,7 @@ impl Desk<'_> {
         let read = blocking(move || {
             let _core = core;
             let stored = sound(&blob_id, store.short(&blob_id))?;
-            Ok::<_, StoreError>(stored.and_then(|it| chosen(&parameters, &blob_id, &wanted, it)))
+            Ok::<_, StoreError>(stored.and_then(|it| choose(&parameters, &blob_id, &wanted, it)))
         });
         let Some(row) = read.await?? else { return self.lack().await };
         let bytes = |bytes: &Bytes| u32::try_from(bytes.len()).map_err(|_| Fault::Panicked);
@@ -245,4 +245,24 @@ fn read_pair(
     // What is stored was checked against the same length; else whoever asks would call us a liar.
     let is_whole = parts.iter().map(Bytes::len).sum::<usize>() == layout.bytes();
     Ok(is_whole.then_some(parts))
+}
+
+/// Symbols of a stored blob and the proof that they share; nothing if there is none of them.
+fn choose(
+    parameters: &Parameters,
+    blob_id: &BlobId,
+    wanted: &[ShardIndex],
+    stored: ShortBlob,
+) -> Option<ShortBlob> {
+    let all = placed(parameters, blob_id, &stored);
+    let header = BlobHeader::from_bytes(&stored.header, parameters).ok()?;
+    let known = check(parameters, &header, &all, &stored.proof).ok()?;
+    let both = stored.symbols.iter().zip(&all).filter(|((shard, _), _)| wanted.contains(shard));
+    let (symbols, places): (Vec<_>, Vec<_>) =
+        both.map(|(symbol, (place, _))| (symbol.clone(), usize::from(*place))).unzip();
+    if symbols.is_empty() {
+        return None;
+    }
+    let proof = known.prove_many(&places)?.to_bytes().into();
+    Some(ShortBlob { header: stored.header, symbols, proof })
 }

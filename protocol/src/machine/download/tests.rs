@@ -23,8 +23,6 @@ enum Node {
     Empty,
     /// Sends slivers, but no proof of any.
     Proofless,
-    /// Sends wrong slivers, and breaks off where it has to prove one.
-    ProoflessLiar,
     /// Answers "busy" until this moment.
     Busy(u64),
     /// Sends everything, so many milliseconds after it was asked.
@@ -109,9 +107,7 @@ impl World {
 
     fn is_wrong(&self, pair: &PairIndex) -> bool {
         !self.proved.contains(pair)
-            && self.held.get(pair).is_none_or(|member| {
-                matches!(self.nodes[*member], Node::Liar | Node::ProoflessLiar)
-            })
+            && self.held.get(pair).is_none_or(|member| self.nodes[*member] == Node::Liar)
     }
 
     fn answer(&mut self, effect: Effect) -> Vec<Input> {
@@ -128,11 +124,9 @@ impl World {
                     Node::Busy(free) if self.now.0 < free => end = End::Again { after_ms: 500 },
                     Node::Empty => inputs
                         .extend(pairs.iter().map(|pair| Input::Missing { request, pair: *pair })),
-                    Node::ProoflessLiar if part != Part::Sliver => end = End::Never,
                     Node::Proofless if part != Part::Sliver => inputs
                         .extend(pairs.iter().map(|pair| Input::Missing { request, pair: *pair })),
                     Node::Proofless
-                    | Node::ProoflessLiar
                     | Node::Honest
                     | Node::Liar
                     | Node::Busy(_)
@@ -148,9 +142,7 @@ impl World {
                         }
                         let lacks = |pair: &PairIndex| self.lacking.contains(&(member, *pair));
                         let (missing, there): (Vec<_>, Vec<_>) = pairs.into_iter().partition(lacks);
-                        if part.has_sliver() {
-                            self.held.extend(there.iter().map(|pair| (*pair, member)));
-                        }
+                        self.held.extend(there.iter().map(|pair| (*pair, member)));
                         let arrived = |pair| Input::Arrived { request, pair };
                         inputs.extend(there.into_iter().map(arrived));
                         let missed = |pair| Input::Missing { request, pair };

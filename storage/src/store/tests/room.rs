@@ -133,17 +133,3 @@ async fn a_reserve_below_the_floors_is_all_that_stays_free() {
     world.needs(MIB, async |store| store.apply(0, Vec::new()).await).await;
     world.needs(MIB, async |store| store.forget_pending(1).await).await;
 }
-
-#[tokio::test]
-async fn a_note_of_rot_for_which_there_was_no_room_is_made_by_a_later_read() {
-    let world = World::with_reserve(256 * MIB);
-    let (store, blob) = (&world.store, sample_blob(1));
-    store.put_certificate(&blob, vec![1; 90]).await.expect("stored");
-    super::repairing::spoil(store, CERTIFICATES, blob.as_bytes());
-    for free in [MIB, u64::MAX] {
-        world.room.0.store(free, Ordering::SeqCst);
-        assert!(store.certificate(&blob).is_err(), "with {free} bytes free");
-        store.settled().await;
-    }
-    assert_eq!(store.certificate(&blob).expect("forgotten, once there was room"), None);
-}

@@ -111,19 +111,6 @@ fn a_shard_that_neither_of_its_owners_has_is_lost_and_both_are_named() {
 }
 
 #[test]
-fn nobody_is_blamed_for_the_sliver_that_another_owner_sent_and_does_not_prove() {
-    for (liar, phase) in [(4, CHANGING), (0, DONE)] {
-        let mut nodes = [Node::Honest; 5];
-        nodes[liar] = Node::ProoflessLiar;
-        let mut world = world(&[(4, 0), (9, 0), (14, 0), (19, 0)], phase, &nodes);
-        world.lacking.clear();
-        let world = world.run();
-        assert_eq!(world.end, Some(Effect::Finish), "{phase:?}");
-        assert!(world.blamed.iter().all(|blamed| *blamed == liar), "{:?}", world.blamed);
-    }
-}
-
-#[test]
 fn whoever_lied_about_a_moved_shard_is_blamed_and_its_other_owner_is_asked() {
     for (liar, phase) in [(4, CHANGING), (0, DONE)] {
         let moves = [(4, 0), (9, 0), (14, 0), (19, 0)];
